@@ -1,0 +1,167 @@
+"""Every setting that the environment may give, in one table: name, default, meaning. `idp/settings.py` reads it; docs and tests too.
+
+A name ending in `_FILE` gives the path of a file that holds the value, for every setting marked secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    default: str
+    help: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "ISSUER",
+        "http://localhost:$PORT/",
+        "Public URL of this identity provider, at a host's root, with trailing slash. http on loopback only.",
+    ),
+    Setting("PORT", "8000", "Port of the web server."),
+    Setting(
+        "SECRET_KEY",
+        "",
+        "Django's secret key. Required with an https issuer; generated and kept under CURFEW_DATA otherwise.",
+        secret=True,
+    ),
+    Setting(
+        "DATABASE_URL",
+        "sqlite:///$CURFEW_DATA/curfew.sqlite3",
+        "Database, e.g. postgres://user:password@host/name.",
+        secret=True,
+    ),
+    Setting(
+        "REDIS_URL",
+        "",
+        "Redis: Celery's broker, the bell and the shared cache. Empty: all of these on disk and in the database.",
+        secret=True,
+    ),
+    Setting("CURFEW_DATA", "var", "Folder of everything that an embedded installation keeps."),
+    Setting("CURFEW_DEMO", "1", "0: `make run` starts without demo data and demo applications."),
+    Setting("CURFEW_BIND", "127.0.0.1", "Address that the web server listens on."),
+    Setting("CURFEW_WEB_WORKERS", "2", "Web server processes."),
+    Setting("CURFEW_WEB_THREADS", "4", "Threads of each web server process."),
+    Setting("CURFEW_ALLOWED_HOSTS", "", "Further host names to answer, comma separated (load balancer probes)."),
+    Setting(
+        "CURFEW_TRUSTED_PROXIES",
+        "",
+        "CIDRs of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    ),
+    Setting(
+        "CURFEW_ENCRYPTION_KEYS",
+        "",
+        "Keys that seal secrets at rest, comma separated; the first seals, all unseal. Empty: derived from SECRET_KEY.",
+        secret=True,
+    ),
+    Setting(
+        "CURFEW_OUTBOUND_ALLOW",
+        "",
+        "CIDRs that the outbound guard lets through although they are private, comma separated.",
+    ),
+    Setting("CURFEW_OUTBOUND_PORTS", "80,443,8080,8443,1024-65535", "Ports that outbound requests may go to."),
+    Setting(
+        "CURFEW_COOKIE_SAMESITE", "", "SameSite of the session cookie. Empty: None with an https issuer, Lax with http."
+    ),
+    Setting("CURFEW_PER_APP_IN_FLIGHT", "20", "Deliveries in flight to one application, per worker process."),
+    Setting("CURFEW_IN_FLIGHT", "400", "Deliveries in flight, per worker process."),
+    Setting("CURFEW_DELIVERY_TIMEOUT", "5", "Seconds of wall-clock time for one delivery attempt."),
+    Setting("CURFEW_DELIVERY_MAX_AGE", "86400", "Seconds after which an undelivered row is given up."),
+    Setting(
+        "CURFEW_METRICS_TOKEN", "", "Bearer token that /metrics asks for. Empty: loopback clients only.", secret=True
+    ),
+    Setting(
+        "CURFEW_EMAIL_URL", "consolemail://", "Where mail goes, e.g. smtp+tls://user:password@host:587.", secret=True
+    ),
+    Setting("CURFEW_FROM_EMAIL", "curfew@localhost", "Sender of mail."),
+    Setting("CURFEW_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+    Setting("CURFEW_FAILPOINT", "", "Tests only: where a process ends itself. Refused with an https issuer."),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def read(name: str) -> str:
+    """The value of one setting: the variable, else the file that `{name}_FILE` names, else the default."""
+    setting = BY_NAME[name]
+    if name in os.environ:
+        return os.environ[name]
+    if setting.secret and (path := os.environ.get(f"{name}_FILE")):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE: {error}") from error
+    return setting.default
+
+
+def read_int(name: str) -> int:
+    try:
+        return int(read(name))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {read(name)!r}.") from None
+
+
+def read_list(name: str) -> list[str]:
+    return [part.strip() for part in read(name).split(",") if part.strip()]
+
+
+def refuse_unknown() -> None:
+    """A misspelt CURFEW_... variable must not be ignored silently."""
+    known = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE" if s.secret else s.name)}
+    unknown = sorted(name for name in os.environ if name.startswith("CURFEW_") and name not in known)
+    if unknown:
+        raise ImproperlyConfigured(f"Unknown settings: {', '.join(unknown)}. docs/settings.md lists all.")
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def read_issuer() -> str:
+    """The issuer, refused unless it is https (or http on loopback), at the root of a host, with a trailing slash."""
+    issuer = read("ISSUER").replace("$PORT", read("PORT"))
+    parts = urlsplit(issuer)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ImproperlyConfigured(f"ISSUER must be an http(s) URL, not {issuer!r}.")
+    if parts.path != "/" or parts.query or parts.fragment or parts.username:
+        raise ImproperlyConfigured(
+            f"ISSUER must be a host's root with a trailing slash, like https://id.example.com/, not {issuer!r}."
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ImproperlyConfigured(f"ISSUER {issuer!r} is http: allowed on loopback only, use https.")
+    return issuer
+
+
+def read_secret_key(*, production: bool, data: Path) -> str:
+    """SECRET_KEY; on a loopback http issuer it is made at first start and kept in CURFEW_DATA."""
+    if key := read("SECRET_KEY"):
+        return key
+    if production:
+        raise ImproperlyConfigured("SECRET_KEY (or SECRET_KEY_FILE) is required when ISSUER is https.")
+    return kept_secret(data / "secret_key")
+
+
+def kept_secret(path: Path) -> str:
+    """Read a secret, or make one; of two processes that start together the first wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text()

@@ -1,0 +1,108 @@
+"""What an administrator configures, cached per process and never stale.
+
+Every change of a configuration row bumps `TenantSettings.config_version` in the same transaction. The hot paths carry that
+number in the SELECT that they make anyway (`VERSION`), and `at(version)` gives the snapshot of it: a change made by any
+process is seen by the next request of every process, for no extra statement.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Subquery
+from django.db.models.signals import m2m_changed, post_delete, post_save
+
+from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
+
+VERSION = Subquery(TenantSettings.objects.values("config_version")[:1])
+
+
+class Snapshot:
+    """Configuration rows as of one version, loaded when first asked for. Treat what it gives as read-only."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self._lock = threading.Lock()
+        self._applications: dict[str, Application] = {}
+        self._by_pk: dict[int, Application] = {}
+        self._resource_servers: dict[str, ResourceServer] | None = None
+        self._tenant: TenantSettings | None = None
+        self.memo: dict[str, Any] = {}  # what other modules derive from configuration, e.g. parsed keys
+
+    @property
+    def tenant(self) -> TenantSettings:
+        if self._tenant is None:
+            self._tenant = load_tenant()
+        return self._tenant
+
+    def application(self, client_id: str) -> Application | None:
+        """The application with this client_id, enabled or not; None is not remembered."""
+        if client_id not in self._applications:
+            row = Application.objects.filter(client_id=client_id).first()
+            if row is None:
+                return None
+            self._remember(row)
+        return self._applications[client_id]
+
+    def application_by_pk(self, pk: int) -> Application | None:
+        if pk not in self._by_pk:
+            row = Application.objects.filter(pk=pk).first()
+            if row is None:
+                return None
+            self._remember(row)
+        return self._by_pk[pk]
+
+    def resource_server(self, identifier: str) -> ResourceServer | None:
+        if self._resource_servers is None:
+            self._resource_servers = {row.identifier: row for row in ResourceServer.objects.all()}
+        return self._resource_servers.get(identifier)
+
+    def _remember(self, row: Application) -> None:
+        with self._lock:
+            self._applications[row.client_id] = self._by_pk[row.pk] = row
+
+
+def load_tenant() -> TenantSettings:
+    return TenantSettings.objects.get_or_create(pk=1)[0]
+
+
+_snapshot = Snapshot(-1)
+
+
+def at(version: int | None) -> Snapshot:
+    """The snapshot of this version; None (no settings row yet) is never cached."""
+    global _snapshot  # one reference, replaced as a whole
+    if version is None:
+        return Snapshot(-1)
+    snapshot = _snapshot
+    if snapshot.version != version:
+        snapshot = _snapshot = Snapshot(version)
+    return snapshot
+
+
+def current() -> Snapshot:
+    """The snapshot of this moment, for one small SELECT."""
+    return at(TenantSettings.objects.values_list("config_version", flat=True).first())
+
+
+def bump(**_: Any) -> None:
+    if not TenantSettings.objects.update(config_version=F("config_version") + 1):
+        TenantSettings.objects.get_or_create(pk=1)
+
+
+def watch() -> None:
+    """Bump on every save and delete of a configuration row (`QuerySet.update()` must call `bump()` itself)."""
+    watched: tuple[type[models.Model], ...] = (
+        Application,
+        ClientGrant,
+        Connection,
+        ResourceServer,
+        SigningKey,
+        TenantSettings,
+    )
+    for model in watched:
+        for signal in (post_save, post_delete):
+            signal.connect(bump, sender=model, dispatch_uid=f"curfew configuration {model.__name__}")
+    m2m_changed.connect(bump, sender=Connection.enabled_clients.through, dispatch_uid="curfew configuration clients")

@@ -1,0 +1,150 @@
+"""The one source of our signing keys: next -> active -> retiring -> gone.
+
+`next` is published before it signs, `retiring` after it stopped, so that a cached JWKS never misses a key in use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from django.db import transaction
+from django.utils import timezone
+from joserfc import jwt
+from joserfc.jwk import ECKey, Key, RSAKey
+
+from idp import configuration, sealing
+from idp.models import KeyStatus, SigningKey
+
+ALGORITHMS = ("RS256", "ES256")
+JWKS_MAX_AGE = timedelta(minutes=10)
+ROTATE_EVERY = timedelta(days=90)
+LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with the key that signed it
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedKey:
+    """A private key parsed once per process (an RSA PEM costs 35 ms to load)."""
+
+    kid: str
+    algorithm: str
+    key: Key
+
+
+def sign(claims: Mapping[str, Any], *, algorithm: str = "RS256", typ: str = "JWT") -> str:
+    """A compact JWS of the claims by the active key of the algorithm."""
+    return sign_with(active(algorithm, configuration.current()), claims, typ=typ)
+
+
+def sign_with(loaded: LoadedKey, claims: Mapping[str, Any], *, typ: str = "JWT") -> str:
+    header = {"alg": loaded.algorithm, "typ": typ, "kid": loaded.kid}
+    return jwt.encode(header, dict(claims), loaded.key, algorithms=[loaded.algorithm])
+
+
+def active(algorithm: str, snapshot: configuration.Snapshot) -> LoadedKey:
+    """The key that signs, made at first need."""
+    loaded: dict[str, LoadedKey] = snapshot.memo.setdefault("signing keys", {})
+    if algorithm not in loaded:
+        row = SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).first() or _first_key(algorithm)
+        loaded[algorithm] = _load(row)
+    return loaded[algorithm]
+
+
+def published() -> dict[str, list[dict[str, Any]]]:
+    """The JWKS document: every key that is not gone."""
+    rows = SigningKey.objects.exclude(status=KeyStatus.GONE).order_by("created_at")
+    return {"keys": [row.public_jwk for row in rows]}
+
+
+def published_key(kid: str) -> SigningKey | None:
+    return SigningKey.objects.exclude(status=KeyStatus.GONE).filter(kid=kid).first()
+
+
+def ensure() -> None:
+    """Make the first keys, so that no request has to wait for it."""
+    for algorithm in ALGORITHMS:
+        if not SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).exists():
+            _first_key(algorithm)
+
+
+def rotate(now: datetime, *, force: bool = False) -> list[str]:
+    """Move every key to the state that its age asks for; returns what was done, in words."""
+    done = []
+    with transaction.atomic():
+        for algorithm in ALGORITHMS:
+            done += _rotate_one(algorithm, now, force=force)
+        done += _retire_old(now)
+    return done
+
+
+def _rotate_one(algorithm: str, now: datetime, *, force: bool) -> list[str]:
+    rows = {row.status: row for row in SigningKey.objects.filter(algorithm=algorithm, status__in=["active", "next"])}
+    current, coming = rows.get(KeyStatus.ACTIVE), rows.get(KeyStatus.NEXT)
+    if current is None:
+        return [f"{algorithm} {_make(algorithm, KeyStatus.ACTIVE, now).kid} active"]
+    due = force or (current.activated_at or current.created_at) + ROTATE_EVERY <= now
+    if not due:
+        return []
+    if coming is None:
+        return [f"{algorithm} {_make(algorithm, KeyStatus.NEXT, now).kid} published"]
+    if coming.created_at + JWKS_MAX_AGE > now:
+        return []  # a cached JWKS may not know it yet
+    current.status, current.retired_at = KeyStatus.RETIRING, now
+    current.save()
+    coming.status, coming.activated_at = KeyStatus.ACTIVE, now
+    coming.save()
+    return [f"{algorithm} {coming.kid} active, {current.kid} retiring"]
+
+
+def _retire_old(now: datetime) -> list[str]:
+    done = []
+    for row in SigningKey.objects.filter(status=KeyStatus.RETIRING, retired_at__lte=now - LONGEST_TOKEN - JWKS_MAX_AGE):
+        row.status, row.gone_at = KeyStatus.GONE, now
+        row.save()
+        done.append(f"{row.algorithm} {row.kid} gone")
+    return done
+
+
+def _first_key(algorithm: str) -> SigningKey:
+    with transaction.atomic():
+        # Of two processes that start together the second finds the first one's key behind this lock.
+        configuration.bump()
+        existing = SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).first()
+        return existing or _make(algorithm, KeyStatus.ACTIVE, timezone.now())
+
+
+def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    if algorithm == "RS256":
+        private = rsa.generate_private_key(65537, 2048)
+    else:
+        private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    key = _parse(algorithm, pem)
+    kid = key.thumbprint()
+    public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
+    return SigningKey.objects.create(
+        kid=kid,
+        algorithm=algorithm,
+        status=status,
+        public_jwk=json.loads(json.dumps(public)),
+        sealed_private_key=sealing.seal(pem, f"signing key:{kid}"),
+        created_at=now,
+        activated_at=now if status == KeyStatus.ACTIVE else None,
+    )
+
+
+def _load(row: SigningKey) -> LoadedKey:
+    pem = sealing.unseal(row.sealed_private_key, f"signing key:{row.kid}")
+    return LoadedKey(row.kid, row.algorithm, _parse(row.algorithm, pem))
+
+
+def _parse(algorithm: str, pem: str) -> RSAKey | ECKey:
+    return RSAKey.import_key(pem) if algorithm == "RS256" else ECKey.import_key(pem)

@@ -1,0 +1,82 @@
+"""Mistakes of a peer, in the protocol's own words. `description` may leave the house, `detail` is for our log only."""
+
+from __future__ import annotations
+
+
+class ProtocolError(Exception):
+    """One registered error code with its HTTP status. Raised in rules and acts; views turn it into JSON, a page or a redirect."""
+
+    error = "invalid_request"
+    status = 400
+
+    def __init__(self, description: str, *, detail: str = "", error: str = "", status: int = 0) -> None:
+        super().__init__(description)
+        self.description = description
+        self.detail = detail
+        self.error = error or self.error
+        self.status = status or self.status
+
+
+class InvalidRequest(ProtocolError):
+    error = "invalid_request"
+
+
+class InvalidClient(ProtocolError):
+    error = "invalid_client"
+    status = 401
+
+
+class InvalidGrant(ProtocolError):
+    error = "invalid_grant"
+
+
+class InvalidScope(ProtocolError):
+    error = "invalid_scope"
+
+
+class InvalidTarget(ProtocolError):
+    error = "invalid_target"
+
+
+class UnauthorizedClient(ProtocolError):
+    error = "unauthorized_client"
+
+
+class UnsupportedGrantType(ProtocolError):
+    error = "unsupported_grant_type"
+
+
+class UnsupportedResponseType(ProtocolError):
+    error = "unsupported_response_type"
+
+
+class AccessDenied(ProtocolError):
+    error = "access_denied"
+    status = 403
+
+
+class LoginRequired(ProtocolError):
+    error = "login_required"
+
+
+class ConsentRequired(ProtocolError):
+    error = "consent_required"
+
+
+class InteractionRequired(ProtocolError):
+    error = "interaction_required"
+
+
+class TemporarilyUnavailable(ProtocolError):
+    error = "temporarily_unavailable"
+    status = 503
+
+
+class TooManyRequests(ProtocolError):
+    error = "access_denied"
+    status = 429
+
+
+class InvalidToken(ProtocolError):
+    error = "invalid_token"
+    status = 401

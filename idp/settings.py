@@ -1,0 +1,316 @@
+"""Curfew's settings, from the environment (`idp/conf.py` lists every name). Secure unless the issuer is http on loopback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+import structlog
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from idp import conf
+
+conf.refuse_unknown()
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA = Path(conf.read("CURFEW_DATA"))
+if not DATA.is_absolute():
+    DATA = BASE_DIR / DATA
+PORT = conf.read_int("PORT")
+ISSUER = conf.read_issuer()
+ISSUER_PARTS = urlsplit(ISSUER)
+ISSUER_ORIGIN = ISSUER.rstrip("/")
+HTTPS = ISSUER_PARTS.scheme == "https"
+DEBUG = False
+SECRET_KEY = conf.read_secret_key(production=HTTPS, data=DATA)
+ENCRYPTION_KEYS = conf.read_list("CURFEW_ENCRYPTION_KEYS")
+FAILPOINT = conf.read("CURFEW_FAILPOINT")
+if FAILPOINT and HTTPS:
+    raise ImproperlyConfigured("CURFEW_FAILPOINT is for tests on a loopback issuer only.")
+
+ALLOWED_HOSTS = [
+    ISSUER_PARTS.hostname or "",
+    *conf.read_list("CURFEW_ALLOWED_HOSTS"),
+    *([] if HTTPS else ["127.0.0.1", "localhost"]),
+]
+TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
+DEMO = conf.read("CURFEW_DEMO") != "0"
+BIND = conf.read("CURFEW_BIND")
+WEB_WORKERS = conf.read_int("CURFEW_WEB_WORKERS")
+WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
+
+OUTBOUND_ALLOW = conf.read_list("CURFEW_OUTBOUND_ALLOW")
+OUTBOUND_PORTS = conf.read_list("CURFEW_OUTBOUND_PORTS")
+PER_APP_IN_FLIGHT = conf.read_int("CURFEW_PER_APP_IN_FLIGHT")
+IN_FLIGHT = conf.read_int("CURFEW_IN_FLIGHT")
+DELIVERY_TIMEOUT = conf.read_int("CURFEW_DELIVERY_TIMEOUT")
+DELIVERY_MAX_AGE = conf.read_int("CURFEW_DELIVERY_MAX_AGE")
+METRICS_TOKEN = conf.read("CURFEW_METRICS_TOKEN")
+
+# --- applications and requests ---------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "logout_app",
+    "sessions_app",
+    "idp",
+    "idp.admin_site.CurfewAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "oauth2_provider",
+    "rest_framework",
+    "csp",
+    "django_structlog",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "idp.middleware.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "sessions_app.middleware.SSOSessionMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+]
+ROOT_URLCONF = "idp.urls"
+WSGI_APPLICATION = "idp.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "idp.tenant_settings.context",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- database, cache, broker -----------------------------------------------------------------------------------------
+DATABASES = {"default": environ.Env.db_url_config(conf.read("DATABASE_URL").replace("$CURFEW_DATA", str(DATA)))}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+else:
+    DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+REDIS_URL = conf.read("REDIS_URL")
+REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None}
+CACHES: dict[str, dict[str, object]] = {
+    # Shared by all processes: allauth keeps TOTP replay marks in it.
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": REDIS_LIMITS,
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "curfew_cache"}
+}
+
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
+    {"socket_timeout": 5, "socket_connect_timeout": 2}
+    if REDIS_URL
+    else {
+        "data_folder_in": str(DATA / "broker"),
+        "data_folder_out": str(DATA / "broker"),
+        "processed_folder": str(DATA / "broker"),
+        "control_folder": str(DATA / "broker-control"),
+    }
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = 2
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "expire sessions": {"task": "logout_app.tasks.expire_sessions", "schedule": 60, "options": {"expires": 55}},
+    "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
+    "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
+}
+
+# --- people ------------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "idp.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["idp.hashers.OwaspArgon2Hasher", "idp.hashers.ClientSecretHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "logout_app.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = "user_id"
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = False
+MFA_TOTP_ISSUER = "Curfew"
+vars().update(environ.Env.email_url_config(conf.read("CURFEW_EMAIL_URL")))
+DEFAULT_FROM_EMAIL = conf.read("CURFEW_FROM_EMAIL")
+
+# --- cookies and headers -------------------------------------------------------------------------------------------------
+_PREFIX = "__Host-" if HTTPS else ""
+SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
+SSO_COOKIE_SAMESITE = conf.read("CURFEW_COOKIE_SAMESITE") or ("None" if HTTPS else "Lax")
+LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
+SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"
+SESSION_COOKIE_SAMESITE = "None" if HTTPS else "Lax"  # SAML answers arrive as cross-site POSTs
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 3600
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+CSRF_COOKIE_NAME = f"{_PREFIX}curfew_csrf"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [ISSUER_ORIGIN]
+CSRF_FAILURE_VIEW = "idp.views.errors.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = False  # the reverse proxy's; a redirected POST breaks clients
+SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # set per page: popups of SDKs need their opener
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "https:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+# --- OAuth: django-oauth-toolkit beneath our own views (sessions_app/toolkit.py) --------------------------------------------
+OAUTH2_PROVIDER_APPLICATION_MODEL = "idp.Application"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "sessions_app.AccessToken"
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "sessions_app.RefreshToken"
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "sessions_app.IDToken"
+OAUTH2_PROVIDER_GRANT_MODEL = "sessions_app.AuthorizationCode"
+OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "sessions_app.DeviceGrant"
+OAUTH2_PROVIDER: dict[str, object] = {
+    "OAUTH2_VALIDATOR_CLASS": "sessions_app.toolkit.CurfewValidator",
+    "CLIENT_SECRET_HASHER": "client_sha256",
+    "OIDC_ENABLED": False,
+    "PKCE_REQUIRED": True,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
+    **{
+        f"COMPLIANT_BCP_RFC9700_{gate}": True
+        for gate in (
+            "IMPLICIT_GRANT",
+            "PASSWORD_GRANT",
+            "PKCE_METHOD",
+            "ACCESS_TOKEN_TRANSPORT",
+            "AUTHZ_RESPONSE_ISS",
+            "TOKEN_STORAGE",
+            "REFRESH_TOKEN",
+            "REDIRECT_URI_SCHEME",
+            "REDIRECT_URI_MATCHING",
+            "PKCE_REQUIRED",
+        )
+    },
+}
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["oauth2_provider.contrib.rest_framework.OAuth2Authentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["oauth2_provider.contrib.rest_framework.TokenHasScope"],
+}
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # TLS ends at the reverse proxy; redirecting a POST breaks clients
+]
+
+# --- language, time, logs ------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOG_LEVEL = conf.read("CURFEW_LOG_LEVEL")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+            "foreign_pre_chain": [
+                structlog.contextvars.merge_contextvars,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso"),
+            ],
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"django.request": {"level": "ERROR"}, "celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
+}
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+DJANGO_STRUCTLOG_CELERY_ENABLED = False
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")

@@ -1,0 +1,14 @@
+"""What happens here and must be heard above.
+
+Each is sent with `send()` inside the transaction of the change, so that a receiver that fails rolls the change back.
+Keyword arguments of all: `user` (or `connection`), `actor` (str, who did it), `at` (aware datetime).
+"""
+
+from django.dispatch import Signal
+
+password_changed = Signal()
+user_blocked = Signal()
+user_deleted = Signal()
+email_changed = Signal()
+mfa_removed = Signal()
+connection_disabled = Signal()

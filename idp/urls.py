@@ -1,0 +1,16 @@
+"""The composition root of the wire surface: names the apps above as strings only."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("idp.routes")),
+    path("", include("sessions_app.routes")),
+    path("", include("logout_app.routes")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "idp.views.errors.bad_request"
+handler403 = "idp.views.errors.forbidden"
+handler404 = "idp.views.errors.not_found"
+handler500 = "idp.views.errors.server_error"

@@ -1,0 +1,94 @@
+"""How a mistake is answered: JSON for programs, a page for people; never a redirect to a URI that did not validate."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
+
+import structlog
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from idp.protocol.errors import ProtocolError
+
+log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def error_json(error: ProtocolError) -> JsonResponse:
+    """RFC 6749 section 5.2; WWW-Authenticate only on invalid_client (RFC 6749) and invalid_token (RFC 6750)."""
+    response = JsonResponse({"error": error.error, "error_description": error.description}, status=error.status)
+    if error.status == 401:
+        scheme = "Bearer" if error.error == "invalid_token" else "Basic"
+        response.headers["WWW-Authenticate"] = f'{scheme} realm="curfew", error="{error.error}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def error_page(
+    request: HttpRequest, title: str, message: str, *, code: str = "", status: int = 400, offer_sign_out: bool = False
+) -> HttpResponse:
+    """A page that says what is wrong and what to do; with `offer_sign_out` it leads to the confirmation page."""
+    context = {"title": title, "message": message, "code": code, "offer_sign_out": offer_sign_out}
+    return render(request, "error.html", context, status=status)
+
+
+def json_errors(view: View[P]) -> View[P]:
+    """Turn a ProtocolError into its JSON form."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except ProtocolError as error:
+            log.info(
+                "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
+            )
+            return error_json(error)
+
+    return wrapped
+
+
+def page_errors(view: View[P]) -> View[P]:
+    """Turn a ProtocolError into a page that still offers to sign out."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except ProtocolError as error:
+            log.info(
+                "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
+            )
+            return error_page(
+                request, "This request cannot be completed", error.description, code=error.error, status=error.status
+            )
+
+    return wrapped
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    message = "This form was opened too long ago, or in another browser. Go back, reload the page and try again."
+    return error_page(request, "Please try again", message, code="csrf", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return error_page(
+        request, "This request cannot be read", "The address or the form that was sent is not valid.", status=400
+    )
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return error_page(request, "Not allowed", "Your account may not open this page.", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return error_page(request, "There is nothing here", "The address is wrong, or what was here is gone.", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """503 when the database is away (nothing was done, the cookie is kept, try again), 500 else."""
+    title = "Something went wrong on our side"
+    return error_page(request, title, "Nothing was changed. Please try again in a moment.", status=500)

@@ -1,0 +1,1 @@
+"""System checks: a bad configuration stops the start with a sentence that names it."""

@@ -1,0 +1,153 @@
+"""The end of a session: what ended, who is to be told, and every attempt to tell them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class LogoutEvent(models.Model):
+    """One act of the door: one or many sessions ended together, for one reason."""
+
+    at = models.DateTimeField(default=timezone.now)
+    initiator = models.CharField(max_length=32)
+    actor = models.CharField(
+        max_length=255, help_text="Who did it: user, app:{client_id}, admin:{id}, upstream:{connection}, system."
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    sub = models.CharField(max_length=255, blank=True)
+    sessions_ended = models.PositiveIntegerField(default=0)
+    families_revoked = models.PositiveIntegerField(default=0)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("at",), name="logout_event_at"),
+            models.Index(fields=("sub", "at"), name="logout_event_of_user"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.initiator} #{self.pk}"
+
+
+class LogoutTransaction(models.Model):
+    """The sign-out page's capability: the path holds a random token, the browser a second one; both are stored hashed."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    browser_hash = models.CharField(max_length=64)
+    event = models.ForeignKey(LogoutEvent, null=True, on_delete=models.SET_NULL, related_name="+")
+    session = models.ForeignKey("sessions_app.SSOSession", null=True, on_delete=models.SET_NULL, related_name="+")
+    application = models.ForeignKey("idp.Application", null=True, on_delete=models.SET_NULL, related_name="+")
+    return_url = models.TextField(blank=True, help_text="Validated before it was stored; state included.")
+    upstream = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("expires_at",), name="logout_transaction_purge"),)
+
+    def __str__(self) -> str:
+        return f"transaction #{self.pk}"
+
+
+class Channel(models.TextChoices):
+    BACKCHANNEL = "backchannel", "Back channel"
+    FRONTCHANNEL = "frontchannel", "Front channel"
+    GTR = "gtr", "Global Token Revocation"
+
+
+class DeliveryState(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    DELIVERED = "delivered", "Signed out"
+    LOADED = "loaded", "Page loaded, not confirmed"
+    DEAD = "dead", "No answer"
+    DROPPED = "dropped", "Dropped: nothing left to tell"
+
+
+class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
+    def sendable(self) -> Self:
+        """Rows that a worker sends; front-channel rows are the browser's."""
+        return self.exclude(channel=Channel.FRONTCHANNEL)
+
+    def due(self, at: datetime) -> Self:
+        return self.sendable().filter(
+            Q(lease_until__isnull=True) | Q(lease_until__lte=at), state=DeliveryState.PENDING, due_at__lte=at
+        )
+
+
+class LogoutDelivery(models.Model):
+    """One application to be told on one channel: an outbox row. Facts, never tokens; URL and keys are read when it is sent."""
+
+    event = models.ForeignKey(LogoutEvent, on_delete=models.CASCADE, related_name="deliveries")
+    session = models.ForeignKey("sessions_app.SSOSession", null=True, on_delete=models.SET_NULL, related_name="+")
+    application = models.ForeignKey("idp.Application", null=True, on_delete=models.SET_NULL, related_name="+")
+    client_id = models.CharField(max_length=255)
+    sub = models.CharField(max_length=255)
+    sid = models.CharField(max_length=50, blank=True)
+    channel = models.CharField(max_length=16, choices=Channel)
+    state = models.CharField(max_length=12, choices=DeliveryState, default=DeliveryState.PENDING)
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveIntegerField(
+        default=0, help_text="Grows with each claim; a result with an older fence is void."
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_reason = models.CharField(max_length=500, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager[LogoutDelivery]] = LogoutDeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "logout deliveries"
+        constraints = (
+            models.UniqueConstraint(fields=("event", "session", "application", "channel"), name="logout_delivery_once"),
+            models.CheckConstraint(
+                condition=Q(state="pending", finished_at__isnull=True)
+                | (~Q(state="pending") & Q(finished_at__isnull=False)),
+                name="logout_delivery_finished_at",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("due_at", "id"),
+                condition=Q(state="pending") & ~Q(channel="frontchannel"),
+                name="logout_delivery_due",
+            ),
+            models.Index(
+                fields=("application", "lease_until"),
+                condition=Q(state="pending") & ~Q(channel="frontchannel"),
+                name="logout_delivery_in_flight",
+            ),
+            models.Index(fields=("application", "created_at"), condition=Q(state="dead"), name="logout_delivery_dead"),
+            models.Index(fields=("finished_at",), name="logout_delivery_purge"),
+        )
+
+    def __str__(self) -> str:
+        return f"delivery #{self.pk}"
+
+
+class DeliveryAttempt(models.Model):
+    """One POST and what came of it."""
+
+    delivery = models.ForeignKey(LogoutDelivery, on_delete=models.CASCADE, related_name="attempt_log")
+    number = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField()
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    outcome = models.CharField(max_length=16, help_text="delivered, retry, refused, misconfigured, dropped ...")
+    reason = models.CharField(max_length=500, blank=True)
+    url = models.CharField(max_length=1000, blank=True)
+    jti = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("delivery", "number"), name="logout_attempt_number"),)
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of delivery #{self.delivery_id}"

@@ -1,0 +1,354 @@
+"""The life of a session: the session, who takes part, and every token that lives and dies with it.
+
+Death is decided by the parents: a token is alive only if its family (if any), its session (unless the family is offline)
+and its user are. `is_alive()` methods say so for one loaded row; the hot paths say the same in their one SELECT.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from oauth2_provider.models import (
+    AbstractAccessToken,
+    AbstractDeviceGrant,
+    AbstractGrant,
+    AbstractIDToken,
+    AbstractRefreshToken,
+)
+
+from idp.models import began_before
+
+
+def new_sid() -> str:
+    """A public session id: 192 random bits, 32 characters of the syntax of client_id."""
+    return secrets.token_urlsafe(24)
+
+
+def new_family_id() -> str:
+    return f"rt_{secrets.token_urlsafe(18)}"
+
+
+class SSOSessionQuerySet(models.QuerySet["SSOSession"]):
+    def live(self, at: datetime) -> Self:
+        return self.filter(
+            Q(user__revoked_before__isnull=True) | Q(user__revoked_before__lt=F("auth_time")),
+            ended_at__isnull=True,
+            expires_at__gt=at,
+            idle_expires_at__gt=at,
+            user__is_active=True,
+        )
+
+    def overdue(self, at: datetime) -> Self:
+        """Not ended yet, but past a limit: the expiry sweep's work."""
+        return self.filter(Q(expires_at__lte=at) | Q(idle_expires_at__lte=at), ended_at__isnull=True)
+
+
+class SSOSession(models.Model):
+    """One browser's single sign-on session. Cookie value, `sid` and primary key are three different values.
+
+    An ended session stays as a tombstone until the purge; a row without `ended_at` may still be past its limits.
+    """
+
+    sid = models.CharField(max_length=50, unique=True, default=new_sid, editable=False)
+    cookie_hash = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the cookie's value."
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sso_sessions")
+    connection = models.ForeignKey("idp.Connection", null=True, on_delete=models.SET_NULL, related_name="+")
+    identity = models.ForeignKey("idp.Identity", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    auth_time = models.DateTimeField(help_text="Last time the person proved who they are.")
+    amr = models.JSONField(
+        default=list, help_text="Authentication methods, e.g. [{'name': 'pwd', 'timestamp': '...'}]."
+    )
+    last_seen_at = models.DateTimeField(help_text="Written at most once a minute.")
+    idle_expires_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_application = models.ForeignKey("idp.Application", null=True, on_delete=models.SET_NULL, related_name="+")
+    initial_ip = models.GenericIPAddressField(null=True)
+    initial_user_agent = models.CharField(max_length=500, blank=True)
+    last_ip = models.GenericIPAddressField(null=True)
+    last_user_agent = models.CharField(max_length=500, blank=True)
+    upstream_sid = models.CharField(max_length=255, blank=True, help_text="The upstream's sid or SAML SessionIndex.")
+    upstream = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What logout upstream needs; secrets sealed."
+    )
+    metadata = models.JSONField(default=dict, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_initiator = models.CharField(max_length=32, blank=True)
+    end_actor = models.CharField(max_length=255, blank=True)
+
+    objects: ClassVar[models.Manager[SSOSession]] = SSOSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "SSO session"
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, end_initiator="")
+                | (Q(ended_at__isnull=False) & ~Q(end_initiator="")),
+                name="sessions_ssosession_end_has_reason",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("user",), condition=Q(ended_at__isnull=True), name="sessions_sso_live_of_user"),
+            models.Index(fields=("idle_expires_at",), condition=Q(ended_at__isnull=True), name="sessions_sso_idle"),
+            models.Index(fields=("expires_at",), condition=Q(ended_at__isnull=True), name="sessions_sso_absolute"),
+            models.Index(
+                fields=("connection", "upstream_sid"), condition=Q(ended_at__isnull=True), name="sessions_sso_upstream"
+            ),
+            models.Index(fields=("ended_at",), name="sessions_sso_purge"),
+        )
+
+    def __str__(self) -> str:
+        return f"session #{self.pk}"
+
+    def is_alive(self, at: datetime) -> bool:
+        return (
+            self.ended_at is None
+            and at < self.expires_at
+            and at < self.idle_expires_at
+            and self.user.is_active
+            and not began_before(self.auth_time, self.user.revoked_before)
+        )
+
+
+class SessionClient(models.Model):
+    """An application takes part in a session: written when it joins, never inferred later."""
+
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="clients")
+    application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+")
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("session", "application"), name="sessions_client_joins_once"),)
+
+    def __str__(self) -> str:
+        return f"application {self.application_id} in session #{self.session_id}"
+
+
+class AuthorizationCode(AbstractGrant):
+    """A code at rest: `code` is the SHA-256 (hex) of what travelled. Single use by a conditional UPDATE of `used_at`."""
+
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="+")
+    audience = models.CharField(max_length=600, blank=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(AbstractGrant.Meta):
+        indexes = (models.Index(fields=("expires",), name="sessions_code_purge"),)
+
+
+class RefreshTokenFamily(models.Model):
+    """All refresh tokens that came from one authorization. The family is what lives or dies."""
+
+    public_id = models.CharField(max_length=50, unique=True, default=new_family_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="refresh_token_families")
+    application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+")
+    session = models.ForeignKey(SSOSession, null=True, on_delete=models.SET_NULL, related_name="families")
+    code = models.ForeignKey(AuthorizationCode, null=True, on_delete=models.SET_NULL, related_name="+")
+    offline = models.BooleanField(help_text="Asked with offline_access: outlives the session.")
+    rotating = models.BooleanField(default=True)
+    scope = models.TextField(blank=True)
+    audience = models.CharField(max_length=600, blank=True)
+    sid = models.CharField(max_length=50, blank=True)
+    auth_time = models.DateTimeField()
+    generation = models.PositiveIntegerField(default=0, help_text="The newest generation of tokens.")
+    rotated_at = models.DateTimeField(null=True, blank=True, help_text="When the newest generation began.")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_exchanged_at = models.DateTimeField(null=True, blank=True)
+    idle_expires_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    initial_ip = models.GenericIPAddressField(null=True)
+    initial_user_agent = models.CharField(max_length=500, blank=True)
+    last_ip = models.GenericIPAddressField(null=True)
+    last_user_agent = models.CharField(max_length=500, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoke_reason = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        verbose_name_plural = "refresh token families"
+        indexes = (
+            models.Index(
+                fields=("user", "application"),
+                condition=Q(revoked_at__isnull=True),
+                name="sessions_family_live_of_user",
+            ),
+            models.Index(fields=("session",), condition=Q(revoked_at__isnull=True), name="sessions_family_live_of_sso"),
+            models.Index(fields=("code",), name="sessions_family_of_code"),
+            models.Index(fields=("revoked_at",), name="sessions_family_purge"),
+        )
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    def is_alive(self, at: datetime) -> bool:
+        return (
+            self.revoked_at is None
+            and (self.expires_at is None or at < self.expires_at)
+            and (self.idle_expires_at is None or at < self.idle_expires_at)
+            and (self.offline or (self.session is not None and self.session.is_alive(at)))
+            and self.user.is_active
+            and not began_before(self.created_at, self.user.revoked_before)
+        )
+
+
+class RefreshToken(AbstractRefreshToken):
+    """One generation's token, as its SHA-256 only. django-oauth-toolkit's `revoked` and `token_family` stay empty: the family decides."""
+
+    family = models.ForeignKey(RefreshTokenFamily, on_delete=models.CASCADE, related_name="tokens")
+    generation = models.PositiveIntegerField(default=0)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("token_checksum",), name="sessions_refreshtoken_checksum"),)
+
+    def revoke(self) -> None:
+        RefreshTokenFamily.objects.filter(pk=self.family_id, revoked_at=None).update(
+            revoked_at=timezone.now(), revoke_reason="revoked"
+        )
+
+    @classmethod
+    def revoke_family(cls, token_family: Any) -> None:
+        """django-oauth-toolkit's notion of a family is not used: our tokens have none of it to revoke."""
+
+
+class LivingAccessTokens(models.Manager["AccessToken"]):
+    """Loads the parents with the token, so that `is_expired()` costs no further statement."""
+
+    def get_queryset(self) -> models.QuerySet[AccessToken]:
+        return (
+            super()
+            .get_queryset()
+            .select_related("application", "user", "session__user", "family__user", "family__session__user")
+        )
+
+
+class AccessToken(AbstractAccessToken):
+    """An opaque access token, as its SHA-256 only. JWT access tokens have no row."""
+
+    session = models.ForeignKey(SSOSession, null=True, on_delete=models.CASCADE, related_name="+")
+    family = models.ForeignKey(RefreshTokenFamily, null=True, on_delete=models.CASCADE, related_name="+")
+    code = models.ForeignKey(AuthorizationCode, null=True, on_delete=models.SET_NULL, related_name="+")
+    audience = models.CharField(max_length=600, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager[AccessToken]] = LivingAccessTokens()
+    rows: ClassVar[models.Manager[AccessToken]] = (
+        models.Manager()
+    )  # without joins: PostgreSQL cannot lock the outer ones
+
+    class Meta(AbstractAccessToken.Meta):
+        base_manager_name = "rows"
+        indexes = (models.Index(fields=("expires",), name="sessions_accesstoken_purge"),)
+
+    def is_expired(self) -> bool:
+        """Expired, revoked, or without a living parent: every reader of django-oauth-toolkit and DRF ends here."""
+        return bool(super().is_expired()) or not self._parents_alive(timezone.now())
+
+    def _parents_alive(self, at: datetime) -> bool:
+        if self.revoked_at is not None:
+            return False
+        if self.user is None:  # client_credentials: the application is the parent
+            return bool(self.application and self.application.enabled)
+        if not self.user.is_active or began_before(self.created, self.user.revoked_before):
+            return False
+        if self.family is not None and not self.family.is_alive(at):
+            return False
+        return self.session is None or self.session.is_alive(at)
+
+    def revoke(self) -> None:
+        AccessToken.rows.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+class IDToken(AbstractIDToken):
+    """Only because django-oauth-toolkit's models are swapped together: our ID tokens leave no row."""
+
+
+class DeviceGrant(AbstractDeviceGrant):
+    """A device authorization (RFC 8628); both codes are stored as SHA-256."""
+
+    application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+")
+    session = models.ForeignKey(SSOSession, null=True, on_delete=models.CASCADE, related_name="+")
+    audience = models.CharField(max_length=600, blank=True)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    polled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(AbstractDeviceGrant.Meta):
+        indexes = (
+            models.Index(fields=("expires",), name="sessions_device_purge"),
+            models.Index(fields=("user_code",), name="sessions_device_user_code"),
+        )
+
+
+class Consent(models.Model):
+    """What a person allowed an application that is not first-party."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="consents")
+    application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="consents")
+    scopes = models.JSONField(default=list)
+    granted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "application"), name="sessions_consent_one"),)
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} to application {self.application_id}"
+
+
+class FlowState(models.Model):
+    """A round trip that waits for its answer: sign-in upstream, logout upstream. Bound to the browser that began it."""
+
+    kind = models.CharField(max_length=24)
+    state_hash = models.CharField(
+        max_length=64, unique=True, help_text="SHA-256 of the state or RelayState that travels."
+    )
+    browser_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the flow cookie.")
+    connection = models.ForeignKey("idp.Connection", null=True, on_delete=models.CASCADE, related_name="+")
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("expires_at",), name="sessions_flowstate_purge"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.pk}"
+
+
+class SessionEvent(models.Model):
+    """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only."""
+
+    at = models.DateTimeField(default=timezone.now)
+    type = models.CharField(
+        max_length=48, help_text="opened, joined, reauthenticated, ended, refresh_token_reused, sign_in_failed ..."
+    )
+    sid = models.CharField(max_length=50, blank=True)
+    sub = models.CharField(max_length=255, blank=True)
+    client_id = models.CharField(max_length=255, blank=True)
+    connection = models.CharField(max_length=128, blank=True)
+    initiator = models.CharField(max_length=32, blank=True)
+    actor = models.CharField(max_length=255, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=500, blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("sid", "at"), name="sessions_event_of_session"),
+            models.Index(fields=("sub", "at"), name="sessions_event_of_user"),
+            models.Index(fields=("at",), name="sessions_event_at"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.type} #{self.pk}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("session events are append only")
+        super().save(*args, **kwargs)
