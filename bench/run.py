@@ -1,0 +1,43 @@
+"""Run the side-by-side harness with Curfew as one more target.
+
+    python bench/run.py --targets curfew,panva-redis,ref --scenarios limits,login,sso,refresh --rounds 5 --pin 0:1
+
+BENCH_HARNESS names the harness's folder (default: ../shared/bench beside this project), BENCH_CURFEW_DB the database.
+Everything else is the harness's own: see its README. Results go to bench/results/ with `--json`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+HARNESS = Path(os.environ.get("BENCH_HARNESS", PROJECT.parent / "shared" / "bench"))
+
+
+def config() -> str:
+    """The harness's targets, then ours; {CURFEW...} variables join its [vars]."""
+    data = os.environ.get("BENCH_CURFEW_DATA") or tempfile.mkdtemp(prefix="curfew-bench-")
+    database = os.environ.get("BENCH_CURFEW_DB", "postgres://bench@127.0.0.1:54329/curfew")
+    ours = f'CURFEW = "{PROJECT}"\nCURFEW_DATA = "{data}"\nCURFEW_DB = "{database}"\n'
+    theirs = (HARNESS / "targets.toml").read_text()
+    head, tail = theirs.split("[vars]", 1)
+    first_line, rest = tail.split("\n", 1)
+    return f"{head}[vars]{first_line}\n{ours}{rest}\n{(PROJECT / 'bench' / 'curfew.toml').read_text()}"
+
+
+def main() -> int:
+    if not (HARNESS / "bench.py").is_file():
+        sys.exit(f"No harness at {HARNESS}: set BENCH_HARNESS to its folder.")
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(config())
+        file.flush()
+        environment = {"BENCH_PY": str(PROJECT / ".venv" / "bin"), **os.environ}
+        argv = [sys.executable, str(HARNESS / "bench.py"), "--config", file.name, *sys.argv[1:]]
+        return subprocess.run(argv, env=environment, check=False).returncode
+
+
+sys.exit(main())
