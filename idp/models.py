@@ -70,6 +70,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
+    acting: str = ""  # who saves, where it is not the person: the actor of the signal below
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "user_id"
@@ -88,7 +90,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         with transaction.atomic():
             super().save(*args, **kwargs)
             if changed:
-                signals.password_changed.send(User, user=self, actor=self.user_id, at=timezone.now())
+                signals.password_changed.send(User, user=self, actor=self.acting or self.user_id, at=timezone.now())
 
     def get_full_name(self) -> str:
         return self.name or self.email
