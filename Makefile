@@ -1,0 +1,77 @@
+# `make run`  starts Curfew with its demo        (needs Python 3.11 and make)
+# `make test` runs every test                    (needs Node.js 20 too; installs missing Debian packages when it may)
+# `make lint` checks format, lint, types, imports and templates
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+# options for pytest, e.g. PYTEST="-x tests/unit"
+PYTEST ?=
+BIN := .venv/bin
+# command:package, for what the tests need beyond Python and Node.js
+DEBIAN := chromium:chromium
+
+.PHONY: help run test lint format compile tools
+
+help:
+	@grep '^# `make' Makefile | cut -c3-
+
+run: .venv/.base
+	@exec $(BIN)/python manage.py up
+
+test: .venv/.test node_modules/.stamp tools
+	@TEST_DATABASE=both TEST_BOTH=1 $(BIN)/python -m pytest -q --dist each \
+	  --tx popen//env:TEST_DATABASE=sqlite --tx popen//env:TEST_DATABASE=postgres $(PYTEST)
+
+lint: .venv/.test
+	@echo "Format"; $(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
+	@echo "Lint"; $(BIN)/ruff check --quiet .
+	@echo "Types"; $(BIN)/mypy
+	@echo "Imports"; $(BIN)/lint-imports
+	@echo "Templates"; $(BIN)/djlint --lint --quiet templates
+
+format: .venv/.test
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+# Pins and hashes, from pyproject.toml; the files name no package index.
+compile: .venv/.test
+	@cd requirements && ../$(BIN)/uv pip compile ../pyproject.toml --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 -o base.txt -q
+	@cd requirements && ../$(BIN)/uv pip compile ../pyproject.toml --group ../pyproject.toml:test -c base.txt \
+	  --generate-hashes --no-header --no-annotate --python-version 3.11 -o test.txt -q
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, or name it with PYTHON=..." >&2; exit 1; }
+	@echo "Preparing: Python environment in .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/.base: requirements/base.txt | .venv/bin/python
+	@echo "Preparing: installing the $$(grep -c == $<) pinned packages of $<"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $< \
+	  | sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p;s/^Installing collected.*/  unpacking/p'
+	@touch $@
+
+.venv/.test: requirements/test.txt .venv/.base | .venv/bin/python
+	@echo "Preparing: installing the $$(grep -c == $<) pinned packages of $<"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $< \
+	  | sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p;s/^Installing collected.*/  unpacking/p'
+	@touch $@
+
+node_modules/.stamp: package-lock.json
+	@command -v node >/dev/null || { echo "node is missing: the tests need Node.js 20 or later" >&2; exit 1; }
+	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("node " + process.versions.node + " is too old: the tests need Node.js 20 or later"); process.exit(1) }'
+	@echo "Preparing: npm packages that the tests use"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+tools:
+	@missing=""; for pair in $(DEBIAN); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  echo "Preparing: installing the Debian packages$$missing"; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
+	  || { echo "Missing programs: install the Debian packages$$missing" >&2; exit 1; }; \
+	fi
