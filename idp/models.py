@@ -318,6 +318,23 @@ class Application(AbstractApplication):
         """django-oauth-toolkit's own rules do not fit (one grant, RSA key in a setting): ours are in the admin's form and `tenant`."""
 
 
+class ClientRegistration(models.Model):
+    """An application that registered itself (RFC 7591) and may manage its registration by a token (RFC 7592)."""
+
+    application = models.OneToOneField(Application, on_delete=models.CASCADE, related_name="registration")
+    token_hash = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the registration access token."
+    )
+    metadata = models.JSONField(
+        default=dict, blank=True, help_text="What it told about itself that no column of the application keeps."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_ip = models.GenericIPAddressField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"registration of application {self.application_id}"
+
+
 class TokenFormat(models.TextChoices):
     OPAQUE = "access_token", "Opaque, checked in the database"
     JWT = "rfc9068_profile", "JWT (RFC 9068), valid until it expires"
