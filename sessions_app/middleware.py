@@ -1,7 +1,64 @@
-"""request.user and request.sso_session come from the live SSO session only."""
+"""`request.user`, `request.auser` and `request.sso_session` come from the live SSO session only, looked up when first asked for.
 
+To change the browser's cookie, code sets `request.sso_cookie` to the new value ("" clears it): an adapter cannot return
+a response, so the cookie is written here.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from asgiref.sync import sync_to_async
 from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+
+from idp.models import User
+from idp.requests import facts
+from sessions_app import binding, lifecycle
 
 
 class SSOSessionMiddleware(AuthenticationMiddleware):
-    pass
+    """Stands in the place of Django's, which would read a user id from Django's session."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.__class__ = _with_sso_session(type(request))
+        request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
+        request.auser = functools.partial(sync_to_async(_user), request)  # type: ignore[assignment]
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        cookie: str | None = getattr(request, "sso_cookie", None)
+        if cookie:
+            binding.set_cookie(response, cookie)
+        elif cookie == "":
+            binding.clear_cookie(response)
+        if binding.was_looked_up(request) or cookie is not None:
+            patch_vary_headers(response, ("Cookie",))
+        if cookie is None and _is_activity(request) and (session := binding.session_of(request)):
+            lifecycle.touch(session, facts(request), timezone.now())
+        return response
+
+
+def _user(request: HttpRequest) -> User | AnonymousUser:
+    session = binding.session_of(request)
+    return session.user if session else AnonymousUser()
+
+
+def _is_activity(request: HttpRequest) -> bool:
+    """Somebody came to a page. Scripts that poll (fetch says so in Sec-Fetch-Mode) and passive views prolong nothing."""
+    return (
+        binding.was_looked_up(request)
+        and getattr(request, "sso_activity", True)
+        and request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    )
+
+
+@functools.cache
+def _with_sso_session(kind: type[HttpRequest]) -> type[HttpRequest]:
+    """The request's class plus the property: a lazy object could not be compared with None."""
+    attribute: Any = property(binding.session_of, binding.replace_session)
+    return type(kind.__name__, (kind,), {"sso_session": attribute, "__module__": kind.__module__})

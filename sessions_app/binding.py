@@ -1,0 +1,107 @@
+"""The browser's cookie and the SSO session behind it: three values that never meet (cookie, `sid`, primary key)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from idp import configuration
+from idp.models import TenantSettings
+from idp.protocol.opaque import digest
+from sessions_app.models import SSOSession
+
+P = ParamSpec("P")
+LONGEST_COOKIE = 100  # ours have 43 characters; nothing longer is worth hashing
+
+
+def load(request: HttpRequest, at: datetime) -> SSOSession | None:
+    """The live session of the request's cookie, with user and connection, for one SELECT; none without a cookie.
+
+    The session carries `config_version`, so `configuration.at(session.config_version)` costs nothing more. A lifetime
+    that was shortened since the last activity counts from now on: the row is corrected, and perhaps dead.
+    """
+    value = request.COOKIES.get(settings.SSO_COOKIE_NAME, "")
+    if not value or len(value) > LONGEST_COOKIE:
+        return None
+    session = (
+        SSOSession.objects.filter(cookie_hash=digest(value))
+        .select_related("user", "connection")
+        .annotate(config_version=configuration.VERSION)
+        .first()
+    )
+    if session is None or not session.is_alive(at):
+        return None
+    _shorten(session, configuration.at(session.config_version).tenant)
+    return session if session.is_alive(at) else None
+
+
+def session_of(request: HttpRequest) -> SSOSession | None:
+    """The request's session, looked up once; what `request.sso_session` gives, with a type."""
+    if not hasattr(request, "_sso_session"):
+        replace_session(request, load(request, timezone.now()))
+    session: SSOSession | None = request._sso_session  # type: ignore[attr-defined]
+    return session
+
+
+def replace_session(request: HttpRequest, session: SSOSession | None) -> None:
+    """What the rest of this request sees, after a sign-in or a sign-out."""
+    request._sso_session = session  # type: ignore[attr-defined]
+
+
+def was_looked_up(request: HttpRequest) -> bool:
+    return hasattr(request, "_sso_session")
+
+
+def passive(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """For endpoints that scripts poll: a request to them is not activity and prolongs nothing."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        request.sso_activity = False  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+def set_cookie(response: HttpResponse, value: str) -> None:
+    tenant = configuration.current().tenant
+    response.set_cookie(
+        settings.SSO_COOKIE_NAME,
+        value,
+        max_age=tenant.session_lifetime_in_minutes * 60 if tenant.persistent_session_cookie else None,
+        path="/",
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite=settings.SSO_COOKIE_SAMESITE,
+    )
+
+
+def clear_cookie(response: HttpResponse) -> None:
+    response.delete_cookie(settings.SSO_COOKIE_NAME, path="/", samesite=settings.SSO_COOKIE_SAMESITE)
+
+
+def limits(tenant: TenantSettings, *, auth_time: datetime, seen_at: datetime) -> tuple[datetime, datetime]:
+    """When a session ends by absolute age (since the person last proved who they are), and by idleness."""
+    return (
+        auth_time + timedelta(minutes=tenant.session_lifetime_in_minutes),
+        seen_at + timedelta(minutes=tenant.idle_session_lifetime_in_minutes),
+    )
+
+
+def _shorten(session: SSOSession, tenant: TenantSettings) -> None:
+    expires_at, idle_expires_at = limits(tenant, auth_time=session.auth_time, seen_at=session.last_seen_at)
+    if expires_at >= session.expires_at and idle_expires_at >= session.idle_expires_at:
+        return
+    session.expires_at = min(session.expires_at, expires_at)
+    session.idle_expires_at = min(session.idle_expires_at, idle_expires_at)
+    SSOSession.objects.filter(pk=session.pk, ended_at=None).update(
+        expires_at=session.expires_at, idle_expires_at=session.idle_expires_at
+    )

@@ -1,0 +1,185 @@
+"""A session opens, applications join it, it is seen, it is proved again: one transaction each. It ends at the door only.
+
+Each act but `touch` writes one SessionEvent. `at` is the moment of the act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+
+from idp import configuration
+from idp.models import Application, Connection, Identity, User
+from idp.protocol.opaque import digest, new_secret
+from idp.requests import RequestFacts
+from sessions_app.binding import limits
+from sessions_app.models import SessionClient, SessionEvent, SSOSession
+
+TOUCH_EVERY = timedelta(minutes=1)
+Amr = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session and the value of the cookie that holds it, which is stored nowhere."""
+
+    session: SSOSession
+    cookie: str
+
+
+def open_session(
+    user: User,
+    *,
+    connection: Connection | None,
+    identity: Identity | None,
+    amr: Amr,
+    facts: RequestFacts,
+    at: datetime,
+    upstream_sid: str = "",
+    upstream: Mapping[str, Any] | None = None,
+) -> Opened:
+    """Begin a session. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
+    expires_at, idle_expires_at = limits(configuration.current().tenant, auth_time=at, seen_at=at)
+    cookie = new_secret()
+    session = SSOSession(
+        cookie_hash=digest(cookie),
+        user=user,
+        connection=connection,
+        identity=identity,
+        created_at=at,
+        auth_time=at,
+        amr=list(amr),
+        last_seen_at=at,
+        idle_expires_at=idle_expires_at,
+        expires_at=expires_at,
+        initial_ip=facts.ip,
+        initial_user_agent=facts.user_agent,
+        last_ip=facts.ip,
+        last_user_agent=facts.user_agent,
+        upstream_sid=upstream_sid,
+        upstream=dict(upstream or {}),
+    )
+    with transaction.atomic():
+        session.save(force_insert=True)
+        record("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
+    return Opened(session, cookie)
+
+
+def reauthenticate(
+    session: SSOSession,
+    *,
+    amr: Amr,
+    facts: RequestFacts,
+    at: datetime,
+    upstream_sid: str = "",
+    upstream: Mapping[str, Any] | None = None,
+) -> Opened | None:
+    """The same person proved again who they are: same `sid`, new `auth_time`, new cookie; the old cookie is dead.
+
+    The absolute lifetime begins anew. None: the session ended meanwhile.
+    """
+    expires_at, idle_expires_at = limits(configuration.current().tenant, auth_time=at, seen_at=at)
+    cookie = new_secret()
+    changes: dict[str, Any] = {
+        "cookie_hash": digest(cookie),
+        "auth_time": at,
+        "amr": list(amr),
+        "last_seen_at": at,
+        "idle_expires_at": idle_expires_at,
+        "expires_at": expires_at,
+        "last_ip": facts.ip,
+        "last_user_agent": facts.user_agent,
+    }
+    if upstream_sid or upstream:
+        changes |= {"upstream_sid": upstream_sid, "upstream": dict(upstream or {})}
+    with transaction.atomic():
+        if not SSOSession.objects.filter(pk=session.pk, ended_at=None).update(**changes):
+            return None
+        for name, value in changes.items():
+            setattr(session, name, value)
+        record("reauthenticated", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
+    return Opened(session, cookie)
+
+
+def join(session: SSOSession, application: Application, *, facts: RequestFacts, at: datetime) -> bool:
+    """The application takes part from now on and will hear of the session's end. True: for the first time.
+
+    The session's row is locked first, so that the door sees this participant or this act sees the end (then nothing is
+    written, and False). An application that was the last to join costs no statement.
+    """
+    if session.last_application_id == application.pk:
+        return False
+    with transaction.atomic():
+        if not SSOSession.objects.filter(pk=session.pk, ended_at=None).update(last_application=application):
+            return False
+        session.last_application = application
+        if not _insert_client(session.pk, application.pk, at):
+            return False
+        record("joined", session=session, application=application, facts=facts, at=at)
+    return True
+
+
+def _insert_client(session_pk: int, application_pk: int, at: datetime) -> bool:
+    table = database.ops.quote_name(SessionClient._meta.db_table)
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (session_id, application_id, joined_at) VALUES (%s, %s, %s) "  # noqa: S608
+            "ON CONFLICT (session_id, application_id) DO NOTHING RETURNING id",
+            [session_pk, application_pk, database.ops.adapt_datetimefield_value(at)],
+        )
+        return cursor.fetchone() is not None
+
+
+def touch(session: SSOSession, facts: RequestFacts, at: datetime) -> None:
+    """The session was used: its idle limit moves. Written at most once a minute; never past the absolute limit."""
+    if at - session.last_seen_at < TOUCH_EVERY:
+        return
+    version: int | None = getattr(session, "config_version", None)
+    snapshot = configuration.current() if version is None else configuration.at(version)
+    expires_at, idle_expires_at = limits(snapshot.tenant, auth_time=session.auth_time, seen_at=at)
+    changes: dict[str, Any] = {
+        "last_seen_at": at,
+        "idle_expires_at": idle_expires_at,
+        "expires_at": min(session.expires_at, expires_at),
+        "last_ip": facts.ip,
+        "last_user_agent": facts.user_agent,
+    }
+    SSOSession.objects.filter(pk=session.pk, ended_at=None, last_seen_at__lte=at - TOUCH_EVERY).update(**changes)
+    for name, value in changes.items():
+        setattr(session, name, value)
+
+
+def record(
+    type: str,
+    *,
+    at: datetime,
+    facts: RequestFacts | None = None,
+    session: SSOSession | None = None,
+    user: User | None = None,
+    application: Application | None = None,
+    connection: Connection | None = None,
+    initiator: str = "",
+    actor: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one SessionEvent; the session, if given, names user and connection."""
+    if session is not None:
+        user, connection = user or session.user, connection or session.connection
+    SessionEvent.objects.create(
+        at=at,
+        type=type,
+        sid=session.sid if session else "",
+        sub=user.user_id if user else "",
+        client_id=application.client_id if application else "",
+        connection=connection.name if connection else "",
+        initiator=initiator,
+        actor=actor,
+        ip=facts.ip if facts else None,
+        user_agent=facts.user_agent if facts else "",
+        data=dict(data or {}),
+    )
