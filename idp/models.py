@@ -45,6 +45,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person. `user_id` is the `sub` of every token: `auth0|<24 hex>` or `{strategy}|{connection}|{upstream sub}`."""
 
+    _password: str | None  # the new password in clear, until save()
     user_id = models.CharField(
         max_length=255, unique=True, help_text="The sub claim, e.g. auth0|5f7c8ec7c33c6c004bbafe82."
     )
@@ -267,11 +268,11 @@ class Application(AbstractApplication):
 
     @property
     def callbacks(self) -> list[str]:
-        return self.redirect_uris.split()
+        return str(self.redirect_uris).split()
 
     @property
     def allowed_logout_urls(self) -> list[str]:
-        return self.post_logout_redirect_uris.split()
+        return str(self.post_logout_redirect_uris).split()
 
     @property
     def cors_origins(self) -> set[str]:

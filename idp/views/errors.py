@@ -39,7 +39,7 @@ def json_errors(view: View[P]) -> View[P]:
     """Turn a ProtocolError into its JSON form."""
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except ProtocolError as error:
@@ -55,7 +55,7 @@ def page_errors(view: View[P]) -> View[P]:
     """Turn a ProtocolError into a page that still offers to sign out."""
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except ProtocolError as error:
