@@ -1,0 +1,247 @@
+"""The door ends sessions set-based, once, and plans who is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from idp.protocol.initiators import Initiator
+from logout_app.end import Ended, Selection, end_sessions
+from logout_app.models import LogoutDelivery, LogoutEvent
+from sessions_app.models import RefreshTokenFamily, SessionEvent, SSOSession
+from tests.support.factories import make_application, make_session, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def end(selection, initiator=Initiator.RP_LOGOUT, *, offline_tokens=False, page=False, at=None) -> Ended:
+    return end_sessions(
+        selection,
+        initiator=initiator,
+        actor="user",
+        at=at or timezone.now(),
+        offline_tokens=offline_tokens,
+        page=page,
+    )
+
+
+def make_family(user, application, session=None, *, offline=False):
+    return RefreshTokenFamily.objects.create(
+        user=user, application=application, session=session, offline=offline, auth_time=timezone.now()
+    )
+
+
+def rows(event):
+    return sorted(LogoutDelivery.objects.filter(event=event).values_list("client_id", "channel", "sid", "sub"))
+
+
+def test_ends_one_session_and_tells_each_application_that_joined_it_and_has_a_back_channel():
+    first = make_application("First", backchannel_logout_uri="https://first.example/bc")
+    second = make_application("Second", backchannel_logout_uri="https://second.example/bc")
+    silent = make_application("Silent")
+    make_application("Stranger", backchannel_logout_uri="https://stranger.example/bc")
+    session = make_session(make_user(), first, second, silent)
+
+    ended = end(Selection.session(session.pk))
+
+    session.refresh_from_db()
+    assert ended.session_pks == [session.pk]
+    assert (session.end_initiator, session.end_actor) == ("rp-logout", "user")
+    assert session.ended_at is not None
+    sub = session.user.user_id
+    assert rows(ended.event) == [
+        ("first", "backchannel", session.sid, sub),
+        ("second", "backchannel", session.sid, sub),
+    ]
+    assert (ended.event.sessions_ended, ended.event.user_id, ended.event.sub) == (1, session.user_id, sub)
+
+
+def test_writes_one_audit_line_for_each_session_that_ended():
+    user = make_user()
+    sessions = [make_session(user) for _ in range(3)]
+    ended = end(Selection.user(user.pk))
+    lines = SessionEvent.objects.filter(type="ended")
+    assert {line.sid for line in lines} == {s.sid for s in sessions}
+    assert {(line.sub, line.initiator, line.actor, line.connection) for line in lines} == {
+        (user.user_id, "rp-logout", "user", "FabrikamAD")
+    }
+    assert all(line.data == {"event": ended.event.pk} for line in lines)
+
+
+def test_a_second_call_ends_nothing_and_writes_nothing():
+    session = make_session(make_user(), make_application(backchannel_logout_uri="https://a.example/bc"))
+    end(Selection.session(session.pk))
+    again = end(Selection.session(session.pk), Initiator.SESSION_REVOKED)
+    assert again == Ended(None, [])
+    session.refresh_from_db()
+    assert session.end_initiator == "rp-logout"
+    assert LogoutEvent.objects.count() == LogoutDelivery.objects.count() == SessionEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "chosen", "initiator", "told"),
+    [
+        ("custom", ["rp-logout", "idp-logout"], Initiator.RP_LOGOUT, True),
+        ("custom", ["rp-logout", "idp-logout"], Initiator.SESSION_EXPIRED, False),
+        ("custom", ["session-expired"], Initiator.SESSION_EXPIRED, True),
+        ("custom", [], Initiator.RP_LOGOUT, False),
+        ("all", [], Initiator.MFA_PHONE_UNENROLLED, True),
+    ],
+)
+def test_initiators_filter_who_is_told_but_not_what_ends(mode, chosen, initiator, told):
+    """Behaviour facts 58 to 61."""
+    application = make_application(
+        backchannel_logout_uri="https://a.example/bc",
+        backchannel_logout_initiators_mode=mode,
+        backchannel_logout_initiators=chosen,
+    )
+    assert application.hears_of(initiator) is told
+    session = make_session(make_user(), application)
+    ended = end(Selection.session(session.pk), initiator)
+    assert ended.session_pks == [session.pk]
+    assert LogoutDelivery.objects.exists() is told
+
+
+def test_front_channels_are_planned_only_when_a_page_follows():
+    application = make_application(frontchannel_logout_uri="https://a.example/out")
+    user = make_user()
+    without, with_page = make_session(user, application), make_session(user, application)
+    assert rows(end(Selection.session(without.pk)).event) == []
+    event = end(Selection.session(with_page.pk), page=True).event
+    assert rows(event) == [("jwt-debugger", "frontchannel", with_page.sid, user.user_id)]
+
+
+def test_of_a_person_the_spared_session_and_its_tokens_stay():
+    user, application = make_user(), make_application()
+    here, there = make_session(user), make_session(user)
+    kept, gone, unbound = (make_family(user, application, session, offline=True) for session in (here, there, None))
+    ended = end(Selection.user(user.pk, spare=here.pk), Initiator.PASSWORD_CHANGED, offline_tokens=True)
+    assert ended.session_pks == [there.pk]
+    alive = RefreshTokenFamily.objects.filter(revoked_at=None)
+    assert list(alive) == [kept]
+    assert ended.event.families_revoked == len({gone, unbound})
+    user.refresh_from_db()
+    assert user.revoked_before is None
+
+
+def test_a_whole_person_dies_with_offline_tokens_by_a_not_before_mark():
+    """Global Token Revocation, deactivation: what a concurrent request commits later is dead as well."""
+    user, application = make_user(), make_application()
+    session = make_session(user, application)
+    family = make_family(user, application, offline=True)
+    at = timezone.now()
+    end(Selection.user(user.pk), Initiator.IDP_LOGOUT, offline_tokens=True, at=at)
+    user.refresh_from_db()
+    family.refresh_from_db()
+    assert user.revoked_before == at
+    assert (family.revoked_at, family.revoke_reason) == (at, "idp-logout")
+    assert not SSOSession.objects.get(pk=session.pk).is_alive(at)
+
+
+def test_the_not_before_mark_never_moves_back():
+    user = make_user()
+    make_session(user)
+    now = timezone.now()
+    end(Selection.user(user.pk), offline_tokens=True, at=now)
+    make_session(user)
+    end(Selection.user(user.pk), offline_tokens=True, at=now - timedelta(seconds=5))
+    user.refresh_from_db()
+    assert user.revoked_before == now
+
+
+@pytest.mark.spec("backchannel", "B16", "Offline refresh tokens survive a logout; others die with the session")
+def test_a_logout_leaves_offline_refresh_tokens_and_kills_session_bound_ones_by_their_parent():
+    user, application = make_user(), make_application()
+    session = make_session(user, application)
+    bound = make_family(user, application, session)
+    offline = make_family(user, application, session, offline=True)
+    now = timezone.now()
+    end(Selection.session(session.pk), at=now)
+    bound, offline = (RefreshTokenFamily.objects.get(pk=family.pk) for family in (bound, offline))
+    assert not bound.is_alive(now)
+    assert offline.is_alive(now)
+
+
+def test_an_administrator_s_revoke_of_one_session_takes_its_offline_tokens_and_nobody_else_s():
+    user, application = make_user(), make_application()
+    session, other = make_session(user, application), make_session(user, application)
+    mine, others = (make_family(user, application, s, offline=True) for s in (session, other))
+    end(Selection.session(session.pk), Initiator.SESSION_REVOKED, offline_tokens=True)
+    assert list(RefreshTokenFamily.objects.filter(revoked_at=None)) == [others]
+    assert mine.pk != others.pk
+
+
+def test_global_revocation_endpoints_of_applications_are_told_once_each_for_the_whole_person():
+    application = make_application("Sender", global_token_revocation_uri="https://sender.example/gtr")
+    holder = make_application("Holder", global_token_revocation_uri="https://holder.example/gtr")
+    make_application("Stranger", global_token_revocation_uri="https://stranger.example/gtr")
+    user = make_user()
+    make_session(user, application)
+    make_session(user, application)
+    make_family(user, holder, offline=True)
+    ended = end(Selection.user(user.pk), Initiator.IDP_LOGOUT, offline_tokens=True)
+    assert rows(ended.event) == [("holder", "gtr", "", user.user_id), ("sender", "gtr", "", user.user_id)]
+    assert set(LogoutDelivery.objects.values_list("session", flat=True)) == {None}
+
+
+def test_only_refresh_tokens_left_is_still_an_event():
+    user = make_user()
+    make_family(user, make_application(), offline=True)
+    ended = end(Selection.user(user.pk), Initiator.IDP_LOGOUT, offline_tokens=True)
+    assert ended.session_pks == []
+    assert (ended.event.sessions_ended, ended.event.families_revoked, ended.event.user) == (0, 1, user)
+
+
+def test_the_sweep_ends_what_is_past_a_limit_oldest_first_and_no_more_than_asked():
+    user, now = make_user(), timezone.now()
+    idle = make_session(user, idle_expires_at=now - timedelta(seconds=1))
+    absolute = make_session(user, expires_at=now - timedelta(seconds=1))
+    live = make_session(user)
+    first = end(Selection.overdue(1), Initiator.SESSION_EXPIRED, at=now)
+    second = end(Selection.overdue(10), Initiator.SESSION_EXPIRED, at=now)
+    assert (first.session_pks, second.session_pks) == ([idle.pk], [absolute.pk])
+    live.refresh_from_db()
+    assert live.ended_at is None
+
+
+def test_other_people_s_sessions_are_never_touched():
+    mary, paul = make_user(), make_user("paul@fabrikamcorp.com")
+    hers, his = make_session(mary), make_session(paul)
+    ended = end(Selection.user(mary.pk), offline_tokens=True)
+    assert ended.session_pks == [hers.pk]
+    his.refresh_from_db()
+    assert his.is_alive(timezone.now())
+
+
+def test_a_mass_end_of_several_people_names_nobody():
+    first, second = make_user(), make_user("paul@fabrikamcorp.com")
+    pks = [make_session(first).pk, make_session(second).pk]
+    ended = end(Selection.sessions(pks), Initiator.SESSION_REVOKED)
+    assert (ended.event.user, ended.event.sub, ended.event.sessions_ended) == (None, "", 2)
+
+
+@pytest.mark.parametrize("selection", ["session", "user"])
+def test_the_number_of_statements_does_not_depend_on_sessions_and_applications(selection):
+    """performance T15: logout and Global Token Revocation are constant."""
+
+    def statements(sessions: int, applications: int) -> int:
+        user = make_user(f"{selection}{sessions}@fabrikamcorp.com")
+        apps = [
+            make_application(f"App {selection} {sessions} {n}", backchannel_logout_uri="https://a.example/bc")
+            for n in range(applications)
+        ]
+        rows = [make_session(user, *apps) for _ in range(sessions)]
+        chosen = Selection.user(user.pk) if selection == "user" else Selection.session(rows[0].pk)
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            end(chosen, offline_tokens=selection == "user", page=True)
+        return len([q for q in captured.captured_queries if "SAVEPOINT" not in q["sql"]])
+
+    small, large = statements(1, 1), statements(20, 10)
+    assert small == large
+    assert small <= (7 if selection == "user" else 5)
