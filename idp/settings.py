@@ -198,6 +198,7 @@ _PREFIX = "__Host-" if HTTPS else ""
 SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
 SSO_COOKIE_SAMESITE = conf.read("CURFEW_COOKIE_SAMESITE") or ("None" if HTTPS else "Lax")
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
+BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"
 SESSION_COOKIE_SAMESITE = "None" if HTTPS else "Lax"  # SAML answers arrive as cross-site POSTs
 SESSION_COOKIE_SECURE = HTTPS
