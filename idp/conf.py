@@ -96,12 +96,17 @@ def read(name: str) -> str:
     setting = BY_NAME[name]
     if name in os.environ:
         return os.environ[name]
-    if setting.secret and (path := os.environ.get(f"{name}_FILE")):
+    if path := secret_file(setting):
         try:
-            return Path(path).read_text().strip()
+            return path.read_text().strip()
         except OSError as error:
             raise ImproperlyConfigured(f"{name}_FILE: {error}") from error
     return setting.default
+
+
+def secret_file(setting: Setting) -> Path | None:
+    path = os.environ.get(f"{setting.name}_FILE") if setting.secret else None
+    return Path(path) if path else None
 
 
 def read_int(name: str) -> int:
