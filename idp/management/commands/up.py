@@ -7,6 +7,7 @@ import os
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -26,7 +27,17 @@ LOOPBACK = "127.0.0.0/8,::1/128"
 class Command(BaseCommand):
     help = "Prepare the database, then run web server, delivery worker and scheduler in the foreground."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--prepare-only",
+            action="store_true",
+            help="End when database, keys and static files are ready: before web, worker and beat start elsewhere.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["prepare_only"]:
+            self._prepare()
+            return
         lock = processes.hold_alone(settings.DATA / "up.lock")
         if lock is None:
             raise CommandError(f"Another Curfew runs on {settings.DATA}. Stop it, or set CURFEW_DATA.")
@@ -89,7 +100,7 @@ def is_ready() -> bool:
         return False
 
 
-def collect_static(say: Any) -> None:
+def collect_static(say: Callable[[str], None]) -> None:
     """Collect and compress static files, unless they are those of last time."""
     stamp: Path = settings.DATA / "static.stamp"
     now = _static_fingerprint()

@@ -1,0 +1,23 @@
+# One image for web, worker, beat and management commands; the command decides.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv /venv
+WORKDIR /build
+COPY requirements/base.txt .
+RUN /venv/bin/pip install --require-hashes -r base.txt
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 CURFEW_DATA=/data CURFEW_BIND=0.0.0.0 CURFEW_DEMO=0
+RUN useradd --system --uid 10001 --create-home curfew && install -d -o curfew /data
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY manage.py ./
+COPY templates templates
+COPY static static
+COPY idp idp
+COPY sessions_app sessions_app
+COPY logout_app logout_app
+USER 10001
+VOLUME /data
+EXPOSE 8000
+CMD ["python", "manage.py", "up"]
