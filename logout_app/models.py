@@ -121,9 +121,9 @@ class LogoutDelivery(models.Model):
                 name="logout_delivery_due",
             ),
             models.Index(
-                fields=("application", "lease_until"),
+                fields=("application", "due_at", "id"),
                 condition=Q(state="pending") & ~Q(channel="frontchannel"),
-                name="logout_delivery_in_flight",
+                name="logout_delivery_due_of_app",
             ),
             models.Index(fields=("application", "created_at"), condition=Q(state="dead"), name="logout_delivery_dead"),
             models.Index(fields=("finished_at",), name="logout_delivery_purge"),
@@ -151,3 +151,20 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of delivery #{self.delivery_id}"
+
+
+class DeliveryTally(models.Model):
+    """A number that /metrics shows, kept by the workers in the transaction of what it counts.
+
+    Every web process of every machine can show it, it never goes down, and no history table is counted for it.
+    """
+
+    metric = models.CharField(max_length=24)
+    label = models.CharField(max_length=255, blank=True)
+    value = models.FloatField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("metric", "label"), name="logout_tally_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.label}"
