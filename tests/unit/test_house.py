@@ -1,0 +1,300 @@
+"""The house keeps its own rules: imports, migrations, settings, templates, paper."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command, get_commands
+from django.db.migrations.loader import MigrationLoader
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from idp import conf
+from tests.support import compliance
+
+pytestmark = pytest.mark.once
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+APPS = ("idp", "sessions_app", "logout_app")
+
+
+def run(*argv: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+# --- code ------------------------------------------------------------------------------------------------------------
+def test_imports_run_one_way_and_protocol_rules_are_pure() -> None:
+    result = run(BIN / "lint-imports", "--no-cache")
+    assert result.returncode == 0, result.stdout
+
+
+def test_no_migration_depends_on_an_app_above_it() -> None:
+    graph = MigrationLoader(None, ignore_no_initial=True).disk_migrations
+    below = {"idp": {"sessions_app", "logout_app"}, "sessions_app": {"logout_app"}}
+    wrong = [
+        f"{app}.{name} -> {needed}"
+        for (app, name), migration in graph.items()
+        for needed, _ in migration.dependencies
+        if needed in below.get(app, ())
+    ]
+    assert wrong == []
+
+
+def test_migrations_are_complete() -> None:
+    call_command("makemigrations", *APPS, check=True, dry_run=True, verbosity=0)
+
+
+def test_files_stay_small() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {count}"
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if "migrations" not in path.parts and (count := len(path.read_text().splitlines())) > 400
+    ]
+    assert long == []
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+def production(tmp_path: Path, **changes: str) -> dict[str, str]:
+    """The environment of a good production installation, with changes."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    good = {
+        "ISSUER": "https://id.example.com/",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "CURFEW_ENCRYPTION_KEYS": secrets.token_urlsafe(32),
+        "CURFEW_DATA": str(tmp_path / "data"),
+        "DATABASE_URL": "postgres://curfew:secret@db.example.com/curfew",
+        "REDIS_URL": "redis://:secret@redis.example.com:6379/0",
+        "CURFEW_TRUSTED_PROXIES": "10.0.0.0/8",
+        "CURFEW_OUTBOUND_ALLOW": "10.20.0.0/16",
+    }
+    return {name: value for name, value in {**kept, **good, **changes}.items() if value != "unset"}
+
+
+def deploy_check(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING", env=env)
+
+
+def test_production_settings_pass_the_deploy_check(tmp_path: Path) -> None:
+    result = deploy_check(production(tmp_path))
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"ISSUER": "http://localhost:8000/"}, "ISSUER"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+        ({"CURFEW_ENCRYPTION_KEYS": "unset"}, "CURFEW_ENCRYPTION_KEYS"),
+        ({"CURFEW_ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
+        ({"CURFEW_OUTBOUND_ALLOW": "0.0.0.0/0"}, "CURFEW_OUTBOUND_ALLOW"),
+        ({"CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8"}, "CURFEW_OUTBOUND_ALLOW"),
+        ({"CURFEW_OUTBOUND_ALLOW": "intranet"}, "CURFEW_OUTBOUND_ALLOW"),
+        ({"CURFEW_TRUSTED_PROXIES": "10.0.0.1/8"}, "CURFEW_TRUSTED_PROXIES"),
+        ({"CURFEW_OUTBOUND_PORTS": "443-80"}, "CURFEW_OUTBOUND_PORTS"),
+        ({"CURFEW_WEB_THREADS": "0"}, "CURFEW_WEB_THREADS"),
+        ({"CURFEW_COOKIE_SAMESITE": "lax"}, "CURFEW_COOKIE_SAMESITE"),
+        ({"REDIS_URL": "redis://redis.example.com:6379/0"}, "REDIS_URL"),
+    ],
+    ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else None,
+)
+def test_the_deploy_check_fails_and_names_the_bad_setting(tmp_path: Path, change: dict[str, str], named: str) -> None:
+    result = deploy_check(production(tmp_path, **change))
+    assert result.returncode == 1
+    assert named in result.stderr
+
+
+def test_a_secret_file_that_everybody_reads_fails_the_deploy_check(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(secrets.token_urlsafe(48))
+    path.chmod(0o644)
+    result = deploy_check(production(tmp_path, SECRET_KEY="unset", SECRET_KEY_FILE=str(path)))
+    assert result.returncode == 1
+    assert "SECRET_KEY_FILE" in result.stderr
+    path.chmod(0o600)
+    assert deploy_check(production(tmp_path, SECRET_KEY="unset", SECRET_KEY_FILE=str(path))).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"CURFEW_DELIVERY_TIMOUT": "9"}, "CURFEW_DELIVERY_TIMOUT"),
+        ({"SECRET_KEY": "unset"}, "SECRET_KEY"),
+        ({"ISSUER": "http://id.example.com/"}, "ISSUER"),
+        ({"ISSUER": "https://id.example.com"}, "ISSUER"),
+        ({"ISSUER": "https://id.example.com/login/"}, "ISSUER"),
+        ({"PORT": "eighty"}, "PORT"),
+        ({"CURFEW_FAILPOINT": "somewhere"}, "CURFEW_FAILPOINT"),
+        ({"SECRET_KEY": "unset", "SECRET_KEY_FILE": "no-such-file"}, "SECRET_KEY_FILE"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_a_start_with_a_bad_setting_stops_and_names_it(tmp_path: Path, change: dict[str, str], named: str) -> None:
+    result = run(sys.executable, "-c", "import idp.settings", env=production(tmp_path, **change))
+    assert result.returncode == 1
+    assert "ImproperlyConfigured" in result.stderr
+    assert named in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("SESSION_ENGINE", "django.contrib.sessions.backends.signed_cookies", "sessions.E001"),
+        ("SESSION_ENGINE", "django.contrib.sessions.backends.cached_db", "sessions.E001"),
+        ("SESSION_ENGINE", "django.contrib.sessions.backends.cache", "sessions.E001"),
+        ("SESSION_ENGINE", "django.contrib.sessions.backends.file", "sessions.E001"),
+        ("SESSION_SERIALIZER", "example.PickleSerializer", "sessions.E002"),
+        ("SESSION_SAVE_EVERY_REQUEST", True, "sessions.E003"),
+        ("SSO_COOKIE_SAMESITE", "None", "sessions.E007"),
+        ("PASSWORD_HASHERS", ["idp.hashers.ClientSecretHasher"], "idp.E010"),
+        ("PASSWORD_HASHERS", ["idp.hashers.OwaspArgon2Hasher"], "idp.E011"),
+        ("CELERY_ACCEPT_CONTENT", ["json", "pickle"], "idp.E014"),
+        ("ALLOWED_HOSTS", ["*"], "idp.E015"),
+        ("DEBUG", True, "idp.E024"),
+        ("SECURE_HSTS_SECONDS", 0, "idp.E023"),
+        ("SESSION_COOKIE_SECURE", False, "idp.E022"),
+        ("SSO_COOKIE_NAME", "curfew_sso", "idp.E021"),
+        ("LOG_LEVEL", "LOUD", "idp.E005"),
+        ("CONTENT_SECURITY_POLICY", {"DIRECTIVES": {"script-src": ["'unsafe-inline'"]}}, "idp.E060"),
+        ("CACHES", {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, "idp.E013"),
+        ("MIDDLEWARE", ["django.contrib.auth.middleware.AuthenticationMiddleware"], "sessions.E005"),
+    ],
+)
+def test_checks_find_settings_that_are_never_right(settings, name: str, value: object, code: str) -> None:
+    setattr(settings, name, value)
+    assert code in [message.id for message in checks()]
+
+
+def test_a_weak_oauth_gate_or_a_foreign_token_model_is_found(settings) -> None:
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 30,
+    }
+    settings.OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"
+    assert {"idp.E012", "sessions.E008", "sessions.E009"} <= {message.id for message in checks()}
+
+
+def checks() -> list[CheckMessage]:
+    return run_checks(tags=["security"], include_deployment_checks=True)
+
+
+# --- templates and files ---------------------------------------------------------------------------------------------
+INLINE = {
+    "script": re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", re.I),
+    "style element": re.compile(r"<style\b", re.I),
+    "style attribute": re.compile(r"<[^>]*\sstyle\s*=", re.I),
+    "handler": re.compile(r"<[^>]*\son[a-z]+\s*=", re.I),
+    "javascript URL": re.compile(r"javascript:", re.I),
+}
+
+
+def test_templates_have_nothing_inline() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {what}"
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        for what, pattern in INLINE.items()
+        if pattern.search(path.read_text())
+    ]
+    assert found == []
+
+
+def tracked() -> Iterator[tuple[str, str]]:
+    for name in run("git", "ls-files").stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.suffix not in (".png", ".ico", ".woff2"):
+            yield name, path.read_text()
+
+
+def test_files_name_no_package_registry_and_no_path_of_a_machine() -> None:
+    machine = re.compile(r"(?<![\w./-])/(?:" + "|".join(("root", "work", "home", "Users")) + r")/\w")
+    registry = re.compile(
+        "|".join((r"files\.pythonhosted", r"pypi\.org/sim" + "ple", r"regis" + r"try\.(npmjs|yarnpkg)"))
+    )
+    lines = [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, text in tracked()
+        for number, line in enumerate(text.splitlines(), 1)
+        if machine.search(line) or registry.search(line) or "--index-url" in line.replace('"--index-url"', "")
+    ]
+    assert lines == []
+
+
+def test_the_compose_file_fits_its_schema() -> None:
+    result = run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_dockerfile_passes_hadolint() -> None:
+    result = run(BIN / "hadolint", "Dockerfile")
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_compose_file_and_its_example_name_the_same_settings() -> None:
+    compose = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    example = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert compose == example
+
+
+def test_the_hashed_requirements_cover_every_dependency() -> None:
+    pins = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==", (ROOT / "requirements/base.txt").read_text(), re.M)
+    project = (ROOT / "pyproject.toml").read_text().split("dependencies = [", 1)[1].split("\n]", 1)[0]
+    wanted = re.findall(r'^\s*"([\w.-]+)', project, re.M)
+    assert set(wanted) <= set(pins)
+    test = (ROOT / "requirements/test.txt").read_text()
+    assert [name for name in pins if f"\n{name}==" not in f"\n{test}" and f"\n{name}[" not in f"\n{test}"] == []
+
+
+# --- paper -----------------------------------------------------------------------------------------------------------
+def test_the_settings_page_names_every_setting_and_its_default() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.M))
+    assert rows == {s.name: f"`{s.default}`" if s.default else "" for s in conf.SETTINGS}
+
+
+def test_the_operations_page_names_every_command() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    ours = [name for name, app in get_commands().items() if app in APPS]
+    assert ours
+    assert [name for name in ours if f"manage.py {name}" not in text] == []
+
+
+def test_the_endpoints_page_names_every_path() -> None:
+    text = (ROOT / "docs/endpoints.md").read_text()
+    assert [path for path in paths(get_resolver()) if f"`{path}`" not in text] == []
+
+
+def paths(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:
+    """Every path that answers; Django admin's are one."""
+    for entry in resolver.url_patterns:
+        path = prefix + str(entry.pattern).removeprefix("^").removesuffix("$").removesuffix(r"\Z")
+        if isinstance(entry, URLPattern):
+            yield re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
+        elif entry.app_name == "admin":
+            yield path
+        else:
+            yield from paths(entry, path)
+
+
+def test_the_specification_table_is_current() -> None:
+    assert compliance.PAGE.read_text() == compliance.page(compliance.collect()), (
+        "run `python -m tests.support.compliance`"
+    )
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{name}: {target}"
+        for name, text in tracked()
+        if name.endswith(".md")
+        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text)
+        if not (ROOT / name).parent.joinpath(target).exists()
+    ]
+    assert broken == []
