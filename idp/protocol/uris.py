@@ -1,0 +1,187 @@
+"""Which URLs an application may be configured with. Each `check_*` returns what is wrong in words, or None.
+
+Used wherever configuration enters: the tenant file, the admin, registration, the Management API. URLs are kept and later
+compared as the strings that they are, so what could be read in two ways is refused here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+LONGEST = 1000
+# Ports of other protocols that take what an HTTP client sends for commands (the fetch standard's list, in short).
+BAD_PORTS = frozenset(
+    {1, 7, 9, 11, 13, 19, 20, 21, 22, 23, 25, 53, 69, 79, 110, 111, 119, 135, 137, 139, 143, 161, 389, 445, 465, 512}
+    | {513, 514, 515, 587, 636, 993, 995, 1433, 1521, 2049, 2375, 3306, 5060, 5432, 6000, 6379, 9200, 11211, 27017}
+)
+SCRIPT_SCHEMES = frozenset(
+    {"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws", "wss", "ftp"}
+)
+# What RFC 3986 does not allow in a URI at all: controls, spaces, non-ASCII, and these.
+_ODD = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}]")
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin(url: str) -> str:
+    """scheme://host[:port] as browsers write it into Origin; "" for what is not an http(s) URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    shown = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{shown}"
+
+
+def check_web_url(url: str) -> str | None:
+    """https, or http on loopback: logos, policies, key sets."""
+    reason, parts = _read(url)
+    return reason or (_web(parts) if parts else None)
+
+
+def check_redirect_uri(uri: str, *, native: bool = False) -> str | None:
+    """A callback: no fragment, no wildcard; native applications may use a scheme of their own (RFC 8252 section 7.1)."""
+    reason, parts = _read(uri)
+    if reason or parts is None:
+        return reason
+    if "#" in uri:
+        return "a fragment (#) is not allowed"
+    if "*" in uri:
+        return "wildcards are not allowed"
+    if parts.scheme not in ("http", "https"):
+        return _own_scheme(parts, native)
+    return _web(parts)
+
+
+def check_logout_url(url: str, *, native: bool = False, wildcards: bool = False) -> str | None:
+    """Where people may go after signing out; `wildcards` allows one * in the leftmost host label."""
+    bare = url.replace("://*.", "://", 1) if wildcards else url
+    reason = check_redirect_uri(bare, native=native)
+    if reason:
+        return reason
+    if wildcards and bare != url and (urlsplit(bare).hostname or "").count(".") < 1:
+        return "a wildcard needs at least two further labels, like https://*.example.com"
+    names = {name for name, _ in parse_qsl(urlsplit(bare).query, keep_blank_values=True)}
+    if clash := names & {"state", "iss"}:
+        return f"the query must not hold {min(clash)}: we add it to the answer"
+    return None
+
+
+def check_backchannel_uri(uri: str) -> str | None:
+    """Back-Channel Logout 1.0 section 2.2: absolute, no fragment; and no port of another protocol."""
+    reason, parts = _read(uri)
+    if reason or parts is None:
+        return reason
+    if "#" in uri:
+        return "a fragment (#) is not allowed"
+    if "*" in uri:
+        return "wildcards are not allowed"
+    if parts.scheme not in ("http", "https"):
+        return "it must begin with https://"
+    if parts.port in BAD_PORTS:
+        return f"port {parts.port} belongs to another protocol"
+    return None
+
+
+def check_frontchannel_uri(uri: str, redirect_uris: Iterable[str], *, issuer: str = "") -> str | None:
+    """Front-Channel Logout 1.0 section 2: on the scheme, host and port of a callback; never on our own origin."""
+    if reason := check_backchannel_uri(uri):
+        return reason
+    names = {name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
+    if clash := names & {"iss", "sid"}:
+        return f"the query must not hold {min(clash)}: we add it"
+    if ";" in uri or "," in uri:
+        return "semicolons and commas are not allowed"
+    if issuer and origin(uri) == origin(issuer):
+        return "it must not be on the identity provider's own origin"
+    if issuer.startswith("https:") and not uri.startswith("https:"):
+        return "browsers do not load http pages inside our https page"
+    if origin(uri) not in {origin(redirect) for redirect in redirect_uris}:
+        return "it must have the scheme, host and port of a callback URL"
+    return None
+
+
+def check_origin(value: str) -> str | None:
+    """Exactly scheme://host[:port]: credentials are sent to it, so nothing looser will do."""
+    if value in ("*", "null"):
+        return "an exact origin is needed, like https://app.example.com"
+    reason, parts = _read(value)
+    if reason or parts is None:
+        return reason
+    if parts.path or "?" in value or "#" in value:
+        return "an origin has no path: scheme, host and port only"
+    if reason := _web(parts):
+        return reason
+    if origin(value) != value:
+        return f"write it as browsers do: {origin(value)}"
+    return None
+
+
+def check_host(value: str) -> str | None:
+    """A host name or an address, without port."""
+    try:
+        ipaddress.ip_address(value.strip("[]"))
+    except ValueError:
+        return None if _HOST.fullmatch(value) and len(value) <= 253 else "a host name without scheme and port is needed"
+    return None
+
+
+def _read(url: str) -> tuple[str | None, SplitResult | None]:
+    """What is wrong with any absolute URI, or its parts."""
+    if not url:
+        return "it is empty", None
+    if len(url) > LONGEST:
+        return f"it is longer than {LONGEST} characters", None
+    if _ODD.search(url):
+        return "it holds a space, a control character or another character that URLs do not have", None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "it cannot be read as a URL", None
+    if not parts.scheme or not url.lower().startswith(f"{parts.scheme}:"):
+        return "an absolute URL is needed, like https://app.example.com/path", None
+    if parts.scheme in SCRIPT_SCHEMES:
+        return f"{parts.scheme}: is not allowed", None
+    if "@" in parts.netloc:
+        return "user names and passwords are not allowed", None
+    if port == 0 or parts.netloc.endswith(":"):
+        return "the port cannot be read", None
+    return None, parts
+
+
+def _web(parts: SplitResult) -> str | None:
+    if parts.scheme not in ("http", "https"):
+        return "it must begin with https://"
+    host = parts.hostname or ""
+    if not host or check_host(host):
+        return "the host name cannot be read"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "http is allowed on loopback only, use https"
+    return None
+
+
+def _own_scheme(parts: SplitResult, native: bool) -> str | None:
+    if not native:
+        return "it must begin with https://"
+    if not _SCHEME.fullmatch(parts.scheme):
+        return "the scheme cannot be read"
+    return (
+        None if "." in parts.scheme else "an application's own scheme is a reversed domain name, like com.example.app"
+    )
