@@ -1,0 +1,19 @@
+"""Every request that Curfew makes goes through here: one policy, two transports."""
+
+from __future__ import annotations
+
+import functools
+
+from django.conf import settings
+
+from idp.outbound import policy
+
+
+def rules() -> policy.Rules:
+    """The rules of this installation's settings."""
+    return _rules(tuple(settings.OUTBOUND_ALLOW), tuple(settings.OUTBOUND_PORTS), settings.ISSUER_ORIGIN)
+
+
+@functools.lru_cache(maxsize=8)
+def _rules(allow: tuple[str, ...], ports: tuple[str, ...], own_origin: str) -> policy.Rules:
+    return policy.rules_of(allow=allow, ports=ports, own_origin=own_origin)
