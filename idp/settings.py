@@ -187,6 +187,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
+ACCOUNT_FORMS = {"reset_password": "sessions_app.forms.ResetPasswordForm"}
+MFA_FORMS = {
+    "authenticate": "sessions_app.forms.CodeForm",
+    "reauthenticate": "sessions_app.forms.ReauthenticateCodeForm",
+}
+PASSWORD_RESET_TIMEOUT = 3600
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_TOTP_ISSUER = "Curfew"
@@ -197,6 +203,7 @@ DEFAULT_FROM_EMAIL = conf.read("CURFEW_FROM_EMAIL")
 _PREFIX = "__Host-" if HTTPS else ""
 SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
 SSO_COOKIE_SAMESITE = conf.read("CURFEW_COOKIE_SAMESITE") or ("None" if HTTPS else "Lax")
+DEVICE_COOKIE_NAME = f"{_PREFIX}curfew_device"  # a browser that an account signed in from before
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
 BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"
@@ -246,6 +253,7 @@ OAUTH2_PROVIDER: dict[str, object] = {
     "PKCE_REQUIRED": True,
     "ROTATE_REFRESH_TOKEN": True,
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
     **{
         f"COMPLIANT_BCP_RFC9700_{gate}": True
@@ -257,7 +265,6 @@ OAUTH2_PROVIDER: dict[str, object] = {
             "AUTHZ_RESPONSE_ISS",
             "TOKEN_STORAGE",
             "REFRESH_TOKEN",
-            "REDIRECT_URI_SCHEME",
             "REDIRECT_URI_MATCHING",
             "PKCE_REQUIRED",
         )
@@ -271,6 +278,7 @@ REST_FRAMEWORK = {
 }
 SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # TLS ends at the reverse proxy; redirecting a POST breaks clients
+    "oauth2_provider.W008",  # http redirect URIs: for loopback, where native applications listen (RFC 8252 7.3)
 ]
 
 # --- language, time, logs ------------------------------------------------------------------------------------------------
