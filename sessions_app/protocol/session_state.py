@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from urllib.parse import urlsplit
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from idp.protocol import uris
 
 
 def session_state(*, client_id: str, redirect_uri: str, browser_state: str, salt: str) -> str | None:
@@ -17,18 +16,8 @@ def session_state(*, client_id: str, redirect_uri: str, browser_state: str, salt
 
     The salt makes each value new, and nobody but the page of this client at this origin gets "unchanged" for it.
     """
-    origin = web_origin(redirect_uri)
-    if origin is None:
+    origin = uris.origin(redirect_uri)
+    if not origin:
         return None
     hashed = hashlib.sha256(f"{client_id} {origin} {browser_state} {salt}".encode()).digest()
     return f"{base64.urlsafe_b64encode(hashed).rstrip(b'=').decode()}.{salt}"
-
-
-def web_origin(url: str) -> str | None:
-    """The origin as a browser spells it: lower case, no default port; None unless http or https with a host."""
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"

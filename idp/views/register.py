@@ -1,0 +1,84 @@
+"""Dynamic client registration on the wire (RFC 7591, RFC 7592, OpenID Connect Registration 1.0); off unless the tenant has it on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
+
+from idp import configuration, limiter, registration
+from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError, TooManyRequests
+from idp.protocol.registration import parse, parse_document
+from idp.requests import facts
+from idp.views.errors import json_errors
+
+LARGEST_BODY = 65_536
+# Every registration changes the configuration that all processes cache: a stranger may cause that, but not all the time.
+REGISTRATIONS = limiter.Limit("register", 100, 3600)
+ALL_REGISTRATIONS = limiter.Limit("registers", 1000, 3600)
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+@json_errors
+def register(request: HttpRequest) -> HttpResponse:
+    _refuse_unless_on()
+    now, sender = timezone.now(), facts(request)
+    metadata = parse(_document(request), issuer=settings.ISSUER)
+    if not limiter.reserve([REGISTRATIONS.key(limiter.prefix(sender.ip)), ALL_REGISTRATIONS.key()], now).allowed:
+        raise TooManyRequests("Too many registrations. Try again later.")
+    registered = registration.register(metadata, facts=sender, at=now)
+    return JsonResponse(registration.describe(registered), status=201)
+
+
+@csrf_exempt
+@login_not_required
+@require_http_methods(["GET", "PUT", "DELETE"])
+@json_errors
+def manage(request: HttpRequest, client_id: str) -> HttpResponse:
+    """RFC 7592: the holder of the registration access token reads, replaces or removes its registration."""
+    _refuse_unless_on()
+    found = _authenticate(request, client_id)
+    if request.method == "DELETE":
+        registration.remove(found)
+        return HttpResponse(status=204)
+    if request.method == "PUT":
+        document = _document(request)
+        found = registration.replace(found, document, parse(document, issuer=settings.ISSUER))
+    return JsonResponse(registration.describe(found))
+
+
+def _refuse_unless_on() -> None:
+    if not configuration.current().tenant.dynamic_client_registration:
+        raise ProtocolError("Dynamic client registration is off.", error="access_denied", status=404)
+
+
+def _authenticate(request: HttpRequest, client_id: str) -> registration.Registered:
+    """A success costs the limiter nothing; whoever failed too often is not looked up any more."""
+    now, key = timezone.now(), limiter.ENDPOINT.key("register", limiter.prefix(facts(request).ip))
+    if limiter.is_blocked(key, now):
+        raise TooManyRequests("Too many attempts. Try again later.")
+    try:
+        return registration.authenticate(client_id, _bearer(request))
+    except InvalidToken:
+        limiter.count_failure(key, now)
+        raise
+
+
+def _document(request: HttpRequest) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise InvalidRequest("The body must be application/json.", status=415)
+    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY or len(request.body) > LARGEST_BODY:
+        raise InvalidRequest(f"The body may have {LARGEST_BODY} bytes.", status=413)
+    return parse_document(request.body)
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
