@@ -193,7 +193,8 @@ class RefreshTokenFamily(models.Model):
             and (self.idle_expires_at is None or at < self.idle_expires_at)
             and (self.offline or (self.session is not None and self.session.is_alive(at)))
             and self.user.is_active
-            and not began_before(self.created_at, self.user.revoked_before)
+            # The sign-in counts, not the family's own start: an exchange that raced the door began after the mark.
+            and not began_before(self.auth_time, self.user.revoked_before)
         )
 
 
@@ -259,7 +260,13 @@ class AccessToken(AbstractAccessToken):
             return False
         if self.family is not None and not self.family.is_alive(at):
             return False
-        return self.session is None or self.session.is_alive(at)
+        if self.session is None:
+            return True
+        if began_before(self.session.auth_time, self.user.revoked_before):
+            return False
+        if self.application is not None and not self.application.access_tokens_die_with_session:
+            return True
+        return self.session.is_alive(at)
 
     def revoke(self) -> None:
         AccessToken.rows.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())

@@ -1,0 +1,114 @@
+"""Request parameters of the OAuth endpoints: once each, printable, from a query, a form or a JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from idp.protocol.errors import InvalidRequest
+
+MAX_PARAMETERS = 200
+REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
+_CONTROL = {chr(code) for code in (*range(0x20), 0x7F)}
+
+
+class Params(Mapping[str, str]):
+    """Parameters with a value; an empty one counts as omitted (RFC 6749 section 3.1).
+
+    `duplicates` are the names that came more than once: reading one of them gives its first value, and `refuse_duplicates()`
+    turns them into an error as soon as it is known where errors go.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.pairs = [(name, value) for name, value in pairs if value]
+        self._values: dict[str, str] = {}
+        self.duplicates: list[str] = []
+        for name, value in self.pairs:
+            if name not in self._values:
+                self._values[name] = value
+            elif name not in REPEATABLE:
+                self.duplicates.append(name)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+    def refuse_duplicates(self) -> None:
+        if self.duplicates:
+            raise InvalidRequest(f"The parameter {printable(self.duplicates[0])} was given more than once.")
+
+    def require(self, name: str) -> str:
+        if name not in self._values:
+            raise InvalidRequest(f"The parameter {name} is missing.")
+        return self._values[name]
+
+
+def from_urlencoded(body: bytes | str) -> Params:
+    """`application/x-www-form-urlencoded`, a form's body or a query string. NUL, bad UTF-8 and too many fields are errors."""
+    try:
+        text = body.decode("ascii") if isinstance(body, bytes) else body
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except (UnicodeDecodeError, ValueError):
+        raise InvalidRequest("The parameters cannot be read.") from None
+    return _checked(pairs)
+
+
+def from_json(body: bytes) -> Params:
+    """A JSON object of strings (Auth0's SDKs send it); numbers and booleans are taken in their JSON spelling."""
+    try:
+        pairs = json.loads(body.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_refuse_constant)
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise InvalidRequest("The body is not valid JSON.") from None
+    if not isinstance(pairs, _Object):
+        raise InvalidRequest("The body must be a JSON object.")
+    return _checked([(name, text) for name, value in pairs for text in _texts(name, value)])
+
+
+class _Object(list[tuple[str, Any]]):
+    """The pairs of one JSON object, repeated names included."""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> _Object:
+    return _Object(pairs)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, bool | int):
+        return [json.dumps(value)]
+    if name in REPEATABLE and isinstance(value, list) and not isinstance(value, _Object):
+        return [item for item in value if isinstance(item, str)]
+    raise InvalidRequest(f"The parameter {printable(name)} must be a string.")
+
+
+def _checked(pairs: list[tuple[str, str]]) -> Params:
+    for name, value in pairs:
+        if "\0" in value or "\0" in name or _has_surrogates(name + value):
+            raise InvalidRequest("The parameters contain characters that are not allowed.")
+    return Params(pairs)
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def printable(text: str) -> str:
+    """A peer's text for an error description: the characters of RFC 6749 section 5.2, at most 60 of them."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text[:60])

@@ -1,0 +1,132 @@
+"""The rules of an authorization request (RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2.1)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from idp.protocol.errors import InvalidRequest, ProtocolError, UnsupportedResponseType
+from idp.protocol.params import Params
+from sessions_app.protocol import pkce, scopes
+
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+MARKER = "curfew_marker"  # ours: says when this browser was sent to the login page for this request
+REPOSTED = "curfew_reposted"  # ours: a cross-site POST that our own page sent again
+OURS = (MARKER, REPOSTED)
+
+
+class ResponseMode(StrEnum):
+    QUERY = "query"
+    FRAGMENT = "fragment"
+    FORM_POST = "form_post"
+    WEB_MESSAGE = "web_message"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A request that follows the rules; the client, its redirect URI and the response mode were found before."""
+
+    scope: list[str]
+    state: str = ""
+    nonce: str = ""
+    code_challenge: str = ""
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+    id_token_hint: str = ""
+    connection: str = ""
+    targets: list[str] = field(default_factory=list)
+    claims: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> bool:
+        return "none" in self.prompt
+
+    @property
+    def wants_login(self) -> bool:
+        return bool(self.prompt & {"login", "select_account"})
+
+
+def response_mode(params: Params) -> ResponseMode:
+    """Where the answer, errors too, goes. What cannot be understood is answered by the response type's default."""
+    words = params.get("response_type", "code").split()
+    default = ResponseMode.FRAGMENT if {"token", "id_token"} & set(words) else ResponseMode.QUERY
+    try:
+        mode = ResponseMode(params.get("response_mode", default))
+    except ValueError:
+        return default
+    # A token must never be asked into a query (OAuth 2.0 Multiple Response Types section 3.0).
+    return default if mode is ResponseMode.QUERY else mode
+
+
+def state_of(params: Params) -> str:
+    """The state to give back; none if it was given twice, since neither is the one."""
+    return "" if "state" in params.duplicates else params.get("state", "")
+
+
+def read(params: Params, *, pkce_required: bool) -> AuthorizationRequest:
+    """Check everything that needs neither the database nor the session; the first broken rule is raised."""
+    params.refuse_duplicates()
+    _refuse_unsupported(params)
+    prompt = frozenset(params.get("prompt", "").split())
+    if prompt - PROMPTS:
+        raise InvalidRequest("prompt must be none, login, consent or select_account.")
+    if "none" in prompt and len(prompt) > 1:
+        raise InvalidRequest("prompt=none cannot be combined with another value.")
+    challenge = params.get("code_challenge", "")
+    pkce.check_challenge(challenge, params.get("code_challenge_method", ""), required=pkce_required)
+    if len(params.get("nonce", "")) > 255:
+        raise InvalidRequest("nonce is longer than 255 characters.")
+    return AuthorizationRequest(
+        scope=scopes.split(params.get("scope", "")),
+        state=params.get("state", ""),
+        nonce=params.get("nonce", ""),
+        code_challenge=challenge,
+        prompt=prompt,
+        max_age=_max_age(params.get("max_age", "")),
+        id_token_hint=params.get("id_token_hint", ""),
+        connection=params.get("connection", ""),
+        targets=_targets(params),
+        claims=_claims(params.get("claims", "")),
+    )
+
+
+def _refuse_unsupported(params: Params) -> None:
+    for name, error in (
+        ("request", "request_not_supported"),
+        ("request_uri", "request_uri_not_supported"),
+        ("registration", "registration_not_supported"),
+    ):
+        if name in params:
+            raise ProtocolError(f"The parameter {name} is not supported.", error=error)
+    if params.require("response_type") != "code":
+        raise UnsupportedResponseType("The only supported response_type is code.")
+    if "response_mode" in params and params["response_mode"] not in list(ResponseMode):
+        raise InvalidRequest("response_mode must be query, fragment, form_post or web_message.")
+
+
+def _max_age(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise InvalidRequest("max_age must be a number of seconds.")
+    return int(text)
+
+
+def _targets(params: Params) -> list[str]:
+    """Auth0's `audience` and RFC 8707's `resource`: identifiers of the API that the access token is for."""
+    return list(dict.fromkeys([*params.all("audience"), *params.all("resource")]))
+
+
+def _claims(text: str) -> dict[str, Any]:
+    """OpenID Connect Core section 5.5: `{"userinfo": {...}, "id_token": {...}}`."""
+    if not text:
+        return {}
+    try:
+        claims = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("claims is not valid JSON.") from None
+    if not isinstance(claims, dict) or not all(isinstance(claims.get(k, {}), dict) for k in ("userinfo", "id_token")):
+        raise InvalidRequest("claims must be an object with userinfo and id_token objects.")
+    return {key: claims[key] for key in ("userinfo", "id_token") if key in claims}

@@ -1,0 +1,106 @@
+"""What ID tokens, access tokens and /userinfo say about a person (OpenID Connect Core sections 2, 3.1.3.6, 5.1 to 5.5)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sessions_app.protocol.scopes import CLAIMS
+
+ACR_SINGLE_FACTOR = "1"
+ACR_MULTI_FACTOR = "2"
+_METHODS = {"password": "pwd", "totp": "otp", "recovery_codes": "otp", "webauthn": "hwk"}
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The sign-in that a token speaks of."""
+
+    sub: str
+    sid: str
+    auth_time: datetime
+    methods: list[str] = field(default_factory=list)
+
+    @property
+    def acr(self) -> str:
+        return ACR_MULTI_FACTOR if "mfa" in self.methods or len(set(self.methods)) > 1 else ACR_SINGLE_FACTOR
+
+
+def methods(amr: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of RFC 8176 for what a session recorded."""
+    names = [str(entry.get("name", "")) for entry in amr]
+    return list(dict.fromkeys(_METHODS.get(name, name) for name in names if name))
+
+
+def id_token(
+    who: Authentication,
+    *,
+    issuer: str,
+    client_id: str,
+    at: datetime,
+    lifetime: int,
+    access_token: str,
+    nonce: str = "",
+    profile: Mapping[str, Any],
+) -> dict[str, Any]:
+    issued = int(at.timestamp())
+    claims: dict[str, Any] = {
+        **profile,
+        "iss": issuer,
+        "sub": who.sub,
+        "aud": client_id,
+        "iat": issued,
+        "exp": issued + lifetime,
+        "auth_time": int(who.auth_time.timestamp()),
+        "acr": who.acr,
+        "at_hash": half_hash(access_token),
+    }
+    optional = {"sid": who.sid, "nonce": nonce, "amr": who.methods}
+    return claims | {name: value for name, value in optional.items() if value}
+
+
+def access_token(
+    *,
+    issuer: str,
+    sub: str,
+    audience: str | list[str],
+    client_id: str,
+    scope: str,
+    at: datetime,
+    lifetime: int,
+    jti: str,
+    sid: str = "",
+    auth_time: datetime | None = None,
+) -> dict[str, Any]:
+    """RFC 9068 section 2.2."""
+    issued = int(at.timestamp())
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "sub": sub,
+        "aud": audience,
+        "client_id": client_id,
+        "iat": issued,
+        "exp": issued + lifetime,
+        "jti": jti,
+        "scope": scope,
+    }
+    if sid:
+        claims["sid"] = sid
+    if auth_time is not None:
+        claims["auth_time"] = int(auth_time.timestamp())
+    return claims
+
+
+def half_hash(value: str) -> str:
+    """at_hash for RS256 and ES256: the left half of SHA-256 (section 3.1.3.6)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(value.encode("ascii")).digest()[:16]).rstrip(b"=").decode("ascii")
+
+
+def select(known: Mapping[str, Any], scope: Collection[str], asked: Collection[str] = ()) -> dict[str, Any]:
+    """The claims that the scopes give, and those that the `claims` parameter named; unknown and empty ones are left out."""
+    names = {name for value in scope for name in CLAIMS.get(value, ())} | set(asked)
+    return {name: value for name, value in known.items() if name in names and value not in (None, "")}

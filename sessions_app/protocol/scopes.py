@@ -1,0 +1,57 @@
+"""Scopes: what may be asked, what is granted, what each gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from idp.protocol.errors import InvalidScope
+
+OPENID = "openid"
+OFFLINE_ACCESS = "offline_access"
+STANDARD = ("openid", "profile", "email", "address", "phone", "offline_access")
+
+CLAIMS: dict[str, tuple[str, ...]] = {
+    "profile": (
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+    "phone": ("phone_number", "phone_number_verified"),
+}
+
+
+def split(text: str) -> list[str]:
+    """The scopes in order, each once."""
+    return list(dict.fromkeys(text.split()))
+
+
+def grant(asked: Collection[str], api: Collection[str]) -> list[str]:
+    """What is granted of what was asked; what nobody knows is left out, and the answer's `scope` says so."""
+    return [scope for scope in asked if scope in STANDARD or scope in api]
+
+
+def narrow(asked: Collection[str], granted: Collection[str], api: Collection[str]) -> list[str]:
+    """RFC 6749 section 6: a refresh may ask for less, never for more.
+
+    SDKs repeat the list of their authorization request, so what was left out there for being unknown is left out again;
+    a scope that exists and was not granted is an error.
+    """
+    if not asked:
+        return list(granted)
+    wider = [scope for scope in asked if scope not in granted and (scope in STANDARD or scope in api)]
+    if [scope for scope in wider if scope != OFFLINE_ACCESS]:
+        raise InvalidScope("The requested scope exceeds what was granted.")
+    return [scope for scope in asked if scope in granted]

@@ -1,0 +1,113 @@
+"""A guard and the rows that depend on it, written as one act: all of them, or none if the guard found nothing.
+
+On PostgreSQL it is one statement (a CTE), which needs no BEGIN and COMMIT around it; on SQLite a transaction of one
+statement each. The rows are model instances that were never saved; what Django fills in at `save()` must be set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A conditional UPDATE or DELETE of one row: SQL up to and without RETURNING."""
+
+    sql: str
+    params: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row to insert. `links` gives columns by the name of a row before it, whose new id they hold."""
+
+    name: str
+    instance: Model
+    links: Mapping[str, str]
+
+
+def update_guard(model: type[Model], pk: int, *, where: Mapping[str, Any], **changes: Any) -> Guard:
+    """UPDATE of one row if its columns still are what `where` says (None: null)."""
+    sets, params = [], []
+    for name, value in changes.items():
+        column, adapted = _adapt(model, name, value)
+        sets.append(f"{column} = %s")
+        params.append(adapted)
+    condition, condition_params = _where(model, pk, where)
+    return Guard(f"UPDATE {_table(model)} SET {', '.join(sets)} WHERE {condition}", params + condition_params)  # noqa: S608
+
+
+def delete_guard(model: type[Model], pk: int, *, where: Mapping[str, Any]) -> Guard:
+    condition, params = _where(model, pk, where)
+    return Guard(f"DELETE FROM {_table(model)} WHERE {condition}", params)  # noqa: S608
+
+
+def write(guard: Guard, rows: list[Row]) -> bool:
+    """Whether the guard found its row, and so whether the rows were written."""
+    return _in_one_statement(guard, rows) if connection.vendor == "postgresql" else _one_by_one(guard, rows)
+
+
+def _in_one_statement(guard: Guard, rows: list[Row]) -> bool:
+    parts, params = [f"guard AS ({guard.sql} RETURNING id)"], list(guard.params)
+    for row in rows:
+        columns, placeholders, values = _columns(row, {column: f"{name}_.id" for column, name in row.links.items()})
+        sources = ["guard", *dict.fromkeys(f"{name}_" for name in row.links.values())]
+        parts.append(
+            f"{row.name}_ AS (INSERT INTO {_table(type(row.instance))} ({columns}) "  # noqa: S608
+            f"SELECT {placeholders} FROM {', '.join(sources)} RETURNING id)"
+        )
+        params += values
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH {', '.join(parts)} SELECT count(*) FROM guard", params)  # noqa: S608
+        return bool(cursor.fetchone()[0])
+
+
+def _one_by_one(guard: Guard, rows: list[Row]) -> bool:
+    ids: dict[str, int] = {}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"{guard.sql} RETURNING id", guard.params)
+        if not cursor.fetchall():
+            return False
+        for row in rows:
+            columns, placeholders, values = _columns(row, {c: str(ids[name]) for c, name in row.links.items()})
+            table = _table(type(row.instance))
+            cursor.execute(f"INSERT INTO {table} ({columns}) VALUES ({placeholders}) RETURNING id", values)  # noqa: S608
+            ids[row.name] = cursor.fetchall()[0][0]
+    return True
+
+
+def _columns(row: Row, links: Mapping[str, str]) -> tuple[str, str, list[Any]]:
+    columns, placeholders, params = [], [], []
+    for field in row.instance._meta.concrete_fields:
+        if field.primary_key:
+            continue
+        columns.append(connection.ops.quote_name(field.column))
+        if field.attname in links:
+            placeholders.append(links[field.attname])
+        else:
+            placeholders.append("%s")
+            params.append(field.get_db_prep_save(getattr(row.instance, field.attname), connection))
+    return ", ".join(columns), ", ".join(placeholders), params
+
+
+def _where(model: type[Model], pk: int, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    conditions, params = ["id = %s"], [pk]
+    for name, value in where.items():
+        column, adapted = _adapt(model, name, value)
+        conditions.append(f"{column} IS NULL" if value is None else f"{column} = %s")
+        params += [] if value is None else [adapted]
+    return " AND ".join(conditions), params
+
+
+def _adapt(model: type[Model], name: str, value: Any) -> tuple[str, Any]:
+    field = model._meta.get_field(name)
+    return connection.ops.quote_name(field.column), field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
+
+
+def _table(model: type[Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
