@@ -6,4 +6,7 @@ class SessionsConfig(AppConfig):
     verbose_name = "Sessions and tokens"
 
     def ready(self) -> None:
-        from sessions_app import checks  # noqa: F401  registers the system checks
+        from sessions_app import (  # noqa: F401  register system checks and the receiver of reauthentication
+            checks,
+            sign_in,
+        )

@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 
 from idp.models import User
 from idp.requests import facts
-from sessions_app import binding, lifecycle
+from sessions_app import attempts, binding, lifecycle
 
 
 class SSOSessionMiddleware(AuthenticationMiddleware):
@@ -36,6 +36,8 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
             binding.set_cookie(response, cookie)
         elif cookie == "":
             binding.clear_cookie(response)
+        if device := getattr(request, "device_cookie", ""):
+            attempts.set_device_cookie(response, device)
         if binding.was_looked_up(request) or cookie is not None:
             patch_vary_headers(response, ("Cookie",))
         if cookie is None and _is_activity(request) and (session := binding.session_of(request)):

@@ -1,9 +1,13 @@
 """The product's settings with the few lines that tests change."""
 
 from idp.settings import *  # noqa: F403
-from idp.settings import DATABASES, STORAGES
+from idp.settings import DATA, DATABASES, STORAGES
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, as in the product: threads that share one in-memory database get "table is locked" instead of waiting.
+    DATA.mkdir(parents=True, exist_ok=True)
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

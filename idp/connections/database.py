@@ -1,0 +1,66 @@
+"""Database connections: people whose passwords we keep."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.views.decorators.debug import sensitive_variables
+
+from idp.models import Connection, Identity
+from idp.protocol.errors import TemporarilyUnavailable
+
+LONGEST_LOGIN = 255  # Identity.login
+LONGEST_PASSWORD = 512  # ASVS 6.2.9 asks for at least 64; more than this is an attack on the hasher
+
+# argon2 needs a core and 19 MiB for each password: more at once than there are cores makes everybody slower.
+_hashing = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+PATIENCE = 5.0  # seconds
+
+
+class DatabaseProtocol:
+    @sensitive_variables("password")
+    def verify(self, connection: Connection, login: str, password: str) -> Identity | None:
+        """The identity whose password this is, blocked person or not.
+
+        An unknown login and one without a password cost the same statement and the same hash as a wrong password.
+        Raises TemporarilyUnavailable when too many passwords are being checked.
+        """
+        if is_malformed(login, LONGEST_LOGIN) or is_malformed(password, LONGEST_PASSWORD):
+            return None
+        identity = (
+            Identity.objects.filter(connection=connection, login=login.strip().lower()).select_related("user").first()
+        )
+        with hashing_slot():
+            if identity is None or not identity.user.has_usable_password():
+                check_password(password, _dummy(settings.PASSWORD_HASHERS[0]))
+                return None
+            matches = identity.user.check_password(password)
+        identity.connection = connection
+        return identity if matches else None
+
+
+def is_malformed(text: str, longest: int) -> bool:
+    """Text that must reach neither the hasher nor PostgreSQL: too long, NUL, or a lone surrogate."""
+    return len(text) > longest or "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+@contextmanager
+def hashing_slot() -> Iterator[None]:
+    if not _hashing.acquire(timeout=PATIENCE):
+        raise TemporarilyUnavailable("Too many people are signing in right now. Please try again in a moment.")
+    try:
+        yield
+    finally:
+        _hashing.release()
+
+
+@functools.cache
+def _dummy(hasher: str) -> str:
+    """A hash of nobody's password, as costly as the current hasher's."""
+    return make_password("nobody has this password")

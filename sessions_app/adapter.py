@@ -1,0 +1,118 @@
+"""allauth's account adapter as far as sign-in goes. How sessions end is the subclass's, in the app that owns the door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.middleware.csrf import rotate_token
+from django.urls import reverse
+from django.utils import timezone
+
+from idp import configuration
+from idp.models import Identity, User
+from idp.requests import facts
+from sessions_app import attempts, binding, lifecycle, sign_in
+from sessions_app.destinations import is_ours
+from sessions_app.models import SSOSession
+
+
+class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    def end_replaced_session(self, request: HttpRequest, session: SSOSession) -> None:
+        """End a session that a new sign-in replaces (another person in this browser) or pushes out (one too many)."""
+        raise NotImplementedError
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """All factors are proved: begin the session. The order of the steps matters.
+
+        The same account in the same browser keeps its session (same `sid`, new `auth_time`, new cookie, old cookie dead);
+        anybody else's session in this browser is ended.
+        """
+        proof = sign_in.proof_of(request, user)
+        if proof is None:
+            raise PermissionDenied("nothing was proved in this browser")
+        now = timezone.now()
+        identity = Identity.objects.select_related("connection").filter(pk=proof.identity_pk, user=user).first()
+        opened = self._continue(request, user, identity, proof) or self._begin(request, user, identity, proof)
+        request.session.flush()  # not cycle_key(), which would keep this sign-in's records for the next one
+        request.user = user
+        binding.replace_session(request, opened.session)
+        request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
+        if identity is not None:
+            Identity.objects.filter(pk=identity.pk).update(last_login_at=now)
+            if identity.login:
+                attempts.remember_device(request, identity.connection, identity.login)
+        rotate_token(request)
+        user_logged_in.send(
+            sender=User, request=request, user=user
+        )  # writes last_login: reset links that were sent die
+
+    def _continue(
+        self, request: HttpRequest, user: User, identity: Identity | None, proof: sign_in.Proof
+    ) -> lifecycle.Opened | None:
+        session = binding.session_of(request)
+        if session is None:
+            return None
+        if session.user_id != user.pk or session.identity_id != (identity.pk if identity else None):
+            self.end_replaced_session(request, session)
+            return None
+        return lifecycle.reauthenticate(
+            session,
+            amr=proof.amr,
+            facts=facts(request),
+            at=proof.at,
+            upstream_sid=proof.upstream_sid,
+            upstream=proof.upstream,
+        )
+
+    def _begin(
+        self, request: HttpRequest, user: User, identity: Identity | None, proof: sign_in.Proof
+    ) -> lifecycle.Opened:
+        opened = lifecycle.open_session(
+            user,
+            connection=identity.connection if identity else None,
+            identity=identity,
+            amr=proof.amr,
+            facts=facts(request),
+            at=proof.at,
+            upstream_sid=proof.upstream_sid,
+            upstream=proof.upstream,
+        )
+        self._end_surplus(request, user)
+        return opened
+
+    def _end_surplus(self, request: HttpRequest, user: User) -> None:
+        most = configuration.current().tenant.max_sessions_per_user
+        live = SSOSession.objects.live(timezone.now()).filter(user=user).select_related("user", "connection")
+        for session in live.order_by("-auth_time", "-pk")[max(1, most) :]:
+            self.end_replaced_session(request, session)
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Not through authenticate(): a user name is unambiguous only together with its connection."""
+        try:
+            return sign_in.proves_again(context.request, user, password, timezone.now())
+        except attempts.TooManyAttempts:
+            raise self.validation_error("too_many_login_attempts") from None
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_safe_url(self, url: str | None) -> bool:
+        return bool(url) and is_ours(url)
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """At the issuer, whatever the Host header of the request said."""
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return f"{settings.ISSUER_ORIGIN}{path.replace('UID-KEY', key)}"
+
+    def add_message(
+        self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """A greeting would cost a row in Django's session for every sign-in."""
+        if message_template != "account/messages/logged_in.txt":
+            super().add_message(request, level, message_template, *args, **kwargs)

@@ -1,0 +1,75 @@
+"""Where the login page may lead: our own pages only, and for an authorization request the application that waits behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+from idp.configuration import Snapshot
+from idp.models import Application
+
+HOME = "/"
+# Pages that ask people to sign in. Nothing below /login, /logout or the endpoints of programs.
+PREFIXES = ("/authorize", "/admin", "/account", "/mfa", "/device", "/oauth/device", "/oidc/consent", "/activate")
+ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
+LONGEST = 8000
+CSP_SOURCE = re.compile(r"[A-Za-z0-9.+:/\[\]-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """`url` is a path of ours; the rest is known when it is an authorization request that names one application."""
+
+    url: str = HOME
+    application: Application | None = None
+    connection: str = ""
+    login_hint: str = ""
+    form_action: tuple[str, ...] = field(default=())
+
+
+def destination(next_url: str, snapshot: Snapshot) -> Destination:
+    """Read `next`; what is not a path of ours leads home."""
+    if not is_ours(next_url):
+        return Destination()
+    parts = urlsplit(next_url)
+    if parts.path != "/authorize":
+        return Destination(next_url)
+    query = parse_qs(parts.query)
+    application = snapshot.application(_single(query, "client_id"))
+    if application is None or not application.enabled:
+        return Destination(next_url)
+    return Destination(
+        next_url,
+        application,
+        connection=_single(query, "connection"),
+        login_hint=_single(query, "login_hint")[:255],
+        form_action=_form_action(application, _single(query, "redirect_uri")),
+    )
+
+
+def is_ours(url: str) -> bool:
+    """A path of this origin that begins with one of the prefixes; `//host`, backslashes and spaces are somebody else's."""
+    if not url.startswith("/") or url.startswith("//") or len(url) > LONGEST or ODD.search(url):
+        return False
+    path = urlsplit(url).path
+    if "/.." in path or "/%2e" in path.lower():
+        return False
+    return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+
+
+def _form_action(application: Application, redirect_uri: str) -> tuple[str, ...]:
+    """What CSP's form-action must allow: Chromium applies it to the redirects that follow a POST (CSP3 section 6.4.2)."""
+    if not redirect_uri and len(application.callbacks) == 1:
+        redirect_uri = application.callbacks[0]
+    if redirect_uri not in application.callbacks:
+        return ()
+    parts = urlsplit(redirect_uri)
+    source = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+    return (source,) if CSP_SOURCE.fullmatch(source) else ()
+
+
+def _single(query: Mapping[str, list[str]], name: str) -> str:
+    values = query.get(name, [])
+    return values[0] if len(values) == 1 and "\0" not in values[0] else ""

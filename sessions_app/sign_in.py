@@ -1,0 +1,163 @@
+"""Sign-in: a verified Identity goes through allauth's login flow (MFA included) and comes out at the adapter's `login()`.
+
+The only module that touches allauth's internal flows; `tests/protocol/signin/test_allauth_contract.py` pins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from allauth.account.internal import stagekit
+from allauth.account.internal.flows.login import get_authentication_records, perform_login, record_authentication
+from allauth.account.models import Login
+from allauth.account.signals import authentication_step_completed
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from idp import limiter
+from idp.connections.registry import PASSWORD_PROTOCOLS
+from idp.models import Connection, Identity, Strategy, User
+from idp.requests import facts
+from sessions_app import attempts, binding, lifecycle
+
+PASSWORD = "password"
+FEDERATED = "federated"
+
+# RFC 8176 names; Auth0 shows a second factor as "mfa", so both are given.
+_AMR: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (PASSWORD, ""): ("pwd",),
+    (FEDERATED, ""): ("federated",),
+    ("mfa", "totp"): ("mfa", "otp"),
+    ("mfa", "recovery_codes"): ("mfa", "otp"),
+    ("mfa", "webauthn"): ("mfa", "hwk"),
+}
+
+
+class WrongPassword(Exception):
+    """Unknown login, wrong password, blocked person: nobody outside may tell them apart."""
+
+
+@sensitive_variables("password")
+def verify_password(request: HttpRequest, connection: Connection, login: str, password: str, at: datetime) -> Identity:
+    """The active identity whose password this is. Raises WrongPassword or TooManyAttempts; both are audited."""
+    reservation = attempts.reserve(request, connection, login, at)
+    identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password)
+    if identity is None or not identity.user.is_active:
+        _record_failure(request, connection, login, at)
+        raise WrongPassword
+    limiter.give_back(reservation)
+    return identity
+
+
+@sensitive_variables("password")
+def proves_again(request: HttpRequest, user: User, password: str, at: datetime) -> bool:
+    """Whether a person who is signed in knows their password; counted like a sign-in. Raises TooManyAttempts."""
+    identity = _password_identity(request, user)
+    if identity is None:
+        return False
+    try:
+        return verify_password(request, identity.connection, identity.login or "", password, at).user_id == user.pk
+    except WrongPassword:
+        return False
+
+
+def complete(
+    request: HttpRequest,
+    identity: Identity,
+    *,
+    method: str,
+    redirect_url: str,
+    upstream_sid: str = "",
+    upstream: Mapping[str, Any] | None = None,
+) -> HttpResponse:
+    """Sign this identity in, or lead to its second factor. `redirect_url` is validated already; `upstream` has sealed secrets."""
+    # What an earlier attempt of this browser left behind must not count as a factor of this one.
+    stagekit.clear_login(request)
+    record_authentication(
+        request,
+        identity.user,
+        method=method,
+        identity=identity.pk,
+        upstream_sid=upstream_sid or None,
+        upstream=dict(upstream) if upstream else None,
+    )
+    response: HttpResponse = perform_login(request, Login(user=identity.user, redirect_url=redirect_url))
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead."""
+
+    identity_pk: int | None
+    at: datetime
+    amr: list[dict[str, str]]
+    upstream_sid: str
+    upstream: dict[str, Any]
+
+
+def proof_of(request: HttpRequest, user: User) -> Proof | None:
+    records = get_authentication_records(request, user)
+    if not records:
+        return None
+    first = records[0]
+    return Proof(
+        identity_pk=first.get("identity"),
+        at=datetime.fromtimestamp(first["at"], UTC),
+        amr=_amr(records),
+        upstream_sid=first.get("upstream_sid", ""),
+        upstream=first.get("upstream", {}),
+    )
+
+
+def pending_redirect(request: HttpRequest) -> str | None:
+    """Where the sign-in that waits for its second factor will lead; None: none waits."""
+    login = stagekit.unstash_login(request, peek=True)
+    return (login.redirect_url or "") if login else None
+
+
+@receiver(authentication_step_completed, dispatch_uid="curfew reauthentication")
+def _reauthenticated(
+    request: HttpRequest, user: User, method: str, reauthenticated: bool = False, **extra: Any
+) -> None:
+    """allauth's own confirmation pages (password or code): the session's `auth_time` and cookie are renewed."""
+    session = binding.session_of(request)
+    if not reauthenticated or session is None or session.user_id != user.pk:
+        return
+    at = timezone.now()
+    again = _amr([{"method": method, "type": extra.get("type", ""), "at": at.timestamp()}])
+    names = {entry["name"] for entry in again}
+    kept = [entry for entry in session.amr if entry["name"] not in names]
+    opened = lifecycle.reauthenticate(session, amr=[*kept, *again], facts=facts(request), at=at)
+    if opened is not None:
+        request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
+
+
+def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    entries: dict[str, str] = {}
+    for record in records:
+        kind = str(record.get("type", ""))
+        moment = datetime.fromtimestamp(record["at"], UTC).isoformat(timespec="milliseconds")
+        for name in _AMR.get((record["method"], kind), (str(record["method"]),)):
+            entries[name] = moment.replace("+00:00", "Z")
+    return [{"name": name, "timestamp": moment} for name, moment in entries.items()]
+
+
+def _password_identity(request: HttpRequest, user: User) -> Identity | None:
+    """The identity of this session if its connection has a password of ours, else the person's first one that has."""
+    session = binding.session_of(request)
+    rows = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE).select_related("connection")
+    preferred = rows.filter(pk=session.identity_id).first() if session and session.identity_id else None
+    return preferred or rows.order_by("pk").first()
+
+
+def _record_failure(request: HttpRequest, connection: Connection, login: str, at: datetime) -> None:
+    """The typed name is not kept: people type passwords there. A known account is named by its `sub`."""
+    row = Identity.objects.filter(connection=connection, login=login.strip().lower()).select_related("user").first()
+    user = row.user if row else None
+    lifecycle.record("sign_in_failed", user=user, connection=connection, facts=facts(request), at=at)
