@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csp.decorators import csp_update
+from csp.decorators import csp_replace
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from idp import configuration
 @require_safe
 @login_not_required
 @xframe_options_exempt
-@csp_update({"frame-ancestors": ["*"]})
+@csp_replace({"frame-ancestors": ["*"]})
 def check_session(request: HttpRequest) -> HttpResponse:
     """Framable by anyone: it shows nothing, sends nothing to us, and answers its parent one of three words."""
     if not configuration.current().tenant.session_management:
