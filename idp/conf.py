@@ -10,9 +10,12 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+SameSite = Literal["Lax", "Strict", "None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,14 @@ def read_int(name: str) -> int:
 
 def read_list(name: str) -> list[str]:
     return [part.strip() for part in read(name).split(",") if part.strip()]
+
+
+def read_samesite(*, production: bool) -> SameSite:
+    value = read("CURFEW_COOKIE_SAMESITE") or ("None" if production else "Lax")
+    for known in get_args(SameSite):
+        if value == known:
+            return cast(SameSite, value)
+    raise ImproperlyConfigured(f"CURFEW_COOKIE_SAMESITE must be None, Lax or Strict, not {value!r}.")
 
 
 def refuse_unknown() -> None:

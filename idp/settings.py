@@ -202,12 +202,12 @@ DEFAULT_FROM_EMAIL = conf.read("CURFEW_FROM_EMAIL")
 # --- cookies and headers -------------------------------------------------------------------------------------------------
 _PREFIX = "__Host-" if HTTPS else ""
 SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
-SSO_COOKIE_SAMESITE = conf.read("CURFEW_COOKIE_SAMESITE") or ("None" if HTTPS else "Lax")
+SSO_COOKIE_SAMESITE = conf.read_samesite(production=HTTPS)
 DEVICE_COOKIE_NAME = f"{_PREFIX}curfew_device"  # a browser that an account signed in from before
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
 BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"
-SESSION_COOKIE_SAMESITE = "None" if HTTPS else "Lax"  # SAML answers arrive as cross-site POSTs
+SESSION_COOKIE_SAMESITE: conf.SameSite = "None" if HTTPS else "Lax"  # SAML answers arrive as cross-site POSTs
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 3600
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -255,6 +255,11 @@ OAUTH2_PROVIDER: dict[str, object] = {
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
+    "APPLICATION_ADMIN_CLASS": "logout_app.admin.applications.ApplicationAdmin",
+    "ACCESS_TOKEN_ADMIN_CLASS": "sessions_app.admin.AccessTokenAdmin",
+    "REFRESH_TOKEN_ADMIN_CLASS": "sessions_app.admin.RefreshTokenAdmin",
+    "GRANT_ADMIN_CLASS": "sessions_app.admin.AuthorizationCodeAdmin",
+    "ID_TOKEN_ADMIN_CLASS": "sessions_app.admin.IDTokenAdmin",
     **{
         f"COMPLIANT_BCP_RFC9700_{gate}": True
         for gate in (

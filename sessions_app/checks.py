@@ -48,15 +48,13 @@ def _middleware() -> Iterator[Error]:
 
 
 def _cookie() -> Iterator[Error]:
-    if settings.SSO_COOKIE_SAMESITE not in ("None", "Lax", "Strict"):
-        yield Error("CURFEW_COOKIE_SAMESITE must be None, Lax or Strict.", id="sessions.E006")
-    elif settings.SSO_COOKIE_SAMESITE == "None" and not settings.HTTPS:
-        yield Error("CURFEW_COOKIE_SAMESITE=None needs an https issuer.", id="sessions.E007")
+    if settings.SSO_COOKIE_SAMESITE == "None" and not settings.HTTPS:
+        yield Error("CURFEW_COOKIE_SAMESITE=None needs an https issuer.", id="sessions.E006")
 
 
 def _tokens() -> Iterator[Error]:
     for name, model in TOKEN_MODELS.items():
         if getattr(settings, name, None) != model:
-            yield Error(f"{name} must be {model}: its tokens die with their session.", id="sessions.E008")
+            yield Error(f"{name} must be {model}: its tokens die with their session.", id="sessions.E007")
     if settings.OAUTH2_PROVIDER.get("REFRESH_TOKEN_GRACE_PERIOD_SECONDS"):
-        yield Error("REFRESH_TOKEN_GRACE_PERIOD_SECONDS must be 0: ours is in the application.", id="sessions.E009")
+        yield Error("REFRESH_TOKEN_GRACE_PERIOD_SECONDS must be 0: ours is in the application.", id="sessions.E008")
