@@ -1,0 +1,363 @@
+"""Apply a tenant file to the database: in one transaction, all or nothing, and twice is the same as once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+
+from idp import accounts, configuration, sealing
+from idp.connections.options import secret_context
+from idp.hashers import ClientSecretHasher
+from idp.models import (
+    Application,
+    ClientGrant,
+    Connection,
+    Identity,
+    ResourceServer,
+    Strategy,
+    TokenEndpointAuthMethod,
+    User,
+    new_database_sub,
+)
+from idp.protocol import uris
+from idp.protocol.opaque import new_secret
+from idp.tenant_clients import Client
+from idp.tenant_reader import TenantFileError
+from idp.tenant_schema import ConnectionEntry, Grant, Person, ResourceServerEntry, TenantFile, parse
+
+ACTOR = "system"
+SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object: created, updated, unchanged, removed or closed; `note` says what else one must know."""
+
+    kind: str
+    name: str
+    what: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what:<9} {self.kind} {self.name}{f' ({self.note})' if self.note else ''}"
+
+
+def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Outcome]:
+    """Make the database say what the file says; raises TenantFileError before anything is written."""
+    file = parse(path)
+    with transaction.atomic():
+        problems = _Plan(file).problems()
+        if problems:
+            raise TenantFileError(problems)
+        return _Application(file, at).run(prune=prune)
+
+
+class _Plan:
+    """The file against the rows that exist: names that it refers to, and rules that need both."""
+
+    def __init__(self, file: TenantFile) -> None:
+        self.file = file
+
+    def problems(self) -> list[str]:
+        found: list[str] = []
+        for client in self.file.clients:
+            found += self._client(client)
+        known = {c.client_id for c in self.file.clients} | {c.name for c in self.file.clients}
+        for connection in self.file.connections:
+            found += self._connection(connection, known)
+        for grant in self.file.grants:
+            found += self._grant(grant, known)
+        for person in self.file.people:
+            found += self._person(person)
+        return found
+
+    def _client(self, client: Client) -> list[str]:
+        try:
+            row = find_client(client)
+        except Application.MultipleObjectsReturned:
+            return [f"{client.path}.name: several applications are called {client.name}: give the client_id"]
+        merged = row or Application()
+        callbacks = str(client.columns.get("redirect_uris", merged.redirect_uris)).split()
+        front = str(client.columns.get("frontchannel_logout_uri", merged.frontchannel_logout_uri))
+        found = []
+        if front and (reason := uris.check_frontchannel_uri(front, callbacks, issuer=settings.ISSUER)):
+            found.append(f"{client.path}.oidc_logout.frontchannel_logout_uri: {reason}")
+        method = client.columns.get("token_endpoint_auth_method", merged.token_endpoint_auth_method)
+        keys = client.columns.get("jwks", merged.jwks) or client.columns.get("jwks_uri", merged.jwks_uri)
+        if method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT and not keys:
+            found.append(f"{client.path}.token_endpoint_auth_method: private_key_jwt needs jwks or jwks_uri")
+        if client.secret and method == TokenEndpointAuthMethod.NONE:
+            found.append(f"{client.path}.client_secret: a public client has no secret")
+        return found
+
+    def _connection(self, entry: ConnectionEntry, known: set[str | None]) -> list[str]:
+        found = []
+        row = Connection.objects.filter(name=entry.name).first()
+        if row and row.strategy != entry.strategy:
+            found.append(f"{entry.path}.strategy: the connection exists as {row.strategy}, and that cannot change")
+        for index, name in enumerate(entry.enabled_clients or []):
+            if reason := _unknown_client(name, known):
+                found.append(f"{entry.path}.enabled_clients[{index}]: {reason}")
+        return found
+
+    def _grant(self, grant: Grant, known: set[str | None]) -> list[str]:
+        found = []
+        if reason := _unknown_client(grant.client, known):
+            found.append(f"{grant.path}.client_id: {reason}")
+        scopes = self._scopes(grant.audience)
+        if scopes is None:
+            found.append(f"{grant.path}.audience: there is no resource server {grant.audience}")
+        else:
+            missing = [scope for scope in grant.scope if scope not in scopes]
+            found += [f"{grant.path}.scope: {grant.audience} has no scope {scope}" for scope in missing]
+        return found
+
+    def _scopes(self, audience: str) -> set[str] | None:
+        for entry in self.file.resource_servers:
+            if entry.identifier == audience and "scopes" in entry.columns:
+                return {scope["value"] for scope in entry.columns["scopes"]}
+        row = ResourceServer.objects.filter(identifier=audience).first()
+        if row:
+            return row.scope_values
+        return set() if any(entry.identifier == audience for entry in self.file.resource_servers) else None
+
+    def _person(self, person: Person) -> list[str]:
+        strategies = {entry.name: entry.strategy for entry in self.file.connections}
+        row = Connection.objects.filter(name=person.connection).first()
+        strategy = strategies.get(person.connection) or (row and row.strategy)
+        if not strategy:
+            return [f"{person.path}.connection: there is no connection {person.connection}"]
+        if strategy != Strategy.DATABASE:
+            return [f"{person.path}.connection: people of {person.connection} come from there when they sign in"]
+        found = []
+        identity = _identity(row, person) if row else None
+        if identity is None and not person.password:
+            found.append(f"{person.path}.password: is missing")
+        sub = person.user_id
+        if identity and sub and identity.sub != sub:
+            found.append(f"{person.path}.user_id: the person exists as {identity.sub}, and that cannot change")
+        if identity is None and sub and User.objects.filter(user_id=f"auth0|{sub}").exists():
+            found.append(f"{person.path}.user_id: belongs to somebody else")
+        return found
+
+
+class _Application:
+    """Writes a file that `_Plan` has nothing against."""
+
+    def __init__(self, file: TenantFile, at: datetime) -> None:
+        self.file = file
+        self.at = at
+
+    def run(self, *, prune: bool) -> list[Outcome]:
+        outcomes = [self._tenant()] if "tenant" in self.file.sections else []
+        outcomes += [self._client(client) for client in self.file.clients]
+        outcomes += [self._connection(entry) for entry in self.file.connections]
+        outcomes += [self._resource_server(entry) for entry in self.file.resource_servers]
+        outcomes += [self._grant(grant) for grant in self.file.grants]
+        outcomes += [self._person(person) for person in self.file.people]
+        return outcomes + (self._prune() if prune else [])
+
+    def _tenant(self) -> Outcome:
+        row = configuration.load_tenant()
+        what = _save(row, self.file.tenant)
+        return Outcome("tenant", row.friendly_name, what)
+
+    def _client(self, client: Client) -> Outcome:
+        row = find_client(client)
+        existing = row is not None
+        row = row or Application()
+        columns = client.columns | {"name": client.name}
+        if client.client_id:
+            columns["client_id"] = client.client_id
+        note = "" if existing or client.client_id else f"client_id {row.client_id}"
+        secret = client.secret
+        method = columns.get("token_endpoint_auth_method", row.token_endpoint_auth_method)
+        if not secret and not existing and method in SECRET_METHODS:
+            secret = new_secret()
+            note = f"client_id {columns.get('client_id', row.client_id)}, client_secret {secret}"
+        if secret and not (existing and ClientSecretHasher().verify(secret, row.client_secret)):
+            columns["client_secret"] = secret
+        return Outcome("client", client.name, _save(row, columns, existing=existing), note)
+
+    def _connection(self, entry: ConnectionEntry) -> Outcome:
+        row = Connection.objects.filter(name=entry.name).first()
+        existing = row is not None
+        row = row or Connection(name=entry.name)
+        columns = entry.columns | {"strategy": entry.strategy}
+        closing = existing and row.enabled and columns.get("enabled") is False
+        if closing:
+            del columns["enabled"]
+        if entry.options is not None:
+            columns["options"] = entry.options
+        columns["sealed_options"] = _sealed(row, entry)
+        columns["enabled_for_all"] = entry.enabled_clients is None
+        what = _save(row, columns, existing=existing)
+        wanted = {_application(name).pk for name in entry.enabled_clients or []}
+        if wanted != set(row.enabled_clients.values_list("pk", flat=True)):
+            row.enabled_clients.set(wanted)
+            what = "created" if what == "created" else "updated"
+        if closing and accounts.disable_connection(row, actor=ACTOR, at=self.at):
+            what = "updated"
+        return Outcome("connection", entry.name, what)
+
+    def _resource_server(self, entry: ResourceServerEntry) -> Outcome:
+        row = ResourceServer.objects.filter(identifier=entry.identifier).first()
+        what = _save(row or ResourceServer(identifier=entry.identifier), entry.columns, existing=row is not None)
+        return Outcome("resource server", entry.identifier, what)
+
+    def _grant(self, grant: Grant) -> Outcome:
+        pair = {
+            "application": _application(grant.client),
+            "resource_server": ResourceServer.objects.get(identifier=grant.audience),
+        }
+        row = ClientGrant.objects.filter(**pair).first()
+        what = _save(row or ClientGrant(**pair), {"scope": grant.scope}, existing=row is not None)
+        return Outcome("client grant", f"{grant.client} at {grant.audience}", what)
+
+    def _person(self, person: Person) -> Outcome:
+        connection = Connection.objects.get(name=person.connection)
+        identity = _identity(connection, person)
+        if identity is None:
+            return Outcome("user", person.email, self._new_person(connection, person))
+        user = identity.user
+        changed = _save(user, person.columns) == "updated"
+        if person.email != user.email:
+            changed |= accounts.change_email(user, person.email, verified=user.email_verified, actor=ACTOR, at=self.at)
+        if person.password and not user.check_password(person.password):
+            accounts.set_password(user, person.password, actor=ACTOR)
+            changed = True
+        if person.blocked is True:
+            changed |= accounts.block_user(user, actor=ACTOR, at=self.at)
+        elif person.blocked is False:
+            changed |= accounts.unblock_user(user, at=self.at)
+        return Outcome("user", person.email, "updated" if changed else "unchanged")
+
+    def _new_person(self, connection: Connection, person: Person) -> str:
+        sub = person.user_id or new_database_sub()
+        user = User(
+            user_id=f"auth0|{sub}",
+            email=person.email,
+            is_active=not person.blocked,
+            created_at=self.at,
+            **person.columns,
+        )
+        user.set_password(person.password)
+        user.save()
+        Identity.objects.create(
+            user=user,
+            connection=connection,
+            sub=sub,
+            login=person.login,
+            email=accounts.ascii_lower(person.email),
+            created_at=self.at,
+        )
+        return "created"
+
+    def _prune(self) -> list[Outcome]:
+        """Remove what the sections of the file do not name; rows that made themselves or belong to the system stay."""
+        file, outcomes = self.file, []
+        if "users" in file.sections:
+            outcomes += self._prune_people()
+        if "clientGrants" in file.sections:
+            named = {(_application(g.client).pk, g.audience) for g in file.grants}
+            for grant in ClientGrant.objects.select_related("application", "resource_server"):
+                if (grant.application_id, grant.resource_server.identifier) not in named:
+                    name = f"{grant.application.name} at {grant.resource_server.identifier}"
+                    outcomes.append(_remove("client grant", name, grant))
+        if "resourceServers" in file.sections:
+            named_apis = [entry.identifier for entry in file.resource_servers]
+            spare = ResourceServer.objects.filter(is_system=False).exclude(identifier__in=named_apis)
+            outcomes += [_remove("resource server", row.identifier, row) for row in spare]
+        if "connections" in file.sections:
+            names = [entry.name for entry in file.connections]
+            outcomes += [self._prune_connection(row) for row in Connection.objects.exclude(name__in=names)]
+        if "clients" in file.sections:
+            kept = [row.pk for row in map(find_client, file.clients) if row]
+            spare_clients = Application.objects.filter(registration=None).exclude(pk__in=kept)
+            outcomes += [_remove("client", f"{row.name} {row.client_id}", row) for row in spare_clients]
+        return outcomes
+
+    def _prune_people(self) -> list[Outcome]:
+        named = {(person.connection, person.login) for person in self.file.people}
+        outcomes = []
+        rows = Identity.objects.filter(connection__strategy=Strategy.DATABASE).select_related("user", "connection")
+        for identity in rows:
+            if (identity.connection.name, identity.login) not in named:
+                accounts.delete_user(identity.user, actor=ACTOR, at=self.at)
+                outcomes.append(Outcome("user", identity.user.email or identity.sub, "removed"))
+        return outcomes
+
+    def _prune_connection(self, row: Connection) -> Outcome:
+        """People hang on their connection: one that has any is closed, which ends their sessions, and kept."""
+        closed = accounts.disable_connection(row, actor=ACTOR, at=self.at)
+        people = row.identities.count()
+        if people == 0:
+            return _remove("connection", row.name, row)
+        return Outcome("connection", row.name, "closed" if closed else "unchanged", f"{people} people belong to it")
+
+
+def find_client(client: Client) -> Application | None:
+    """The row of an entry: by client_id, else by name. Raises MultipleObjectsReturned for a name that several have."""
+    rows: models.QuerySet[Application] = Application.objects.all()
+    if client.client_id:
+        return rows.filter(client_id=client.client_id).first()
+    try:
+        return rows.get(name=client.name)
+    except Application.DoesNotExist:
+        return None
+
+
+def _application(name: str) -> Application:
+    rows: models.QuerySet[Application] = Application.objects.all()
+    return rows.filter(client_id=name).first() or rows.get(name=name)
+
+
+def _unknown_client(name: str, known: Iterable[str | None]) -> str | None:
+    if name in known or Application.objects.filter(client_id=name).exists():
+        return None
+    found = Application.objects.filter(name=name).count()
+    if found > 1:
+        return f"several clients are called {name}: give the client_id"
+    return None if found else f"there is no client {name}"
+
+
+def _identity(connection: Connection | None, person: Person) -> Identity | None:
+    return Identity.objects.filter(connection=connection, login=person.login).select_related("user").first()
+
+
+def _sealed(row: Connection, entry: ConnectionEntry) -> dict[str, str]:
+    """Envelopes of the secrets; one that holds the same secret already is kept, so that nothing changes."""
+    sealed = dict(row.sealed_options)
+    for option, secret in entry.secrets.items():
+        context = secret_context(entry.name, option)
+        if not _opens_to(sealed.get(option), secret, context):
+            sealed[option] = sealing.seal(secret, context)
+    return sealed
+
+
+def _opens_to(envelope: str | None, secret: str, context: str) -> bool:
+    try:
+        return envelope is not None and sealing.unseal(envelope, context) == secret
+    except sealing.CannotUnseal:
+        return False  # sealed with a key that is gone: the file brings the secret again
+
+
+def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) -> str:
+    changed = [name for name, value in columns.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, columns[name])
+    if existing and not changed:
+        return "unchanged"
+    row.save()
+    return "updated" if existing else "created"
+
+
+def _remove(kind: str, name: str, row: models.Model) -> Outcome:
+    row.delete()
+    return Outcome(kind, name, "removed")

@@ -1,0 +1,307 @@
+"""The shape of a tenant file: the Auth0 Deploy CLI's names on the left, our columns on the right.
+
+`parse()` looks at the file alone (and at the secrets that it points to); what it says about rows that exist is for `tenant`.
+A key that the file leaves out stays out of `columns`: the row keeps what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from idp.accounts import ascii_lower
+from idp.connections import options as connection_options
+from idp.models import CONNECTION_NAME, Strategy, TokenFormat
+from idp.protocol import uris
+from idp.tenant_clients import ALGORITHMS, Client, client
+from idp.tenant_reader import Reader, TenantFileError, given, load
+
+SECTIONS = ("tenant", "clients", "connections", "resourceServers", "clientGrants", "users")
+A_YEAR = 365 * 24.0  # hours
+
+
+@dataclass(slots=True)
+class ConnectionEntry:
+    path: str
+    name: str
+    strategy: str
+    columns: dict[str, Any]
+    options: dict[str, Any] | None
+    secrets: dict[str, str]
+    enabled_clients: list[str] | None
+
+
+@dataclass(slots=True)
+class ResourceServerEntry:
+    path: str
+    identifier: str
+    columns: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Grant:
+    path: str
+    client: str
+    audience: str
+    scope: list[str]
+
+
+@dataclass(slots=True)
+class Person:
+    path: str
+    connection: str
+    email: str
+    login: str
+    user_id: str | None
+    password: str | None
+    blocked: bool | None
+    columns: dict[str, Any]
+
+
+@dataclass(slots=True)
+class TenantFile:
+    """`sections` are the keys that the file has: --prune looks at no other."""
+
+    sections: set[str]
+    tenant: dict[str, Any] = field(default_factory=dict)
+    clients: list[Client] = field(default_factory=list)
+    connections: list[ConnectionEntry] = field(default_factory=list)
+    resource_servers: list[ResourceServerEntry] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+
+
+def parse(path: Path) -> TenantFile:
+    """Read and check a file; raises TenantFileError with every problem in it."""
+    document = load(path)
+    problems: list[str] = []
+    top = Reader(document, "", problems, path.parent)
+    found = TenantFile({key for key in SECTIONS if key in document})
+    if tenant := top.inner("tenant"):
+        found.tenant = _tenant(tenant)
+    found.clients = [client(reader) for reader in top.each("clients")]
+    found.connections = [_connection(reader) for reader in top.each("connections")]
+    found.resource_servers = [_resource_server(reader) for reader in top.each("resourceServers")]
+    found.grants = [_grant(reader) for reader in top.each("clientGrants")]
+    found.people = [_person(reader) for reader in top.each("users")]
+    top.done()
+    _refuse_twins(found.clients, lambda c: c.client_id, "client_id", problems)
+    _refuse_twins(found.clients, lambda c: c.name, "name", problems)
+    _refuse_twins(found.connections, lambda c: c.name, "name", problems)
+    _refuse_twins(found.resource_servers, lambda r: r.identifier, "identifier", problems)
+    _refuse_twins(found.grants, lambda g: (g.client, g.audience), "client_id and audience", problems)
+    _refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
+    if problems:
+        raise TenantFileError(problems)
+    return found
+
+
+def _refuse_twins(entries: list[Any], key: Callable[[Any], Hashable], what: str, problems: list[str]) -> None:
+    first: dict[Hashable, str] = {}
+    for entry in entries:
+        if (value := key(entry)) in (None, ""):
+            continue
+        if value in first:
+            problems.append(f"{entry.path}: has the same {what} as {first[value]}")
+        first.setdefault(value, entry.path)
+
+
+def _email(value: str) -> str | None:
+    try:
+        validate_email(value)
+    except ValidationError:
+        return "is not an e-mail address"
+    return None
+
+
+def _tenant(reader: Reader) -> dict[str, Any]:
+    columns = given(
+        friendly_name=reader.text("friendly_name", longest=255),
+        picture_url=reader.text("picture_url", check=uris.check_web_url),
+        support_email=reader.text("support_email", check=_email, longest=254),
+        support_url=reader.text("support_url", check=uris.check_web_url),
+        accent_color=reader.text("accent_color", check=_colour),
+        allowed_logout_urls=reader.texts("allowed_logout_urls", check=uris.check_logout_url),
+        session_lifetime_in_minutes=_minutes(reader, "session_lifetime"),
+        idle_session_lifetime_in_minutes=_minutes(reader, "idle_session_lifetime"),
+        max_sessions_per_user=reader.integer("max_sessions_per_user", least=1, most=10_000),
+        oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
+        v2_logout_confirmation=reader.choice("v2_logout_confirmation", ("never", "cross_site")),
+        session_management=reader.boolean("session_management"),
+        dynamic_client_registration=reader.boolean("dynamic_client_registration"),
+        sign_out_timeout=reader.integer("sign_out_timeout", least=1, most=60),
+        password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),
+        history_retention_days=reader.integer("history_retention_days", least=1, most=3650),
+    )
+    if cookie := reader.inner("session_cookie"):
+        mode = cookie.choice("mode", ("persistent", "non-persistent"))
+        columns |= given(persistent_session_cookie=mode and mode == "persistent")
+        cookie.done()
+    reader.done()
+    return columns
+
+
+def _colour(value: str) -> str | None:
+    digits = value.removeprefix("#")
+    if len(value) == 7 and len(digits) == 6 and all(d in "0123456789abcdefABCDEF" for d in digits):
+        return None
+    return "must be a colour like #2450b8"
+
+
+def _minutes(reader: Reader, key: str) -> int | None:
+    """Auth0 says lifetimes in hours, or exactly in `{key}_in_minutes`; not in both."""
+    hours = reader.number(key, least=1 / 60, most=A_YEAR)
+    minutes = reader.integer(f"{key}_in_minutes", least=1, most=int(A_YEAR * 60))
+    if hours is not None and minutes is not None:
+        reader.problem(key, f"give this or {key}_in_minutes, not both")
+    return minutes if hours is None else round(hours * 60)
+
+
+def _connection(reader: Reader) -> ConnectionEntry:
+    strategy = reader.choice("strategy", Strategy.values)
+    if strategy is None and not reader.has("strategy"):
+        reader.problem("strategy", "is missing")
+    columns = given(display_name=reader.text("display_name", longest=255), enabled=reader.boolean("enabled"))
+    inner = reader.inner("options")
+    options, secrets = connection_options_of(inner, strategy) if inner and strategy else (None, {})
+    if options is not None:
+        columns |= {k: options.pop(k) for k in ("display_name", "icon_url") if k in options}
+    entry = ConnectionEntry(
+        path=reader.path,
+        name=reader.text("name", required=True, longest=128, check=_connection_name) or "",
+        strategy=strategy or "",
+        columns=columns,
+        options=options,
+        secrets=secrets,
+        enabled_clients=reader.texts("enabled_clients"),
+    )
+    reader.done()
+    return entry
+
+
+def _connection_name(value: str) -> str | None:
+    return None if CONNECTION_NAME.fullmatch(value) else "only letters, digits and single hyphens are allowed"
+
+
+def connection_options_of(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The options that this strategy knows, secret ones apart; others stay untaken, so that `done()` names them."""
+    options: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+    for key in sorted(connection_options.KEYS[strategy]):
+        if key in connection_options.SECRETS:
+            if secret := reader.secret(key):
+                secrets[key] = secret
+        elif (value := _option(reader, key)) is not None:
+            options[key] = value
+    reader.done()
+    return options, secrets
+
+
+_BOOLEANS = {
+    *("brute_force_protection", "disable_signup", "requires_username", "id_token_session_expiry_supported"),
+    *("disableSignout", "signSAMLRequest", "start_tls"),
+}
+_LISTS = {"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"}
+_MAPPINGS = {"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"}
+_URLS = {
+    *("discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"),
+    *("icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"),
+}
+_ONE_OR_SEVERAL = {"signingCert", "user_id_attribute", "scope"}
+
+
+def _option(reader: Reader, key: str) -> Any:
+    if key in _BOOLEANS:
+        return reader.boolean(key)
+    if key in _LISTS:
+        return reader.texts(key)
+    if key in _MAPPINGS:
+        return reader.mapping(key)
+    if key in _URLS:
+        return reader.text(key, check=uris.check_web_url)
+    if key in _ONE_OR_SEVERAL and isinstance(reader.values.get(key), list):
+        return reader.texts(key)
+    return reader.text(key, longest=200_000)
+
+
+def _resource_server(reader: Reader) -> ResourceServerEntry:
+    scopes = None
+    if reader.has("scopes"):
+        scopes = [_scope(inner) for inner in reader.each("scopes")]
+        values = [scope["value"] for scope in scopes]
+        if twins := sorted({value for value in values if values.count(value) > 1}):
+            reader.problem("scopes", f"{twins[0]} comes twice")
+    entry = ResourceServerEntry(
+        path=reader.path,
+        identifier=reader.text("identifier", required=True, longest=600) or "",
+        columns=given(
+            name=reader.text("name", longest=255),
+            scopes=scopes,
+            token_lifetime=reader.integer("token_lifetime", least=1),
+            token_dialect=reader.choice("token_dialect", TokenFormat.values),
+            signing_alg=reader.choice("signing_alg", ALGORITHMS),
+            allow_offline_access=reader.boolean("allow_offline_access"),
+        ),
+    )
+    reader.done()
+    return entry
+
+
+def _scope(reader: Reader) -> dict[str, str]:
+    value = reader.text("value", required=True, check=_scope_value) or ""
+    description = reader.text("description")
+    reader.done()
+    return {"value": value, **({"description": description} if description else {})}
+
+
+def _scope_value(value: str) -> str | None:
+    """RFC 6749 section 3.3: printable ASCII without space, quotation mark and backslash."""
+    good = value.isascii() and value.isprintable() and not set(value) & set(' "\\')
+    return None if good else "is not a scope: printable ASCII without space, quotation mark and backslash"
+
+
+def _grant(reader: Reader) -> Grant:
+    grant = Grant(
+        path=reader.path,
+        client=reader.text("client_id", required=True) or "",
+        audience=reader.text("audience", required=True) or "",
+        scope=reader.texts("scope", check=_scope_value) or [],
+    )
+    reader.done()
+    return grant
+
+
+def _person(reader: Reader) -> Person:
+    email = reader.text("email", required=True, check=_email, longest=254) or ""
+    administrator = reader.boolean("administrator")
+    person = Person(
+        path=reader.path,
+        connection=reader.text("connection", required=True) or "",
+        email=email,
+        login=ascii_lower(reader.text("username", longest=255) or email),
+        user_id=reader.text("user_id", check=_local_user_id, longest=200),
+        password=reader.secret("password"),
+        blocked=reader.boolean("blocked"),
+        columns=given(
+            email_verified=reader.boolean("email_verified"),
+            name=reader.text("name", longest=255),
+            given_name=reader.text("given_name", longest=150),
+            family_name=reader.text("family_name", longest=150),
+            nickname=reader.text("nickname", longest=150),
+            picture=reader.text("picture", check=uris.check_web_url),
+            is_staff=administrator,
+            is_superuser=administrator,
+        ),
+    )
+    reader.done()
+    return person
+
+
+def _local_user_id(value: str) -> str | None:
+    good = value.isascii() and value.isprintable() and not set(value) & set(" |")
+    return None if good else "is the part after auth0|: printable ASCII without space and |"
