@@ -12,6 +12,8 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, RSAKey
 
 from idp import outbound
 from idp.client_auth import secret_matches
@@ -24,6 +26,7 @@ from idp.protocol.registration import CODE, ClientMetadata, InvalidClientMetadat
 from idp.requests import RequestFacts
 
 log = structlog.get_logger(__name__)
+SMALLEST_RSA_KEY = 2048  # bits
 SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
 NOT_TO_BE_SENT = (
     "registration_access_token",
@@ -45,7 +48,7 @@ class Registered:
 @transaction.atomic
 def register(metadata: ClientMetadata, *, facts: RequestFacts, at: datetime) -> Registered:
     """A new application. Nobody vouched for it, so people are asked for their consent."""
-    refuse_hidden_targets(metadata)
+    refuse_unusable(metadata)
     application = Application(is_first_party=False)
     secret = _fill(application, metadata, secret_before=False)
     application.save()
@@ -78,7 +81,7 @@ def authenticate(client_id: str, token: str) -> Registered:
 @transaction.atomic
 def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMetadata) -> Registered:
     """Every value of the client is replaced, omitted ones by their defaults (RFC 7592 section 2.2)."""
-    refuse_hidden_targets(metadata)
+    refuse_unusable(metadata)
     registration = ClientRegistration.objects.select_for_update().get(pk=found.registration.pk)
     application = Application.objects.select_for_update().get(pk=registration.application_id)
     refuse_foreign(document, application)
@@ -151,12 +154,26 @@ def _metadata(application: Application) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in ("", None, []) or name == "response_types"}
 
 
-def refuse_hidden_targets(metadata: ClientMetadata) -> None:
-    """Strangers must not point our own requests into the operator's network; every request is judged again when made."""
+def refuse_unusable(metadata: ClientMetadata) -> None:
+    """What the rules of the specifications cannot see: keys that are none, and targets that we may not call.
+
+    Strangers must not point our requests into the operator's network; every request is judged again when it is made.
+    """
+    if metadata.jwks is not None:
+        refuse_weak_keys(metadata.jwks)
     for name in ("backchannel_logout_uri", "jwks_uri"):
         url = getattr(metadata, name)
         if url and (reason := check_url(url, outbound.rules())):
             raise InvalidClientMetadata(f"{name} {reason}.")
+
+
+def refuse_weak_keys(jwks: dict[str, Any]) -> None:
+    try:
+        keys = KeySet.import_key_set({"keys": jwks["keys"]}).keys
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidClientMetadata("jwks cannot be read.", detail=repr(error)) from None
+    if any(isinstance(key, RSAKey) and key.raw_value.key_size < SMALLEST_RSA_KEY for key in keys):
+        raise InvalidClientMetadata(f"jwks holds an RSA key of less than {SMALLEST_RSA_KEY} bits.")
 
 
 def _fill(application: Application, metadata: ClientMetadata, *, secret_before: bool) -> str:

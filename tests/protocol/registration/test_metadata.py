@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from idp.protocol.errors import ProtocolError
@@ -16,6 +17,7 @@ from idp.protocol.registration import (
     parse,
     parse_document,
 )
+from idp.registration import refuse_weak_keys
 
 RFC7591 = "RFC 7591"
 OIDC = "OpenID Connect Dynamic Client Registration 1.0"
@@ -212,20 +214,35 @@ def test_jwks_and_jwks_uri_exclude_each_other() -> None:
         {"keys": "x"},
         {"keys": [1]},
         {"keys": [{}]},
-        {"keys": [{"kty": "RSA", "n": "AQAB"}]},
-        {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]},
         {"keys": [{"kty": "unknown"}]},
+        {"keys": [{"kty": ["RSA"]}]},
         {"keys": [dict(OctKey.generate_key(256).as_dict(private=True))]},
         {"keys": [dict(ECKey.generate_key("P-256").as_dict(private=True))]},
     ],
 )
-def test_keys_that_are_broken_private_or_symmetric_are_refused(jwks: Any) -> None:
+def test_keys_that_are_none_private_or_symmetric_are_refused(jwks: Any) -> None:
     assert refused(token_endpoint_auth_method="private_key_jwt", jwks=jwks) == "invalid_client_metadata"
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "RSA", "n": "AQAB"},
+        {"kty": "RSA", "n": 1, "e": 2},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"},
+    ],
+)
+def test_a_key_that_cannot_be_read_is_refused(key: dict[str, Any]) -> None:
+    with pytest.raises(InvalidClientMetadata):
+        refuse_weak_keys({"keys": [key]})
+
+
 def test_a_small_rsa_key_is_refused() -> None:
-    small = public(RSAKey.generate_key(1024, auto_kid=False))
-    assert refused(token_endpoint_auth_method="private_key_jwt", jwks={"keys": [small]}) == "invalid_client_metadata"
+    with pytest.warns(SecurityWarning):
+        small = public(RSAKey.generate_key(1024))
+    with pytest.raises(InvalidClientMetadata), pytest.warns(SecurityWarning):
+        refuse_weak_keys({"keys": [small]})
 
 
 # --- logout metadata ----------------------------------------------------------------------------------------------------
