@@ -29,7 +29,9 @@ def registered_origins(snapshot: configuration.Snapshot) -> frozenset[str]:
 
 def cross_origin(
     *methods: str,
-) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+]:
     """Answer preflights, and let scripts of registered origins read the answers, errors too.
 
     A request without an Origin header, as servers send it, costs nothing here.

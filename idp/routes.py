@@ -1,5 +1,11 @@
 """Paths of this app."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from idp.views.discovery import jwks, openid_configuration
+
+urlpatterns: list[URLPattern] = [
+    path(".well-known/openid-configuration", openid_configuration, name="openid_configuration"),
+    path(".well-known/oauth-authorization-server", openid_configuration, name="oauth_authorization_server"),
+    path(".well-known/jwks.json", jwks, name="jwks"),
+]

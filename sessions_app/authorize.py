@@ -12,15 +12,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core import signing
-from joserfc import jws, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
-from idp import keys
 from idp.configuration import Snapshot
 from idp.models import Application, Connection, ResourceServer
 from idp.protocol.errors import (
@@ -35,6 +30,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.requests import RequestFacts
 from sessions_app import lifecycle
+from sessions_app.access import verify_own_jwt
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
 from sessions_app.protocol import scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
@@ -55,6 +51,7 @@ class Login:
 class Ask:
     """The person has to allow these scopes first."""
 
+    session: SSOSession
     scope: list[str]
 
 
@@ -62,6 +59,7 @@ class Ask:
 class Proceed:
     """Everything is allowed: issue the code."""
 
+    session: SSOSession
     scope: list[str]
     audience: str
 
@@ -74,7 +72,7 @@ class Situation:
     session: SSOSession | None
     snapshot: Snapshot
     sent_to_login: datetime | None  # from a valid marker
-    consented: bool  # this very request was just allowed on the consent page
+    consented: frozenset[str] | None  # what was just allowed on the consent page of this very request
     at: datetime
 
 
@@ -90,28 +88,26 @@ def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask |
         if request.silent:
             raise LoginRequired("Login required", detail=reason)
         return Login(reason)
-    if _needs_consent(request, granted, situation):
+    if _needs_consent(request, session, granted, situation):
         if request.silent:
             raise ConsentRequired("Consent required")
-        return Ask(granted)
-    return Proceed(granted, api.identifier if api else "")
+        return Ask(session, granted)
+    return Proceed(session, granted, api.identifier if api else "")
 
 
 def issue_code(
     request: AuthorizationRequest,
     proceed: Proceed,
-    situation: Situation,
+    application: Application,
     *,
     redirect_uri: str,
     facts: RequestFacts,
+    at: datetime,
 ) -> str:
     """The code for the client. The application takes part in the session from now on."""
-    session, at = situation.session, situation.at
-    if session is None:
-        raise LoginRequired("Login required")
-    lifecycle.join(session, situation.application, facts=facts, at=at)
+    lifecycle.join(proceed.session, application, facts=facts, at=at)
     raw = new_secret()
-    asked = _claims_to_keep(request, proceed.scope, situation.application)
+    asked = _claims_to_keep(request, proceed.scope, application)
     AuthorizationCode.objects.bulk_create(
         [
             AuthorizationCode(
@@ -124,9 +120,9 @@ def issue_code(
                 nonce=request.nonce,
                 claims=json.dumps(asked) if asked else "",
                 audience=proceed.audience,
-                application=situation.application,
-                user=session.user,
-                session=session,
+                application=application,
+                user=proceed.session.user,
+                session=proceed.session,
             )
         ]
     )
@@ -242,33 +238,22 @@ def _subjects_in_claims(request: AuthorizationRequest) -> set[str]:
 def subject_of_hint(hint: str) -> str:
     """The sub of an ID token of ours, expired or not; anything else is InvalidRequest."""
     try:
-        subject = _verified(hint).get("sub")
-    except (JoseError, ValueError):
+        return str(verify_own_jwt(hint, "JWT").get("sub"))
+    except ValueError:
         raise InvalidRequest("id_token_hint is not an ID token of this issuer.") from None
-    return str(subject)
 
 
-def _verified(token: str) -> dict[str, Any]:
-    kid = jws.extract_compact(token.encode("ascii")).headers().get("kid")
-    row = keys.published_key(kid) if isinstance(kid, str) and "\0" not in kid else None
-    if row is None:
-        raise ValueError("unknown key")
-    key = (RSAKey if row.algorithm == "RS256" else ECKey).import_key(row.public_jwk)
-    claims_ = jwt.decode(token, key, algorithms=[row.algorithm]).claims
-    if claims_.get("iss") != settings.ISSUER:
-        raise ValueError("another issuer")
-    return claims_
-
-
-def _needs_consent(request: AuthorizationRequest, granted: list[str], situation: Situation) -> bool:
-    if situation.consented:
+def _needs_consent(
+    request: AuthorizationRequest, session: SSOSession, granted: list[str], situation: Situation
+) -> bool:
+    if situation.consented is not None and set(granted) <= situation.consented:
         return False
     if "consent" in request.prompt:
         return True
-    if situation.application.is_first_party or situation.session is None:
+    if situation.application.is_first_party:
         return False
     allowed = (
-        Consent.objects.filter(user=situation.session.user, application=situation.application)
+        Consent.objects.filter(user=session.user, application=situation.application)
         .values_list("scopes", flat=True)
         .first()
     )
@@ -277,7 +262,7 @@ def _needs_consent(request: AuthorizationRequest, granted: list[str], situation:
 
 def _claims_to_keep(
     request: AuthorizationRequest, granted: list[str], application: Application
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, None]]:
     """The claims by name; an application that is not first-party gets none that its scopes would not give."""
     given = {name for scope in granted for name in scopes.CLAIMS.get(scope, ())}
     known = {name for names in scopes.CLAIMS.values() for name in names}

@@ -169,9 +169,7 @@ def _kill(
 ) -> None:
     """The family dies, its access tokens by it; told once, in the audit trail."""
     with transaction.atomic():
-        if RefreshTokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(
-            revoked_at=at, revoke_reason=reason
-        ):
+        if RefreshTokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(revoked_at=at, revoke_reason=reason):
             lifecycle.record(
                 event,
                 user=family.user,

@@ -1,9 +1,31 @@
 """Paths of this app."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from sessions_app.views import account, login
 from sessions_app.views.check_session import check_session
+from sessions_app.views.home import home
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home, name="home"),
+    path("login", login.login, name="account_login"),
+    path("logout", login.logout, name="account_logout"),
+    path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
+    path("account/mfa/", include("allauth.mfa.urls")),
+    path("account/inactive/", account.inactive, name="account_inactive"),
+    path("account/reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
+    path("account/password/change/", account.password_change, name="account_change_password"),
+    path("account/password/reset/", account.password_reset, name="account_reset_password"),
+    path("account/password/reset/done/", account.password_reset_done, name="account_reset_password_done"),
+    re_path(
+        r"^account/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path(
+        "account/password/reset/key/done/",
+        account.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
     path("oidc/check-session", check_session, name="check_session"),
 ]

@@ -179,5 +179,3 @@ def _evict_oldest(grant: minting.Grant, at: datetime) -> None:
     mine = RefreshTokenFamily.objects.filter(user=grant.user, application=grant.application, revoked_at=None)
     kept = mine.order_by("-created_at", "-pk").values("pk")[:FAMILIES_PER_USER_AND_APPLICATION]
     mine.exclude(pk__in=list(kept.values_list("pk", flat=True))).update(revoked_at=at, revoke_reason="evicted")
-
-

@@ -1,0 +1,111 @@
+"""Metadata of this issuer: OpenID Connect Discovery 1.0, RFC 8414, and the keys (RFC 7517)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from idp import client_auth, configuration, keys
+from idp.models import TenantSettings
+
+CLAIMS = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified"]
+CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+
+
+@login_not_required
+@require_safe
+def openid_configuration(request: HttpRequest) -> HttpResponse:
+    return _public(metadata(configuration.current().tenant))
+
+
+@login_not_required
+@require_safe
+def jwks(request: HttpRequest) -> HttpResponse:
+    """Every key that is not gone. Caches keep it for as long as a new key is published before it signs."""
+    return _public(keys.published())
+
+
+def metadata(tenant: TenantSettings) -> dict[str, Any]:
+    """One document for both well-known paths."""
+    issuer = settings.ISSUER
+    document: dict[str, Any] = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}authorize",
+        "token_endpoint": f"{issuer}oauth/token",
+        "userinfo_endpoint": f"{issuer}userinfo",
+        "jwks_uri": f"{issuer}.well-known/jwks.json",
+        "revocation_endpoint": f"{issuer}oauth/revoke",
+        "introspection_endpoint": f"{issuer}oauth/introspect",
+        "device_authorization_endpoint": f"{issuer}oauth/device/code",
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
+        "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "display_values_supported": ["page"],
+        "acr_values_supported": ["1", "2"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": CLAIMS,
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "require_request_uri_registration": False,
+        "authorization_response_iss_parameter_supported": True,
+    }
+    return document | _client_authentication() | _logout(issuer) | _switched_on(tenant)
+
+
+def _client_authentication() -> dict[str, Any]:
+    return {
+        "token_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
+        "token_endpoint_auth_signing_alg_values_supported": client_auth.ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
+        "revocation_endpoint_auth_signing_alg_values_supported": client_auth.ASSERTION_ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "introspection_endpoint_auth_signing_alg_values_supported": client_auth.ASSERTION_ALGORITHMS,
+    }
+
+
+def _logout(issuer: str) -> dict[str, Any]:
+    return {
+        "end_session_endpoint": f"{issuer}oidc/logout",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
+        "global_token_revocation_endpoint": f"{issuer}oauth/global-token-revocation/connection/{{connectionName}}",
+        "global_token_revocation_endpoint_auth_methods_supported": ["global-token-revocation+jwt"],
+    }
+
+
+def _switched_on(tenant: TenantSettings) -> dict[str, Any]:
+    document = {}
+    if tenant.dynamic_client_registration:
+        document["registration_endpoint"] = f"{settings.ISSUER}oidc/register"
+    if tenant.session_management:
+        document["check_session_iframe"] = f"{settings.ISSUER}oidc/check-session"
+    return document
+
+
+def _public(document: dict[str, Any]) -> HttpResponse:
+    max_age = int(keys.JWKS_MAX_AGE.total_seconds())
+    return JsonResponse(
+        document,
+        headers={
+            "Cache-Control": f"public, max-age={max_age}",
+            "Access-Control-Allow-Origin": "*",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        },
+    )

@@ -1,0 +1,84 @@
+"""A bearer token that is presented to /userinfo: opaque, checked in the database, or one of our own JWTs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from idp import keys
+from idp.models import User, began_before
+from idp.protocol.errors import InvalidToken
+from sessions_app import minting
+from sessions_app.introspection import load_access_token
+from sessions_app.models import SSOSession
+from sessions_app.protocol import scopes
+
+_INVALID = "The access token is invalid, expired or revoked."
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    user: User
+    scope: list[str]
+    claims: list[str]  # asked by name in the authorization request
+
+
+def bearer(raw: str, at: datetime) -> Bearer:
+    """The person and what may be told about them, or InvalidToken."""
+    if raw.count(".") == 2:
+        return _jwt(raw, at)
+    token = load_access_token(raw)
+    if token is None or token.is_expired() or token.user is None:
+        raise InvalidToken(_INVALID)
+    asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
+    return Bearer(token.user, scopes.split(token.scope), list(asked))
+
+
+def verify_own_jwt(raw: str, typ: str) -> Mapping[str, Any]:
+    """The claims of a JWT that we signed with a key that is still published. Raises ValueError; times are not looked at."""
+    try:
+        header = jws.extract_compact(raw.encode("ascii")).headers()
+        kid = header.get("kid")
+        row = keys.published_key(kid) if isinstance(kid, str) and "\0" not in kid else None
+        if row is None or header.get("typ") != typ:
+            raise ValueError("not signed by a published key, or of another type")
+        key = (RSAKey if row.algorithm == "RS256" else ECKey).import_key(row.public_jwk)
+        claims: dict[str, Any] = jwt.decode(raw, key, algorithms=[row.algorithm]).claims
+    except (JoseError, UnicodeEncodeError) as error:
+        raise ValueError(str(error)) from error
+    if claims.get("iss") != settings.ISSUER:
+        raise ValueError("another issuer")
+    return claims
+
+
+def _jwt(raw: str, at: datetime) -> Bearer:
+    try:
+        claims = verify_own_jwt(raw, "at+jwt")
+    except ValueError as error:
+        raise InvalidToken(_INVALID, detail=str(error)) from None
+    audience = claims.get("aud")
+    if f"{settings.ISSUER}userinfo" not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidToken(_INVALID, detail="not meant for /userinfo")
+    if claims["exp"] <= at.timestamp():
+        raise InvalidToken(_INVALID)
+    return Bearer(_living_user(claims, at), scopes.split(claims.get("scope", "")), [])
+
+
+def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
+    """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
+    user = User.objects.filter(user_id=claims["sub"], is_active=True).first()
+    began = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
+    if user is None or began_before(began, user.revoked_before):
+        raise InvalidToken(_INVALID)
+    if "sid" in claims:
+        session = SSOSession.objects.select_related("user").filter(sid=claims["sid"]).first()
+        if session is None or not session.is_alive(at):
+            raise InvalidToken(_INVALID)
+    return user

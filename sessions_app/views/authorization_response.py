@@ -1,0 +1,104 @@
+"""An authorization response, success or error, by the response mode that was asked for. Every one carries `iss` (RFC 9207)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from csp.constants import SELF
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from idp.models import Application, AppType, TenantSettings
+from idp.protocol.errors import InvalidRequest, ProtocolError
+from sessions_app import browser_state
+from sessions_app.protocol import redirect_uris
+from sessions_app.protocol.authorization import ResponseMode
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A validated place for answers: only such a place ever gets one."""
+
+    application: Application
+    tenant: TenantSettings
+    redirect_uri: str
+    mode: ResponseMode
+    state: str
+    silent: bool
+
+    @property
+    def origin(self) -> str:
+        return redirect_uris.origin(self.redirect_uri)
+
+    @property
+    def csp_source(self) -> str:
+        """What form-action must allow: the origin, or the scheme of a native application."""
+        return self.origin or f"{self.redirect_uri.partition(':')[0]}:"
+
+
+def recipient(
+    application: Application, redirect_uri: str, tenant: TenantSettings, *, mode: ResponseMode, state: str, silent: bool
+) -> Recipient:
+    """Refuse (with a page, never a redirect) what is not registered."""
+    native = application.app_type == AppType.NATIVE
+    if not redirect_uris.is_registered(redirect_uri, application.callbacks, native=native):
+        raise InvalidRequest("The redirect_uri is not registered for this application.")
+    to = Recipient(application, tenant, redirect_uri, mode, state, silent)
+    if mode is ResponseMode.WEB_MESSAGE and to.origin not in application.web_origins:
+        raise InvalidRequest("The origin of redirect_uri is not among the application's web origins.")
+    return to
+
+
+def succeed(request: HttpRequest, to: Recipient, code: str) -> HttpResponse:
+    return _send(request, to, {"code": code})
+
+
+def fail(request: HttpRequest, to: Recipient, error: ProtocolError) -> HttpResponse:
+    return _send(request, to, {"error": error.error, "error_description": error.description})
+
+
+def _send(request: HttpRequest, to: Recipient, answer: Mapping[str, str]) -> HttpResponse:
+    fields = dict(answer)
+    if to.state:
+        fields["state"] = to.state
+    fields["iss"] = settings.ISSUER
+    cookies = HttpResponse()
+    session_state = browser_state.state_for(
+        request, cookies, to.tenant, client_id=to.application.client_id, redirect_uri=to.redirect_uri
+    )
+    if session_state is not None:
+        fields["session_state"] = session_state
+    response = _by_mode(request, to, fields)
+    response.cookies.update(cookies.cookies)
+    return framable(response, to.application) if to.silent else response
+
+
+def _by_mode(request: HttpRequest, to: Recipient, fields: Mapping[str, str]) -> HttpResponse:
+    if to.mode is ResponseMode.WEB_MESSAGE:
+        response = render(request, "web_message.html", {"answer": fields, "target": to.origin})
+        response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"  # a popup's message goes to its opener
+        return response
+    if to.mode is ResponseMode.FORM_POST:
+        response = render(request, "form_post.html", {"action": to.redirect_uri, "fields": fields.items()})
+        response._csp_update = {"form-action": [to.csp_source]}  # type: ignore[attr-defined]
+        return response
+    return _redirect(to, fields)
+
+
+def framable(response: HttpResponse, application: Application) -> HttpResponse:
+    """Let the application's own pages hold this answer in a hidden frame."""
+    response.xframe_options_exempt = True  # type: ignore[attr-defined]
+    if application.web_origins:
+        response._csp_replace = {"frame-ancestors": [SELF, *application.web_origins]}  # type: ignore[attr-defined]
+    return response
+
+
+def _redirect(to: Recipient, fields: Mapping[str, str]) -> HttpResponse:
+    separator = "&" if "?" in to.redirect_uri else "?"
+    if to.mode is ResponseMode.FRAGMENT:
+        separator = "#"
+    # 303: a POST to /authorize must not be repeated at the application with its parameters (RFC 9700 section 4.12).
+    return HttpResponse(status=303, headers={"Location": f"{to.redirect_uri}{separator}{urlencode(fields)}"})

@@ -1,0 +1,137 @@
+"""GET and POST /authorize: find who asks, decide, and answer by the right channel."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from idp import configuration
+from idp.protocol.errors import InvalidRequest, ProtocolError
+from idp.protocol.opaque import new_secret
+from idp.protocol.params import Params, from_urlencoded
+from idp.requests import facts
+from idp.views.errors import page_errors
+from sessions_app import authorize as act
+from sessions_app import binding
+from sessions_app.protocol import authorization
+from sessions_app.protocol.authorization import MARKER, OURS, REPOSTED
+from sessions_app.views import consent_page
+from sessions_app.views.authorization_response import Recipient, fail, recipient, succeed
+
+log = structlog.get_logger(__name__)
+BROWSER_COOKIE = settings.SSO_COOKIE_NAME.replace("sso", "authorize")
+
+
+@login_not_required
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@page_errors
+def authorize(request: HttpRequest) -> HttpResponse:
+    params = _params(request)
+    if _lost_its_cookie(request, params):
+        return _post_again(request, params)
+    return respond(request, params)
+
+
+def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] | None = None) -> HttpResponse:
+    """The answer to an authorization request; the consent page comes back here when it was allowed."""
+    at = timezone.now()
+    session = binding.session_of(request)
+    snapshot = configuration.at(session.config_version) if session else configuration.current()  # type: ignore[attr-defined]
+    to = recipient_of(params, snapshot)
+    situation = act.Situation(
+        application=to.application,
+        session=session,
+        snapshot=snapshot,
+        sent_to_login=act.sent_to_login(params, request.COOKIES.get(BROWSER_COOKIE, ""), at),
+        consented=consented,
+        at=at,
+    )
+    try:
+        asked = authorization.read(params, pkce_required=to.application.is_public or to.application.require_pkce)
+        decision = act.decide(asked, situation)
+        if isinstance(decision, act.Login):
+            log.info("authorize.login", client_id=to.application.client_id, reason=decision.reason)
+            return _to_login(request, params, situation)
+        if isinstance(decision, act.Ask):
+            return consent_page.render_page(request, params, to, decision)
+        code = act.issue_code(
+            asked, decision, to.application, redirect_uri=to.redirect_uri, facts=facts(request), at=at
+        )
+    except ProtocolError as error:
+        log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
+        return fail(request, to, error)
+    return succeed(request, to, code)
+
+
+def recipient_of(params: Params, snapshot: configuration.Snapshot) -> Recipient:
+    """The application and its registered redirect URI. Until they are known, an error is a page."""
+    doubled = {"client_id", "redirect_uri"} & set(params.duplicates)
+    if doubled:
+        raise InvalidRequest(f"The parameter {min(doubled)} was given more than once.")
+    application = snapshot.application(params.require("client_id"))
+    if application is None or not application.enabled:
+        raise InvalidRequest("The application is not known here.", error="invalid_client")
+    return recipient(
+        application,
+        params.require("redirect_uri"),
+        snapshot.tenant,
+        mode=authorization.response_mode(params),
+        state=authorization.state_of(params),
+        silent="none" in params.get("prompt", "").split(),
+    )
+
+
+def _params(request: HttpRequest) -> Params:
+    if request.method != "POST":
+        return from_urlencoded(request.META.get("QUERY_STRING", ""))
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise InvalidRequest("A POST must be a form.", status=415)
+    try:
+        return from_urlencoded(request.body)
+    except RequestDataTooBig:
+        raise InvalidRequest("The request is too large.", status=413) from None
+
+
+def _to_login(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
+    """To the login page, with the whole request and the marker in `next`, and the browser's cookie that binds the marker."""
+    browser = request.COOKIES.get(BROWSER_COOKIE, "") or new_secret()
+    kept = [(name, value) for name, value in params.pairs if name not in OURS]
+    query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))])
+    back = f"{reverse('authorize')}?{query}"
+    location = f"{reverse('account_login')}?{urlencode({'next': back})}"
+    response = HttpResponse(status=303, headers={"Location": location})
+    response.set_cookie(
+        BROWSER_COOKIE, browser, path="/", secure=settings.HTTPS, httponly=True, samesite=settings.SSO_COOKIE_SAMESITE
+    )
+    return response
+
+
+def _lost_its_cookie(request: HttpRequest, params: Params) -> bool:
+    """A cross-site POST comes without a SameSite=Lax cookie; sent again from our own page it comes with it."""
+    if request.method != "POST" or settings.SSO_COOKIE_SAMESITE == "None" or REPOSTED in params:
+        return False
+    return settings.SSO_COOKIE_NAME not in request.COOKIES and _is_cross_site(request)
+
+
+def _is_cross_site(request: HttpRequest) -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "cross-site"
+    origin = request.headers.get("Origin", "null")
+    return origin == "null" or urlsplit(origin).netloc != urlsplit(settings.ISSUER).netloc
+
+
+def _post_again(request: HttpRequest, params: Params) -> HttpResponse:
+    fields = [*params.pairs, (REPOSTED, "1")]
+    return render(request, "form_post.html", {"action": reverse("authorize"), "fields": fields})

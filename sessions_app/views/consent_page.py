@@ -1,0 +1,37 @@
+"""The page that asks whether an application may have what it asked for."""
+
+from __future__ import annotations
+
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from idp.protocol.params import Params
+from sessions_app import authorize as act
+from sessions_app.protocol.scopes import OPENID
+from sessions_app.views.authorization_response import Recipient
+
+SALT = "curfew.consent"
+WORDS = {
+    "profile": "Your name, picture and other facts of your profile",
+    "email": "Your e-mail address",
+    "address": "Your postal address",
+    "phone": "Your phone number",
+    "offline_access": "Access while you are not there, also after you signed out",
+}
+
+
+def render_page(request: HttpRequest, params: Params, to: Recipient, ask: act.Ask) -> HttpResponse:
+    """The whole request travels in the form, signed and bound to the session that is asked."""
+    carried = {"pairs": params.pairs, "sid": ask.session.sid, "scope": ask.scope}
+    context = {
+        "application": to.application,
+        "user": ask.session.user,
+        "items": [WORDS.get(scope, scope) for scope in ask.scope if scope != OPENID],
+        "carried": signing.dumps(carried, salt=SALT, compress=True),
+        "host": to.origin or to.redirect_uri,
+    }
+    response = render(request, "consent.html", context)
+    response._csp_update = {"form-action": [to.csp_source]}  # type: ignore[attr-defined]  # the redirect after the POST
+    response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"  # the page may be in an SDK's popup
+    return response

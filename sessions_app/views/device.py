@@ -1,0 +1,68 @@
+"""POST /oauth/device/code for the device, /activate for the person who holds it (RFC 8628)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from idp import configuration, limiter
+from idp.protocol.errors import TooManyRequests
+from idp.requests import client_ip, facts
+from idp.views.errors import page_errors
+from sessions_app import binding, device
+from sessions_app.protocol import scopes
+from sessions_app.views.consent_page import WORDS
+from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
+
+
+@program_endpoint
+def device_code(request: HttpRequest) -> HttpResponse:
+    params, at = body_params(request), timezone.now()
+    application = authenticate_client(request, params, at)
+    audience = params.get("audience", params.get("resource", ""))
+    started = device.start(application, scopes.split(params.get("scope", "")), audience, configuration.current(), at)
+    query = urlencode({"user_code": started.user_code})
+    return JsonResponse(
+        {
+            "device_code": started.device_code,
+            "user_code": started.user_code,
+            "verification_uri": device.VERIFICATION_URI,
+            "verification_uri_complete": f"{device.VERIFICATION_URI}?{query}",
+            "expires_in": int(device.LIFETIME.total_seconds()),
+            "interval": device.INTERVAL,
+        },
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page_errors
+def activate(request: HttpRequest) -> HttpResponse:
+    """Type the code, see who asks, allow or not. Whoever comes here is signed in (LoginRequiredMiddleware)."""
+    session = binding.session_of(request)
+    typed = request.POST.get("user_code") or request.GET.get("user_code", "")
+    if session is None or not typed:
+        return render(request, "device_code.html", {"failed": False})
+    key = limiter.CODE.key("device", session.user_id, limiter.prefix(client_ip(request)))
+    at = timezone.now()
+    if limiter.is_blocked(key, at):
+        raise TooManyRequests("Too many wrong codes. Try again in a quarter of an hour.")
+    grant = device.waiting(typed, at)
+    if grant is None:
+        limiter.count_failure(key, at)
+        return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
+    answer = request.POST.get("answer", "")
+    if answer == "allow":
+        done = device.approve(grant, session, facts(request), at)
+        return render(request, "device_done.html", {"application": grant.application, "allowed": done})
+    if answer == "deny":
+        device.deny(grant)
+        return render(request, "device_done.html", {"application": grant.application, "allowed": False})
+    items = [WORDS.get(scope, scope) for scope in scopes.split(grant.scope) if scope != scopes.OPENID]
+    return render(
+        request, "device_confirm.html", {"application": grant.application, "typed": typed[:20], "items": items}
+    )

@@ -1,0 +1,81 @@
+"""What the OAuth endpoints for programs have in common: bodies, client authentication, CORS, errors, counted failures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from idp import client_auth, configuration, limiter
+from idp.cors import cross_origin
+from idp.models import Application
+from idp.protocol.errors import InvalidRequest, ProtocolError, TooManyRequests
+from idp.protocol.params import Params, from_json, from_urlencoded
+from idp.requests import client_ip
+from idp.views.errors import json_errors
+
+View = Callable[[HttpRequest], HttpResponse]
+COUNTED = frozenset({"invalid_client", "invalid_grant"})
+
+
+def program_endpoint(view: View) -> View:
+    """A POST endpoint for programs: no login, no CSRF, CORS, JSON errors; failures are counted, successes cost nothing."""
+
+    @login_not_required
+    @csrf_exempt
+    @cross_origin("POST")
+    @json_errors
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            raise MethodNotAllowed
+        try:
+            return view(request)
+        except ProtocolError as error:
+            if error.error in COUNTED:
+                _count(request, timezone.now())
+            raise
+
+    return wrapped
+
+
+class MethodNotAllowed(InvalidRequest):
+    status = 405
+
+    def __init__(self) -> None:
+        super().__init__("Only POST is allowed here.")
+
+
+def body_params(request: HttpRequest) -> Params:
+    """The parameters of a form or JSON body, each once; the query string is not looked at (RFC 6749 section 3.2)."""
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        raise InvalidRequest("The request is too large.", status=413) from None
+    if request.content_type == "application/x-www-form-urlencoded":
+        params = from_urlencoded(body)
+    elif request.content_type == "application/json":
+        params = from_json(body)
+    else:
+        raise InvalidRequest("Send a form or JSON.", status=415)
+    params.refuse_duplicates()
+    return params
+
+
+def authenticate_client(request: HttpRequest, params: Params, at: datetime) -> Application:
+    """The client, for endpoints that look nothing up before."""
+    credentials = client_auth.read(request.headers, params)
+    return client_auth.check(credentials, configuration.current().application(credentials.client_id), at=at)
+
+
+def _count(request: HttpRequest, at: datetime) -> None:
+    """After too many failures from one network, further failures are 429 (secrets here have 256 bits: this is about noise)."""
+    key = limiter.ENDPOINT.key(request.path, limiter.prefix(client_ip(request)))
+    if limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count:
+        raise TooManyRequests("Too many failed requests. Try again later.")

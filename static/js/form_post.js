@@ -1,0 +1,5 @@
+// Sends the only form of the page.
+(() => {
+  "use strict";
+  HTMLFormElement.prototype.submit.call(document.forms[0]);
+})();
