@@ -20,6 +20,11 @@ class CurfewAdminSite(AdminSite):
     index_title = "Administration"
     enable_nav_sidebar = True
 
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """The first page of a table stays: ours, as our apps come first. A package's own may show its secrets."""
+        models = [model_or_iterable] if isinstance(model_or_iterable, type) else list(model_or_iterable)
+        super().register([model for model in models if not self.is_registered(model)], admin_class, **options)
+
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.user.is_authenticated:

@@ -1,0 +1,195 @@
+"""The form of an application, by topic; every rule on URLs is `idp.protocol.uris`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings
+
+from idp.admin.fields import LinesField, TicksField, https_urls
+from idp.models import Application, AppType, InitiatorMode, TokenEndpointAuthMethod
+from idp.protocol import uris
+from idp.protocol.initiators import Initiator
+
+if TYPE_CHECKING:
+    BaseForm = forms.ModelForm[Application]
+else:
+    BaseForm = forms.ModelForm
+
+GRANTS = (
+    ("authorization_code", "Authorization code: people sign in"),
+    ("refresh_token", "Refresh token"),
+    ("client_credentials", "Client credentials: the application acts for itself"),
+    ("urn:ietf:params:oauth:grant-type:device_code", "Device code: televisions and command lines"),
+)
+INITIATORS = (
+    (Initiator.RP_LOGOUT.value, "Somebody signed out in an application"),
+    (Initiator.IDP_LOGOUT.value, "Somebody signed out at an identity provider or here"),
+    (Initiator.PASSWORD_CHANGED.value, "The password changed"),
+    (Initiator.SESSION_EXPIRED.value, "The session expired"),
+    (Initiator.SESSION_REVOKED.value, "The session was revoked"),
+    (Initiator.ACCOUNT_DELETED.value, "The account was deleted"),
+    (Initiator.EMAIL_IDENTIFIER_CHANGED.value, "The e-mail address changed"),
+    (Initiator.MFA_PHONE_UNENROLLED.value, "A second factor was removed"),
+    (Initiator.ACCOUNT_DEACTIVATED.value, "The account was blocked"),
+)
+PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 section 6
+
+FIELDSETS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("The application", {"fields": ("name", "app_type", "logo_uri", "is_first_party")}),
+    (
+        "Signing in",
+        {
+            "fields": ("redirect_uris", "web_origins", "allowed_origins"),
+            "description": "Where people may come back to. Compared exactly: no wildcards.",
+        },
+    ),
+    (
+        "Signing out: where people go",
+        {"fields": ("post_logout_redirect_uris", "allow_logout_url_wildcards")},
+    ),
+    (
+        "Signing out: how the application hears of it",
+        {
+            "fields": (
+                "backchannel_logout_uri",
+                "backchannel_logout_session_required",
+                "backchannel_logout_token_typ",
+                "backchannel_logout_include_sub",
+                "backchannel_logout_initiators_mode",
+                "backchannel_logout_initiators",
+                "frontchannel_logout_uri",
+                "frontchannel_logout_session_required",
+                "outbound_hosts",
+            ),
+            "description": "Back channel: Curfew posts a logout token, and tries again until it is answered. "
+            "Front channel: the person's browser loads a page of the application.",
+        },
+    ),
+    (
+        "Tokens",
+        {
+            "fields": (
+                "grant_types",
+                "id_token_signed_response_alg",
+                "id_token_lifetime",
+                "access_token_lifetime",
+                "access_tokens_die_with_session",
+            )
+        },
+    ),
+    (
+        "Refresh tokens",
+        {
+            "fields": (
+                "session_refresh_tokens",
+                "refresh_token_rotating",
+                "refresh_token_leeway",
+                "refresh_token_lifetime",
+                "refresh_token_idle_lifetime",
+            )
+        },
+    ),
+    (
+        "How the application proves who it is",
+        {"fields": ("token_endpoint_auth_method", "require_pkce", "jwks", "jwks_uri")},
+    ),
+    (
+        "Dangerous",
+        {
+            "fields": ("enabled",),
+            "description": "Off: nobody signs in to it, its tokens are refused, and it is not told of sign-outs any more.",
+        },
+    ),
+)
+
+
+class ApplicationForm(BaseForm):
+    redirect_uris = LinesField(
+        label="Callback URLs", joined=True, help_text="One per line. Where /authorize sends the code."
+    )
+    post_logout_redirect_uris = LinesField(
+        label="Allowed logout URLs",
+        joined=True,
+        help_text="One per line. Where people may go after they signed out.",
+    )
+    web_origins = LinesField(
+        check=uris.check_origin,
+        help_text="One per line, like https://app.example.com. Pages that may sign in silently and read /user/ssodata.",
+    )
+    allowed_origins = LinesField(
+        check=uris.check_origin, joined=True, help_text="One per line. Further pages that may call the token endpoint."
+    )
+    outbound_hosts = LinesField(
+        check=uris.check_host, help_text="One per line. If given, logout requests go to these host names only."
+    )
+    backchannel_logout_uri = forms.CharField(label="Back-channel logout URL", max_length=1000, required=False)
+    frontchannel_logout_uri = forms.CharField(label="Front-channel logout URL", max_length=1000, required=False)
+    grant_types = TicksField(choices=GRANTS, required=True)
+    backchannel_logout_initiators = TicksField(
+        label="Told when", choices=INITIATORS, help_text="Only used if the mode is Selected."
+    )
+
+    class Meta:
+        model = Application
+        formfield_callback = https_urls
+        exclude = ("client_secret", "user")
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The model's URL validator wants a dot in every host name: inside a container network there is none.
+        return super()._get_validation_exclusions() | {"backchannel_logout_uri", "frontchannel_logout_uri"}
+
+    def clean_jwks(self) -> Any:
+        jwks = self.cleaned_data["jwks"]
+        if jwks in (None, ""):
+            return None
+        keys = jwks.get("keys") if isinstance(jwks, dict) else None
+        if not isinstance(keys, list) or not all(isinstance(key, dict) and "kty" in key for key in keys):
+            raise forms.ValidationError('A JWK set: {"keys": [{"kty": ...}]}.')
+        if any(PRIVATE_MEMBERS & set(key) for key in keys):
+            raise forms.ValidationError("This holds a private key. Paste the public half only.")
+        return jwks
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        self._clean_urls(cleaned)
+        self._clean_grants(cleaned)
+        self._clean_authentication(cleaned)
+        if cleaned.get("backchannel_logout_initiators_mode") == InitiatorMode.CUSTOM and not cleaned.get(
+            "backchannel_logout_initiators", True
+        ):
+            self.add_error("backchannel_logout_initiators", "Select at least one, or choose the mode All.")
+        return cleaned
+
+    def _clean_urls(self, cleaned: dict[str, Any]) -> None:
+        callbacks = (cleaned.get("redirect_uris") or "").split()
+        native = cleaned.get("app_type") == AppType.NATIVE
+        for url in callbacks:
+            self._tell("redirect_uris", url, uris.check_redirect_uri(url, native=native))
+        wildcards = bool(cleaned.get("allow_logout_url_wildcards"))
+        for url in (cleaned.get("post_logout_redirect_uris") or "").split():
+            self._tell("post_logout_redirect_uris", url, uris.check_logout_url(url, native=native, wildcards=wildcards))
+        if url := cleaned.get("backchannel_logout_uri"):
+            self._tell("backchannel_logout_uri", url, uris.check_backchannel_uri(url))
+        if url := cleaned.get("frontchannel_logout_uri"):
+            self._tell(
+                "frontchannel_logout_uri", url, uris.check_frontchannel_uri(url, callbacks, issuer=settings.ISSUER)
+            )
+
+    def _tell(self, field: str, url: str, problem: str | None) -> None:
+        if problem:
+            self.add_error(field, f"{url}: {problem}")
+
+    def _clean_grants(self, cleaned: dict[str, Any]) -> None:
+        grants = cleaned.get("grant_types") or []
+        if "authorization_code" in grants and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
+            self.add_error("redirect_uris", "The authorization code grant needs at least one.")
+        if "client_credentials" in grants and cleaned.get("token_endpoint_auth_method") == TokenEndpointAuthMethod.NONE:
+            self.add_error("grant_types", "A public client cannot use client credentials: it has nothing to prove.")
+
+    def _clean_authentication(self, cleaned: dict[str, Any]) -> None:
+        if cleaned.get("token_endpoint_auth_method") != TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
+            return
+        if bool(cleaned.get("jwks")) == bool(cleaned.get("jwks_uri")) and "jwks" not in self.errors:
+            self.add_error("jwks", "private_key_jwt needs the public keys: here, or by their URL, not both.")

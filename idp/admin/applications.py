@@ -1,0 +1,125 @@
+"""Applications in the admin. `logout_app.admin` completes the page with what the application heard of sign-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from idp.admin.application_form import FIELDSETS, ApplicationForm
+from idp.admin.support import Act, ActsAdmin
+from idp.models import Application
+from idp.protocol.opaque import new_secret
+
+ENDPOINTS = (
+    ("Discovery", ".well-known/openid-configuration"),
+    ("Authorization", "authorize"),
+    ("Token", "oauth/token"),
+    ("User info", "userinfo"),
+    ("Keys", ".well-known/jwks.json"),
+    ("Sign out (OpenID Connect)", "oidc/logout"),
+    ("Sign out (Auth0 SDKs)", "v2/logout"),
+)
+
+
+def endpoints(application: Application) -> list[tuple[str, str]]:
+    """What the application's developer copies into their configuration."""
+    fixed = [("Client id", application.client_id), ("Issuer", settings.ISSUER)]
+    return [*fixed, *((label, settings.ISSUER + path) for label, path in ENDPOINTS)]
+
+
+def explain_rotation(application: Application) -> list[str]:
+    return [
+        f"The old secret of {application.name} stops working at once: it cannot exchange codes or refresh tokens until it has the new one.",
+        "The new secret is shown once.",
+    ]
+
+
+class ApplicationAdmin(ActsAdmin):
+    form = ApplicationForm
+    fieldsets = FIELDSETS
+    change_form_template = "admin/idp/application/change_form.html"
+    delete_confirmation_template = "admin/idp/application/delete_confirmation.html"
+    list_display = ("name", "client_id", "app_type", "hears_by", "is_first_party", "enabled", "created")
+    list_filter = ("app_type", "enabled", "is_first_party", "token_endpoint_auth_method")
+    search_fields = ("name", "=client_id")
+    search_help_text = "Name, or a whole client id."
+    ordering = ("name", "pk")
+    actions = None
+
+    @admin.display(description="told of sign-outs by")
+    def hears_by(self, obj: Application) -> str:
+        channels = [
+            name
+            for name, url in (
+                ("back channel", obj.backchannel_logout_uri),
+                ("front channel", obj.frontchannel_logout_uri),
+            )
+            if url
+        ]
+        return ", ".join(channels) or "nothing"
+
+    def get_acts(self) -> Sequence[Act]:
+        return (
+            Act(
+                "rotate-secret",
+                "Rotate secret",
+                explain_rotation,
+                self.do_rotate,
+                offered=lambda application: not application.is_public,
+            ),
+        )
+
+    def do_rotate(self, request: HttpRequest, obj: Application, at: datetime, form: forms.Form | None) -> HttpResponse:
+        secret = obj.client_secret = new_secret()
+        obj.save()
+        return self._secret_page(request, obj, secret, "The new secret")
+
+    def _secret_page(self, request: HttpRequest, obj: Application, secret: str, title: str) -> HttpResponse:
+        """The answer to the POST itself: nothing keeps the secret but this page."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "object": obj,
+            "object_url": self.object_url(obj),
+            "secret": secret,
+            "endpoints": endpoints(obj),
+        }
+        return TemplateResponse(request, "admin/idp/application/secret.html", context)
+
+    def save_model(self, request: HttpRequest, obj: Application, form: Any, change: bool) -> None:
+        if not change:
+            # Public clients get one too, known to nobody: a blank secret would be one that everybody knows.
+            obj._new_secret = obj.client_secret = new_secret()  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        if obj.is_public:
+            return super().response_add(request, obj, self.object_url(obj))
+        return self._secret_page(request, obj, obj._new_secret, f"{obj.name} is registered")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        obj = kwargs.get("obj")
+        context["endpoints"] = endpoints(obj) if obj else []
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def consequences(self, application: Application) -> list[str]:
+        """What deleting it means, for the confirmation page; the app above knows the sessions."""
+        return [
+            f"{application.name} can no longer sign anybody in, and its tokens die.",
+            "Sessions go on, but this application will not be told when they end: people stay signed in there.",
+            "Sign-outs that still wait to be delivered to it are dropped.",
+        ]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """In words instead of a list of every token."""
+        applications = list(objs)
+        lines = [line for application in applications for line in self.consequences(application)]
+        return lines, {"applications": len(applications)}, set(), []

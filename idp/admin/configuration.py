@@ -1,0 +1,253 @@
+"""Tenant settings, APIs and their grants, signing keys, and the two tables of the abuse limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from idp import configuration, keys
+from idp.admin.fields import LinesField, ScopesField, https_urls
+from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin
+from idp.models import (
+    ClientGrant,
+    ClientRegistration,
+    Identity,
+    KeyStatus,
+    LimiterSlot,
+    ResourceServer,
+    SigningKey,
+    SpentToken,
+    TenantSettings,
+)
+from idp.protocol.uris import check_logout_url
+
+if TYPE_CHECKING:
+    TenantForm = forms.ModelForm[TenantSettings]
+    ResourceServerForm = forms.ModelForm[ResourceServer]
+    ClientGrantForm = forms.ModelForm[ClientGrant]
+else:
+    TenantForm = ResourceServerForm = ClientGrantForm = forms.ModelForm
+
+
+class TenantSettingsForm(TenantForm):
+    allowed_logout_urls = LinesField(
+        check=check_logout_url,
+        help_text="One per line. Where /v2/logout may lead when the request names no application.",
+    )
+
+    class Meta:
+        model = TenantSettings
+        formfield_callback = https_urls
+        exclude = ()
+
+
+@admin.register(TenantSettings)
+class TenantSettingsAdmin(StrictAdmin):
+    """One row: the list leads straight to it."""
+
+    form = TenantSettingsForm
+    fieldsets = (
+        (
+            "What people see",
+            {"fields": ("friendly_name", "picture_url", "accent_color", "support_email", "support_url")},
+        ),
+        (
+            "Sessions",
+            {
+                "fields": (
+                    "session_lifetime_in_minutes",
+                    "idle_session_lifetime_in_minutes",
+                    "persistent_session_cookie",
+                    "max_sessions_per_user",
+                    "password_change_ends_other_sessions",
+                )
+            },
+        ),
+        (
+            "Signing out",
+            {
+                "fields": (
+                    "allowed_logout_urls",
+                    "sign_out_timeout",
+                    "oidc_logout_prompt_enabled",
+                    "v2_logout_confirmation",
+                )
+            },
+        ),
+        (
+            "Protocols and history",
+            {"fields": ("session_management", "dynamic_client_registration", "history_retention_days")},
+        ),
+    )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        row = configuration.load_tenant()
+        return HttpResponseRedirect(reverse("admin:idp_tenantsettings_change", args=(row.pk,)))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ResourceServerAdminForm(ResourceServerForm):
+    scopes = ScopesField(help_text="One per line: the scope, a space, what it allows in words.")
+
+    class Meta:
+        model = ResourceServer
+        formfield_callback = https_urls
+        exclude = ()
+
+
+@admin.register(ResourceServer)
+class ResourceServerAdmin(ActsAdmin):
+    form = ResourceServerAdminForm
+    list_display = ("name_or_identifier", "identifier", "token_dialect", "token_lifetime", "allow_offline_access")
+    list_filter = ("token_dialect", "signing_alg")
+    search_fields = ("identifier", "name")
+    fieldsets = (
+        (None, {"fields": ("identifier", "name", "scopes")}),
+        (
+            "Access tokens",
+            {"fields": ("token_dialect", "token_lifetime", "signing_alg", "allow_offline_access")},
+        ),
+    )
+
+    @admin.display(description="API", ordering="name")
+    def name_or_identifier(self, obj: ResourceServer) -> str:
+        return str(obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return ("identifier",) if obj else ()  # it is the audience of tokens that are out
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not (obj and obj.is_system) and super().has_delete_permission(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        kept = queryset.filter(is_system=True).count()
+        super().delete_queryset(request, queryset.filter(is_system=False))
+        if kept:
+            messages.warning(request, "The Management API stays: it is Curfew's own.")
+
+
+class ClientGrantAdminForm(ClientGrantForm):
+    scope = LinesField(help_text="One per line, out of the API's scopes.")
+
+    class Meta:
+        model = ClientGrant
+        formfield_callback = https_urls
+        exclude = ()
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        server = cleaned.get("resource_server")
+        unknown = sorted(set(cleaned.get("scope") or []) - server.scope_values) if server else []
+        if unknown:
+            self.add_error("scope", f"{server} does not have: {', '.join(unknown)}.")
+        return cleaned
+
+
+@admin.register(ClientGrant)
+class ClientGrantAdmin(StrictAdmin):
+    form = ClientGrantAdminForm
+    list_display = ("application", "resource_server", "scopes")
+    list_filter = ("resource_server",)
+    list_select_related = ("application", "resource_server")
+    search_fields = ("application__name", "application__client_id", "resource_server__identifier")
+    autocomplete_fields = ("application", "resource_server")
+
+    @admin.display(description="scopes")
+    def scopes(self, obj: ClientGrant) -> str:
+        return " ".join(obj.scope)
+
+
+def explain_rotation(key: SigningKey) -> list[str]:
+    return [
+        "Published successors begin to sign now; where there is none yet, one is published first: press again ten minutes later.",
+        "Tokens that the old keys signed stay valid until they expire.",
+    ]
+
+
+def do_rotate(request: HttpRequest, key: SigningKey, at: datetime, form: forms.Form | None) -> str:
+    return (
+        "; ".join(keys.rotate(at, force=True))
+        or "Nothing was due: the next key is not old enough to be in every cache."
+    )
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(FactsAdmin):
+    list_display = ("kid", "algorithm", "status", "created_at", "activated_at", "retired_at", "gone_at")
+    list_filter = ("status", "algorithm")
+    search_fields = ("kid",)
+    fields = ("kid", "algorithm", "status", "public_jwk", "created_at", "activated_at", "retired_at", "gone_at")
+
+    def get_acts(self) -> Sequence[Act]:
+        return (
+            Act(
+                "rotate",
+                "Rotate the signing keys",
+                explain_rotation,
+                do_rotate,
+                offered=lambda key: key.status == KeyStatus.ACTIVE,
+            ),
+        )
+
+
+@admin.register(ClientRegistration)
+class ClientRegistrationAdmin(FactsAdmin):
+    """Applications that registered themselves."""
+
+    list_display = ("application", "created_at", "created_ip")
+    list_select_related = ("application",)
+    search_fields = ("application__name", "=application__client_id")
+    fields = ("application", "metadata", "created_at", "created_ip")
+
+
+@admin.register(Identity)
+class IdentityAdmin(FactsAdmin):
+    list_display = ("sub", "connection", "user", "email", "last_login_at", "created_at")
+    list_filter = ("connection",)
+    list_select_related = ("connection", "user")
+    search_fields = ("=sub", "=login", "email", "user__user_id")
+    fields = ("user", "connection", "sub", "login", "email", "profile", "created_at", "last_login_at")
+
+
+@admin.register(SpentToken)
+class SpentTokenAdmin(FactsAdmin):
+    list_display = ("kind", "issuer", "jti", "expires_at")
+    list_filter = ("kind",)
+    search_fields = ("=jti", "issuer")
+    fields = list_display
+
+
+@admin.register(LimiterSlot)
+class LimiterSlotAdmin(FactsAdmin):
+    list_display = ("key", "shard", "window", "count", "expires_at")
+    search_fields = ("=key",)
+    fields = list_display
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(FactsAdmin):
+    """What administrators did here."""
+
+    list_display = ("action_time", "user", "what", "content_type", "object_repr")
+    list_filter = ("action_flag", "content_type")
+    list_select_related = ("user", "content_type")
+    search_fields = ("object_repr", "user__email", "user__user_id")
+    fields = ("action_time", "user", "content_type", "object_id", "object_repr", "what")
+    readonly_fields = ("what",)
+
+    @admin.display(description="what")
+    def what(self, obj: LogEntry) -> str:
+        return obj.get_change_message()

@@ -1,0 +1,102 @@
+"""Form fields for what the models keep as lists: one line per value, or one box to tick."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+
+
+def https_urls(column: models.Field[Any, Any], **kwargs: Any) -> forms.Field | None:
+    """`formfield_callback` of our forms: a URL typed without a scheme is https."""
+    if isinstance(column, models.URLField):
+        kwargs["assume_scheme"] = "https"
+    return column.formfield(**kwargs)
+
+
+class LinesField(forms.CharField):
+    """A list of strings, one per line. `check(value)` returns what is wrong with one value, or nothing."""
+
+    def __init__(
+        self, *, check: Callable[[str], str | None] | None = None, joined: bool = False, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 3, "class": "lines", "spellcheck": "false"}))
+        kwargs.setdefault("required", False)
+        super().__init__(**kwargs)
+        self.check, self.joined = check, joined
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return "\n".join(str(item) for item in value)
+        return "\n".join(value.split()) if isinstance(value, str) and self.joined else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = list(dict.fromkeys(line.strip() for line in str(super().to_python(value)).splitlines() if line.strip()))
+        wrong = [f"{line}: {reason}" for line in lines if self.check and (reason := self.check(line))]
+        if wrong:
+            raise ValidationError(wrong)
+        if self.joined and any(len(line.split()) > 1 for line in lines):
+            raise ValidationError("One value per line, without spaces.")
+        return " ".join(lines) if self.joined else lines
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((self.prepare_value(initial) or "").split() != (data or "").split())
+
+
+class TicksField(forms.MultipleChoiceField):
+    """A JSON list of known values as boxes to tick."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.CheckboxSelectMultiple, required=kwargs.pop("required", False), **kwargs)
+
+
+class ScopesField(forms.CharField):
+    """`[{"value": ..., "description": ...}]`, one per line: the value, a space, the description."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.Textarea(attrs={"rows": 5, "class": "lines"}), required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return "\n".join(f"{scope['value']} {scope.get('description', '')}".strip() for scope in value)
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        scopes: dict[str, dict[str, str]] = {}
+        for line in str(super().to_python(value)).splitlines():
+            name, _, description = line.strip().partition(" ")
+            if not name:
+                continue
+            if any(not ("!" <= c <= "~") or c in '"\\' for c in name):  # RFC 6749 section 3.3, scope-token
+                raise ValidationError(f"{name}: a scope is printable ASCII without quotes and backslashes.")
+            scopes[name] = {"value": name, **({"description": description} if description else {})}
+        return list(scopes.values())
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((self.prepare_value(initial) or "").split() != (data or "").split())
+
+
+class ObjectField(forms.JSONField):
+    """A JSON object whose members must be among `keys` (any, if empty)."""
+
+    def __init__(self, *, keys: Sequence[str] = (), **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 12, "class": "lines", "spellcheck": "false"}))
+        super().__init__(required=False, **kwargs)
+        self.keys = keys
+
+    def prepare_value(self, value: Any) -> Any:
+        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        parsed = super().to_python(value)
+        if parsed is None:
+            return {}
+        if not isinstance(parsed, dict):
+            raise ValidationError("This must be a JSON object: {...}.")
+        if unknown := sorted(set(parsed) - set(self.keys)) if self.keys else []:
+            raise ValidationError(f"Unknown: {', '.join(unknown)}. Known are: {', '.join(sorted(self.keys))}.")
+        return parsed

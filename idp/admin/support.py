@@ -1,0 +1,197 @@
+"""What every admin page of ours shares: strict filters, read-only facts, and acts that ask before they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db.models import Model, URLField
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+
+FRESH = timedelta(hours=1)
+COMPARISONS = frozenset(
+    ["exact", "id__exact", "pk__exact", "in", "isnull", "gt", "gte", "lt", "lte", "year", "month", "day"]
+)
+
+
+def actor_of(request: HttpRequest) -> str:
+    return f"admin:{request.user.get_username()}"
+
+
+def is_fresh(request: HttpRequest, at: datetime) -> bool:
+    """Whether the administrator proved who they are within the last hour; dangerous acts ask for it."""
+    session = getattr(request, "sso_session", None)
+    return session is not None and session.auth_time > at - FRESH
+
+
+def reauthentication_url(back: str) -> str:
+    return f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}"
+
+
+class StrictAdmin(ModelAdmin):
+    """Filters by what the list offers only (Django allows every column of the table, hashes too), and no acts by GET."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    allowed_lookups: Sequence[str] = ()
+    formfield_overrides: dict[Any, Any] = {URLField: {"assume_scheme": "https"}}
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        names = [*self.allowed_lookups, *(n for n in self.list_filter if isinstance(n, str))]
+        names += [
+            f.parameter_name or "" for f in self.list_filter if isinstance(f, type) and hasattr(f, "parameter_name")
+        ]
+        return any(
+            lookup == name or (lookup.startswith(f"{name}__") and lookup.removeprefix(f"{name}__") in COMPARISONS)
+            for name in names
+        )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if "action" in request.GET:
+            return HttpResponseNotAllowed(["POST"])
+        if any("\0" in value or not _is_text(value) for values in request.GET.lists() for value in values[1]):
+            raise SuspiciousOperation("a filter that is not text")
+        return super().changelist_view(request, extra_context)
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that an administrator may do to one object, behind a page that tells what it means.
+
+    `offered(obj)` is whether it makes sense now. `do(request, obj, at, form)` returns the sentence that tells what was done, or a response of its own.
+    """
+
+    name: str
+    label: str
+    explain: Callable[[Any], Sequence[str]]
+    do: Callable[[HttpRequest, Any, datetime, forms.Form | None], str | HttpResponse]
+    offered: Callable[[Any], bool] = bool
+    danger: bool = True
+    form: Callable[[Any, Any], forms.Form] | None = None  # (object, POST data or None)
+
+
+class ActsAdmin(StrictAdmin):
+    """An admin whose change page offers acts: a link to a page that asks, and a POST that does."""
+
+    change_form_template = "admin/curfew_change_form.html"
+
+    def get_acts(self) -> Sequence[Act]:
+        return ()
+
+    def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
+        """Facts cannot be edited, acts on them can be done: by those who hold the model's change permission."""
+        return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")  # type: ignore[union-attr]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.act_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_act"
+        return [path("<path:object_id>/act/<slug:name>/", view, name=name), *super().get_urls()]
+
+    def act_url(self, obj: Model, act: str) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_act", args=(obj.pk, act))
+
+    def object_url(self, obj: Model) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(obj.pk,))
+
+    def act_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        act = next((act for act in self.get_acts() if act.name == name), None)
+        if obj is None or act is None:
+            raise Http404
+        if not self.has_view_permission(request, obj) or not self.has_act_permission(request, obj):
+            raise PermissionDenied
+        if not act.offered(obj):
+            messages.info(request, "There was nothing left to do.")
+            return HttpResponseRedirect(self.object_url(obj))
+        at = timezone.now()
+        if act.danger and not is_fresh(request, at):
+            return HttpResponseRedirect(reauthentication_url(self.act_url(obj, name)))
+        form = act.form(obj, request.POST if request.method == "POST" else None) if act.form else None
+        if request.method != "POST" or (form is not None and not form.is_valid()):
+            return self._ask(request, obj, act, form)
+        return self._do(request, obj, act, form, at)
+
+    def _ask(self, request: HttpRequest, obj: Model, act: Act, form: forms.Form | None) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": act.label,
+            "opts": self.opts,
+            "object": obj,
+            "object_url": self.object_url(obj),
+            "act": act,
+            "sentences": act.explain(obj),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/curfew_act.html", context)
+
+    def _do(self, request: HttpRequest, obj: Model, act: Act, form: forms.Form | None, at: datetime) -> HttpResponse:
+        result = act.do(request, obj, at, form)
+        self.log_change(request, obj, act.label)
+        if isinstance(result, HttpResponse):
+            return result
+        messages.success(request, result)
+        return HttpResponseRedirect(self.object_url(obj))
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        obj = kwargs.get("obj")
+        context["acts"] = [
+            {"label": act.label, "url": self.act_url(obj, act.name), "danger": act.danger}
+            for act in self.get_acts()
+            if obj is not None and act.offered(obj) and self.has_act_permission(request, obj)
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not is_fresh(request, timezone.now()):
+            return HttpResponseRedirect(reauthentication_url(request.path))
+        return super().delete_view(request, object_id, extra_context)  # type: ignore[return-value]
+
+
+class FactsAdmin(ActsAdmin):
+    """Rows that record what happened: to be read, searched and filtered, never written or deleted here."""
+
+    ordering: Sequence[Any] = ("-pk",)
+    actions: Sequence[Any] | None = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class FactsInline(TabularInline):
+    extra = 0
+    can_delete = False
+    show_change_link = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

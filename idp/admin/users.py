@@ -1,0 +1,290 @@
+"""People in the admin. `logout_app.admin` completes and registers the page, as signing somebody out is the door's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+
+from idp import accounts
+from idp.admin.fields import https_urls
+from idp.admin.support import Act, ActsAdmin, FactsInline, actor_of, is_fresh, reauthentication_url
+from idp.models import Connection, Identity, Strategy, User, new_database_sub
+
+if TYPE_CHECKING:
+    BaseUserForm = forms.ModelForm[User]
+else:
+    BaseUserForm = forms.ModelForm
+
+POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class NewUserForm(BaseUserForm):
+    """A person of a database connection. Others appear by themselves at their first sign-in."""
+
+    connection = forms.ModelChoiceField(
+        Connection.objects.filter(strategy=Strategy.DATABASE),
+        help_text="Database connections only: people of other connections appear when they first sign in.",
+    )
+    email = forms.EmailField(max_length=254)
+    password = forms.CharField(
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False, max_length=128
+    )
+
+    class Meta:
+        model = User
+        formfield_callback = https_urls
+        fields = ("email", "email_verified", "name")
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        connection, email = cleaned.get("connection"), cleaned.get("email")
+        login = accounts.ascii_lower(email or "")
+        if connection and email and Identity.objects.filter(connection=connection, login=login).exists():
+            self.add_error("email", "Somebody signs in with this address already.")
+        if password := cleaned.get("password"):
+            try:
+                validate_password(password, User(email=email or "", name=cleaned.get("name") or ""))
+            except forms.ValidationError as error:
+                self.add_error("password", error)
+        return cleaned
+
+
+class UserForm(BaseUserForm):
+    class Meta:
+        model = User
+        formfield_callback = https_urls
+        exclude = ("password",)
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        login = accounts.ascii_lower(email)
+        mine = Connection.objects.filter(strategy=Strategy.DATABASE, identities__user=self.instance)
+        if "email" in self.changed_data and (
+            Identity.objects.filter(connection__in=mine, login=login).exclude(user=self.instance).exists()
+        ):
+            raise forms.ValidationError("Somebody else signs in with this address.")
+        return email
+
+
+class NewPasswordForm(forms.Form):
+    password = forms.CharField(
+        label="New password",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        strip=False,
+        max_length=128,
+    )
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        validate_password(password, self.user)
+        return password
+
+
+def has_database_login(user: User) -> bool:
+    return user.identities.filter(connection__strategy=Strategy.DATABASE).exists()
+
+
+def do_block(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
+    accounts.block_user(user, actor=actor_of(request), at=at)
+    return f"{user} is blocked and signed out."
+
+
+def do_unblock(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
+    accounts.unblock_user(user, at=at)
+    return f"{user} may sign in again."
+
+
+def do_set_password(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
+    assert form is not None  # noqa: S101  the act declares it
+    accounts.set_password(user, form.cleaned_data["password"], actor=actor_of(request))
+    return f"{user} has a new password."
+
+
+BLOCK = Act(
+    "block",
+    "Block this person",
+    lambda user: [
+        f"{user} cannot sign in any more.",
+        "Every session and every token of theirs is dead at once, and their applications are told.",
+    ],
+    do_block,
+    offered=lambda user: user.is_active,
+)
+UNBLOCK = Act(
+    "unblock",
+    "Unblock this person",
+    lambda user: [f"{user} can sign in again. Sessions and tokens that ended stay ended."],
+    do_unblock,
+    offered=lambda user: not user.is_active,
+)
+SET_PASSWORD = Act(
+    "password",
+    "Set a password",
+    lambda user: [f"{user} signs in with the new password from now on. Their sessions end."],
+    do_set_password,
+    offered=has_database_login,
+    form=NewPasswordForm,
+)
+
+
+class IdentityInline(FactsInline):
+    model = Identity
+    fields = ("connection", "sub", "login", "email", "last_login_at")
+    readonly_fields = fields
+    verbose_name_plural = "Signs in as"
+
+
+class UserAdmin(ActsAdmin):
+    form = UserForm
+    list_display = ("who", "name", "user_id", "signs_in_by", "is_active", "is_staff", "last_login", "created_at")
+    list_filter = ("is_active", "is_staff", "identities__connection")
+    search_fields = ("email", "name", "=user_id", "=identities__sub")
+    search_help_text = "E-mail address, name, or a whole user id."
+    ordering = ("-pk",)
+    readonly_fields = ("user_id", "is_active", "revoked_before", "last_login", "created_at", "updated_at")
+    filter_horizontal = ("groups", "user_permissions")
+    inlines = (IdentityInline,)
+    fieldsets = (
+        ("Who", {"fields": ("user_id", "email", "email_verified", "name", "given_name", "family_name", "nickname")}),
+        (
+            "More about this person",
+            {"fields": ("picture", "phone_number", "phone_number_verified", "claims"), "classes": ("collapse",)},
+        ),
+        ("State", {"fields": ("is_active", "revoked_before", "last_login", "created_at", "updated_at")}),
+        ("Powers in this admin", {"fields": POWERS, "classes": ("collapse",)}),
+    )
+    add_fieldsets = ((None, {"fields": ("connection", "email", "email_verified", "name", "password")}),)
+
+    @admin.display(description="person", ordering="email")
+    def who(self, obj: User) -> str:
+        return str(obj)
+
+    @admin.display(description="signs in by")
+    def signs_in_by(self, obj: User) -> str:
+        return ", ".join(str(identity.connection) for identity in obj.identities.all())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        identities = Prefetch("identities", Identity.objects.select_related("connection"))
+        return super().get_queryset(request).prefetch_related(identities)
+
+    def get_acts(self) -> Sequence[Act]:
+        return (SET_PASSWORD, UNBLOCK, BLOCK)
+
+    # --- who may change whom -------------------------------------------------------------------------------------
+
+    def may_touch(self, request: HttpRequest, obj: User | None) -> bool:
+        """Only a superuser changes people who have powers here: a new password would lend them to anybody."""
+        return obj is None or request.user.is_superuser or not (obj.is_staff or obj.is_superuser)  # type: ignore[union-attr]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self.may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self.may_touch(request, obj) and obj != request.user
+
+    def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_act_permission(request, obj) and self.may_touch(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        fixed = () if request.user.is_superuser else POWERS  # type: ignore[union-attr]
+        return (*self.readonly_fields, *fixed)
+
+    # --- forms ---------------------------------------------------------------------------------------------------
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is None:
+            return NewUserForm
+        form = super().get_form(request, obj, change, **kwargs)
+        back, fresh = request.path, is_fresh(request, timezone.now())
+
+        class Guarded(form):  # type: ignore[misc, valid-type]
+            """Giving powers asks for a fresh proof of who gives them; what was typed is kept."""
+
+            def clean(self) -> dict[str, Any] | None:
+                if not fresh and set(POWERS) & set(self.changed_data):
+                    raise forms.ValidationError(
+                        f"Giving powers asks who you are: open {reauthentication_url(back)} and save again."
+                    )
+                cleaned: dict[str, Any] | None = super().clean()
+                return cleaned
+
+        return Guarded
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change:
+            self._create(obj, form.cleaned_data)
+            return
+        if "email" in form.changed_data:
+            self._change_email(request, obj, form)
+        super().save_model(request, obj, form, change)
+
+    def _create(self, user: User, data: dict[str, Any]) -> None:
+        sub, login = new_database_sub(), accounts.ascii_lower(data["email"])
+        with transaction.atomic():
+            user.user_id = f"auth0|{sub}"
+            user.set_password(data["password"])
+            user.save()
+            Identity.objects.create(user=user, connection=data["connection"], sub=sub, login=login, email=login)
+
+    def _change_email(self, request: HttpRequest, user: User, form: Any) -> None:
+        """The act tells of it and renames the sign-in name; the form's other values are saved after it."""
+        stored = User.objects.get(pk=user.pk)
+        verified = form.cleaned_data["email_verified"] if "email_verified" in form.changed_data else False
+        accounts.change_email(stored, user.email, verified=verified, actor=actor_of(request), at=timezone.now())
+        user.email_verified = verified
+
+    # --- deleting ------------------------------------------------------------------------------------------------
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        accounts.delete_user(obj, actor=actor_of(request), at=timezone.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        at = timezone.now()
+        with transaction.atomic():
+            for user in queryset.order_by("pk"):
+                if not self.has_delete_permission(request, user):
+                    raise PermissionDenied
+                accounts.delete_user(user, actor=actor_of(request), at=at)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """In words instead of a list of every row: sessions, tokens and history may be thousands."""
+        people = list(objs)
+        refused = (
+            {"people with powers in this admin"}
+            if any(not self.has_delete_permission(request, user) for user in people)
+            else set()
+        )
+        lines = [f"{user}: every session ends, every token dies, and their applications are told" for user in people]
+        return lines, {"users": len(people)}, refused, []
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        if not is_fresh(request, timezone.now()):
+            actions.pop("delete_selected", None)
+        return actions
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        if obj == request.user and not obj.is_staff:
+            messages.warning(request, "You took away your own access.")
+            return HttpResponseRedirect("/")
+        return super().response_change(request, obj)

@@ -1,0 +1,85 @@
+"""Which options a connection of each strategy may have: Auth0's names and ours. Secret ones are sealed, apart from the others."""
+
+from __future__ import annotations
+
+from idp.models import Strategy
+
+COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout"})
+_OIDC = frozenset(
+    {
+        "type",
+        "discovery_url",
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "oidc_metadata",
+        "client_id",
+        "client_secret",
+        "scope",
+        "token_endpoint_auth_method",
+        "attribute_map",
+        "id_token_signed_response_algs",
+        "id_token_session_expiry_supported",
+    }
+)
+_SAML = frozenset(
+    {
+        "metadataUrl",
+        "metadataXml",
+        "signInEndpoint",
+        "signOutEndpoint",
+        "signingCert",
+        "entityId",
+        "disableSignout",
+        "protocolBinding",
+        "signSAMLRequest",
+        "signatureAlgorithm",
+        "digestAlgorithm",
+        "fieldsMap",
+        "user_id_attribute",
+        "idpinitiated",
+        "decryptionKey",
+        "global_token_revocation_jwt_iss",
+        "global_token_revocation_jwt_sub",
+    }
+)
+OWN: dict[str, frozenset[str]] = {
+    Strategy.DATABASE: frozenset({"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username"}),
+    Strategy.OIDC: _OIDC,
+    Strategy.OKTA: _OIDC | {"domain"},
+    Strategy.GOOGLE: _OIDC,
+    Strategy.ENTRA: frozenset({"client_id", "client_secret", "tenant_domain", "tenantId", "scope", "waad_protocol"}),
+    Strategy.ADFS: frozenset(
+        {
+            "adfs_server",
+            "fedMetadataXml",
+            "signInEndpoint",
+            "entityId",
+            "thumbprints",
+            "user_id_attribute",
+            "protocol",
+        }
+    ),
+    Strategy.SAML: _SAML,
+    Strategy.ACTIVE_DIRECTORY: frozenset(
+        {
+            "servers",
+            "start_tls",
+            "ca_certificate",
+            "bind_dn",
+            "bind_password",
+            "base_dn",
+            "user_filter",
+            "group_attribute",
+        }
+    ),
+}
+KEYS: dict[str, frozenset[str]] = {strategy: own | COMMON for strategy, own in OWN.items()}
+SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey"})
+
+
+def secret_context(connection_name: str, option: str) -> str:
+    """What the envelope of a secret option is bound to (`idp.sealing`)."""
+    return f"connection:{connection_name}:{option}"

@@ -1,0 +1,159 @@
+"""The admin's start page: four figures, and what needs attention, each with the one place that repairs it."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Min, Q, Sum
+from django.db.models.functions import TruncHour
+from django.urls import reverse
+from django.utils.timesince import timesince
+
+from idp import keys
+from idp.models import Application, KeyStatus, SigningKey
+from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
+from sessions_app.models import SessionEvent, SSOSession
+
+DAY = timedelta(days=1)
+SAMPLE = 2000  # deliveries from which the median is taken: the newest of the last 24 hours
+LATE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    label: str
+    value: str
+    url: str
+    trend: str = ""
+    points: str = ""  # of an SVG polyline in a box of 100 x 28
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    level: str  # bad or warn
+    text: str
+    action: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartPage:
+    figures: list[Figure] = field(default_factory=list)
+    attention: list[Attention] = field(default_factory=list)
+
+
+def overview(user: Any, now: datetime) -> StartPage:
+    """Only what this administrator may look at."""
+    wanted = ("sessions_app.view_ssosession", "logout_app.view_logoutevent", "logout_app.view_logoutdelivery")
+    if not user.has_perms(wanted):
+        return StartPage()
+    figures = [_live_sessions(now), _sign_outs(now), _median(now), _waiting(now)]
+    return StartPage(figures, [*_dead(), *_late(now), *_keys(now), *_deaf()])
+
+
+def _live_sessions(now: datetime) -> Figure:
+    count = SSOSession.objects.live(now).count()  # type: ignore[attr-defined]
+    opened = SessionEvent.objects.filter(type="opened", at__gt=now - DAY)
+    points = _hourly(now, opened.values_list(TruncHour("at")).annotate(n=Count("pk")))
+    url = reverse("admin:sessions_app_ssosession_changelist") + "?state=live"
+    return Figure("live sessions", f"{count}", url, "sessions opened in each of the last 24 hours", points)
+
+
+def _sign_outs(now: datetime) -> Figure:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = LogoutEvent.objects.filter(at__gte=midnight).aggregate(n=Sum("sessions_ended"))["n"] or 0
+    recent = LogoutEvent.objects.filter(at__gt=now - DAY)
+    points = _hourly(now, recent.values_list(TruncHour("at")).annotate(n=Sum("sessions_ended")))
+    url = reverse("admin:logout_app_logoutevent_changelist")
+    return Figure("sessions signed out today", f"{today}", url, "sign-outs in each of the last 24 hours", points)
+
+
+def _median(now: datetime) -> Figure:
+    done = LogoutDelivery.objects.filter(state=DeliveryState.DELIVERED, finished_at__gt=now - DAY)
+    rows = done.order_by("-finished_at").values_list("created_at", "finished_at")[:SAMPLE]
+    seconds = [(finished - created).total_seconds() for created, finished in rows if finished]
+    url = reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=delivered"
+    if not seconds:
+        return Figure("median time to signed out", "none yet", url, "no delivery in the last 24 hours")
+    slow = f"95 of 100 within {_seconds(sorted(seconds)[int(len(seconds) * 0.95)])}" if len(seconds) > 1 else ""
+    return Figure("median time to signed out", _seconds(statistics.median(seconds)), url, slow)
+
+
+def _waiting(now: datetime) -> Figure:
+    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING).sendable()  # type: ignore[attr-defined]
+    found = waiting.aggregate(n=Count("pk"), oldest=Min("created_at"))
+    trend = f"the oldest for {timesince(found['oldest'], now, depth=1)}" if found["n"] else "every application was told"
+    url = reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=pending"
+    return Figure("deliveries waiting", f"{found['n']}", url, trend)
+
+
+def _dead() -> Iterator[Attention]:
+    dead = LogoutDelivery.objects.filter(state=DeliveryState.DEAD, application__isnull=False).sendable()  # type: ignore[attr-defined]
+    for pk, name, count in (
+        dead.values_list("application", "application__name").annotate(n=Count("pk")).order_by("-n")[:10]
+    ):
+        yield Attention(
+            "bad",
+            f"{name} never took {count} sign-out{'s' * (count != 1)}: people may still be signed in there.",
+            "Look and redeliver",
+            reverse("admin:idp_application_change", args=(pk,)),
+        )
+
+
+def _late(now: datetime) -> Iterator[Attention]:
+    due = LogoutDelivery.objects.due(now - LATE).aggregate(oldest=Min("due_at"))["oldest"]  # type: ignore[attr-defined]
+    if due is not None:
+        yield Attention(
+            "bad",
+            f"Deliveries are due since {timesince(due, now, depth=1)}: no worker takes them.",
+            "Look at the queue",
+            reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=pending",
+        )
+
+
+def _keys(now: datetime) -> Iterator[Attention]:
+    old = SigningKey.objects.filter(status=KeyStatus.ACTIVE, activated_at__lt=now - keys.ROTATE_EVERY - DAY)
+    for key in old:
+        yield Attention(
+            "warn",
+            f"The {key.algorithm} signing key is {(now - (key.activated_at or now)).days} days old and was not rotated.",
+            "Rotate it",
+            reverse("admin:idp_signingkey_change", args=(key.pk,)),
+        )
+
+
+def _deaf() -> Iterator[Attention]:
+    mute = Q(backchannel_logout_uri="", frontchannel_logout_uri="", global_token_revocation_uri="")
+    signs_in = [
+        application
+        for application in Application.objects.filter(mute, enabled=True)
+        if "authorization_code" in application.grant_types
+    ]
+    if signs_in:
+        names = ", ".join(application.name or application.client_id for application in signs_in[:5])
+        yield Attention(
+            "warn",
+            f"{len(signs_in)} application{'s' * (len(signs_in) != 1)} cannot be told of sign-outs: {names}{' ...' if len(signs_in) > 5 else ''}",
+            "Give a logout URL",
+            reverse("admin:idp_application_change", args=(signs_in[0].pk,)),
+        )
+
+
+def _hourly(now: datetime, rows: Iterable[tuple[datetime, int]]) -> str:
+    """24 values as the points of a polyline; empty if nothing happened."""
+    counts: Counter[int] = Counter()
+    for hour, count in rows:
+        counts[min(23, max(0, 23 - int((now - hour).total_seconds() // 3600)))] += count or 0
+    highest = max(counts.values(), default=0)
+    if not highest:
+        return ""
+    return " ".join(f"{i * 100 / 23:.1f},{26 - 24 * counts[i] / highest:.1f}" for i in range(24))
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,0 +1,87 @@
+"""The story of one session, from the rows that it left: opened, joined, proved again, ended, told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from idp.models import Application, User
+from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery
+from sessions_app.models import SessionEvent, SSOSession
+
+TOLD_ELSEWHERE = ("opened", "joined", "ended")  # the rows themselves tell these
+METHODS = {"pwd": "password", "otp": "one-time code", "hwk": "security key", "fed": "identity provider"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    at: datetime
+    kind: str  # opened, joined, event, ended, or the state of a delivery
+    title: str
+    facts: list[str] = field(default_factory=list)
+    attempts: list[DeliveryAttempt] = field(default_factory=list)
+    delivery: LogoutDelivery | None = None
+
+
+def timeline(session: SSOSession) -> list[Entry]:
+    """Oldest first. What is told to applications stands where it was finished, or last if it still waits."""
+    deliveries = LogoutDelivery.objects.filter(session=session).select_related("application")
+    entries = [*_life(session), *_other_events(session), *_end(session)]
+    entries.sort(key=lambda entry: entry.at)
+    told = [_delivery(row) for row in deliveries.prefetch_related("attempt_log").order_by("finished_at", "pk")]
+    return [*entries, *sorted(told, key=lambda entry: (entry.kind == DeliveryState.PENDING, entry.at))]
+
+
+def actor_in_words(actor: str) -> str:
+    kind, _, name = actor.partition(":")
+    if kind == "app":
+        application = Application.objects.filter(client_id=name).only("name").first()
+        return f"the application {application.name if application else name}"
+    if kind == "admin":
+        person = User.objects.filter(user_id=name).only("email", "user_id").first()
+        return f"the administrator {person or name}"
+    words = {"user": "the person", "system": "Curfew itself", "upstream": f"the identity provider of {name}"}
+    return words.get(kind, actor)
+
+
+def _life(session: SSOSession) -> Iterator[Entry]:
+    methods = [METHODS.get(m.get("name", ""), m.get("name", "")) for m in session.amr if isinstance(m, dict)]
+    through = f" through {session.connection}" if session.connection else ""
+    yield Entry(
+        session.created_at,
+        "opened",
+        f"Signed in{through}" + (f" ({', '.join(methods)})" if methods else ""),
+        [fact for fact in (session.initial_ip or "", session.initial_user_agent) if fact],
+    )
+    for client in session.clients.select_related("application"):
+        yield Entry(client.joined_at, "joined", f"Joined {client.application.name or client.application.client_id}")
+
+
+def _other_events(session: SSOSession) -> Iterable[Entry]:
+    events = SessionEvent.objects.filter(sid=session.sid).exclude(type__in=TOLD_ELSEWHERE)
+    for event in events.order_by("at")[:200]:
+        facts = [f"{name}: {value}" for name, value in event.data.items()]
+        yield Entry(event.at, "event", event.type.replace("_", " ").capitalize(), [*_origin(event), *facts])
+
+
+def _origin(event: SessionEvent) -> list[str]:
+    return [str(fact) for fact in (event.client_id, event.ip, event.user_agent) if fact]
+
+
+def _end(session: SSOSession) -> Iterator[Entry]:
+    if session.ended_at is not None:
+        actor = actor_in_words(session.end_actor)
+        yield Entry(session.ended_at, "ended", f"Ended by {actor}", [f"initiator: {session.end_initiator}"])
+
+
+def _delivery(row: LogoutDelivery) -> Entry:
+    name = (row.application.name if row.application else "") or row.client_id
+    end = row.finished_at
+    took = f" after {(end - row.created_at).total_seconds():.1f} s" if end else ""
+    channel: Any = row.get_channel_display()
+    attempts = sorted(row.attempt_log.all(), key=lambda attempt: attempt.number)
+    reason = [row.last_reason] if row.last_reason else []
+    title = f"{name}: {row.get_state_display()}{took}"
+    return Entry(end or row.created_at, row.state, title, [str(channel), *reason], attempts, row)

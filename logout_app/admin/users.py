@@ -1,0 +1,65 @@
+"""People in the admin, with *Sign out everywhere* and their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from idp.admin import users
+from idp.admin.support import Act, FactsInline, actor_of
+from idp.models import User
+from idp.protocol.initiators import Initiator
+from logout_app.end import Selection, end_sessions
+from sessions_app.models import RefreshTokenFamily, SSOSession
+
+
+def explain_sign_out(user: User) -> list[str]:
+    now = timezone.now()
+    live = SSOSession.objects.live(now).filter(user=user).count()  # type: ignore[attr-defined]
+    families = RefreshTokenFamily.objects.filter(user=user, revoked_at=None).count()
+    return [
+        f"{live} live session{'s' * (live != 1)} of {user} end, on every device, and the applications are told.",
+        f"{families} refresh token famil{'ies' if families != 1 else 'y'} die, also those with offline access.",
+        "The account stays open: the person may sign in again.",
+    ]
+
+
+def do_sign_out(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
+    ended = end_sessions(
+        Selection.user(user.pk),
+        initiator=Initiator.SESSION_REVOKED,
+        actor=actor_of(request),
+        at=at,
+        offline_tokens=True,
+    )
+    return f"{user} is signed out of {len(ended.session_pks)} session{'s' * (len(ended.session_pks) != 1)}."
+
+
+SIGN_OUT = Act("sign-out", "Sign out everywhere", explain_sign_out, do_sign_out)
+
+
+class SessionInline(FactsInline):
+    """The sessions that have not ended."""
+
+    model = SSOSession
+    fields = ("connection", "created_at", "last_seen_at", "last_application", "last_ip", "last_user_agent")
+    readonly_fields = fields
+    show_change_link = True
+    ordering = ("-pk",)
+    verbose_name_plural = "Sessions that have not ended"
+
+    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        return super().get_queryset(request).filter(ended_at=None).select_related("connection", "last_application")
+
+
+@admin.register(User)
+class UserAdmin(users.UserAdmin):
+    inlines = (users.IdentityInline, SessionInline)
+
+    def get_acts(self) -> Sequence[Act]:
+        return (SIGN_OUT, *super().get_acts())
