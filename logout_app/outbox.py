@@ -1,0 +1,261 @@
+"""The queue: all SQL that claims deliveries and writes down what came of them, a batch at a time.
+
+A claim takes a lease and raises the fence; a result with an older fence is void. Both databases run the same steps; they
+differ in how a batch of values becomes rows (`json_to_recordset`, `json_each`) and in how oldest-first per application
+is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from logout_app import tallies
+from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.protocol.retry import Outcome
+
+TABLE = LogoutDelivery._meta.db_table
+EVENTS = LogoutEvent._meta.db_table
+ATTEMPTS = DeliveryAttempt._meta.db_table
+LOOK_AHEAD = 2000  # SQLite: due rows that one claim ranks by application
+
+# Spelt as in the partial indexes, or no planner uses them.
+PENDING = "state = 'pending' AND NOT (channel = 'frontchannel')"
+# A row that was never tried is due whatever the clock of its writer said.
+DUE = f"{PENDING} AND (attempts = 0 OR due_at <= %(now)s) AND (lease_until IS NULL OR lease_until <= %(now)s)"
+TAKE = f"""
+UPDATE {TABLE} SET lease_until = %(lease)s, fence = fence + 1, attempts = attempts + 1
+WHERE id IN (SELECT id FROM picked)
+RETURNING id, fence, attempts, application_id, client_id, sub, sid, channel, created_at, last_status,
+    (SELECT initiator FROM {EVENTS} e WHERE e.id = event_id),
+    (SELECT config_version FROM idp_tenantsettings LIMIT 1)
+"""  # noqa: S608  constants only
+# Walks the index from application to application, so that a backlog of one costs the others nothing.
+CLAIM_POSTGRES = f"""
+WITH RECURSIVE applications(id) AS (
+    (SELECT application_id FROM {TABLE} WHERE {PENDING} AND application_id > 0 ORDER BY application_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT d.application_id FROM {TABLE} d
+        WHERE {PENDING} AND d.application_id > applications.id ORDER BY d.application_id LIMIT 1
+    ) FROM applications WHERE applications.id IS NOT NULL
+), picked AS (
+    SELECT due.id FROM applications
+    LEFT JOIN json_to_recordset(%(rooms)s::json) AS room(application bigint, n int) ON room.application = applications.id
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.due_at FROM {TABLE} d
+        WHERE d.application_id = applications.id AND {DUE} AND channel = ANY(%(channels)s)
+        ORDER BY d.due_at, d.id LIMIT coalesce(room.n, %(cap)s) FOR UPDATE SKIP LOCKED
+    ) due
+    WHERE applications.id IS NOT NULL AND coalesce(room.n, %(cap)s) > 0
+    ORDER BY due.due_at, due.id LIMIT %(limit)s
+)
+{TAKE}"""  # noqa: S608
+CLAIM_SQLITE = f"""
+WITH room AS (SELECT value->>'application' AS application, value->>'n' AS n FROM json_each(%(rooms)s)),
+due AS (
+    SELECT id, due_at, application_id FROM {TABLE}
+    WHERE {DUE} AND channel IN (SELECT value FROM json_each(%(channels)s)) AND application_id IS NOT NULL
+        AND application_id NOT IN (SELECT application FROM room WHERE n <= 0)
+    ORDER BY due_at, id LIMIT {LOOK_AHEAD}
+), ranked AS (
+    SELECT id, due_at, application_id,
+        row_number() OVER (PARTITION BY application_id ORDER BY due_at, id) AS place FROM due
+), picked AS (
+    SELECT id FROM ranked LEFT JOIN room ON room.application = application_id
+    WHERE place <= coalesce(n, %(cap)s) ORDER BY due_at, id LIMIT %(limit)s
+)
+{TAKE}"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that is ours until its lease ends; `config_version` is the configuration to send it by."""
+
+    id: int
+    fence: int
+    attempts: int
+    application_id: int
+    client_id: str
+    sub: str
+    sid: str
+    channel: str
+    created_at: datetime
+    last_status: int | None
+    initiator: str
+    config_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one claim; `due_at` is set if there is to be another attempt."""
+
+    claimed: Claimed
+    outcome: Outcome
+    reason: str
+    started_at: datetime
+    ended_at: datetime
+    due_at: datetime | None = None
+    status: int | None = None
+    url: str = ""
+    jti: str = ""
+
+    @property
+    def state(self) -> DeliveryState:
+        if self.due_at is not None:
+            return DeliveryState.PENDING
+        return {
+            Outcome.DELIVERED: DeliveryState.DELIVERED,
+            Outcome.DROPPED: DeliveryState.DROPPED,
+        }.get(self.outcome, DeliveryState.DEAD)
+
+
+def claim(
+    *, channels: Sequence[str], rooms: Mapping[int, int], cap: int, limit: int, at: datetime, lease: timedelta
+) -> list[Claimed]:
+    """Lease up to `limit` due rows, oldest first, at most `rooms[application]` (else `cap`) of each application.
+
+    One statement, which commits by itself: HTTP never happens inside a transaction.
+    """
+    postgres = connection.vendor == "postgresql"
+    parameters = {
+        "now": connection.ops.adapt_datetimefield_value(at),
+        "lease": connection.ops.adapt_datetimefield_value(at + lease),
+        "rooms": json.dumps([{"application": pk, "n": n} for pk, n in rooms.items()]),
+        "channels": list(channels) if postgres else json.dumps(list(channels)),
+        "cap": cap,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_POSTGRES if postgres else CLAIM_SQLITE, parameters)
+        rows = [_claimed(row) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: row.id)
+
+
+def _claimed(row: Sequence[Any]) -> Claimed:
+    claimed = Claimed(*row)
+    # SQLite stores UTC without saying so.
+    return claimed if claimed.created_at.tzinfo else replace(claimed, created_at=claimed.created_at.replace(tzinfo=UTC))
+
+
+FIELDS = (
+    ("id", "bigint"),
+    ("fence", "int"),
+    ("state", "text"),
+    ("due_at", "timestamptz"),
+    ("finished_at", "timestamptz"),
+    ("status", "int"),
+    ("reason", "text"),
+    ("number", "int"),
+    ("started_at", "timestamptz"),
+    ("duration_ms", "int"),
+    ("outcome", "text"),
+    ("url", "text"),
+    ("jti", "text"),
+)
+
+
+def record(results: Sequence[Result], breakers: Mapping[str, float] | None = None) -> list[int]:
+    """Write results in one transaction; returns the rows that still were ours. `breakers`: client_id -> open until (Unix time).
+
+    An attempt is a fact even if its claim is void by now, so every attempt gets its row.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        values, parameter = _as_rows(results)
+        cursor.execute(
+            f"""
+            UPDATE {TABLE} SET state = v.state, due_at = coalesce(v.due_at, {TABLE}.due_at), lease_until = NULL,
+                last_status = v.status, last_reason = v.reason, finished_at = v.finished_at
+            FROM {values} WHERE {TABLE}.id = v.id AND {TABLE}.fence = v.fence AND {TABLE}.state = 'pending'
+            RETURNING {TABLE}.id
+            """,  # noqa: S608
+            [parameter],
+        )
+        ours = [row[0] for row in cursor.fetchall()]
+        cursor.execute(
+            f"""
+            INSERT INTO {ATTEMPTS} (delivery_id, number, started_at, duration_ms, status, outcome, reason, url, jti)
+            SELECT v.id, v.number, v.started_at, v.duration_ms, v.status, v.outcome, v.reason, v.url, v.jti
+            FROM {values} JOIN {TABLE} d ON d.id = v.id
+            """,  # noqa: S608
+            [parameter],
+        )
+        valid = set(ours)
+        tallies.add(_counts(result for result in results if result.claimed.id in valid))
+        tallies.put({("breaker", client_id): until for client_id, until in (breakers or {}).items()})
+    return ours
+
+
+def _as_rows(results: Sequence[Result]) -> tuple[str, str]:
+    """The batch as the SQL of a table `v`, and its one parameter."""
+    parameter = json.dumps([_as_row(result) for result in results])
+    if connection.vendor == "postgresql":
+        columns = ", ".join(f"{name} {kind}" for name, kind in FIELDS)
+        return f"json_to_recordset(%s::json) AS v({columns})", parameter
+    columns = ", ".join(f"value->>'{name}' AS {name}" for name, _ in FIELDS)
+    return f"(SELECT {columns} FROM json_each(%s)) AS v", parameter  # noqa: S608
+
+
+def _as_row(result: Result) -> dict[str, Any]:
+    final = result.state != DeliveryState.PENDING
+    return {
+        "id": result.claimed.id,
+        "fence": result.claimed.fence,
+        "state": result.state.value,
+        "due_at": _moment(result.due_at),
+        "finished_at": _moment(result.ended_at) if final else None,
+        "status": result.status,
+        "reason": result.reason,
+        "number": result.claimed.attempts,
+        "started_at": _moment(result.started_at),
+        "duration_ms": max(0, round((result.ended_at - result.started_at).total_seconds() * 1000)),
+        "outcome": result.outcome.value,
+        "url": result.url[:1000],
+        "jti": result.jti,
+    }
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else str(connection.ops.adapt_datetimefield_value(value))
+
+
+def _counts(results: Iterable[Result]) -> dict[tuple[str, str], float]:
+    counts: dict[tuple[str, str], float] = {}
+    for result in results:
+        keys = [("attempts", f"{result.claimed.channel}:{result.outcome.value}")]
+        if result.state != DeliveryState.PENDING:
+            keys.append(("finished", f"{result.claimed.channel}:{result.state.value}"))
+        if result.outcome == Outcome.DELIVERED:
+            seconds = max(0.0, (result.ended_at - result.claimed.created_at).total_seconds())
+            keys.append(("latency", tallies.bucket(seconds)))
+            counts["latency_sum", ""] = counts.get(("latency_sum", ""), 0.0) + seconds
+        for key in keys:
+            counts[key] = counts.get(key, 0.0) + 1
+    return counts
+
+
+def drop_orphans(at: datetime) -> int:
+    """Rows whose application is gone have nothing left to tell."""
+    return (
+        LogoutDelivery.objects.due(at)  # type: ignore[attr-defined]
+        .filter(application=None)
+        .update(state=DeliveryState.DROPPED, finished_at=at, last_reason="the application was deleted")
+    )
+
+
+def give_up(at: datetime, max_age: timedelta, limit: int = 1000) -> int:
+    """Dead-letter rows that failed, are too old and have waited behind an open breaker for ten minutes.
+
+    A row that was never tried is left: workers that were away must not turn a backlog into dead letters.
+    """
+    waiting = at - timedelta(minutes=10)
+    rows = LogoutDelivery.objects.due(waiting).filter(created_at__lt=at - max_age, attempts__gt=0)  # type: ignore[attr-defined]
+    return LogoutDelivery.objects.filter(
+        pk__in=list(rows.values_list("pk", flat=True)[:limit]), state="pending"
+    ).update(state=DeliveryState.DEAD, finished_at=at, fence=F("fence") + 1)
