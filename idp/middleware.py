@@ -1,10 +1,15 @@
-"""Headers that every answer carries unless a view decided otherwise."""
+"""Headers that every answer carries unless a view decided otherwise, and the line of the log about every request."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+import structlog
 from django.http import HttpRequest, HttpResponse
+from django_structlog.middlewares import RequestMiddleware
+
+from idp.requests import client_ip
 
 DEFAULTS = {
     "Cache-Control": "no-store",
@@ -12,6 +17,7 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+SECRET_IN_PATH = re.compile(r"^(/account/password/reset/key/|/logout/)[^/]+")
 
 
 class HeadersMiddleware:
@@ -23,3 +29,23 @@ class HeadersMiddleware:
         for name, value in DEFAULTS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+class RequestLogMiddleware(RequestMiddleware):
+    """django-structlog's, but it writes no query and no user.
+
+    Codes, hints, states and addresses travel in queries; a user's id would cost every request a session lookup.
+    """
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        path = SECRET_IN_PATH.sub(r"\g<1>***", request.path)
+        return f"{request.method} {path}"
+
+    @classmethod
+    def bind_ip(cls, request: HttpRequest) -> None:
+        structlog.contextvars.bind_contextvars(ip=client_ip(request))
+
+    @staticmethod
+    def bind_user_id(request: HttpRequest) -> None:
+        """Nothing: see the class."""

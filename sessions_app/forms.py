@@ -1,0 +1,123 @@
+"""Forms of sign-in and of the account pages that allauth serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import forms as account_forms
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from allauth.mfa.base import forms as mfa_forms
+from django import forms
+from django.utils import timezone
+
+from idp import configuration, limiter
+from idp.connections import registry
+from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
+from idp.models import Connection, Identity, User
+from idp.requests import client_ip
+
+
+class _Text(forms.CharField):
+    """Refuses what must reach neither the hasher nor the database, before anything else looks at it."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if isinstance(text, str) and is_malformed(text, self.max_length or LONGEST_LOGIN):
+            raise forms.ValidationError("This cannot be right: it is too long or has characters that nobody can type.")
+        return text
+
+
+class LoginForm(forms.Form):
+    """`username` and `password` are stable names; `connection` appears when there is a choice."""
+
+    username = _Text(
+        label="E-mail address or user name",
+        max_length=LONGEST_LOGIN,
+        error_messages={"required": "Enter your e-mail address or user name."},
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = _Text(
+        label="Password",
+        max_length=LONGEST_PASSWORD,
+        strip=False,
+        error_messages={"required": "Enter your password."},
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    connection = forms.ChoiceField(
+        label="Account",
+        required=False,
+        error_messages={"invalid_choice": "Choose one of the accounts in the list."},
+    )
+
+    def __init__(self, *args: Any, connections: list[Connection], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connections = connections
+        for name in ("username", "password"):
+            self.fields[name].widget.attrs.pop("maxlength", None)  # a browser would cut a password silently
+        if len(connections) == 1:
+            del self.fields["connection"]
+        else:
+            choices = [("", "Find out from my e-mail address"), *((row.name, str(row)) for row in connections)]
+            self.fields["connection"].choices = choices  # type: ignore[attr-defined]
+        first = "password" if self.initial.get("username") else "username"
+        self.fields[first].widget.attrs["autofocus"] = True
+
+    def mark_errors(self) -> None:
+        """Tie each message to its input for screen readers."""
+        for name in self.errors:
+            if name in self.fields:
+                self.fields[name].widget.attrs |= {"aria-invalid": "true", "aria-describedby": f"error-{name}"}
+
+    def chosen(self) -> Connection:
+        """The connection that was chosen or that claims the address's domain; the first one else."""
+        named = self.cleaned_data.get("connection", "")
+        by_name = {row.name: row for row in self.connections}
+        return (
+            by_name.get(named)
+            or registry.for_address(self.connections, self.cleaned_data["username"])
+            or self.connections[0]
+        )
+
+
+class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
+    """Mails go to accounts of database connections only, at most a few an hour, and nobody learns whether there is one."""
+
+    users: list[User]
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        key = limiter.RESET_MAIL.key(email.lower())
+        network = limiter.ADDRESS.key("reset", limiter.prefix(client_ip(context.request)))
+        allowed = limiter.reserve([key, network], timezone.now()).allowed
+        self.users = _people_with_address(email) if allowed else []
+        return email
+
+
+class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
+    def clean_code(self) -> str:
+        return _limited(self.user, super().clean_code)
+
+
+class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):  # type: ignore[misc]
+    def clean_code(self) -> str:
+        return _limited(self.user, super().clean_code)
+
+
+def _limited(user: User, clean_code: Any) -> str:
+    """allauth's own limits are off; the slot is taken before the code is looked at and given back when it was right."""
+    reservation = limiter.reserve([limiter.CODE.key(user.pk)], timezone.now())
+    if not reservation.allowed:
+        raise get_adapter().validation_error("too_many_login_attempts")
+    code: str = clean_code()
+    limiter.give_back(reservation)
+    return code
+
+
+def _people_with_address(email: str) -> list[User]:
+    """Active people of enabled database connections with this address; two connections may hold the same one."""
+    connections = registry.password_connections(configuration.current(), None)
+    usable = [row for row in connections if registry.usable_for(row, registry.Purpose.PASSWORD_RESET)]
+    rows = Identity.objects.filter(connection__in=usable, email=email.lower(), user__is_active=True)
+    people = {row.user_id: row.user for row in rows.select_related("user")}
+    return [user for user in people.values() if user.has_usable_password() and user.email]
