@@ -281,7 +281,7 @@ def paths(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:
     for entry in resolver.url_patterns:
         path = prefix + str(entry.pattern).removeprefix("^").removesuffix("$").removesuffix(r"\Z")
         if isinstance(entry, URLPattern):
-            yield re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
+            yield re.sub(r"\(\?P<(\w+)>[^()]*\)|<(?:\w+:)?(\w+)>", lambda found: f"{{{found[1] or found[2]}}}", path)
         elif entry.app_name == "admin":
             yield path
         else:
