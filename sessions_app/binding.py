@@ -14,6 +14,7 @@ from django.utils import timezone
 from idp import configuration
 from idp.models import TenantSettings
 from idp.protocol.opaque import digest
+from sessions_app import browser_state
 from sessions_app.models import SSOSession
 
 P = ParamSpec("P")
@@ -82,10 +83,12 @@ def set_cookie(response: HttpResponse, value: str) -> None:
         httponly=True,
         samesite=settings.SSO_COOKIE_SAMESITE,
     )
+    browser_state.renew(response, tenant)
 
 
 def clear_cookie(response: HttpResponse) -> None:
     response.delete_cookie(settings.SSO_COOKIE_NAME, path="/", samesite=settings.SSO_COOKIE_SAMESITE)
+    browser_state.renew(response, configuration.current().tenant)
 
 
 def limits(tenant: TenantSettings, *, auth_time: datetime, seen_at: datetime) -> tuple[datetime, datetime]:
