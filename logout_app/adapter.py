@@ -1,5 +1,36 @@
-from allauth.account.adapter import DefaultAccountAdapter
+"""The end of allauth's login flow: what leaves a session goes through the door."""
+
+from __future__ import annotations
+
+from django.contrib.auth.signals import user_logged_out
+from django.http import HttpRequest
+from django.utils import timezone
+
+from idp.protocol.initiators import Initiator
+from logout_app.end import Selection, end_sessions
+from logout_app.leaving import forget
+from sessions_app import binding
+from sessions_app.adapter import SignInAdapter
+from sessions_app.models import SSOSession
 
 
-class AccountAdapter(DefaultAccountAdapter):
-    pass
+class AccountAdapter(SignInAdapter):
+    """Named in settings as a string, so that sign-in below does not know the door above."""
+
+    def logout(self, request: HttpRequest) -> None:
+        """End the browser's session; without one only the flow's leftovers go."""
+        session = binding.session_of(request)
+        if session is not None:
+            self.end_replaced_session(request, session)
+            user_logged_out.send(type(session.user), request=request, user=session.user)
+        forget(request)
+
+    def end_replaced_session(self, request: HttpRequest, session: SSOSession) -> None:
+        """Its person left it, or somebody else signs in with this browser: its applications hear of it."""
+        end_sessions(
+            Selection.session(session.pk),
+            initiator=Initiator.RP_LOGOUT,
+            actor="user",
+            at=timezone.now(),
+            offline_tokens=False,
+        )

@@ -82,6 +82,7 @@ class Ended:
 
     event: LogoutEvent | None
     session_pks: list[int]
+    told: int = 0  # deliveries that were planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def end_sessions(
         fanout.record_ends(event, pks)
         if told:
             transaction.on_commit(bell.ring)
-    return Ended(event, pks)
+    return Ended(event, pks, told)
 
 
 def _raise_not_before(selection: Selection, at: datetime) -> None:

@@ -1,5 +1,23 @@
 """Paths of this app."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path, re_path
 
-urlpatterns: list[URLPattern] = []
+from logout_app.views import oidc_logout, operations, sign_out_page, ssodata, v2_logout
+
+PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
+
+urlpatterns: list[URLPattern] = [
+    path("livez", operations.livez, name="livez"),
+    path("readyz", operations.readyz, name="readyz"),
+    path("metrics", operations.metrics_page, name="metrics"),
+    path("v2/logout", v2_logout.v2_logout, name="v2_logout"),
+    path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),
+    path("oidc/logout/confirm", oidc_logout.confirmed, name="oidc_logout_confirm"),
+    path("oidc/logout/stay", oidc_logout.stayed, name="oidc_logout_stay"),
+    path("logout/complete", oidc_logout.complete, name="sign_out_complete"),
+    re_path(rf"{PAGE}$", sign_out_page.sign_out_page, name="sign_out_page"),
+    re_path(rf"{PAGE}/status$", sign_out_page.sign_out_status, name="sign_out_status"),
+    re_path(rf"{PAGE}/outcome$", sign_out_page.sign_out_outcome, name="sign_out_outcome"),
+    re_path(rf"{PAGE}/retry$", sign_out_page.sign_out_retry, name="sign_out_retry"),
+    path("user/ssodata", ssodata.ssodata, name="ssodata"),
+]

@@ -1,0 +1,138 @@
+"""What a browser meets when its session ends: the door, then the sign-out page or the way back to the application."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+from enum import Enum, auto
+from typing import Concatenate, ParamSpec
+
+import structlog
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import rotate_token
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.encoding import iri_to_uri
+
+from idp import configuration
+from idp.models import Application
+from idp.protocol.errors import ProtocolError
+from idp.protocol.initiators import Initiator
+from idp.views.errors import error_page
+from logout_app import transactions
+from logout_app.end import Selection, end_sessions
+from logout_app.models import Channel, LogoutEvent
+from sessions_app import binding, browser_state
+from sessions_app.models import SSOSession
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+log = structlog.get_logger(__name__)
+
+
+class Visitor(Enum):
+    """Who can be shown a page that takes its time."""
+
+    BROWSER = auto()
+    OLD_BROWSER = auto()  # sends no Sec-Fetch headers, or is a program that asks for HTML
+    PROGRAM = auto()
+
+
+def visitor(request: HttpRequest) -> Visitor:
+    """Every browser of today says Sec-Fetch-Dest to https and loopback; HTTP clients want the redirect at once."""
+    if "Sec-Fetch-Dest" in request.headers:
+        return Visitor.BROWSER
+    return Visitor.OLD_BROWSER if "text/html" in request.headers.get("Accept", "") else Visitor.PROGRAM
+
+
+def is_page_visit(request: HttpRequest) -> bool:
+    """A page that a person opened: no image, frame, script or prefetch of another page (design 4.11)."""
+    if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+        return False
+    return request.headers.get("Sec-Fetch-Dest", "document") == "document"
+
+
+def sign_out_errors(view: View[P]) -> View[P]:
+    """Turn a ProtocolError into a page that ended nothing, redirects nowhere and offers to sign out."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except ProtocolError as error:
+            log.info("logout.refused", path=request.path, reason=error.description, detail=error.detail)
+            return error_page(
+                request,
+                "We could not follow this sign-out link",
+                error.description,
+                code=error.error,
+                status=error.status,
+                offer_sign_out=True,
+            )
+
+    return wrapped
+
+
+def leave(
+    request: HttpRequest, session: SSOSession, *, application: Application | None, return_url: str, at: datetime
+) -> HttpResponse:
+    """End the browser's session now and answer with what follows. `return_url` is validated.
+
+    The sign-out page comes when applications are being told; a program, or an old browser without frames to load, is
+    redirected at once: its deliveries are in the outbox all the same.
+    """
+    tenant = configuration.at(getattr(session, "config_version", None)).tenant
+    who = visitor(request)
+    started = None
+    with transaction.atomic():
+        ended = end_sessions(
+            Selection.session(session.pk),
+            initiator=Initiator.RP_LOGOUT,
+            actor=f"app:{application.client_id}" if application else "user",
+            at=at,
+            offline_tokens=False,
+            page=who is not Visitor.PROGRAM,
+        )
+        if ended.event and ended.told and _shows_page(who, ended.event):
+            started = transactions.begin(
+                request, event=ended.event, session=session, application=application, return_url=return_url, at=at
+            )
+    forget(request)
+    if started:
+        response = redirect(request, reverse("sign_out_page", args=[started.token]))
+        transactions.set_cookie(response, started)
+    else:
+        response = finish(request, return_url)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    browser_state.renew(response, tenant)
+    return response
+
+
+def finish(request: HttpRequest, return_url: str) -> HttpResponse:
+    """Back to the application, or our own last page."""
+    return redirect(request, return_url) if return_url else render(request, "logout/complete.html")
+
+
+def redirect(request: HttpRequest, url: str) -> HttpResponse:
+    """302, or 303 after a POST. Django's own refuses the custom schemes of native applications."""
+    response = HttpResponse(status=303 if request.method == "POST" else 302)
+    response.headers["Location"] = iri_to_uri(url)
+    return response
+
+
+def forget(request: HttpRequest) -> None:
+    """Nothing of the person stays with this browser: the cookie, the flow state, the CSRF secret."""
+    request.session.flush()
+    request.sso_cookie = ""  # type: ignore[attr-defined]
+    binding.replace_session(request, None)
+    request.user = AnonymousUser()
+    rotate_token(request)
+
+
+def _shows_page(who: Visitor, event: LogoutEvent) -> bool:
+    if who is Visitor.BROWSER:
+        return True
+    return who is Visitor.OLD_BROWSER and event.deliveries.filter(channel=Channel.FRONTCHANNEL).exists()

@@ -1,0 +1,123 @@
+"""Where a browser may go after a logout: two endpoints, two algorithms.
+
+`/v2/logout` compares as Auth0 does: scheme and host without case, path exactly, query and fragment not at all, and a `*`
+in the leftmost host label if the application allows it. `/oidc/logout` compares the whole string (OpenID Connect
+RP-Initiated Logout 1.0, section 3). Neither ever repairs what it was given: what a browser might read differently from
+us (backslashes, userinfo, control characters, other scripts in the host) is refused before anything is compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+LONGEST = 4096
+SCRIPT_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob", "file", "about", "view-source", "filesystem"})
+
+# RFC 3986's shape, narrowed: an ASCII host, a port of digits, and no character that ends or splits a header or URL.
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+    r"(?P<host>[A-Za-z0-9*](?:[A-Za-z0-9.*_-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[^\x00-\x20\x7f?#\\<>\"]*)?"
+    r"(?:\?(?P<query>[^\x00-\x20\x7f#\\<>\"\ud800-\udfff]*))?"
+    r"(?:#(?P<fragment>[^\x00-\x20\x7f\\<>\"\ud800-\udfff]*))?"
+)
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The parts of a URL that are compared."""
+
+    scheme: str
+    host: str
+    port: str
+    path: str
+
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.host}{':' + self.port if self.port else ''}"
+
+
+def parse(url: str) -> Target | None:
+    """The parts of an absolute URL, or None if it is not one that we would ever follow."""
+    if len(url) > LONGEST:
+        return None
+    found = _URL.fullmatch(url)
+    if found is None or found["scheme"].lower() in SCRIPT_SCHEMES or ".." in found["host"]:
+        return None
+    return Target(found["scheme"].lower(), found["host"].lower(), found["port"] or "", found["path"] or "/")
+
+
+def is_safe(url: str) -> bool:
+    """Absolute, of a scheme that runs no script, without characters that browsers or headers read their own way."""
+    scheme = _SCHEME.match(url)
+    if len(url) > LONGEST or scheme is None or _UNSAFE.search(url) or scheme[1].lower() in SCRIPT_SCHEMES:
+        return False
+    return parse(url) is not None if scheme[1].lower() in ("http", "https") else True
+
+
+def matches_auth0(url: str, registered: Iterable[str], *, wildcards: bool = False) -> bool:
+    """Whether `/v2/logout` may lead there: query and fragment are not compared (Auth0: "not taken into account")."""
+    target = parse(url)
+    if target is None or "*" in target.host:
+        return False
+    return any(_same(target, entry, wildcards) for entry in registered)
+
+
+def matches_exactly(url: str, registered: Iterable[str]) -> bool:
+    """Whether `/oidc/logout` may lead there. "The value MUST have been previously registered" (section 3)."""
+    return is_safe(url) and url in set(registered)
+
+
+def first_usable(registered: Iterable[str]) -> str:
+    """Where `/v2/logout` leads when no `returnTo` was given: the first registered URL that names one place."""
+    return next((entry for entry in registered if "*" not in entry and parse(entry) is not None), "")
+
+
+def with_state(url: str, state: str | None) -> str:
+    """The URL with `state` added, percent-encoded; unchanged without one ("if included in the logout request")."""
+    if state is None:
+        return url
+    base, hash_, fragment = url.partition("#")
+    joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    return f"{base}{joint}state={quote(state, safe='')}{hash_}{fragment}"
+
+
+def form_action_of(url: str) -> str:
+    """The source for Content-Security-Policy form-action: Chromium applies it to the redirect after a POST."""
+    target = parse(url)
+    if target is not None and target.scheme in ("http", "https"):
+        return target.origin
+    scheme = _SCHEME.match(url)
+    return f"{scheme[1].lower()}:" if scheme and is_safe(url) else ""
+
+
+def _same(target: Target, entry: str, wildcards: bool) -> bool:
+    wanted = parse(entry)
+    if wanted is None or (target.scheme, target.port, target.path) != (wanted.scheme, wanted.port, wanted.path):
+        return False
+    if "*" not in wanted.host:
+        return target.host == wanted.host
+    return wildcards and _matches_wildcard(target, wanted)
+
+
+def _matches_wildcard(target: Target, wanted: Target) -> bool:
+    """One `*` in the leftmost label of at least three, standing for a part of that one label; http and https only."""
+    label, dot, domain = wanted.host.partition(".")
+    if target.scheme not in ("http", "https") or not dot or "." not in domain:
+        return False
+    if label.count("*") != 1 or "*" in domain:
+        return False
+    prefix, suffix = label.split("*")
+    actual, _, actual_domain = target.host.partition(".")
+    return (
+        actual_domain == domain
+        and len(actual) > len(prefix) + len(suffix)
+        and actual.startswith(prefix)
+        and actual.endswith(suffix)
+    )

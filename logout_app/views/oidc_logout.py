@@ -1,0 +1,145 @@
+"""`/oidc/logout`: the end_session_endpoint, and its pages: confirm, complete, aborted (RP-Initiated Logout 1.0)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core import signing
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from idp import configuration
+from idp.models import Application
+from idp.protocol.errors import InvalidRequest
+from logout_app import hints
+from logout_app.leaving import finish, is_page_visit, leave, sign_out_errors
+from logout_app.protocol import redirects
+from logout_app.protocol import rp_initiated_logout as rules
+from logout_app.protocol.rp_initiated_logout import Client, Current, LogoutRequest, Step
+from sessions_app import binding
+from sessions_app.models import SSOSession
+
+SALT = "logout confirmation"
+QUESTION_LASTS = 600  # seconds
+RESUBMITTED = "curfew_resubmitted"
+
+
+@csrf_exempt  # applications post here; what needs proof of the person's will asks on a page of ours
+@login_not_required
+@require_http_methods(["GET", "POST"])
+@sign_out_errors
+def oidc_logout(request: HttpRequest) -> HttpResponse:
+    """Decide (one pure function), then end, ask, or go on."""
+    params = request.POST if request.method == "POST" else request.GET
+    session = binding.session_of(request)
+    if session is None and _lost_its_cookie(request):
+        return _resubmit(request, params)
+    asked = rules.parse(dict(params.lists()), posted=request.method == "POST")
+    snapshot = configuration.at(getattr(session, "config_version", None)) if session else configuration.current()
+    decision = _decide(request, asked, session, snapshot)
+    application = snapshot.application(decision.client_id) if decision.client_id else None
+    if session is None or decision.step is Step.NOTHING:
+        return finish(request, decision.redirect)
+    if decision.step is Step.ASK:
+        return ask(request, session, application=application, return_url=decision.redirect)
+    return leave(request, session, application=application, return_url=decision.redirect, at=timezone.now())
+
+
+@login_not_required
+@require_POST
+@sign_out_errors
+def confirmed(request: HttpRequest) -> HttpResponse:
+    """The answer to our question. CSRF is checked; the question was about the session that the browser still has."""
+    question = _read_question(request)
+    session = binding.session_of(request)
+    snapshot = configuration.current()
+    application = snapshot.application(question["client_id"]) if question["client_id"] else None
+    if session is None:
+        return finish(request, question["return_url"])
+    if session.sid != question["sid"] or request.POST.get("logout") != "yes":
+        return ask(request, session, application=application, return_url=question["return_url"])
+    return leave(request, session, application=application, return_url=question["return_url"], at=timezone.now())
+
+
+@login_not_required
+@require_GET
+def stayed(request: HttpRequest) -> HttpResponse:
+    """The person chose to stay signed in."""
+    return render(request, "logout/aborted.html")
+
+
+@login_not_required
+@require_GET
+def complete(request: HttpRequest) -> HttpResponse:
+    return render(request, "logout/complete.html")
+
+
+def ask(request: HttpRequest, session: SSOSession, *, application: Application | None, return_url: str) -> HttpResponse:
+    """The question. What it was about travels signed; `return_url` is validated already."""
+    question = {
+        "sid": session.sid,
+        "client_id": application.client_id if application else "",
+        "return_url": return_url,
+    }
+    context = {
+        "question": signing.dumps(question, salt=SALT, compress=True),
+        "application": application,
+        "person": session.user,
+    }
+    response = render(request, "logout/confirm.html", context)
+    if source := redirects.form_action_of(return_url):
+        response._csp_update = {"form-action": [source]}  # type: ignore[attr-defined]
+    return response
+
+
+def _decide(
+    request: HttpRequest, asked: LogoutRequest, session: SSOSession | None, snapshot: configuration.Snapshot
+) -> rules.Decision:
+    tenant = snapshot.tenant
+
+    def find(client_id: str) -> Client | None:
+        application = snapshot.application(client_id) if client_id.isprintable() else None
+        return Client(application.client_id, application.allowed_logout_urls) if application else None
+
+    return rules.decide(
+        asked,
+        hint=hints.verify(asked.id_token_hint) if asked.id_token_hint else None,
+        current=Current(session.sid, session.user.user_id) if session else None,
+        find_client=find,
+        tenant_urls=tenant.allowed_logout_urls,
+        may_skip_question=not tenant.oidc_logout_prompt_enabled and is_page_visit(request),
+    )
+
+
+def _read_question(request: HttpRequest) -> dict[str, Any]:
+    try:
+        question: dict[str, Any] = signing.loads(request.POST.get("question", ""), salt=SALT, max_age=QUESTION_LASTS)
+    except signing.BadSignature:
+        raise InvalidRequest("This question was asked too long ago. Please sign out again.") from None
+    return question
+
+
+def _lost_its_cookie(request: HttpRequest) -> bool:
+    """A cross-site POST to an issuer whose cookie is Lax: the browser kept the cookie back (design 4.9)."""
+    return (
+        request.method == "POST"
+        and settings.SSO_COOKIE_SAMESITE == "Lax"
+        and settings.SSO_COOKIE_NAME not in request.COOKIES
+        and RESUBMITTED not in request.POST
+        and request.headers.get("Sec-Fetch-Site", "") == "cross-site"
+    )
+
+
+def _resubmit(request: HttpRequest, params: QueryDict) -> HttpResponse:
+    """A page that posts the same form once more, from our own origin: then the cookie comes with it."""
+    fields = [(name, value) for name in rules.PARAMETERS for value in params.getlist(name)]
+    context = {"fields": [*fields, (RESUBMITTED, "1")], "action": request.path}
+    response = render(request, "logout/resubmit.html", context)
+    sources = {redirects.form_action_of(value) for name, value in fields if name == "post_logout_redirect_uri"}
+    response._csp_update = {"form-action": sorted(sources - {""})}  # type: ignore[attr-defined]
+    return response

@@ -1,0 +1,105 @@
+"""For the operator's machines: is it alive, is it ready, how is it doing."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable
+
+import redis
+import structlog
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from idp import configuration, keys, sealing
+from idp.requests import client_ip
+from logout_app import metrics
+
+log = structlog.get_logger(__name__)
+REDIS_LIMIT = 0.5  # seconds
+
+
+@login_not_required
+@require_safe
+def livez(request: HttpRequest) -> HttpResponse:
+    """The process answers. Asks nothing else: a restart heals no database."""
+    return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """503: requests would fail here. 200 with `degraded`: they work, but an operator should look.
+
+    A backlog is degraded only: to take web servers away because workers are slow would make two outages of one.
+    """
+    needed = {"database": _failure(_check_database), "keys": _failure(_check_keys)}
+    if any(needed.values()):
+        return JsonResponse({"status": "unavailable", **_shown(needed)}, status=503)
+    wished = {"backlog": _check_backlog(), "clock": _check_clock(), "redis": _failure(_check_redis)}
+    status = "degraded" if any(wished.values()) else "ok"
+    return JsonResponse({"status": status, **_shown(needed | wished)})
+
+
+def _shown(checks: dict[str, str]) -> dict[str, str]:
+    return {name: problem or "ok" for name, problem in checks.items()}
+
+
+def _failure(check: Callable[[], object]) -> str:
+    """One word for anybody who asks; the log says the rest."""
+    try:
+        check()
+    except (DatabaseError, sealing.CannotUnseal, redis.RedisError, OSError) as error:
+        log.warning("readyz.failed", check=check.__name__, error=repr(error))
+        return "unavailable"
+    return ""
+
+
+def _check_database() -> None:
+    configuration.current()
+
+
+def _check_keys() -> None:
+    snapshot = configuration.current()
+    for algorithm in keys.ALGORITHMS:
+        keys.active(algorithm, snapshot)
+
+
+def _check_redis() -> None:
+    if settings.REDIS_URL:
+        client = redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=REDIS_LIMIT, socket_connect_timeout=REDIS_LIMIT, retry=None, protocol=2
+        )
+        with client:
+            client.ping()
+
+
+def _check_backlog() -> str:
+    age = metrics.backlog(timezone.now()).age
+    return f"the oldest delivery waits for {round(age.total_seconds())} s" if age > metrics.OLD_BACKLOG else ""
+
+
+def _check_clock() -> str:
+    difference = metrics.clock_difference(timezone.now())
+    return f"{round(difference.total_seconds())} s off" if difference > metrics.CLOCK_TOLERANCE else ""
+
+
+@login_not_required
+@require_safe
+def metrics_page(request: HttpRequest) -> HttpResponse:
+    """For holders of CURFEW_METRICS_TOKEN; without one, for clients on loopback only."""
+    if not _may_read_metrics(request):
+        return HttpResponse("401 Unauthorized\n", "text/plain", 401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(metrics.render(timezone.now()), "text/plain; version=0.0.4; charset=utf-8")
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode())
+    address = client_ip(request)
+    return address is not None and ipaddress.ip_address(address).is_loopback

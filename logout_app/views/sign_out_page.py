@@ -1,0 +1,135 @@
+"""The sign-out page: who is being told, live. The session is over before this page is shown."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from idp import configuration
+from idp.views.errors import error_page
+from logout_app import transactions
+from logout_app.leaving import redirect
+from logout_app.models import Channel, DeliveryState, LogoutTransaction
+from logout_app.protocol.sign_out_state import RowState
+from logout_app.transactions import Row
+
+OUTCOMES = {
+    "no_answer": DeliveryState.DEAD,
+    "loaded": DeliveryState.LOADED,
+    "acknowledged": DeliveryState.DELIVERED,
+}
+WORDS = {
+    RowState.PENDING: "Signing out…",
+    RowState.DELIVERED: "Signed out",
+    RowState.LOADED: "Page loaded, not confirmed",
+    RowState.DEAD: "No answer",
+    RowState.UNREACHABLE: "Cannot be signed out from here",
+}
+
+
+@login_not_required
+@require_GET
+def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
+    """One row per application. `?plain` is where browsers without JavaScript come back to: no frames any more."""
+    page = transactions.find(request, token, timezone.now())
+    if page is None:
+        return _gone(request)
+    tenant = configuration.current().tenant
+    rows = transactions.rows_of(
+        page,
+        timezone.now(),
+        tenant.sign_out_timeout,
+        issuer=settings.ISSUER,
+        issuer_origin=settings.ISSUER_ORIGIN,
+    )
+    plain = "plain" in request.GET
+    if plain:
+        _take_frames_as_loaded(rows)
+    done, total = transactions.counts(rows)
+    context = {
+        "page": page,
+        "rows": [{"row": row, "words": WORDS[row.state]} for row in rows],
+        "plain": plain,
+        "done": done,
+        "total": total,
+        "pending": any(row.state == RowState.PENDING for row in rows),
+        "all_green": bool(rows) and all(row.state == RowState.DELIVERED for row in rows),
+        "timeout": tenant.sign_out_timeout,
+        "token": token,
+        "continue_url": page.return_url or reverse("sign_out_complete"),
+        "continue_name": page.application.name if page.application and page.return_url else "",
+    }
+    response = render(request, "logout/sign_out.html", context)
+    origins = sorted({row.frame_origin for row in rows if row.frame_origin})
+    if origins and not plain:
+        response._csp_update = {"frame-src": origins}  # type: ignore[attr-defined]
+    return response
+
+
+@login_not_required
+@require_GET
+def sign_out_status(request: HttpRequest, token: str) -> HttpResponse:
+    """What the page polls: one statement."""
+    rows = transactions.status_of(request, token, timezone.now())
+    if rows is None:
+        return JsonResponse({"error": "not_found"}, status=404)
+    return JsonResponse({"rows": rows})
+
+
+@login_not_required
+@require_POST
+def sign_out_outcome(request: HttpRequest, token: str) -> HttpResponse:
+    """What the browser saw of one application's frame."""
+    page, application_pk = _target(request, token)
+    outcome = OUTCOMES.get(request.POST.get("outcome", ""))
+    if page is None:
+        return JsonResponse({"error": "not_found"}, status=404)
+    if application_pk is None or outcome is None:
+        return JsonResponse({"error": "invalid_request"}, status=400)
+    transactions.report(page, application_pk, outcome, timezone.now())
+    return HttpResponse(status=204)
+
+
+@login_not_required
+@require_POST
+def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:
+    """Try again: a script gets 204, a plain form the page."""
+    page, application_pk = _target(request, token)
+    if page is None:
+        return _gone(request)
+    if application_pk is None:
+        return JsonResponse({"error": "invalid_request"}, status=400)
+    transactions.retry(page, application_pk, timezone.now())
+    if request.headers.get("Sec-Fetch-Dest", "document") == "empty":
+        return HttpResponse(status=204)
+    return redirect(request, reverse("sign_out_page", args=[token]))
+
+
+def _target(request: HttpRequest, token: str) -> tuple[LogoutTransaction | None, int | None]:
+    sent = request.POST.get("application", "")
+    number = int(sent) if sent.isascii() and sent.isdigit() and len(sent) <= 18 else None
+    return transactions.find(request, token, timezone.now()), number
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    return error_page(
+        request,
+        "This sign-out page is over",
+        "It belongs to the browser that signed out, for ten minutes. You are signed out if it was yours.",
+        status=404,
+    )
+
+
+def _take_frames_as_loaded(rows: list[Row]) -> None:
+    """Without JavaScript nobody can say what a frame did: asked, not confirmed."""
+    for row in rows:
+        if row.channels.get(Channel.FRONTCHANNEL) in (DeliveryState.PENDING, DeliveryState.DEAD) and row.state in (
+            RowState.PENDING,
+            RowState.DEAD,
+        ):
+            row.state = RowState.LOADED

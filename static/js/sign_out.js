@@ -1,0 +1,207 @@
+"use strict";
+// The sign-out page: loads one frame per application, shows what the server knows every half second, and goes on by
+// itself when nothing is left to wait for. Everything shown is text; nothing is ever parsed as HTML.
+(() => {
+  const page = document.getElementById("sign-out");
+  const POLL = 500;
+  const POLL_FOR = 60_000;
+  const WORDS = {
+    pending: "Signing out…",
+    delivered: "Signed out",
+    loaded: "Page loaded, not confirmed",
+    dead: "No answer",
+    unreachable: "Cannot be signed out from here",
+  };
+  const ACKNOWLEDGEMENT = "curfew:signed-out";
+  const timeout = Number(page.dataset.timeout) * 1000;
+  const part = (name, root = page) => root.querySelector(`[data-${name}]`);
+  const rows = [...page.querySelectorAll("[data-app]")].map((element) => ({ element, startedAt: performance.now() }));
+  let pollUntil = performance.now() + POLL_FOR;
+  let going = null;
+  let stays = false;
+  let looked = 0;
+
+  const state = (row) => row.element.dataset.state;
+
+  function post(url, fields) {
+    return fetch(url, {
+      method: "POST",
+      headers: { "X-CSRFToken": page.dataset.csrf },
+      body: new URLSearchParams(fields),
+      keepalive: true,
+    });
+  }
+
+  function report(row, outcome) {
+    post(page.dataset.outcome, { application: row.element.dataset.app, outcome }).catch(() => soon());
+  }
+
+  // --- frames ---
+  function load(row) {
+    const { frame, origin, name } = row.element.dataset;
+    if (!frame) return;
+    row.frame?.remove();
+    row.reported = "";
+    const iframe = document.createElement("iframe");
+    iframe.setAttribute("sandbox", "allow-scripts allow-same-origin allow-forms");
+    iframe.referrerPolicy = "no-referrer";
+    iframe.title = name;
+    iframe.tabIndex = -1;
+    iframe.addEventListener("load", () => {
+      if (row.frame === iframe && !row.reported) tell(row, "loaded");
+    });
+    iframe.src = frame;
+    row.frame = iframe;
+    row.origin = origin;
+    part("frames").append(iframe);
+  }
+
+  function tell(row, outcome) {
+    row.reported = outcome;
+    report(row, outcome);
+  }
+
+  // An application may say that it is done: from its own frame and origin, with the sid that it was given.
+  window.addEventListener("message", (event) => {
+    const row = rows.find((r) => r.frame && r.frame.contentWindow === event.source);
+    const message = event.data;
+    if (!row || event.origin !== row.origin || typeof message !== "object" || message === null) return;
+    const { sid } = row.element.dataset;
+    const matches = sid ? message.sid === sid : message.sid === undefined;
+    if (message.type === ACKNOWLEDGEMENT && matches && row.reported !== "acknowledged") tell(row, "acknowledged");
+  });
+
+  // --- rows ---
+  function show(row, next, milliseconds) {
+    const before = state(row);
+    if (milliseconds !== null && milliseconds !== undefined) {
+      part("time", row.element).textContent = `${(milliseconds / 1000).toFixed(1)} s`;
+    }
+    if (before === next) return;
+    row.element.dataset.state = next;
+    part("words", row.element).textContent = WORDS[next];
+    part("more", row.element).hidden = next !== "dead";
+    if (next !== "delivered") part("time", row.element).textContent = "";
+    if (next !== "pending") announce(`${row.element.dataset.name}: ${WORDS[next]}`);
+    if (next === "dead" && row.frame && !row.reported) tell(row, "no_answer");
+  }
+
+  function announce(text) {
+    const line = document.createElement("span");
+    line.textContent = `${text}. `;
+    part("announce").append(line);
+  }
+
+  // After "Try again" the row waits its full time once more, whatever the server's clock for the page says.
+  function settle(row, next) {
+    const waiting = row.retriedAt && performance.now() - row.retriedAt < timeout;
+    if (waiting && next === "dead") return "pending";
+    return next;
+  }
+
+  function tick() {
+    for (const row of rows) {
+      if (state(row) !== "pending") continue;
+      const waited = performance.now() - (row.retriedAt || row.startedAt);
+      if (waited >= 1000) part("time", row.element).textContent = `${Math.floor(waited / 1000)} s`;
+    }
+    summary();
+  }
+
+  function summary() {
+    const told = rows.filter((row) => state(row) !== "unreachable");
+    const done = told.filter((row) => ["delivered", "loaded"].includes(state(row))).length;
+    const pending = told.some((row) => state(row) === "pending");
+    const failed = told.some((row) => state(row) === "dead");
+    const everywhere = rows.every((row) => state(row) === "delivered");
+    page.querySelector("progress").value = done;
+    part("count").textContent = `${done} of ${told.length}`;
+    if (pending) return;
+    const headline = everywhere
+      ? "You are signed out everywhere"
+      : failed
+        ? "Some apps did not answer"
+        : "You are signed out";
+    if (part("headline").textContent !== headline) {
+      part("headline").textContent = headline;
+      document.title = headline;
+      announce(headline);
+    }
+    if (failed) stop();
+    else if (page.dataset.returns && !stays && !going) goOn(everywhere ? 2 : 4);
+  }
+
+  // --- going on ---
+  function goOn(seconds) {
+    const link = part("continue");
+    let left = seconds;
+    part("stay").hidden = false;
+    part("going").hidden = false;
+    const count = () => {
+      part("going").textContent = `Going on in ${left} s`;
+      if (left-- <= 0) window.location.assign(link.href);
+    };
+    count();
+    going = setInterval(count, 1000);
+  }
+
+  function stop() {
+    clearInterval(going);
+    going = null;
+    part("stay").hidden = true;
+    part("going").hidden = true;
+  }
+
+  // --- what the server knows ---
+  async function look() {
+    const mine = ++looked;
+    const response = await fetch(page.dataset.status, { headers: { Accept: "application/json" }, cache: "no-store" });
+    if (response.status === 404) {
+      pollUntil = 0;
+      return;
+    }
+    if (!response.ok || mine !== looked) return;
+    const known = new Map((await response.json()).rows.map((row) => [String(row.app), row]));
+    for (const row of rows) {
+      const news = known.get(row.element.dataset.app);
+      if (news) show(row, settle(row, news.state), news.ms);
+    }
+    tick();
+  }
+
+  function soon() {
+    const unsettled = rows.some((row) => ["pending", "dead", "loaded"].includes(state(row)));
+    if (performance.now() < pollUntil && unsettled) setTimeout(poll, POLL);
+  }
+
+  function poll() {
+    look()
+      .catch(() => tick()) // offline for a moment: the next poll asks again
+      .finally(soon);
+  }
+
+  // --- start ---
+  for (const row of rows) {
+    part("more", row.element)
+      .querySelector("form")
+      .addEventListener("submit", (event) => {
+        event.preventDefault();
+        row.retriedAt = performance.now();
+        pollUntil = performance.now() + POLL_FOR;
+        show(row, "pending");
+        part("headline").textContent = "Trying again";
+        part("continue").focus();
+        post(page.dataset.retry, { application: row.element.dataset.app })
+          .then(() => load(row))
+          .catch(() => load(row))
+          .finally(poll);
+      });
+    if (state(row) === "pending") load(row);
+  }
+  part("stay").addEventListener("click", () => {
+    stays = true;
+    stop();
+    part("continue").focus();
+  });
+  poll();
+})();

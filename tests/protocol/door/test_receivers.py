@@ -1,0 +1,108 @@
+"""What happens to a person or a connection ends sessions through the door, in the same transaction."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from idp import accounts
+from idp.models import TenantSettings
+from logout_app.models import LogoutEvent
+from sessions_app.models import RefreshTokenFamily
+from tests.support.factories import make_application, make_connection, make_session, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def mary():
+    return make_user()
+
+
+@pytest.fixture
+def session(mary):
+    return make_session(mary, make_application())
+
+
+@pytest.fixture
+def family(mary, session):
+    return RefreshTokenFamily.objects.create(
+        user=mary, application=make_application("Native"), offline=True, auth_time=timezone.now()
+    )
+
+
+def ended(session):
+    session.refresh_from_db()
+    return session.end_initiator
+
+
+def is_revoked(family):
+    family.refresh_from_db()
+    return family.revoked_at is not None
+
+
+def test_blocking_a_person_ends_everything(mary, session, family):
+    accounts.block_user(mary, actor="admin:1", at=timezone.now())
+    assert ended(session) == "account-deactivated"
+    assert is_revoked(family)
+    assert LogoutEvent.objects.get().actor == "admin:1"
+
+
+def test_a_new_password_ends_everything(mary, session, family):
+    accounts.set_password(mary, "another long password", actor="user")
+    assert ended(session) == "password-changed"
+    assert is_revoked(family)
+
+
+def test_a_new_password_spares_the_session_in_which_it_was_set(mary, session, family):
+    other = make_session(mary)
+    mary.spared_session = session.pk
+    accounts.set_password(mary, "another long password", actor="user")
+    assert ended(session) == ""
+    assert ended(other) == "password-changed"
+    mary.refresh_from_db()
+    session.refresh_from_db()
+    assert session.is_alive(timezone.now())
+
+
+def test_a_tenant_may_keep_sessions_over_a_new_password(mary, session, family):
+    TenantSettings.objects.update_or_create(pk=1, defaults={"password_change_ends_other_sessions": False})
+    tenant = TenantSettings.objects.get()
+    tenant.save()
+    accounts.set_password(mary, "another long password", actor="user")
+    assert ended(session) == ""
+    assert not is_revoked(family)
+
+
+def test_saving_the_person_again_keeps_the_not_before_mark(mary, session):
+    accounts.block_user(mary, actor="system", at=timezone.now())
+    mary.name = "Mary Smith"
+    mary.save()
+    mary.refresh_from_db()
+    assert mary.revoked_before is not None
+
+
+def test_a_new_address_ends_sessions_and_keeps_offline_tokens(mary, session, family):
+    accounts.change_email(mary, "mary.smith@fabrikamcorp.com", verified=True, actor="user", at=timezone.now())
+    assert ended(session) == "email-identifier-changed"
+    assert not is_revoked(family)
+
+
+def test_deleting_a_person_tells_applications_before_the_rows_are_gone(mary):
+    application = make_application(
+        "Listener", backchannel_logout_uri="https://a.example/bc", backchannel_logout_initiators_mode="all"
+    )
+    session = make_session(mary, application)
+    sub, sid = mary.user_id, session.sid
+    accounts.delete_user(mary, actor="admin:1", at=timezone.now())
+    event = LogoutEvent.objects.get()
+    assert (event.initiator, event.sub, event.user) == ("account-deleted", sub, None)
+    assert list(event.deliveries.values_list("sub", "sid", "client_id")) == [(sub, sid, "listener")]
+
+
+def test_closing_a_connection_ends_its_sessions_only(mary, session):
+    other = make_connection("Other")
+    paul = make_session(make_user("paul@other.example", other))
+    accounts.disable_connection(session.connection, actor="admin:1", at=timezone.now())
+    assert ended(session) == "session-revoked"
+    assert ended(paul) == ""
