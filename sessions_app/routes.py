@@ -3,10 +3,25 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from sessions_app.views import account, login
+from sessions_app.views.authorize import authorize
 from sessions_app.views.check_session import check_session
+from sessions_app.views.consent import consent
+from sessions_app.views.device import activate, device_code
 from sessions_app.views.home import home
+from sessions_app.views.introspect import introspect
+from sessions_app.views.revoke import revoke
+from sessions_app.views.token import token
+from sessions_app.views.userinfo import userinfo
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("authorize", authorize, name="authorize"),
+    path("authorize/consent", consent, name="authorize_consent"),
+    path("oauth/token", token, name="token"),
+    path("oauth/revoke", revoke, name="revoke"),
+    path("oauth/introspect", introspect, name="introspect"),
+    path("oauth/device/code", device_code, name="device_code"),
+    path("activate", activate, name="device_activate"),
+    path("userinfo", userinfo, name="userinfo"),
     path("", home, name="home"),
     path("login", login.login, name="account_login"),
     path("logout", login.logout, name="account_logout"),
