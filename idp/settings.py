@@ -149,6 +149,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
         "control_folder": str(DATA / "broker-control"),
     }
 )
+if not REDIS_URL:
+    for _folder in ("broker", "broker-control"):  # kombu expects them
+        (DATA / _folder).mkdir(parents=True, exist_ok=True)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
