@@ -243,7 +243,7 @@ def _counts(results: Iterable[Result]) -> dict[tuple[str, str], float]:
 def drop_orphans(at: datetime) -> int:
     """Rows whose application is gone have nothing left to tell."""
     return (
-        LogoutDelivery.objects.due(at)  # type: ignore[attr-defined]
+        LogoutDelivery.objects.due(at)
         .filter(application=None)
         .update(state=DeliveryState.DROPPED, finished_at=at, last_reason="the application was deleted")
     )
@@ -255,7 +255,7 @@ def give_up(at: datetime, max_age: timedelta, limit: int = 1000) -> int:
     A row that was never tried is left: workers that were away must not turn a backlog into dead letters.
     """
     waiting = at - timedelta(minutes=10)
-    rows = LogoutDelivery.objects.due(waiting).filter(created_at__lt=at - max_age, attempts__gt=0)  # type: ignore[attr-defined]
+    rows = LogoutDelivery.objects.due(waiting).filter(created_at__lt=at - max_age, attempts__gt=0)
     return LogoutDelivery.objects.filter(
         pk__in=list(rows.values_list("pk", flat=True)[:limit]), state="pending"
     ).update(state=DeliveryState.DEAD, finished_at=at, fence=F("fence") + 1)

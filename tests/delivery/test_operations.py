@@ -1,0 +1,66 @@
+"""/livez, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from logout_app.models import DeliveryState, LogoutDelivery
+from tests.delivery.conftest import running, sign_in, sign_out
+from tests.support.receiver import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_healthy_installation_is_ready():
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    assert Client().get("/livez").json() == {"status": "ok"}
+    assert Client().post("/readyz").status_code == 405
+
+
+def test_an_old_backlog_degrades_but_keeps_the_web_servers(application):
+    sign_out(sign_in(application()), at=timezone.now() - timedelta(minutes=5))
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert "waits for 300 s" in answer.json()["backlog"]
+
+
+def test_a_redis_that_is_gone_degrades_only(settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["redis"]) == (200, "unavailable")
+
+
+def test_without_the_sealing_key_no_request_is_let_in(settings):
+    assert Client().get("/readyz").status_code == 200  # makes the signing keys
+    from idp import configuration
+
+    configuration.bump()
+    settings.ENCRYPTION_KEYS = ["an entirely different key of sufficient length 0123456789"]
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["keys"]) == (503, "unavailable")
+
+
+def test_metrics_count_what_the_workers_did(application, receiver):
+    receiver.behave(bad="400")
+    session = sign_in(application("good"), application("bad"))
+    with running():
+        sign_out(session)
+        wait_until(lambda: LogoutDelivery.objects.exclude(state=DeliveryState.PENDING).count() == 2)
+    text = Client().get("/metrics").content.decode()
+    assert 'curfew_logout_attempts_total{channel="backchannel",outcome="delivered"} 1.0' in text
+    assert 'curfew_logout_deliveries_total{channel="backchannel",state="dead"} 1.0' in text
+    assert "curfew_logout_oldest_due_seconds 0.0" in text
+    assert "curfew_logout_told_seconds_count 1.0" in text
+    assert 'curfew_logout_told_seconds_bucket{le="+Inf"} 1.0' in text
+
+
+def test_metrics_are_for_loopback_or_for_the_token(settings):
+    assert Client(REMOTE_ADDR="203.0.113.9").get("/metrics").status_code == 401
+    settings.METRICS_TOKEN = "let-me-see"
+    assert Client().get("/metrics").status_code == 401
+    assert Client(headers={"Authorization": "Bearer let-me-see"}).get("/metrics").status_code == 200
