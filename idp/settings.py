@@ -138,7 +138,7 @@ CACHES: dict[str, dict[str, object]] = {
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "curfew_cache"}
 }
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {"socket_timeout": 5, "socket_connect_timeout": 2}
     if REDIS_URL
