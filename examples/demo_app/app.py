@@ -75,9 +75,9 @@ def redirect(url: str) -> Response:
     return Response(status="303 See Other", headers=[("Location", url)])
 
 
-def page(name: str, **values: str) -> str:
+def page(template: str, /, **values: str) -> str:
     """A template from `pages/`; values that are not markup of ours must be escaped by the caller."""
-    return string.Template((HERE / "pages" / f"{name}.html").read_text()).substitute(values)
+    return string.Template((HERE / "pages" / f"{template}.html").read_text()).substitute(values)
 
 
 class DemoApp:
