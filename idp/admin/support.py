@@ -62,6 +62,11 @@ class StrictAdmin(ModelAdmin):
             for name in names
         )
 
+    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Facts below a form are shown, not posted: they may have changed since, and that is no mistake of the form."""
+        inlines: list[Any] = super().get_inline_instances(request, obj)
+        return [inline for inline in inlines if request.method != "POST" or not isinstance(inline, FactsInline)]
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if "action" in request.GET:
             return HttpResponseNotAllowed(["POST"])
