@@ -22,7 +22,7 @@ from sessions_app.destinations import is_ours
 from sessions_app.models import SSOSession
 
 
-class SignInAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class SignInAdapter(DefaultAccountAdapter):
     def end_replaced_session(self, request: HttpRequest, session: SSOSession) -> None:
         """End a session that a new sign-in replaces (another person in this browser) or pushes out (one too many)."""
         raise NotImplementedError

@@ -80,7 +80,7 @@ class LoginForm(forms.Form):
         )
 
 
-class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
+class ResetPasswordForm(account_forms.ResetPasswordForm):
     """Mails go to accounts of database connections only, at most a few an hour, and nobody learns whether there is one."""
 
     users: list[User]
@@ -94,12 +94,12 @@ class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
         return email
 
 
-class CodeForm(mfa_forms.AuthenticateForm):  # type: ignore[misc]
+class CodeForm(mfa_forms.AuthenticateForm):
     def clean_code(self) -> str:
         return _limited(self.user, super().clean_code)
 
 
-class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):  # type: ignore[misc]
+class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):
     def clean_code(self) -> str:
         return _limited(self.user, super().clean_code)
 

@@ -28,7 +28,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         request.__class__ = _with_sso_session(type(request))
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
-        request.auser = functools.partial(sync_to_async(_user), request)  # type: ignore[assignment]
+        request.auser = functools.partial(sync_to_async(_user), request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         cookie: str | None = getattr(request, "sso_cookie", None)

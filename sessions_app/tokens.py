@@ -40,7 +40,7 @@ class CodeRequest:
 def exchange_code(request: CodeRequest, credentials: Credentials, facts: RequestFacts, at: datetime) -> dict[str, Any]:
     """The token answer, or ProtocolError. A wrong verifier burns the code; a replay revokes what the code made."""
     code = _load_code(request.code)
-    snapshot = configuration.at(code.config_version) if code else configuration.current()  # type: ignore[attr-defined]
+    snapshot = configuration.at(code.config_version) if code else configuration.current()
     application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
     require_grant(application, "authorization_code")
     if code is None or code.application_id != application.pk:
@@ -54,7 +54,7 @@ def exchange_code(request: CodeRequest, credentials: Credentials, facts: Request
         snapshot,
         guard=update_guard(AuthorizationCode, code.pk, where={"used_at": None}, used_at=at),
         on_lost=lambda: replayed(code, application, facts, at),
-        live_families=code.live_families,  # type: ignore[attr-defined]
+        live_families=code.live_families,
         facts=facts,
         at=at,
     )

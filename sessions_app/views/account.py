@@ -5,7 +5,7 @@ from __future__ import annotations
 from allauth.account import views
 
 
-class PasswordResetFromKeyView(views.PasswordResetFromKeyView):  # type: ignore[misc]
+class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
     def logout(self) -> None:
         """allauth signs out whoever opens somebody else's link by GET: a picture on another site could do that."""
 

@@ -90,7 +90,7 @@ def _by_mode(request: HttpRequest, to: Recipient, fields: Mapping[str, str]) -> 
 
 def framable(response: HttpResponse, application: Application) -> HttpResponse:
     """Let the application's own pages hold this answer in a hidden frame."""
-    response.xframe_options_exempt = True  # type: ignore[attr-defined]
+    response.xframe_options_exempt = True
     if application.web_origins:
         response._csp_replace = {"frame-ancestors": [SELF, *application.web_origins]}  # type: ignore[attr-defined]
     return response
