@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from urllib.parse import quote
 
 import pytest
 from django.test import Client, RequestFactory
+from structlog.stdlib import ProcessorFormatter
 from structlog.testing import capture_logs
 
 from idp.middleware import RequestLogMiddleware
@@ -34,19 +36,20 @@ def test_queries_and_keys_are_not_logged():
 def test_odd_characters_stay_in_one_line(caplog):
     """LGI-001."""
     make_connection()
+    odd = "a\r\nb\x1b[2J\u2028"
     with caplog.at_level(logging.INFO):
-        Client().post(
-            "/login", {"username": "a\r\nb\x1b[2J\u2028", "password": "x"}, headers={"User-Agent": "x\x1b[2J"}
-        )
-    formatter = logging.getLogger().handlers[0].formatter
-    for record in caplog.records:
-        line = formatter.format(record) if formatter else record.getMessage()
-        assert "\n" not in line
-        assert "\x1b" not in line
+        Client().post("/login", {"username": odd, "password": "x", "next": odd}, headers={"User-Agent": "x\x1b[2J"})
+        Client().get(f"/nothing/{quote(odd)}")
+    formatter = next(
+        handler.formatter for handler in logging.root.handlers if isinstance(handler.formatter, ProcessorFormatter)
+    )
+    lines = [formatter.format(record) for record in caplog.records]
+    assert {json.loads(line)["event"] for line in lines} >= {"request_started", "request_finished"}
+    assert not [line for line in lines if {"\n", "\r", "\x1b", "\u2028"} & set(line)]
 
 
 def test_logging_a_request_looks_up_no_session():
     request = RequestFactory().get("/")
     request.COOKIES = browser(make_session(make_user())).cookies
-    RequestLogMiddleware(lambda request: None).prepare(request)
+    RequestLogMiddleware(lambda _: None).prepare(request)
     assert not binding.was_looked_up(request)
