@@ -252,10 +252,10 @@ class AccessToken(AbstractAccessToken):
         return bool(super().is_expired()) or not self._parents_alive(timezone.now())
 
     def _parents_alive(self, at: datetime) -> bool:
-        if self.revoked_at is not None:
+        if self.revoked_at is not None or self.application is None or not self.application.enabled:
             return False
-        if self.user is None:  # client_credentials: the application is the parent
-            return bool(self.application and self.application.enabled)
+        if self.user is None:  # client_credentials: the application is the only parent
+            return True
         if not self.user.is_active or began_before(self.created, self.user.revoked_before):
             return False
         if self.family is not None and not self.family.is_alive(at):
@@ -264,9 +264,9 @@ class AccessToken(AbstractAccessToken):
             return True
         if began_before(self.session.auth_time, self.user.revoked_before):
             return False
-        if self.application is not None and not self.application.access_tokens_die_with_session:
+        if not self.application.access_tokens_die_with_session:
             return True
-        return self.session.is_alive(at)
+        return bool(self.session.is_alive(at))
 
     def revoke(self) -> None:
         AccessToken.rows.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())

@@ -66,9 +66,7 @@ def token(application: Application | None = None, *, as_json: bool = False, **pa
 def post_form(path: str, body: dict[str, Any], **kwargs: Any) -> HttpResponse:
     from urllib.parse import urlencode
 
-    return Client().post(
-        path, urlencode(body, doseq=True), content_type="application/x-www-form-urlencoded", **kwargs
-    )
+    return Client().post(path, urlencode(body, doseq=True), content_type="application/x-www-form-urlencoded", **kwargs)
 
 
 def credentials(application: Application) -> dict[str, str]:

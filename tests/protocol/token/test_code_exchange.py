@@ -194,5 +194,3 @@ def test_es256_is_used_for_an_application_that_asks_for_it(session):
     body = tokens_for(session, app)
     assert header_of(body["id_token"])["alg"] == "ES256"
     assert decode(body["id_token"])["sid"] == session.sid
-
-
