@@ -48,7 +48,8 @@ def clock_difference(at: datetime) -> timedelta:
         return timedelta()
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        return abs(cursor.fetchone()[0] - at)
+        database: datetime = cursor.fetchone()[0]
+    return abs(database - at)
 
 
 def render(at: datetime) -> bytes:

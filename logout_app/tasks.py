@@ -1,1 +1,86 @@
+"""Celery's part: what the calendar asks for. Deliveries are not here, see `drain.py`.
 
+The thread pool has no time limits, so each task watches its own deadline and bounds its statements. All of them may run
+twice at once (two beats, a late acknowledgement): each batch decides by conditional statements what is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import structlog
+from celery import shared_task
+from django.db import connection
+from django.utils import timezone
+
+from idp import configuration
+from idp.protocol.initiators import Initiator
+from logout_app import purge
+from logout_app.end import Selection, end_sessions
+
+log = structlog.get_logger(__name__)
+
+EXPIRY_DEADLINE = 50.0  # seconds; the next run comes after 60
+EXPIRY_BATCH = 200
+PURGE_DEADLINE = 600.0
+STATEMENT_LIMIT = 10  # seconds
+
+
+@shared_task
+def expire_sessions() -> None:
+    """End the sessions that are past a limit, through the door, so that their applications hear of it."""
+    with bounded_statements():
+        ended = until_done(_expire_batch, EXPIRY_DEADLINE, EXPIRY_BATCH)
+    if ended:
+        log.info("sessions.expired", sessions=ended)
+
+
+def _expire_batch() -> int:
+    ended = end_sessions(
+        Selection.overdue(EXPIRY_BATCH),
+        initiator=Initiator.SESSION_EXPIRED,
+        actor="system",
+        at=timezone.now(),
+        offline_tokens=False,
+    )
+    return len(ended.session_pks)
+
+
+@shared_task
+def purge_history() -> None:
+    """Delete what is older than the tenant's retention, and every one-time thing that has expired."""
+    now = timezone.now()
+    retention = configuration.current().tenant.history_retention_days
+    deadline = monotonic() + PURGE_DEADLINE
+    with bounded_statements():
+        for name, batch in purge.batches(now, retention):
+            if deleted := until_done(batch, deadline - monotonic(), purge.BATCH):
+                log.info("history.purged", what=name, rows=deleted)
+
+
+def until_done(batch: Callable[[], int], seconds: float, full: int) -> int:
+    """Repeat until a batch is not full or the time is up; returns the sum. What is left is the next run's."""
+    deadline, total = monotonic() + seconds, 0
+    while monotonic() < deadline:
+        done = batch()
+        total += done
+        if done < full:
+            return total
+    log.warning("task.out_of_time", batch=getattr(batch, "__name__", repr(batch)), done=total)
+    return total
+
+
+@contextmanager
+def bounded_statements() -> Iterator[None]:
+    """No statement of this task holds a lock for long. (SQLite has one writer and waits five seconds for it.)"""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = '{STATEMENT_LIMIT}s'")
+    try:
+        yield
+    finally:
+        connection.close()  # the setting goes with it, also after an error

@@ -1,0 +1,130 @@
+"""What beat asks for: expiry through the door, and the purge of old history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from idp.models import LimiterSlot, SpentToken, TenantSettings
+from logout_app import purge, tasks
+from logout_app.models import DeliveryAttempt, LogoutDelivery, LogoutEvent
+from sessions_app.models import AccessToken, AuthorizationCode, RefreshToken, RefreshTokenFamily, SSOSession
+from tests.delivery.conftest import running, sign_in, sign_out
+from tests.support.receiver import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+YEAR = timedelta(days=365)
+
+
+def test_sessions_past_their_limits_end_through_the_door_and_their_applications_hear_of_it(application, receiver):
+    app = application(backchannel_logout_initiators_mode="all")
+    now = timezone.now()
+    idle, absolute, live = sign_in(app), sign_in(app), sign_in(app)
+    SSOSession.objects.filter(pk=idle.pk).update(idle_expires_at=now - timedelta(seconds=1))
+    SSOSession.objects.filter(pk=absolute.pk).update(expires_at=now - timedelta(seconds=1))
+    with running():
+        tasks.expire_sessions()
+        wait_until(lambda: LogoutDelivery.objects.filter(state="delivered").count() == 2)
+    assert {token["sid"] for token in receiver.tokens()} == {idle.sid, absolute.sid}
+    assert SSOSession.objects.get(pk=live.pk).ended_at is None
+    assert set(SSOSession.objects.exclude(pk=live.pk).values_list("end_initiator", flat=True)) == {"session-expired"}
+
+
+def test_expiry_ends_more_than_one_batch(application, monkeypatch):
+    monkeypatch.setattr(tasks, "EXPIRY_BATCH", 2)
+    sessions = [sign_in(application()) if n == 0 else sign_in() for n in range(5)]
+    SSOSession.objects.filter(pk__in=[s.pk for s in sessions]).update(expires_at=timezone.now())
+    tasks.expire_sessions()
+    assert not SSOSession.objects.filter(ended_at=None).exists()
+
+
+def test_a_batch_that_is_out_of_time_leaves_the_rest_to_the_next_run():
+    calls = []
+    assert tasks.until_done(lambda: calls.append(1) or 2, 0.0, 2) == 0
+    assert not calls
+
+
+def test_the_purge_removes_old_history_and_keeps_recent_history(application):
+    app = application()
+    old, recent = sign_in(app), sign_in(app)
+    with running():
+        sign_out(old)
+        sign_out(recent)
+        wait_until(lambda: LogoutDelivery.objects.filter(state="delivered").count() == 2)
+    before = timezone.now() - YEAR
+    SSOSession.objects.filter(pk=old.pk).update(ended_at=before)
+    LogoutDelivery.objects.filter(session=old).update(finished_at=before)
+    LogoutEvent.objects.filter(deliveries__session=old).update(at=before)
+    tasks.purge_history()
+    assert list(SSOSession.objects.all()) == [recent]
+    assert list(LogoutDelivery.objects.values_list("session", flat=True)) == [recent.pk]
+    assert DeliveryAttempt.objects.count() == LogoutEvent.objects.count() == 1
+
+
+def test_the_purge_keeps_deliveries_that_still_wait(application):
+    sign_out(sign_in(application()), at=timezone.now() - YEAR)
+    tasks.purge_history()
+    assert LogoutDelivery.objects.filter(state="pending").count() == 1
+    assert LogoutEvent.objects.count() == 1
+
+
+def test_the_retention_is_the_tenants(application):
+    session = sign_in(application())
+    SSOSession.objects.filter(pk=session.pk).update(
+        ended_at=timezone.now() - timedelta(days=40), end_initiator="rp-logout"
+    )
+    tasks.purge_history()
+    assert SSOSession.objects.exists()
+    tenant = TenantSettings.objects.get_or_create(pk=1)[0]
+    tenant.history_retention_days = 30
+    tenant.save()
+    tasks.purge_history()
+    assert not SSOSession.objects.exists()
+
+
+def make_family(session: SSOSession, **fields) -> RefreshTokenFamily:
+    app = session.last_application
+    code = AuthorizationCode.objects.create(
+        session=session, user=session.user, application=app, code=f"{session.sid}-{fields}", expires=timezone.now() - YEAR
+    )
+    family = RefreshTokenFamily.objects.create(
+        user=session.user, application=app, session=session, code=code, auth_time=session.auth_time, **fields
+    )
+    RefreshToken.objects.create(user=session.user, application=app, token=f"t{family.pk}", family=family)
+    return family
+
+
+def test_the_purge_never_takes_a_family_that_lives_nor_its_tokens(application):
+    now = timezone.now()
+    session = sign_in(application())
+    offline, bound = make_family(session, offline=True), make_family(session, offline=False)
+    revoked = make_family(session, offline=True, revoked_at=now - YEAR)
+    AccessToken.rows.create(
+        user=session.user, application=session.last_application, token="a", session=session, family=offline,
+        expires=now + timedelta(hours=1),
+    )  # fmt: skip
+    SSOSession.objects.filter(pk=session.pk).update(ended_at=now - YEAR, end_initiator="rp-logout")
+    tasks.purge_history()
+    assert list(RefreshTokenFamily.objects.all()) == [offline]
+    assert list(RefreshToken.objects.values_list("family", flat=True)) == [offline.pk]
+    assert AccessToken.rows.count() == 1
+    assert bound.pk != revoked.pk
+    AccessToken.rows.update(expires=now - YEAR)
+    tasks.purge_history()
+    assert not SSOSession.objects.exists()
+    assert RefreshTokenFamily.objects.get().is_alive(now)
+
+
+def test_expired_one_time_things_are_purged_in_batches(monkeypatch):
+    monkeypatch.setattr(purge, "BATCH", 2)
+    now = timezone.now()
+    for n in range(5):
+        SpentToken.objects.create(kind="gtr", issuer="i", jti=str(n), expires_at=now - timedelta(seconds=1))
+    SpentToken.objects.create(kind="gtr", issuer="i", jti="fresh", expires_at=now + timedelta(minutes=1))
+    LimiterSlot.objects.create(key="k", window=1, expires_at=now - timedelta(seconds=1))
+    tasks.purge_history()
+    assert list(SpentToken.objects.values_list("jti", flat=True)) == ["fresh"]
+    assert not LimiterSlot.objects.exists()
