@@ -95,6 +95,7 @@ class DemoApp:
             ("POST", "/refresh"): self.refresh,
             ("POST", "/sign-out"): self.sign_out,
             ("POST", "/trouble"): self.trouble,
+            ("GET", "/logout"): self.plain_logout,
             ("GET", "/frontchannel-logout"): self.frontchannel_logout,
             ("POST", "/backchannel-logout"): self.backchannel_logout,
             ("GET", "/ping"): lambda _: Response("ok", content_type="text/plain"),
@@ -201,6 +202,14 @@ class DemoApp:
             ("Content-Security-Policy", f"default-src 'none'; script-src 'self'; frame-ancestors {origin}"),
         ]
         return Response(body, headers=headers).cookie(self.session_cookie, "")
+
+    def plain_logout(self, request: Request) -> Response:
+        """A logout page for a GET, as logout applications of one's own expect (see examples/logout_app)."""
+        self._misbehave()
+        self.store.close(request.cookies.get(self.session_cookie, ""))
+        policy = ("Content-Security-Policy", "default-src 'none'; frame-ancestors http://localhost:*")
+        body = f"<!doctype html><title>Signed out</title><p>Signed out of {self.look.name}.</p>"
+        return Response(body, headers=[policy, ("Cache-Control", "no-store")]).cookie(self.session_cookie, "")
 
     def backchannel_logout(self, request: Request) -> Response:
         """Back-Channel Logout 1.0: a POST from server to server. Somebody who is signed out already is a success."""

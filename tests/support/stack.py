@@ -1,0 +1,154 @@
+"""A whole Curfew with its demo, as processes of its own, for tests that need a real browser or real kills."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MANAGE = [sys.executable, "manage.py"]
+CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "idp"]
+WORKER = [*CELERY, "worker", "-B", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+READY_WITHIN = 90.0  # seconds; a cold start on two busy cores
+STOP_WITHIN = 20.0
+
+
+@dataclass
+class Stack:
+    """Where everything is, and the processes by name."""
+
+    port: int
+    data: Path
+    environment: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def issuer(self) -> str:
+        return f"http://localhost:{self.port}/"
+
+    def app(self, index: int) -> str:
+        """The demo application's address: 0 JWT Debugger, 1 SharePoint Intranet, 2 Timesheet SaaS."""
+        return f"http://localhost:{self.port + 1 + index}/"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.data / "demo" / "credentials.json").read_text())
+        return found
+
+    def start(self, name: str, argv: list[str]) -> None:
+        log = (self.data / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            argv, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
+
+    def run(self, *arguments: str) -> str:
+        """A management command that ends by itself; its output."""
+        done = subprocess.run(
+            [*MANAGE, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120
+        )
+        if done.returncode:
+            raise RuntimeError(f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait(STOP_WITHIN)
+
+    def wait_until_ready(self) -> None:
+        for address in (f"{self.issuer}readyz", *(f"{self.app(index)}ping" for index in range(3))):
+            self._wait_for(address)
+
+    def log(self) -> str:
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.data.glob("*.log")))
+
+    def _wait_for(self, address: str) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        while not answers(address):
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                raise RuntimeError(f"{address} does not answer (ended: {ended})\n{self.log()}")
+            time.sleep(0.1)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextlib.contextmanager
+def embedded(data: Path, **settings: str) -> Iterator[Stack]:
+    """`manage.py up`: everything in one process tree, on SQLite, without Redis."""
+    with _stack(data, DATABASE_URL=None, REDIS_URL=None, **settings) as stack:
+        stack.start("up", [*MANAGE, "up"])
+        stack.wait_until_ready()
+        yield stack
+
+
+@contextlib.contextmanager
+def split(data: Path, database_url: str, redis_url: str, **settings: str) -> Iterator[Stack]:
+    """Web, worker and demo applications as processes of their own, on PostgreSQL and Redis."""
+    allow = {"CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128"}
+    with _stack(data, DATABASE_URL=database_url, REDIS_URL=redis_url, **allow, **settings) as stack:
+        stack.run("up", "--prepare-only")
+        stack.start("apps", [*MANAGE, "demo", "--apps"])
+        stack.start("web", [*MANAGE, "web"])
+        stack.start("worker", WORKER)
+        stack.wait_until_ready()
+        yield stack
+
+
+@contextlib.contextmanager
+def _stack(data: Path, **settings: str | None) -> Iterator[Stack]:
+    data.mkdir(parents=True, exist_ok=True)
+    port = free_ports(4)
+    ours = ("CURFEW_", "DATABASE_URL", "REDIS_URL", "ISSUER", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "PORT")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    environment |= {name: value for name, value in settings.items() if value is not None}
+    environment |= {"PORT": str(port), "CURFEW_DATA": str(data), "CURFEW_WEB_WORKERS": "1", "PYTHONUNBUFFERED": "1"}
+    stack = Stack(port, data, environment)
+    try:
+        yield stack
+    finally:
+        for process in stack.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in stack.processes.values():
+            try:
+                process.wait(STOP_WITHIN)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on, below the range of outgoing connections."""
+    for _ in range(200):
+        first = random.randrange(11_000, 30_000)
+        if all(_is_free(first + offset) for offset in range(count)):
+            return first
+    raise RuntimeError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
