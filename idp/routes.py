@@ -3,9 +3,12 @@
 from django.urls import URLPattern, path
 
 from idp.views.discovery import jwks, openid_configuration
+from idp.views.register import manage, register
 
 urlpatterns: list[URLPattern] = [
     path(".well-known/openid-configuration", openid_configuration, name="openid_configuration"),
     path(".well-known/oauth-authorization-server", openid_configuration, name="oauth_authorization_server"),
     path(".well-known/jwks.json", jwks, name="jwks"),
+    path("oidc/register", register, name="register"),
+    path("oidc/register/<str:client_id>", manage, name="register_manage"),
 ]
