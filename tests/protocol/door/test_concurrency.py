@@ -1,0 +1,70 @@
+"""Two doors at once: exactly one ends a session, and nothing is told twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from idp.protocol.initiators import Initiator
+from logout_app.end import Selection, end_sessions
+from logout_app.models import LogoutDelivery, LogoutEvent
+from sessions_app.models import SessionEvent
+from tests.support.factories import browser, make_application, make_session, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(act, times):
+    def run(number):
+        try:
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(run, range(times)))
+
+
+def test_fifty_logouts_of_one_session_at_once_are_one_event():
+    """OUT-059."""
+    application = make_application(
+        "App",
+        client_id="app",
+        backchannel_logout_uri="https://a.example/bc",
+        post_logout_redirect_uris="https://a.example/",
+    )
+    session = make_session(make_user(), application)
+    statuses = at_once(lambda _: browser(session).get("/v2/logout", {"client_id": "app"}).status_code, 50)
+    assert set(statuses) == {302}
+    assert LogoutEvent.objects.count() == 1
+    assert LogoutDelivery.objects.count() == 1
+    assert SessionEvent.objects.filter(type="ended").count() == 1
+
+
+def test_doors_that_overlap_end_each_session_once_and_never_deadlock():
+    application = make_application("App", backchannel_logout_uri="https://a.example/bc")
+    user = make_user()
+    sessions = [make_session(user, application) for _ in range(12)]
+
+    def door(number):
+        selection = (
+            Selection.user(user.pk)
+            if number % 3 == 0
+            else Selection.sessions([s.pk for s in sessions[number % 12 :]])
+            if number % 3 == 1
+            else Selection.session(sessions[number % 12].pk)
+        )
+        return end_sessions(
+            selection,
+            initiator=Initiator.RP_LOGOUT,
+            actor="user",
+            at=timezone.now(),
+            offline_tokens=number % 2 == 0,
+        ).session_pks
+
+    ended = [pk for pks in at_once(door, 24) for pk in pks]
+    assert sorted(ended) == sorted(session.pk for session in sessions)
+    assert LogoutDelivery.objects.count() == 12
