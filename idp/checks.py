@@ -53,7 +53,7 @@ def check_seams(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[
         for gate in GATES
         if oauth.get(f"COMPLIANT_BCP_RFC9700_{gate}") is not True
     ]
-    if settings.CACHES["default"]["BACKEND"].endswith(PRIVATE_CACHES):
+    if str(settings.CACHES["default"]["BACKEND"]).endswith(PRIVATE_CACHES):
         found.append(
             Error("CACHES is not shared by all processes: a one-time code could be used twice.", id="idp.E013")
         )

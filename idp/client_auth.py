@@ -147,7 +147,8 @@ def _fault(claims: Mapping[str, Any], client_id: str, at: datetime) -> str:
     audience = claims.get("aud")
     ours = {settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token"}
     now, skew = at.timestamp(), SKEW.total_seconds()
-    expiry, not_before, issued = claims.get("exp"), claims.get("nbf", now), claims.get("iat", now)
+    expiry: Any = claims.get("exp")
+    not_before, issued = claims.get("nbf", now), claims.get("iat", now)
     if claims.get("iss") != client_id or claims.get("sub") != client_id:
         return "iss or sub is not the client"
     if not ours & set(audience if isinstance(audience, list) else [audience]):

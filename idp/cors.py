@@ -42,7 +42,7 @@ def cross_origin(
         view: Callable[Concatenate[HttpRequest, P], HttpResponse],
     ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @functools.wraps(view)
-        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             preflight = request.method == "OPTIONS"
             response = HttpResponse(status=204) if preflight else view(request, *args, **kwargs)
             if preflight:

@@ -165,7 +165,7 @@ def _upsert(slots: tuple[tuple[Key, int], ...], at: datetime, *, first: int, cha
     """Insert the windows' rows or change their counts; returns the counts. One statement, so atomic on both databases."""
     table = database.ops.quote_name(LimiterSlot._meta.db_table)
     count, window = (database.ops.quote_name(name) for name in ("count", "window"))
-    values: list[object] = []
+    values: list[str | int | None] = []
     for key, shard in slots:
         start = int(at.timestamp()) // key.limit.window * key.limit.window
         ends = datetime.fromtimestamp(start, UTC) + timedelta(seconds=key.limit.window)

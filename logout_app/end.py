@@ -126,7 +126,7 @@ def end_sessions(
 
 def _raise_not_before(selection: Selection, at: datetime) -> None:
     """Everything of the person that began until now is dead, also what a concurrent request is about to commit."""
-    users = User.objects.filter(pk=selection.user_pk)
+    users = User.objects.filter(pk__in=[selection.user_pk])
     users.filter(Q(revoked_before=None) | Q(revoked_before__lt=at)).update(revoked_before=at)
 
 
@@ -167,7 +167,7 @@ def _record(
     actor: str,
     at: datetime,
 ) -> LogoutEvent:
-    users = {row.user_pk for row in ended} or {selection.user_pk}
+    users: set[int | None] = {row.user_pk for row in ended} or {selection.user_pk}
     user_pk = users.pop() if len(users) == 1 else None
     event = LogoutEvent(
         at=at,

@@ -93,7 +93,7 @@ def insert_from(model: type[models.Model], columns: Sequence[str], select: Query
     names = ", ".join(quote(column) for column in columns)
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {quote(model._meta.db_table)} ({names}) {statement}", params)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _hears(initiator: str) -> Q:
@@ -167,4 +167,5 @@ def _columns(
         "d_attempts": Value(0, models.IntegerField()),
         "d_reason": Value("", models.CharField()),
     }
-    return rows.order_by().annotate(**values).values_list(*values)
+    selected: QuerySet[Any, Any] = rows.order_by().annotate(**values).values_list(*values)
+    return selected

@@ -59,7 +59,7 @@ def sign_out_errors(view: View[P]) -> View[P]:
     """Turn a ProtocolError into a page that ended nothing, redirects nowhere and offers to sign out."""
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except ProtocolError as error:

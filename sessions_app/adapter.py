@@ -37,7 +37,8 @@ class SignInAdapter(DefaultAccountAdapter):
         if proof is None:
             raise PermissionDenied("nothing was proved in this browser")
         now = timezone.now()
-        identity = Identity.objects.select_related("connection").filter(pk=proof.identity_pk, user=user).first()
+        identities = Identity.objects.select_related("connection").filter(user=user)
+        identity = None if proof.identity_pk is None else identities.filter(pk=proof.identity_pk).first()
         opened = self._continue(request, user, identity, proof) or self._begin(request, user, identity, proof)
         request.session.flush()  # not cycle_key(), which would keep this sign-in's records for the next one
         request.user = user
@@ -103,7 +104,7 @@ class SignInAdapter(DefaultAccountAdapter):
         return False
 
     def is_safe_url(self, url: str | None) -> bool:
-        return bool(url) and is_ours(url)
+        return url is not None and is_ours(url)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """At the issuer, whatever the Host header of the request said."""

@@ -38,7 +38,7 @@ def load(request: HttpRequest, at: datetime) -> SSOSession | None:
     )
     if session is None or not session.is_alive(at):
         return None
-    _shorten(session, configuration.at(session.config_version).tenant)
+    _shorten(session, configuration.at(session.config_version).tenant)  # type: ignore[attr-defined]  # annotated above
     return session if session.is_alive(at) else None
 
 
@@ -65,7 +65,7 @@ def passive(
     """For endpoints that scripts poll: a request to them is not activity and prolongs nothing."""
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         request.sso_activity = False  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 

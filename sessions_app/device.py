@@ -68,7 +68,7 @@ def user_code_digest(user_code: str) -> str:
 
 def waiting(user_code: str, at: datetime) -> DeviceGrant | None:
     """The device that waits for an answer to this code."""
-    return (
+    grant: DeviceGrant | None = (
         DeviceGrant.objects.filter(
             user_code=user_code_digest(user_code),
             status=DeviceGrant.AUTHORIZATION_PENDING,
@@ -78,6 +78,7 @@ def waiting(user_code: str, at: datetime) -> DeviceGrant | None:
         .select_related("application")
         .first()
     )
+    return grant
 
 
 def approve(grant: DeviceGrant, session: SSOSession, facts: RequestFacts, at: datetime) -> bool:
@@ -137,7 +138,8 @@ def _approved(grant: DeviceGrant, at: datetime) -> SSOSession:
         raise _pending(grant, at)
     if not grant.session.is_alive(at):
         raise InvalidGrant(_UNKNOWN)
-    return grant.session
+    session: SSOSession = grant.session
+    return session
 
 
 def _pending(grant: DeviceGrant, at: datetime) -> ProtocolError:

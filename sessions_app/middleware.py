@@ -26,7 +26,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
     """Stands in the place of Django's, which would read a user id from Django's session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        request.__class__ = _with_sso_session(type(request))
+        request.__class__ = _with_sso_session(type(request))  # type: ignore[arg-type]  # a class is hashable
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
         request.auser = functools.partial(sync_to_async(_user), request)
 

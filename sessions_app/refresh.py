@@ -70,7 +70,7 @@ def step(generation: int, family: RefreshTokenFamily, leeway: int, at: datetime)
 
 
 def _load(raw: str) -> RefreshToken | None:
-    token = (
+    token: RefreshToken | None = (
         RefreshToken.objects.filter(token_checksum=digest(raw))
         .select_related("family__user", "family__session")
         .annotate(config_version=configuration.VERSION)

@@ -113,12 +113,13 @@ def replayed(code: AuthorizationCode, application: Application, facts: RequestFa
 
 
 def _load_code(raw: str) -> AuthorizationCode | None:
-    return (
+    code: AuthorizationCode | None = (
         AuthorizationCode.objects.filter(code=digest(raw))
         .select_related("session__user", "session__connection")
         .annotate(config_version=configuration.VERSION, live_families=live_families_of("user", "application"))
         .first()
     )
+    return code
 
 
 def _check_code(code: AuthorizationCode, request: CodeRequest, at: datetime) -> None:

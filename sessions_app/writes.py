@@ -86,7 +86,7 @@ def _columns(row: Row, links: Mapping[str, str]) -> tuple[str, str, list[Any]]:
     for field in row.instance._meta.concrete_fields:
         if field.primary_key:
             continue
-        columns.append(connection.ops.quote_name(field.column))
+        columns.append(connection.ops.quote_name(str(field.column)))
         if field.attname in links:
             placeholders.append(links[field.attname])
         else:
@@ -106,7 +106,7 @@ def _where(model: type[Model], pk: int, where: Mapping[str, Any]) -> tuple[str, 
 
 def _adapt(model: type[Model], name: str, value: Any) -> tuple[str, Any]:
     field = model._meta.get_field(name)
-    return connection.ops.quote_name(field.column), field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
+    return connection.ops.quote_name(str(field.column)), field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
 
 
 def _table(model: type[Model]) -> str:
