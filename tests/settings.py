@@ -11,3 +11,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATA.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns without it
