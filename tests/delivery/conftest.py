@@ -12,9 +12,9 @@ import uvloop
 from django.utils import timezone
 
 from idp.models import Application
+from idp.protocol.initiators import Initiator
 from logout_app.drain import Drain
 from logout_app.end import Selection, end_sessions
-from idp.protocol.initiators import Initiator
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.receiver import Receiver
@@ -25,7 +25,7 @@ def outbound_to_loopback(settings) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[Receiver]:
     with Receiver(tmp_path) as running:
         yield running
@@ -69,7 +69,7 @@ def sign_out(*sessions: SSOSession, at: datetime | None = None) -> None:
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def application(receiver: Receiver) -> Callable[..., Application]:
     """Makes an application whose back-channel endpoint is the receiver's path of that name."""
 

@@ -88,7 +88,11 @@ def test_the_retention_is_the_tenants(application):
 def make_family(session: SSOSession, **fields) -> RefreshTokenFamily:
     app = session.last_application
     code = AuthorizationCode.objects.create(
-        session=session, user=session.user, application=app, code=f"{session.sid}-{fields}", expires=timezone.now() - YEAR
+        session=session,
+        user=session.user,
+        application=app,
+        code=f"{session.sid}-{fields}",
+        expires=timezone.now() - YEAR,
     )
     family = RefreshTokenFamily.objects.create(
         user=session.user, application=app, session=session, code=code, auth_time=session.auth_time, **fields

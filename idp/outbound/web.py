@@ -1,0 +1,195 @@
+"""The transport of everything but the fan-out: `requests`, for discovery, key sets, metadata and upstream token endpoints.
+
+Each exchange resolves its host once, vets every answer, dials what was vetted and ends by one deadline, name resolution,
+dripping headers and body included. No redirects, proxies, netrc, cookies or compression. The certificate is checked against
+the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from idp import outbound
+from idp.outbound import policy
+
+TIMEOUT = 5.0  # seconds of wall-clock time for one exchange
+BODY_LIMIT = 1_000_000  # bytes; metadata of a federation may be large, a token answer never is
+
+_resolvers = ThreadPoolExecutor(16, "curfew-resolver")  # a lookup cannot be interrupted, only left behind
+
+
+class Blocked(requests.ConnectionError):
+    """The policy refuses where this request would go."""
+
+
+class TooLarge(requests.ConnectionError):
+    """The answer is longer than any answer that we ask for."""
+
+
+def session(
+    *,
+    timeout: float = TIMEOUT,
+    body_limit: int = BODY_LIMIT,
+    rules: policy.Rules | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> requests.Session:
+    """A guarded session. Failures are `requests.RequestException`; an answer's body is read when it is returned."""
+    guarded = _Session()
+    guarded.trust_env = False
+    guarded.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    guarded.headers.update({"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "Curfew"})
+    adapter = _Adapter(timeout, body_limit, rules, tls or ssl.create_default_context())
+    guarded.mount("https://", adapter)
+    guarded.mount("http://", adapter)
+    return guarded
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+class _Exchange:
+    """One request: the addresses that it may dial, and the clock that ends it."""
+
+    def __init__(self, addresses: list[tuple[Any, ...]], deadline: float) -> None:
+        self._addresses, self._deadline = addresses, deadline
+        self._doubles: list[socket.socket] = []
+        self.expired = False
+
+    def dial(self) -> socket.socket:
+        failure: OSError = OSError("no address")
+        for family, address in self._addresses:
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.settimeout(max(0.01, self._deadline - time.monotonic()))
+            try:
+                connection.connect(address)
+            except OSError as error:
+                connection.close()
+                failure = error
+                continue
+            # A second descriptor of the same connection: wrapping in TLS takes the first one away.
+            self._doubles.append(socket.socket(fileno=os.dup(connection.fileno())))
+            return connection
+        raise failure
+
+    @contextlib.contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Shut the connection down when time is up: timeouts of single reads let a drip run for ever."""
+        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), self._expire)
+        timer.daemon = True
+        timer.start()
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            timer.cancel()
+            for double in self._doubles:
+                double.close()
+
+    def _expire(self) -> None:
+        self.expired = True
+        for double in list(self._doubles):
+            with contextlib.suppress(OSError):  # closed by the other side or by the request's own end
+                double.shutdown(socket.SHUT_RDWR)
+
+
+_current: ContextVar[_Exchange] = ContextVar("exchange")
+
+
+class _Plain(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _current.get().dial()
+
+
+class _Secure(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _current.get().dial()
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, timeout: float, body_limit: int, rules: policy.Rules | None, tls: ssl.SSLContext) -> None:
+        self._timeout, self._body_limit, self._given_rules, self._tls = timeout, body_limit, rules, tls
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self.poolmanager = PoolManager(num_pools=4, ssl_context=self._tls)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """The context decides, for everybody: `verify=False` and private bundles of a caller change nothing."""
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        parts = urlsplit(request.url or "")
+        return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}, {}
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """One exchange, complete with its body."""
+        deadline = time.monotonic() + self._timeout
+        exchange = _Exchange(self._vetted(request.url or "", deadline), deadline)
+        with exchange.bounded():
+            try:
+                response = super().send(request, stream=True, timeout=self._timeout)
+                body = response.raw.read(self._body_limit + 1, decode_content=False)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                if exchange.expired:
+                    raise requests.Timeout(f"no answer in {self._timeout} s", request=request) from error
+                if isinstance(error, requests.RequestException):
+                    raise
+                raise requests.ConnectionError(error, request=request) from error
+        if exchange.expired:  # a header block that was cut off parses as a complete one
+            raise requests.Timeout(f"no answer in {self._timeout} s", request=request)
+        response.raw.close()
+        if len(body) > self._body_limit:
+            raise TooLarge(f"more than {self._body_limit} bytes", request=request)
+        response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
+        return response
+
+    def _vetted(self, url: str, deadline: float) -> list[tuple[Any, ...]]:
+        """(family, address) of every answer, each of them vetted: one bad answer refuses all."""
+        rules = self._given_rules or outbound.rules()
+        if reason := policy.check_url(url, rules):
+            raise Blocked(f"{url} {reason}")
+        parts = urlsplit(url)
+        port = parts.port or policy.DEFAULT_PORTS[parts.scheme]
+        lookup = _resolvers.submit(socket.getaddrinfo, parts.hostname, port, type=socket.SOCK_STREAM)
+        try:
+            answers = lookup.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError as error:
+            lookup.cancel()
+            raise requests.Timeout(f"{parts.hostname} did not resolve in time") from error
+        except OSError as error:
+            raise requests.ConnectionError(f"{parts.hostname} does not resolve: {error}") from error
+        for *_, address in answers:
+            if reason := policy.check_address(str(address[0]), rules, cleartext=parts.scheme == "http"):
+                raise Blocked(f"{parts.hostname} {reason}")
+        return [(family, address) for family, _, _, _, address in answers]
