@@ -1,7 +1,7 @@
 """The product's settings with the few lines that tests change."""
 
 from idp.settings import *  # noqa: F403
-from idp.settings import DATA, DATABASES, STORAGES
+from idp.settings import DATA, DATABASES, STATIC_ROOT, STORAGES
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
