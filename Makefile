@@ -11,8 +11,10 @@ PYTHON ?= python3.11
 # options for pytest, e.g. PYTEST="-x tests/unit"
 PYTEST ?=
 BIN := .venv/bin
-# command:package, for what the tests need beyond Python and Node.js
-DEBIAN := chromium:chromium
+# file:package, for what the tests need beyond Python and Node.js; none of them starts a service
+DEBIAN := /usr/bin/chromium:chromium \
+  /usr/sbin/apache2:apache2-bin \
+  /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc
 
 .PHONY: help run test lint format compile tools
 
@@ -68,7 +70,7 @@ node_modules/.stamp: package-lock.json
 	@touch $@
 
 tools:
-	@missing=""; for pair in $(DEBIAN); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	@missing=""; for pair in $(DEBIAN); do [ -e "$${pair%%:*}" ] || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
 	  echo "Preparing: installing the Debian packages$$missing"; \
