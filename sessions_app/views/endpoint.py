@@ -15,13 +15,15 @@ from django.views.decorators.csrf import csrf_exempt
 from idp import client_auth, configuration, limiter
 from idp.cors import cross_origin
 from idp.models import Application
-from idp.protocol.errors import InvalidRequest, ProtocolError, TooManyRequests
+from idp.protocol.errors import InvalidClient, InvalidRequest, TooManyRequests
 from idp.protocol.params import Params, from_json, from_urlencoded
 from idp.requests import client_ip
 from idp.views.errors import json_errors
 
 View = Callable[[HttpRequest], HttpResponse]
-COUNTED = frozenset({"invalid_client", "invalid_grant"})
+# Wrong client secrets from one network in five minutes. Only further failures are refused for it, never a right secret.
+# Unknown codes and tokens are not counted: after a sign-out everywhere an honest application sends hundreds of them.
+CLIENT_FAILURES = limiter.Limit("client", 15, 300)
 
 
 def program_endpoint(view: View) -> View:
@@ -37,9 +39,8 @@ def program_endpoint(view: View) -> View:
             raise MethodNotAllowed
         try:
             return view(request)
-        except ProtocolError as error:
-            if error.error in COUNTED:
-                _count(request, timezone.now())
+        except InvalidClient:
+            _count(request, timezone.now())
             raise
 
     return wrapped
@@ -75,7 +76,6 @@ def authenticate_client(request: HttpRequest, params: Params, at: datetime) -> A
 
 
 def _count(request: HttpRequest, at: datetime) -> None:
-    """After too many failures from one network, further failures are 429 (secrets here have 256 bits: this is about noise)."""
-    key = limiter.ENDPOINT.key(request.path, limiter.prefix(client_ip(request)))
+    key = CLIENT_FAILURES.key(limiter.prefix(client_ip(request)))
     if limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count:
         raise TooManyRequests("Too many failed requests. Try again later.")
