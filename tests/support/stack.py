@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 MANAGE = [sys.executable, "manage.py"]
 CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "idp"]
 WORKER = [*CELERY, "worker", "-B", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
-READY_WITHIN = 90.0  # seconds; a cold start on two busy cores
+READY_WITHIN = 180.0  # seconds; a cold start on two busy cores
 STOP_WITHIN = 20.0
 
 

@@ -1,0 +1,61 @@
+"""One Curfew with its demo for all browser tests: in one process tree on SQLite, or split on PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.support.chromium import chromium, new_page
+from tests.support.servers import start_redis, stop
+from tests.support.stack import Stack, embedded, split
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="curfew-e2e-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(folder: Path) -> Iterator[Stack]:
+    if os.environ.get("TEST_DATABASE") != "postgres":
+        with embedded(folder / "data") as running:
+            yield running
+        return
+    process, redis_url = start_redis(folder / "redis")
+    try:
+        with split(folder / "data", own_database(), redis_url) as running:
+            yield running
+    finally:
+        stop(process)
+
+
+def own_database() -> str:
+    """A database beside that of the other tests, on the same server."""
+    server = os.environ["TEST_POSTGRES_URL"]
+    address, _, _ = server.rpartition("/")
+    folder = address.removeprefix("postgres://postgres@/")
+    with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS curfew_e2e")
+        connection.execute("CREATE DATABASE curfew_e2e")
+    return f"{address}/curfew_e2e"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with new_page(browser) as fresh:
+        yield fresh
