@@ -1,0 +1,121 @@
+"""GET and POST /userinfo (OpenID Connect Core section 5.3)."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from idp.models import ResourceServer, User
+from sessions_app.models import SSOSession
+from tests.support.factories import make_application, make_session, make_user
+from tests.support.oauth import decode, header_of, tokens_for, userinfo
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def app():
+    return make_application(web_origins=["https://jwt-debugger.example"])
+
+
+@pytest.fixture
+def session():
+    return make_session(make_user())
+
+
+@pytest.mark.spec("OpenID Connect Core 1.0", "5.4", "Scopes ask for claims")
+def test_claims_follow_the_scopes(app, session):
+    user = session.user
+    user.phone_number, user.claims = "+44 20 7946 0000", {"address": {"country": "GB"}, "locale": "en-GB", "role": "x"}
+    user.save()
+    only = userinfo(tokens_for(session, app, scope="openid")["access_token"]).json()
+    assert only == {"sub": user.user_id}
+    body = userinfo(tokens_for(session, app, scope="openid profile email phone address")["access_token"]).json()
+    assert body["sub"] == user.user_id
+    assert (body["email"], body["email_verified"]) == ("mary@fabrikamcorp.com", True)
+    assert (body["phone_number"], body["phone_number_verified"]) == ("+44 20 7946 0000", False)
+    assert body["address"] == {"country": "GB"}
+    assert body["locale"] == "en-GB"
+    assert isinstance(body["updated_at"], int)
+    assert "role" not in body
+    assert "given_name" not in body
+
+
+def test_post_works_and_needs_no_csrf_token(app, session):
+    raw = tokens_for(session, app)["access_token"]
+    answer = Client(enforce_csrf_checks=True).post("/userinfo", headers={"Authorization": f"Bearer {raw}"})
+    assert answer.status_code == 200
+    assert Client().put("/userinfo").status_code == 405
+
+
+@pytest.mark.spec("RFC 6750", "3", "A bad token is 401 with WWW-Authenticate")
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", "Basic eDp5", "Bearer a.b.c", "Bearer " + "x" * 9000])
+def test_a_bad_token_is_401(app, header):
+    answer = Client().get("/userinfo", headers={"Authorization": header, "Origin": "https://jwt-debugger.example"})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://jwt-debugger.example"
+
+
+def test_a_token_in_the_address_or_body_is_not_looked_at(app, session):
+    """TOK-029."""
+    raw = tokens_for(session, app)["access_token"]
+    assert Client().get(f"/userinfo?access_token={raw}").status_code == 401
+    assert Client().post("/userinfo", {"access_token": raw}).status_code == 401
+
+
+def test_a_token_is_dead_with_session_user_mark_or_time(app, session):
+    """TOK-028."""
+    raw = tokens_for(session, app)["access_token"]
+    assert userinfo(raw).status_code == 200
+    User.objects.update(is_active=False)
+    assert userinfo(raw).status_code == 401
+    User.objects.update(is_active=True, revoked_before=timezone.now())
+    assert userinfo(raw).status_code == 401
+    User.objects.update(revoked_before=None)
+    with time_machine.travel(timezone.now() + timedelta(seconds=7201), tick=True):
+        assert userinfo(raw).status_code == 401
+    assert userinfo(raw).status_code == 200
+    SSOSession.objects.update(ended_at=timezone.now(), end_initiator="rp-logout")
+    assert userinfo(raw).status_code == 401
+
+
+def test_an_id_token_or_refresh_token_is_no_access_token(app, session):
+    body = tokens_for(session, app)
+    assert userinfo(body["id_token"]).status_code == 401
+    assert userinfo(body["refresh_token"]).status_code == 401
+
+
+@pytest.mark.spec("RFC 9068", "2", "Access tokens of APIs that ask for it are JWTs")
+def test_a_jwt_access_token_works_here_and_dies_here(app, session):
+    ResourceServer.objects.create(
+        identifier="https://api.example.com/", scopes=[{"value": "read:things"}], token_dialect="rfc9068_profile"
+    )
+    raw = tokens_for(session, app, resource="https://api.example.com/", scope="openid read:things")["access_token"]
+    claims = decode(raw)
+    assert header_of(raw)["typ"] == "at+jwt"
+    assert "https://api.example.com/" in claims["aud"]
+    assert claims["client_id"] == app.client_id
+    assert claims["scope"] == "openid read:things"
+    assert claims["sid"] == session.sid
+    assert userinfo(raw).json() == {"sub": session.user.user_id}
+    SSOSession.objects.update(ended_at=timezone.now(), end_initiator="rp-logout")
+    assert userinfo(raw).status_code == 401
+
+
+def test_it_costs_one_statement(app, session):
+    raw = tokens_for(session, app)["access_token"]
+    with CaptureQueriesContext(connection) as captured:
+        assert userinfo(raw).status_code == 200
+    assert len(captured) == 1, [q["sql"][:100] for q in captured]
+
+
+def test_preflight(app):
+    answer = Client().options("/userinfo", headers={"Origin": "https://jwt-debugger.example"})
+    assert answer.status_code == 204
+    assert "GET" in answer.headers["Access-Control-Allow-Methods"]
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
