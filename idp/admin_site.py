@@ -13,6 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
+MENU = ("idp", "sessions_app", "logout_app")
+# allauth would send a reset link of anybody's account to an address that is written there.
+NO_PAGE = frozenset({"account.emailaddress", "account.emailconfirmation"})
+
 
 class CurfewAdminSite(AdminSite):
     site_header = "Curfew"
@@ -22,8 +26,16 @@ class CurfewAdminSite(AdminSite):
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """The first page of a table stays: ours, as our apps come first. A package's own may show its secrets."""
-        models = [model_or_iterable] if isinstance(model_or_iterable, type) else list(model_or_iterable)
-        super().register([model for model in models if not self.is_registered(model)], admin_class, **options)
+        models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else list(model_or_iterable)
+        wanted = [m for m in models if not self.is_registered(m) and m._meta.label_lower not in NO_PAGE]
+        super().register(wanted, admin_class, **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """In the order in which people ask; tables of the machinery come last."""
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["models"].sort(key=lambda entry: getattr(self._registry[entry["model"]], "machinery", False))
+        return sorted(apps, key=lambda app: MENU.index(app["app_label"]) if app["app_label"] in MENU else len(MENU))
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -57,24 +57,10 @@ class SSOSessionAdmin(FactsAdmin):
     list_select_related = ("user", "connection", "last_application")
     search_fields = ("=sid", *OF_A_PERSON)
     search_help_text = "A whole sid, an e-mail address, or a whole user id."
-    fields = (
-        "sid",
-        "user",
-        "connection",
-        "identity",
-        "state",
-        "auth_time",
-        "amr",
-        "created_at",
-        "last_seen_at",
-        "idle_expires_at",
-        "expires_at",
-        "initial_ip",
-        "initial_user_agent",
-        "last_ip",
-        "last_user_agent",
-        "upstream_sid",
-        "metadata",
+    fieldsets = (
+        ("Who", {"fields": ("user", "state", "connection", "identity", "sid", "upstream_sid")}),
+        ("When", {"fields": ("auth_time", "amr", "created_at", "last_seen_at", "idle_expires_at", "expires_at")}),
+        ("Where", {"fields": ("initial_ip", "initial_user_agent", "last_ip", "last_user_agent", "metadata")}),
     )
     readonly_fields = ("state",)
 
@@ -91,6 +77,7 @@ class SSOSessionAdmin(FactsAdmin):
 
 @admin.register(SessionClient)
 class SessionClientAdmin(FactsAdmin):
+    machinery = True
     list_display = ("session", "application", "joined_at")
     list_filter = ("application",)
     list_select_related = ("session", "application")
@@ -183,6 +170,7 @@ class RefreshTokenFamilyAdmin(FactsAdmin):
 
 # --- django-oauth-toolkit's tables: named in OAUTH2_PROVIDER ---------------------------------------------------------------
 class AccessTokenAdmin(FactsAdmin):
+    machinery = True
     list_display = ("pk", "user", "application", "scope", "audience", "created", "expires", "revoked_at")
     list_filter = ("application",)
     list_select_related = ("user", "application")
@@ -201,6 +189,7 @@ class AccessTokenAdmin(FactsAdmin):
 
 
 class RefreshTokenAdmin(FactsAdmin):
+    machinery = True
     list_display = ("pk", "user", "application", "family", "generation", "created", "revoked_at")
     list_filter = ("application",)
     list_select_related = ("user", "application", "family")
@@ -209,6 +198,7 @@ class RefreshTokenAdmin(FactsAdmin):
 
 
 class AuthorizationCodeAdmin(FactsAdmin):
+    machinery = True
     list_display = ("pk", "user", "application", "session", "created", "expires", "used_at")
     list_filter = ("application",)
     list_select_related = ("user", "application", "session")
@@ -227,6 +217,7 @@ class IDTokenAdmin(FactsAdmin):
 
 @admin.register(DeviceGrant)
 class DeviceGrantAdmin(FactsAdmin):
+    machinery = True
     list_display = ("pk", "application", "user", "status", "expires", "approved_at")
     list_filter = ("status", "application")
     list_select_related = ("application", "user")
@@ -253,6 +244,7 @@ class ConsentAdmin(StrictAdmin):
 
 @admin.register(FlowState)
 class FlowStateAdmin(FactsAdmin):
+    machinery = True
     list_display = ("pk", "kind", "connection", "created_at", "expires_at", "used_at")
     list_filter = ("kind", "connection")
     list_select_related = ("connection",)

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 
-from idp.admin.fields import LinesField, TicksField, https_urls
-from idp.models import Application, AppType, InitiatorMode, TokenEndpointAuthMethod
+from idp.admin.fields import LinesField, ObjectField, TicksField, https_urls
+from idp.models import (
+    Application,
+    AppType,
+    InitiatorMode,
+    TokenEndpointAuthMethod,
+    default_grant_types,
+    default_initiators,
+)
 from idp.protocol import uris
 from idp.protocol.initiators import Initiator
 
@@ -36,7 +43,7 @@ INITIATORS = (
 )
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 section 6
 
-FIELDSETS: tuple[tuple[str, dict[str, Any]], ...] = (
+FIELDSETS: Any = (
     ("The application", {"fields": ("name", "app_type", "logo_uri", "is_first_party")}),
     (
         "Signing in",
@@ -105,6 +112,11 @@ FIELDSETS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+def url_field(label: str, help_text: str) -> forms.CharField:
+    widget = forms.TextInput(attrs={"class": "vTextField", "spellcheck": "false"})
+    return forms.CharField(label=label, max_length=1000, required=False, widget=widget, help_text=help_text)
+
+
 class ApplicationForm(BaseForm):
     redirect_uris = LinesField(
         label="Callback URLs", joined=True, help_text="One per line. Where /authorize sends the code."
@@ -124,27 +136,53 @@ class ApplicationForm(BaseForm):
     outbound_hosts = LinesField(
         check=uris.check_host, help_text="One per line. If given, logout requests go to these host names only."
     )
-    backchannel_logout_uri = forms.CharField(label="Back-channel logout URL", max_length=1000, required=False)
-    frontchannel_logout_uri = forms.CharField(label="Front-channel logout URL", max_length=1000, required=False)
-    grant_types = TicksField(choices=GRANTS, required=True)
+    backchannel_logout_uri = url_field("Back-channel logout URL", "Like https://app.example.com/backchannel-logout.")
+    frontchannel_logout_uri = url_field("Front-channel logout URL", "On the origin of a callback URL.")
+    grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
-        label="Told when", choices=INITIATORS, help_text="Only used if the mode is Selected."
+        label="Told when",
+        choices=INITIATORS,
+        initial=default_initiators,
+        help_text="Only used if the choice above is Selected.",
     )
+
+    jwks = ObjectField(label="Public keys", keys=("keys",), help_text="A JWK set, for private_key_jwt.")
 
     class Meta:
         model = Application
         formfield_callback = https_urls
         exclude = ("client_secret", "user")
+        labels = {
+            "app_type": "Kind",
+            "logo_uri": "Logo URL",
+            "is_first_party": "Ours: people are not asked for consent",
+            "allow_logout_url_wildcards": "Allow wildcards",
+            "backchannel_logout_session_required": "Needs the session id (sid)",
+            "backchannel_logout_token_typ": "Type of the logout token",
+            "backchannel_logout_include_sub": "Send the user id (sub)",
+            "backchannel_logout_initiators_mode": "Which sign-outs it hears of",
+            "frontchannel_logout_session_required": "Needs iss and sid",
+            "id_token_signed_response_alg": "Algorithm of ID tokens",
+            "id_token_lifetime": "ID token lifetime",
+            "session_refresh_tokens": "Refresh tokens of the session",
+            "refresh_token_rotating": "Rotate refresh tokens",
+            "refresh_token_leeway": "Leeway of rotation",
+            "token_endpoint_auth_method": "Method",
+            "require_pkce": "Require PKCE",
+            "jwks_uri": "URL of the public keys",
+        }
+        help_texts = {"is_first_party": ""}
 
     def _get_validation_exclusions(self) -> set[str]:
         # The model's URL validator wants a dot in every host name: inside a container network there is none.
-        return super()._get_validation_exclusions() | {"backchannel_logout_uri", "frontchannel_logout_uri"}
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return exclusions | {"backchannel_logout_uri", "frontchannel_logout_uri"}
 
     def clean_jwks(self) -> Any:
-        jwks = self.cleaned_data["jwks"]
-        if jwks in (None, ""):
+        jwks: dict[str, Any] = self.cleaned_data["jwks"]
+        if not jwks:
             return None
-        keys = jwks.get("keys") if isinstance(jwks, dict) else None
+        keys = jwks.get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, dict) and "kty" in key for key in keys):
             raise forms.ValidationError('A JWK set: {"keys": [{"kty": ...}]}.')
         if any(PRIVATE_MEMBERS & set(key) for key in keys):

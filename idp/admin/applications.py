@@ -97,7 +97,7 @@ class ApplicationAdmin(ActsAdmin):
     def save_model(self, request: HttpRequest, obj: Application, form: Any, change: bool) -> None:
         if not change:
             # Public clients get one too, known to nobody: a blank secret would be one that everybody knows.
-            obj._new_secret = obj.client_secret = new_secret()  # type: ignore[attr-defined]
+            obj._new_secret = obj.client_secret = new_secret()
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:

@@ -126,7 +126,7 @@ class ResourceServerAdmin(ActsAdmin):
     def name_or_identifier(self, obj: ResourceServer) -> str:
         return str(obj)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("identifier",) if obj else ()  # it is the audience of tokens that are out
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -158,6 +158,7 @@ class ClientGrantAdminForm(ClientGrantForm):
 
 @admin.register(ClientGrant)
 class ClientGrantAdmin(StrictAdmin):
+    machinery = True
     form = ClientGrantAdminForm
     list_display = ("application", "resource_server", "scopes")
     list_filter = ("resource_server",)
@@ -207,6 +208,7 @@ class SigningKeyAdmin(FactsAdmin):
 class ClientRegistrationAdmin(FactsAdmin):
     """Applications that registered themselves."""
 
+    machinery = True
     list_display = ("application", "created_at", "created_ip")
     list_select_related = ("application",)
     search_fields = ("application__name", "=application__client_id")
@@ -215,6 +217,7 @@ class ClientRegistrationAdmin(FactsAdmin):
 
 @admin.register(Identity)
 class IdentityAdmin(FactsAdmin):
+    machinery = True
     list_display = ("sub", "connection", "user", "email", "last_login_at", "created_at")
     list_filter = ("connection",)
     list_select_related = ("connection", "user")
@@ -224,6 +227,7 @@ class IdentityAdmin(FactsAdmin):
 
 @admin.register(SpentToken)
 class SpentTokenAdmin(FactsAdmin):
+    machinery = True
     list_display = ("kind", "issuer", "jti", "expires_at")
     list_filter = ("kind",)
     search_fields = ("=jti", "issuer")
@@ -232,6 +236,7 @@ class SpentTokenAdmin(FactsAdmin):
 
 @admin.register(LimiterSlot)
 class LimiterSlotAdmin(FactsAdmin):
+    machinery = True
     list_display = ("key", "shard", "window", "count", "expires_at")
     search_fields = ("=key",)
     fields = list_display

@@ -105,7 +105,7 @@ class JsonConnectionForm(ConnectionForm):
     options = ObjectField()
 
     class Meta(ConnectionForm.Meta):
-        fields = (*ConnectionForm.Meta.fields, "options")
+        fields = (*ConnectionForm.Meta.fields, "options")  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

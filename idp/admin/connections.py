@@ -77,12 +77,13 @@ class ConnectionAdmin(ActsAdmin):
         return count
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        return super().get_queryset(request).annotate(people_count=Count("identities"))
+        connections: QuerySet[Connection] = super().get_queryset(request)
+        return connections.annotate(people_count=Count("identities"))
 
     def get_acts(self) -> Sequence[Act]:
         return (ENABLE, DISABLE)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.readonly_fields if obj else ()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

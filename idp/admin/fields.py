@@ -100,3 +100,9 @@ class ObjectField(forms.JSONField):
         if unknown := sorted(set(parsed) - set(self.keys)) if self.keys else []:
             raise ValidationError(f"Unknown: {', '.join(unknown)}. Known are: {', '.join(sorted(self.keys))}.")
         return parsed
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or {}) != self.to_python(data))
+        except ValidationError:
+            return True

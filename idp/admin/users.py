@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -141,6 +143,22 @@ SET_PASSWORD = Act(
 )
 
 
+@admin.register(Group)
+class GroupAdmin(auth_admin.GroupAdmin):
+    """Only superusers: whoever may change their own group may give themselves everything."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    has_change_permission = has_delete_permission = has_view_permission
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+
 class IdentityInline(FactsInline):
     model = Identity
     fields = ("connection", "sub", "login", "email", "last_login_at")
@@ -157,7 +175,7 @@ class UserAdmin(ActsAdmin):
     ordering = ("-pk",)
     readonly_fields = ("user_id", "is_active", "revoked_before", "last_login", "created_at", "updated_at")
     filter_horizontal = ("groups", "user_permissions")
-    inlines = (IdentityInline,)
+    inlines: ClassVar[Any] = (IdentityInline,)
     fieldsets = (
         ("Who", {"fields": ("user_id", "email", "email_verified", "name", "given_name", "family_name", "nickname")}),
         (
@@ -188,7 +206,7 @@ class UserAdmin(ActsAdmin):
 
     def may_touch(self, request: HttpRequest, obj: User | None) -> bool:
         """Only a superuser changes people who have powers here: a new password would lend them to anybody."""
-        return obj is None or request.user.is_superuser or not (obj.is_staff or obj.is_superuser)  # type: ignore[union-attr]
+        return obj is None or request.user.is_superuser or not (obj.is_staff or obj.is_superuser)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and self.may_touch(request, obj)
@@ -199,8 +217,8 @@ class UserAdmin(ActsAdmin):
     def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
         return super().has_act_permission(request, obj) and self.may_touch(request, obj)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
-        fixed = () if request.user.is_superuser else POWERS  # type: ignore[union-attr]
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed = () if request.user.is_superuser else POWERS
         return (*self.readonly_fields, *fixed)
 
     # --- forms ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from sessions_app.models import RefreshTokenFamily, SessionClient
 
 
 def dead(application: Application) -> int:
-    return LogoutDelivery.objects.filter(application=application, state=DeliveryState.DEAD).sendable().count()  # type: ignore[attr-defined, no-any-return]
+    return LogoutDelivery.objects.filter(application=application, state=DeliveryState.DEAD).sendable().count()
 
 
 def do_redeliver(request: HttpRequest, application: Application, at: datetime, form: forms.Form | None) -> str:

@@ -68,8 +68,7 @@ class AttemptInline(FactsInline):
 
 @admin.register(LogoutDelivery)
 class LogoutDeliveryAdmin(FactsAdmin):
-    list_display = ("pk", "shown_state", "to", "channel", "sub", "age", "attempts", "last_status", "last_reason")
-    list_display_links = ("pk", "shown_state")
+    list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
     list_filter = ("state", "channel", "application")
     list_select_related = ("application",)
     allowed_lookups = ("event", "session")
@@ -97,7 +96,7 @@ class LogoutDeliveryAdmin(FactsAdmin):
         "finished_at",
     )
 
-    def get_ordering(self, request: HttpRequest) -> Sequence[Any]:
+    def get_ordering(self, request: HttpRequest) -> Any:
         return (F("finished_at").desc(nulls_first=True), "-pk")  # what still waits comes first
 
     @admin.display(description="state", ordering="state")
@@ -114,7 +113,7 @@ class LogoutDeliveryAdmin(FactsAdmin):
         """Until it was finished, or until now."""
         end = obj.finished_at or timezone.now()
         seconds = (end - obj.created_at).total_seconds()
-        return f"{seconds:.1f} s" if seconds < 60 else timesince(obj.created_at, end, depth=1)
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s" if seconds < 60 else timesince(obj.created_at, end, depth=1)
 
     def get_acts(self) -> Sequence[Act]:
         return (REDELIVER,)
@@ -150,6 +149,7 @@ class LogoutEventAdmin(FactsAdmin):
 
 @admin.register(LogoutTransaction)
 class LogoutTransactionAdmin(FactsAdmin):
+    machinery = True
     list_display = ("pk", "event", "session", "application", "created_at", "expires_at")
     list_filter = ("application",)
     list_select_related = ("event", "session", "application")
@@ -158,6 +158,7 @@ class LogoutTransactionAdmin(FactsAdmin):
 
 @admin.register(DeliveryTally)
 class DeliveryTallyAdmin(FactsAdmin):
+    machinery = True
     list_display = ("metric", "label", "value")
     list_filter = ("metric",)
     fields = list_display

@@ -29,8 +29,9 @@ class Figure:
     label: str
     value: str
     url: str
-    trend: str = ""
+    more: str = ""
     points: str = ""  # of an SVG polyline in a box of 100 x 28
+    drawn: str = ""  # what the line shows, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ def overview(user: Any, now: datetime) -> StartPage:
 
 
 def _live_sessions(now: datetime) -> Figure:
-    count = SSOSession.objects.live(now).count()  # type: ignore[attr-defined]
+    count = SSOSession.objects.live(now).count()
     opened = SessionEvent.objects.filter(type="opened", at__gt=now - DAY)
     points = _hourly(now, opened.values_list(TruncHour("at")).annotate(n=Count("pk")))
     url = reverse("admin:sessions_app_ssosession_changelist") + "?state=live"
-    return Figure("live sessions", f"{count}", url, "sessions opened in each of the last 24 hours", points)
+    return Figure("live sessions", f"{count}", url, "", points, "Sessions opened in each of the last 24 hours")
 
 
 def _sign_outs(now: datetime) -> Figure:
@@ -70,7 +71,9 @@ def _sign_outs(now: datetime) -> Figure:
     recent = LogoutEvent.objects.filter(at__gt=now - DAY)
     points = _hourly(now, recent.values_list(TruncHour("at")).annotate(n=Sum("sessions_ended")))
     url = reverse("admin:logout_app_logoutevent_changelist")
-    return Figure("sessions signed out today", f"{today}", url, "sign-outs in each of the last 24 hours", points)
+    return Figure(
+        "sessions signed out today", f"{today}", url, "", points, "Sessions that ended in each of the last 24 hours"
+    )
 
 
 def _median(now: datetime) -> Figure:
@@ -85,15 +88,15 @@ def _median(now: datetime) -> Figure:
 
 
 def _waiting(now: datetime) -> Figure:
-    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING).sendable()  # type: ignore[attr-defined]
+    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING).sendable()
     found = waiting.aggregate(n=Count("pk"), oldest=Min("created_at"))
-    trend = f"the oldest for {timesince(found['oldest'], now, depth=1)}" if found["n"] else "every application was told"
+    more = f"the oldest for {timesince(found['oldest'], now, depth=1)}" if found["n"] else "every application was told"
     url = reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=pending"
-    return Figure("deliveries waiting", f"{found['n']}", url, trend)
+    return Figure("deliveries waiting", f"{found['n']}", url, more)
 
 
 def _dead() -> Iterator[Attention]:
-    dead = LogoutDelivery.objects.filter(state=DeliveryState.DEAD, application__isnull=False).sendable()  # type: ignore[attr-defined]
+    dead = LogoutDelivery.objects.filter(state=DeliveryState.DEAD, application__isnull=False).sendable()
     for pk, name, count in (
         dead.values_list("application", "application__name").annotate(n=Count("pk")).order_by("-n")[:10]
     ):
@@ -106,7 +109,7 @@ def _dead() -> Iterator[Attention]:
 
 
 def _late(now: datetime) -> Iterator[Attention]:
-    due = LogoutDelivery.objects.due(now - LATE).aggregate(oldest=Min("due_at"))["oldest"]  # type: ignore[attr-defined]
+    due = LogoutDelivery.objects.due(now - LATE).aggregate(oldest=Min("due_at"))["oldest"]
     if due is not None:
         yield Attention(
             "bad",

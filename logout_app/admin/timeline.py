@@ -47,7 +47,8 @@ def actor_in_words(actor: str) -> str:
 
 
 def _life(session: SSOSession) -> Iterator[Entry]:
-    methods = [METHODS.get(m.get("name", ""), m.get("name", "")) for m in session.amr if isinstance(m, dict)]
+    names = [str(method.get("name", "")) for method in session.amr if isinstance(method, dict)]
+    methods = [METHODS.get(name, name) for name in names]
     through = f" through {session.connection}" if session.connection else ""
     yield Entry(
         session.created_at,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -20,7 +21,7 @@ from sessions_app.models import RefreshTokenFamily, SSOSession
 
 def explain_sign_out(user: User) -> list[str]:
     now = timezone.now()
-    live = SSOSession.objects.live(now).filter(user=user).count()  # type: ignore[attr-defined]
+    live = SSOSession.objects.live(now).filter(user=user).count()
     families = RefreshTokenFamily.objects.filter(user=user, revoked_at=None).count()
     return [
         f"{live} live session{'s' * (live != 1)} of {user} end, on every device, and the applications are told.",
@@ -59,7 +60,7 @@ class SessionInline(FactsInline):
 
 @admin.register(User)
 class UserAdmin(users.UserAdmin):
-    inlines = (users.IdentityInline, SessionInline)
+    inlines: ClassVar[Any] = (users.IdentityInline, SessionInline)
 
     def get_acts(self) -> Sequence[Act]:
         return (SIGN_OUT, *super().get_acts())

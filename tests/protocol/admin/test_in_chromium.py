@@ -1,0 +1,200 @@
+"""The admin in a real browser: nothing breaks the content security policy, nothing needs JavaScript, nothing is too wide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser, Page
+
+from idp import keys
+from idp.models import Application, User
+from idp.protocol.initiators import Initiator
+from logout_app.end import Selection, end_sessions
+from logout_app.models import DeliveryAttempt, LogoutDelivery
+from sessions_app.models import SSOSession
+from tests.support.chromium import chromium
+from tests.support.factories import make_application, make_connection, make_session, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def page_of(chrome: Browser, server: Any, session: SSOSession, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """A signed-in page and what its console complained about."""
+    context = chrome.new_context(base_url=server.url, **options)
+    context.set_default_timeout(15_000)
+    context.add_cookies([{"name": settings.SSO_COOKIE_NAME, "value": session.raw_cookie, "url": server.url}])  # type: ignore[attr-defined]
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page, complaints
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def boss(transactional_db: None) -> SSOSession:
+    return make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def paths(boss: SSOSession) -> dict[str, str]:
+    """A small installation with something to see, and the admin's pages of it."""
+    keys.ensure()
+    now = timezone.now()
+    apps = [
+        make_application(name, **fields)
+        for name, fields in (
+            ("JWT Debugger", {"backchannel_logout_uri": "https://jwt.example/out"}),
+            ("SharePoint Intranet", {"backchannel_logout_uri": "https://sharepoint.example/out"}),
+            ("Timesheet SaaS", {"backchannel_logout_uri": "https://timesheet.example/out"}),
+            ("Old Wiki", {}),
+        )
+    ]
+    okta = make_connection("okta-main", "okta")
+    mary = make_user()
+    live = make_session(mary, *apps, initial_ip="203.0.113.7", initial_user_agent="Mozilla/5.0 (X11; Linux x86_64)")
+    ended = make_session(mary, *apps[:3], created_at=now - timedelta(hours=3), auth_time=now - timedelta(hours=3))
+    end_sessions(
+        Selection.session(ended.pk), initiator=Initiator.RP_LOGOUT, actor=f"app:{apps[0].client_id}", at=now,
+        offline_tokens=False,
+    )  # fmt: skip
+    for delivery, (state, status, reason) in zip(
+        LogoutDelivery.objects.order_by("pk"),
+        [("delivered", 204, ""), ("dead", 503, "HTTP 503: busy"), ("pending", None, "")],
+        strict=True,
+    ):
+        if state != "pending":
+            DeliveryAttempt.objects.create(
+                delivery=delivery,
+                number=1,
+                started_at=now,
+                duration_ms=180,
+                status=status,
+                outcome=state,
+                reason=reason,
+            )
+        LogoutDelivery.objects.filter(pk=delivery.pk).update(
+            state=state,
+            attempts=0 if state == "pending" else 1,
+            last_status=status,
+            last_reason=reason,
+            finished_at=None if state == "pending" else now + timedelta(seconds=0.4),
+        )
+    refused = LogoutDelivery.objects.get(state="dead")
+    return {
+        "start": reverse("admin:index"),
+        "people": reverse("admin:idp_user_changelist"),
+        "person": reverse("admin:idp_user_change", args=(mary.pk,)),
+        "person-add": reverse("admin:idp_user_add"),
+        "person-block": reverse("admin:idp_user_act", args=(mary.pk, "block")),
+        "person-delete": reverse("admin:idp_user_delete", args=(mary.pk,)),
+        "applications": reverse("admin:idp_application_changelist"),
+        "application": reverse("admin:idp_application_change", args=(refused.application_id,)),
+        "application-add": reverse("admin:idp_application_add"),
+        "application-delete": reverse("admin:idp_application_delete", args=(apps[0].pk,)),
+        "connection": reverse("admin:idp_connection_change", args=(make_connection().pk,)),
+        "connection-okta": reverse("admin:idp_connection_change", args=(okta.pk,)),
+        "sessions": reverse("admin:sessions_app_ssosession_changelist"),
+        "session": reverse("admin:sessions_app_ssosession_change", args=(ended.pk,)),
+        "session-live": reverse("admin:sessions_app_ssosession_change", args=(live.pk,)),
+        "deliveries": reverse("admin:logout_app_logoutdelivery_changelist"),
+        "delivery": reverse("admin:logout_app_logoutdelivery_change", args=(refused.pk,)),
+        "tenant": reverse("admin:idp_tenantsettings_change", args=(1,)),
+        "api-add": reverse("admin:idp_resourceserver_add"),
+        "grant-add": reverse("admin:idp_clientgrant_add"),
+        "history": reverse("admin:idp_user_history", args=(mary.pk,)),
+    }
+
+
+def shoot(page: Page, name: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
+def test_no_page_breaks_the_policy_or_is_wider_than_the_screen(
+    chrome: Browser, live_server: Any, boss: SSOSession, paths: dict[str, str], scheme: str, width: int
+) -> None:
+    with page_of(chrome, live_server, boss, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
+        page,
+        complaints,
+    ):
+        for name, path in paths.items():
+            response = page.goto(path)
+            assert response is not None
+            assert response.status == 200, path
+            shoot(page, f"{name}-{scheme}-{width}")
+            assert complaints == [], path
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{path} is {wide} px too wide"
+
+
+def test_an_administrator_registers_an_application_without_javascript(
+    chrome: Browser, live_server: Any, boss: SSOSession
+) -> None:
+    with page_of(chrome, live_server, boss, java_script_enabled=False) as (page, _):
+        page.goto(reverse("admin:idp_application_add"))
+        page.fill("[name=name]", "Timesheet SaaS")
+        page.fill("[name=redirect_uris]", "https://timesheet.example/callback")
+        page.click("input[name=_save]")
+        shoot(page, "application-secret")
+        secret = page.inner_text(".endpoints code >> nth=0")
+        assert len(secret) == 43
+        page.click("text=I have copied it")
+        assert secret not in page.content()
+    assert Application.objects.get().name == "Timesheet SaaS"
+
+
+def test_an_administrator_ends_a_session_without_javascript(
+    chrome: Browser, live_server: Any, boss: SSOSession, paths: dict[str, str]
+) -> None:
+    with page_of(chrome, live_server, boss, java_script_enabled=False) as (page, _):
+        page.goto(paths["session-live"])
+        page.click("text=End this session")
+        shoot(page, "session-end")
+        page.click("input[type=submit][value='End this session']")
+        assert "The session has ended." in page.inner_text(".messagelist")
+        assert "Ended by the administrator boss@fabrikamcorp.com" in page.inner_text(".timeline")
+        shoot(page, "session-ended")
+
+
+def test_every_endpoint_can_be_copied(
+    chrome: Browser, live_server: Any, boss: SSOSession, paths: dict[str, str]
+) -> None:
+    with page_of(chrome, live_server, boss, permissions=["clipboard-read", "clipboard-write"]) as (page, complaints):
+        page.goto(paths["application"])
+        page.click(".endpoints button.copy >> nth=1")
+        page.wait_for_selector("text=Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == settings.ISSUER
+        assert complaints == []
+
+
+def test_an_administrator_blocks_a_person(
+    chrome: Browser, live_server: Any, boss: SSOSession, paths: dict[str, str]
+) -> None:
+    with page_of(chrome, live_server, boss) as (page, complaints):
+        page.goto(paths["person"])
+        page.click("text=Block this person")
+        page.click("input[type=submit][value='Block this person']")
+        assert "is blocked and signed out" in page.inner_text(".messagelist")
+        assert complaints == []
+    assert not User.objects.get(email="mary@fabrikamcorp.com").is_active
