@@ -1,0 +1,147 @@
+"""Device authorization (RFC 8628): the device's codes, the person's page, the polls."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from idp import limiter
+from sessions_app.models import DeviceGrant, SessionClient, SSOSession
+from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.oauth import credentials, decode, issuer, post_form, refresh, token, userinfo
+
+pytestmark = pytest.mark.django_db
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_blocked(monkeypatch):
+    monkeypatch.setattr(limiter, "_blocked", limiter._Blocked())
+
+
+@pytest.fixture
+def cli():
+    return make_application(
+        "CLI", app_type="native", token_endpoint_auth_method="none", grant_types=[GRANT, "refresh_token"]
+    )
+
+
+@pytest.fixture
+def session():
+    return make_session(make_user())
+
+
+def start(cli, **changes):
+    answer = post_form("/oauth/device/code", {**credentials(cli), "scope": "openid email"} | changes)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def poll(cli, started):
+    return token(cli, grant_type=GRANT, device_code=started["device_code"])
+
+
+def answer(session, started, choice):
+    return browser(session).post("/activate", {"user_code": started["user_code"], "answer": choice})
+
+
+@pytest.mark.spec("RFC 8628", "3.2", "The device gets its codes")
+def test_the_device_is_told_where_to_send_the_person(cli):
+    started = start(cli)
+    assert started["verification_uri"] == f"{issuer()}activate"
+    assert started["verification_uri_complete"].endswith(f"?user_code={started['user_code']}")
+    assert (started["expires_in"], started["interval"]) == (900, 5)
+    row = DeviceGrant.objects.get()
+    assert started["device_code"] not in (row.device_code, row.user_code)
+    assert started["user_code"] not in (row.device_code, row.user_code)
+
+
+@pytest.mark.spec("RFC 8628", "3.5", "Polls are answered by registered errors")
+def test_an_approved_device_gets_tokens_once(cli, session):
+    started = start(cli)
+    assert poll(cli, started).json()["error"] == "authorization_pending"
+    page = browser(session).get(started["verification_uri_complete"].removeprefix(issuer().rstrip("/")))
+    assert b"Connect CLI?" in page.content
+    assert b"is connected" in answer(session, started, "allow").content
+    body = poll(cli, started).json()
+    assert decode(body["id_token"])["sid"] == session.sid
+    assert userinfo(body["access_token"]).json()["email"] == "mary@fabrikamcorp.com"
+    assert refresh(cli, body["refresh_token"]).status_code == 200
+    assert SessionClient.objects.filter(session=session, application=cli).exists()
+    assert poll(cli, started).json()["error"] == "invalid_grant"
+
+
+def test_the_device_dies_with_the_session(cli, session):
+    first, second = start(cli), start(cli)
+    answer(session, first, "allow")
+    answer(session, second, "allow")
+    body = poll(cli, first).json()
+    SSOSession.objects.update(ended_at=timezone.now(), end_initiator="rp-logout")
+    assert userinfo(body["access_token"]).status_code == 401
+    assert refresh(cli, body["refresh_token"]).status_code == 400
+    assert poll(cli, second).json()["error"] == "invalid_grant"
+
+
+def test_no_is_access_denied(cli, session):
+    started = start(cli)
+    answer(session, started, "deny")
+    response = poll(cli, started)
+    assert (response.status_code, response.json()["error"]) == (400, "access_denied")
+
+
+def test_too_many_polls_are_slowed_down_and_codes_expire(cli):
+    started = start(cli)
+    assert poll(cli, started).json()["error"] == "authorization_pending"
+    assert poll(cli, started).json()["error"] == "slow_down"
+    assert DeviceGrant.objects.get().interval == 10
+    with time_machine.travel(timezone.now() + timedelta(seconds=11), tick=True):
+        assert poll(cli, started).json()["error"] == "authorization_pending"
+    with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=True):
+        assert poll(cli, started).json()["error"] == "expired_token"
+
+
+def test_the_code_may_be_typed_in_any_case_without_hyphen(cli, session):
+    started = start(cli)
+    typed = started["user_code"].replace("-", " ").lower()
+    page = browser(session).post("/activate", {"user_code": typed})
+    assert b"Connect CLI?" in page.content
+    assert DeviceGrant.objects.get().status == DeviceGrant.AUTHORIZATION_PENDING
+
+
+def test_guessing_user_codes_is_limited(cli, session):
+    statuses = [browser(session).post("/activate", {"user_code": "BBBB-BBBB"}).status_code for _ in range(12)]
+    assert statuses == [400] * 10 + [429] * 2
+
+
+def test_the_page_needs_a_session_and_the_answer_a_csrf_token(cli, session):
+    started = start(cli)
+    away = Client().get("/activate?user_code=BCDF-GHJK")
+    assert away.status_code == 302
+    assert away.headers["Location"] == "/login?next=/activate%3Fuser_code%3DBCDF-GHJK"
+    strict = browser(session, enforce_csrf_checks=True)
+    assert strict.post("/activate", {"user_code": started["user_code"], "answer": "allow"}).status_code == 403
+    assert poll(cli, started).json()["error"] == "authorization_pending"
+
+
+def test_only_its_own_client_may_poll_and_only_with_the_grant(cli, session):
+    started = start(cli)
+    other = make_application("Other CLI", token_endpoint_auth_method="none", grant_types=[GRANT])
+    answer(session, started, "allow")
+    assert poll(other, started).json()["error"] == "invalid_grant"
+    web = make_application()
+    assert post_form("/oauth/device/code", credentials(web)).json()["error"] == "unauthorized_client"
+    assert post_form("/oauth/device/code", {"client_id": "nobody"}).status_code == 401
+    assert post_form("/oauth/device/code", {"scope": "openid"}).status_code == 401
+    assert poll(cli, started).status_code == 200
+
+
+def test_a_content_type_with_charset_and_unknown_scopes_are_fine(cli):
+    answer = Client().post(
+        "/oauth/device/code",
+        "client_id=cli&scope=openid+nonsense",
+        content_type="application/x-www-form-urlencoded; charset=UTF-8",
+    )
+    assert answer.status_code == 200
+    assert DeviceGrant.objects.get().scope == "openid"

@@ -1,0 +1,123 @@
+"""Real threads with real connections: refresh against refresh, and refresh, exchange, introspection against the door."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from idp.protocol.initiators import Initiator
+from logout_app.end import Selection, end_sessions
+from sessions_app.models import RefreshTokenFamily
+from tests.support.factories import make_application, make_session, make_user
+from tests.support.oauth import (
+    answer_of,
+    authorize,
+    code_for,
+    credentials,
+    exchange,
+    post_form,
+    refresh,
+    tokens_for,
+    userinfo,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(count, act):
+    """Call act(number) in `count` threads that begin together; the results in order."""
+    barrier = threading.Barrier(count)
+
+    def run(number):
+        barrier.wait()
+        try:
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_concurrent_refreshes_with_one_token_are_siblings(count):
+    """TOK-002."""
+    app, session = make_application(), make_session(make_user())
+    first = tokens_for(session, app)["refresh_token"]
+    answers = at_once(count, lambda _: refresh(app, first))
+    assert [a.status_code for a in answers] == [200] * count
+    siblings = {a.json()["refresh_token"] for a in answers}
+    assert len(siblings) == count
+    family = RefreshTokenFamily.objects.get()
+    assert family.generation == 1
+    assert family.tokens.filter(generation=1).count() == count
+    assert refresh(app, siblings.pop()).status_code == 200
+    assert refresh(app, first).status_code == 400  # two generations back: reuse
+    assert RefreshTokenFamily.objects.get().revoke_reason == "reused"
+
+
+def test_concurrent_exchanges_of_one_code_leave_nothing_alive():
+    """TOK-011: whoever loses proves a replay, and the winner's tokens die."""
+    app, session = make_application(), make_session(make_user())
+    tokens_for(session, app)
+    RefreshTokenFamily.objects.all().delete()
+    code = code_for(session, app)
+    answers = at_once(4, lambda _: exchange(app, code))
+    winners = [a.json() for a in answers if a.status_code == 200]
+    assert len(winners) == 1
+    assert {a.status_code for a in answers} == {200, 400}
+    assert userinfo(winners[0]["access_token"]).status_code == 401
+    assert refresh(app, winners[0]["refresh_token"]).status_code == 400
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_nothing_is_alive_after_the_door_whatever_raced_it(offline):
+    """OUT-060: refreshes, exchanges, introspections and silent sign-ins hammer a session while it is ended."""
+    app, user = make_application(), make_user()
+    session = make_session(user)
+    scope = "openid offline_access" if offline else "openid"
+    start = [tokens_for(session, app, scope=scope) for _ in range(4)]
+    codes = [code_for(session, app, scope=scope) for _ in range(4)]
+    made, ended = list(start), threading.Event()
+
+    def hammer(number):
+        if number == 0:
+            end_sessions(
+                Selection.user(user.pk) if offline else Selection.session(session.pk),
+                initiator=Initiator.IDP_LOGOUT,
+                actor="test",
+                at=timezone.now(),
+                offline_tokens=offline,
+            )
+            ended.set()
+            return []
+        found, current = [], start[number % 4]["refresh_token"]
+        for turn in range(5):
+            known_ended = ended.is_set()
+            if number % 3 == 0 and turn == 0:
+                answer = exchange(app, codes[number % 4])
+            elif number % 3 == 1:
+                answer = refresh(app, current)
+            else:
+                silent = answer_of(authorize(session, app, scope=scope, prompt="none"))
+                answer = exchange(app, silent["code"]) if "code" in silent else None
+            if answer is not None:
+                assert answer.status_code in (200, 400), answer.content
+                assert not (known_ended and answer.status_code == 200), "a success after the door had answered"
+                if answer.status_code == 200:
+                    found.append(answer.json())
+                    current = answer.json().get("refresh_token", current)
+        return found
+
+    for found in at_once(8, hammer):
+        made += found
+    assert ended.is_set()
+    for body in made:
+        assert userinfo(body["access_token"]).status_code == 401
+        for kind in ("access_token", "refresh_token"):
+            answer = post_form("/oauth/introspect", {**credentials(app), "token": body[kind]})
+            assert answer.json() == {"active": False}
+        assert refresh(app, body["refresh_token"]).status_code == 400
+    assert answer_of(authorize(session, app, prompt="none"))["error"] == "login_required"
