@@ -87,11 +87,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a new password is announced in the same transaction, whoever set it (reset form, change form, admin)."""
-        changed = self._password is not None and not self._state.adding
+        if self._password is None or self._state.adding:
+            super().save(*args, **kwargs)
+            return
         with transaction.atomic():
             super().save(*args, **kwargs)
-            if changed:
-                signals.password_changed.send(User, user=self, actor=self.acting or self.user_id, at=timezone.now())
+            signals.password_changed.send(User, user=self, actor=self.acting or self.user_id, at=timezone.now())
 
     def get_full_name(self) -> str:
         return self.name or self.email

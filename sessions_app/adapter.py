@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp import configuration
-from idp.models import Identity, User
+from idp.connections.registry import Purpose, usable_for
+from idp.models import Identity, TenantSettings, User
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle, sign_in
 from sessions_app.destinations import is_ours
@@ -30,36 +31,35 @@ class SignInAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: User) -> None:
         """All factors are proved: begin the session. The order of the steps matters.
 
-        The same account in the same browser keeps its session (same `sid`, new `auth_time`, new cookie, old cookie dead);
-        anybody else's session in this browser is ended.
+        `sign_in.complete` is the only way here: it recorded the identity. The same account in the same browser keeps its
+        session (same `sid`, new `auth_time`, new cookie, old cookie dead); anybody else's session there is ended.
         """
         proof = sign_in.proof_of(request, user)
-        if proof is None:
-            raise PermissionDenied("nothing was proved in this browser")
+        identity = _identity(proof, user) if proof else None
+        if proof is None or identity is None:
+            raise PermissionDenied("what was proved in this browser is not enough")
         now = timezone.now()
-        identities = Identity.objects.select_related("connection").filter(user=user)
-        identity = None if proof.identity_pk is None else identities.filter(pk=proof.identity_pk).first()
-        opened = self._continue(request, user, identity, proof) or self._begin(request, user, identity, proof)
+        tenant = configuration.at(identity.config_version).tenant  # type: ignore[attr-defined]  # annotated
+        opened = self._continue(request, identity, proof, tenant) or self._begin(request, identity, proof, tenant)
         request.session.flush()  # not cycle_key(), which would keep this sign-in's records for the next one
         request.user = user
         binding.replace_session(request, opened.session)
         request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
-        if identity is not None:
-            Identity.objects.filter(pk=identity.pk).update(last_login_at=now)
-            if identity.login:
-                attempts.remember_device(request, identity.connection, identity.login)
+        request.sso_tenant = tenant  # type: ignore[attr-defined]  # spares the middleware a statement
+        Identity.objects.filter(pk=identity.pk).update(last_login_at=now)
+        if identity.login:
+            attempts.remember_device(request, identity.connection, identity.login)
         rotate_token(request)
-        user_logged_in.send(
-            sender=User, request=request, user=user
-        )  # writes last_login: reset links that were sent die
+        # Its receiver writes last_login, by which reset links that were sent before die.
+        user_logged_in.send(sender=User, request=request, user=user)
 
     def _continue(
-        self, request: HttpRequest, user: User, identity: Identity | None, proof: sign_in.Proof
+        self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings
     ) -> lifecycle.Opened | None:
         session = binding.session_of(request)
         if session is None:
             return None
-        if session.user_id != user.pk or session.identity_id != (identity.pk if identity else None):
+        if session.identity_id != identity.pk:
             self.end_replaced_session(request, session)
             return None
         return lifecycle.reauthenticate(
@@ -69,29 +69,27 @@ class SignInAdapter(DefaultAccountAdapter):
             at=proof.at,
             upstream_sid=proof.upstream_sid,
             upstream=proof.upstream,
+            tenant=tenant,
         )
 
     def _begin(
-        self, request: HttpRequest, user: User, identity: Identity | None, proof: sign_in.Proof
+        self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings
     ) -> lifecycle.Opened:
         opened = lifecycle.open_session(
-            user,
-            connection=identity.connection if identity else None,
+            identity.user,
+            connection=identity.connection,
             identity=identity,
             amr=proof.amr,
             facts=facts(request),
             at=proof.at,
             upstream_sid=proof.upstream_sid,
             upstream=proof.upstream,
+            tenant=tenant,
         )
-        self._end_surplus(request, user)
-        return opened
-
-    def _end_surplus(self, request: HttpRequest, user: User) -> None:
-        most = configuration.current().tenant.max_sessions_per_user
-        live = SSOSession.objects.live(timezone.now()).filter(user=user).select_related("user", "connection")
-        for session in live.order_by("-auth_time", "-pk")[max(1, most) :]:
+        live = SSOSession.objects.live(timezone.now()).filter(user=identity.user).select_related("user", "connection")
+        for session in live.order_by("-auth_time", "-pk")[max(1, tenant.max_sessions_per_user) :]:
             self.end_replaced_session(request, session)
+        return opened
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Not through authenticate(): a user name is unambiguous only together with its connection."""
@@ -117,3 +115,17 @@ class SignInAdapter(DefaultAccountAdapter):
         """A greeting would cost a row in Django's session for every sign-in."""
         if message_template != "account/messages/logged_in.txt":
             super().add_message(request, level, message_template, *args, **kwargs)
+
+
+def _identity(proof: sign_in.Proof, user: User) -> Identity | None:
+    """The identity that was proved, unless person or connection were closed while the second factor was waited for."""
+    identity = (
+        Identity.objects.select_related("connection")
+        .annotate(config_version=configuration.VERSION)
+        .filter(pk=proof.identity_pk, user=user)
+        .first()
+    )
+    if identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
+        return None
+    identity.user = user
+    return identity

@@ -72,8 +72,8 @@ def passive(
     return wrapped
 
 
-def set_cookie(response: HttpResponse, value: str) -> None:
-    tenant = configuration.current().tenant
+def set_cookie(response: HttpResponse, value: str, tenant: TenantSettings | None = None) -> None:
+    tenant = tenant or configuration.current().tenant
     response.set_cookie(
         settings.SSO_COOKIE_NAME,
         value,

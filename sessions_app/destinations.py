@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from idp.configuration import Snapshot
-from idp.models import Application
+from idp.models import Application, AppType
+from sessions_app.protocol import redirect_uris
 
 HOME = "/"
 # Pages that ask people to sign in. Nothing below /login, /logout or the endpoints of programs.
@@ -63,7 +64,8 @@ def _form_action(application: Application, redirect_uri: str) -> tuple[str, ...]
     """What CSP's form-action must allow: Chromium applies it to the redirects that follow a POST (CSP3 section 6.4.2)."""
     if not redirect_uri and len(application.callbacks) == 1:
         redirect_uri = application.callbacks[0]
-    if redirect_uri not in application.callbacks:
+    native = application.app_type == AppType.NATIVE
+    if not redirect_uris.is_registered(redirect_uri, application.callbacks, native=native):
         return ()
     parts = urlsplit(redirect_uri)
     source = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"

@@ -14,7 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 
 from idp import configuration
-from idp.models import Application, Connection, Identity, User
+from idp.models import Application, Connection, Identity, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app.binding import limits
@@ -42,9 +42,10 @@ def open_session(
     at: datetime,
     upstream_sid: str = "",
     upstream: Mapping[str, Any] | None = None,
+    tenant: TenantSettings | None = None,
 ) -> Opened:
     """Begin a session. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
-    expires_at, idle_expires_at = limits(configuration.current().tenant, auth_time=at, seen_at=at)
+    expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     cookie = new_secret()
     session = SSOSession(
         cookie_hash=digest(cookie),
@@ -78,12 +79,13 @@ def reauthenticate(
     at: datetime,
     upstream_sid: str = "",
     upstream: Mapping[str, Any] | None = None,
+    tenant: TenantSettings | None = None,
 ) -> Opened | None:
     """The same person proved again who they are: same `sid`, new `auth_time`, new cookie; the old cookie is dead.
 
     The absolute lifetime begins anew. None: the session ended meanwhile.
     """
-    expires_at, idle_expires_at = limits(configuration.current().tenant, auth_time=at, seen_at=at)
+    expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     cookie = new_secret()
     changes: dict[str, Any] = {
         "cookie_hash": digest(cookie),

@@ -33,7 +33,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         cookie: str | None = getattr(request, "sso_cookie", None)
         if cookie:
-            binding.set_cookie(response, cookie)
+            binding.set_cookie(response, cookie, getattr(request, "sso_tenant", None))
         elif cookie == "":
             binding.clear_cookie(response)
         if device := getattr(request, "device_cookie", ""):

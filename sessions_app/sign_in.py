@@ -94,7 +94,7 @@ def complete(
 class Proof:
     """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead."""
 
-    identity_pk: int | None
+    identity_pk: int
     at: datetime
     amr: list[dict[str, str]]
     upstream_sid: str
@@ -103,11 +103,11 @@ class Proof:
 
 def proof_of(request: HttpRequest, user: User) -> Proof | None:
     records = get_authentication_records(request, user)
-    if not records:
+    if not records or "identity" not in records[0]:
         return None
     first = records[0]
     return Proof(
-        identity_pk=first.get("identity"),
+        identity_pk=first["identity"],
         at=datetime.fromtimestamp(first["at"], UTC),
         amr=_amr(records),
         upstream_sid=first.get("upstream_sid", ""),

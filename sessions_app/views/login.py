@@ -81,10 +81,13 @@ def _page(request: HttpRequest, target: Destination, form: LoginForm, status: in
 
 
 def _offered(target: Destination, snapshot: Snapshot) -> list[Connection]:
-    """The connections of this page: those of the application; `connection` in the request picks one by name."""
+    """The connections of this page: those of the application; `connection` in the request picks one by name.
+
+    A name that no enabled connection has is ignored, as /authorize does.
+    """
     connections = registry.password_connections(snapshot, target.application)
-    if target.connection:
-        connections = [row for row in connections if row.name == target.connection]
+    if target.connection and Connection.objects.filter(name=target.connection, enabled=True).exists():
+        return [row for row in connections if row.name == target.connection]
     return connections
 
 

@@ -150,6 +150,15 @@ def test_a_blocked_person_does_not_get_past_the_second_factor():
     assert "not signed in" in client.get("/").content.decode()
 
 
+def test_a_connection_that_was_closed_meanwhile_makes_no_session():
+    with_totp(make_user())
+    client = csrf_client()
+    sign_in_by_form(client)
+    make_connection().__class__.objects.update(enabled=False)
+    assert give_code(client, code()).status_code == 403
+    assert not SSOSession.objects.exists()
+
+
 def test_a_password_that_was_revoked_meanwhile_makes_no_session():
     mary = with_totp(make_user())
     client = csrf_client()

@@ -16,7 +16,7 @@ from idp.connections import database
 from idp.models import Connection, Identity, TenantSettings
 from sessions_app import sign_in
 from sessions_app.models import SessionEvent, SSOSession
-from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token, session_of, sign_in_by_form
 
 pytestmark = pytest.mark.django_db
@@ -322,6 +322,32 @@ def test_the_connection_of_the_request_is_the_one_that_is_asked():
     assert sign_in_by_form(client, password="one password here", next=target).status_code == 200
     assert sign_in_by_form(client, password="another password", next=target).status_code == 302
     assert session_of(client).user == partner
+
+
+def test_an_unknown_connection_is_ignored_and_one_that_cannot_sign_in_is_refused():
+    make_connection("AcmeOkta", strategy="okta")
+    application = make_application()
+    assert Client().get("/login", {"next": authorize(application, connection="Nowhere")}).status_code == 200
+    assert Client().get("/login", {"next": authorize(application, connection="AcmeOkta")}).status_code == 403
+
+
+def test_a_native_application_may_come_back_to_any_loopback_port():
+    application = make_application("CLI", redirect_uris="http://127.0.0.1/callback", app_type="native")
+    page = Client().get("/login", {"next": authorize(application, redirect_uri="http://127.0.0.1:51234/callback")})
+    assert "form-action 'self' http://127.0.0.1:51234" in page["Content-Security-Policy"]
+
+
+def test_a_sign_in_costs_a_fixed_number_of_statements(django_assert_max_num_queries):
+    """Limiter, identity, give back, second factor?, settings, session and event, last login of person and identity, ..."""
+    make_user()
+    client = Client()
+    client.post("/login", {"username": "mary@fabrikamcorp.com", "password": "guess"})  # warm
+    with django_assert_max_num_queries(15):
+        sign_in_by_form_without_page(client)
+
+
+def sign_in_by_form_without_page(client):
+    return client.post("/login", {"username": "mary@fabrikamcorp.com", "password": PASSWORD})
 
 
 def test_with_several_connections_the_person_chooses_or_the_domain_decides():
