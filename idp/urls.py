@@ -5,8 +5,8 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("idp.routes")),
+    path("", include("logout_app.routes")),  # before sign-in, whose /logout knows no applications to tell
     path("", include("sessions_app.routes")),
-    path("", include("logout_app.routes")),
     path("admin/", admin.site.urls),
 ]
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, re_path
 
-from logout_app.views import oidc_logout, operations, sign_out_page, ssodata, v2_logout
+from logout_app.views import account_logout, oidc_logout, operations, sign_out_page, ssodata, v2_logout
 
 PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
 
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("livez", operations.livez, name="livez"),
     path("readyz", operations.readyz, name="readyz"),
     path("metrics", operations.metrics_page, name="metrics"),
+    path("logout", account_logout.logout, name="account_logout"),
     path("v2/logout", v2_logout.v2_logout, name="v2_logout"),
     path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),
     path("oidc/logout/confirm", oidc_logout.confirmed, name="oidc_logout_confirm"),

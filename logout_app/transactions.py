@@ -201,9 +201,9 @@ def give_up_unanswered(at: datetime) -> int:
 
 
 def counts(rows: Iterable[Row]) -> tuple[int, int]:
-    """How many are done, of how many that can be told."""
+    """How many are signed out, of how many that can be told."""
     reachable = [row for row in rows if row.state != RowState.UNREACHABLE]
-    return sum(row.state in (RowState.DELIVERED, RowState.LOADED) for row in reachable), len(reachable)
+    return sum(row.state == RowState.DELIVERED for row in reachable), len(reachable)
 
 
 def _ours(request: HttpRequest, token: str, at: datetime) -> Q | None:

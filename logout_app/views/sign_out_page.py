@@ -30,6 +30,7 @@ WORDS = {
     RowState.DEAD: "No answer",
     RowState.UNREACHABLE: "Cannot be signed out from here",
 }
+PLAIN_WORDS = {RowState.LOADED: "Asked, not confirmed"}  # nobody saw whether the frame loaded
 
 
 @login_not_required
@@ -48,12 +49,13 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
         issuer_origin=settings.ISSUER_ORIGIN,
     )
     plain = "plain" in request.GET
+    words = WORDS | PLAIN_WORDS if plain else WORDS
     if plain:
         _take_frames_as_loaded(rows)
     done, total = transactions.counts(rows)
     context = {
         "page": page,
-        "rows": [{"row": row, "words": WORDS[row.state]} for row in rows],
+        "rows": [{"row": row, "words": words[row.state]} for row in rows],
         "plain": plain,
         "done": done,
         "total": total,

@@ -110,9 +110,9 @@
 
   function summary() {
     const told = rows.filter((row) => state(row) !== "unreachable");
-    const done = told.filter((row) => ["delivered", "loaded"].includes(state(row))).length;
+    const done = told.filter((row) => state(row) === "delivered").length;
     const pending = told.some((row) => state(row) === "pending");
-    const failed = told.some((row) => state(row) === "dead");
+    const failed = told.filter((row) => state(row) === "dead").length;
     const everywhere = rows.every((row) => state(row) === "delivered");
     page.querySelector("progress").value = done;
     part("count").textContent = `${done} of ${told.length}`;
@@ -120,7 +120,7 @@
     const headline = everywhere
       ? "You are signed out everywhere"
       : failed
-        ? "Some apps did not answer"
+        ? `${failed} app${failed === 1 ? "" : "s"} did not answer`
         : "You are signed out";
     if (part("headline").textContent !== headline) {
       part("headline").textContent = headline;

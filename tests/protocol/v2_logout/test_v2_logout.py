@@ -233,3 +233,32 @@ def test_a_custom_scheme_of_a_native_application_is_followed(session):
     make_application("Native", client_id="native", post_logout_redirect_uris="com.example.app://host/out")
     response = browser(session).get("/v2/logout", {"client_id": "native", "returnTo": "com.example.app://host/out"})
     assert response["Location"] == "com.example.app://host/out"
+
+
+def test_the_older_path_of_early_sdks_is_the_same(app, session):
+    """SDK contract: auth0-js 7 calls /logout."""
+    assert browser(session).get("/logout", {"client_id": "app", "returnTo": OUT})["Location"] == OUT
+    assert not is_live(session)
+
+
+def test_the_person_s_own_button_shows_who_is_told(session):
+    told = make_application("Told", client_id="told", backchannel_logout_uri="https://told.example/bc")
+    session = make_session(session.user, told)
+    client = browser(session)
+    response = client.post("/logout", headers=PAGE_VISIT)
+    assert response["Location"].startswith("/logout/")
+    assert "Told" in client.get(response["Location"]).content.decode()
+    assert not is_live(session)
+    assert LogoutEvent.objects.get().actor == "user"
+
+
+@pytest.mark.parametrize(("target", "location"), [("", "/"), ("/login", "/login"), ("https://evil.example/", "/")])
+def test_the_button_leads_to_a_page_of_ours(app, session, target, location):
+    assert browser(session).post("/logout", {"next": target})["Location"] == location
+    assert not is_live(session)
+
+
+def test_the_button_needs_csrf(session):
+    client = browser(session, enforce_csrf_checks=True)
+    assert client.post("/logout").status_code == 403
+    assert is_live(session)
