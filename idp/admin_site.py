@@ -34,7 +34,7 @@ class CurfewAdminSite(AdminSite):
         """In the order in which people ask; tables of the machinery come last."""
         apps = super().get_app_list(request, app_label)
         for app in apps:
-            app["models"].sort(key=lambda entry: getattr(self._registry[entry["model"]], "machinery", False))
+            app["models"].sort(key=lambda entry: getattr(self._registry[entry["model"]], "menu_rank", 1))
         return sorted(apps, key=lambda app: MENU.index(app["app_label"]) if app["app_label"] in MENU else len(MENU))
 
     @method_decorator(login_not_required)

@@ -52,6 +52,8 @@ class LiveFilter(admin.SimpleListFilter):
 
 
 class SSOSessionAdmin(FactsAdmin):
+    menu_rank = 0
+    empty = "Nobody is here. A session appears when somebody signs in; it stays as history after its end."
     list_display = ("session", "user", "state", "connection", "last_application", "created_at", "last_seen_at")
     list_filter = (LiveFilter, "connection", "end_initiator")
     list_select_related = ("user", "connection", "last_application")
@@ -77,7 +79,7 @@ class SSOSessionAdmin(FactsAdmin):
 
 @admin.register(SessionClient)
 class SessionClientAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("session", "application", "joined_at")
     list_filter = ("application",)
     list_select_related = ("session", "application")
@@ -88,6 +90,9 @@ class SessionClientAdmin(FactsAdmin):
 @admin.register(SessionEvent)
 class SessionEventAdmin(FactsAdmin):
     """The audit trail: a question is answered by searching for a whole sid, user id or client id."""
+
+    menu_rank = 0
+    empty = "Nothing happened. Every sign-in, joining of an application and end of a session is written here."
 
     list_display = ("at", "type", "sub", "client_id", "connection", "initiator", "actor", "ip")
     list_filter = ("type", "initiator")
@@ -127,6 +132,7 @@ REVOKE_FAMILY = Act(
 
 @admin.register(RefreshTokenFamily)
 class RefreshTokenFamilyAdmin(FactsAdmin):
+    empty = "None. One appears for each authorization that gave an application a refresh token."
     list_display = ("public_id", "user", "application", "state", "offline", "created_at", "last_exchanged_at")
     list_filter = ("offline", "application", "revoke_reason")
     list_select_related = ("user", "application", "session__user")
@@ -170,7 +176,7 @@ class RefreshTokenFamilyAdmin(FactsAdmin):
 
 # --- django-oauth-toolkit's tables: named in OAUTH2_PROVIDER ---------------------------------------------------------------
 class AccessTokenAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("pk", "user", "application", "scope", "audience", "created", "expires", "revoked_at")
     list_filter = ("application",)
     list_select_related = ("user", "application")
@@ -189,7 +195,7 @@ class AccessTokenAdmin(FactsAdmin):
 
 
 class RefreshTokenAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("pk", "user", "application", "family", "generation", "created", "revoked_at")
     list_filter = ("application",)
     list_select_related = ("user", "application", "family")
@@ -198,7 +204,7 @@ class RefreshTokenAdmin(FactsAdmin):
 
 
 class AuthorizationCodeAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("pk", "user", "application", "session", "created", "expires", "used_at")
     list_filter = ("application",)
     list_select_related = ("user", "application", "session")
@@ -217,7 +223,7 @@ class IDTokenAdmin(FactsAdmin):
 
 @admin.register(DeviceGrant)
 class DeviceGrantAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("pk", "application", "user", "status", "expires", "approved_at")
     list_filter = ("status", "application")
     list_select_related = ("application", "user")
@@ -244,7 +250,7 @@ class ConsentAdmin(StrictAdmin):
 
 @admin.register(FlowState)
 class FlowStateAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("pk", "kind", "connection", "created_at", "expires_at", "used_at")
     list_filter = ("kind", "connection")
     list_select_related = ("connection",)

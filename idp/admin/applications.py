@@ -42,6 +42,8 @@ def explain_rotation(application: Application) -> list[str]:
 
 
 class ApplicationAdmin(ActsAdmin):
+    menu_rank = 0
+    empty = "None. Add the first application: the next page tells what to paste where."
     form = ApplicationForm
     fieldsets = FIELDSETS
     change_form_template = "admin/idp/application/change_form.html"

@@ -158,7 +158,7 @@ class ClientGrantAdminForm(ClientGrantForm):
 
 @admin.register(ClientGrant)
 class ClientGrantAdmin(StrictAdmin):
-    machinery = True
+    menu_rank = 2
     form = ClientGrantAdminForm
     list_display = ("application", "resource_server", "scopes")
     list_filter = ("resource_server",)
@@ -208,7 +208,7 @@ class SigningKeyAdmin(FactsAdmin):
 class ClientRegistrationAdmin(FactsAdmin):
     """Applications that registered themselves."""
 
-    machinery = True
+    menu_rank = 2
     list_display = ("application", "created_at", "created_ip")
     list_select_related = ("application",)
     search_fields = ("application__name", "=application__client_id")
@@ -217,7 +217,7 @@ class ClientRegistrationAdmin(FactsAdmin):
 
 @admin.register(Identity)
 class IdentityAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("sub", "connection", "user", "email", "last_login_at", "created_at")
     list_filter = ("connection",)
     list_select_related = ("connection", "user")
@@ -227,7 +227,7 @@ class IdentityAdmin(FactsAdmin):
 
 @admin.register(SpentToken)
 class SpentTokenAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("kind", "issuer", "jti", "expires_at")
     list_filter = ("kind",)
     search_fields = ("=jti", "issuer")
@@ -236,7 +236,7 @@ class SpentTokenAdmin(FactsAdmin):
 
 @admin.register(LimiterSlot)
 class LimiterSlotAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("key", "shard", "window", "count", "expires_at")
     search_fields = ("=key",)
     fields = list_display

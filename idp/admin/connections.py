@@ -64,6 +64,8 @@ ENABLE = Act(
 
 @admin.register(Connection)
 class ConnectionAdmin(ActsAdmin):
+    menu_rank = 0
+    empty = "None. Add where people come from: a database of ours, or an identity provider."
     change_form_template = "admin/idp/connection/change_form.html"
     list_display = ("name", "display_name", "strategy", "enabled", "enabled_for_all", "people")
     list_filter = ("strategy", "enabled")

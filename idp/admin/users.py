@@ -167,6 +167,8 @@ class IdentityInline(FactsInline):
 
 
 class UserAdmin(ActsAdmin):
+    menu_rank = 0
+    empty = "Nobody. Add somebody to a database connection; people of other connections appear at their first sign-in."
     form = UserForm
     list_display = ("who", "name", "user_id", "signs_in_by", "is_active", "is_staff", "last_login", "created_at")
     list_filter = ("is_active", "is_staff", "identities__connection")

@@ -68,6 +68,8 @@ class AttemptInline(FactsInline):
 
 @admin.register(LogoutDelivery)
 class LogoutDeliveryAdmin(FactsAdmin):
+    menu_rank = 0
+    empty = "None. When a session ends, one row appears for each application and channel that must hear of it."
     list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
     list_filter = ("state", "channel", "application")
     list_select_related = ("application",)
@@ -139,6 +141,8 @@ class DeliveryInline(FactsInline):
 
 @admin.register(LogoutEvent)
 class LogoutEventAdmin(FactsAdmin):
+    menu_rank = 0
+    empty = "None. One row appears for every act that ended sessions: who did it, and why."
     list_display = ("at", "initiator", "actor", "sub", "sessions_ended", "families_revoked")
     list_filter = ("initiator",)
     search_fields = ("=sub", "=actor")
@@ -149,7 +153,7 @@ class LogoutEventAdmin(FactsAdmin):
 
 @admin.register(LogoutTransaction)
 class LogoutTransactionAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("pk", "event", "session", "application", "created_at", "expires_at")
     list_filter = ("application",)
     list_select_related = ("event", "session", "application")
@@ -158,7 +162,7 @@ class LogoutTransactionAdmin(FactsAdmin):
 
 @admin.register(DeliveryTally)
 class DeliveryTallyAdmin(FactsAdmin):
-    machinery = True
+    menu_rank = 2
     list_display = ("metric", "label", "value")
     list_filter = ("metric",)
     fields = list_display

@@ -12,7 +12,7 @@ from django.utils import timezone
 from idp.models import Application, Connection, User
 from logout_app.models import DeliveryAttempt, LogoutDelivery, LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SSOSession
-from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 BACKCHANNEL = {"backchannel_logout_uri": "https://rp.example/out", "backchannel_logout_initiators_mode": "all"}
@@ -220,6 +220,19 @@ def test_a_dangerous_act_asks_who_is_there_after_an_hour(tired_admin: Client) ->
         assert response["Location"].startswith(reverse("account_reauthenticate"))
         assert "next=%2Fadmin%2F" in response["Location"]
     assert SSOSession.objects.get(pk=session.pk).ended_at is None
+
+
+def test_proving_who_is_there_leads_back_to_the_act(tired_admin: Client) -> None:
+    session = make_session(make_user())
+    url = act_url("sessions_app_ssosession", session.pk, "end")
+    asked = tired_admin.get(url, follow=True)
+    assert asked.status_code == 200
+    back = tired_admin.post(asked.redirect_chain[-1][0], {"password": PASSWORD, "next": url})
+    assert back.status_code == 302
+    assert back["Location"] == url
+    assert tired_admin.get(url).status_code == 200
+    tired_admin.post(url)
+    assert SSOSession.objects.get(pk=session.pk).ended_at is not None
 
 
 def test_deleting_asks_who_is_there_after_an_hour(tired_admin: Client) -> None:
