@@ -19,11 +19,12 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvloop
 from celery import bootsteps, signals
+from celery.exceptions import WorkerTerminate
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
-from idp import outbound
+from idp import configuration, keys, outbound, sealing
 from idp.outbound.fanout import Fanout
 from logout_app import bell, deliver, outbox
 from logout_app.deliver import Job, Sent
@@ -261,6 +262,21 @@ def record(batch: list[Result], notes: dict[str, float]) -> None:
             record([result], {})
 
 
+def refuse_wrong_keys() -> None:
+    """A worker that cannot unseal the signing keys must not start: it would claim rows that it cannot send."""
+    try:
+        snapshot = configuration.current()
+        for algorithm in keys.ALGORITHMS:
+            keys.active(algorithm, snapshot)
+    except sealing.CannotUnseal as error:
+        log.critical("logout.drain.refused", error=str(error))
+        raise WorkerTerminate(1) from error
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        log.warning("logout.drain.database", doing="start", error=str(error))  # the drain waits for it
+    finally:
+        connection.close()
+
+
 def tidy(at: datetime) -> None:
     outbox.drop_orphans(at)
     outbox.give_up(at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
@@ -295,6 +311,7 @@ class DrainThread(threading.Thread):
         self._drain.stop()
 
     def run(self) -> None:
+        log.info("logout.drain.started", in_flight=settings.IN_FLIGHT, per_application=settings.PER_APP_IN_FLIGHT)
         while not self._stopping.is_set():
             try:
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -303,6 +320,7 @@ class DrainThread(threading.Thread):
                 log.exception("logout.drain.crashed")
                 self._stopping.wait(DATABASE_PAUSE)
                 self._drain = Drain()
+        log.info("logout.drain.stopped")
 
 
 class DrainStep(bootsteps.StartStopStep):
@@ -311,6 +329,7 @@ class DrainStep(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool", "celery.worker.components:Beat")
 
     def start(self, worker: Any) -> None:
+        refuse_wrong_keys()
         self.thread = DrainThread()
         self.thread.start()
         signals.worker_shutting_down.connect(self._shutting_down, weak=False)

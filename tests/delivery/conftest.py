@@ -41,7 +41,7 @@ def running(drain: Drain | None = None) -> Iterator[Drain]:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(drain.run())
-        except BaseException as error:  # shown by the test's own thread
+        except BaseException as error:  # noqa: BLE001  shown by the test's own thread
             failures.append(error)
 
     thread = threading.Thread(target=work)

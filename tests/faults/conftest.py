@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logout_app.models import DeliveryAttempt, LogoutDelivery
+from tests.delivery.conftest import application, receiver  # noqa: F401  the same fixtures
+from tests.support.processes import Installation
+from tests.support.receiver import Receiver, wait_until
+from tests.support.servers import start_redis
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A Redis of this test alone: the process and its URL."""
+    process, url = start_redis(tmp_path / "redis")
+    yield process, url
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, redis) -> Iterator[Installation]:
+    with Installation(tmp_path, redis_url=redis[1]) as running:
+        yield running
+
+
+def count(state: str) -> int:
+    return LogoutDelivery.objects.filter(state=state).count()
+
+
+def wait_for_delivered(number: int, seconds: float = 30.0) -> None:
+    wait_until(lambda: count("delivered") >= number, seconds, f"{count('delivered')} of {number} delivered")
+
+
+def reconcile(log: Receiver, planned: int) -> None:
+    """Nothing is lost, and nothing is called delivered that the application has not got."""
+    assert LogoutDelivery.objects.count() == planned
+    assert count("delivered") + count("pending") + count("dead") == planned
+    told = {(post["path"], token["sid"]) for post, token in zip(log.posts(), log.tokens(), strict=True)}
+    for client_id, sid in LogoutDelivery.objects.filter(state="delivered").values_list("client_id", "sid"):
+        assert (client_id, sid) in told
+    jtis = [token["jti"] for token in log.tokens()]
+    assert len(jtis) == len(set(jtis))
+    recorded = set(DeliveryAttempt.objects.filter(outcome="delivered").values_list("jti", flat=True))
+    assert recorded <= set(jtis)
