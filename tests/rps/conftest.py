@@ -1,0 +1,86 @@
+"""One Curfew and one browser for all relying parties; a fresh browser context for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.rps.running import CLIENT_SECRET, chromium, curfew, free_port, page_application, tenant_of, web_application
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running Curfew; `ports` are where the applications (by client id) are registered to live."""
+
+    issuer: str
+    folder: Path
+    ports: dict[str, int]
+
+    def url(self, name: str) -> str:
+        return f"http://localhost:{self.ports[name]}"
+
+    def env(self, name: str) -> dict[str, str]:
+        """What every application needs to know."""
+        return {
+            "PORT": str(self.ports[name]),
+            "ISSUER": self.issuer,
+            "CLIENT_ID": name,
+            "CLIENT_SECRET": CLIENT_SECRET,
+        }
+
+
+@pytest.fixture(scope="package")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    ports = {name: free_port() for name in ("express", "mozilla", "apache-front", "apache-back", "oidc-client-ts")}
+    at = {name: f"http://localhost:{port}" for name, port in ports.items()}
+    callback = "/private/callback"
+    clients = (
+        # Its default store keys on sub as well as sid: a token with both would end the session in every browser.
+        web_application(
+            "express",
+            at["express"],
+            "/callback",
+            oidc_logout={
+                "backchannel_logout_urls": [f"{at['express']}/backchannel-logout"],
+                "backchannel_logout_include_sub": False,
+            },
+        ),
+        web_application("mozilla", at["mozilla"], "/oidc/callback/"),
+        web_application(
+            "apache-front",
+            at["apache-front"],
+            callback,
+            oidc_logout={
+                "frontchannel_logout_uri": f"{at['apache-front']}{callback}?logout=get",
+                "frontchannel_logout_session_required": True,
+            },
+        ),
+        web_application(
+            "apache-back",
+            at["apache-back"],
+            callback,
+            oidc_logout={"backchannel_logout_urls": [f"{at['apache-back']}{callback}?logout=backchannel"]},
+        ),
+        page_application("oidc-client-ts", at["oidc-client-ts"], "/"),
+    )
+    folder = tmp_path_factory.mktemp("world")
+    with curfew(folder, tenant_of(*clients)) as issuer:
+        yield World(issuer, folder, ports)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()

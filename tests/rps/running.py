@@ -1,0 +1,159 @@
+"""A Curfew and relying parties as real processes, each on its own free port, and a browser in front of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+MARY, PASSWORD = "mary@fabrikamcorp.com", "correct horse battery staple"
+CLIENT_SECRET = "a-secret-of-a-test-with-enough-characters"
+STARTUP = 180.0  # seconds; other tests may keep every core busy
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def program(argv: Sequence[str], env: Mapping[str, str], folder: Path, port: int) -> Iterator[None]:
+    """A program that runs until the block ends; entered when its port answers. Its output is in `folder`."""
+    log = folder / f"{Path(argv[0]).name}-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env={**_environment(), **env}, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_for(lambda: answers(port) or _must_live(process, log), STARTUP, f"{argv[0]} does not answer: {log}")
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the settings of the test run: each Curfew here has its own database and no Redis."""
+    foreign = ("CURFEW_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PORT", "ISSUER", "PYTEST_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def _must_live(process: subprocess.Popen[bytes], log: Path) -> bool:
+    if process.poll() is not None:
+        raise AssertionError(f"ended with {process.returncode}: {log.read_text(errors='replace')[-3000:]}")
+    return False
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(condition: Any, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(what)
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def curfew(folder: Path, tenant: dict[str, Any], *, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """The issuer of a running Curfew with this tenant file. With `tls` (certificate, key) it is https, without a worker."""
+    port = free_port()
+    host = "id.localhost" if tls else "localhost"
+    env = {
+        "PORT": str(port),
+        "ISSUER": f"{'https' if tls else 'http'}://{host}:{port}/",
+        "SECRET_KEY": "of a test, and as long as a secret key has to be: 0123456789 abcdefghij",
+        "CURFEW_ENCRYPTION_KEYS": "of-a-test-and-as-long-as-a-key-has-to-be-0123456789",
+        "CURFEW_DATA": str(folder / "data"),
+        "CURFEW_DEMO": "0",
+        "CURFEW_WEB_WORKERS": "1",
+        "CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128",
+    }
+    file = folder / "tenant.yaml"
+    file.write_text(yaml.safe_dump(tenant))
+    for command in (["up", "--prepare-only"], ["apply", str(file)]):
+        argv = [sys.executable, "manage.py", *command]
+        done = subprocess.run(argv, cwd=ROOT, env={**_environment(), **env}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    with program(_tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"], env, folder, port):
+        yield env["ISSUER"]
+
+
+def _tls_server(port: int, certificate: Path, key: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "granian", "idp.wsgi:application", "--interface", "wsgi"),
+        *("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"),
+        *("--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)),
+    ]
+
+
+def tenant_of(*clients: dict[str, Any]) -> dict[str, Any]:
+    """A tenant with Mary and these applications."""
+    return {
+        "tenant": {"friendly_name": "Fabrikam", "session_management": True},
+        "connections": [{"name": "FabrikamAD", "strategy": "auth0"}],
+        "clients": list(clients),
+        "users": [{"connection": "FabrikamAD", "email": MARY, "password": PASSWORD, "email_verified": True}],
+    }
+
+
+def web_application(name: str, base_url: str, callback: str, **fields: Any) -> dict[str, Any]:
+    """A confidential application at this address, `fields` as in the tenant file."""
+    return {
+        "client_id": name,
+        "client_secret": CLIENT_SECRET,
+        "name": name,
+        "app_type": "regular_web",
+        "callbacks": [f"{base_url}{callback}"],
+        "allowed_logout_urls": [base_url, f"{base_url}/"],
+        **fields,
+    }
+
+
+def page_application(name: str, base_url: str, callback: str) -> dict[str, Any]:
+    """A public application that lives in the browser."""
+    return {
+        "client_id": name,
+        "name": name,
+        "app_type": "spa",
+        "callbacks": [f"{base_url}{callback}"],
+        "allowed_logout_urls": [f"{base_url}/"],
+        "web_origins": [base_url],
+    }
+
+
+@contextlib.contextmanager
+def chromium(*options: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", *options])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def sign_in(page: Page) -> None:
+    """Fill in the login page that the browser is on."""
+    page.fill("input[name=username]", MARY)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("form button[type=submit]")
