@@ -234,9 +234,8 @@ class DemoApp:
     # --- helpers --------------------------------------------------------------------------------------------------
 
     def _misbehave(self) -> None:
-        deadline = time.monotonic() + HANG_SECONDS
-        while self.mode == "hang" and time.monotonic() < deadline:
-            time.sleep(0.1)
+        if self.mode == "hang":
+            time.sleep(HANG_SECONDS)
 
     def _session(self, request: Request) -> Session | None:
         return self.store.get(request.cookies.get(self.session_cookie, ""))

@@ -69,12 +69,12 @@ class Stack:
 
     def wait_until_ready(self) -> None:
         for address in (f"{self.issuer}readyz", *(f"{self.app(index)}ping" for index in range(3))):
-            self._wait_for(address)
+            self.wait_for(address)
 
     def log(self) -> str:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.data.glob("*.log")))
 
-    def _wait_for(self, address: str) -> None:
+    def wait_for(self, address: str) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while not answers(address):
             ended = [name for name, process in self.processes.items() if process.poll() is not None]

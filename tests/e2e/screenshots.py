@@ -1,0 +1,175 @@
+"""Pictures of the pages that matter, for docs/images: `python -m tests.e2e.screenshots [NAME...]`.
+
+Each is taken at 1280 and 390 pixels, light and dark, against a fresh Curfew with its demo.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e import mary
+from tests.support.chromium import chromium, new_page
+from tests.support.stack import ROOT, Stack, embedded
+
+IMAGES = ROOT / "docs" / "images"
+WIDTHS = {1280: 800, 390: 844}
+SCHEMES = ("light", "dark")
+ADMINISTRATOR = "admin@fabrikamcorp.com"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """`prepare` leaves the page as it is to be seen."""
+
+    name: str
+    prepare: Callable[[Page, Stack], None]
+    javascript: bool = True
+
+
+def login(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.app(mary.SHAREPOINT)}login")
+
+
+def login_error(page: Page, stack: Stack) -> None:
+    login(page, stack)
+    page.locator("[name=username]").fill(mary.MARY)
+    page.locator("[name=password]").fill("not her password")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+
+
+def sign_out_running(page: Page, stack: Stack) -> None:
+    mary.use_all_three(page, stack)
+    mary.misbehave(stack, mary.TIMESHEET, "hang")
+    _sign_out(page, stack)
+    expect(page.locator(".app-row[data-state=delivered]")).to_have_count(2)
+    page.wait_for_timeout(1200)
+
+
+def sign_out_red(page: Page, stack: Stack) -> None:
+    sign_out_running(page, stack)
+    expect(page.locator(".app-row[data-state=dead]")).to_have_count(1, timeout=10_000)
+
+
+def sign_out_green(page: Page, stack: Stack) -> None:
+    mary.use_all_three(page, stack)
+    _sign_out(page, stack)
+    expect(page.locator(".app-row[data-state=delivered]")).to_have_count(3)
+    page.get_by_role("button", name="Stay on this page").click()
+
+
+def sign_out_without_javascript(page: Page, stack: Stack) -> None:
+    mary.use_all_three(page, stack)
+    _sign_out(page, stack)
+    page.wait_for_timeout(2000)
+    page.reload()
+
+
+def _sign_out(page: Page, stack: Stack) -> None:
+    page.goto(stack.app(mary.SHAREPOINT))
+    mary.click_sign_out(page)
+    mary.wait_for_sign_out_page(page)
+
+
+def signed_out(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.issuer}v2/logout")
+    page.wait_for_timeout(500)
+
+
+def confirm(page: Page, stack: Stack) -> None:
+    mary.sign_in(page, stack, mary.SHAREPOINT)
+    page.goto(f"{stack.issuer}oidc/logout")
+    expect(page.locator("button[name=logout]").first).to_be_visible()
+
+
+def error(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.issuer}authorize?client_id=unknown&response_type=code")
+
+
+def home(page: Page, stack: Stack) -> None:
+    mary.sign_in(page, stack, mary.SHAREPOINT)
+    page.goto(stack.issuer)
+
+
+def app_debugger(page: Page, stack: Stack) -> None:
+    mary.sign_in(page, stack, mary.DEBUGGER)
+
+
+def app_sharepoint(page: Page, stack: Stack) -> None:
+    mary.sign_in(page, stack, mary.SHAREPOINT)
+
+
+def app_timesheet(page: Page, stack: Stack) -> None:
+    mary.sign_in(page, stack, mary.TIMESHEET)
+
+
+def admin(path: str, first: str = "") -> Callable[[Page, Stack], None]:
+    """A page of the admin; `first` is the selector of a link in it to follow."""
+
+    def prepare(page: Page, stack: Stack) -> None:
+        page.goto(f"{stack.issuer}admin/")
+        page.locator("[name=username]").fill(ADMINISTRATOR)
+        page.locator("[name=password]").fill(stack.credentials["administrator"])
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        page.wait_for_url(f"{stack.issuer}admin/")
+        page.goto(f"{stack.issuer}admin/{path}")
+        if first:
+            page.locator(first).first.click()
+            page.wait_for_load_state()
+
+    return prepare
+
+
+FIRST_ROW = "#result_list tbody th a, #result_list tbody td a"
+SHOTS = (
+    Shot("login", login),
+    Shot("login-error", login_error),
+    Shot("sign-out-running", sign_out_running),
+    Shot("sign-out-green", sign_out_green),
+    Shot("sign-out-red", sign_out_red),
+    Shot("sign-out-no-javascript", sign_out_without_javascript, javascript=False),
+    Shot("signed-out", signed_out),
+    Shot("confirm", confirm),
+    Shot("error", error),
+    Shot("home", home),
+    Shot("app-debugger", app_debugger),
+    Shot("app-sharepoint", app_sharepoint),
+    Shot("app-timesheet", app_timesheet),
+    Shot("admin-start", admin("")),
+    Shot("admin-application", admin("idp/application/", FIRST_ROW)),
+    Shot("admin-connection", admin("idp/connection/", FIRST_ROW)),
+    Shot("admin-session", admin("sessions_app/ssosession/", FIRST_ROW)),
+    Shot("admin-deliveries", admin("logout_app/logoutdelivery/")),
+)
+
+
+def take(shot: Shot, browser: Browser, stack: Stack) -> None:
+    for width, height in WIDTHS.items():
+        for scheme in SCHEMES:
+            options = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+            with new_page(browser, java_script_enabled=shot.javascript, **options) as page:
+                shot.prepare(page, stack)
+                page.screenshot(path=IMAGES / f"{shot.name}-{width}-{scheme}.png", full_page=True)
+            mary.misbehave(stack, mary.TIMESHEET, "good")
+
+
+def main(names: list[str]) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="curfew-") as folder,
+        embedded(Path(folder) / "data") as stack,
+        chromium() as browser,
+    ):
+        for shot in SHOTS:
+            if not names or shot.name in names:
+                take(shot, browser, stack)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
