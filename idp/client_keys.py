@@ -11,6 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from idp.models import Application
+from idp.outbound import web
 from idp.protocol.errors import InvalidClient
 
 FRESH_SECONDS = 300
@@ -33,8 +34,6 @@ def of(application: Application) -> KeySet:
 
 def _fetch(uri: str) -> KeySet:
     """At most one request per URI in five minutes, so that wrong assertions cannot make us flood somebody."""
-    from idp.outbound import web
-
     with _lock:
         known = _fetched.get(uri)
         if known and time.monotonic() - known[0] < FRESH_SECONDS:
