@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import time
+from datetime import timedelta
 
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from idp import configuration, keys
+from idp.models import SigningKey
+from logout_app import bell, outbox, redeliver
 from logout_app.models import DeliveryAttempt, LogoutDelivery
+from logout_app.protocol.retry import Outcome
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import header_of, wait_until
 
@@ -15,13 +26,428 @@ def states() -> list[str]:
     return list(LogoutDelivery.objects.order_by("id").values_list("state", flat=True))
 
 
+def wait_for(*expected: str, seconds: float = 10.0) -> None:
+    wait_until(lambda: states() == list(expected), seconds, f"{expected} expected")
+
+
+def attempted(number: int = 1) -> None:
+    wait_until(lambda: DeliveryAttempt.objects.count() >= number)
+
+
+def make_due() -> None:
+    LogoutDelivery.objects.filter(state="pending").update(due_at=timezone.now())
+
+
+# --- what is sent ----------------------------------------------------------------------------------------------------
+
+
 def test_every_application_of_the_session_is_told_once(receiver, application):
+    """T21."""
     session = sign_in(application("one"), application("two"))
     application("stranger")
     with running():
         sign_out(session)
-        wait_until(lambda: states() == ["delivered"] * 2)
+        wait_for("delivered", "delivered")
     assert sorted(post["path"] for post in receiver.posts()) == ["one", "two"]
     assert {token["sid"] for token in receiver.tokens()} == {session.sid}
-    assert header_of(receiver.posts()[0]["form"]["logout_token"][0])["typ"] == "logout+jwt"
     assert DeliveryAttempt.objects.filter(outcome="delivered", status=200, number=1).count() == 2
+
+
+@pytest.mark.spec("backchannel", "2.5", "POST, form-encoded, logout_token and nothing else")
+def test_the_request_is_a_form_with_one_field(receiver, application):
+    with running():
+        sign_out(sign_in(application()))
+        wait_for("delivered")
+    (post,) = receiver.posts()
+    assert post["method"] == "POST"
+    assert post["headers"]["content-type"] == "application/x-www-form-urlencoded"
+    assert list(post["form"]) == ["logout_token"]
+    assert "cookie" not in post["headers"]
+
+
+@pytest.mark.spec("backchannel", "2.4", "claims of the logout token; nonce prohibited")
+def test_each_application_gets_its_own_token_by_its_own_algorithm_and_type(receiver, application, settings):
+    """SND-024, SND-026, T19, T20."""
+    session = sign_in(
+        application("rs"),
+        application("es", id_token_signed_response_alg="ES256", backchannel_logout_token_typ="JWT"),
+        application("anonymous", backchannel_logout_include_sub=False),
+    )
+    with running():
+        sign_out(session)
+        wait_for("delivered", "delivered", "delivered")
+    jwks = KeySet.import_key_set(keys.published())
+    for client_id, algorithm, typ in (
+        ("rs", "RS256", "logout+jwt"),
+        ("es", "ES256", "JWT"),
+        ("anonymous", "RS256", "logout+jwt"),
+    ):
+        (post,) = receiver.posts(client_id)
+        raw = post["form"]["logout_token"][0]
+        assert (header_of(raw)["alg"], header_of(raw)["typ"]) == (algorithm, typ)
+        claims = jwt.decode(raw, jwks, algorithms=[algorithm]).claims
+        assert (claims["iss"], claims["aud"], claims["sid"]) == (settings.ISSUER, client_id, session.sid)
+        assert claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+        assert claims["exp"] <= claims["iat"] + 120
+        assert abs(claims["iat"] - post["at"]) < 5
+        assert "nonce" not in claims
+        assert claims.get("sub") == (None if client_id == "anonymous" else session.user.user_id)
+    assert len({token["jti"] for token in receiver.tokens()}) == 3
+
+
+def test_each_attempt_has_a_fresh_token(receiver, application):
+    """T16."""
+    receiver.behave(app="503")
+    with running():
+        sign_out(sign_in(application()))
+        attempted()
+        receiver.behave(app="200")
+        make_due()
+        wait_for("delivered")
+    first, second = receiver.tokens()
+    assert first["jti"] != second["jti"]
+    assert first["sid"] == second["sid"]
+    assert list(DeliveryAttempt.objects.order_by("number").values_list("number", "outcome", "jti")) == [
+        (1, "retry", first["jti"]),
+        (2, "delivered", second["jti"]),
+    ]
+
+
+def test_a_backlog_of_hours_is_told_oldest_first_with_fresh_tokens(receiver, application, settings):
+    """F-W09."""
+    settings.PER_APP_IN_FLIGHT = 1
+    app, now = application(), timezone.now()
+    sessions = [sign_in(app) for _ in range(5)]
+    for hours, session in enumerate(sessions):
+        sign_out(session, at=now - timedelta(hours=hours))
+    with running():
+        wait_for(*["delivered"] * 5)
+    assert [token["sid"] for token in receiver.tokens()] == [session.sid for session in reversed(sessions)]
+    assert all(
+        abs(token["iat"] - post["at"]) < 5 for token, post in zip(receiver.tokens(), receiver.posts(), strict=True)
+    )
+
+
+def test_signing_keys_may_rotate_while_deliveries_wait(receiver, application):
+    """F-K01."""
+    app, now = application(), timezone.now()
+    keys.ensure()
+    sign_out(*[sign_in(app) for _ in range(3)])
+    keys.rotate(now, force=True)
+    SigningKey.objects.filter(status="next").update(created_at=now - timedelta(days=1))
+    keys.rotate(now, force=True)
+    with running():
+        wait_for(*["delivered"] * 3)
+    active = SigningKey.objects.get(status="active", algorithm="RS256").kid
+    assert {header_of(post["form"]["logout_token"][0])["kid"] for post in receiver.posts()} == {active}
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["200", "204"])
+def test_200_and_204_are_success(receiver, application, status):
+    """T17."""
+    receiver.behave(app=status)
+    with running():
+        sign_out(sign_in(application()))
+        wait_for("delivered")
+
+
+def test_400_is_final_and_the_applications_words_are_kept_as_text(receiver, application):
+    """F-N02, SND-022."""
+    receiver.behave(app="rude")
+    with running():
+        sign_out(sign_in(application()))
+        wait_for("dead")
+    row = LogoutDelivery.objects.get()
+    assert (row.attempts, row.last_status) == (1, 400)
+    assert len(row.last_reason) <= 500
+    assert row.last_reason.startswith("400: \\x1b[31m<script>alert(1)</script>\\x00xxx")
+
+
+@pytest.mark.parametrize("behaviour", ["401", "403", "404", "410", "302:http://127.0.0.1:6379/"])
+def test_configuration_errors_die_after_three_tries(receiver, application, behaviour):
+    """F-N03, SND-007."""
+    receiver.behave(app=behaviour)
+    with running():
+        sign_out(sign_in(application()))
+        for number in (1, 2, 3):
+            attempted(number)
+            make_due()
+        wait_for("dead")
+    assert len(receiver.posts()) == 3
+    assert LogoutDelivery.objects.get().last_status == int(behaviour[:3])
+
+
+@pytest.mark.parametrize("behaviour", ["500", "503", "408", "429:1", "reset", "hang:30"])
+def test_what_may_heal_waits_for_another_try(receiver, application, behaviour, settings):
+    """F-N09, T17, T18."""
+    settings.DELIVERY_TIMEOUT = 1
+    receiver.behave(app=behaviour)
+    with running():
+        sign_out(sign_in(application()))
+        attempted()
+        wait_for("pending")
+    row = LogoutDelivery.objects.get()
+    assert (row.attempts, row.lease_until) == (1, None)
+    assert row.due_at > row.attempt_log.get().started_at
+    assert row.attempt_log.get().outcome == "retry"
+
+
+def test_retry_after_pauses_this_application_only(receiver, application):
+    """F-N05, SND-023."""
+    receiver.behave(busy="429:120")
+    busy, other = application("busy"), application("other")
+    with running():
+        sign_out(sign_in(busy))
+        attempted()
+        sign_out(sign_in(busy, other))
+        wait_until(lambda: LogoutDelivery.objects.filter(client_id="other", state="delivered").exists())
+        time.sleep(1.2)
+    assert len(receiver.posts("busy")) == 1
+    row = LogoutDelivery.objects.filter(client_id="busy", attempts=1).get()
+    assert 118 < (row.due_at - timezone.now()).total_seconds() <= 120
+
+
+def test_a_row_that_is_too_old_becomes_a_dead_letter_and_can_be_redelivered(receiver, application):
+    receiver.behave(app="503")
+    with running():
+        sign_out(sign_in(application()), at=timezone.now() - timedelta(days=2))
+        wait_for("dead")
+        receiver.behave(app="200")
+        assert redeliver.deliveries([LogoutDelivery.objects.get().pk], at=timezone.now()) == 1
+        wait_for("delivered")
+    assert LogoutDelivery.objects.get().attempts == 2
+
+
+def test_a_row_behind_an_open_breaker_is_given_up_in_the_end_and_an_untried_one_is_not(application):
+    app, now = application(), timezone.now()
+    sign_out(sign_in(app), sign_in(app), at=now - timedelta(days=2))
+    tried = LogoutDelivery.objects.order_by("id").first()
+    LogoutDelivery.objects.filter(pk=tried.pk).update(attempts=7)
+    assert outbox.give_up(now, timedelta(days=1)) == 1
+    assert states() == ["dead", "pending"]
+
+
+# --- configuration is read when a row is sent ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backchannel_logout_uri": ""},
+        {"enabled": False},
+        {"backchannel_logout_initiators": ["idp-logout"]},
+    ],
+)
+def test_what_an_administrator_takes_away_is_dropped_not_sent(receiver, application, change):
+    """SND-027, T22, T23."""
+    app = application()
+    sign_out(sign_in(app))
+    for name, value in change.items():
+        setattr(app, name, value)
+    app.save()
+    with running():
+        wait_for("dropped")
+    assert receiver.posts() == []
+    assert LogoutDelivery.objects.get().last_reason
+
+
+def test_rows_of_a_deleted_application_are_dropped(receiver, application):
+    """SND-027."""
+    app = application()
+    sign_out(sign_in(app))
+    app.delete()
+    with running():
+        wait_for("dropped")
+    assert receiver.posts() == []
+
+
+def test_a_changed_url_is_read_again_and_vetted_again(receiver, application):
+    """SND-027, SND-010."""
+    app = application(url="https://gone.invalid/")
+    sign_out(sign_in(app))
+    app.backchannel_logout_uri = receiver.url("moved")
+    app.save()
+    with running():
+        wait_for("delivered")
+        app.backchannel_logout_uri = "http://10.0.0.1/"
+        app.save()
+        sign_out(sign_in(app))
+        attempted(2)
+    assert [post["path"] for post in receiver.posts()] == ["moved"]
+    assert "not a public address" in LogoutDelivery.objects.get(state="pending").last_reason
+
+
+def test_an_applications_outbound_hosts_are_obeyed(receiver, application):
+    app = application(outbound_hosts=["rp.example"])
+    with running():
+        sign_out(sign_in(app))
+        attempted()
+    assert receiver.posts() == []
+    assert "outbound hosts" in LogoutDelivery.objects.get().last_reason
+
+
+def test_channels_that_this_worker_cannot_send_are_left_alone(receiver, application):
+    sign_out(sign_in(application()))
+    LogoutDelivery.objects.update(channel="gtr")
+    with running():
+        time.sleep(0.5)
+    assert (states(), LogoutDelivery.objects.get().attempts) == (["pending"], 0)
+
+
+# --- isolation -------------------------------------------------------------------------------------------------------
+
+
+def test_an_application_that_hangs_uses_its_own_slots_only(receiver, application, settings):
+    """F-Q01 in small: the healthy application never waits for the slow one."""
+    settings.PER_APP_IN_FLIGHT, settings.DELIVERY_TIMEOUT = 3, 2
+    receiver.behave(slow="hang:30")
+    slow, healthy = application("slow"), application("healthy")
+    sessions = [sign_in(slow, healthy) for _ in range(30)]
+    with running():
+        begun = time.monotonic()
+        sign_out(*sessions)
+        wait_until(lambda: LogoutDelivery.objects.filter(client_id="healthy", state="delivered").count() == 30, 5)
+        assert time.monotonic() - begun < 2
+        assert len(receiver.posts("slow")) == 3
+
+
+def test_the_breaker_stops_asking_an_application_that_fails(receiver, application, settings):
+    settings.PER_APP_IN_FLIGHT = 5
+    receiver.behave(app="503")
+    app = application()
+    with running():
+        sign_out(*[sign_in(app) for _ in range(40)])
+        attempted(5)
+        time.sleep(0.8)
+        assert len(receiver.posts()) <= 10
+        receiver.behave(app="200")
+        make_due()
+        wait_for(*["delivered"] * 40, seconds=15)
+
+
+def test_a_claim_takes_no_more_than_each_application_has_room_for(application):
+    one, two = application("one"), application("two")
+    sign_out(*[sign_in(one, two) for _ in range(6)])
+    claimed = claim(rooms={one.pk: 2, two.pk: 0})
+    assert [row.client_id for row in claimed] == ["one", "one"]
+    assert sorted(row.client_id for row in claim(rooms={one.pk: 0})) == ["two"] * 5
+    assert len(claim(limit=3)) == 3
+
+
+def claim(**options) -> list[outbox.Claimed]:
+    defaults = {
+        "channels": ["backchannel"],
+        "rooms": {},
+        "cap": 5,
+        "limit": 100,
+        "at": timezone.now(),
+        "lease": timedelta(seconds=9),
+    }
+    return outbox.claim(**{**defaults, **options})
+
+
+def test_a_claim_is_exclusive_until_its_lease_ends(application):
+    sign_out(sign_in(application()))
+    (first,) = claim()
+    assert claim() == []
+    (second,) = claim(at=timezone.now() + timedelta(seconds=10))
+    assert (second.fence, second.attempts) == (first.fence + 1, first.attempts + 1)
+
+
+def test_a_result_behind_the_fence_is_void_but_its_attempt_is_kept(application):
+    sign_out(sign_in(application()))
+    (first,) = claim()
+    (second,) = claim(at=timezone.now() + timedelta(seconds=10))
+    now = timezone.now()
+    late = outbox.Result(first, Outcome.DELIVERED, "200", now, now, status=200)
+    right = outbox.Result(second, Outcome.REFUSED, "400", now, now, status=400)
+    assert outbox.record([late]) == []
+    assert states() == ["pending"]
+    assert outbox.record([right]) == [second.id]
+    assert states() == ["dead"]
+    assert DeliveryAttempt.objects.count() == 2
+
+
+def test_a_result_of_a_deleted_row_harms_nobody(application):
+    sign_out(sign_in(application("one"), application("two")))
+    rows, now = claim(), timezone.now()
+    LogoutDelivery.objects.filter(pk=rows[0].id).delete()
+    results = [outbox.Result(row, Outcome.DELIVERED, "200", now, now, status=200) for row in rows]
+    assert outbox.record(results) == [rows[1].id]
+
+
+def test_a_row_that_was_never_tried_is_due_whatever_its_clock_said(receiver, application):
+    """F-C01: a web server whose clock is ten minutes ahead delays nothing."""
+    with running():
+        sign_out(sign_in(application()), at=timezone.now() + timedelta(minutes=10))
+        wait_for("delivered")
+
+
+# --- the bell --------------------------------------------------------------------------------------------------------
+
+
+def test_the_bell_wakes_the_drain_in_milliseconds(receiver, application):
+    app = application()
+    with running():
+        sign_out(sign_in(app))
+        wait_for("delivered")
+        session = sign_in(app)
+        begun = time.time()
+        sign_out(session)
+        wait_until(lambda: len(receiver.posts()) == 2)
+    assert receiver.posts()[1]["at"] - begun < 0.5
+
+
+def test_five_bells_for_one_row_send_it_once(receiver, application):
+    """F-Q06."""
+    with running():
+        sign_out(sign_in(application()))
+        for _ in range(5):
+            bell.ring()
+        wait_for("delivered")
+        time.sleep(0.3)
+    assert len(receiver.posts()) == 1
+
+
+def test_a_bell_before_the_commit_loses_nothing(receiver, application):
+    """F-Q07."""
+    session = sign_in(application())
+    with running():
+        time.sleep(0.3)
+        with transaction.atomic():
+            if connection.vendor == "postgresql":  # SQLite's one writer would keep the drain waiting
+                sign_out(session)
+            bell.ring()
+            time.sleep(0.3)
+        if connection.vendor == "sqlite":
+            sign_out(session)
+        wait_for("delivered")
+
+
+@pytest.mark.parametrize("url", ["", "redis://127.0.0.1:1/0"])
+def test_without_a_bell_the_drains_own_timer_comes_within_a_second(receiver, application, settings, url):
+    """F-R02, F-Q05."""
+    settings.REDIS_URL = url
+    session = sign_in(application())
+    with running():
+        time.sleep(0.3)
+        begun = time.monotonic()
+        sign_out(session)
+        assert time.monotonic() - begun < 1.0
+        wait_for("delivered", seconds=3)
+
+
+def test_a_changed_configuration_is_seen_without_a_restart(receiver, application):
+    app = application()
+    with running():
+        sign_out(sign_in(app))
+        wait_for("delivered")
+        app.backchannel_logout_token_typ = "JWT"
+        app.save()
+        sign_out(sign_in(app))
+        wait_for("delivered", "delivered")
+    assert [header_of(post["form"]["logout_token"][0])["typ"] for post in receiver.posts()] == ["logout+jwt", "JWT"]
+    assert configuration.current().version
