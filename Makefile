@@ -1,5 +1,6 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 and make)
 # `make test` runs every test                    (needs Node.js 20 too; installs missing Debian packages when it may)
+# `make screenshots` takes the pictures in docs/images (needs Chromium)
 # `make lint` checks format, lint, types, imports and templates
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
   /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc
 
-.PHONY: help run test lint format compile tools
+.PHONY: help run test screenshots lint format compile tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -27,6 +28,9 @@ run: .venv/.base
 test: .venv/.test node_modules/.stamp tools
 	@TEST_DATABASE=both TEST_BOTH=1 $(BIN)/python -m pytest -q --dist each \
 	  --tx popen//env:TEST_DATABASE=sqlite --tx popen//env:TEST_DATABASE=postgres $(PYTEST)
+
+screenshots: .venv/.test tools
+	@$(BIN)/python -m tests.e2e.screenshots
 
 lint: .venv/.test
 	@echo "Format"; $(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
