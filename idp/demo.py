@@ -76,10 +76,7 @@ def _home(port: int, index: int) -> str:
 
 def _tenant_file(port: int, credentials: dict[str, str]) -> dict[str, Any]:
     return {
-        "tenant": {
-            "friendly_name": "Fabrikam",
-            "allowed_logout_urls": [_home(port, index) for index in range(len(APPS))],
-        },
+        "tenant": {"friendly_name": "Fabrikam"},
         "clients": [_client(port, index, credentials) for index in range(len(APPS))],
         "connections": [{"name": CONNECTION, "strategy": "auth0", "options": {"disable_signup": True}}],
         "users": [
