@@ -13,7 +13,7 @@ from sessions_app.protocol import redirect_uris
 
 HOME = "/"
 # Pages that ask people to sign in. Nothing below /login, /logout or the endpoints of programs.
-PREFIXES = ("/authorize", "/admin", "/account", "/mfa", "/device", "/oauth/device", "/oidc/consent", "/activate")
+PREFIXES = ("/authorize", "/admin", "/account", "/activate")
 ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 LONGEST = 8000
 CSP_SOURCE = re.compile(r"[A-Za-z0-9.+:/\[\]-]+")

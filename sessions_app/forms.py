@@ -51,7 +51,7 @@ class LoginForm(forms.Form):
     )
 
     def __init__(self, *args: Any, connections: list[Connection], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.connections = connections
         for name in ("username", "password"):
             self.fields[name].widget.attrs.pop("maxlength", None)  # a browser would cut a password silently
@@ -60,7 +60,8 @@ class LoginForm(forms.Form):
         else:
             choices = [("", "Find out from my e-mail address"), *((row.name, str(row)) for row in connections)]
             self.fields["connection"].choices = choices  # type: ignore[attr-defined]
-        first = "password" if self.initial.get("username") else "username"
+        known = self.data.get("username") if self.is_bound else self.initial.get("username")
+        first = "password" if known else "username"
         self.fields[first].widget.attrs["autofocus"] = True
 
     def mark_errors(self) -> None:

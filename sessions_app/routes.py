@@ -24,7 +24,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("userinfo", userinfo, name="userinfo"),
     path("", home, name="home"),
     path("login", login.login, name="account_login"),
-    path("logout", login.logout, name="account_logout"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),

@@ -116,7 +116,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_POST
 def logout(request: HttpRequest) -> HttpResponse:
-    """End this browser's session through the adapter; also drops a sign-in that waits for its second factor."""
+    """What `/logout` does without applications to tell: the adapter's part, and a sign-in that waits for its second factor."""
     allauth_logout(request, show_message=False)
     target = request.POST.get("next", "")
     allowed = is_ours(target) or target == reverse("account_login")

@@ -41,6 +41,7 @@ def noon():
         yield traveller
 
 
+@pytest.mark.spec("RFC 6585", "4", "429 says with Retry-After how long to wait")
 @pytest.mark.django_db
 def test_an_account_is_throttled_with_a_page_and_retry_after(noon):
     make_user()

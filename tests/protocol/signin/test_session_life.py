@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -193,3 +196,26 @@ def test_the_cookie_is_written_as_the_tenant_wants(persistent, max_age):
     morsel = through_middleware(request_with("old"), view).cookies[settings.SSO_COOKIE_NAME]
     assert (morsel.value, morsel["httponly"], morsel["path"], morsel["samesite"]) == ("new-value", True, "/", "Lax")
     assert (morsel["max-age"], morsel["domain"]) == (max_age, "")
+
+
+@pytest.mark.spec("RFC 6265bis", "4.1.3.2", "A __Host- cookie is Secure, has Path=/ and no Domain")
+def test_production_cookies_cannot_be_set_by_a_neighbour(settings):
+    """SES-003."""
+    settings.HTTPS, settings.SSO_COOKIE_NAME, settings.SSO_COOKIE_SAMESITE = True, "__Host-curfew_sso", "None"
+    response = HttpResponse()
+    binding.set_cookie(response, "value")
+    morsel = response.cookies["__Host-curfew_sso"]
+    assert (morsel["secure"], morsel["path"], morsel["domain"], morsel["samesite"]) == (True, "/", "", "None")
+    binding.clear_cookie(response)
+    morsel = response.cookies["__Host-curfew_sso"]
+    assert (morsel.value, morsel["secure"], morsel["path"], morsel["max-age"]) == ("", True, "/", 0)
+    names = production_cookie_names()
+    assert len(names) >= 4
+    assert [name for name in names if not name.startswith("__Host-")] == []
+
+
+def production_cookie_names() -> list[str]:
+    script = "from idp import settings as s; print(*[v for k, v in vars(s).items() if k.endswith('_COOKIE_NAME')])"
+    environment = {**os.environ, "ISSUER": "https://id.example.com/", "SECRET_KEY": "x" * 60}
+    output = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    return output.stdout.split()
