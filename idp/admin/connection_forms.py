@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 else:
     BaseForm = forms.ModelForm
 
+COLUMNS = {"display_name", "icon_url"}  # options by Auth0's names that have fields of their own here
 PASSWORD_POLICIES = [(name, name.title()) for name in ("none", "low", "fair", "good", "excellent")]
+
+
+class SecretLines(forms.Textarea):
+    """A key in PEM has lines, which a password field would join. Never filled in, not even after a mistake."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
 
 
 class NewConnectionForm(BaseForm):
@@ -52,7 +60,7 @@ class ConnectionForm(BaseForm):
                 required=False,
                 strip=True,
                 max_length=20000,
-                widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+                widget=SecretLines() if name == "decryptionKey" else forms.PasswordInput(attrs={"autocomplete": "off"}),
                 help_text="Set. Type a new one to replace it." if known else "Not set.",
             )
 
@@ -109,7 +117,7 @@ class JsonConnectionForm(ConnectionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        keys = sorted(KEYS[self.instance.strategy] - SECRETS)
+        keys = sorted(KEYS[self.instance.strategy] - SECRETS - COLUMNS)
         self.fields["options"].keys = keys  # type: ignore[attr-defined]
         self.fields["options"].help_text = f"Known are: {', '.join(keys)}."
 

@@ -202,6 +202,16 @@ def test_a_connections_secret_is_sealed_never_shown_and_never_logged(admin: Clie
     assert "client_secret" in LogEntry.objects.get().get_change_message()
 
 
+def test_a_private_key_keeps_its_lines(admin: Client) -> None:
+    connection = make_connection("partner", "samlp")
+    pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
+    url = reverse("admin:idp_connection_change", args=(connection.pk,))
+    assert "AAAA" not in admin.post(url, {"options": "[]", "decryptionKey": pem}).content.decode()
+    admin.post(url, {"options": "{}", "decryptionKey": pem})
+    connection.refresh_from_db()
+    assert sealing.unseal(connection.sealed_options["decryptionKey"], "connection:partner:decryptionKey") == pem
+
+
 def test_a_secret_that_is_left_empty_stays(admin: Client) -> None:
     connection = make_connection("okta-main", "okta", sealed_options={"client_secret": "v1.x.y"})
     url = reverse("admin:idp_connection_change", args=(connection.pk,))
