@@ -15,9 +15,9 @@ from idp.outbound import web
 from idp.protocol.errors import InvalidClient
 
 FRESH_SECONDS = 300
-LONGEST_BODY = 64 * 1024
-_fetched: dict[str, tuple[float, KeySet]] = {}
-_lock = threading.Lock()
+FAILED_SECONDS = 10
+_fetched: dict[str, tuple[float, KeySet | None]] = {}  # uri -> good until, and the keys or None for a failure
+_locks: dict[str, threading.Lock] = {}  # one per uri: a slow one holds nobody else
 
 
 def of(application: Application) -> KeySet:
@@ -33,15 +33,21 @@ def of(application: Application) -> KeySet:
 
 
 def _fetch(uri: str) -> KeySet:
-    """At most one request per URI in five minutes, so that wrong assertions cannot make us flood somebody."""
-    with _lock:
-        known = _fetched.get(uri)
-        if known and time.monotonic() - known[0] < FRESH_SECONDS:
-            return known[1]
-        with web.session() as client:
-            answer = client.get(uri, timeout=5, allow_redirects=False)
-        if answer.status_code != 200 or len(answer.content) > LONGEST_BODY:
-            raise ValueError(f"{uri} answered {answer.status_code}")
-        keys = KeySet.import_key_set(json.loads(answer.content))
-        _fetched[uri] = (time.monotonic(), keys)
+    """One request per URI in five minutes, or ten seconds after a failure: wrong assertions cannot make us flood somebody."""
+    with _locks.setdefault(uri, threading.Lock()):
+        until, keys = _fetched.get(uri, (0.0, None))
+        if time.monotonic() >= until:
+            _fetched[uri] = (time.monotonic() + FAILED_SECONDS, None)
+            keys = _ask(uri)
+            _fetched[uri] = (time.monotonic() + FRESH_SECONDS, keys)
+        if keys is None:
+            raise ValueError(f"{uri} failed a moment ago")
         return keys
+
+
+def _ask(uri: str) -> KeySet:
+    with web.session() as client:
+        answer = client.get(uri)
+    if answer.status_code != 200:
+        raise ValueError(f"{uri} answered {answer.status_code}")
+    return KeySet.import_key_set(json.loads(answer.content))

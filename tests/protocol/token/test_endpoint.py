@@ -2,7 +2,9 @@
 
 import base64
 import json
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
@@ -303,3 +305,52 @@ def test_a_secret_client_cannot_use_an_assertion(app, key, session):
     raw = assertion(key, iss=app.client_id, sub=app.client_id)
     assert by_assertion(app, session, raw).json()["error"] == "invalid_client"
     assert tokens_for(session, app)
+
+
+class Keys(BaseHTTPRequestHandler):
+    """An application's jwks_uri."""
+
+    document: bytes = b""
+    asked: int = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(200 if self.path == "/jwks" else 404)
+        self.send_header("Content-Length", str(len(self.document)))
+        self.end_headers()
+        self.wfile.write(self.document)
+
+    def log_message(self, *args):
+        """Quiet."""
+
+
+@pytest.fixture
+def key_server(key, settings):
+    Keys.document, Keys.asked = json.dumps({"keys": [key.as_dict(private=False)]}).encode(), 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_keys_are_fetched_from_jwks_uri_once_for_many_assertions(key, key_server, session):
+    keyed = make_application("Keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri=f"{key_server}/jwks")
+    assert [by_assertion(keyed, session, assertion(key)).status_code for _ in range(3)] == [200, 200, 200]
+    assert Keys.asked == 1
+
+
+def test_a_jwks_uri_that_fails_is_left_alone_for_a_while(key, key_server, session):
+    keyed = make_application("Keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri=f"{key_server}/gone")
+    assert [by_assertion(keyed, session, assertion(key)).status_code for _ in range(3)] == [401, 401, 401]
+    assert Keys.asked == 1
+
+
+def test_a_jwks_uri_that_the_outbound_policy_refuses_is_not_asked(key, key_server, session, settings):
+    settings.OUTBOUND_ALLOW = []
+    keyed = make_application("Keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri=f"{key_server}/jwks")
+    assert by_assertion(keyed, session, assertion(key)).status_code == 401
+    assert Keys.asked == 0

@@ -1,0 +1,96 @@
+"""Answers that a browser must carry itself, under our content security policy: web_message in a silent frame, form_post."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+from django.conf import settings
+
+from tests.support.chromium import chromium
+from tests.support.factories import make_application, make_session, make_user
+from tests.support.oauth import issuer, request_params
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = b"""<!doctype html><title>app</title><script>
+addEventListener("message", (event) => { window.got = {origin: event.origin, data: event.data}; });
+</script>"""
+
+
+class App(BaseHTTPRequestHandler):
+    """A page that listens for messages, and a callback that keeps what was posted to it."""
+
+    posted: list[dict[str, list[str]]] = []
+
+    def do_GET(self) -> None:
+        self._answer(PAGE)
+
+    def do_POST(self) -> None:
+        self.posted.append(parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        self._answer(b"<!doctype html><title>posted</title>")
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def app_origin() -> Iterator[str]:
+    App.posted = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), App)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://localhost:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def page(live_server):
+    session = make_session(make_user())
+    with chromium() as browser:
+        context = browser.new_context()
+        context.set_default_timeout(15_000)
+        context.add_cookies([{"name": settings.SSO_COOKIE_NAME, "value": session.raw_cookie, "url": live_server.url}])
+        yield context.new_page()
+        context.close()
+
+
+def spa(origin: str, **fields: object):
+    return make_application(
+        "SPA", token_endpoint_auth_method="none", redirect_uris=f"{origin}/cb", web_origins=[origin], **fields
+    )
+
+
+def test_a_silent_frame_hands_the_code_to_its_parent(page, live_server, app_origin):
+    query = urlencode(request_params(spa(app_origin), response_mode="web_message", prompt="none"))
+    page.goto(f"{app_origin}/")
+    address = json.dumps(f"{live_server.url}/authorize?{query}")
+    page.evaluate(f"document.body.appendChild(document.createElement('iframe')).src = {address}")
+    got = page.wait_for_function("window.got").json_value()
+    assert got["origin"] == live_server.url
+    assert got["data"]["type"] == "authorization_response"
+    assert got["data"]["response"]["code"]
+    assert got["data"]["response"]["state"] == "the-state"
+    assert got["data"]["response"]["iss"] == issuer()
+
+
+def test_form_post_sends_itself_and_escapes_what_it_carries(page, live_server, app_origin):
+    """TOK-020."""
+    state = '"><script>document.title="owned"</script>'
+    query = urlencode(request_params(spa(app_origin), response_mode="form_post", state=state))
+    page.goto(f"{live_server.url}/authorize?{query}")
+    page.wait_for_url(f"{app_origin}/cb")
+    assert page.title() == "posted"
+    assert App.posted[0]["state"] == [state]
+    assert App.posted[0]["code"]
