@@ -89,6 +89,7 @@ class Ended:
 class _EndedSession:
     pk: int
     user_pk: int
+    sub: str
 
 
 def end_sessions(
@@ -136,12 +137,13 @@ def _end_rows(selection: Selection, initiator: Initiator, actor: str, at: dateti
     The chosen rows are a materialized CTE: in a plain subquery PostgreSQL may run the LIMIT more than once.
     """
     chosen, params = selection.live_rows(at).values("pk").query.get_compiler(connection=connection).as_sql()
-    table = connection.ops.quote_name(SSOSession._meta.db_table)
+    table, users = (connection.ops.quote_name(model._meta.db_table) for model in (SSOSession, User))
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH chosen (id) AS MATERIALIZED ({chosen}) "  # noqa: S608
             f"UPDATE {table} SET ended_at = %s, end_initiator = %s, end_actor = %s "
-            "WHERE id IN (SELECT id FROM chosen) AND ended_at IS NULL RETURNING id, user_id",
+            "WHERE id IN (SELECT id FROM chosen) AND ended_at IS NULL "
+            f"RETURNING id, user_id, (SELECT person.user_id FROM {users} person WHERE person.id = {table}.user_id)",
             [*params, connection.ops.adapt_datetimefield_value(at), initiator.value, actor],
         )
         return [_EndedSession(*row) for row in cursor.fetchall()]
@@ -167,14 +169,16 @@ def _record(
     actor: str,
     at: datetime,
 ) -> LogoutEvent:
-    users: set[int | None] = {row.user_pk for row in ended} or {selection.user_pk}
-    user_pk = users.pop() if len(users) == 1 else None
+    subs = {row.user_pk: row.sub for row in ended}
+    if not subs and selection.user_pk is not None:
+        subs = {selection.user_pk: fanout.sub_of(selection.user_pk)}
+    person: tuple[int | None, str] = next(iter(subs.items())) if len(subs) == 1 else (None, "")
     event = LogoutEvent(
         at=at,
         initiator=initiator.value,
         actor=actor,
-        user_id=user_pk,
-        sub="" if user_pk is None else fanout.sub_of(user_pk),
+        user_id=person[0],
+        sub=person[1],
         sessions_ended=len(ended),
         families_revoked=families,
     )

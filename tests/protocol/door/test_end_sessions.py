@@ -244,4 +244,4 @@ def test_the_number_of_statements_does_not_depend_on_sessions_and_applications(s
 
     small, large = statements(1, 1), statements(20, 10)
     assert small == large
-    assert small <= (7 if selection == "user" else 5)
+    assert small <= (6 if selection == "user" else 4)
