@@ -19,7 +19,6 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvloop
 from celery import bootsteps, signals
-from celery.exceptions import WorkerTerminate
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
 from django.utils import timezone
@@ -67,7 +66,7 @@ class Drain:
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wake, self._finished = asyncio.Event(), asyncio.Event()
+        self._wake, self._finished, self._recording = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         with ThreadPoolExecutor(1, "curfew-drain-database") as self._executor:
             async with self._fanout:
                 await self._run()
@@ -192,16 +191,19 @@ class Drain:
 
     async def _record(self) -> bool:
         """Write the results at hand; False: the database did not take them, they stay at hand."""
-        batch, notes = self._results, self._open_until
-        self._results, self._open_until = [], {}
-        self._finished.clear()
-        try:
-            await self._in_database(record, batch, notes)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("logout.drain.database", doing="record", results=len(batch), error=str(error))
-            self._results = batch + self._results
-            self._finished.set()
-            return False
+        async with self._recording:  # the end waits for a write that has begun, before it cancels the helpers
+            batch, notes = self._results, self._open_until
+            self._results, self._open_until = [], {}
+            self._finished.clear()
+            if not batch and not notes:
+                return True
+            try:
+                await self._in_database(record, batch, notes)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("logout.drain.database", doing="record", results=len(batch), error=str(error))
+                self._results = batch + self._results
+                self._finished.set()
+                return False
         return True
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
@@ -228,8 +230,7 @@ class Drain:
         await asyncio.gather(*late, return_exceptions=True)
         at = timezone.now()
         self._note(*(deliver.interrupted(job, began, at) for task, (job, began) in late.items() if task.cancelled()))
-        if self._results:
-            await self._record()
+        await self._record()
 
     async def _in_database(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._loop.run_in_executor(self._executor, lambda: in_database(function, *args, **kwargs))
@@ -270,7 +271,7 @@ def refuse_wrong_keys() -> None:
             keys.active(algorithm, snapshot)
     except sealing.CannotUnseal as error:
         log.critical("logout.drain.refused", error=str(error))
-        raise WorkerTerminate(1) from error
+        raise SystemExit(1) from error
     except (OperationalError, InterfaceError, ProgrammingError) as error:
         log.warning("logout.drain.database", doing="start", error=str(error))  # the drain waits for it
     finally:
