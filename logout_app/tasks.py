@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from idp import configuration
 from idp.protocol.initiators import Initiator
-from logout_app import purge
+from logout_app import purge, transactions
 from logout_app.end import Selection, end_sessions
 
 log = structlog.get_logger(__name__)
@@ -30,9 +30,13 @@ STATEMENT_LIMIT = 10  # seconds
 
 @shared_task
 def expire_sessions() -> None:
-    """End the sessions that are past a limit, through the door, so that their applications hear of it."""
+    """End the sessions that are past a limit, through the door, so that their applications hear of it.
+
+    Frames of sign-out pages that were closed are given up in the same minute.
+    """
     with bounded_statements():
         ended = until_done(_expire_batch, EXPIRY_DEADLINE, EXPIRY_BATCH)
+        transactions.give_up_unanswered(timezone.now())
     if ended:
         log.info("sessions.expired", sessions=ended)
 

@@ -47,7 +47,10 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
 
 def _user(request: HttpRequest) -> User | AnonymousUser:
     session = binding.session_of(request)
-    return session.user if session else AnonymousUser()
+    if session is None:
+        return AnonymousUser()
+    session.user.spared_session = session.pk
+    return session.user
 
 
 def _is_activity(request: HttpRequest) -> bool:

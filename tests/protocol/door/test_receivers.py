@@ -9,7 +9,7 @@ from idp import accounts
 from idp.models import TenantSettings
 from logout_app.models import LogoutEvent
 from sessions_app.models import RefreshTokenFamily
-from tests.support.factories import make_application, make_connection, make_session, make_user
+from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +106,15 @@ def test_closing_a_connection_ends_its_sessions_only(mary, session):
     accounts.disable_connection(session.connection, actor="admin:1", at=timezone.now())
     assert ended(session) == "session-revoked"
     assert ended(paul) == ""
+
+
+def test_a_person_who_changes_their_password_on_our_page_stays_signed_in_there_only(mary, session, family):
+    other = make_session(mary)
+    new = "another long password of Mary"
+    response = browser(session).post(
+        "/account/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    )
+    assert response.status_code == 302
+    assert ended(session) == ""
+    assert ended(other) == "password-changed"
+    assert is_revoked(family)
