@@ -51,7 +51,8 @@ class LoginForm(forms.Form):
     )
 
     def __init__(self, *args: Any, connections: list[Connection], **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
         self.connections = connections
         for name in ("username", "password"):
             self.fields[name].widget.attrs.pop("maxlength", None)  # a browser would cut a password silently
