@@ -86,6 +86,7 @@ class Installation:
         self.programs: list[Program] = []
 
     def __enter__(self) -> Installation:
+        self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("broker", "broker-control"):
             (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
         return self

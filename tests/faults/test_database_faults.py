@@ -1,0 +1,44 @@
+"""PostgreSQL takes the worker's connections away: it comes back by itself and loses nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import connection
+
+from tests.delivery.conftest import sign_in, sign_out
+from tests.faults.conftest import reconcile, wait_for_delivered
+from tests.support.receiver import wait_until
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connections to lose"),
+]
+
+
+def disconnect_everybody_else() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_a_worker_that_loses_its_connection_again_and_again_goes_on(installation, application, receiver):
+    """F-P01, F-P04."""
+    receiver.behave(app="slow:0.3")
+    app = application()
+    worker = installation.worker()
+    sign_out(*[sign_in(app) for _ in range(60)])
+    wait_until(lambda: len(receiver.posts()) >= 5)
+    broken = 0
+    for _ in range(4):
+        broken += disconnect_everybody_else()
+        time.sleep(0.6)
+    assert broken >= 2
+    wait_for_delivered(60, 30)
+    assert worker.process.poll() is None
+    assert "logout.drain.crashed" not in worker.text
+    reconcile(receiver, 60)
