@@ -119,11 +119,9 @@ def _first_key(algorithm: str) -> SigningKey:
 
 
 def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    if algorithm == "RS256":
-        private = rsa.generate_private_key(65537, 2048)
-    else:
-        private = ec.generate_private_key(ec.SECP256R1())
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = (
+        rsa.generate_private_key(65537, 2048) if algorithm == "RS256" else ec.generate_private_key(ec.SECP256R1())
+    )
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
