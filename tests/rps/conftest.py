@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.rps.running import CLIENT_SECRET, chromium, curfew, free_port, page_application, tenant_of, web_application
+from tests.rps.running import CLIENT_SECRET, curfew, free_port, page_application, tenant_of, web_application
+from tests.support.chromium import chromium, new_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,5 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    context.set_default_timeout(20_000)
-    yield context.new_page()
-    context.close()
+    with new_page(browser) as opened:
+        yield opened

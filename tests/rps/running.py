@@ -1,4 +1,4 @@
-"""A Curfew and relying parties as real processes, each on its own free port, and a browser in front of them."""
+"""A Curfew and relying parties as real processes, each on its own free port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -140,16 +140,6 @@ def page_application(name: str, base_url: str, callback: str) -> dict[str, Any]:
         "allowed_logout_urls": [f"{base_url}/"],
         "web_origins": [base_url],
     }
-
-
-@contextlib.contextmanager
-def chromium(*options: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", *options])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def sign_in(page: Page) -> None:
