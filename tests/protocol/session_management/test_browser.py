@@ -1,0 +1,174 @@
+"""A real Chromium, with application and provider on different sites, third-party cookies allowed and blocked.
+
+Every name under localhost is a site of its own and trusted by browsers; the provider is https, so its cookies are
+`SameSite=None; Secure` as in production.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+import trustme
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from tests.rps.running import curfew, sign_in, tenant_of, web_application
+from tests.support.chromium import ARGUMENTS
+
+pytestmark = pytest.mark.once
+DOCUMENT = "OpenID Connect Session Management 1.0"
+NAME = "watcher"
+# Asks the frame of the provider once; "silence" when no answer comes.
+ASK = """([url, message, secondsOfPatience]) => new Promise((resolve) => {
+  const frame = document.createElement("iframe");
+  window.addEventListener("message", (event) => { if (event.source === frame.contentWindow) resolve(event.data); });
+  frame.onload = () => frame.contentWindow.postMessage(message, "*");
+  frame.src = url;
+  document.body.append(frame);
+  setTimeout(() => resolve("silence"), secondsOfPatience * 1000);
+})"""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    issuer: str
+    port: int
+
+    def site(self, host: str) -> str:
+        return f"http://{host}.localhost:{self.port}"
+
+    @property
+    def frame(self) -> str:
+        return f"{self.issuer}oidc/check-session"
+
+
+class EmptyPage(BaseHTTPRequestHandler):
+    """The same empty page for every host and path: the tests bring the script."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>A page</title><body></body>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    folder = tmp_path_factory.mktemp("session")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("id.localhost")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    application = web_application(NAME, f"http://rp.localhost:{server.server_port}", "/callback")
+    with curfew(folder, tenant_of(application), tls=(chain, key)) as issuer:
+        yield Places(issuer, server.server_port)
+    server.shutdown()
+    server.server_close()
+
+
+@contextlib.contextmanager
+def profile(folder: Path, *, third_party_cookies: bool) -> Iterator[BrowserContext]:
+    """A browser profile with this one preference; a private window would decide it by itself."""
+    preferences = folder / "Default" / "Preferences"
+    preferences.parent.mkdir(parents=True)
+    blocked = {"cookie_controls_mode": 0 if third_party_cookies else 1}
+    preferences.write_text(json.dumps({"profile": {**blocked, "block_third_party_cookies": not third_party_cookies}}))
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(folder), executable_path="/usr/bin/chromium", args=ARGUMENTS, ignore_https_errors=True
+        )
+        context.set_default_timeout(20_000)
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def log_in(context: BrowserContext, places: Places) -> tuple[Page, str]:
+    """A page of the application after its sign-in, and the session_state that it got."""
+    page = context.new_page()
+    request = {
+        "client_id": NAME,
+        "redirect_uri": f"{places.site('rp')}/callback",
+        "response_type": "code",
+        "scope": "openid",
+        "state": "x",
+    }
+    page.goto(f"{places.issuer}authorize?{urlencode(request)}")
+    sign_in(page)
+    page.wait_for_url(f"{places.site('rp')}/callback**")
+    return page, parse_qs(urlsplit(page.url).query)["session_state"][0]
+
+
+def ask(page: Page, places: Places, message: object, patience: float = 15) -> str:
+    return str(page.evaluate(ASK, [places.frame, message, patience]))
+
+
+@pytest.mark.spec(DOCUMENT, "3.1", "S3 unchanged while the session stands, changed after logout")
+@pytest.mark.spec(DOCUMENT, "3.2", "S4 the browser state changes on sign-in and sign-out")
+def test_a_page_on_another_site_hears_unchanged_and_after_logout_changed(places: Places, tmp_path: Path) -> None:
+    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+        page, session_state = log_in(context, places)
+        assert ask(page, places, f"{NAME} {session_state}") == "unchanged"
+        context.new_page().goto(f"{places.issuer}v2/logout")
+        assert ask(page, places, f"{NAME} {session_state}") == "changed"
+        again, newer = log_in(context, places)
+        assert ask(again, places, f"{NAME} {newer}") == "unchanged"
+        assert ask(page, places, f"{NAME} {session_state}") == "changed"
+
+
+@pytest.mark.spec(DOCUMENT, "3.3", "S3 the origin of the caller is checked; malformed messages are answered with error")
+def test_only_the_page_that_the_value_was_made_for_hears_unchanged(places: Places, tmp_path: Path) -> None:
+    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+        page, session_state = log_in(context, places)
+        message = f"{NAME} {session_state}"
+        assert ask(page, places, f"other {session_state}") == "changed"
+        for malformed in ("", NAME, f"{NAME} ", f"{NAME} x.y", f" {session_state}", {"a": 1}, None, 7):
+            assert ask(page, places, malformed) == "error", malformed
+        thief = context.new_page()
+        thief.goto(f"{places.site('evil')}/")
+        assert ask(thief, places, message) == "changed"
+        assert _ask_from_a_sandbox(page, places, message) == "silence"
+        assert ask(page, places, message) == "unchanged"
+
+
+def _ask_from_a_sandbox(page: Page, places: Places, message: str) -> str:
+    """The same question from a frame that has no origin."""
+    script = f"({ASK})({json.dumps([places.frame, message, 3])}).then((answer) => parent.postMessage(answer, '*'))"
+    document = f"<!doctype html><body><script>{script}</script></body>"
+    return str(
+        page.evaluate(
+            """(html) => new Promise((resolve) => {
+              const frame = document.createElement("iframe");
+              frame.sandbox = "allow-scripts";
+              frame.srcdoc = html;
+              window.addEventListener("message", (event) => {
+                if (event.source === frame.contentWindow) resolve(event.data);
+              });
+              document.body.append(frame);
+            })""",
+            document,
+        )
+    )
+
+
+@pytest.mark.spec(DOCUMENT, "5.1", "S5 a browser that hides our cookies hears error, which never makes it ask again")
+def test_where_third_party_cookies_are_blocked_the_answer_is_error(places: Places, tmp_path: Path) -> None:
+    with profile(tmp_path / "profile", third_party_cookies=False) as context:
+        page, session_state = log_in(context, places)
+        assert ask(page, places, f"{NAME} {session_state}") == "error"
+        context.new_page().goto(f"{places.issuer}v2/logout")
+        assert ask(page, places, f"{NAME} {session_state}") == "error"
