@@ -15,9 +15,10 @@ from idp.models import Application
 from idp.protocol.initiators import Initiator
 from logout_app.drain import Drain
 from logout_app.end import Selection, end_sessions
+from logout_app.models import DeliveryAttempt, LogoutDelivery
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
-from tests.support.receiver import Receiver
+from tests.support.receiver import Receiver, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +78,19 @@ def application(receiver: Receiver) -> Callable[..., Application]:
         return make_application(name, backchannel_logout_uri=fields.pop("url", receiver.url(name)), **fields)
 
     return make
+
+
+def states() -> list[str]:
+    return list(LogoutDelivery.objects.order_by("id").values_list("state", flat=True))
+
+
+def wait_for(*expected: str, seconds: float = 10.0) -> None:
+    wait_until(lambda: states() == list(expected), seconds, f"{expected} expected")
+
+
+def attempted(number: int = 1) -> None:
+    wait_until(lambda: DeliveryAttempt.objects.count() >= number)
+
+
+def make_due() -> None:
+    LogoutDelivery.objects.filter(state="pending").update(due_at=timezone.now())
