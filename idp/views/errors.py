@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
+from idp.models import TenantSettings
 from idp.protocol.errors import ProtocolError
 
 log = structlog.get_logger(__name__)
@@ -89,6 +93,23 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """503 when the database is away (nothing was done, the cookie is kept, try again), 500 else."""
-    title = "Something went wrong on our side"
-    return error_page(request, title, "Nothing was changed. Please try again in a moment.", status=500)
+    """503 when the database is away: nothing was done, the cookie is kept, try again. 500 else.
+
+    Django calls this while it handles the exception. The tenant's name is not asked for: the database may be gone.
+    """
+    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    title, message, status = (
+        ("We cannot do this right now", "Nothing was changed, and you are not signed out. Please try again soon.", 503)
+        if away
+        else ("Something went wrong on our side", "Nothing was changed. Please try again in a moment.", 500)
+    )
+    response: HttpResponse
+    if "text/html" in request.headers.get("Accept", ""):
+        context = {"title": title, "message": message, "tenant": TenantSettings()}
+        response = HttpResponse(render_to_string("error.html", context), status=status)
+    else:
+        code = "temporarily_unavailable" if away else "server_error"
+        response = JsonResponse({"error": code, "error_description": message}, status=status)
+    if away:
+        response.headers["Retry-After"] = "5"
+    return response
