@@ -82,8 +82,10 @@ def authenticate(client_id: str, token: str) -> Registered:
 def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMetadata) -> Registered:
     """Every value of the client is replaced, omitted ones by their defaults (RFC 7592 section 2.2)."""
     refuse_unusable(metadata)
-    registration = ClientRegistration.objects.select_for_update().get(pk=found.registration.pk)
-    application = Application.objects.select_for_update().get(pk=registration.application_id)
+    application = Application.objects.select_for_update().filter(pk=found.registration.application_id).first()
+    if application is None:  # removed a moment ago
+        raise InvalidToken("The registration access token is not valid for this client.")
+    registration = found.registration
     refuse_foreign(document, application)
     secret = _fill(application, metadata, secret_before=application.token_endpoint_auth_method in SECRET_METHODS)
     application.save()

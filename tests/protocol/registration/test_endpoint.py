@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from idp import configuration
+from idp import configuration, registration
 from idp.client_auth import secret_matches
 from idp.models import Application, AppType, ClientRegistration
+from idp.protocol.errors import InvalidToken
+from idp.protocol.registration import parse
 from idp.views import register as view
-from tests.support.factories import make_application
+from tests.support.factories import browser, make_application, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 RFC7591 = "RFC 7591"
@@ -186,6 +190,48 @@ def test_registrations_from_one_address_are_limited(client: Client, on: None, mo
     assert [post(client).status_code for _ in range(3)] == [201, 201, 429]
 
 
+# --- what a registered client may do ----------------------------------------------------------------------------------
+def authorize(client: Client, registered: dict[str, Any], **params: str) -> Any:
+    asked = {
+        "client_id": registered["client_id"],
+        "redirect_uri": ASKED["redirect_uris"][0],
+        "response_type": "code",
+        "scope": "openid email",
+    }
+    return client.get("/authorize", asked | params)
+
+
+@pytest.mark.spec("OpenID Connect Core 1.0", "3.1.2.4", "consent is asked for a client that nobody vouched for")
+def test_people_are_asked_before_a_registered_application_learns_anything(client: Client, on: None) -> None:
+    registered = post(client).json()
+    mary = browser(make_session(make_user()))
+    page = authorize(mary, registered)
+    assert page.status_code == 200
+    assert "Timesheets" in page.content.decode()
+    silent = authorize(mary, registered, prompt="none")
+    assert "error=consent_required" in silent.headers["Location"]
+
+
+def test_a_registered_public_client_must_use_pkce(client: Client, on: None) -> None:
+    registered = post(client, {**ASKED, "token_endpoint_auth_method": "none"}).json()
+    refused = authorize(browser(make_session(make_user())), registered)
+    assert "error=invalid_request" in refused.headers["Location"]
+
+
+def test_a_registered_client_authenticates_at_the_token_endpoint(client: Client, on: None) -> None:
+    registered = post(client).json()
+    body = {"grant_type": "authorization_code", "code": "unknown", "redirect_uri": ASKED["redirect_uris"][0]}
+    for secret, error in ((registered["client_secret"], "invalid_grant"), ("wrong", "invalid_client")):
+        credentials = base64.b64encode(f"{registered['client_id']}:{secret}".encode()).decode()
+        answer = client.post(
+            "/oauth/token",
+            urlencode(body),
+            content_type="application/x-www-form-urlencoded",
+            headers={"Authorization": f"Basic {credentials}"},
+        )
+        assert answer.json()["error"] == error
+
+
 # --- manage ---------------------------------------------------------------------------------------------------------------
 @pytest.mark.spec(RFC7592, "2.1", "GET gives the current metadata")
 def test_the_token_reads_the_registration(client: Client, on: None) -> None:
@@ -338,3 +384,22 @@ def test_guessing_tokens_is_limited(client: Client, on: None, monkeypatch: pytes
     registered = post(client).json()
     statuses = [manage(client, "GET", registered, token=f"guess{n}").status_code for n in range(3)]
     assert statuses == [401, 401, 429]
+
+
+def test_removing_a_registration_takes_the_application_out_of_sessions(client: Client, on: None) -> None:
+    registered = post(client).json()
+    application = Application.objects.get(client_id=registered["client_id"])
+    session = make_session(make_user(), application)
+    assert manage(client, "DELETE", registered).status_code == 204
+    assert not session.clients.exists()
+    session.refresh_from_db()
+    assert session.ended_at is None
+
+
+def test_a_replacement_that_loses_to_a_removal_is_401(client: Client, on: None) -> None:
+    registered = post(client).json()
+    found = registration.authenticate(registered["client_id"], registered["registration_access_token"])
+    assert manage(client, "DELETE", registered).status_code == 204
+    document = replacement(registered)
+    with pytest.raises(InvalidToken):
+        registration.replace(found, document, parse(document, issuer="https://id.example.com/"))
