@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 MARY, PASSWORD = "mary@fabrikamcorp.com", "correct horse battery staple"
 CLIENT_SECRET = "a-secret-of-a-test-with-enough-characters"
 STARTUP = 180.0  # seconds; other tests may keep every core busy
+PATIENCE = 30.0  # seconds until an application must have heard
 
 
 def free_port() -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
 from idp import configuration
 from idp.models import TenantSettings
 from sessions_app import browser_state
 from sessions_app.protocol.session_state import session_state
+from tests.support.factories import browser, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 DOCUMENT = "OpenID Connect Session Management 1.0"
@@ -109,3 +112,21 @@ def test_the_page_names_the_cookie_but_never_shows_its_value(tenant: TenantSetti
 
 def test_the_page_is_only_read(tenant: TenantSettings, client: Client) -> None:
     assert client.post("/oidc/check-session").status_code == 405
+
+
+@pytest.mark.spec(DOCUMENT, "3.2", "S4 the browser state changes on sign-out, also one that this browser did not see")
+def test_a_session_that_ended_elsewhere_changes_the_state_when_the_page_is_opened(tenant: TenantSettings) -> None:
+    session = make_session(make_user())
+    client = browser(session)
+    assert not client.get("/oidc/check-session").cookies
+    session.ended_at, session.end_initiator = timezone.now(), "session-revoked"
+    session.save()
+    assert list(client.get("/oidc/check-session").cookies) == [settings.BROWSER_STATE_COOKIE_NAME]
+
+
+def test_watching_a_session_does_not_keep_it_alive(tenant: TenantSettings) -> None:
+    seen = timezone.now() - timedelta(hours=1)
+    session = make_session(make_user(), last_seen_at=seen)
+    browser(session).get("/oidc/check-session")
+    session.refresh_from_db()
+    assert session.last_seen_at == seen
