@@ -144,7 +144,8 @@ SHOTS = (
     Shot("admin-start", admin("")),
     Shot("admin-application", admin("idp/application/", FIRST_ROW)),
     Shot("admin-connection", admin("idp/connection/", FIRST_ROW)),
-    Shot("admin-session", admin("sessions_app/ssosession/", FIRST_ROW)),
+    Shot("admin-session", admin("sessions_app/ssosession/?state=ended", FIRST_ROW)),
+    Shot("admin-sessions", admin("sessions_app/ssosession/")),
     Shot("admin-deliveries", admin("logout_app/logoutdelivery/")),
 )
 
