@@ -87,6 +87,8 @@ def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMeta
         raise InvalidToken("The registration access token is not valid for this client.")
     registration = found.registration
     refuse_foreign(document, application)
+    if set(metadata.redirect_uris) - set(application.callbacks):
+        application.is_first_party = False  # an administrator may have vouched for it, but not for where it is now
     secret = _fill(application, metadata, secret_before=application.token_endpoint_auth_method in SECRET_METHODS)
     application.save()
     registration.application = application

@@ -326,6 +326,21 @@ def test_what_an_administrator_decided_survives_a_put(client: Client, on: None) 
     assert not row.is_first_party
 
 
+@pytest.mark.parametrize(
+    ("redirect_uri", "vouched_for"), [(ASKED["redirect_uris"][0], True), ("https://x.example/", False)]
+)
+def test_trust_does_not_move_to_another_address(client: Client, on: None, redirect_uri: str, vouched_for: bool) -> None:
+    registered = post(client).json()
+    row = Application.objects.get(client_id=registered["client_id"])
+    row.is_first_party = True
+    row.save()
+    document = replacement(registered, redirect_uris=[redirect_uri])
+    del document["frontchannel_logout_uri"]
+    assert manage(client, "PUT", registered, document).status_code == 200
+    row.refresh_from_db()
+    assert row.is_first_party is vouched_for
+
+
 @pytest.mark.spec(RFC7592, "2.3", "DELETE removes the client; its token is dead")
 def test_delete_removes_the_application(client: Client, on: None) -> None:
     registered = post(client).json()
