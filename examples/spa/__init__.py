@@ -1,0 +1,1 @@
+"""A single-page application without libraries: PKCE by `fetch`, renewal in a hidden frame."""
