@@ -8,13 +8,14 @@ from typing import Any
 
 from django import forms
 from django.db.models import Max
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from idp.admin import applications
 from idp.admin.support import Act
 from idp.models import Application
-from logout_app import redeliver
+from logout_app import preflight, redeliver
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import RefreshTokenFamily, SessionClient
 
@@ -25,6 +26,18 @@ def dead(application: Application) -> int:
 
 def do_redeliver(request: HttpRequest, application: Application, at: datetime, form: forms.Form | None) -> str:
     return f"{redeliver.all_dead_of(application.pk, at=at)} deliveries are sent again."
+
+
+def urls_of(application: Application) -> list[str]:
+    """Where sign-outs reach the application."""
+    return [uri for uri in (application.frontchannel_logout_uri, application.backchannel_logout_uri) if uri]
+
+
+def explain_preflight(application: Application) -> list[str]:
+    return [
+        f"Each is asked once from here, for at most five seconds: {', '.join(urls_of(application))}.",
+        "The front-channel page gets a session that does not exist, the back channel a token that is none: nobody is signed out.",
+    ]
 
 
 REDELIVER_DEAD = Act(
@@ -41,13 +54,38 @@ REDELIVER_DEAD = Act(
 
 class ApplicationAdmin(applications.ApplicationAdmin):
     def get_acts(self) -> Sequence[Act]:
-        return (REDELIVER_DEAD, *super().get_acts())
+        return (self.preflight, REDELIVER_DEAD, *super().get_acts())
+
+    @property
+    def preflight(self) -> Act:
+        return Act(
+            "preflight",
+            "Logout preflight",
+            explain_preflight,
+            self.do_preflight,
+            offered=lambda application: bool(urls_of(application)),
+            danger=False,
+        )
+
+    def do_preflight(
+        self, request: HttpRequest, application: Application, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Logout preflight",
+            "opts": self.opts,
+            "object": application,
+            "object_url": self.object_url(application),
+            "reports": preflight.check(application),
+        }
+        return TemplateResponse(request, "admin/idp/application/preflight.html", context)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if obj := kwargs.get("obj"):
             delivered = LogoutDelivery.objects.filter(application=obj, state=DeliveryState.DELIVERED)
             context |= {
                 "dead": dead(obj),
+                "preflight_url": self.act_url(obj, "preflight") if urls_of(obj) else "",
                 "redeliver_url": self.act_url(obj, REDELIVER_DEAD.name),
                 "last_sign_in": SessionClient.objects.filter(application=obj).aggregate(at=Max("joined_at"))["at"],
                 "last_told": delivered.aggregate(at=Max("finished_at"))["at"],
