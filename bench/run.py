@@ -18,9 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 HARNESS = Path(os.environ.get("BENCH_HARNESS", PROJECT.parent / "shared" / "bench"))
 
 
-def config() -> str:
+def config(data: str) -> str:
     """The harness's targets, then ours; {CURFEW...} variables join its [vars]."""
-    data = os.environ.get("BENCH_CURFEW_DATA") or tempfile.mkdtemp(prefix="curfew-bench-")
     database = os.environ.get("BENCH_CURFEW_DB", "postgres://bench@127.0.0.1:54329/curfew")
     ours = f'CURFEW = "{PROJECT}"\nCURFEW_DATA = "{data}"\nCURFEW_DB = "{database}"\n'
     theirs = (HARNESS / "targets.toml").read_text()
@@ -32,12 +31,13 @@ def config() -> str:
 def main() -> int:
     if not (HARNESS / "bench.py").is_file():
         sys.exit(f"No harness at {HARNESS}: set BENCH_HARNESS to its folder.")
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(config())
-        file.flush()
+    with tempfile.TemporaryDirectory(prefix="curfew-bench-") as folder:
+        file = Path(folder) / "targets.toml"
+        file.write_text(config(folder))
         environment = {"BENCH_PY": str(PROJECT / ".venv" / "bin"), **os.environ}
-        argv = [sys.executable, str(HARNESS / "bench.py"), "--config", file.name, *sys.argv[1:]]
+        argv = [sys.executable, str(HARNESS / "bench.py"), "--config", str(file), *sys.argv[1:]]
         return subprocess.run(argv, env=environment, check=False).returncode
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

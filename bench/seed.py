@@ -22,6 +22,7 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     call_command("flush", verbosity=0, interactive=False)
     call_command("createcachetable", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
     TenantSettings.objects.create(pk=1, friendly_name="Bench", max_sessions_per_user=100_000)
     keys.ensure()
     seed_users(plan["users"])
@@ -53,4 +54,5 @@ def seed_application(client: dict[str, object], post_logout_uri: str) -> None:
     )
 
 
-main()
+if __name__ == "__main__":
+    main()
