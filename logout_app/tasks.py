@@ -19,6 +19,7 @@ from idp import configuration
 from idp.protocol.initiators import Initiator
 from logout_app import purge, transactions
 from logout_app.end import Selection, end_sessions
+from sessions_app.purge import BATCH
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ def purge_history() -> None:
     deadline = monotonic() + PURGE_DEADLINE
     with bounded_statements():
         for name, batch in purge.batches(now, retention):
-            if deleted := until_done(batch, deadline - monotonic(), purge.BATCH):
+            if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)
 
 

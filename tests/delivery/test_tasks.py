@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from idp.models import LimiterSlot, SpentToken, TenantSettings
-from logout_app import purge, tasks
+from logout_app import tasks
 from logout_app.models import DeliveryAttempt, LogoutDelivery, LogoutEvent
+from sessions_app import purge
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshToken, RefreshTokenFamily, SSOSession
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
@@ -122,8 +123,25 @@ def test_the_purge_never_takes_a_family_that_lives_nor_its_tokens(application):
     assert RefreshTokenFamily.objects.get().is_alive(now)
 
 
+def test_a_code_stays_as_long_as_a_token_that_it_made(application):
+    """TOK-011: without it a replay would find nothing to revoke."""
+    session = sign_in(application())
+    family = make_family(session, offline=False, revoked_at=timezone.now() - YEAR)
+    AccessToken.rows.create(
+        user=session.user, application=session.last_application, token="a", session=session, code=family.code,
+        expires=timezone.now() + timedelta(days=7),
+    )  # fmt: skip
+    tasks.purge_history()
+    assert not RefreshTokenFamily.objects.exists()
+    assert AuthorizationCode.objects.count() == 1
+    AccessToken.rows.update(expires=timezone.now() - timedelta(days=2))
+    tasks.purge_history()
+    assert not AuthorizationCode.objects.exists()
+
+
 def test_expired_one_time_things_are_purged_in_batches(monkeypatch):
     monkeypatch.setattr(purge, "BATCH", 2)
+    monkeypatch.setattr(tasks, "BATCH", 2)
     now = timezone.now()
     for n in range(5):
         SpentToken.objects.create(kind="gtr", issuer="i", jti=str(n), expires_at=now - timedelta(seconds=1))

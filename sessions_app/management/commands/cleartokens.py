@@ -5,12 +5,17 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from sessions_app.purge import purge_tokens
+from idp import configuration
+from sessions_app import purge
 
 
 class Command(BaseCommand):
-    help = "Delete tokens, codes and families that are dead for good."
+    help = "Delete tokens, codes and families that are dead for good. The worker does so each hour by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for kind, count in purge_tokens(timezone.now()).items():
-            self.stdout.write(f"{count} {kind}")
+        retention = configuration.current().tenant.history_retention_days
+        for name, batch in purge.batches(timezone.now(), retention):
+            total = 0
+            while count := batch():
+                total += count
+            self.stdout.write(f"{name}: {total}")
