@@ -22,6 +22,7 @@ MANAGE = [sys.executable, "manage.py"]
 CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "idp"]
 WORKER = [*CELERY, "worker", "-B", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 READY_WITHIN = 180.0  # seconds; a cold start on two busy cores
+READY_WITHIN_CLONED = 600.0  # installs every package first
 STOP_WITHIN = 20.0
 
 
@@ -32,6 +33,8 @@ class Stack:
     port: int
     data: Path
     environment: dict[str, str]
+    root: Path = ROOT
+    ready_within: float = READY_WITHIN
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -50,13 +53,13 @@ class Stack:
     def start(self, name: str, argv: list[str]) -> None:
         log = (self.data / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
-            argv, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            argv, cwd=self.root, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
 
     def run(self, *arguments: str) -> str:
         """A management command that ends by itself; its output."""
         done = subprocess.run(
-            [*MANAGE, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120
+            [*MANAGE, *arguments], cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=120
         )
         if done.returncode:
             raise RuntimeError(f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}")
@@ -75,7 +78,7 @@ class Stack:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.data.glob("*.log")))
 
     def wait_for(self, address: str) -> None:
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + self.ready_within
         while not answers(address):
             ended = [name for name, process in self.processes.items() if process.poll() is not None]
             if ended or time.monotonic() > deadline:
@@ -96,6 +99,19 @@ def embedded(data: Path, **settings: str) -> Iterator[Stack]:
     """`manage.py up`: everything in one process tree, on SQLite, without Redis."""
     with _stack(data, DATABASE_URL=None, REDIS_URL=None, **settings) as stack:
         stack.start("up", [*MANAGE, "up"])
+        stack.wait_until_ready()
+        yield stack
+
+
+@contextlib.contextmanager
+def cloned(folder: Path) -> Iterator[Stack]:
+    """What a stranger does: clone into an empty folder and type `make run`."""
+    checkout = folder / "curfew"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
+    with _stack(checkout / "var") as stack:
+        del stack.environment["CURFEW_DATA"]  # the default, as the stranger has it
+        stack.root, stack.ready_within = checkout, READY_WITHIN_CLONED
+        stack.start("make run", ["make", "run"])
         stack.wait_until_ready()
         yield stack
 
