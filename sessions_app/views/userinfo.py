@@ -1,4 +1,8 @@
-"""GET and POST /userinfo (OpenID Connect Core section 5.3). The token comes in the Authorization header only."""
+"""GET and POST /userinfo (OpenID Connect Core section 5.3).
+
+The token comes in the Authorization header or in the form of a POST (RFC 6750 sections 2.1 and 2.2), never in an address:
+addresses are logged.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from idp.views.errors import json_errors
 from sessions_app import minting
 from sessions_app.access import Bearer, bearer
 from sessions_app.protocol import claims, scopes
+from sessions_app.views.endpoint import body_params
 
 
 @login_not_required
@@ -24,10 +29,20 @@ from sessions_app.protocol import claims, scopes
 def userinfo(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD", "POST"):
         raise InvalidRequest("Only GET and POST are allowed here.", status=405)
-    scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not raw.strip():
+    return JsonResponse(_claims(bearer(_token(request), timezone.now())))
+
+
+def _token(request: HttpRequest) -> str:
+    scheme, _, in_header = request.headers.get("Authorization", "").partition(" ")
+    in_form = ""
+    if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
+        in_form = body_params(request).get("access_token", "")
+    if in_header and in_form:
+        raise InvalidRequest("The access token is given twice.")
+    raw = in_form or (in_header.strip() if scheme.lower() == "bearer" else "")
+    if not raw:
         raise InvalidToken("An access token is needed in the Authorization header.")
-    return JsonResponse(_claims(bearer(raw.strip(), timezone.now())))
+    return raw
 
 
 def _claims(token: Bearer) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from idp.models import ResourceServer, User
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
-from tests.support.oauth import decode, header_of, tokens_for, userinfo
+from tests.support.oauth import decode, header_of, post_form, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
 
@@ -61,11 +61,22 @@ def test_a_bad_token_is_401(app, header):
     assert answer.headers["Access-Control-Allow-Origin"] == "https://jwt-debugger.example"
 
 
-def test_a_token_in_the_address_or_body_is_not_looked_at(app, session):
+def test_a_token_in_the_address_or_in_parts_is_not_looked_at(app, session):
     """TOK-029."""
     raw = tokens_for(session, app)["access_token"]
     assert Client().get(f"/userinfo?access_token={raw}").status_code == 401
-    assert Client().post("/userinfo", {"access_token": raw}).status_code == 401
+    assert post_form(f"/userinfo?access_token={raw}", {}).status_code == 401
+    assert Client().post("/userinfo", {"access_token": raw}).status_code == 401  # multipart/form-data
+
+
+@pytest.mark.spec("RFC 6750", "2.2", "The token may be in the form of a POST, but in one place only")
+def test_a_token_in_the_form_of_a_post_works(app, session):
+    raw = tokens_for(session, app)["access_token"]
+    assert post_form("/userinfo", {"access_token": raw}).json()["sub"] == session.user.user_id
+    assert post_form("/userinfo", {"access_token": "x"}).status_code == 401
+    twice = post_form("/userinfo", {"access_token": raw}, headers={"Authorization": f"Bearer {raw}"})
+    assert (twice.status_code, twice.json()["error"]) == (400, "invalid_request")
+    assert post_form("/userinfo", {"access_token": [raw, raw]}).status_code == 400
 
 
 def test_a_token_is_dead_with_session_user_mark_or_time(app, session):
