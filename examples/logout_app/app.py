@@ -6,19 +6,12 @@ The map of applications and their logout URLs is this application's own knowledg
 
 from __future__ import annotations
 
-import json
 import os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-HERE = Path(__file__).parent
-FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/app.css": ("app.css", "text/css; charset=utf-8"),
-}
+from examples.page_server import Site, origin, serve
+
 SECONDS = 5  # that an application may take to sign out
 
 
@@ -40,49 +33,13 @@ def clients(port: int) -> dict[str, dict[str, str]]:
     }
 
 
-class Handler(BaseHTTPRequestHandler):
-    issuer = ""
-    settings: dict[str, Any] = {}
-
-    def do_GET(self) -> None:
-        path = urlsplit(self.path).path
-        if path == "/settings.json":
-            self._send(json.dumps(self.settings), "application/json")
-        elif path in FILES:
-            name, content_type = FILES[path]
-            self._send((HERE / "static" / name).read_text(encoding="utf-8"), content_type)
-        else:
-            self.send_error(404)
-
-    def _send(self, text: str, content_type: str) -> None:
-        origins = {
-            "{0.scheme}://{0.netloc}".format(urlsplit(c["logout_url"])) for c in self.settings["clients"].values()
-        }
-        policy = (
-            f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {self.issuer.rstrip('/')}; "
-            f"frame-src {' '.join(sorted(origins))}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; img-src data:"
-        )
-        body = text.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", policy)
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing to say for each request."""
-
-
 def main() -> None:
     port = int(os.environ.get("LOGOUT_APP_PORT", "8004"))
-    Handler.issuer = os.environ.get("LOGOUT_APP_ISSUER", "http://localhost:8000/")
-    known = clients(urlsplit(Handler.issuer).port or 443)
-    Handler.settings = {"issuer": Handler.issuer, "clients": known, "seconds": SECONDS}
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        print(f"Single-logout application: http://localhost:{port}/", flush=True)
-        server.serve_forever()
+    issuer = os.environ.get("LOGOUT_APP_ISSUER", "http://localhost:8000/")
+    known = clients(urlsplit(issuer).port or 443)
+    settings = {"issuer": issuer, "clients": known, "seconds": SECONDS}
+    framed = {origin(client["logout_url"]) for client in known.values()}
+    serve("Single-logout application", port, Site(Path(__file__).parent / "static", settings, framed))
 
 
 if __name__ == "__main__":
