@@ -8,7 +8,7 @@ locked in the order user, session, family, outbox. Token rows are never touched:
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -50,18 +50,9 @@ class Selection:
         return cls(Q(connection=connection_pk))
 
     @classmethod
-    def upstream(cls, connection_pk: int, upstream_sid: str) -> Selection:
-        """The sessions that one upstream session opened."""
-        return cls(Q(connection=connection_pk, upstream_sid=upstream_sid))
-
-    @classmethod
     def overdue(cls, limit: int) -> Selection:
         """Past their idle or absolute limit; at most `limit`, oldest first."""
         return cls(Q(), only_overdue=True, limit=limit)
-
-    def and_also(self, condition: Q) -> Selection:
-        """The same, narrowed (a Management API filter)."""
-        return replace(self, where=self.where & condition)
 
     @property
     def whole_user(self) -> bool:

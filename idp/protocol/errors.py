@@ -63,10 +63,6 @@ class ConsentRequired(ProtocolError):
     error = "consent_required"
 
 
-class InteractionRequired(ProtocolError):
-    error = "interaction_required"
-
-
 class TemporarilyUnavailable(ProtocolError):
     error = "temporarily_unavailable"
     status = 503

@@ -11,7 +11,6 @@ from idp.protocol.errors import InvalidRequest
 
 MAX_PARAMETERS = 200
 REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
-_CONTROL = {chr(code) for code in (*range(0x20), 0x7F)}
 
 
 class Params(Mapping[str, str]):

@@ -57,13 +57,9 @@ def check_web_url(url: str) -> str | None:
 
 def check_redirect_uri(uri: str, *, native: bool = False) -> str | None:
     """A callback: no fragment, no wildcard; native applications may use a scheme of their own (RFC 8252 section 7.1)."""
-    reason, parts = _read(uri)
+    reason, parts = _read_exact(uri)
     if reason or parts is None:
         return reason
-    if "#" in uri:
-        return "a fragment (#) is not allowed"
-    if "*" in uri:
-        return "wildcards are not allowed"
     if parts.scheme not in ("http", "https"):
         return _own_scheme(parts, native)
     return _web(parts)
@@ -85,13 +81,9 @@ def check_logout_url(url: str, *, native: bool = False, wildcards: bool = False)
 
 def check_backchannel_uri(uri: str) -> str | None:
     """Back-Channel Logout 1.0 section 2.2: absolute, no fragment; and no port of another protocol."""
-    reason, parts = _read(uri)
+    reason, parts = _read_exact(uri)
     if reason or parts is None:
         return reason
-    if "#" in uri:
-        return "a fragment (#) is not allowed"
-    if "*" in uri:
-        return "wildcards are not allowed"
     if parts.scheme not in ("http", "https"):
         return "it must begin with https://"
     if parts.port in BAD_PORTS:
@@ -164,6 +156,16 @@ def _read(url: str) -> tuple[str | None, SplitResult | None]:
     if port == 0 or parts.netloc.endswith(":"):
         return "the port cannot be read", None
     return None, parts
+
+
+def _read_exact(uri: str) -> tuple[str | None, SplitResult | None]:
+    """The same for a URI that names one place: no fragment, no wildcard."""
+    reason, parts = _read(uri)
+    if reason is None and "#" in uri:
+        return "a fragment (#) is not allowed", None
+    if reason is None and "*" in uri:
+        return "wildcards are not allowed", None
+    return reason, parts
 
 
 def _web(parts: SplitResult) -> str | None:
