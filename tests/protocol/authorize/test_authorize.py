@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
 def spa():
     return make_application(
         "SPA",
@@ -36,11 +31,6 @@ def spa():
         redirect_uris="https://spa.example/callback",
         web_origins=["https://spa.example"],
     )
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 def refused_with_page(response, status=400):

@@ -6,20 +6,10 @@ from django.utils import timezone
 
 from idp.models import ClientGrant, ResourceServer, User
 from sessions_app.models import SSOSession
-from tests.support.factories import make_application, make_session, make_user
+from tests.support.factories import make_application
 from tests.support.oauth import credentials, issuer, post_form, refresh, token, tokens_for
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 def introspect(app, raw):

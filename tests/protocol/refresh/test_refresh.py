@@ -10,20 +10,10 @@ from django.utils import timezone
 
 from idp.models import User
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SessionEvent, SSOSession
-from tests.support.factories import make_application, make_session, make_user
+from tests.support.factories import make_application
 from tests.support.oauth import decode, refresh, token, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 @pytest.fixture

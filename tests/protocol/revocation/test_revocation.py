@@ -5,20 +5,10 @@ import json
 import pytest
 from django.test import Client
 
-from tests.support.factories import make_application, make_session, make_user
+from tests.support.factories import make_application
 from tests.support.oauth import credentials, post_form, refresh, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 def revoke(app, token, **extra):

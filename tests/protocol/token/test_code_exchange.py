@@ -24,11 +24,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
 def mary():
     return make_user()
 

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 
 from idp import configuration, limiter
 from idp.models import Application
-from tests.support.factories import make_application, make_session, make_user
+from tests.support.factories import make_application
 from tests.support.oauth import code_for, credentials, exchange, issuer, post_form, refresh, token, tokens_for
 
 pytestmark = pytest.mark.django_db
@@ -25,16 +25,6 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.fixture(autouse=True)
 def _nobody_is_blocked(monkeypatch):
     monkeypatch.setattr(limiter, "_blocked", limiter._Blocked())
-
-
-@pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 def basic(client_id, secret):

@@ -31,20 +31,9 @@ from sessions_app.models import (
     SSOSession,
 )
 from sessions_app.toolkit import CurfewValidator
-from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import refresh, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def app():
-    return make_application()
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 def test_all_models_are_ours():
