@@ -47,6 +47,7 @@ def web() -> Child:
             *("--blocking-threads", str(settings.WEB_THREADS)),
             *("--workers-kill-timeout", "10"),
             "--respawn-failed-workers",
+            "--no-access-log",  # said here, so that no variable of the environment switches on a log with secrets in paths
             *("--log-level", "warning"),
         ],
     )
