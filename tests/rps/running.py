@@ -24,41 +24,23 @@ STARTUP = 180.0  # seconds; other tests may keep every core busy
 PATIENCE = 30.0  # seconds until an application must have heard
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def program(argv: Sequence[str], env: Mapping[str, str], folder: Path, port: int) -> Iterator[None]:
     """A program that runs until the block ends; entered when its port answers. Its output is in `folder`."""
     log = folder / f"{Path(argv[0]).name}-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            argv, cwd=ROOT, env={**_environment(), **env}, stdout=output, stderr=output, start_new_session=True
-        )
+    running = Program(list(argv), {**clean_environment(), **env}, log)
     try:
-        wait_for(lambda: answers(port) or _must_live(process, log), STARTUP, f"{argv[0]} does not answer: {log}")
+        wait_until(lambda: answers(port) or _must_live(running), STARTUP, f"{argv[0]} does not answer: {log}")
         yield
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
+            running.terminate(15)
+        running.kill()
 
 
-def _environment() -> dict[str, str]:
-    """Ours without the settings of the test run: each Curfew here has its own database and no Redis."""
-    foreign = ("CURFEW_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PORT", "ISSUER", "PYTEST_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-
-
-def _must_live(process: subprocess.Popen[bytes], log: Path) -> bool:
-    if process.poll() is not None:
-        raise AssertionError(f"ended with {process.returncode}: {log.read_text(errors='replace')[-3000:]}")
+def _must_live(running: Program) -> bool:
+    if running.process.poll() is not None:
+        raise AssertionError(f"ended with {running.process.returncode}: {running.text[-3000:]}")
     return False
 
 
@@ -67,19 +49,13 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_for(condition: Any, seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(what)
-        time.sleep(0.1)
-
-
 @contextlib.contextmanager
-def curfew(folder: Path, tenant: dict[str, Any], *, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+def curfew(
+    folder: Path, tenant: dict[str, Any], *, tls: tuple[Path, Path] | None = None, host: str = "localhost"
+) -> Iterator[str]:
     """The issuer of a running Curfew with this tenant file. With `tls` (certificate, key) it is https, without a worker."""
     port = free_port()
-    host = "id.localhost" if tls else "localhost"
+    host = "id.localhost" if tls else host
     env = {
         "PORT": str(port),
         "ISSUER": f"{'https' if tls else 'http'}://{host}:{port}/",
@@ -94,7 +70,7 @@ def curfew(folder: Path, tenant: dict[str, Any], *, tls: tuple[Path, Path] | Non
     file.write_text(yaml.safe_dump(tenant))
     for command in (["up", "--prepare-only"], ["apply", str(file)]):
         argv = [sys.executable, "manage.py", *command]
-        done = subprocess.run(argv, cwd=ROOT, env={**_environment(), **env}, capture_output=True, text=True)
+        done = subprocess.run(argv, cwd=ROOT, env={**clean_environment(), **env}, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     with program(_tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"], env, folder, port):
         yield env["ISSUER"]

@@ -6,7 +6,6 @@ Every name under localhost is a site of its own and trusted by browsers; the pro
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import trustme
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
 from tests.rps.running import curfew, sign_in, tenant_of, web_application
-from tests.support.chromium import ARGUMENTS
+from tests.support.chromium import profile
 
 pytestmark = pytest.mark.once
 DOCUMENT = "OpenID Connect Session Management 1.0"
@@ -77,24 +76,6 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
         yield Places(issuer, server.server_port)
     server.shutdown()
     server.server_close()
-
-
-@contextlib.contextmanager
-def profile(folder: Path, *, third_party_cookies: bool) -> Iterator[BrowserContext]:
-    """A browser profile with this one preference; a private window would decide it by itself."""
-    preferences = folder / "Default" / "Preferences"
-    preferences.parent.mkdir(parents=True)
-    blocked = {"cookie_controls_mode": 0 if third_party_cookies else 1}
-    preferences.write_text(json.dumps({"profile": {**blocked, "block_third_party_cookies": not third_party_cookies}}))
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(folder), executable_path="/usr/bin/chromium", args=ARGUMENTS, ignore_https_errors=True
-        )
-        context.set_default_timeout(20_000)
-        try:
-            yield context
-        finally:
-            context.close()
 
 
 def log_in(context: BrowserContext, places: Places) -> tuple[Page, str]:
