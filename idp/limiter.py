@@ -59,7 +59,7 @@ KNOWN = Limit("known", 10, QUARTER)
 CODE = Limit("code", 10, QUARTER)
 # Mails that a stranger makes us send to one address.
 RESET_MAIL = Limit("reset", 5, 3600)
-# Failures at token, introspection and revocation endpoints, per client and address prefix; secrets there have 256 bits.
+# Wrong registration access tokens, per address prefix; they have 256 bits.
 ENDPOINT = Limit("endpoint", 100, 300)
 
 

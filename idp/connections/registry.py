@@ -16,8 +16,6 @@ class Purpose(StrEnum):
 
     SIGN_IN = "sign-in"
     PASSWORD_RESET = "password-reset"
-    UPSTREAM_LOGOUT = "upstream-logout"
-    GLOBAL_TOKEN_REVOCATION = "global-token-revocation"
 
 
 class PasswordProtocol(Protocol):
@@ -41,7 +39,7 @@ def usable_for(connection: Connection, purpose: Purpose, application: Applicatio
         return False
     if purpose is Purpose.PASSWORD_RESET:
         return connection.strategy == Strategy.DATABASE
-    if purpose is not Purpose.SIGN_IN or application is None or connection.enabled_for_all:
+    if application is None or connection.enabled_for_all:
         return True
     return connection.enabled_clients.filter(pk=application.pk).exists()
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from idp import configuration
+from idp import configuration, content_policy
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
 from logout_app import hints
@@ -93,7 +93,7 @@ def ask(request: HttpRequest, session: SSOSession, *, application: Application |
     }
     response = render(request, "logout/confirm.html", context)
     if source := redirects.form_action_of(return_url):
-        response._csp_update = {"form-action": [source]}  # type: ignore[attr-defined]
+        content_policy.allow(response, "form-action", [source])
     return response
 
 
@@ -141,5 +141,5 @@ def _resubmit(request: HttpRequest, params: QueryDict) -> HttpResponse:
     context = {"fields": [*fields, (RESUBMITTED, "1")], "action": request.path}
     response = render(request, "logout/resubmit.html", context)
     sources = {redirects.form_action_of(value) for name, value in fields if name == "post_logout_redirect_uri"}
-    response._csp_update = {"form-action": sorted(sources - {""})}  # type: ignore[attr-defined]
+    content_policy.allow(response, "form-action", sorted(sources - {""}))
     return response

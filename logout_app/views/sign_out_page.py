@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from idp import configuration
+from idp import configuration, content_policy
 from idp.views.errors import error_page
 from logout_app import transactions
 from logout_app.leaving import redirect
@@ -69,7 +69,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     response = render(request, "logout/sign_out.html", context)
     origins = sorted({row.frame_origin for row in rows if row.frame_origin})
     if origins and not plain:
-        response._csp_update = {"frame-src": origins}  # type: ignore[attr-defined]
+        content_policy.allow(response, "frame-src", origins)
     return response
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from idp import content_policy
 from idp.models import Application, AppType, TenantSettings
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from sessions_app import browser_state
@@ -83,7 +84,7 @@ def _by_mode(request: HttpRequest, to: Recipient, fields: Mapping[str, str]) -> 
         return response
     if to.mode is ResponseMode.FORM_POST:
         response = render(request, "form_post.html", {"action": to.redirect_uri, "fields": fields.items()})
-        response._csp_update = {"form-action": [to.csp_source]}  # type: ignore[attr-defined]
+        content_policy.allow(response, "form-action", [to.csp_source])
         return response
     return _redirect(to, fields)
 
@@ -92,7 +93,7 @@ def framable(response: HttpResponse, application: Application) -> HttpResponse:
     """Let the application's own pages hold this answer in a hidden frame."""
     response.xframe_options_exempt = True
     if application.web_origins:
-        response._csp_replace = {"frame-ancestors": [SELF, *application.web_origins]}  # type: ignore[attr-defined]
+        content_policy.allow_only(response, "frame-ancestors", [SELF, *application.web_origins])
     return response
 
 

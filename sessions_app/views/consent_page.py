@@ -6,6 +6,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from idp import content_policy
 from idp.protocol.params import Params
 from sessions_app import authorize as act
 from sessions_app.protocol.scopes import OPENID
@@ -32,6 +33,6 @@ def render_page(request: HttpRequest, params: Params, to: Recipient, ask: act.As
         "host": to.origin or to.redirect_uri,
     }
     response = render(request, "consent.html", context)
-    response._csp_update = {"form-action": [to.csp_source]}  # type: ignore[attr-defined]  # the redirect after the POST
+    content_policy.allow(response, "form-action", [to.csp_source])
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"  # the page may be in an SDK's popup
     return response

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from idp import configuration
+from idp import configuration, content_policy
 from idp.configuration import Snapshot
 from idp.connections import registry
 from idp.models import Connection
@@ -95,7 +95,7 @@ def for_popups(response: HttpResponse, form_action: Sequence[str]) -> HttpRespon
     """SDKs open sign-in in a popup that must keep its opener; the POST's redirects may go to the application."""
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     if form_action:
-        response._csp_update = {"form-action": list(form_action)}  # type: ignore[attr-defined]  # django-csp reads it
+        content_policy.allow(response, "form-action", form_action)
     return response
 
 
