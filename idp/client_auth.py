@@ -125,7 +125,7 @@ def _assertion(assertion: str, params: Params) -> Credentials:
     except (JoseError, ValueError, RecursionError):
         raise InvalidClient("The client assertion cannot be read.") from None
     subject = claims.get("sub") if isinstance(claims, dict) else None
-    if not isinstance(subject, str) or "\0" in subject or params.get("client_id", subject) != subject:
+    if not isinstance(subject, str) or not subject.isprintable() or params.get("client_id", subject) != subject:
         raise InvalidClient("The client assertion is about another client.")
     return Credentials(subject, assertion=assertion)
 
@@ -145,13 +145,14 @@ def _verify_assertion(assertion: str, application: Application, at: datetime) ->
 def _fault(claims: Mapping[str, Any], client_id: str, at: datetime) -> str:
     """What is wrong with the assertion, or ""."""
     audience = claims.get("aud")
+    named = [value for value in (audience if isinstance(audience, list) else [audience]) if isinstance(value, str)]
     ours = {settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token"}
     now, skew = at.timestamp(), SKEW.total_seconds()
     expiry: Any = claims.get("exp")
     not_before, issued = claims.get("nbf", now), claims.get("iat", now)
     if claims.get("iss") != client_id or claims.get("sub") != client_id:
         return "iss or sub is not the client"
-    if not ours & set(audience if isinstance(audience, list) else [audience]):
+    if ours.isdisjoint(named):
         return "aud is not this server"
     if not all(isinstance(moment, int | float) for moment in (expiry, not_before, issued)):
         return "exp is missing or a time is not a number"
@@ -160,7 +161,7 @@ def _fault(claims: Mapping[str, Any], client_id: str, at: datetime) -> str:
     if not_before > now + skew or issued > now + skew:
         return "not valid yet"
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or "\0" in jti:
+    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or not jti.isprintable():
         return "jti is missing"
     return ""
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 from django.utils import timezone
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey
 
 from idp import configuration, limiter
@@ -233,7 +233,7 @@ def assertion(key, **changes):
         "jti": str(uuid.uuid4()),
     } | changes
     claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode({"alg": "ES256", "kid": "k1"}, claims, key)
+    return jws.serialize_compact({"alg": "ES256", "kid": "k1"}, json.dumps(claims).encode(), key)
 
 
 def by_assertion(keyed, session, raw):
@@ -275,6 +275,11 @@ def test_a_keyed_client_has_no_secret(keyed, session):
         {"jti": ""},
         {"jti": "x" * 256},
         {"sub": None},
+        {"aud": {}},
+        {"aud": [{}, ["https://elsewhere.example/"]]},
+        {"jti": "\x00"},
+        {"jti": "\ud800"},
+        {"sub": "\ud800"},
     ],
 )
 def test_a_wrong_assertion_is_refused(app, keyed, key, session, changes):
