@@ -1,0 +1,61 @@
+"""Who and trust: people, where they come from, the applications that rely on us, and the keys we sign with."""
+
+from idp.models.applications import (
+    Application,
+    AppType,
+    ClientGrant,
+    ClientRegistration,
+    InitiatorMode,
+    ResourceServer,
+    TokenEndpointAuthMethod,
+    TokenFormat,
+    default_grant_types,
+    default_initiators,
+)
+from idp.models.operation import (
+    KeyStatus,
+    LimiterSlot,
+    SigningKey,
+    SpentToken,
+    TenantSettings,
+    V2LogoutConfirmation,
+)
+from idp.models.people import (
+    CONNECTION_NAME,
+    Connection,
+    Identity,
+    Strategy,
+    User,
+    UserManager,
+    began_before,
+    new_connection_id,
+    new_database_sub,
+)
+
+__all__ = [
+    "CONNECTION_NAME",
+    "AppType",
+    "Application",
+    "ClientGrant",
+    "ClientRegistration",
+    "Connection",
+    "Identity",
+    "InitiatorMode",
+    "KeyStatus",
+    "LimiterSlot",
+    "ResourceServer",
+    "SigningKey",
+    "SpentToken",
+    "Strategy",
+    "TenantSettings",
+    "TokenEndpointAuthMethod",
+    "TokenFormat",
+    "User",
+    "UserManager",
+    "V2LogoutConfirmation",
+    "began_before",
+    "default_grant_types",
+    "default_initiators",
+    "new_connection_id",
+    "new_database_sub",
+]

@@ -1,0 +1,219 @@
+"""The applications that rely on us, and the APIs that their tokens are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from oauth2_provider.models import AbstractApplication
+
+from idp.protocol.initiators import Initiator
+
+
+class AppType(models.TextChoices):
+    SPA = "spa", "Single-page application"
+    NATIVE = "native", "Native"
+    REGULAR_WEB = "regular_web", "Regular web application"
+    NON_INTERACTIVE = "non_interactive", "Machine to machine"
+
+
+class TokenEndpointAuthMethod(models.TextChoices):
+    NONE = "none", "None (public client)"
+    POST = "client_secret_post", "client_secret_post"
+    BASIC = "client_secret_basic", "client_secret_basic"
+    PRIVATE_KEY_JWT = "private_key_jwt", "private_key_jwt"
+
+
+class InitiatorMode(models.TextChoices):
+    ALL = "all", "All, also future ones"
+    CUSTOM = "custom", "Selected"
+
+
+def default_grant_types() -> list[str]:
+    return ["authorization_code", "refresh_token"]
+
+
+def default_initiators() -> list[str]:
+    return [Initiator.RP_LOGOUT.value, Initiator.IDP_LOGOUT.value]
+
+
+class Application(AbstractApplication):
+    """A relying party: `client_id` on the wire.
+
+    django-oauth-toolkit's columns that we keep: client_id, client_secret (our SHA-256 hasher), redirect_uris (Auth0's
+    callbacks), post_logout_redirect_uris (Auth0's allowed_logout_urls), allowed_origins; all space separated.
+    """
+
+    app_type = models.CharField(max_length=20, choices=AppType, default=AppType.REGULAR_WEB)
+    token_endpoint_auth_method = models.CharField(
+        max_length=24, choices=TokenEndpointAuthMethod, default=TokenEndpointAuthMethod.POST
+    )
+    grant_types = models.JSONField(default=default_grant_types)
+    web_origins = models.JSONField(default=list, blank=True, help_text="Origins of silent authentication and ssodata.")
+    logo_uri = models.URLField(max_length=1000, blank=True)
+    is_first_party = models.BooleanField(default=True, help_text="No consent page.")
+    enabled = models.BooleanField(default=True)
+    require_pkce = models.BooleanField(default=False, help_text="Public clients must use PKCE anyway.")
+    allow_logout_url_wildcards = models.BooleanField(
+        default=False, help_text="A * in the leftmost host label of allowed logout URLs, for /v2/logout only."
+    )
+    id_token_signed_response_alg = models.CharField(
+        max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256"
+    )
+    id_token_lifetime = models.PositiveIntegerField(default=36000, help_text="Seconds.")
+    access_token_lifetime = models.PositiveIntegerField(default=7200, help_text="Seconds.")
+    access_tokens_die_with_session = models.BooleanField(default=True)
+    jwks = models.JSONField(null=True, blank=True, help_text="Public keys for private_key_jwt.")
+    jwks_uri = models.URLField(max_length=1000, blank=True)
+
+    backchannel_logout_uri = models.URLField(max_length=1000, blank=True)
+    backchannel_logout_session_required = models.BooleanField(default=True)
+    backchannel_logout_token_typ = models.CharField(
+        max_length=12, choices=[("logout+jwt", "logout+jwt"), ("JWT", "JWT (Auth0's)")], default="logout+jwt"
+    )
+    backchannel_logout_include_sub = models.BooleanField(default=True)
+    backchannel_logout_initiators_mode = models.CharField(
+        max_length=8, choices=InitiatorMode, default=InitiatorMode.CUSTOM
+    )
+    backchannel_logout_initiators = models.JSONField(default=default_initiators, blank=True)
+    frontchannel_logout_uri = models.URLField(max_length=1000, blank=True)
+    frontchannel_logout_session_required = models.BooleanField(default=False)
+    global_token_revocation_uri = models.URLField(
+        max_length=1000, blank=True, help_text="The application's own GTR endpoint."
+    )
+    outbound_hosts = models.JSONField(
+        default=list, blank=True, help_text="If given, requests to this application may only go to these host names."
+    )
+
+    session_refresh_tokens = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Refresh tokens without offline_access that die with the session. Unknown: by type.",
+    )
+    refresh_token_rotating = models.BooleanField(default=True)
+    refresh_token_leeway = models.PositiveIntegerField(
+        default=30, help_text="Seconds in which the previous token still works."
+    )
+    refresh_token_lifetime = models.PositiveIntegerField(
+        null=True, blank=True, default=2592000, help_text="Seconds; empty: no limit."
+    )
+    refresh_token_idle_lifetime = models.PositiveIntegerField(
+        null=True, blank=True, default=1296000, help_text="Seconds; empty: no limit."
+    )
+
+    class Meta(AbstractApplication.Meta):
+        ordering = ("name", "client_id")
+
+    @property
+    def callbacks(self) -> list[str]:
+        return str(self.redirect_uris).split()
+
+    @property
+    def allowed_logout_urls(self) -> list[str]:
+        return str(self.post_logout_redirect_uris).split()
+
+    @property
+    def cors_origins(self) -> set[str]:
+        """Origins whose scripts may call the token endpoints of this application."""
+        return {*self.web_origins, *self.allowed_origins.split()}
+
+    @property
+    def is_public(self) -> bool:
+        return self.token_endpoint_auth_method == TokenEndpointAuthMethod.NONE
+
+    @property
+    def issues_session_refresh_tokens(self) -> bool:
+        if self.session_refresh_tokens is None:
+            return self.app_type in (AppType.REGULAR_WEB, AppType.NATIVE)
+        return self.session_refresh_tokens
+
+    def hears_of(self, initiator: str) -> bool:
+        """Whether back-channel logout tokens are sent for sessions that ended this way."""
+        if self.backchannel_logout_initiators_mode == InitiatorMode.ALL:
+            return True
+        return initiator in self.backchannel_logout_initiators
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # django-oauth-toolkit asks client_type and one grant; ours say more, so its columns follow them.
+        self.client_type = self.CLIENT_PUBLIC if self.is_public else self.CLIENT_CONFIDENTIAL
+        self.authorization_grant_type = (
+            self.GRANT_CLIENT_CREDENTIALS
+            if "authorization_code" not in self.grant_types
+            else self.GRANT_AUTHORIZATION_CODE
+        )
+        self.skip_authorization = self.is_first_party
+        super().save(*args, **kwargs)
+
+    def allows_grant_type(self, *grant_types: str) -> bool:
+        # django-oauth-toolkit spells authorization_code with a hyphen.
+        return bool(
+            {g.replace("-", "_") if not g.startswith("urn:") else g for g in grant_types} & set(self.grant_types)
+        )
+
+    def is_usable(self, request: Any) -> bool:
+        return self.enabled
+
+    def clean(self) -> None:
+        """django-oauth-toolkit's own rules do not fit (one grant, RSA key in a setting): ours are in the admin's form and `tenant`."""
+
+
+class ClientRegistration(models.Model):
+    """An application that registered itself (RFC 7591) and may manage its registration by a token (RFC 7592)."""
+
+    application = models.OneToOneField(Application, on_delete=models.CASCADE, related_name="registration")
+    token_hash = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the registration access token."
+    )
+    metadata = models.JSONField(
+        default=dict, blank=True, help_text="What it told about itself that no column of the application keeps."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_ip = models.GenericIPAddressField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"registration of application {self.application_id}"
+
+
+class TokenFormat(models.TextChoices):
+    OPAQUE = "access_token", "Opaque, checked in the database"
+    JWT = "rfc9068_profile", "JWT (RFC 9068), valid until it expires"
+
+
+class ResourceServer(models.Model):
+    """An API: the audience of access tokens."""
+
+    identifier = models.CharField(max_length=600, unique=True, help_text="The audience, e.g. https://api.example.com/.")
+    name = models.CharField(max_length=255, blank=True)
+    scopes = models.JSONField(default=list, blank=True, help_text='[{"value": "read:things", "description": "..."}]')
+    token_lifetime = models.PositiveIntegerField(default=86400, help_text="Seconds.")
+    token_dialect = models.CharField(max_length=20, choices=TokenFormat, default=TokenFormat.OPAQUE)
+    signing_alg = models.CharField(max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256")
+    allow_offline_access = models.BooleanField(default=True)
+    is_system = models.BooleanField(default=False, editable=False, help_text="Our own Management API.")
+
+    class Meta:
+        ordering = ("identifier",)
+
+    def __str__(self) -> str:
+        return self.name or self.identifier
+
+    @property
+    def scope_values(self) -> set[str]:
+        return {scope["value"] for scope in self.scopes}
+
+
+class ClientGrant(models.Model):
+    """What an application may ask of an API by client_credentials."""
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="client_grants")
+    resource_server = models.ForeignKey(ResourceServer, on_delete=models.CASCADE, related_name="client_grants")
+    scope = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("application", "resource_server"), name="idp_clientgrant_one_per_pair"),
+        )
+
+    def __str__(self) -> str:
+        return f"application {self.application_id} at API {self.resource_server_id}"

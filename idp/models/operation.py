@@ -1,0 +1,116 @@
+"""What this installation runs on: its keys, the settings of its tenant, what was used up."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class KeyStatus(models.TextChoices):
+    NEXT = "next", "Next: published, not yet signing"
+    ACTIVE = "active", "Active: signing"
+    RETIRING = "retiring", "Retiring: published until its tokens are gone"
+    GONE = "gone", "Gone: not published"
+
+
+class SigningKey(models.Model):
+    """One key pair. The private half is sealed; the states move next -> active -> retiring -> gone."""
+
+    kid = models.CharField(max_length=64, unique=True)
+    algorithm = models.CharField(max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")])
+    status = models.CharField(max_length=8, choices=KeyStatus, default=KeyStatus.NEXT)
+    public_jwk = models.JSONField()
+    sealed_private_key = models.TextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    activated_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("algorithm",), condition=Q(status="active"), name="idp_signingkey_one_active"
+            ),
+            models.UniqueConstraint(fields=("algorithm",), condition=Q(status="next"), name="idp_signingkey_one_next"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.kid}"
+
+
+class V2LogoutConfirmation(models.TextChoices):
+    NEVER = "never", "Never (Auth0's way)"
+    CROSS_SITE = "cross_site", "When the link is on another site"
+
+
+class TenantSettings(models.Model):
+    """The one row of settings that an administrator may change while Curfew runs."""
+
+    friendly_name = models.CharField(max_length=255, default="Curfew")
+    picture_url = models.URLField(max_length=1000, blank=True)
+    accent_color = models.CharField(max_length=7, blank=True, validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")])
+    support_email = models.EmailField(blank=True)
+    support_url = models.URLField(max_length=1000, blank=True)
+    allowed_logout_urls = models.JSONField(default=list, blank=True)
+    session_lifetime_in_minutes = models.PositiveIntegerField(default=168 * 60)
+    idle_session_lifetime_in_minutes = models.PositiveIntegerField(default=72 * 60)
+    persistent_session_cookie = models.BooleanField(default=True)
+    max_sessions_per_user = models.PositiveIntegerField(
+        default=50, help_text="The oldest is ended when one more begins."
+    )
+    oidc_logout_prompt_enabled = models.BooleanField(
+        default=True, help_text="Off: /oidc/logout never asks, not even without a hint (Auth0's switch)."
+    )
+    v2_logout_confirmation = models.CharField(
+        max_length=12, choices=V2LogoutConfirmation, default=V2LogoutConfirmation.NEVER
+    )
+    session_management = models.BooleanField(default=False, help_text="OpenID Connect Session Management 1.0.")
+    dynamic_client_registration = models.BooleanField(default=False)
+    sign_out_timeout = models.PositiveIntegerField(default=5, help_text="Seconds until an application's row turns red.")
+    password_change_ends_other_sessions = models.BooleanField(default=True)
+    history_retention_days = models.PositiveIntegerField(default=90)
+    config_version = models.BigIntegerField(
+        default=0, editable=False, help_text="Grows with every change of configuration."
+    )
+
+    class Meta:
+        verbose_name_plural = "tenant settings"
+        constraints = (models.CheckConstraint(condition=Q(id=1), name="idp_tenantsettings_one_row"),)
+
+    def __str__(self) -> str:
+        return self.friendly_name
+
+
+class SpentToken(models.Model):
+    """A one-time token that was used: GTR and client assertion `jti`, SAML assertion id. Lives in the database so that no restart forgets it."""
+
+    kind = models.CharField(max_length=24)
+    issuer = models.CharField(max_length=255)
+    jti = models.CharField(max_length=255)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("kind", "issuer", "jti"), name="idp_spenttoken_once"),)
+        indexes = (models.Index(fields=("expires_at",), name="idp_spenttoken_expiry"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.issuer}"
+
+
+class LimiterSlot(models.Model):
+    """Attempts in one window of one key (hashed: account, address prefix, the whole tenant), sharded where many write."""
+
+    key = models.CharField(max_length=80)
+    shard = models.PositiveSmallIntegerField(default=0)
+    window = models.BigIntegerField(help_text="The window's start as a Unix time.")
+    count = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("key", "shard", "window"), name="idp_limiterslot_one"),)
+        indexes = (models.Index(fields=("expires_at",), name="idp_limiterslot_expiry"),)
+
+    def __str__(self) -> str:
+        return self.key

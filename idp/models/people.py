@@ -1,0 +1,177 @@
+"""People, where they come from, and who they are there."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.utils import timezone
+
+from idp import signals
+from idp.models.applications import Application
+
+
+def new_database_sub() -> str:
+    """The local part of a database user's id: 24 hexadecimal digits, as in `auth0|5f7c8ec7c33c6c004bbafe82`."""
+    return secrets.token_hex(12)
+
+
+def new_connection_id() -> str:
+    return f"con_{secrets.token_urlsafe(12)}"
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(user_id=username)
+
+    def create_user(self, user_id: str = "", password: str | None = None, **fields: Any) -> User:
+        user = self.model(user_id=user_id or f"auth0|{new_database_sub()}", **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, user_id: str = "", password: str | None = None, **fields: Any) -> User:
+        return self.create_user(user_id, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. `user_id` is the `sub` of every token: `auth0|<24 hex>` or `{strategy}|{connection}|{upstream sub}`."""
+
+    _password: str | None  # the new password in clear, until save()
+    user_id = models.CharField(
+        max_length=255, unique=True, help_text="The sub claim, e.g. auth0|5f7c8ec7c33c6c004bbafe82."
+    )
+    email = models.EmailField(blank=True)
+    email_verified = models.BooleanField(default=False)
+    name = models.CharField(max_length=255, blank=True)
+    given_name = models.CharField(max_length=150, blank=True)
+    family_name = models.CharField(max_length=150, blank=True)
+    nickname = models.CharField(max_length=150, blank=True)
+    picture = models.URLField(max_length=1000, blank=True)
+    phone_number = models.CharField(max_length=32, blank=True)
+    phone_number_verified = models.BooleanField(default=False)
+    claims = models.JSONField(
+        default=dict, blank=True, help_text="Further standard OpenID claims, e.g. address or locale."
+    )
+    is_active = models.BooleanField(
+        default=True, help_text="Off: blocked. Every session and token of the person is dead."
+    )
+    is_staff = models.BooleanField(default=False, help_text="May open this admin.")
+    revoked_before = models.DateTimeField(
+        null=True, blank=True, help_text="Sessions, codes and tokens that began before this moment are dead."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    acting: str = ""  # who saves, where it is not the person: the actor of the signal below
+    spared_session: int | None = None  # pk of the SSO session in which the person acts: it outlives their new password
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "user_id"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        indexes = (models.Index(fields=("email",), name="idp_user_email"),)
+
+    def __str__(self) -> str:
+        return self.email or self.user_id
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a new password is announced in the same transaction, whoever set it (reset form, change form, admin)."""
+        if self._password is None or self._state.adding:
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            signals.password_changed.send(User, user=self, actor=self.acting or self.user_id, at=timezone.now())
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.nickname or self.given_name or self.get_full_name()
+
+
+class Strategy(models.TextChoices):
+    DATABASE = "auth0", "Database"
+    OIDC = "oidc", "OpenID Connect"
+    OKTA = "okta", "Okta Workforce"
+    GOOGLE = "google-oauth2", "Google"
+    ADFS = "adfs", "ADFS"
+    ENTRA = "waad", "Microsoft Entra ID"
+    SAML = "samlp", "SAML"
+    ACTIVE_DIRECTORY = "ad", "Active Directory / LDAP"
+
+
+CONNECTION_NAME = re.compile(r"^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$")
+
+
+class Connection(models.Model):
+    """Where people come from: a database of ours or an identity provider upstream."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=new_connection_id, editable=False)
+    name = models.CharField(
+        max_length=128,
+        unique=True,
+        validators=[RegexValidator(CONNECTION_NAME, "Letters, digits and single hyphens only.")],
+    )
+    strategy = models.CharField(max_length=20, choices=Strategy)
+    display_name = models.CharField(max_length=255, blank=True)
+    icon_url = models.URLField(max_length=1000, blank=True)
+    enabled = models.BooleanField(default=True)
+    options = models.JSONField(default=dict, blank=True)
+    sealed_options = models.JSONField(default=dict, blank=True, editable=False, help_text="Secrets, encrypted at rest.")
+    enabled_for_all = models.BooleanField(default=True, help_text="Every application may use this connection.")
+    enabled_clients: models.ManyToManyField[Application, Any] = models.ManyToManyField(
+        "idp.Application", blank=True, related_name="connections"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.display_name or self.name
+
+
+class Identity(models.Model):
+    """One account at one connection. Keyed by (connection, sub); never linked by e-mail."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="identities")
+    sub = models.CharField(max_length=255, help_text="The account's stable id at the connection.")
+    login = models.CharField(
+        max_length=255,
+        null=True,
+        blank=True,
+        help_text="Database connections: what is typed at sign-in, in lower case.",
+    )
+    email = models.CharField(max_length=254, blank=True, help_text="As the connection gave it, in ASCII lower case.")
+    profile = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_login_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = (
+            models.UniqueConstraint(fields=("connection", "sub"), name="idp_identity_one_per_sub"),
+            models.UniqueConstraint(fields=("connection", "login"), name="idp_identity_one_per_login"),
+        )
+        indexes = (models.Index(fields=("connection", "email"), name="idp_identity_email"),)
+
+    def __str__(self) -> str:
+        return f"{self.sub} at connection {self.connection_id}"
+
+
+def began_before(began_at: datetime, mark: datetime | None) -> bool:
+    """Whether something that began then is dead by a not-before mark (exactly at the mark counts as before)."""
+    return mark is not None and began_at <= mark
