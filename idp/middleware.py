@@ -26,6 +26,8 @@ class HeadersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
+        if 300 <= response.status_code < 400:  # no document to protect, and a popup would lose its opener on the way
+            response.headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
         for name, value in DEFAULTS.items():
             response.headers.setdefault(name, value)
         return response

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,11 +16,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import mary
 from tests.support.chromium import new_page
-from tests.support.stack import ROOT, Stack, free_ports
+from tests.support.stack import ROOT, Stack
 
 PAGES = Path(__file__).parent / "pages"
 SDK = ROOT / "node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.js"
-EXAMPLE = ROOT / "examples/spa/tenant.yaml"
 CONTRACT = "SDK contract"
 
 
@@ -124,6 +122,17 @@ def test_the_sdk_joins_the_session_of_another_app_and_hears_of_its_end(page: Pag
     assert call(page, "sdk.getTokenSilently()")["error"] == "login_required"
 
 
+@pytest.mark.spec(CONTRACT, "auth0-spa-js", "The popup that the SDK opens keeps its opener through the login page")
+def test_the_sdk_logs_in_by_popup(page: Page, stack: Stack, sdk_page: str) -> None:
+    page.goto(f"{sdk_page}#issuer={stack.issuer}")
+    expect(page.locator("#status")).to_have_text("signed out")
+    with page.expect_popup() as opened:
+        page.evaluate("window.done = outcome(() => sdk.loginWithPopup()); void 0")
+    mary.type_password(opened.value, stack)
+    assert page.evaluate("window.done") == {"value": None}
+    assert page.evaluate("sdk.getUser().then((user) => user.email)") == mary.MARY
+
+
 @pytest.mark.spec(CONTRACT, "auth0-spa-js", "Renew by rotating refresh token, and revokeRefreshToken()")
 def test_the_sdk_renews_by_refresh_token_and_revokes_it(page: Page, stack: Stack, sdk_page: str) -> None:
     log_in(page, stack, sdk_page, refresh="yes", cache="localstorage")
@@ -156,19 +165,28 @@ def test_a_refresh_token_of_the_sdk_is_an_offline_one(page: Page, stack: Stack, 
     assert "refresh token" in call(page, "sdk.getTokenSilently({cacheMode: 'off'})")["message"]
 
 
+@pytest.mark.spec(CONTRACT, "ssodata", "Where third-party cookies are blocked the answer is sso: false, not an error")
+def test_a_page_in_a_frame_of_another_site_sees_nobody(page: Page, stack: Stack, sdk_page: str) -> None:
+    """SSO-019: `127.0.0.1` is another site than `localhost`, so the frame's requests carry no cookie of ours."""
+    mary.sign_in(page, stack)
+    ask = "(url) => fetch(url, {credentials: 'include'}).then((r) => r.json())"
+    page.goto(sdk_page)
+    assert page.evaluate(ask, f"{stack.issuer}user/ssodata")["sso"] is True
+    page.goto(sdk_page.replace("localhost", "127.0.0.1"))
+    page.evaluate(
+        "(url) => { document.body.append(Object.assign(document.createElement('iframe'), {src: url})); }", sdk_page
+    )
+    page.wait_for_function("document.querySelector('iframe')")
+    frame = page.frames[-1]
+    frame.wait_for_load_state()
+    assert frame.url == sdk_page
+    assert frame.evaluate(ask, f"{stack.issuer}user/ssodata") == {"sso": False}
+
+
 @pytest.fixture(scope="module")
-def example(stack: Stack, folder: Path) -> Iterator[str]:
-    """examples/spa with its tenant file applied, on a free port; gives its address."""
-    port = free_ports(1)
-    tenant = folder / "spa.yaml"
-    tenant.write_text(EXAMPLE.read_text().replace("localhost:8005", f"localhost:{port}"))
-    stack.run("apply", str(tenant))
-    stack.environment |= {"SPA_PORT": str(port), "SPA_ISSUER": stack.issuer}
-    stack.start("spa", [sys.executable, "-m", "examples.spa.app"])
-    address = f"http://localhost:{port}/"
-    stack.wait_for(address)
-    yield address
-    stack.stop("spa")
+def example(stack: Stack) -> Iterator[str]:
+    with stack.example("spa", "SPA", 8005) as address:
+        yield address
 
 
 def sign_in_at_example(page: Page, stack: Stack, example: str) -> None:
