@@ -11,7 +11,7 @@ import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from idp import conf
+from idp import conf, masking
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -302,6 +302,7 @@ LOGGING = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                masking.mask_event,
                 structlog.processors.JSONRenderer(),
             ],
             "foreign_pre_chain": [
@@ -312,7 +313,7 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "handlers": {"stderr": {"class": "idp.logs.StderrHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},

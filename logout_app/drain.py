@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from idp import configuration, keys, outbound, sealing
 from idp.outbound.fanout import Fanout
-from logout_app import bell, deliver, outbox
+from logout_app import bell, deliver, outbox, tallies
 from logout_app.deliver import Job, Sent
 from logout_app.listener import listen
 from logout_app.outbox import Claimed, Result
@@ -281,6 +281,7 @@ def refuse_wrong_keys() -> None:
 def tidy(at: datetime) -> None:
     outbox.drop_orphans(at)
     outbox.give_up(at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
+    tallies.add_lost_log_lines()
 
 
 def log_result(result: Result) -> None:

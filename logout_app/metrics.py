@@ -64,6 +64,7 @@ class _Deliveries(Collector):
         self._at = at
 
     def collect(self) -> Iterator[Metric]:
+        tallies.add_lost_log_lines()
         known = tallies.read()
         waiting = backlog(self._at)
         yield _counter(
@@ -76,6 +77,9 @@ class _Deliveries(Collector):
         )
         yield _latency(known)
         yield _breakers(known, self._at)
+        lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
+        lost.add_metric([], known.get(("log_lines_lost", ""), 0.0))
+        yield lost
 
 
 def _counter(name: str, text: str, known: Tallies, metric: str, label: str) -> Metric:

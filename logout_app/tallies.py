@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from django.db import connection
 
+from idp import logs
 from logout_app.models import DeliveryTally
 
 TABLE = DeliveryTally._meta.db_table
@@ -30,6 +31,12 @@ def add(counts: Mapping[tuple[str, str], float]) -> None:
 
 def put(values: Mapping[tuple[str, str], float]) -> None:
     _write(f"{UPSERT} excluded.value", values)
+
+
+def add_lost_log_lines() -> None:
+    """What this process could not log since it was last asked: a worker asks once a minute, a web process for /metrics."""
+    if lost := logs.take_lost():
+        add({("log_lines_lost", ""): lost})
 
 
 def _write(statement: str, values: Mapping[tuple[str, str], float]) -> None:

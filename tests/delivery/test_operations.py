@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from idp import logs
 from logout_app.models import DeliveryState, LogoutDelivery
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
@@ -57,6 +58,13 @@ def test_metrics_count_what_the_workers_did(application, receiver):
     assert "curfew_logout_oldest_due_seconds 0.0" in text
     assert "curfew_logout_told_seconds_count 1.0" in text
     assert 'curfew_logout_told_seconds_bucket{le="+Inf"} 1.0' in text
+
+
+def test_metrics_count_log_lines_that_were_lost(monkeypatch):
+    """F-L01."""
+    monkeypatch.setattr(logs, "take_lost", lambda: 7)
+    Client().get("/metrics")
+    assert "curfew_log_lines_lost_total 14.0" in Client().get("/metrics").content.decode()
 
 
 def test_metrics_are_for_loopback_or_for_the_token(settings):
