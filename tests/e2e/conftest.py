@@ -49,7 +49,7 @@ def own_database() -> str:
     return f"{address}/curfew_e2e"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: only one playwright may run in a process
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

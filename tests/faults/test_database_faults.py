@@ -11,10 +11,7 @@ from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import reconcile, wait_for_delivered
 from tests.support.receiver import wait_until
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connections to lose"),
-]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]  # SQLite has no connections to lose
 
 
 def disconnect_everybody_else() -> int:

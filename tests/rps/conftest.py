@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.rps.running import CLIENT_SECRET, curfew, free_port, page_application, tenant_of, web_application
+from tests.rps.running import CLIENT_SECRET, curfew, page_application, tenant_of, web_application
 from tests.support.chromium import chromium, new_page
+from tests.support.processes import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(issuer, folder, ports)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # not longer: only one playwright may run in a process
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

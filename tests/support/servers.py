@@ -100,12 +100,15 @@ def _choose_database(base: Path, worker: bool) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a run on both databases a test marked `once` belongs to the worker with SQLite."""
-    if "TEST_BOTH" not in os.environ or os.environ.get("TEST_DATABASE") != "postgres":
-        return
-    once = [item for item in items if item.get_closest_marker("once")]
-    config.hook.pytest_deselected(items=once)
-    items[:] = [item for item in items if not item.get_closest_marker("once")]
+    """What belongs to the other database is left to it.
+
+    `postgresql` marks what SQLite cannot do; in a run on both, `once` marks what needs no second time.
+    """
+    postgres = os.environ.get("TEST_DATABASE") == "postgres"
+    foreign = "once" if postgres and "TEST_BOTH" in os.environ else "" if postgres else "postgresql"
+    elsewhere = [item for item in items if foreign and item.get_closest_marker(foreign)]
+    config.hook.pytest_deselected(items=elsewhere)
+    items[:] = [item for item in items if item not in elsewhere]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
