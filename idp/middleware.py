@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
+from idp.masking import mask
 from idp.requests import client_ip
 
 DEFAULTS = {
@@ -17,7 +17,6 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-SECRET_IN_PATH = re.compile(r"^(/account/password/reset/key/|/logout/)[^/]+")
 
 
 class HeadersMiddleware:
@@ -41,8 +40,7 @@ class RequestLogMiddleware(RequestMiddleware):
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
-        path = SECRET_IN_PATH.sub(r"\g<1>***", request.path)
-        return f"{request.method} {path}"
+        return f"{request.method} {mask(request.path)}"
 
     @classmethod
     def bind_ip(cls, request: HttpRequest) -> None:

@@ -33,6 +33,43 @@ def test_queries_and_keys_are_not_logged():
         assert secret not in text
 
 
+def lines_of(caplog) -> list[str]:
+    """What the product's own formatter makes of the records."""
+    formatter = next(
+        handler.formatter for handler in logging.root.handlers if isinstance(handler.formatter, ProcessorFormatter)
+    )
+    return [formatter.format(record) for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    "path", ["/account/password/reset/key/1-secret-key/", f"/logout/{'secret-key' * 5}", "/userinfo"]
+)
+def test_a_failure_of_ours_tells_nobody_what_the_request_held(path, caplog, monkeypatch, settings):
+    """LGI-005, LGI-003: a 500 page without a trace; a log without local variables, bodies, headers and secret paths."""
+
+    def fail(*args, **kwargs):
+        password = "secret-key of a local variable"  # noqa: F841  what a debugging page would show
+        raise RuntimeError("broken")
+
+    assert settings.DEBUG is False
+    monkeypatch.setattr("sessions_app.middleware.SSOSessionMiddleware.process_request", fail)
+    client = Client(raise_request_exception=False)
+    with caplog.at_level(logging.INFO):
+        for accept in ("text/html", "application/json"):
+            answer = client.post(
+                path,
+                {"password": "secret-key", "token": "secret-key"},
+                headers={"Accept": accept, "Authorization": "Bearer secret-key"},
+            )
+            assert answer.status_code == 500
+            for told in ("secret-key", "Traceback", "RuntimeError", "broken", str(settings.BASE_DIR)):
+                assert told not in answer.content.decode()
+    text = "\n".join(lines_of(caplog))
+    assert "Internal Server Error" in text
+    assert "RuntimeError: broken" in text
+    assert "secret-key" not in text
+
+
 def test_odd_characters_stay_in_one_line(caplog):
     """LGI-001."""
     make_connection()
@@ -40,10 +77,7 @@ def test_odd_characters_stay_in_one_line(caplog):
     with caplog.at_level(logging.INFO):
         Client().post("/login", {"username": odd, "password": "x", "next": odd}, headers={"User-Agent": "x\x1b[2J"})
         Client().get(f"/nothing/{quote(odd)}")
-    formatter = next(
-        handler.formatter for handler in logging.root.handlers if isinstance(handler.formatter, ProcessorFormatter)
-    )
-    lines = [formatter.format(record) for record in caplog.records]
+    lines = lines_of(caplog)
     assert {json.loads(line)["event"] for line in lines} >= {"request_finished"}
     assert not [line for line in lines if {"\n", "\r", "\x1b", "\u2028"} & set(line)]
 
