@@ -85,13 +85,25 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email or self.user_id
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a new password is announced in the same transaction, whoever set it (reset form, change form, admin)."""
+        """Save; a new password is announced in the same transaction, whoever set it (reset form, change form, admin).
+
+        A row that was read before somebody was blocked, revoked or given another password does not undo it: these columns
+        are written by their acts, or by name in `update_fields`.
+        """
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = self._columns_of_a_form()
         if self._password is None or self._state.adding:
             super().save(*args, **kwargs)
             return
         with transaction.atomic():
             super().save(*args, **kwargs)
             signals.password_changed.send(User, user=self, actor=self.acting or self.user_id, at=timezone.now())
+
+    def _columns_of_a_form(self) -> list[str]:
+        acts = {"is_active", "revoked_before"}
+        if self._password is None and self.has_usable_password():
+            acts.add("password")
+        return [field.name for field in self._meta.concrete_fields if not field.primary_key and field.name not in acts]
 
     def get_full_name(self) -> str:
         return self.name or self.email

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from idp import accounts
-from idp.models import TenantSettings
+from idp.models import TenantSettings, User
 from logout_app.models import LogoutEvent
 from sessions_app.models import RefreshTokenFamily
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
@@ -80,6 +80,30 @@ def test_saving_the_person_again_keeps_the_not_before_mark(mary, session):
     mary.save()
     mary.refresh_from_db()
     assert mary.revoked_before is not None
+
+
+def test_a_form_that_was_opened_before_a_block_does_not_undo_it(mary, session):
+    """allauth's password forms and the admin save whole rows that they read before the hashing, or a coffee, ago."""
+    stale = User.objects.get(pk=mary.pk)
+    accounts.block_user(mary, actor="system", at=timezone.now())
+    stale.set_password("another long password")
+    stale.name = "Mary Smith"
+    stale.save()
+    mary.refresh_from_db()
+    assert (mary.is_active, mary.name) == (False, "Mary Smith")
+    assert mary.revoked_before is not None
+    assert mary.check_password("another long password")
+
+
+def test_a_form_that_was_opened_before_a_new_password_does_not_bring_the_old_one_back(mary):
+    stale = User.objects.get(pk=mary.pk)
+    accounts.set_password(mary, "another long password", actor="user")
+    stale.name = "Mary Smith"
+    stale.save()
+    assert User.objects.get().check_password("another long password")
+    stale.set_unusable_password()
+    stale.save()
+    assert not User.objects.get().has_usable_password()
 
 
 def test_a_new_address_ends_sessions_and_keeps_offline_tokens(mary, session, family):

@@ -136,13 +136,13 @@ def test_a_code_expires_after_a_minute(app, session):
 def test_a_code_dies_with_its_session_and_its_user(app, session, mary):
     first, second, third = (code_for(session, app) for _ in range(3))
     mary.is_active = False
-    mary.save()
+    mary.save(update_fields=["is_active"])
     assert exchange(app, first).json()["error"] == "invalid_grant"
     mary.is_active, mary.revoked_before = True, timezone.now()
-    mary.save()
+    mary.save(update_fields=["is_active", "revoked_before"])
     assert exchange(app, second).json()["error"] == "invalid_grant"
     mary.revoked_before = None
-    mary.save()
+    mary.save(update_fields=["revoked_before"])
     end(session)
     assert exchange(app, third).json()["error"] == "invalid_grant"
 
