@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import mary
-from tests.support.stack import ROOT, Stack, free_ports
-
-EXAMPLE = ROOT / "examples" / "logout_app" / "tenant.yaml"
-
-
-@contextmanager
-def running(stack: Stack, folder: Path) -> Iterator[str]:
-    """The application with its tenant file applied, on a free port; gives its address."""
-    port = free_ports(1)
-    tenant = folder / "logout_app.yaml"
-    tenant.write_text(EXAMPLE.read_text().replace("localhost:8004", f"localhost:{port}"))
-    stack.run("apply", str(tenant))
-    stack.environment |= {"LOGOUT_APP_PORT": str(port), "LOGOUT_APP_ISSUER": stack.issuer}
-    stack.start("logout_app", [sys.executable, "-m", "examples.logout_app.app"])
-    address = f"http://localhost:{port}/"
-    stack.wait_for(address)
-    try:
-        yield address
-    finally:
-        stack.stop("logout_app")
+from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def address(stack: Stack, folder: Path) -> Iterator[str]:
-    with running(stack, folder) as found:
+def address(stack: Stack) -> Iterator[str]:
+    with stack.example("logout_app", "LOGOUT_APP", 8004) as found:
         yield found
 
 

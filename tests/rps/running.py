@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,10 @@ from typing import Any
 import yaml
 from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[2]
+from tests.support.processes import Program, free_port
+from tests.support.receiver import wait_until
+from tests.support.stack import ROOT, clean_environment
+
 HERE = Path(__file__).parent
 MARY, PASSWORD = "mary@fabrikamcorp.com", "correct horse battery staple"
 CLIENT_SECRET = "a-secret-of-a-test-with-enough-characters"

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.rps.conftest import World
-from tests.rps.running import HERE, MARY, PATIENCE, program, sign_in, wait_for
+from tests.rps.running import HERE, MARY, PATIENCE, program, sign_in
+from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.once
 BACK = "OpenID Connect Back-Channel Logout 1.0"
@@ -38,7 +39,7 @@ def test_signing_out_at_curfew_ends_the_session_of_the_application(places: tuple
     issuer, base = places
     log_in(page, base)
     page.goto(f"{issuer}v2/logout")
-    wait_for(lambda: not state(page, base)["signedIn"], PATIENCE, "the application still believes that Mary is there")
+    wait_until(lambda: not state(page, base)["signedIn"], PATIENCE, "the application still believes that Mary is there")
 
 
 @pytest.mark.spec(BACK, "2.4", "B9 a logout token with sid alone ends that session only")
@@ -48,7 +49,7 @@ def test_the_other_browser_stays_signed_in(places: tuple[str, str], page: Page, 
     log_in(page, base)
     log_in(other, base)
     page.goto(f"{issuer}v2/logout")
-    wait_for(lambda: not state(page, base)["signedIn"], PATIENCE, "the application still believes that Mary is there")
+    wait_until(lambda: not state(page, base)["signedIn"], PATIENCE, "the application still believes that Mary is there")
     assert state(other, base)["signedIn"]
     other.context.close()
 

@@ -15,7 +15,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.rps.conftest import World
-from tests.rps.running import HERE, PATIENCE, program, sign_in, wait_for
+from tests.rps.running import HERE, PATIENCE, program, sign_in
+from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.once
 MODULES = Path("/usr/lib/apache2/modules")
@@ -66,7 +67,7 @@ def test_signing_out_at_curfew_ends_the_session_at_apache(places: tuple[str, str
     log_in(page, base)
     assert is_signed_in(page, base)
     page.goto(f"{issuer}v2/logout")
-    wait_for(lambda: not is_signed_in(page, base), PATIENCE, "Apache still believes that Mary is there")
+    wait_until(lambda: not is_signed_in(page, base), PATIENCE, "Apache still believes that Mary is there")
 
 
 @pytest.mark.spec("OpenID Connect RP-Initiated Logout 1.0", "2", "R9 back to exactly the registered URI")

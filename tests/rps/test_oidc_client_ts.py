@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.rps.conftest import World
-from tests.rps.running import HERE, MARY, ROOT, sign_in
+from tests.rps.running import HERE, MARY, sign_in
+from tests.support.stack import ROOT
 
 pytestmark = pytest.mark.once
 SESSION = "OpenID Connect Session Management 1.0"

@@ -74,6 +74,23 @@ class Stack:
         for address in (f"{self.issuer}readyz", *(f"{self.app(index)}ping" for index in range(3))):
             self.wait_for(address)
 
+    @contextlib.contextmanager
+    def example(self, name: str, variables: str, registered_port: int) -> Iterator[str]:
+        """One of examples/ on a free port, with its tenant file applied; gives its address."""
+        port = free_ports(1)
+        tenant = self.data / f"{name}.yaml"
+        registered = (self.root / "examples" / name / "tenant.yaml").read_text()
+        tenant.write_text(registered.replace(f"localhost:{registered_port}", f"localhost:{port}"))
+        self.run("apply", str(tenant))
+        self.environment |= {f"{variables}_PORT": str(port), f"{variables}_ISSUER": self.issuer}
+        self.start(name, [sys.executable, "-m", f"examples.{name}.app"])
+        address = f"http://localhost:{port}/"
+        self.wait_for(address)
+        try:
+            yield address
+        finally:
+            self.stop(name)
+
     def log(self) -> str:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.data.glob("*.log")))
 
@@ -133,8 +150,7 @@ def split(data: Path, database_url: str, redis_url: str, **settings: str) -> Ite
 def _stack(data: Path, **settings: str | None) -> Iterator[Stack]:
     data.mkdir(parents=True, exist_ok=True)
     port = free_ports(4)
-    ours = ("CURFEW_", "DATABASE_URL", "REDIS_URL", "ISSUER", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "PORT")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    environment = clean_environment()
     environment |= {name: value for name, value in settings.items() if value is not None}
     environment |= {"PORT": str(port), "CURFEW_DATA": str(data), "CURFEW_WEB_WORKERS": "1", "PYTHONUNBUFFERED": "1"}
     stack = Stack(port, data, environment)
@@ -149,6 +165,15 @@ def _stack(data: Path, **settings: str | None) -> Iterator[Stack]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without the settings of the test run: each Curfew here has a database and a Redis of its own, or none."""
+    ours = (
+        *("CURFEW_", "DATABASE_URL", "REDIS_URL", "ISSUER", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "PORT"),
+        "PYTEST_",
+    )
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def free_ports(count: int) -> int:
