@@ -85,11 +85,12 @@ def ascii_lower(text: str) -> str:
 
 
 def _rename_logins(user: User, old: str, new: str) -> None:
-    logins = Identity.objects.filter(
-        user=user, connection__strategy=Strategy.DATABASE, login__in={old.lower(), ascii_lower(old)}
-    )
+    mine = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE)
+    spellings = {old.lower(), ascii_lower(old)}
     try:
         with transaction.atomic():
-            logins.update(login=ascii_lower(new), email=ascii_lower(new))
+            mine.filter(login__in=spellings).update(login=ascii_lower(new), email=ascii_lower(new))
+            # Also where people sign in by a user name: reset links must not go to the old mailbox any more.
+            mine.filter(email__in=spellings).update(email=ascii_lower(new))
     except IntegrityError:
         raise EmailTaken(f"{new} is the sign-in name of another account.") from None

@@ -87,6 +87,14 @@ def test_a_new_address_renames_the_database_login() -> None:
     assert not User.objects.get().email_verified
 
 
+def test_a_new_address_takes_the_old_mailbox_away_also_from_people_who_sign_in_by_a_user_name() -> None:
+    user = make_user("old@fabrikamcorp.com")
+    Identity.objects.filter(user=user).update(login="mary")
+    accounts.change_email(user, "new@fabrikamcorp.com", verified=True, actor="user", at=timezone.now())
+    identity = Identity.objects.get()
+    assert (identity.login, identity.email) == ("mary", "new@fabrikamcorp.com")
+
+
 def test_an_address_of_somebody_else_is_refused_and_changes_nothing() -> None:
     make_user("bob@fabrikamcorp.com")
     user = make_user("mary@fabrikamcorp.com")
