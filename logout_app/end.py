@@ -28,6 +28,7 @@ class Selection:
     where: Q
     user_pk: int | None = None  # set when everything of one person is meant, sessions or not
     spare: int | None = None
+    connection_pk: int | None = None  # set when everything of one connection is meant
     only_overdue: bool = False
     limit: int | None = None
 
@@ -47,7 +48,7 @@ class Selection:
 
     @classmethod
     def connection(cls, connection_pk: int) -> Selection:
-        return cls(Q(connection=connection_pk))
+        return cls(Q(connection=connection_pk), connection_pk=connection_pk)
 
     @classmethod
     def overdue(cls, limit: int) -> Selection:
@@ -141,12 +142,16 @@ def _end_rows(selection: Selection, initiator: Initiator, actor: str, at: dateti
 
 
 def _revoke_families(selection: Selection, ended: list[_EndedSession], initiator: Initiator, at: datetime) -> int:
-    """Of one person: all but the spared session's; else those of the sessions that ended now."""
+    """Of one person: all but the spared session's; of a connection: all of its sessions, whenever they ended, and of its
+    people where the session is not known any more; else those of the sessions that ended now."""
     families = RefreshTokenFamily.objects.filter(revoked_at=None)
     if selection.user_pk is not None:
         families = families.filter(user=selection.user_pk)
         if selection.spare is not None:
             families = families.filter(Q(session=None) | ~Q(session=selection.spare))
+    elif selection.connection_pk is not None:
+        orphans = Q(session=None, user__identities__connection=selection.connection_pk)
+        families = families.filter(Q(session__connection=selection.connection_pk) | orphans)
     else:
         families = families.filter(session__in=[row.pk for row in ended])
     return families.update(revoked_at=at, revoke_reason=initiator.value)

@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from idp import accounts
 from idp.models import TenantSettings, User
+from idp.protocol.initiators import Initiator
+from logout_app.end import Selection, end_sessions
 from logout_app.models import LogoutEvent
 from sessions_app.models import RefreshTokenFamily
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
@@ -130,6 +132,29 @@ def test_closing_a_connection_ends_its_sessions_only(mary, session):
     accounts.disable_connection(session.connection, actor="admin:1", at=timezone.now())
     assert ended(session) == "session-revoked"
     assert ended(paul) == ""
+
+
+def test_closing_a_connection_kills_the_offline_tokens_of_its_past_sessions_too(mary, session, family):
+    """A person who signed out keeps offline access; whoever closes their connection takes it away."""
+    other = make_connection("Other")
+    paul = make_session(make_user("paul@other.example", other))
+    kept = RefreshTokenFamily.objects.create(
+        user=paul.user, application=make_application("Pauls"), session=paul, offline=True, auth_time=timezone.now()
+    )
+    past = RefreshTokenFamily.objects.create(
+        user=mary, application=make_application("Past"), session=session, offline=True, auth_time=timezone.now()
+    )
+    end_sessions(
+        Selection.session(session.pk),
+        initiator=Initiator.RP_LOGOUT,
+        actor="user",
+        at=timezone.now(),
+        offline_tokens=False,
+    )
+    accounts.disable_connection(session.connection, actor="admin:1", at=timezone.now())
+    assert is_revoked(past)
+    assert is_revoked(family)  # its session was purged
+    assert not is_revoked(kept)
 
 
 def test_a_person_who_changes_their_password_on_our_page_stays_signed_in_there_only(mary, session, family):
