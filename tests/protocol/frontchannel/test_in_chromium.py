@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.protocol.frontchannel.other_sites import Apps
-from tests.rps.running import curfew, sign_in, tenant_of
+from tests.rps.running import MARY, curfew, sign_in, tenant_of
 from tests.support.chromium import profile
 
 pytestmark = pytest.mark.once
@@ -130,6 +130,18 @@ def test_no_application_learns_the_address_of_the_page(one_context: BrowserConte
     assert "Referer" not in headers
     assert headers["Sec-Fetch-Dest"] == "iframe"
     assert headers["Sec-Fetch-Site"] == "cross-site"
+
+
+def test_going_back_after_signing_out_shows_nothing_of_the_person(one_context: BrowserContext, apps: Apps) -> None:
+    """OUT-063: the back button, and what a browser keeps of a page to show it again at once."""
+    page = use(one_context, apps, "by-sid")
+    page.goto(apps.issuer)
+    expect(page.get_by_text(MARY).first).to_be_visible()
+    sign_out(page, apps)
+    expect(row(page, "by-sid")).to_have_attribute("data-state", "delivered")
+    page.go_back()
+    page.wait_for_load_state()
+    expect(page.get_by_text(MARY)).to_have_count(0)
 
 
 def test_nothing_in_the_address_or_the_window_s_name_becomes_part_of_the_page(
