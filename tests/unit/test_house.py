@@ -173,6 +173,7 @@ def test_a_start_with_a_bad_setting_stops_and_names_it(tmp_path: Path, change: d
     ],
 )
 def test_checks_find_settings_that_are_never_right(settings, name: str, value: object, code: str) -> None:
+    """SES-011: a session engine that survives the end of its row. django-seams 0.4, 0.8: hashers and the shared cache."""
     setattr(settings, name, value)
     assert code in [message.id for message in checks()]
 

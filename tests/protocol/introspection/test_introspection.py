@@ -40,6 +40,7 @@ def test_a_living_refresh_token_and_a_rotated_one(app, session):
 
 
 def test_another_clients_tokens_are_inactive(app, session):
+    """django-seams 3.7: the toolkit's view tells every client about every token."""
     body = tokens_for(session, app)
     other = make_application("Other")
     assert introspect(other, body["access_token"]) == {"active": False}

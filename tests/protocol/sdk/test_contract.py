@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from idp import keys
-from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.factories import browser, make_application, make_session
 from tests.support.oauth import (
     answer_of,
     authorize,
@@ -32,11 +32,6 @@ POSTS = ("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device/co
 def app():
     keys.ensure()
     return make_application(web_origins=[ORIGIN])
-
-
-@pytest.fixture
-def session():
-    return make_session(make_user())
 
 
 @pytest.mark.spec(CONTRACT, "General 2", "No trailing slashes, and no redirect of a POST")

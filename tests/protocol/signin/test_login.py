@@ -65,6 +65,7 @@ def test_a_sign_in_leaves_no_django_session():
 
 
 def test_sign_out_on_the_home_page_is_a_post():
+    """django-seams 0.6."""
     make_user()
     client = csrf_client()
     sign_in_by_form(client)

@@ -1,11 +1,14 @@
 """The seams with django-oauth-toolkit, pinned: an upgrade that moves one of them fails here."""
 
+from base64 import b64encode
 from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import call_command, get_commands
 from django.test import RequestFactory
+from django.urls import get_resolver
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -31,7 +34,8 @@ from sessions_app.models import (
     SSOSession,
 )
 from sessions_app.toolkit import CurfewValidator
-from tests.support.oauth import refresh, tokens_for, userinfo
+from tests.support.factories import make_application
+from tests.support.oauth import credentials, post_form, refresh, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
 
@@ -118,7 +122,55 @@ def test_a_header_cannot_pretend_that_our_view_has_decided(app):
     ],
 )
 def test_secrets_fail_closed(given, stored):
+    """django-seams 0.4, 3.3: no empty secret, no comparison in clear, no hasher but ours."""
     assert not CurfewValidator()._check_secret(given, stored)
+
+
+@pytest.mark.parametrize("method", ["none", "client_secret_post", "client_secret_basic"])
+@pytest.mark.parametrize("secret", ["", None])
+def test_an_empty_secret_opens_neither_introspection_nor_a_token(session, method, secret):
+    """django-seams 0.4: the toolkit stores a blank secret as the hash of nothing, which then matches nothing."""
+    grants = ["authorization_code", "client_credentials"]
+    blank = make_application("Blank", client_secret="", token_endpoint_auth_method=method, grant_types=grants)
+    raw = tokens_for(session, make_application("Other"))["access_token"]
+    form = {"client_id": "blank"} | ({} if secret is None else {"client_secret": secret})
+    assert not post_form("/oauth/introspect", {**form, "token": raw}).json().get("active")
+    assert post_form("/oauth/token", {**form, "grant_type": "client_credentials"}).status_code in (400, 401)
+    basic = {"Authorization": "Basic " + b64encode(b"blank:").decode()}
+    assert post_form("/oauth/token", {"grant_type": "client_credentials"}, headers=basic).status_code in (400, 401)
+    assert not AccessToken.rows.filter(application=blank).exists()
+
+
+def test_an_unknown_hasher_never_makes_the_stored_hash_a_secret(settings, app):
+    """django-seams 0.4: without our hasher the toolkit compares with the stored string. `manage.py check` finds it too."""
+    settings.PASSWORD_HASHERS = ["idp.hashers.OwaspArgon2Hasher"]
+    app.refresh_from_db()
+    assert not CurfewValidator()._check_secret(app.client_secret, app.client_secret)
+    form = {"client_id": app.client_id, "client_secret": app.client_secret, "token": "x"}
+    assert post_form("/oauth/introspect", form).status_code == 401
+    assert "idp.E011" in {message.id for message in run_checks(tags=["security"])}
+
+
+def test_no_view_of_the_toolkit_is_mounted():
+    """django-seams 0.2, 3.7: its introspection answers every client, its device endpoint fails, its registration drops URLs."""
+
+    def views(patterns):
+        for pattern in patterns:
+            yield from views(pattern.url_patterns) if hasattr(pattern, "url_patterns") else [pattern.callback]
+
+    found = [view for view in views(get_resolver().url_patterns) if view.__module__.startswith("oauth2_provider")]
+    assert found == []
+
+
+def test_a_disabled_application_has_no_living_tokens(app, session):
+    """django-seams 3.6: the toolkit's introspection would still say active."""
+    body = tokens_for(session, app, scope="openid offline_access")
+    Application.objects.filter(pk=app.pk).update(enabled=False)
+    assert not bearer_is_valid(body["access_token"])
+    assert userinfo(body["access_token"]).status_code == 401
+    assert post_form("/oauth/introspect", {**credentials(app), "token": body["access_token"]}).json() != {
+        "active": True
+    }
 
 
 def test_cleartokens_is_ours_and_spares_living_tokens(app, session):
