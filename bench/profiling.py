@@ -69,7 +69,7 @@ class Browser:
             "wsgi.input": io.BytesIO(body),
             "wsgi.errors": sys.stderr,
         }
-        response = self.application(environ, lambda status, headers, exc_info=None: answer.extend((status, headers)))
+        response = self.application(environ, lambda status, headers, _=None: answer.extend((status, headers)))
         content = b"".join(response)
         response.close()
         for name, value in answer[1]:
@@ -108,7 +108,7 @@ class Browser:
         )
 
     def token(self, form: dict[str, str]) -> dict[str, str]:
-        status, _, body = self.send("POST", "/oauth/token", {**CLIENT, **form})
+        status, _, body = Browser(self.application).send("POST", "/oauth/token", {**CLIENT, **form})
         assert status == 200, body
         answer: dict[str, str] = json.loads(body)
         return answer

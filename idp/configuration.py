@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from django.db import connection as database
 from django.db import models
 from django.db.models import F, Subquery
 from django.db.models.signals import m2m_changed, post_delete, post_save
@@ -84,7 +85,10 @@ def at(version: int | None) -> Snapshot:
 
 def current() -> Snapshot:
     """The snapshot of this moment, for one small SELECT."""
-    return at(TenantSettings.objects.values_list("config_version", flat=True).first())
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT config_version FROM {TenantSettings._meta.db_table}")  # noqa: S608
+        row = cursor.fetchone()
+    return at(row[0] if row else None)
 
 
 def bump(**_: Any) -> None:

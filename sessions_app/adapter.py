@@ -16,11 +16,20 @@ from django.utils import timezone
 
 from idp import configuration
 from idp.connections.registry import Purpose, usable_for
+from idp.lookups import Given, Lookup
 from idp.models import Identity, TenantSettings, User
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle, sign_in
 from sessions_app.destinations import is_ours
 from sessions_app.models import SSOSession
+
+_IDENTITY = Lookup(
+    lambda: (
+        Identity.objects.filter(pk=Given("pk"), user=Given("user"))
+        .select_related("connection")
+        .annotate(config_version=configuration.VERSION)
+    )
+)
 
 
 class SignInAdapter(DefaultAccountAdapter):
@@ -119,12 +128,7 @@ class SignInAdapter(DefaultAccountAdapter):
 
 def _identity(proof: sign_in.Proof, user: User) -> Identity | None:
     """The identity that was proved, unless person or connection were closed while the second factor was waited for."""
-    identity = (
-        Identity.objects.select_related("connection")
-        .annotate(config_version=configuration.VERSION)
-        .filter(pk=proof.identity_pk, user=user)
-        .first()
-    )
+    identity = _IDENTITY.get(pk=proof.identity_pk, user=user.pk)
     if identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
         return None
     identity.user = user

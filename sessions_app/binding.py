@@ -12,12 +12,20 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from idp import configuration
+from idp.lookups import Given, Lookup
 from idp.models import TenantSettings
 from idp.protocol.opaque import digest
 from sessions_app import browser_state
 from sessions_app.models import SSOSession
 
 P = ParamSpec("P")
+_BY_COOKIE = Lookup(
+    lambda: (
+        SSOSession.objects.filter(cookie_hash=Given("cookie_hash"))
+        .select_related("user", "connection")
+        .annotate(config_version=configuration.VERSION)
+    )
+)
 LONGEST_COOKIE = 100  # ours have 43 characters; nothing longer is worth hashing
 
 
@@ -30,12 +38,7 @@ def load(request: HttpRequest, at: datetime) -> SSOSession | None:
     value = request.COOKIES.get(settings.SSO_COOKIE_NAME, "")
     if not value or len(value) > LONGEST_COOKIE:
         return None
-    session = (
-        SSOSession.objects.filter(cookie_hash=digest(value))
-        .select_related("user", "connection")
-        .annotate(config_version=configuration.VERSION)
-        .first()
-    )
+    session = _BY_COOKIE.get(cookie_hash=digest(value))
     if session is None or not session.is_alive(at):
         return None
     _shorten(session, configuration.at(session.config_version).tenant)  # type: ignore[attr-defined]  # annotated above

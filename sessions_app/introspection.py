@@ -7,11 +7,13 @@ from typing import Any
 
 from django.conf import settings
 
+from idp.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.opaque import digest
 from sessions_app.models import AccessToken, RefreshToken
 from sessions_app.toolkit import subject_of
 
+_ACCESS_TOKEN = Lookup(lambda: AccessToken.objects.select_related("code").filter(token_checksum=Given("checksum")))
 INACTIVE: dict[str, Any] = {"active": False}
 
 
@@ -33,7 +35,7 @@ def revoke(raw: str, client: Application, at: datetime) -> None:
 
 def load_access_token(raw: str) -> AccessToken | None:
     """The row with all parents and the `claims` parameter, for one SELECT; dead or alive."""
-    token = AccessToken.objects.select_related("code").filter(token_checksum=digest(raw)).first()
+    token = _ACCESS_TOKEN.get(checksum=digest(raw))
     if token is not None and token.user is not None:
         for parent in (token.session, token.family, token.family.session if token.family else None):
             if parent is not None:

@@ -16,6 +16,7 @@ from django.db import transaction
 from idp import client_auth, configuration
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
+from idp.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.errors import InvalidGrant, InvalidTarget
 from idp.protocol.opaque import digest
@@ -28,6 +29,13 @@ from sessions_app.writes import Guard, update_guard, write
 
 UNKNOWN = "Unknown or invalid refresh token."  # auth0-spa-js looks for these words
 BLOCKED = "user is blocked"  # and for these
+_BY_CHECKSUM = Lookup(
+    lambda: (
+        RefreshToken.objects.filter(token_checksum=Given("checksum"))
+        .select_related("family__user", "family__session")
+        .annotate(config_version=configuration.VERSION)
+    )
+)
 ATTEMPTS = 5  # a lost race is decided by the next look: the generation only grows
 
 
@@ -51,7 +59,7 @@ def exchange(request: RefreshRequest, credentials: Credentials, facts: RequestFa
     application: Application | None = None
     for _ in range(ATTEMPTS):
         token = _load(request.token)
-        snapshot = configuration.at(token.config_version) if token else configuration.current()
+        snapshot = configuration.at(token.config_version) if token else configuration.current()  # type: ignore[attr-defined]  # annotated
         if application is None:
             application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
             require_grant(application, "refresh_token")
@@ -70,12 +78,7 @@ def step(generation: int, family: RefreshTokenFamily, leeway: int, at: datetime)
 
 
 def _load(raw: str) -> RefreshToken | None:
-    token: RefreshToken | None = (
-        RefreshToken.objects.filter(token_checksum=digest(raw))
-        .select_related("family__user", "family__session")
-        .annotate(config_version=configuration.VERSION)
-        .first()
-    )
+    token = _BY_CHECKSUM.get(checksum=digest(raw))
     if token is not None and token.family.session is not None:
         token.family.session.user = token.family.user  # the same person: no further join
     return token

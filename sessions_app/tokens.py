@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from idp import client_auth, configuration
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
+from idp.lookups import Given, Lookup
 from idp.models import Application, began_before
 from idp.protocol.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
 from idp.protocol.opaque import digest
@@ -21,7 +22,7 @@ from idp.requests import RequestFacts
 from sessions_app import lifecycle, minting
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims, pkce, scopes
-from sessions_app.writes import Guard, update_guard, write
+from sessions_app.writes import Guard, update_guard, while_session_lives, write
 
 FAMILIES_PER_USER_AND_APPLICATION = 200
 _UNKNOWN_CODE = "Unknown, expired or used authorization code."
@@ -74,6 +75,8 @@ def issue(
     family = _family_for(grant, snapshot, facts, at)
     raw_refresh, refresh = minting.refresh_token(grant, generation=0, at=at) if family else ("", None)
     access = minting.access_token(grant, snapshot, at)
+    if grant.session:
+        guard = while_session_lives(guard, grant.session.pk)
     if not write(guard, minting.rows_of(family, refresh, access)):
         on_lost()
     if family and live_families >= FAMILIES_PER_USER_AND_APPLICATION:
@@ -113,13 +116,16 @@ def replayed(code: AuthorizationCode, application: Application, facts: RequestFa
 
 
 def _load_code(raw: str) -> AuthorizationCode | None:
-    code: AuthorizationCode | None = (
-        AuthorizationCode.objects.filter(code=digest(raw))
+    return _BY_CODE.get(code=digest(raw))
+
+
+_BY_CODE = Lookup(
+    lambda: (
+        AuthorizationCode.objects.filter(code=Given("code"))
         .select_related("session__user", "session__connection")
         .annotate(config_version=configuration.VERSION, live_families=live_families_of("user", "application"))
-        .first()
     )
-    return code
+)
 
 
 def _check_code(code: AuthorizationCode, request: CodeRequest, at: datetime) -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.views.decorators.debug import sensitive_variables
 
+from idp.lookups import Given, Lookup
 from idp.models import Connection, Identity
 from idp.protocol.errors import TemporarilyUnavailable
 
@@ -21,6 +22,11 @@ LONGEST_PASSWORD = 512  # ASVS 6.2.9 asks for at least 64; more than this is an 
 # argon2 needs a core and 19 MiB for each password: more at once than there are cores makes everybody slower.
 _hashing = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 PATIENCE = 5.0  # seconds
+
+
+_BY_LOGIN = Lookup(
+    lambda: Identity.objects.filter(connection=Given("connection"), login=Given("login")).select_related("user")
+)
 
 
 class DatabaseProtocol:
@@ -33,9 +39,7 @@ class DatabaseProtocol:
         """
         if is_malformed(login, LONGEST_LOGIN) or is_malformed(password, LONGEST_PASSWORD):
             return None
-        identity = (
-            Identity.objects.filter(connection=connection, login=login.strip().lower()).select_related("user").first()
-        )
+        identity = _BY_LOGIN.get(connection=connection.pk, login=login.strip().lower())
         with hashing_slot():
             if identity is None or not identity.user.has_usable_password():
                 check_password(password, _dummy(settings.PASSWORD_HASHERS[0]))
