@@ -64,7 +64,8 @@ class Selection:
         rows = SSOSession.objects.filter(self.where, ended_at=None)
         if self.only_overdue:
             rows = rows.filter(Q(expires_at__lte=at) | Q(idle_expires_at__lte=at))
-        rows = rows.order_by("pk").select_for_update()
+        # No key lock: the foreign keys of tokens that are written meanwhile would wait for it, and this for their family.
+        rows = rows.order_by("pk").select_for_update(no_key=True)
         return rows[: self.limit] if self.limit is not None else rows
 
 
