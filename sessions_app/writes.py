@@ -13,6 +13,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Model
 
+from idp.models import User
+from sessions_app.models import SSOSession
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -45,6 +48,21 @@ def update_guard(model: type[Model], pk: int, *, where: Mapping[str, Any], **cha
 def delete_guard(model: type[Model], pk: int, *, where: Mapping[str, Any]) -> Guard:
     condition, params = _where(model, pk, where)
     return Guard(f"DELETE FROM {_table(model)} WHERE {condition}", params)  # noqa: S608
+
+
+def while_session_lives(guard: Guard, session_pk: int) -> Guard:
+    """The guard finds nothing once the session has ended: an offline family outlives the session, but must not be born after it.
+
+    On PostgreSQL the locks make this write and the door wait for each other, so that the door sees what was written before it.
+    The person is locked first, as everywhere.
+    """
+    session, user = _table(SSOSession), _table(User)
+    lock = " FOR KEY SHARE OF person FOR SHARE OF session" if connection.vendor == "postgresql" else ""
+    lives = (
+        f"SELECT 1 FROM {session} session JOIN {user} person ON person.id = session.user_id "  # noqa: S608
+        f"WHERE session.id = %s AND session.ended_at IS NULL{lock}"
+    )
+    return Guard(f"{guard.sql} AND EXISTS ({lives})", [*guard.params, session_pk])
 
 
 def write(guard: Guard, rows: list[Row]) -> bool:

@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from idp.protocol.initiators import Initiator
 from logout_app.end import Selection, end_sessions
+from sessions_app import tokens
+from sessions_app.device import GRANT_TYPE as DEVICE
 from sessions_app.models import RefreshTokenFamily
-from tests.support.factories import make_application, make_session, make_user
+from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import (
     answer_of,
     authorize,
@@ -19,6 +21,7 @@ from tests.support.oauth import (
     exchange,
     post_form,
     refresh,
+    token,
     tokens_for,
     userinfo,
 )
@@ -70,6 +73,62 @@ def test_concurrent_exchanges_of_one_code_leave_nothing_alive():
     assert {a.status_code for a in answers} == {200, 400}
     assert userinfo(winners[0]["access_token"]).status_code == 401
     assert refresh(app, winners[0]["refresh_token"]).status_code == 400
+
+
+@pytest.mark.parametrize("grant", ["code", "device"])
+def test_no_offline_family_is_born_after_the_door(grant, monkeypatch):
+    """The door ends this one session, with offline tokens, between the check of the code and what it is exchanged for."""
+    app, session = (
+        make_application(grant_types=["authorization_code", "refresh_token", DEVICE]),
+        make_session(make_user()),
+    )
+    if grant == "code":
+        code = code_for(session, app, scope="openid offline_access")
+    else:
+        started = post_form("/oauth/device/code", {**credentials(app), "scope": "openid offline_access"}).json()
+        browser(session).post("/activate", {"user_code": started["user_code"], "answer": "allow"})
+    write = tokens.write
+
+    def late(guard, rows):
+        end_sessions(
+            Selection.session(session.pk),
+            initiator=Initiator.SESSION_REVOKED,
+            actor="test",
+            at=timezone.now(),
+            offline_tokens=True,
+        )
+        return write(guard, rows)
+
+    monkeypatch.setattr(tokens, "write", late)
+    answer = (
+        exchange(app, code) if grant == "code" else token(app, grant_type=DEVICE, device_code=started["device_code"])
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert not RefreshTokenFamily.objects.exists()
+
+
+def test_the_door_sees_every_offline_family_that_was_born_before_it():
+    """Exchanges hammer one session while it is ended with its offline tokens; the person themselves is not revoked."""
+    app = make_application()
+    for turn in range(5):
+        session = make_session(make_user(f"{turn}@fabrikamcorp.com"))
+        codes = [code_for(session, app, scope="openid offline_access") for _ in range(6)]
+
+        def act(number, session=session, codes=codes):
+            if number == 3:
+                end_sessions(
+                    Selection.session(session.pk),
+                    initiator=Initiator.SESSION_REVOKED,
+                    actor="test",
+                    at=timezone.now(),
+                    offline_tokens=True,
+                )
+                return None
+            return exchange(app, codes[number])
+
+        made = [answer.json() for answer in at_once(6, act) if answer is not None and answer.status_code == 200]
+        assert not RefreshTokenFamily.objects.filter(session=session, revoked_at=None).exists()
+        assert all(refresh(app, body["refresh_token"]).status_code == 400 for body in made)
 
 
 @pytest.mark.parametrize("offline", [False, True])
