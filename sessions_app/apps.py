@@ -6,7 +6,8 @@ class SessionsConfig(AppConfig):
     verbose_name = "Sessions and tokens"
 
     def ready(self) -> None:
-        from sessions_app import (  # noqa: F401  register system checks and the receiver of reauthentication
+        from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to factors
             checks,
+            factors,
             sign_in,
         )

@@ -16,7 +16,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import limiter
+from idp import accounts, limiter
+from logout_app.models import LogoutEvent
+from sessions_app import sign_in
 from sessions_app.models import SSOSession
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token, session_of, sign_in_by_form
@@ -168,6 +170,34 @@ def test_a_password_that_was_revoked_meanwhile_makes_no_session():
     assert "not signed in" in client.get("/").content.decode()
 
 
+def test_a_password_that_was_changed_meanwhile_makes_no_session():
+    """The owner changes it in a session that is spared, so no not-before mark tells of it."""
+    mary = with_totp(make_user())
+    thief = csrf_client()
+    sign_in_by_form(thief)
+    mary.spared_session = make_session(mary).pk
+    accounts.set_password(mary, "another long password", actor="user")
+    assert give_code(thief, code()).status_code == 403
+    assert session_of(thief) is None
+
+
+def test_a_password_that_is_changed_while_it_is_hashed_makes_no_session(monkeypatch):
+    mary = make_user()
+    verify = sign_in.verify_password
+
+    def late(*args):
+        identity = verify(*args)
+        person = type(mary).objects.get()
+        person.spared_session = make_session(person).pk
+        accounts.set_password(person, "another long password", actor="user")
+        return identity
+
+    monkeypatch.setattr(sign_in, "verify_password", late)
+    thief = csrf_client()
+    assert sign_in_by_form(thief).status_code == 403
+    assert session_of(thief) is None
+
+
 def test_confirming_the_password_renews_the_session_under_a_new_cookie():
     make_user()
     client = csrf_client()
@@ -198,6 +228,38 @@ def test_a_wrong_password_confirms_nothing():
     client = browser(session)
     assert client.post(reverse("account_reauthenticate"), {"password": "guess"}).status_code == 200
     assert session_of(client).auth_time == session.auth_time
+
+
+def end_of(session: SSOSession) -> str:
+    session.refresh_from_db()
+    return session.end_initiator
+
+
+def test_a_person_who_removes_their_second_factor_stays_signed_in_there_only():
+    """SES-013."""
+    mary = with_totp(make_user())
+    elsewhere = make_session(mary)
+    client = csrf_client()
+    sign_in_by_form(client)
+    give_code(client, code())
+    path = reverse("account_reauthenticate")
+    client.post(path, {"password": PASSWORD, "csrfmiddlewaretoken": csrf_token(client, path)})
+    path = reverse("mfa_deactivate_totp")
+    client.post(path, {"csrfmiddlewaretoken": csrf_token(client, path)})
+    assert not Authenticator.objects.exists()
+    assert end_of(session_of(client)) == ""
+    assert end_of(elsewhere) == "mfa-phone-unenrolled"
+    assert LogoutEvent.objects.get().actor == "user"
+
+
+def test_a_second_factor_that_is_removed_for_a_person_ends_their_sessions():
+    """SES-013: by a script, or in the admin."""
+    session = make_session(with_totp(make_user()))
+    Authenticator.objects.all().delete()
+    assert end_of(session) == "mfa-phone-unenrolled"
+    other = make_session(make_user("john@fabrikamcorp.com"))
+    Authenticator.objects.create(user=other.user, type=Authenticator.Type.RECOVERY_CODES, data={}).delete()
+    assert end_of(other) == ""
 
 
 def reset_link() -> str:
