@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec("backchannel", "2.5", "B3 every application of the session is told, once")
 def test_every_application_of_the_session_is_told_once(receiver, application):
     """T21."""
     session = sign_in(application("one"), application("two"))
@@ -35,7 +36,7 @@ def test_every_application_of_the_session_is_told_once(receiver, application):
     assert DeliveryAttempt.objects.filter(outcome="delivered", status=200, number=1).count() == 2
 
 
-@pytest.mark.spec("backchannel", "2.5", "POST, form-encoded, logout_token and nothing else")
+@pytest.mark.spec("backchannel", "2.5", "B10 POST, form-encoded, logout_token and nothing else")
 def test_the_request_is_a_form_with_one_field(receiver, application):
     with running():
         sign_out(sign_in(application()))
@@ -47,7 +48,9 @@ def test_the_request_is_a_form_with_one_field(receiver, application):
     assert "cookie" not in post["headers"]
 
 
-@pytest.mark.spec("backchannel", "2.4", "claims of the logout token; nonce prohibited")
+@pytest.mark.spec("backchannel", "2.4", "B4 claims of the logout token; nonce prohibited")
+@pytest.mark.spec("backchannel", "2.6", "B6 it is signed with the key and algorithm of the application's ID tokens")
+@pytest.mark.spec("backchannel", "2.4", "B7 typ is logout+jwt, or JWT for an application that asks for it")
 def test_each_application_gets_its_own_token_by_its_own_algorithm_and_type(receiver, application, settings):
     """SND-024, SND-026, T19, T20."""
     session = sign_in(
@@ -127,6 +130,7 @@ def test_signing_keys_may_rotate_while_deliveries_wait(receiver, application):
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.spec("backchannel", "2.8", "B12 200 and 204 are success")
 @pytest.mark.parametrize("status", ["200", "204"])
 def test_200_and_204_are_success(receiver, application, status):
     """T17."""

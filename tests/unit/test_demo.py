@@ -156,6 +156,20 @@ def test_a_token_with_a_fault_ends_nothing(app: DemoApp, token: Any) -> None:
     assert app.store.get(mine) is not None
 
 
+@pytest.mark.spec("Back-Channel Logout 1.0", "2.8", "B13 answers to logout tokens are not kept by caches")
+@pytest.mark.parametrize("token", [logout_token, lambda: "not a token"], ids=["good", "bad"])
+def test_answers_to_logout_tokens_are_not_kept_by_caches(app: DemoApp, token: Any) -> None:
+    request = Request("POST", "/backchannel-logout", {}, {"logout_token": token()}, {}, "")
+    assert ("Cache-Control", "no-store") in app.backchannel_logout(request).headers
+
+
+@pytest.mark.spec("Front-Channel Logout 1.0", "2", "F5 the page in the frame is not kept by caches")
+def test_the_front_channel_page_is_not_kept_by_caches(app: DemoApp) -> None:
+    query = {"iss": ISSUER, "sid": "sid-1"}
+    answer = app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {}, ""))
+    assert ("Cache-Control", "no-store") in answer.headers
+
+
 def test_an_id_token_is_no_logout_token(app: DemoApp) -> None:
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": CLIENT_ID, "iat": now, "exp": now + 60, "jti": "x", "sub": "auth0|1", "sid": "s"}

@@ -19,7 +19,7 @@ def judge(answer: Answer, attempts: int = 1, last_status: int | None = None, age
     return decide(answer, History(attempts, last_status, age, DAY), at=NOW, jitter=0.5)
 
 
-@pytest.mark.spec("backchannel", "2.7", "200 is success, 204 should be taken as success")
+@pytest.mark.spec("backchannel", "2.7", "B12 200 is success, 204 should be taken as success")
 @pytest.mark.parametrize("status", [200, 204, 201, 202])
 def test_success_is_final(status):
     assert judge(Answer(status)).outcome == Outcome.DELIVERED
@@ -27,7 +27,7 @@ def test_success_is_final(status):
     assert not judge(Answer(status)).unhealthy
 
 
-@pytest.mark.spec("backchannel", "2.7", "400 is the application's refusal")
+@pytest.mark.spec("backchannel", "2.7", "B12 400 is the application's refusal, whatever its body says")
 def test_400_is_final_at_once_and_says_why():
     decision = judge(Answer(400, detail='{"error":"invalid_request"}'))
     assert (decision.outcome, decision.delay) == (Outcome.REFUSED, None)
@@ -53,7 +53,7 @@ def test_one_configuration_error_among_failures_is_no_verdict():
     assert judge(Answer(404), attempts=9, last_status=503, age=DAY).outcome == Outcome.MISCONFIGURED
 
 
-@pytest.mark.spec("backchannel", "2.8", "retransmit only for failures that may be recoverable")
+@pytest.mark.spec("backchannel", "2.8", "B11 retransmit only for failures that may be recoverable")
 @pytest.mark.parametrize(
     "answer",
     [*(Answer(s) for s in (408, 425, 429, 500, 502, 503, 504, 599))]

@@ -115,6 +115,7 @@ def test_an_es256_hint_is_verified_too(app, session):
     ],
 )
 @pytest.mark.spec("rp-initiated", "R7", "Without a hint the person is asked")
+@pytest.mark.spec("rp-initiated", "R14", "Unknown ui_locales are no error")
 def test_without_a_hint_it_asks_and_nothing_has_ended(app, session, method, data):
     """OUT-037, OUT-038."""
     response = getattr(browser(session), method)("/oidc/logout", data)
@@ -292,6 +293,7 @@ def test_a_repeated_parameter_is_refused(app, session):
     assert response.status_code == 400
 
 
+@pytest.mark.spec("rp-initiated", "R14", "logout_hint is the sid")
 def test_nextjs_sends_the_sid_as_logout_hint(app, session):
     """SDK contract; behaviour fact 72."""
     data = {"client_id": "app", "logout_hint": session.sid, "post_logout_redirect_uri": OUT, "federated": ""}

@@ -67,6 +67,19 @@ def test_a_load_is_one_statement_and_none_without_a_cookie(django_assert_num_que
         assert binding.load(RequestFactory().get("/"), timezone.now()) is None
 
 
+@pytest.mark.spec("Front-Channel Logout 1.0", "2", "F7 sid cannot be guessed")
+@pytest.mark.spec("Back-Channel Logout 1.0", "2.4", "B9 sid is opaque, unique, and of the characters of a client id")
+def test_a_sid_is_random_and_says_nothing():
+    user = make_user()
+    sids = [make_session(user).sid for _ in range(200)]
+    assert len(set(sids)) == 200
+    for sid in sids:
+        assert 22 <= len(sid) <= 50  # 128 random bits and more
+        assert all("\x20" <= character <= "\x7e" for character in sid)
+    for position in range(22):  # no position is a counter, a clock or a mark of the person
+        assert len({sid[position] for sid in sids}) > 20
+
+
 def test_neither_sid_nor_stored_hash_nor_primary_key_is_a_cookie():
     """SES-008."""
     opened = open_for(make_user())
