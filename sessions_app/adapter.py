@@ -9,10 +9,12 @@ from allauth.core import context
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied
+from django.db.models import F
 from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from idp import configuration
 from idp.connections.registry import Purpose, usable_for
@@ -27,7 +29,7 @@ _IDENTITY = Lookup(
     lambda: (
         Identity.objects.filter(pk=Given("pk"), user=Given("user"))
         .select_related("connection")
-        .annotate(config_version=configuration.VERSION)
+        .annotate(config_version=configuration.VERSION, stored_password=F("user__password"))
     )
 )
 
@@ -127,9 +129,15 @@ class SignInAdapter(DefaultAccountAdapter):
 
 
 def _identity(proof: sign_in.Proof, user: User) -> Identity | None:
-    """The identity that was proved, unless person or connection were closed while the second factor was waited for."""
+    """The identity that was proved, unless person, password or connection changed meanwhile.
+
+    A second factor may be waited for, or the hashing: an old password that is proved while its owner changes it opens nothing.
+    """
     identity = _IDENTITY.get(pk=proof.identity_pk, user=user.pk)
     if identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
+        return None
+    stored = User(password=identity.stored_password)  # type: ignore[attr-defined]  # annotated
+    if proof.password and not constant_time_compare(proof.password, stored.get_session_auth_hash()):
         return None
     identity.user = user
     return identity

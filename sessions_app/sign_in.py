@@ -83,6 +83,7 @@ def complete(
         identity.user,
         method=method,
         identity=identity.pk,
+        password=identity.user.get_session_auth_hash() if method == PASSWORD else None,
         upstream_sid=upstream_sid or None,
         upstream=dict(upstream) if upstream else None,
     )
@@ -92,10 +93,14 @@ def complete(
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead."""
+    """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead.
+
+    `password` is a keyed digest of the stored password that was proved, "" if none was: another password since ends it too.
+    """
 
     identity_pk: int
     at: datetime
+    password: str
     amr: list[dict[str, str]]
     upstream_sid: str
     upstream: dict[str, Any]
@@ -109,6 +114,7 @@ def proof_of(request: HttpRequest, user: User) -> Proof | None:
     return Proof(
         identity_pk=first["identity"],
         at=datetime.fromtimestamp(first["at"], UTC),
+        password=first.get("password", ""),
         amr=_amr(records),
         upstream_sid=first.get("upstream_sid", ""),
         upstream=first.get("upstream", {}),
