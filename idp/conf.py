@@ -5,7 +5,6 @@ A name ending in `_FILE` gives the path of a file that holds the value, for ever
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from idp.protocol.uris import is_loopback
 
 SameSite = Literal["Lax", "Strict", "None"]
 
@@ -137,15 +138,6 @@ def refuse_unknown() -> None:
     unknown = sorted(name for name in os.environ if name.startswith("CURFEW_") and name not in known)
     if unknown:
         raise ImproperlyConfigured(f"Unknown settings: {', '.join(unknown)}. docs/settings.md lists all.")
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def read_issuer() -> str:

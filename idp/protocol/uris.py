@@ -17,9 +17,9 @@ BAD_PORTS = frozenset(
     {1, 7, 9, 11, 13, 19, 20, 21, 22, 23, 25, 53, 69, 79, 110, 111, 119, 135, 137, 139, 143, 161, 389, 445, 465, 512}
     | {513, 514, 515, 587, 636, 993, 995, 1433, 1521, 2049, 2375, 3306, 5060, 5432, 6000, 6379, 9200, 11211, 27017}
 )
-SCRIPT_SCHEMES = frozenset(
-    {"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws", "wss", "ftp"}
-)
+# Schemes that run scripts or read files: no browser may ever be led there.
+SCRIPT_SCHEMES = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem"})
+REFUSED_SCHEMES = SCRIPT_SCHEMES | {"ws", "wss", "ftp"}
 # What RFC 3986 does not allow in a URI at all: controls, spaces, non-ASCII, and these.
 _ODD = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}]")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
@@ -149,7 +149,7 @@ def _read(url: str) -> tuple[str | None, SplitResult | None]:
         return "it cannot be read as a URL", None
     if not parts.scheme or not url.lower().startswith(f"{parts.scheme}:"):
         return "an absolute URL is needed, like https://app.example.com/path", None
-    if parts.scheme in SCRIPT_SCHEMES:
+    if parts.scheme in REFUSED_SCHEMES:
         return f"{parts.scheme}: is not allowed", None
     if "@" in parts.netloc:
         return "user names and passwords are not allowed", None

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from idp.protocol.uris import SCRIPT_SCHEMES
+
 LONGEST = 4096
-SCRIPT_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob", "file", "about", "view-source", "filesystem"})
 
 # RFC 3986's shape, narrowed: an ASCII host, a port of digits, and no character that ends or splits a header or URL.
 _URL = re.compile(

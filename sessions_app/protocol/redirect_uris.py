@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from idp.protocol.uris import SCRIPT_SCHEMES
+
 _LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|\[::1\])(?::\d{1,5})?(?=/|\?|$)", re.ASCII)
-_NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem"})
 _ODD = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}#]")
 
 
@@ -30,20 +31,9 @@ def is_well_formed(uri: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if not parts.scheme or parts.scheme.lower() in _NEVER or "@" in parts.netloc:
+    if not parts.scheme or parts.scheme.lower() in SCRIPT_SCHEMES or "@" in parts.netloc:
         return False
     return bool(parts.netloc) if parts.scheme.lower() in ("http", "https") else True
-
-
-def origin(uri: str) -> str:
-    """scheme://host[:port] in the form that browsers put into Origin, or "" for a scheme without origins."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return ""
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    default = {"http": 80, "https": 443}[parts.scheme]
-    port = "" if parts.port in (None, default) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
 
 
 def _portless(uri: str) -> str:

@@ -13,6 +13,7 @@ from django.shortcuts import render
 
 from idp import content_policy
 from idp.models import Application, AppType, TenantSettings
+from idp.protocol import uris
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from sessions_app import browser_state
 from sessions_app.protocol import redirect_uris
@@ -32,7 +33,7 @@ class Recipient:
 
     @property
     def origin(self) -> str:
-        return redirect_uris.origin(self.redirect_uri)
+        return uris.origin(self.redirect_uri)
 
     @property
     def csp_source(self) -> str:

@@ -24,5 +24,5 @@ const ready = auth0
   })
   .catch((error) => status(`failed: ${error.error ?? error}: ${error.message}`));
 
-// What a call of the SDK came to, as data: tests cannot see its errors otherwise.
-window.outcome = (act) => act().then((value) => ({ value: value ?? null }), (error) => ({ error: error.error, message: error.message }));
+// What a call of the SDK came to, once there is one, as data: tests cannot see its errors otherwise.
+window.outcome = (act) => ready.then(act).then((value) => ({ value: value ?? null }), (error) => ({ error: error.error, message: error.message }));

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sessions_app.protocol.redirect_uris import is_registered, is_well_formed, origin
+from idp.protocol.uris import origin
+from sessions_app.protocol.redirect_uris import is_registered, is_well_formed
 
 REGISTERED = ["https://app.example/cb", "https://app.example/cb?tenant=1", "com.example.app:/cb", "http://127.0.0.1/cb"]
 
