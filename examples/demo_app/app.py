@@ -195,6 +195,8 @@ class DemoApp:
             return Response("Another issuer.", "400 Bad Request")
         if session is not None and sid in ("", session.sid):
             self.store.close(request.cookies[self.session_cookie])
+        if sid:  # a browser that blocks third-party cookies kept ours back: the sid is enough to keep our word below
+            self.store.end(sid=sid)
         origin = self.provider.issuer.rstrip("/")
         body = page("frontchannel", name=self.look.name, origin=escape(origin), sid=escape(sid))
         headers = [

@@ -187,6 +187,15 @@ def test_a_front_channel_request_ends_the_browsers_session_for_our_issuer_only(
     assert (app.store.get(key) is None) is ends
 
 
+def test_a_front_channel_request_without_the_cookie_ends_the_session_of_its_sid(app: DemoApp) -> None:
+    """The page says that it is done, so it must be, also where third-party cookies are blocked."""
+    key, other = signed_in(app), signed_in(app, sid="sid-2")
+    query = {"iss": ISSUER, "sid": "sid-1"}
+    app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {}, ""))
+    assert app.store.get(key) is None
+    assert app.store.get(other) is not None
+
+
 def test_a_front_channel_request_for_another_sid_ends_nothing(app: DemoApp) -> None:
     key = signed_in(app)
     query = {"iss": ISSUER, "sid": "of-a-former-session"}

@@ -295,6 +295,10 @@ def test_the_specification_table_is_current() -> None:
     )
 
 
+def test_every_rule_of_the_logout_specifications_is_shown_or_listed_as_not_supported() -> None:
+    assert compliance.missing(compliance.collect()) == []
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = [
         f"{name}: {target}"
