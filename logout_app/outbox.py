@@ -203,13 +203,13 @@ def _as_rows(results: Sequence[Result]) -> tuple[str, str]:
 
 
 def _as_row(result: Result) -> dict[str, Any]:
-    final = result.state != DeliveryState.PENDING
+    state = result.state
     return {
         "id": result.claimed.id,
         "fence": result.claimed.fence,
-        "state": result.state.value,
+        "state": state.value,
         "due_at": _moment(result.due_at),
-        "finished_at": _moment(result.ended_at) if final else None,
+        "finished_at": _moment(result.ended_at) if state != DeliveryState.PENDING else None,
         "status": result.status,
         "reason": result.reason,
         "number": result.claimed.attempts,
