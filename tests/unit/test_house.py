@@ -299,6 +299,13 @@ def test_every_rule_of_the_logout_specifications_is_shown_or_listed_as_not_suppo
     assert compliance.missing(compliance.collect()) == []
 
 
+def test_the_security_page_names_files_that_exist() -> None:
+    text = (ROOT / "docs/security.md").read_text()
+    named = set(re.findall(r"`((?:tests|templates|static|examples|" + "|".join(APPS) + r")/[\w/.-]*)`", text))
+    assert len(named) > 60
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = [
         f"{name}: {target}"

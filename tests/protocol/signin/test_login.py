@@ -320,6 +320,7 @@ def test_an_ended_session_is_not_brought_back_by_signing_in():
 
 
 def test_the_connection_of_the_request_is_the_one_that_is_asked():
+    """SES-018: the key of a person is connection and sub; the same address elsewhere is somebody else."""
     make_user(password="one password here")
     other = make_connection("Partners")
     partner = make_user(connection=other, password="another password")

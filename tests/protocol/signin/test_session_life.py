@@ -56,6 +56,12 @@ def test_a_session_is_opened_loaded_and_audited():
     assert (event.connection, event.ip, event.data) == ("FabrikamAD", "192.0.2.1", {"amr": ["pwd"]})
 
 
+def test_a_line_of_the_audit_trail_is_never_changed():
+    lifecycle.record("joined", session=make_session(make_user()), at=timezone.now())
+    with pytest.raises(TypeError):
+        SessionEvent.objects.get().save()
+
+
 def test_a_load_is_one_statement_and_none_without_a_cookie(django_assert_num_queries):
     opened = open_for(make_user())
     binding.load(request_with(opened.cookie), timezone.now())  # the snapshot of the tenant is warm from here on
