@@ -1,11 +1,15 @@
-"""Headers that every answer carries unless a view decided otherwise, and the line of the log about every request."""
+"""Headers that every answer carries unless a view decided otherwise, the line of the log about every request, and the short
+way to the endpoints for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, get_resolver
 from django_structlog.middlewares import RequestMiddleware
 
 from idp.masking import mask
@@ -17,6 +21,11 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+FOR_PROGRAMS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
+View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
 class HeadersMiddleware:
@@ -49,3 +58,42 @@ class RequestLogMiddleware(RequestMiddleware):
     @staticmethod
     def bind_user_id(request: HttpRequest) -> None:
         """Nothing: see the class."""
+
+
+def for_programs(view: View) -> View:
+    """Mark a view that reads no cookie and answers with no page: `ProgramsMiddleware` calls it."""
+    view.for_programs = True  # type: ignore[attr-defined]
+    return view
+
+
+class ProgramsMiddleware:
+    """The endpoints for programs skip what follows here: sessions, CSRF, messages, frames and allauth are for pages."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        view = _programs(get_resolver()).get(request.path_info)
+        if view is None:
+            return self.get_response(request)
+        request.get_host()  # refuses a Host that is not ours, as CommonMiddleware does for pages
+        response: HttpResponse = view(request)
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        for name, value in FOR_PROGRAMS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+@functools.cache
+def _programs(root: URLResolver) -> dict[str, Callable[..., Any]]:
+    """The views that are marked, by path. One whose path has parameters is served with the pages."""
+    return {path: view for path, view in _views(root, "") if getattr(view, "for_programs", False)}
+
+
+def _views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    path = f"{prefix}{resolver.pattern}".replace("^/", "/")
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLPattern):
+            yield f"{path}{entry.pattern}", entry.callback
+        else:
+            yield from _views(entry, path)

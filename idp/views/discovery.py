@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from idp import client_auth, configuration, keys
+from idp.middleware import for_programs
 from idp.models import TenantSettings
 
 CLAIMS = [
@@ -47,12 +48,14 @@ CLAIMS = [
 CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
+@for_programs
 @login_not_required
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
     return _public(metadata(configuration.current().tenant))
 
 
+@for_programs
 @login_not_required
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from idp import client_auth, configuration, limiter
 from idp.cors import cross_origin
+from idp.middleware import for_programs
 from idp.models import Application
 from idp.protocol.errors import InvalidClient, InvalidRequest, TooManyRequests
 from idp.protocol.params import Params, from_json, from_urlencoded
@@ -29,6 +30,7 @@ CLIENT_FAILURES = limiter.Limit("client", 15, 300)
 def program_endpoint(view: View) -> View:
     """A POST endpoint for programs: no login, no CSRF, CORS, JSON errors; failures are counted, successes cost nothing."""
 
+    @for_programs
     @login_not_required
     @csrf_exempt
     @cross_origin("POST")

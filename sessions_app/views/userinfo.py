@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from idp.cors import cross_origin
+from idp.middleware import for_programs
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.views.errors import json_errors
 from sessions_app import minting
@@ -22,6 +23,7 @@ from sessions_app.protocol import claims, scopes
 from sessions_app.views.endpoint import body_params
 
 
+@for_programs
 @login_not_required
 @csrf_exempt
 @cross_origin("GET", "POST")
