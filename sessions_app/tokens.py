@@ -184,5 +184,6 @@ def _family_for(
 def _evict_oldest(grant: minting.Grant, at: datetime) -> None:
     """More than 200 families of one user at one application: the oldest go, silently, as at Auth0."""
     mine = RefreshTokenFamily.objects.filter(user=grant.user, application=grant.application, revoked_at=None)
-    kept = mine.order_by("-created_at", "-pk").values("pk")[:FAMILIES_PER_USER_AND_APPLICATION]
-    mine.exclude(pk__in=list(kept.values_list("pk", flat=True))).update(revoked_at=at, revoke_reason="evicted")
+    newest_first = mine.order_by("-created_at", "-pk").values_list("pk", flat=True)
+    evicted = list(newest_first[FAMILIES_PER_USER_AND_APPLICATION:])
+    mine.filter(pk__in=evicted).update(revoked_at=at, revoke_reason="evicted")
