@@ -16,6 +16,7 @@ import cProfile
 import gc
 import hashlib
 import io
+import itertools
 import json
 import os
 import pstats
@@ -29,16 +30,22 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 PROJECT = Path(__file__).resolve().parent.parent
-CLIENT = {"client_id": "app", "client_secret": "secret-0123456789abcdef0123456789"}
+CLIENTS = [{"client_id": f"app-{number}", "client_secret": f"secret-{number:024}"} for number in range(20)]
 CALLBACK = "http://127.0.0.1:9/cb"
 PLAN = {
     "users": [{"username": "user", "password": "correct-horse-9"}],
-    "clients": [{**CLIENT, "redirect_uris": [CALLBACK], "backchannel_logout_uri": "http://127.0.0.1:9/logout"}],
+    "clients": [
+        {**client, "redirect_uris": [CALLBACK], "backchannel_logout_uri": "http://127.0.0.1:9/logout"}
+        for client in CLIENTS
+    ],
     "post_logout_redirect_uri": CALLBACK,
 }
 CSRF = re.compile(rb'name="csrfmiddlewaretoken" value="([^"]+)"')
 VERIFIER = "verifier-of-43-characters-and-a-few-more-0123456789"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+NEXT_CLIENT = itertools.cycle(CLIENTS)
 
 
 class Browser:
@@ -47,6 +54,7 @@ class Browser:
     def __init__(self, application: Callable[..., Any]) -> None:
         self.application = application
         self.cookies: dict[str, str] = {}
+        self.client = CLIENTS[0]
 
     def send(self, method: str, path: str, form: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
         body = urlencode(form or {}).encode()
@@ -81,7 +89,7 @@ class Browser:
     def authorize(self) -> dict[str, str]:
         """Code flow with PKCE, with the login form if it comes; returns the token answer."""
         query = {
-            "client_id": CLIENT["client_id"],
+            "client_id": self.client["client_id"],
             "redirect_uri": CALLBACK,
             "response_type": "code",
             "scope": "openid offline_access",
@@ -108,20 +116,30 @@ class Browser:
         )
 
     def token(self, form: dict[str, str]) -> dict[str, str]:
-        status, _, body = Browser(self.application).send("POST", "/oauth/token", {**CLIENT, **form})
+        status, _, body = Browser(self.application).send("POST", "/oauth/token", {**self.client, **form})
         assert status == 200, body
         answer: dict[str, str] = json.loads(body)
         return answer
 
 
 def login(application: Callable[..., Any]) -> Callable[[], None]:
-    return lambda: void(Browser(application).authorize())
+    def act() -> None:
+        browser = Browser(application)
+        browser.client = next(NEXT_CLIENT)
+        browser.authorize()
+
+    return act
 
 
 def sso(application: Callable[..., Any]) -> Callable[[], None]:
     browser = Browser(application)
     browser.authorize()
-    return lambda: void(browser.authorize())
+
+    def act() -> None:
+        browser.client = next(NEXT_CLIENT)
+        browser.authorize()
+
+    return act
 
 
 def refresh(application: Callable[..., Any]) -> Callable[[], None]:
@@ -132,10 +150,6 @@ def refresh(application: Callable[..., Any]) -> Callable[[], None]:
         kept.update(browser.token({"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]}))
 
     return act
-
-
-def void(_: object) -> None:
-    """Drop an answer."""
 
 
 ACTS = {"login": login, "sso": sso, "refresh": refresh}
