@@ -13,6 +13,7 @@ import requests
 
 from tests.protocol.conformance.parties import Browser, Client, Page, sign_in
 from tests.rps.running import MARY
+from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.once
 CORE = "OpenID Connect Core 1.0"
@@ -233,9 +234,13 @@ def test_oidcc_ensure_request_object_with_redirect_uri(client: Make) -> None:
     assert answer["error"] == "request_not_supported"
 
 
-def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(client: Make) -> None:
+def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(
+    client: Make, receiver: Receiver
+) -> None:
+    """SND-029: nor is the address asked."""
     rp = client()
-    answer = rp.answer_at(rp.authorize(request_uri="https://suite.example/request.jwt"))
+    answer = rp.answer_at(rp.authorize(request_uri=receiver.url("request.jwt")))
+    assert receiver.posts("request.jwt") == []
     assert answer["error"] == "request_uri_not_supported"
     assert rp.metadata["request_uri_parameter_supported"] is False
 
