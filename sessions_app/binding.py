@@ -80,7 +80,7 @@ def set_cookie(response: HttpResponse, value: str, tenant: TenantSettings | None
     response.set_cookie(
         settings.SSO_COOKIE_NAME,
         value,
-        max_age=tenant.session_lifetime_in_minutes * 60 if tenant.persistent_session_cookie else None,
+        max_age=tenant.session_cookie_age,
         path="/",
         secure=settings.HTTPS,
         httponly=True,

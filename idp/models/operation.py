@@ -82,6 +82,11 @@ class TenantSettings(models.Model):
     def __str__(self) -> str:
         return self.friendly_name
 
+    @property
+    def session_cookie_age(self) -> int | None:
+        """Seconds for which browsers keep the session's cookies; None: until they are closed."""
+        return self.session_lifetime_in_minutes * 60 if self.persistent_session_cookie else None
+
 
 class SpentToken(models.Model):
     """A one-time token that was used: GTR and client assertion `jti`, SAML assertion id. Lives in the database so that no restart forgets it."""

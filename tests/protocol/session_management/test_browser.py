@@ -7,19 +7,17 @@ Every name under localhost is a site of its own and trusted by browsers; the pro
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-import trustme
 from playwright.sync_api import BrowserContext, Page
 
 from tests.rps.running import curfew, sign_in, tenant_of, web_application
 from tests.support.chromium import profile
+from tests.support.sites import certificate_for, empty_site
 
 pytestmark = pytest.mark.once
 DOCUMENT = "OpenID Connect Session Management 1.0"
@@ -48,34 +46,13 @@ class Places:
         return f"{self.issuer}oidc/check-session"
 
 
-class EmptyPage(BaseHTTPRequestHandler):
-    """The same empty page for every host and path: the tests bring the script."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>A page</title><body></body>")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     folder = tmp_path_factory.mktemp("session")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("id.localhost")
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    certificate.cert_chain_pems[0].write_to_path(str(chain))
-    certificate.private_key_pem.write_to_path(str(key))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    application = web_application(NAME, f"http://rp.localhost:{server.server_port}", "/callback")
-    with curfew(folder, tenant_of(application), tls=(chain, key)) as issuer:
-        yield Places(issuer, server.server_port)
-    server.shutdown()
-    server.server_close()
+    with empty_site() as port:
+        application = web_application(NAME, f"http://rp.localhost:{port}", "/callback")
+        with curfew(folder, tenant_of(application), tls=certificate_for("id.localhost", folder)) as issuer:
+            yield Places(issuer, port)
 
 
 def log_in(context: BrowserContext, places: Places) -> tuple[Page, str]:

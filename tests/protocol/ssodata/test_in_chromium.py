@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import trustme
 
 from tests.rps.running import curfew, page_application, sign_in, tenant_of
 from tests.support.chromium import profile
+from tests.support.sites import certificate_for, empty_site
 
 pytestmark = pytest.mark.once
 ASK = """async (url) => (await fetch(url, { credentials: "include" })).json()"""
-
-
-class EmptyPage(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>A page</title><body></body>")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
 
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The https issuer, and the origin of an application on another site."""
     folder = tmp_path_factory.mktemp("ssodata")
-    certificate = trustme.CA().issue_cert("id.localhost")
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    certificate.cert_chain_pems[0].write_to_path(str(chain))
-    certificate.private_key_pem.write_to_path(str(key))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    origin = f"http://app.localhost:{server.server_port}"
-    with curfew(folder, tenant_of(page_application("app", origin, "/")), tls=(chain, key)) as issuer:
-        yield issuer, origin
-    server.shutdown()
-    server.server_close()
+    with empty_site() as port:
+        origin = f"http://app.localhost:{port}"
+        application = page_application("app", origin, "/")
+        with curfew(folder, tenant_of(application), tls=certificate_for("id.localhost", folder)) as issuer:
+            yield issuer, origin
 
 
 @pytest.mark.parametrize("third_party_cookies", [True, False], ids=["allowed", "blocked"])
