@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.utils.crypto import salted_hmac
 
@@ -83,11 +84,12 @@ def waiting(user_code: str, at: datetime) -> DeviceGrant | None:
 
 def approve(grant: DeviceGrant, session: SSOSession, facts: RequestFacts, at: datetime) -> bool:
     """The device signs in with this session and takes part in it. False: somebody else answered first."""
-    done = DeviceGrant.objects.filter(pk=grant.pk, status=DeviceGrant.AUTHORIZATION_PENDING).update(
-        status=DeviceGrant.AUTHORIZED, user=session.user, session=session, approved_at=at
-    )
-    if done:
-        lifecycle.join(session, grant.application, facts=facts, at=at)
+    with transaction.atomic():  # a device that is signed in without taking part would never hear of the end
+        done = DeviceGrant.objects.filter(pk=grant.pk, status=DeviceGrant.AUTHORIZATION_PENDING).update(
+            status=DeviceGrant.AUTHORIZED, user=session.user, session=session, approved_at=at
+        )
+        if done:
+            lifecycle.join(session, grant.application, facts=facts, at=at)
     return bool(done)
 
 

@@ -1,13 +1,16 @@
 """Device authorization (RFC 8628): the device's codes, the person's page, the polls."""
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 import time_machine
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
 from idp import limiter
+from sessions_app import lifecycle
 from sessions_app.models import DeviceGrant, SessionClient, SSOSession
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import credentials, decode, issuer, post_form, refresh, token, userinfo
@@ -72,6 +75,16 @@ def test_an_approved_device_gets_tokens_once(cli, session):
     assert refresh(cli, body["refresh_token"]).status_code == 200
     assert SessionClient.objects.filter(session=session, application=cli).exists()
     assert poll(cli, started).json()["error"] == "invalid_grant"
+
+
+def test_a_device_is_approved_together_with_its_part_in_the_session_or_not_at_all(cli, session, monkeypatch):
+    """A crash between the two would leave a device that nobody tells of the end."""
+    started = start(cli)
+    monkeypatch.setattr(lifecycle, "join", Mock(side_effect=OperationalError))
+    client = browser(session, raise_request_exception=False)
+    answer = client.post("/activate", {"user_code": started["user_code"], "answer": "allow"})
+    assert answer.status_code == 503
+    assert DeviceGrant.objects.get().status == DeviceGrant.AUTHORIZATION_PENDING
 
 
 def test_the_device_dies_with_the_session(cli, session):
