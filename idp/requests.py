@@ -21,7 +21,10 @@ class RequestFacts:
 
 
 def facts(request: HttpRequest) -> RequestFacts:
-    return RequestFacts(client_ip(request), request.headers.get("User-Agent", "")[:500])
+    user_agent = request.headers.get("User-Agent", "")[:500]
+    if not user_agent.isprintable():  # NUL and lone surrogates would be an error of the database
+        user_agent = "".join(character for character in user_agent if character.isprintable())
+    return RequestFacts(client_ip(request), user_agent)
 
 
 def client_ip(request: HttpRequest) -> str | None:

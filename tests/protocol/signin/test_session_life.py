@@ -14,7 +14,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from idp.models import TenantSettings
-from idp.requests import RequestFacts
+from idp.requests import RequestFacts, facts
 from sessions_app import binding, lifecycle
 from sessions_app.middleware import SSOSessionMiddleware
 from sessions_app.models import SessionClient, SessionEvent, SSOSession
@@ -60,6 +60,12 @@ def test_a_line_of_the_audit_trail_is_never_changed():
     lifecycle.record("joined", session=make_session(make_user()), at=timezone.now())
     with pytest.raises(TypeError):
         SessionEvent.objects.get().save()
+
+
+def test_what_a_browser_calls_itself_never_stops_a_sign_in():
+    """NUL and lone surrogates must not reach the database."""
+    request = RequestFactory().get("/", headers={"User-Agent": "Mozilla\x00 \udcff\x1b5.0 Chromé"})
+    assert facts(request).user_agent == "Mozilla 5.0 Chromé"
 
 
 def test_a_load_is_one_statement_and_none_without_a_cookie(django_assert_num_queries):
