@@ -236,6 +236,8 @@ def test_a_native_application_may_have_its_own_scheme():
         "",
         "authorize",
         "/account/%2e%2e/x",
+        "/account/.%2E/logout",
+        "/account/%2e./logout",
     ],
 )
 def test_next_leads_home_unless_it_is_a_page_of_ours(url):
