@@ -101,5 +101,7 @@ def _may_read_metrics(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         return hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode())
+    if {"X-Forwarded-For", "Forwarded"} & request.headers.keys():
+        return False  # a reverse proxy on this host asks for somebody else
     address = client_ip(request)
     return address is not None and ipaddress.ip_address(address).is_loopback

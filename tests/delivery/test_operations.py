@@ -69,6 +69,7 @@ def test_metrics_count_log_lines_that_were_lost(monkeypatch):
 
 def test_metrics_are_for_loopback_or_for_the_token(settings):
     assert Client(REMOTE_ADDR="203.0.113.9").get("/metrics").status_code == 401
+    assert Client(headers={"X-Forwarded-For": "203.0.113.9"}).get("/metrics").status_code == 401
     settings.METRICS_TOKEN = "let-me-see"
     assert Client().get("/metrics").status_code == 401
     assert Client(headers={"Authorization": "Bearer let-me-see"}).get("/metrics").status_code == 200
