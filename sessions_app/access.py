@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Exists
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from idp import keys
-from idp.models import User, began_before
+from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from sessions_app import minting
 from sessions_app.introspection import load_access_token
@@ -73,7 +74,8 @@ def _jwt(raw: str, at: datetime) -> Bearer:
 
 def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
-    user = User.objects.filter(user_id=claims["sub"], is_active=True).first()
+    application = Application.objects.filter(client_id=claims["client_id"], enabled=True)
+    user = User.objects.filter(Exists(application), user_id=claims["sub"], is_active=True).first()
     began = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
     if user is None or began_before(began, user.revoked_before):
         raise InvalidToken(_INVALID)
