@@ -25,8 +25,8 @@ class Given(Expression):
         super().__init__()
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "%s", [self]
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (self,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class Lookup(Generic[M]):
             sql,
             params,
             info["model"],
-            [compiler.select[index][0].target.attname for index in info["select_fields"]],  # type: ignore[index]
+            [compiler.select[index][0].target.attname for index in info["select_fields"]],
             [(index, functions, column) for index, (functions, column) in converters.items()],
-            get_related_populators(info, compiler.select, connection.alias),
+            get_related_populators(info, compiler.select, connection.alias),  # type: ignore[call-arg]  # of Django 6
             list((compiler.annotation_col_map or {}).items()),
         )
 

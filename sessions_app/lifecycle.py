@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
 
 from idp import configuration
@@ -19,6 +18,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app.binding import limits
 from sessions_app.models import SessionClient, SessionEvent, SSOSession
+from sessions_app.writes import Row, update_guard, write
 
 TOUCH_EVERY = timedelta(minutes=1)
 Amr = Sequence[Mapping[str, str]]
@@ -116,25 +116,27 @@ def join(session: SSOSession, application: Application, *, facts: RequestFacts, 
     """
     if session.last_application_id == application.pk:
         return False
-    with transaction.atomic():
-        if not SSOSession.objects.filter(pk=session.pk, ended_at=None).update(last_application=application):
-            return False
+    client = SessionClient(session_id=session.pk, application_id=application.pk, joined_at=at)
+    joined = SessionEvent(
+        at=at,
+        type="joined",
+        sid=session.sid,
+        sub=session.user.user_id,
+        client_id=application.client_id,
+        connection=session.connection.name if session.connection else "",
+        ip=facts.ip,
+        user_agent=facts.user_agent,
+    )
+    written = write(
+        update_guard(SSOSession, session.pk, where={"ended_at": None}, last_application=application.pk),
+        [
+            Row("client", client, {}, once=("session_id", "application_id")),
+            Row("event", joined, {}, after="client"),
+        ],
+    )
+    if written:
         session.last_application = application
-        if not _insert_client(session.pk, application.pk, at):
-            return False
-        record("joined", session=session, application=application, facts=facts, at=at)
-    return True
-
-
-def _insert_client(session_pk: int, application_pk: int, at: datetime) -> bool:
-    table = database.ops.quote_name(SessionClient._meta.db_table)
-    with database.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (session_id, application_id, joined_at) VALUES (%s, %s, %s) "  # noqa: S608
-            "ON CONFLICT (session_id, application_id) DO NOTHING RETURNING id",
-            [session_pk, application_pk, database.ops.adapt_datetimefield_value(at)],
-        )
-        return cursor.fetchone() is not None
+    return "client" in written
 
 
 def touch(session: SSOSession, facts: RequestFacts, at: datetime) -> None:

@@ -27,11 +27,16 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row to insert. `links` gives columns by the name of a row before it, whose new id they hold."""
+    """A row to insert. `links` gives columns by the name of a row before it, whose new id they hold.
+
+    `once`: these columns are unique, and when they are taken the row is left out, and with it every row that comes `after` it.
+    """
 
     name: str
     instance: Model
     links: Mapping[str, str]
+    once: tuple[str, ...] = ()
+    after: str = ""
 
 
 def update_guard(model: type[Model], pk: int, *, where: Mapping[str, Any], **changes: Any) -> Guard:
@@ -65,38 +70,51 @@ def while_session_lives(guard: Guard, session_pk: int) -> Guard:
     return Guard(f"{guard.sql} AND EXISTS ({lives})", [*guard.params, session_pk])
 
 
-def write(guard: Guard, rows: list[Row]) -> bool:
-    """Whether the guard found its row, and so whether the rows were written."""
+def write(guard: Guard, rows: list[Row]) -> set[str]:
+    """The names of the rows that were written, and "guard". Empty: the guard did not find its row."""
     return _in_one_statement(guard, rows) if connection.vendor == "postgresql" else _one_by_one(guard, rows)
 
 
-def _in_one_statement(guard: Guard, rows: list[Row]) -> bool:
+def _in_one_statement(guard: Guard, rows: list[Row]) -> set[str]:
     parts, params = [f"guard AS ({guard.sql} RETURNING id)"], list(guard.params)
     for row in rows:
         columns, placeholders, values = _columns(row, {column: f"{name}_.id" for column, name in row.links.items()})
-        sources = ["guard", *dict.fromkeys(f"{name}_" for name in row.links.values())]
+        sources = ["guard", *dict.fromkeys(f"{name}_" for name in (*row.links.values(), row.after) if name)]
         parts.append(
             f"{row.name}_ AS (INSERT INTO {_table(type(row.instance))} ({columns}) "  # noqa: S608
-            f"SELECT {placeholders} FROM {', '.join(sources)} RETURNING id)"
+            f"SELECT {placeholders} FROM {', '.join(sources)}{_unless_taken(row)} RETURNING id)"
         )
         params += values
+    parts_of = {"guard": "guard"} | {row.name: f"{row.name}_" for row in rows}
+    counts = ", ".join(f"(SELECT count(*) FROM {part})" for part in parts_of.values())  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {', '.join(parts)} SELECT count(*) FROM guard", params)  # noqa: S608
-        return bool(cursor.fetchone()[0])
+        cursor.execute(f"WITH {', '.join(parts)} SELECT {counts}", params)
+        return {name for name, count in zip(parts_of, cursor.fetchone(), strict=True) if count}
 
 
-def _one_by_one(guard: Guard, rows: list[Row]) -> bool:
+def _one_by_one(guard: Guard, rows: list[Row]) -> set[str]:
     ids: dict[str, int] = {}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"{guard.sql} RETURNING id", guard.params)
         if not cursor.fetchall():
-            return False
+            return set()
         for row in rows:
+            if row.after and row.after not in ids:
+                continue
             columns, placeholders, values = _columns(row, {c: str(ids[name]) for c, name in row.links.items()})
             table = _table(type(row.instance))
-            cursor.execute(f"INSERT INTO {table} ({columns}) VALUES ({placeholders}) RETURNING id", values)  # noqa: S608
-            ids[row.name] = cursor.fetchall()[0][0]
-    return True
+            cursor.execute(
+                f"INSERT INTO {table} ({columns}) VALUES ({placeholders}){_unless_taken(row)} RETURNING id",  # noqa: S608
+                values,
+            )
+            if written := cursor.fetchall():
+                ids[row.name] = written[0][0]
+    return {"guard", *ids}
+
+
+def _unless_taken(row: Row) -> str:
+    columns = ", ".join(connection.ops.quote_name(column) for column in row.once)
+    return f" ON CONFLICT ({columns}) DO NOTHING" if columns else ""
 
 
 def _columns(row: Row, links: Mapping[str, str]) -> tuple[str, str, list[Any]]:

@@ -64,7 +64,7 @@ def test_the_second_app_is_recorded_as_a_session_client(app, session):
     assert SessionEvent.objects.filter(type="joined").count() == 2
 
 
-def test_a_repeat_costs_two_statements_and_a_first_join_five(app, session):
+def test_a_repeat_costs_two_statements_and_a_first_join_three_or_five_on_sqlite(app, session):
     warm = make_application("Warm")
     authorize(session, warm)
     with CaptureQueriesContext(connection) as captured:
@@ -73,7 +73,7 @@ def test_a_repeat_costs_two_statements_and_a_first_join_five(app, session):
     authorize(make_session(make_user("eve@fabrikamcorp.com")), app)  # loads the application's row
     with CaptureQueriesContext(connection) as captured:
         answer_of(authorize(session, app))
-    assert len(work_of(captured)) <= 5, work_of(captured)
+    assert len(work_of(captured)) <= (3 if connection.vendor == "postgresql" else 5), work_of(captured)
 
 
 def test_without_a_session_the_whole_request_goes_to_the_login_page(app):
