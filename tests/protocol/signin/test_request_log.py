@@ -52,7 +52,8 @@ def test_a_failure_of_ours_tells_nobody_what_the_request_held(path, caplog, monk
         raise RuntimeError("broken")
 
     assert settings.DEBUG is False
-    monkeypatch.setattr("sessions_app.middleware.SSOSessionMiddleware.process_request", fail)
+    monkeypatch.setattr("sessions_app.middleware.SSOSessionMiddleware.process_request", fail)  # for pages
+    monkeypatch.setattr("sessions_app.access.load_access_token", fail)  # for /userinfo
     client = Client(raise_request_exception=False)
     with caplog.at_level(logging.INFO):
         for accept in ("text/html", "application/json"):
