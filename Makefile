@@ -1,6 +1,7 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 and make)
 # `make test` runs every test                    (needs Node.js 20 too; installs missing Debian packages when it may)
 # `make screenshots` takes the pictures in docs/images (needs Chromium)
+# `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make lint` checks format, lint, types, imports and templates
 
 SHELL := /bin/bash
@@ -11,13 +12,15 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3.11
 # options for pytest, e.g. PYTEST="-x tests/unit"
 PYTEST ?=
+# options for the benchmark, e.g. BENCH="--scenarios refresh --rounds 1"
+BENCH ?= --targets curfew,ref --base ref --scenarios limits,login,sso,refresh --rounds 3 --pin 0:1
 BIN := .venv/bin
 # file:package, for what the tests need beyond Python and Node.js; none of them starts a service
 DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
   /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc
 
-.PHONY: help run test screenshots lint format compile tools
+.PHONY: help run test screenshots bench lint format compile tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -31,6 +34,9 @@ test: .venv/.test node_modules/.stamp tools
 
 screenshots: .venv/.test tools
 	@$(BIN)/python -m tests.e2e.screenshots
+
+bench: .venv/.test
+	@$(BIN)/python bench/run.py $(BENCH)
 
 lint: .venv/.test
 	@echo "Format"; $(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
