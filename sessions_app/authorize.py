@@ -28,6 +28,7 @@ from idp.protocol.errors import (
 )
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
+from idp.protocol.standard_scopes import CLAIMS
 from idp.requests import RequestFacts
 from sessions_app import lifecycle
 from sessions_app.access import verify_own_jwt
@@ -264,8 +265,8 @@ def _claims_to_keep(
     request: AuthorizationRequest, granted: list[str], application: Application
 ) -> dict[str, dict[str, None]]:
     """The claims by name; an application that is not first-party gets none that its scopes would not give."""
-    given = {name for scope in granted for name in scopes.CLAIMS.get(scope, ())}
-    known = {name for names in scopes.CLAIMS.values() for name in names}
+    given = {name for scope in granted for name in CLAIMS.get(scope, ())}
+    known = {name for names in CLAIMS.values() for name in names}
     allowed = known if application.is_first_party else given
     return {
         place: {name: None for name in asked if name in allowed} for place, asked in request.claims.items() if asked

@@ -14,9 +14,10 @@ from idp.configuration import Snapshot
 from idp.models import Application, ResourceServer, TokenFormat, User
 from idp.protocol.errors import InvalidTarget
 from idp.protocol.opaque import digest, new_secret
+from idp.protocol.standard_scopes import OPENID
 from idp.requests import RequestFacts
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
-from sessions_app.protocol import claims, scopes
+from sessions_app.protocol import claims
 from sessions_app.writes import Row
 
 
@@ -82,7 +83,7 @@ def _jwt(grant: Grant, api: ResourceServer, snapshot: Snapshot, at: datetime, li
     body = claims.access_token(
         issuer=settings.ISSUER,
         sub=grant.user.user_id,
-        audience=[api.identifier, userinfo] if scopes.OPENID in grant.scope else api.identifier,
+        audience=[api.identifier, userinfo] if OPENID in grant.scope else api.identifier,
         client_id=grant.application.client_id,
         scope=" ".join(grant.scope),
         at=at,
@@ -149,7 +150,7 @@ def answer(grant: Grant, access: Access, refresh: str, snapshot: Snapshot, at: d
     body: dict[str, Any] = {"access_token": access.raw, "token_type": "Bearer", "expires_in": access.expires_in}
     if refresh:
         body["refresh_token"] = refresh
-    if scopes.OPENID in grant.scope:
+    if OPENID in grant.scope:
         body["id_token"] = _id_token(grant, access, snapshot, at)
     return body | {"scope": " ".join(grant.scope)}
 

@@ -18,6 +18,7 @@ from idp.lookups import Given, Lookup
 from idp.models import Application, began_before
 from idp.protocol.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
 from idp.protocol.opaque import digest
+from idp.protocol.standard_scopes import OFFLINE_ACCESS
 from idp.requests import RequestFacts
 from sessions_app import lifecycle, minting
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
@@ -175,7 +176,7 @@ def _family_for(
     if not application.allows_grant_type("refresh_token"):
         return None
     api = minting.api_of(snapshot, grant.audience)
-    offline = scopes.OFFLINE_ACCESS in grant.scope and (api is None or api.allow_offline_access)
+    offline = OFFLINE_ACCESS in grant.scope and (api is None or api.allow_offline_access)
     if not offline and not application.issues_session_refresh_tokens:
         return None
     return minting.new_family(grant, offline=offline, facts=facts, at=at)

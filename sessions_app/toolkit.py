@@ -24,6 +24,7 @@ from idp.models import Application, ClientGrant, ResourceServer, TokenFormat
 from idp.protocol.errors import AccessDenied, InvalidScope, InvalidTarget, ProtocolError
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
+from idp.protocol.standard_scopes import STANDARD
 from sessions_app.models import AccessToken
 from sessions_app.protocol import claims, scopes
 from sessions_app.tokens import require_grant
@@ -129,7 +130,7 @@ def _api(params: Params, snapshot: Snapshot) -> ResourceServer | None:
 
 def _scope(asked: list[str], application: Application, api: ResourceServer | None) -> list[str]:
     """What the client grant allows; nothing of a person's (openid, offline_access) is ever among it."""
-    if set(asked) & set(scopes.STANDARD):
+    if set(asked) & set(STANDARD):
         raise InvalidScope("There is no person in this grant: openid and offline_access cannot be asked.")
     if api is None:
         return []

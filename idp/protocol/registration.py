@@ -13,13 +13,13 @@ from typing import Any
 from idp.protocol import uris
 from idp.protocol.errors import ProtocolError
 from idp.protocol.params import printable
+from idp.protocol.standard_scopes import IDENTITY, OFFLINE_ACCESS
 
 CODE = "authorization_code"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 GRANT_TYPES = (CODE, "refresh_token", DEVICE)
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 SIGNING_ALGORITHMS = ("RS256", "ES256")
-IDENTITY_SCOPES = ("openid", "profile", "email", "address", "phone")
 LONGEST_NAME = 100
 LONGEST_URI = 1000
 MOST_ITEMS = 50
@@ -98,7 +98,7 @@ def parse(document: Mapping[str, Any], *, issuer: str) -> ClientMetadata:
 
 def scopes(grant_types: Iterable[str]) -> str:
     """The scopes that such a client may ask for; people decide on them, so none is registered narrower (RFC 7591 section 2)."""
-    return " ".join((*IDENTITY_SCOPES, *(["offline_access"] if "refresh_token" in grant_types else [])))
+    return " ".join((*IDENTITY, *([OFFLINE_ACCESS] if "refresh_token" in grant_types else [])))
 
 
 def _logout(

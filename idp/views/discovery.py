@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_safe
 from idp import client_auth, configuration, keys
 from idp.middleware import for_programs
 from idp.models import TenantSettings
+from idp.protocol import standard_scopes
 
 CLAIMS = [
     "iss",
@@ -25,25 +27,7 @@ CLAIMS = [
     "amr",
     "at_hash",
     "sid",
-    "name",
-    "family_name",
-    "given_name",
-    "middle_name",
-    "nickname",
-    "preferred_username",
-    "profile",
-    "picture",
-    "website",
-    "gender",
-    "birthdate",
-    "zoneinfo",
-    "locale",
-    "updated_at",
-    "email",
-    "email_verified",
-    "address",
-    "phone_number",
-    "phone_number_verified",
+    *chain.from_iterable(standard_scopes.CLAIMS.values()),
 ]
 CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
@@ -75,7 +59,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}oauth/revoke",
         "introspection_endpoint": f"{issuer}oauth/introspect",
         "device_authorization_endpoint": f"{issuer}oauth/device/code",
-        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+        "scopes_supported": list(standard_scopes.STANDARD),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
         "grant_types_supported": [

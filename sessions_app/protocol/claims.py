@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sessions_app.protocol.scopes import CLAIMS
+from idp.protocol.standard_scopes import CLAIMS
 
 ACR_SINGLE_FACTOR = "1"
 ACR_MULTI_FACTOR = "2"

@@ -1,36 +1,11 @@
-"""Scopes: what may be asked, what is granted, what each gives."""
+"""Scopes: what may be asked, and what is granted."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from idp.protocol.errors import InvalidScope
-
-OPENID = "openid"
-OFFLINE_ACCESS = "offline_access"
-STANDARD = ("openid", "profile", "email", "address", "phone", "offline_access")
-
-CLAIMS: dict[str, tuple[str, ...]] = {
-    "profile": (
-        "name",
-        "family_name",
-        "given_name",
-        "middle_name",
-        "nickname",
-        "preferred_username",
-        "profile",
-        "picture",
-        "website",
-        "gender",
-        "birthdate",
-        "zoneinfo",
-        "locale",
-        "updated_at",
-    ),
-    "email": ("email", "email_verified"),
-    "address": ("address",),
-    "phone": ("phone_number", "phone_number_verified"),
-}
+from idp.protocol.standard_scopes import OFFLINE_ACCESS, STANDARD
 
 
 def split(text: str) -> list[str]:

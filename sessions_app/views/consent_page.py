@@ -8,8 +8,8 @@ from django.shortcuts import render
 
 from idp import content_policy
 from idp.protocol.params import Params
+from idp.protocol.standard_scopes import OPENID
 from sessions_app import authorize as act
-from sessions_app.protocol.scopes import OPENID
 from sessions_app.views.authorization_response import Recipient
 
 SALT = "curfew.consent"

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from idp import configuration, limiter
 from idp.protocol.errors import TooManyRequests
+from idp.protocol.standard_scopes import OPENID
 from idp.requests import client_ip, facts
 from idp.views.errors import page_errors
 from sessions_app import binding, device
@@ -62,7 +63,7 @@ def activate(request: HttpRequest) -> HttpResponse:
     if answer == "deny":
         device.deny(grant)
         return render(request, "device_done.html", {"application": grant.application, "allowed": False})
-    items = [WORDS.get(scope, scope) for scope in scopes.split(grant.scope) if scope != scopes.OPENID]
+    items = [WORDS.get(scope, scope) for scope in scopes.split(grant.scope) if scope != OPENID]
     return render(
         request, "device_confirm.html", {"application": grant.application, "typed": typed[:20], "items": items}
     )

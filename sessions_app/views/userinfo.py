@@ -16,10 +16,11 @@ from django.views.decorators.csrf import csrf_exempt
 from idp.cors import cross_origin
 from idp.middleware import for_programs
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
+from idp.protocol.standard_scopes import OPENID
 from idp.views.errors import json_errors
 from sessions_app import minting
 from sessions_app.access import Bearer, bearer
-from sessions_app.protocol import claims, scopes
+from sessions_app.protocol import claims
 from sessions_app.views.endpoint import body_params
 
 
@@ -48,6 +49,6 @@ def _token(request: HttpRequest) -> str:
 
 
 def _claims(token: Bearer) -> dict[str, Any]:
-    if scopes.OPENID not in token.scope:
+    if OPENID not in token.scope:
         raise ProtocolError("The scope openid is needed.", error="insufficient_scope", status=403)
     return {"sub": token.user.user_id, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}
