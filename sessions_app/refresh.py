@@ -59,7 +59,7 @@ def exchange(request: RefreshRequest, credentials: Credentials, facts: RequestFa
     application: Application | None = None
     for _ in range(ATTEMPTS):
         token = _load(request.token)
-        snapshot = configuration.at(token.config_version) if token else configuration.current()  # type: ignore[attr-defined]  # annotated
+        snapshot = configuration.at(token.config_version) if token else configuration.current()
         if application is None:
             application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
             require_grant(application, "refresh_token")
