@@ -23,6 +23,7 @@ from idp.requests import facts
 from idp.views.errors import page_errors
 from sessions_app import authorize as act
 from sessions_app import binding
+from sessions_app.destinations import is_ours
 from sessions_app.protocol import authorization
 from sessions_app.protocol.authorization import MARKER, OURS, REPOSTED
 from sessions_app.views import consent_page
@@ -109,6 +110,8 @@ def _to_login(request: HttpRequest, params: Params, situation: act.Situation) ->
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
     query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))])
     back = f"{reverse('authorize')}?{query}"
+    if not is_ours(back):
+        raise InvalidRequest("The request is too long to wait for a sign-in.")
     location = f"{reverse('account_login')}?{urlencode({'next': back})}"
     response = HttpResponse(status=303, headers={"Location": location})
     response.set_cookie(
