@@ -112,7 +112,7 @@ def _retry_after_seconds(value: str, at: datetime) -> float:
         return float(value[:10])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for an absurd time zone
         return 0.0
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - at).total_seconds()
 
