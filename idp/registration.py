@@ -21,8 +21,9 @@ from idp.models import Application, AppType, ClientRegistration, TokenEndpointAu
 from idp.outbound.policy import check_url
 from idp.protocol import uris
 from idp.protocol.errors import InvalidToken
+from idp.protocol.grant_types import AUTHORIZATION_CODE
 from idp.protocol.opaque import digest, new_secret
-from idp.protocol.registration import CODE, ClientMetadata, InvalidClientMetadata, scopes
+from idp.protocol.registration import ClientMetadata, InvalidClientMetadata, scopes
 from idp.requests import RequestFacts
 
 log = structlog.get_logger(__name__)
@@ -139,7 +140,7 @@ def _metadata(application: Application) -> dict[str, Any]:
         "application_type": "native" if application.app_type == AppType.NATIVE else "web",
         "redirect_uris": application.callbacks,
         "grant_types": application.grant_types,
-        "response_types": ["code"] if CODE in application.grant_types else [],
+        "response_types": ["code"] if AUTHORIZATION_CODE in application.grant_types else [],
         "scope": scopes(application.grant_types),
         "token_endpoint_auth_method": application.token_endpoint_auth_method,
         "jwks": application.jwks,

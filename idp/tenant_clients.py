@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from idp.keys import ALGORITHMS
 from idp.models import AppType, InitiatorMode, TokenEndpointAuthMethod
-from idp.protocol import uris
+from idp.protocol import grant_types, uris
 from idp.protocol.initiators import Initiator
 from idp.tenant_reader import Reader, given
-
-GRANT_TYPES = (
-    "authorization_code",
-    "refresh_token",
-    "client_credentials",
-    "urn:ietf:params:oauth:grant-type:device_code",
-)
-ALGORITHMS = ("RS256", "ES256")
 
 
 @dataclass(slots=True)
@@ -83,7 +76,7 @@ def _client_id(value: str) -> str | None:
 
 
 def _grant_types(reader: Reader, app_type: str | None) -> list[str] | None:
-    grants = reader.texts("grant_types", choices=GRANT_TYPES)
+    grants = reader.texts("grant_types", choices=grant_types.ALL)
     if grants is None and not reader.has("grant_types") and app_type == AppType.NON_INTERACTIVE:
         return ["client_credentials"]
     return grants

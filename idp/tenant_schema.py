@@ -16,9 +16,10 @@ from django.core.validators import validate_email
 
 from idp.accounts import ascii_lower
 from idp.connections import options as connection_options
+from idp.keys import ALGORITHMS
 from idp.models import CONNECTION_NAME, Strategy, TokenFormat
 from idp.protocol import uris
-from idp.tenant_clients import ALGORITHMS, Client, client
+from idp.tenant_clients import Client, client
 from idp.tenant_reader import Reader, TenantFileError, given, load
 
 SECTIONS = ("tenant", "clients", "connections", "resourceServers", "clientGrants", "users")

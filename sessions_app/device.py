@@ -17,6 +17,7 @@ from idp.client_auth import Credentials
 from idp.configuration import Snapshot
 from idp.models import Application
 from idp.protocol.errors import AccessDenied, InvalidGrant, InvalidTarget, ProtocolError
+from idp.protocol.grant_types import DEVICE_CODE
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app import lifecycle, minting
@@ -25,7 +26,6 @@ from sessions_app.protocol import scopes
 from sessions_app.tokens import authentication_of, issue, live_families_of, require_grant
 from sessions_app.writes import delete_guard
 
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 LIFETIME = timedelta(minutes=15)
 INTERVAL = 5  # seconds between two polls
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, nothing that looks like something else
@@ -42,7 +42,7 @@ class Started:
 
 
 def start(application: Application, asked: list[str], audience: str, snapshot: Snapshot, at: datetime) -> Started:
-    require_grant(application, GRANT_TYPE)
+    require_grant(application, DEVICE_CODE)
     api = snapshot.resource_server(audience) if audience else None
     if audience and api is None:
         raise InvalidTarget("The requested API is not known.")
@@ -108,7 +108,7 @@ def exchange(raw: str, credentials: Credentials, facts: RequestFacts, at: dateti
     )
     snapshot = configuration.at(grant.config_version) if grant else configuration.current()
     application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
-    require_grant(application, GRANT_TYPE)
+    require_grant(application, DEVICE_CODE)
     if grant is None or grant.application_id != application.pk:
         raise InvalidGrant(_UNKNOWN)
     session = _approved(grant, at)

@@ -16,7 +16,7 @@ from idp.models import (
     default_grant_types,
     default_initiators,
 )
-from idp.protocol import uris
+from idp.protocol import grant_types, uris
 from idp.protocol.initiators import Initiator
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ GRANTS = (
     ("authorization_code", "Authorization code: people sign in"),
     ("refresh_token", "Refresh token"),
     ("client_credentials", "Client credentials: the application acts for itself"),
-    ("urn:ietf:params:oauth:grant-type:device_code", "Device code: televisions and command lines"),
+    (grant_types.DEVICE_CODE, "Device code: televisions and command lines"),
 )
 INITIATORS = (
     (Initiator.RP_LOGOUT.value, "Somebody signed out in an application"),

@@ -12,12 +12,11 @@ from typing import Any
 
 from idp.protocol import uris
 from idp.protocol.errors import ProtocolError
+from idp.protocol.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from idp.protocol.params import printable
 from idp.protocol.standard_scopes import IDENTITY, OFFLINE_ACCESS
 
-CODE = "authorization_code"
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-GRANT_TYPES = (CODE, "refresh_token", DEVICE)
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE)
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
 SIGNING_ALGORITHMS = ("RS256", "ES256")
 LONGEST_NAME = 100
@@ -77,8 +76,8 @@ def parse(document: Mapping[str, Any], *, issuer: str) -> ClientMetadata:
     method = _choice(document, "token_endpoint_auth_method", AUTH_METHODS, "client_secret_basic")
     application_type = _choice(document, "application_type", ("web", "native"), "web")
     _choice(document, "subject_type", ("public",), "public")
-    grants = _choices(document, "grant_types", GRANT_TYPES, [CODE])
-    redirects = _redirect_uris(document, application_type, needed=CODE in grants)
+    grants = _choices(document, "grant_types", GRANT_TYPES, [AUTHORIZATION_CODE])
+    redirects = _redirect_uris(document, application_type, needed=AUTHORIZATION_CODE in grants)
     jwks, jwks_uri = _keys(document, needed=method == "private_key_jwt")
     return ClientMetadata(
         redirect_uris=redirects,
@@ -152,7 +151,7 @@ def _redirect_uris(document: Mapping[str, Any], application_type: str, *, needed
 
 def _response_types(document: Mapping[str, Any], grants: list[str]) -> list[str]:
     """RFC 7591 section 2.1: response type `code` and grant authorization_code come together."""
-    expected = ["code"] if CODE in grants else []
+    expected = ["code"] if AUTHORIZATION_CODE in grants else []
     found = _choices(document, "response_types", ("code",), expected)
     if found != expected:
         raise InvalidClientMetadata("response_types and grant_types do not fit: code needs authorization_code.")

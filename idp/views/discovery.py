@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from idp import client_auth, configuration, keys
 from idp.middleware import for_programs
 from idp.models import TenantSettings
-from idp.protocol import standard_scopes
+from idp.protocol import grant_types, standard_scopes
 
 CLAIMS = [
     "iss",
@@ -62,12 +62,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "scopes_supported": list(standard_scopes.STANDARD),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
-        "grant_types_supported": [
-            "authorization_code",
-            "refresh_token",
-            "client_credentials",
-            "urn:ietf:params:oauth:grant-type:device_code",
-        ],
+        "grant_types_supported": list(grant_types.ALL),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from idp import client_auth
 from idp.protocol.errors import UnsupportedGrantType
+from idp.protocol.grant_types import DEVICE_CODE
 from idp.protocol.params import Params
 from idp.requests import facts
 from sessions_app import device, refresh, toolkit
@@ -18,7 +19,6 @@ from sessions_app.protocol import scopes
 from sessions_app.tokens import CodeRequest, exchange_code
 from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
 
-DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 Handler = Callable[[HttpRequest, Params, datetime], dict[str, Any]]
 
 

@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from idp.protocol.grant_types import DEVICE_CODE as DEVICE
 from idp.protocol.initiators import Initiator
 from logout_app.end import Selection, end_sessions
 from sessions_app import tokens
-from sessions_app.device import GRANT_TYPE as DEVICE
 from sessions_app.models import RefreshTokenFamily
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import (
