@@ -1,6 +1,6 @@
 """The loop that delivers, in the Celery worker's process but in no Celery task: the table is queue and schedule.
 
-One thread, one event loop, one HTTP client, and a one-thread executor in which all SQL runs through Django's connection.
+One thread, one event loop, one HTTP client, and two threads with a connection each: one claims while the other records.
 The loop claims, signs, posts and records in batches and never waits for the slowest of a batch. It wakes on the bell or by
 its own timer, so a broker that is lost, hung or flushed delays a delivery by a second at most.
 """
@@ -22,7 +22,14 @@ import structlog
 import uvloop
 from celery import bootsteps, signals
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
 from django.utils import timezone
 
 from idp import configuration, keys, outbound, sealing
@@ -38,6 +45,7 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+AWAY = (OperationalError, InterfaceError, InternalError)  # gone, full; PostgreSQL's "read-only" is an InternalError
 BATCH = 200  # rows of one claim or record; larger ones are not faster
 COALESCE = 0.02  # seconds in which results gather while others are in flight
 SWEEP = 1.0  # seconds between looks at the table without a bell
@@ -71,10 +79,14 @@ class Drain:
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake, self._finished, self._recording = asyncio.Event(), asyncio.Event(), asyncio.Lock()
-        with ThreadPoolExecutor(1, "curfew-drain-database") as self._executor:
+        with (
+            ThreadPoolExecutor(1, "curfew-claim") as self._claims,
+            ThreadPoolExecutor(1, "curfew-record") as self._records,
+        ):
             async with self._fanout:
                 await self._run()
-            await self._in_database(disconnect)
+            for executor in (self._claims, self._records):
+                await self._in_database(executor, disconnect)
 
     async def _run(self) -> None:
         helpers = [asyncio.create_task(work) for work in (self._keep_recording(), self._keep_tidy())]
@@ -112,9 +124,9 @@ class Drain:
     async def _claim(self, limit: int) -> bool:
         """Whether to claim again at once: there may be more for which there is room."""
         try:
-            jobs, dropped = await self._in_database(self._claim_and_prepare, self._rooms(), limit)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("logout.drain.database", doing="claim", error=str(error))
+            jobs, dropped = await self._in_database(self._claims, self._claim_and_prepare, self._rooms(), limit)
+        except (*AWAY, sealing.CannotUnseal) as error:  # what was claimed comes again when its lease ends
+            log.warning("logout.drain.waits", doing="claim", error=str(error))
             await asyncio.sleep(DATABASE_PAUSE)
             return False
         for job in jobs:
@@ -206,9 +218,9 @@ class Drain:
             if not batch and not notes:
                 return True
             try:
-                await self._in_database(record, batch, notes)
-            except (OperationalError, InterfaceError) as error:
-                log.warning("logout.drain.database", doing="record", results=len(batch), error=str(error))
+                await self._in_database(self._records, record, batch, notes)
+            except AWAY as error:
+                log.warning("logout.drain.waits", doing="record", results=len(batch), error=str(error))
                 self._results = batch + self._results
                 self._finished.set()
                 return False
@@ -223,9 +235,9 @@ class Drain:
                 pk: b for pk, b in self._breakers.items() if b.in_flight or b.failures or b.silent_until > now
             }
             try:
-                await self._in_database(tidy, timezone.now())
-            except (OperationalError, InterfaceError) as error:
-                log.warning("logout.drain.database", doing="tidy", error=str(error))
+                await self._in_database(self._records, tidy, timezone.now())
+            except AWAY as error:
+                log.warning("logout.drain.waits", doing="tidy", error=str(error))
             await asyncio.sleep(TIDY)
 
     async def _finish(self) -> None:
@@ -240,15 +252,17 @@ class Drain:
         self._note(*(deliver.interrupted(job, began, at) for task, (job, began) in late.items() if task.cancelled()))
         await self._record()
 
-    async def _in_database(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._loop.run_in_executor(self._executor, lambda: in_database(function, *args, **kwargs))
+    async def _in_database(
+        self, thread: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._loop.run_in_executor(thread, lambda: in_database(function, *args, **kwargs))
 
 
 def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """A connection that failed is closed, so that the next statement gets a new one."""
     try:
         return function(*args, **kwargs)
-    except (OperationalError, InterfaceError):
+    except AWAY:
         connection.close()
         raise
 
@@ -261,7 +275,7 @@ def record(batch: list[Result], notes: dict[str, float]) -> None:
     """A row that the database refuses must not keep the others of its batch from being recorded."""
     try:
         outbox.record(batch, notes)
-    except (OperationalError, InterfaceError):
+    except AWAY:
         raise
     except DatabaseError:
         if len(batch) == 1:
@@ -280,8 +294,8 @@ def refuse_wrong_keys() -> None:
     except sealing.CannotUnseal as error:
         log.critical("logout.drain.refused", error=str(error))
         raise SystemExit(1) from error
-    except (OperationalError, InterfaceError, ProgrammingError) as error:
-        log.warning("logout.drain.database", doing="start", error=str(error))  # the drain waits for it
+    except (*AWAY, ProgrammingError) as error:
+        log.warning("logout.drain.waits", doing="start", error=str(error))  # the drain waits for it
     finally:
         connection.close()
 

@@ -1,7 +1,7 @@
 """The product's settings with the few lines that tests change."""
 
 from idp.settings import *  # noqa: F403
-from idp.settings import DATA, DATABASES, STATIC_ROOT, STORAGES
+from idp.settings import DATA, DATABASES, LOGGING, STATIC_ROOT, STORAGES
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
@@ -12,3 +12,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns without it
+LOGGING["handlers"]["stderr"]["class"] = "logging.StreamHandler"  # written, and captured, before the test ends

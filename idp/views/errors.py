@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 import structlog
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -18,6 +18,7 @@ from idp.protocol.errors import ProtocolError
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
+AWAY = (OperationalError, InterfaceError, InternalError)  # gone, full; PostgreSQL's "read-only" is an InternalError
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
@@ -97,7 +98,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     Django calls this while it handles the exception. The tenant's name is not asked for: the database may be gone.
     """
-    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    away = isinstance(sys.exc_info()[1], AWAY)
     title, message, status = (
         ("We cannot do this right now", "Nothing was changed, and you are not signed out. Please try again soon.", 503)
         if away

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -24,7 +26,7 @@ def disconnect_everybody_else() -> int:
 
 
 def test_a_worker_that_loses_its_connection_again_and_again_goes_on(installation, application, receiver):
-    """F-P01, F-P04."""
+    """F-P04."""
     receiver.behave(app="slow:0.3")
     app = application()
     worker = installation.worker()
@@ -39,3 +41,23 @@ def test_a_worker_that_loses_its_connection_again_and_again_goes_on(installation
     assert worker.process.poll() is None
     assert "logout.drain.crashed" not in worker.text
     reconcile(receiver, 60)
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_POSTGRES_URL"), reason="the server is not ours to restart")
+def test_a_restart_of_postgresql_is_waited_for(installation, application, receiver):
+    """F-P01: `pg_ctl restart -m fast` while deliveries are in flight."""
+    from pgserver._commands import pg_ctl
+
+    receiver.behave(app="slow:0.3")
+    app = application()
+    worker = installation.worker()
+    sign_out(*[sign_in(app) for _ in range(80)])
+    wait_until(lambda: len(receiver.posts()) >= 5)
+    connection.close()
+    folder = Path("/" + os.environ["TEST_POSTGRES_URL"].partition("@")[2].removesuffix("/postgres").strip("/"))
+    log = ["-l", str(folder / "log")]  # or the server would hold our own output open
+    pg_ctl([*log, "-w", "-m", "fast", "restart"], pgdata=folder, user=folder.owner() if os.geteuid() == 0 else None)
+    wait_for_delivered(80, 30)
+    assert worker.process.poll() is None
+    assert "logout.drain.crashed" not in worker.text
+    reconcile(receiver, 80)
