@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from idp.protocol import uris
 from logout_app.protocol import redirects
 
 
@@ -24,9 +25,11 @@ def frame_origin(uri: str, *, issuer_origin: str) -> str:
     target = redirects.parse(uri)
     if target is None or target.scheme not in ("http", "https") or "#" in uri or "*" in target.host:
         return ""
-    if not _plain(uri) or target.origin == issuer_origin.lower():
+    # As browsers write it, without a default port: messages from the frame are compared with it, and so is our own.
+    origin = uris.origin(uri)
+    if not _plain(uri) or origin == uris.origin(issuer_origin):
         return ""
-    return "" if issuer_origin.startswith("https:") and target.scheme == "http" else target.origin
+    return "" if issuer_origin.startswith("https:") and target.scheme == "http" else origin
 
 
 def _plain(uri: str) -> bool:

@@ -49,6 +49,12 @@ def test_only_a_plain_foreign_https_address_is_framed(uri, origin):
     assert frame_origin(uri, issuer_origin="https://id.example") == origin
 
 
+def test_a_default_port_makes_no_other_origin():
+    """Browsers leave it out: with it the frame's own message would be a stranger's, and we would not know ourselves."""
+    assert frame_origin("https://a.example:443/out", issuer_origin="https://id.example") == "https://a.example"
+    assert frame_origin("https://id.example:443/out", issuer_origin="https://id.example") == ""
+
+
 def test_on_a_loopback_issuer_http_is_framed_from_other_ports():
     assert frame_origin("http://localhost:8001/out", issuer_origin="http://localhost:8000") == "http://localhost:8001"
     assert frame_origin("http://localhost:8000/out", issuer_origin="http://localhost:8000") == ""
