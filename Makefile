@@ -1,5 +1,6 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 and make)
 # `make test` runs every test                    (needs Node.js 20 too; installs missing Debian packages when it may)
+# `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
 # `make screenshots` takes the pictures in docs/images (needs Chromium)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make lint` checks format, lint, types, imports and templates
@@ -20,7 +21,7 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
   /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc
 
-.PHONY: help run test screenshots bench lint format compile tools
+.PHONY: help run test soak screenshots bench lint format compile tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -31,6 +32,9 @@ run: .venv/.base
 test: .venv/.test node_modules/.stamp tools
 	@TEST_DATABASE=both TEST_BOTH=1 $(BIN)/python -m pytest -q --dist each \
 	  --tx popen//env:TEST_DATABASE=sqlite --tx popen//env:TEST_DATABASE=postgres $(PYTEST)
+
+soak: .venv/.test
+	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py $(PYTEST)
 
 screenshots: .venv/.test tools
 	@$(BIN)/python -m tests.e2e.screenshots

@@ -345,6 +345,7 @@ def test_a_jwks_uri_that_fails_is_left_alone_for_a_while(key, key_server, sessio
 
 
 def test_a_jwks_uri_that_the_outbound_policy_refuses_is_not_asked(key, key_server, session, settings):
+    """SND-028."""
     settings.OUTBOUND_ALLOW = []
     keyed = make_application("Keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri=f"{key_server}/jwks")
     assert by_assertion(keyed, session, assertion(key)).status_code == 401

@@ -1,0 +1,52 @@
+"""F-M01: hours of sign-outs cost no memory, no file descriptors and no table bloat. `make soak` runs it for half an hour.
+
+SOAK_MINUTES says how long; SOAK_CSV where the samples go. The run of a few seconds in `make test` shows that it works.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from logout_app.models import LogoutDelivery
+from tests.delivery.conftest import sign_in, sign_out
+from tests.faults.conftest import count, reconcile, wait_for_delivered
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECONDS = float(os.environ.get("SOAK_MINUTES", "0.1")) * 60
+PER_SECOND = 5
+WARM_UP = 60.0  # seconds after which a sample counts
+
+
+def test_a_worker_that_runs_for_long_stays_as_large_as_it_was(installation, application, receiver, tmp_path):
+    apps = [application(f"app{number}") for number in range(3)]
+    worker = installation.worker()
+    begun, samples, planned = time.monotonic(), [], 0
+    with Path(os.environ.get("SOAK_CSV", tmp_path / "soak.csv")).open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["seconds", "resident_kib", "descriptors", "delivered", "pending"])
+        while (seconds := time.monotonic() - begun) < SECONDS:
+            sign_out(sign_in(*apps))
+            planned += len(apps)
+            if planned % (PER_SECOND * len(apps)) == 0:
+                samples.append((seconds, *process_size(worker.process.pid)))
+                out.writerow([*(round(value, 1) for value in samples[-1]), count("delivered"), count("pending")])
+                file.flush()
+            time.sleep(max(0.0, planned / len(apps) / PER_SECOND - (time.monotonic() - begun)))
+    wait_for_delivered(planned)
+    reconcile(receiver, planned)
+    assert LogoutDelivery.objects.count() == planned
+    warm = [sample for sample in samples if sample[0] >= min(WARM_UP, SECONDS / 2)]
+    assert warm[-1][1] <= warm[0][1] * 1.1 + 2048
+    assert warm[-1][2] <= warm[0][2] + 5
+
+
+def process_size(pid: int) -> tuple[int, int]:
+    """Resident KiB, and open descriptors."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024, len(list(Path(f"/proc/{pid}/fd").iterdir()))
