@@ -109,9 +109,7 @@ def end_sessions(
             return Ended(None, [])
         event = _record(selection, ended, families, initiator, actor, at)
         pks = [row.pk for row in ended]
-        told = fanout.plan(
-            event, pks, at=at, page=page, user_pk=selection.user_pk if offline_tokens and selection.whole_user else None
-        )
+        told = fanout.plan(event, pks, at=at, page=page)
         fanout.record_ends(event, pks)
         if told:
             transaction.on_commit(bell.ring)

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce
 
-from idp.models import Application, InitiatorMode, User
+from idp.models import InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
-from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
+from sessions_app.models import SessionClient, SessionEvent, SSOSession
 
 DELIVERY_COLUMNS = (
     "event_id",
@@ -44,19 +44,16 @@ EVENT_COLUMNS = (
 )
 
 
-def plan(event: LogoutEvent, session_pks: Sequence[int], *, at: datetime, page: bool, user_pk: int | None) -> int:
+def plan(event: LogoutEvent, session_pks: Sequence[int], *, at: datetime, page: bool) -> int:
     """One row per (session, application, channel) that must hear; returns how many.
 
-    `page`: front-channel rows too. `user_pk`: the whole person is meant, so applications with a Global Token Revocation
-    endpoint of their own are told once each.
+    `page`: front-channel rows too.
     """
     selects = [_channel(event, session_pks, at, Channel.BACKCHANNEL, _hears(event.initiator))]
     if page:
         selects.append(
             _channel(event, session_pks, at, Channel.FRONTCHANNEL, ~Q(application__frontchannel_logout_uri=""))
         )
-    if user_pk is not None:
-        selects.append(_revocations(event, at, user_pk))
     first, *rest = selects
     return insert_from(LogoutDelivery, DELIVERY_COLUMNS, first.union(*rest, all=True) if rest else first)
 
@@ -122,24 +119,6 @@ def _channel(
         client=F("application__client_id"),
         sub=F("session__user__user_id"),
         sid=F("session__sid"),
-    )
-
-
-def _revocations(event: LogoutEvent, at: datetime, user_pk: int) -> QuerySet[Any, Any]:
-    """Applications with a Global Token Revocation endpoint that this person ever used."""
-    joined = SessionClient.objects.filter(session__user=user_pk, application=OuterRef("pk"))
-    holding = RefreshTokenFamily.objects.filter(user=user_pk, application=OuterRef("pk"))
-    rows = Application.objects.filter(~Q(global_token_revocation_uri="")).filter(Exists(joined) | Exists(holding))
-    return _columns(
-        rows,
-        event,
-        at,
-        Channel.GTR,
-        session=Cast(Value(None), models.BigIntegerField()),
-        application=F("pk"),
-        client=F("client_id"),
-        sub=Value(event.sub, models.CharField()),
-        sid=Value("", models.CharField()),
     )
 
 

@@ -17,8 +17,6 @@ from idp.admin.connection_forms import DatabaseConnectionForm, NewConnectionForm
 from idp.admin.support import Act, ActsAdmin, actor_of
 from idp.models import Connection, Strategy
 
-GTR = "oauth/global-token-revocation/connection/"
-
 
 def endpoints(connection: Connection) -> list[tuple[str, str]]:
     """What the identity provider upstream is told about us."""
@@ -28,7 +26,6 @@ def endpoints(connection: Connection) -> list[tuple[str, str]]:
     callback = f"login/callback/{connection.name}" if saml else "login/callback"
     return [
         ("Assertion consumer service" if saml else "Callback (redirect URI)", settings.ISSUER + callback),
-        ("Global Token Revocation", f"{settings.ISSUER}{GTR}{connection.name}"),
     ]
 
 

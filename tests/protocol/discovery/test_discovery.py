@@ -42,7 +42,7 @@ def test_what_sdks_look_for():
     assert "none" not in metadata["id_token_signing_alg_values_supported"]
     assert metadata["backchannel_logout_session_supported"] is True
     assert metadata["authorization_response_iss_parameter_supported"] is True
-    assert metadata["global_token_revocation_endpoint"].endswith("/connection/{connectionName}")
+    assert "global_token_revocation_endpoint" not in metadata  # nothing listens there
     assert "registration_endpoint" not in metadata
     assert "check_session_iframe" not in metadata
 

@@ -175,19 +175,6 @@ def test_an_administrator_s_revoke_of_one_session_takes_its_offline_tokens_and_n
     assert mine.pk != others.pk
 
 
-def test_global_revocation_endpoints_of_applications_are_told_once_each_for_the_whole_person():
-    application = make_application("Sender", global_token_revocation_uri="https://sender.example/gtr")
-    holder = make_application("Holder", global_token_revocation_uri="https://holder.example/gtr")
-    make_application("Stranger", global_token_revocation_uri="https://stranger.example/gtr")
-    user = make_user()
-    make_session(user, application)
-    make_session(user, application)
-    make_family(user, holder, offline=True)
-    ended = end(Selection.user(user.pk), Initiator.IDP_LOGOUT, offline_tokens=True)
-    assert rows(ended.event) == [("holder", "gtr", "", user.user_id), ("sender", "gtr", "", user.user_id)]
-    assert set(LogoutDelivery.objects.values_list("session", flat=True)) == {None}
-
-
 def test_only_refresh_tokens_left_is_still_an_event():
     user = make_user()
     make_family(user, make_application(), offline=True)
