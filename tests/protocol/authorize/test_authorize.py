@@ -183,7 +183,7 @@ def test_a_doubled_state_is_an_error_without_state(app, session):
 )
 @pytest.mark.spec("OpenID Connect Core 1.0", "3.1.2.6", "Errors go to the redirect URI")
 def test_every_other_mistake_goes_to_the_redirect_uri(app, session, changes, error):
-    """TOK-014, TOK-017."""
+    """TOK-014, TOK-017, SND-029."""
     response = authorize(session, app, **changes)
     answer = answer_of(response)
     assert answer["error"] == error
