@@ -91,7 +91,7 @@ def test_a_read_only_database_ends_no_session_and_says_so():
     assert_nothing_was_done_until_the_fault_is_over(read_only)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="a limit that SQLite lets us set on a running database")
+@pytest.mark.sqlite  # which lets us limit a running database
 def test_a_full_disk_ends_no_session_and_says_so():
     """F-P05, F-S02."""
     assert_nothing_was_done_until_the_fault_is_over(full)
@@ -102,7 +102,7 @@ def test_postgresqls_full_disk_is_the_same_kind_of_error():
     assert issubclass(psycopg.errors.DiskFull, psycopg.OperationalError)
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="one connection of SQLite cannot bar the others")
+@pytest.mark.postgresql  # one connection of SQLite cannot bar the others
 def test_a_drain_waits_while_the_database_is_read_only(application, receiver):
     """F-P06."""
     app = application()
