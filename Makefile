@@ -16,10 +16,24 @@ PYTEST ?=
 # options for the benchmark, e.g. BENCH="--scenarios refresh --rounds 1"
 BENCH ?= --targets curfew,ref --base ref --scenarios limits,login,sso,refresh --rounds 3 --pin 0:1
 BIN := .venv/bin
-# file:package, for what the tests need beyond Python and Node.js; none of them starts a service
+# file:package, for what the tests need beyond Python and Node.js; policy-rc.d keeps their services from starting
 DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
-  /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc
+  /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc \
+  /usr/share/simplesamlphp/www/index.php:simplesamlphp \
+  /usr/bin/php:php-cli \
+  /usr/share/doc/php-sqlite3:php-sqlite3 \
+  /usr/share/doc/php-xml:php-xml \
+  /usr/share/doc/php-mbstring:php-mbstring \
+  /usr/share/doc/php-curl:php-curl \
+  /usr/sbin/slapd:slapd \
+  /usr/bin/ldapadd:ldap-utils \
+  /usr/sbin/samba:samba-ad-dc \
+  /usr/bin/samba-tool:samba \
+  /usr/share/samba/setup/provision.ldif:samba-ad-provision \
+  /usr/share/doc/samba-dsdb-modules:samba-dsdb-modules \
+  /usr/share/doc/samba-vfs-modules:samba-vfs-modules \
+  /usr/sbin/winbindd:winbind
 
 .PHONY: help run test soak screenshots bench lint format compile tools
 
@@ -88,6 +102,8 @@ tools:
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
 	  echo "Preparing: installing the Debian packages$$missing"; \
+	  policy=/usr/sbin/policy-rc.d; \
+	  [ -e $$policy ] || { printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null; $$sudo chmod 755 $$policy; trap "$$sudo rm -f $$policy" EXIT; }; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
 	  || { echo "Missing programs: install the Debian packages$$missing" >&2; exit 1; }; \
 	fi

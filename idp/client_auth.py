@@ -17,16 +17,16 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from idp import client_keys
 from idp.hashers import ClientSecretHasher
-from idp.models import Application, SpentToken, TokenEndpointAuthMethod
+from idp.models import Application, TokenEndpointAuthMethod
 from idp.protocol.errors import InvalidClient, InvalidRequest
 from idp.protocol.params import Params
+from idp.spent import spend
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["RS256", "PS256", "ES256"]
@@ -167,13 +167,6 @@ def _fault(claims: Mapping[str, Any], client_id: str, at: datetime) -> str:
 
 
 def _spend(client_id: str, claims: Mapping[str, Any], at: datetime) -> None:
-    try:
-        with transaction.atomic():
-            SpentToken.objects.create(
-                kind="client_assertion",
-                issuer=client_id,
-                jti=claims["jti"],
-                expires_at=datetime.fromtimestamp(claims["exp"], UTC) + SKEW,
-            )
-    except IntegrityError:
-        raise InvalidClient("Client authentication failed.", detail="client assertion: used before") from None
+    expires_at = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
+    if not spend("client_assertion", client_id, claims["jti"], expires_at=expires_at):
+        raise InvalidClient("Client authentication failed.", detail="client assertion: used before")

@@ -28,6 +28,7 @@ class Snapshot:
         self._lock = threading.Lock()
         self._applications: dict[str, Application] = {}
         self._by_pk: dict[int, Application] = {}
+        self._connections: dict[str, Connection] = {}
         self._resource_servers: dict[str, ResourceServer] | None = None
         self._tenant: TenantSettings | None = None
         self.memo: dict[str, Any] = {}  # what other modules derive from configuration, e.g. parsed keys
@@ -59,6 +60,15 @@ class Snapshot:
         if self._resource_servers is None:
             self._resource_servers = {row.identifier: row for row in ResourceServer.objects.all()}
         return self._resource_servers.get(identifier)
+
+    def connection(self, name: str) -> Connection | None:
+        """The connection with this name, enabled or not; None is not remembered."""
+        if name not in self._connections:
+            row = Connection.objects.filter(name=name).first()
+            if row is None:
+                return None
+            self._connections[name] = row
+        return self._connections[name]
 
     def _remember(self, row: Application) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core import signing
 
 from idp.configuration import Snapshot
+from idp.connections.registry import Purpose, usable_for
 from idp.models import Application, Connection, ResourceServer
 from idp.protocol.errors import (
     AccessDenied,
@@ -186,11 +187,16 @@ def _login_reason(request: AuthorizationRequest, situation: Situation) -> str:
         age = (situation.at - session.auth_time).total_seconds()
         if request.max_age == 0 or age > request.max_age:
             return "max_age"
-    if not usable(session.connection, situation.application, situation.snapshot):
+    if not _may_use(session.connection, situation):
         return _unless_proved("connection is not enabled for the application", proved)
     if request.connection and session.connection and _is_another(request.connection, session.connection, proved):
         return "another connection was asked for"
     return _hint_reason(request, situation, session, proved)
+
+
+def _may_use(connection: Connection | None, situation: Situation) -> bool:
+    """Whether people of the connection may use the application."""
+    return connection is None or usable_for(connection, Purpose.SIGN_IN, situation.application, situation.snapshot)
 
 
 def _unless_proved(reason: str, proved: bool) -> str:
@@ -198,18 +204,6 @@ def _unless_proved(reason: str, proved: bool) -> str:
     if proved:
         raise AccessDenied("This account may not use the application.", detail=reason)
     return reason
-
-
-def usable(connection: Connection | None, application: Application, snapshot: Snapshot) -> bool:
-    """Whether people of the connection may use the application."""
-    if connection is None:
-        return True
-    if not connection.enabled or connection.enabled_for_all:
-        return connection.enabled
-    enabled: dict[int, set[int]] = snapshot.memo.setdefault("enabled clients", {})
-    if connection.pk not in enabled:
-        enabled[connection.pk] = set(connection.enabled_clients.values_list("pk", flat=True))
-    return application.pk in enabled[connection.pk]
 
 
 def _is_another(name: str, current: Connection, proved: bool) -> bool:

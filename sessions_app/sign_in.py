@@ -46,7 +46,7 @@ class WrongPassword(Exception):
 def verify_password(request: HttpRequest, connection: Connection, login: str, password: str, at: datetime) -> Identity:
     """The active identity whose password this is. Raises WrongPassword or TooManyAttempts; both are audited."""
     reservation = attempts.reserve(request, connection, login, at)
-    identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password)
+    identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password, at)
     if identity is None or not identity.user.is_active:
         _record_failure(request, connection, login, at)
         raise WrongPassword

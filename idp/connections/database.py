@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
@@ -31,7 +32,7 @@ _BY_LOGIN = Lookup(
 
 class DatabaseProtocol:
     @sensitive_variables("password")
-    def verify(self, connection: Connection, login: str, password: str) -> Identity | None:
+    def verify(self, connection: Connection, login: str, password: str, at: datetime) -> Identity | None:
         """The identity whose password this is, blocked person or not.
 
         An unknown login and one without a password cost the same statement and the same hash as a wrong password.

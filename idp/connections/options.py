@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from idp.models import Strategy
+from idp.models import Connection, Strategy
+from idp.sealing import unseal
 
 COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout"})
 _OIDC = frozenset(
@@ -78,6 +79,12 @@ OWN: dict[str, frozenset[str]] = {
 }
 KEYS: dict[str, frozenset[str]] = {strategy: own | COMMON for strategy, own in OWN.items()}
 SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey"})
+
+
+def secret(connection: Connection, option: str) -> str:
+    """A secret option in clear, "" where there is none. Raises CannotUnseal."""
+    envelope = connection.sealed_options.get(option)
+    return unseal(envelope, secret_context(connection.name, option)) if envelope else ""
 
 
 def secret_context(connection_name: str, option: str) -> str:

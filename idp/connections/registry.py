@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from idp.configuration import Snapshot
 from idp.connections import database
+from idp.connections.upstream import RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
 
 
@@ -16,32 +18,52 @@ class Purpose(StrEnum):
 
     SIGN_IN = "sign-in"
     PASSWORD_RESET = "password-reset"
+    REVOCATION = "revocation"  # Global Token Revocation requests in its name
+    LOGOUT = "logout"  # leaving it with us, and its word that somebody left it
 
 
 class PasswordProtocol(Protocol):
     """A connection whose password is typed into our own form."""
 
-    def verify(self, connection: Connection, login: str, password: str) -> Identity | None:
-        """The identity whose password this is, active or not; None for every other outcome, in the same time."""
+    def verify(self, connection: Connection, login: str, password: str, at: datetime) -> Identity | None:
+        """The identity whose password this is, active or not; None for every other outcome, in the same time.
+
+        Raises UpstreamRefused when the directory says no to somebody whose password is right, UpstreamFault when it says nothing.
+        """
         ...
 
 
-# A strategy that is missing here cannot sign anybody in: its connections are not offered.
+# A strategy that is in neither of them cannot sign anybody in: its connections are not offered.
 PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {Strategy.DATABASE: database.DatabaseProtocol()}
+REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {}
 
 
-def usable_for(connection: Connection, purpose: Purpose, application: Application | None = None) -> bool:
+def usable_for(
+    connection: Connection, purpose: Purpose, application: Application | None = None, snapshot: Snapshot | None = None
+) -> bool:
     """Whether the connection may do this now, for this application (None: for ourselves, e.g. the admin).
 
     A disabled connection may do nothing: its sessions ended when it was closed. Only sign-in depends on the application.
+    With a snapshot, the list of its applications is read once per configuration.
     """
     if not connection.enabled:
         return False
     if purpose is Purpose.PASSWORD_RESET:
         return connection.strategy == Strategy.DATABASE
+    if purpose in (Purpose.REVOCATION, Purpose.LOGOUT):
+        return connection.strategy in REDIRECT_PROTOCOLS
     if application is None or connection.enabled_for_all:
         return True
-    return connection.enabled_clients.filter(pk=application.pk).exists()
+    return application.pk in _enabled_clients(connection, snapshot)
+
+
+def _enabled_clients(connection: Connection, snapshot: Snapshot | None) -> set[int]:
+    memo = snapshot.memo if snapshot else {}
+    key = f"enabled clients of connection {connection.pk}"
+    if key not in memo:
+        memo[key] = set(connection.enabled_clients.values_list("pk", flat=True))
+    clients: set[int] = memo[key]
+    return clients
 
 
 def password_connections(snapshot: Snapshot, application: Application | None) -> list[Connection]:
@@ -49,7 +71,7 @@ def password_connections(snapshot: Snapshot, application: Application | None) ->
     memo = f"password connections of {application.pk if application else None}"
     if memo not in snapshot.memo:
         rows = Connection.objects.filter(enabled=True, strategy__in=PASSWORD_PROTOCOLS)
-        snapshot.memo[memo] = [row for row in rows if usable_for(row, Purpose.SIGN_IN, application)]
+        snapshot.memo[memo] = [row for row in rows if usable_for(row, Purpose.SIGN_IN, application, snapshot)]
     connections: list[Connection] = snapshot.memo[memo]
     return connections
 

@@ -1,0 +1,95 @@
+"""What every protocol that signs people in elsewhere is given, and what it gives back. Protocols open nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from idp.models import Connection
+from idp.protocol.params import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the application asked of the sign-in, as far as an identity provider upstream can be asked for it."""
+
+    login_hint: str = ""
+    force: bool = False  # the person must prove anew who they are: `prompt=login`, ForceAuthn
+    max_age: int | None = None  # seconds
+    select_account: bool = False
+    ui_locales: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Where the browser goes: a redirect to `url`, or a form with `fields` that is posted there.
+
+    `kept` is what the answer will be checked against (nonce, PKCE verifier, request id): JSON, kept on our side only.
+    """
+
+    url: str
+    fields: tuple[tuple[str, str], ...] = ()
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person as the identity provider upstream vouched for them, verified to the last signature."""
+
+    sub: str
+    email: str = ""
+    email_verified: bool = False
+    profile: Mapping[str, Any] = field(default_factory=dict)  # OpenID claims, and `groups` where there are any
+    auth_time: datetime | None = None  # when the upstream says that they proved who they are
+    expires_at: datetime | None = None  # when the upstream's session ends, if ours must not outlive it
+    upstream_sid: str = ""  # `sid` or SessionIndex, by which the upstream will name the session when it ends
+    upstream: Mapping[str, Any] = field(default_factory=dict)  # what logout upstream needs; JSON, secrets sealed
+
+
+class RedirectProtocol(Protocol):
+    """A connection whose sign-in happens on pages of the identity provider upstream."""
+
+    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
+        """Begin a sign-in. `state` travels (state, RelayState); `callback` is the absolute URL that the answer comes to.
+
+        Raises UpstreamFault when the upstream cannot be reached or the connection is not configured.
+        """
+        ...
+
+    def arrive(
+        self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime
+    ) -> Account:
+        """The account that the upstream's answer proves. `kept` is None when nobody asked for it (IdP-initiated).
+
+        Raises UpstreamRefused when the upstream said no, UpstreamFault when the answer proves nothing.
+        """
+        ...
+
+
+class UpstreamRefused(Exception):
+    """The identity provider upstream answered, and the answer is no. `sentence` is for the person.
+
+    `error` is what an application is told when the refusal must reach it (OpenID Connect Core section 3.1.2.6).
+    """
+
+    def __init__(self, sentence: str, *, error: str = "access_denied", detail: str = "") -> None:
+        super().__init__(detail or sentence)
+        self.sentence = sentence
+        self.error = error
+        self.detail = detail or sentence
+
+
+class UpstreamFault(Exception):
+    """Something is wrong between the upstream and us: down, slow, misconfigured, or an answer that proves nothing.
+
+    `reason` is one sentence for the administrator and the log; the person learns no more than `sentence`.
+    """
+
+    sentence = "Signing in there does not work at the moment. Please try again, or use another way to sign in."
+
+    def __init__(self, reason: str, sentence: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sentence = sentence or self.sentence

@@ -1,0 +1,96 @@
+"""From a verified account upstream to a person of ours: created when first seen, refreshed each time, never linked by e-mail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from idp.accounts import ascii_lower
+from idp.connections.upstream import Account, UpstreamFault
+from idp.models import Connection, Identity, User
+
+LONGEST_ID = 255  # User.user_id, Identity.sub
+COLUMNS = ("name", "given_name", "family_name", "nickname", "picture", "phone_number")
+
+
+def receive(connection: Connection, account: Account, *, at: datetime) -> Identity:
+    """The identity (connection, sub) with its person, both as fresh as the account; the person may be blocked.
+
+    Two first sign-ins at once make one person. Raises UpstreamFault for a `sub` that cannot be kept.
+    """
+    user_id = user_id_of(connection, account.sub)
+    if not account.sub or len(user_id) > LONGEST_ID or not account.sub.isprintable():
+        raise UpstreamFault(f"{connection.name} gave a user id that is empty, too long or not printable")
+    identity = _find(connection, account.sub)
+    if identity is None:
+        try:
+            return _create(connection, account, user_id, at)
+        except IntegrityError:  # somebody else's first sign-in, at the same moment
+            identity = _find(connection, account.sub)
+            if identity is None:
+                raise
+    _refresh(identity, account, user_id, at)
+    return identity
+
+
+def user_id_of(connection: Connection, sub: str) -> str:
+    """The `sub` of our own tokens: `{strategy}|{connection}|{upstream sub}`."""
+    return f"{connection.strategy}|{connection.name}|{sub}"
+
+
+def _find(connection: Connection, sub: str) -> Identity | None:
+    identity = Identity.objects.select_related("user").filter(connection=connection, sub=sub).first()
+    if identity is not None:
+        identity.connection = connection
+    return identity
+
+
+def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
+    user = User(user_id=user_id, created_at=at, **_person(account))
+    user.set_unusable_password()
+    with transaction.atomic():
+        user.save(force_insert=True)
+        identity = Identity(
+            user=user,
+            connection=connection,
+            sub=account.sub,
+            email=_email(account),
+            profile=dict(account.profile),
+            created_at=at,
+        )
+        identity.save(force_insert=True)
+    return identity
+
+
+def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -> None:
+    """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
+    _write(identity, {"email": _email(account), "profile": dict(account.profile)})
+    if identity.user.user_id == user_id:
+        _write(identity.user, _person(account), updated_at=at)
+
+
+def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    if changed:
+        type(row)._default_manager.filter(pk=row.pk).update(**changed, **stamps)
+        for name, value in changed.items():
+            setattr(row, name, value)
+
+
+def _person(account: Account) -> dict[str, Any]:
+    """The columns of a User; text that does not fit is cut, a picture that is no usable address is left out."""
+    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": account.email_verified}
+    for name in COLUMNS:
+        text = account.profile.get(name)
+        field = User._meta.get_field(name)
+        values[name] = text[: field.max_length] if isinstance(text, str) else ""  # type: ignore[union-attr]
+    if not values["picture"].startswith("https://"):
+        values["picture"] = ""
+    return values
+
+
+def _email(account: Account, *, lower: bool = True) -> str:
+    email = account.email if len(account.email) <= 254 else ""
+    return ascii_lower(email) if lower else email
