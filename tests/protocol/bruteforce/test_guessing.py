@@ -12,6 +12,7 @@ import time_machine
 from django.conf import settings
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from idp import limiter
 from idp.connections import database
