@@ -13,7 +13,8 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from idp import accounts
-from idp.admin.connection_forms import DatabaseConnectionForm, NewConnectionForm, form_for
+from idp.admin.connections.forms import DatabaseConnectionForm, NewConnectionForm, form_for
+from idp.admin.connections.heard import Heard
 from idp.admin.support import Act, ActsAdmin, actor_of
 from idp.models import Connection, Strategy
 
@@ -59,7 +60,6 @@ ENABLE = Act(
 )
 
 
-@admin.register(Connection)
 class ConnectionAdmin(ActsAdmin):
     menu_rank = 0
     empty = "None. Add where people come from: a database of ours, or an identity provider."
@@ -107,4 +107,9 @@ class ConnectionAdmin(ActsAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
         context["endpoints"] = endpoints(obj) if obj else []
+        context["heard"] = self.heard(obj) if obj else []
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def heard(self, connection: Connection) -> Sequence[Heard]:
+        """What the identity provider told us lately, newest first; the app above knows it."""
+        return ()
