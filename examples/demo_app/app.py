@@ -10,23 +10,20 @@ import base64
 import hmac
 import json
 import os
-import socketserver
 import string
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
-from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from urllib.parse import urlsplit
 
 import requests
 from authlib.common.errors import AuthlibBaseError
 
 from examples.demo_app.provider import FAILURES, Provider
 from examples.demo_app.sessions import Session, Store
+from examples.web import Request, Response, Site, redirect, serve
 
 HERE = Path(__file__).parent
 HANG_SECONDS = 20
@@ -48,39 +45,12 @@ LOOKS = {
 }
 
 
-@dataclass
-class Request:
-    method: str
-    path: str
-    query: dict[str, str]
-    form: dict[str, str]
-    cookies: dict[str, str]
-    origin: str
-
-
-@dataclass
-class Response:
-    body: str = ""
-    status: str = "200 OK"
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    content_type: str = "text/html; charset=utf-8"
-
-    def cookie(self, name: str, value: str) -> Response:
-        gone = "" if value else "; Max-Age=0"
-        self.headers.append(("Set-Cookie", f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{gone}"))
-        return self
-
-
-def redirect(url: str) -> Response:
-    return Response(status="303 See Other", headers=[("Location", url)])
-
-
 def page(template: str, /, **values: str) -> str:
     """A template from `pages/`; values that are not markup of ours must be escaped by the caller."""
     return string.Template((HERE / "pages" / f"{template}.html").read_text()).substitute(values)
 
 
-class DemoApp:
+class DemoApp(Site):
     def __init__(self, slug: str, provider: Provider, peers: dict[str, str]) -> None:
         self.slug, self.look, self.provider, self.peers = slug, LOOKS[slug], provider, peers
         self.store = Store()
@@ -250,16 +220,10 @@ class DemoApp:
         response.status = "400 Bad Request"
         return response
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        request = _read(environ)
+    def answer(self, request: Request) -> Response:
         if request.method == "GET" and request.path in STATIC:
-            response = Response((HERE / request.path.lstrip("/")).read_text(), content_type=STATIC[request.path])
-        else:
-            response = self._answer(request)
-        body = response.body.encode()
-        headers = [("Content-Type", response.content_type), ("Content-Length", str(len(body)))]
-        start_response(response.status, [*headers, *response.headers])
-        return [body]
+            return Response((HERE / request.path.lstrip("/")).read_text(), content_type=STATIC[request.path])
+        return self._answer(request)
 
     def _answer(self, request: Request) -> Response:
         handler = self.routes.get((request.method, request.path))
@@ -271,35 +235,9 @@ class DemoApp:
             return self._problem(f"Signing in did not work: {error}")
 
 
-def _read(environ: dict[str, Any]) -> Request:
-    body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), 100_000)).decode("utf-8", "replace")
-    cookies = SimpleCookie(environ.get("HTTP_COOKIE", ""))
-    return Request(
-        environ["REQUEST_METHOD"],
-        environ.get("PATH_INFO") or "/",
-        {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()},
-        {name: values[0] for name, values in parse_qs(body).items()},
-        {name: morsel.value for name, morsel in cookies.items()},
-        environ.get("HTTP_ORIGIN", ""),
-    )
-
-
 def _pretty(part: str) -> str:
     decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     return json.dumps(json.loads(decoded), indent=2, ensure_ascii=False)
-
-
-class Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away while we were hanging is nothing to report."""
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """The demo's terminal belongs to Curfew."""
 
 
 def main() -> None:
@@ -311,8 +249,7 @@ def main() -> None:
         issuer, os.environ["DEMO_CLIENT_ID"], os.environ["DEMO_CLIENT_SECRET"], f"http://localhost:{port}/"
     )
     app = DemoApp(os.environ["DEMO_APP"], provider, json.loads(os.environ.get("DEMO_PEERS", "{}")))
-    with make_server("127.0.0.1", port, app, Server, Quiet) as server:
-        server.serve_forever()
+    serve(app, port)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Serves the single-logout page. Run it as `python -m examples.logout_app.app`, beside `make run`, after applying tenant.yaml.
 
-LOGOUT_APP_PORT (default 8004) and LOGOUT_APP_ISSUER (default http://localhost:8000/) may be given in the environment.
+LOGOUT_APP_PORT (default 8006) and LOGOUT_APP_ISSUER (default http://localhost:8000/) may be given in the environment.
 The map of applications and their logout URLs is this application's own knowledge: `clients()`.
 """
 
@@ -34,7 +34,7 @@ def clients(port: int) -> dict[str, dict[str, str]]:
 
 
 def main() -> None:
-    port = int(os.environ.get("LOGOUT_APP_PORT", "8004"))
+    port = int(os.environ.get("LOGOUT_APP_PORT", "8006"))
     issuer = os.environ.get("LOGOUT_APP_ISSUER", "http://localhost:8000/")
     known = clients(urlsplit(issuer).port or 443)
     settings = {"issuer": issuer, "clients": known, "seconds": SECONDS}

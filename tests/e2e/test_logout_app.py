@@ -13,7 +13,7 @@ from tests.support.stack import Stack
 
 @pytest.fixture(scope="module")
 def address(stack: Stack) -> Iterator[str]:
-    with stack.example("logout_app", "LOGOUT_APP", 8004) as found:
+    with stack.example("logout_app", "LOGOUT_APP", 8006) as found:
         yield found
 
 

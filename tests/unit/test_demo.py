@@ -12,9 +12,10 @@ from django.core.management import CommandError, call_command
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
-from examples.demo_app.app import DemoApp, Request
+from examples.demo_app.app import DemoApp
 from examples.demo_app.provider import FAILURES, LOGOUT_EVENT, Provider
 from examples.demo_app.sessions import Session
+from examples.web import Request
 from idp import configuration, demo
 from idp.models import Application, User
 
