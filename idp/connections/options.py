@@ -33,6 +33,7 @@ _SAML = frozenset(
         "signOutEndpoint",
         "signingCert",
         "entityId",
+        "idpEntityId",
         "disableSignout",
         "protocolBinding",
         "signSAMLRequest",
