@@ -15,6 +15,7 @@ from idp.models.applications import (
 from idp.models.operation import (
     KeyStatus,
     LimiterSlot,
+    SamlKey,
     SigningKey,
     SpentToken,
     TenantSettings,
@@ -44,6 +45,7 @@ __all__ = [
     "KeyStatus",
     "LimiterSlot",
     "ResourceServer",
+    "SamlKey",
     "SigningKey",
     "SpentToken",
     "Strategy",

@@ -40,6 +40,20 @@ class SigningKey(models.Model):
         return f"{self.algorithm} {self.kid}"
 
 
+class SamlKey(models.Model):
+    """The key pair with which we speak SAML: it signs our requests and opens what was encrypted for us. The newest row counts."""
+
+    certificate = models.TextField(help_text="PEM, self-signed: identity providers trust it by our metadata.")
+    sealed_private_key = models.TextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "SAML key"
+
+    def __str__(self) -> str:
+        return f"SAML key of {self.created_at:%d %B %Y}"
+
+
 class V2LogoutConfirmation(models.TextChoices):
     NEVER = "never", "Never (Auth0's way)"
     CROSS_SITE = "cross_site", "When the link is on another site"
