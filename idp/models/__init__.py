@@ -24,6 +24,7 @@ from idp.models.operation import (
 from idp.models.people import (
     CONNECTION_NAME,
     Connection,
+    ConnectionCheck,
     Identity,
     Strategy,
     User,
@@ -40,6 +41,7 @@ __all__ = [
     "ClientGrant",
     "ClientRegistration",
     "Connection",
+    "ConnectionCheck",
     "Identity",
     "InitiatorMode",
     "KeyStatus",

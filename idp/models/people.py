@@ -155,6 +155,17 @@ class Connection(models.Model):
         return self.display_name or self.name
 
 
+class ConnectionCheck(models.Model):
+    """What the last test of a connection found; `findings` are `{"level": "ok" | "warning" | "error", "text": ...}`."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="last_check")
+    checked_at = models.DateTimeField()
+    findings = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"test of connection {self.connection_id}"
+
+
 class Identity(models.Model):
     """One account at one connection. Keyed by (connection, sub); never linked by e-mail."""
 
