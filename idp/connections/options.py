@@ -52,8 +52,9 @@ OWN: dict[str, frozenset[str]] = {
     Strategy.OIDC: _OIDC,
     Strategy.OKTA: _OIDC | {"domain"},
     Strategy.GOOGLE: _OIDC,
-    Strategy.ENTRA: frozenset({"client_id", "client_secret", "tenant_domain", "tenantId", "scope", "waad_protocol"}),
-    Strategy.ADFS: frozenset(
+    Strategy.ENTRA: _OIDC | {"tenant_domain", "tenantId", "waad_protocol"},
+    Strategy.ADFS: _OIDC
+    | frozenset(
         {
             "adfs_server",
             "fedMetadataXml",

@@ -1,0 +1,84 @@
+"""What is known beforehand about each strategy: where its configuration is found and how its claims are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from idp.connections.oidc import issuers
+from idp.models import Strategy
+
+ENTRA = "https://login.microsoftonline.com"
+# Entra's endpoints for accounts of several organizations: not one issuer but a template, and `oid` alone names nobody.
+SEVERAL_TENANTS = frozenset({"common", "organizations"})
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The habits of one provider.
+
+    `freshness`: it answers `max_age` with `auth_time`, as OpenID Connect Core section 3.1.2.1 requires; without, nothing can
+    prove that somebody was asked again. `login_prompt`: the `prompt` that comes nearest to asking again.
+    `trusts_email`: its `email_verified` claim means what the standard says.
+    """
+
+    scope: str = "openid profile email"
+    freshness: bool = True
+    login_prompt: str = "login"
+    trusts_email: bool = True
+    extra_claims: frozenset[str] = frozenset()
+
+
+PRESETS: Mapping[str, Preset] = {
+    Strategy.OIDC: Preset(),
+    Strategy.OKTA: Preset(),
+    # Google knows neither `prompt=login` nor `auth_time`.
+    Strategy.GOOGLE: Preset(freshness=False, login_prompt="select_account", extra_claims=frozenset({"hd"})),
+    # Anybody who administers a tenant writes any `email` there: only `xms_edov` says that the domain's owner did.
+    Strategy.ENTRA: Preset(freshness=False, trusts_email=False, extra_claims=frozenset({"oid", "tid", "upn"})),
+    Strategy.ADFS: Preset(freshness=False, extra_claims=frozenset({"upn", "unique_name"})),
+}
+
+
+def discovery_url(strategy: str, options: Mapping[str, Any]) -> str:
+    """Where the strategy's own options lead, "" if they do not."""
+    if strategy == Strategy.GOOGLE:
+        return issuers.GOOGLE + issuers.WELL_KNOWN
+    if strategy == Strategy.OKTA and (domain := str(options.get("domain", ""))):
+        return f"https://{domain}{issuers.WELL_KNOWN}"
+    if strategy == Strategy.ENTRA and (tenant := entra_tenant(options)):
+        return f"{ENTRA}/{tenant}/v2.0{issuers.WELL_KNOWN}"
+    if strategy == Strategy.ADFS and (server := str(options.get("adfs_server", ""))):
+        return f"https://{adfs_host(server)}/adfs{issuers.WELL_KNOWN}"
+    return ""
+
+
+def issuer(strategy: str, options: Mapping[str, Any]) -> str:
+    """The issuer that the strategy's own options name, "" where the configuration document names it."""
+    if strategy == Strategy.ENTRA and issuers.is_guid(options.get("tenantId")):
+        return f"{ENTRA}/{options['tenantId'].lower()}/v2.0"
+    return ""
+
+
+def entra_tenant(options: Mapping[str, Any]) -> str:
+    return str(options.get("tenantId") or options.get("tenant_domain") or "")
+
+
+def adfs_host(server: str) -> str:
+    """The host of `adfs_server`, which may be given as a name or as any URL on it."""
+    return urlsplit(server).netloc if "://" in server else server
+
+
+def subject_claims(strategy: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The claims that together name an account for ever.
+
+    Entra's `sub` differs for each of its applications: `oid` is the account's own id, and what Auth0's user ids hold. It is
+    unique within its tenant only. ADFS makes `sub` of the application too; an attribute may be named instead.
+    """
+    if strategy == Strategy.ENTRA:
+        return ("tid", "oid") if entra_tenant(options) in SEVERAL_TENANTS else ("oid",)
+    if strategy == Strategy.ADFS and isinstance(attribute := options.get("user_id_attribute"), str) and attribute:
+        return (attribute,)
+    return ("sub",)

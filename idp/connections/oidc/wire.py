@@ -1,0 +1,83 @@
+"""What is fetched from an upstream: within one deadline, JSON objects only, every failure one sentence."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from idp.connections.upstream import UpstreamFault
+from idp.outbound import web
+from idp.protocol.strict_json import parse_object
+
+PATIENCE = 5.0  # seconds for everything that one request of a browser may wait for its upstream
+LONGEST_DOCUMENT = 512_000  # bytes
+_MAX_AGE = re.compile(r"(?:^|,)\s*max-age=(\d{1,9})(?:,|\s|$)", re.IGNORECASE)
+
+
+class Deadline:
+    """What is left of the time that all requests of one step share."""
+
+    def __init__(self, seconds: float = PATIENCE) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return max(0.0, self._ends - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON object and for how long its server says that it stays true (None: does not say)."""
+
+    values: dict[str, Any]
+    max_age: int | None = None
+
+
+def fetch(what: str, url: str, deadline: Deadline, **headers: str) -> Document:
+    """GET a JSON object. `what` begins the sentence of an UpstreamFault: "The discovery document", "The key set"."""
+    with session(deadline, what, url) as client:
+        try:
+            answer = client.get(url, headers={"Accept": "application/json", **headers})
+        except requests.RequestException as error:
+            raise UpstreamFault(f"{what} at {url} {why(error)}.") from error
+    if answer.status_code != 200:
+        raise UpstreamFault(f"{what} at {url} answered HTTP {answer.status_code}.")
+    try:
+        values = parse_object(answer.content)
+    except ValueError as error:
+        raise UpstreamFault(f"{what} at {url} is not a JSON object that can be read: {error}.") from error
+    found = _MAX_AGE.search(answer.headers.get("Cache-Control", ""))
+    return Document(values, int(found[1]) if found else None)
+
+
+def session(deadline: Deadline, what: str, url: str) -> requests.Session:
+    """A guarded session for one request that ends in time."""
+    if not (left := deadline.left()):
+        raise UpstreamFault(
+            f"{what} at {url} was not asked: the {PATIENCE:.0f} s for this sign-in were used up before."
+        )
+    return web.session(timeout=left, body_limit=LONGEST_DOCUMENT)
+
+
+def why(error: requests.RequestException) -> str:
+    """The rest of a sentence: what went wrong with a request."""
+    if isinstance(error, requests.Timeout):
+        return f"did not answer within {PATIENCE:.0f} s"
+    if isinstance(error, web.Blocked):
+        return f"may not be reached: {error}"
+    if isinstance(error, web.TooLarge):
+        return f"answered more than {LONGEST_DOCUMENT // 1000} kB"
+    if isinstance(error, requests.exceptions.SSLError) or "SSLError" in str(error) or "CERTIFICATE" in str(error):
+        return f"has no TLS certificate that we trust ({_innermost(error)})"
+    return f"could not be reached ({_innermost(error)})"
+
+
+def _innermost(error: BaseException) -> str:
+    """The operating system's or OpenSSL's own words, without the layers of libraries around them."""
+    deepest: BaseException = error
+    while (inner := deepest.__cause__ or deepest.__context__) is not None:
+        deepest = inner
+    return str(deepest)[:200]

@@ -1,0 +1,55 @@
+"""JSON from a peer, read so that two readers cannot understand it in two ways."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+DEEPEST = 16
+
+
+def parse_object(text: bytes | str) -> dict[str, Any]:
+    """The object in `text`. Raises ValueError for anything else.
+
+    Refused: repeated names, NaN and infinities, NUL and lone surrogates (PostgreSQL keeps neither), deep nesting.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    _check(value, 1)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("text holds characters that are not allowed")
+    elif isinstance(value, dict | list):
+        if depth > DEEPEST:
+            raise ValueError("nested too deeply")
+        for name in value if isinstance(value, dict) else ():
+            _check(name, depth)
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check(inner, depth + 1)
