@@ -48,19 +48,24 @@ class PublishedKey:
 _sets: Shelf[tuple[PublishedKey, ...]] = Shelf(WHAT)
 
 
-def signing_keys(connection: Connection, kid: str | None, alg: str, *, deadline: Deadline | None = None) -> list[Key]:
+def signing_keys(
+    connection: Connection, kid: str | None, alg: str, *, deadline: Deadline | None = None, suspect: bool = False
+) -> list[Key]:
     """The keys that may have signed this: those with its kid, or every one that fits if it has none. May be empty.
 
-    A kid that is not known makes the key set be asked for again, after a cool-down. Which algorithms are allowed is for the
-    caller. Raises UpstreamFault when there is no key set to be had (answer 503, not 401).
+    A kid that is not known makes the key set be asked for again, after a cool-down; so does `suspect`: something without a
+    kid was signed by none of them. Which algorithms are allowed is for the caller. Raises UpstreamFault when there is no
+    key set to be had (answer 503, not 401).
     """
     deadline = deadline or Deadline()
-    return of_provider(discovery.provider(options.of(connection), deadline), kid, alg, deadline)
+    return of_provider(discovery.provider(options.of(connection), deadline), kid, alg, deadline, suspect=suspect)
 
 
-def of_provider(upstream: discovery.Provider, kid: str | None, alg: str, deadline: Deadline) -> list[Key]:
+def of_provider(
+    upstream: discovery.Provider, kid: str | None, alg: str, deadline: Deadline, *, suspect: bool = False
+) -> list[Key]:
     url = upstream.jwks_uri
-    for newer in (False, True):
+    for newer in (True,) if suspect else (False, True):
         published = _sets.get(url, lambda: fetch(url, deadline), deadline, newer=newer)
         if found := suitable(published, kid, alg):
             return found
