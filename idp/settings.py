@@ -208,6 +208,7 @@ _PREFIX = "__Host-" if HTTPS else ""
 SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
 SSO_COOKIE_SAMESITE: conf.SameSite = conf.read_samesite(production=HTTPS)
 DEVICE_COOKIE_NAME = f"{_PREFIX}curfew_device"  # a browser that an account signed in from before
+UPSTREAM_COOKIE_NAME = f"{_PREFIX}curfew_upstream"  # binds a sign-in upstream to the browser that began it
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
 BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"

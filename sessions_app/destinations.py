@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 from idp.configuration import Snapshot
+from idp.connections.upstream import Wishes
 from idp.models import Application, AppType
 from sessions_app.protocol import redirect_uris
 
@@ -16,6 +17,7 @@ HOME = "/"
 PREFIXES = ("/authorize", "/admin", "/account", "/activate")
 ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 LONGEST = 8000
+DIGITS = re.compile(r"[0-9]{1,9}")
 CSP_SOURCE = re.compile(r"[A-Za-z0-9.+:/\[\]-]+")
 
 
@@ -27,7 +29,12 @@ class Destination:
     application: Application | None = None
     connection: str = ""
     login_hint: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
     form_action: tuple[str, ...] = field(default=())
+
+    def wishes_with(self, login_hint: str) -> Wishes:
+        """What the application wishes, for the person who typed this address."""
+        return replace(self.wishes, login_hint=login_hint) if login_hint else self.wishes
 
 
 def destination(next_url: str, snapshot: Snapshot) -> Destination:
@@ -46,6 +53,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         application,
         connection=_single(query, "connection"),
         login_hint=_single(query, "login_hint")[:255],
+        wishes=_wishes(query),
         form_action=_form_action(application, _single(query, "redirect_uri")),
     )
 
@@ -58,6 +66,21 @@ def is_ours(url: str) -> bool:
     if "/.." in path.lower().replace("%2e", "."):  # browsers resolve these before they ask us
         return False
     return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+
+
+def _wishes(query: Mapping[str, list[str]]) -> Wishes:
+    """What the application asks that an identity provider upstream can be asked for; /authorize checks the values."""
+    prompt = _single(query, "prompt").split()
+    max_age = _single(query, "max_age")
+    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None
+    return Wishes(
+        login_hint=_single(query, "login_hint")[:255],
+        force="login" in prompt or seconds == 0,
+        max_age=seconds,
+        select_account="select_account" in prompt,
+        ui_locales=_single(query, "ui_locales")[:255],
+        acr_values=_single(query, "acr_values")[:255],
+    )
 
 
 def _form_action(application: Application, redirect_uri: str) -> tuple[str, ...]:

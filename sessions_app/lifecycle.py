@@ -21,6 +21,7 @@ from sessions_app.models import SessionClient, SessionEvent, SSOSession
 from sessions_app.writes import Row, update_guard, write
 
 TOUCH_EVERY = timedelta(minutes=1)
+UPSTREAM_ENDS = "session_expires_at"  # in `upstream`: when the session upstream ends, in ISO 8601; ours ends by then too
 Amr = Sequence[Mapping[str, str]]
 
 
@@ -46,6 +47,7 @@ def open_session(
 ) -> Opened:
     """Begin a session. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
+    expires_at = _capped(expires_at, upstream)
     cookie = new_secret()
     session = SSOSession(
         cookie_hash=digest(cookie),
@@ -86,6 +88,7 @@ def reauthenticate(
     The absolute lifetime begins anew. None: the session ended meanwhile.
     """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
+    expires_at = _capped(expires_at, upstream or session.upstream)
     cookie = new_secret()
     changes: dict[str, Any] = {
         "cookie_hash": digest(cookie),
@@ -156,6 +159,11 @@ def touch(session: SSOSession, facts: RequestFacts, at: datetime) -> None:
     SSOSession.objects.filter(pk=session.pk, ended_at=None, last_seen_at__lte=at - TOUCH_EVERY).update(**changes)
     for name, value in changes.items():
         setattr(session, name, value)
+
+
+def _capped(expires_at: datetime, upstream: Mapping[str, Any] | None) -> datetime:
+    ends_at = (upstream or {}).get(UPSTREAM_ENDS)
+    return min(expires_at, datetime.fromisoformat(ends_at)) if ends_at else expires_at
 
 
 def record(

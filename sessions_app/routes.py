@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, login
+from sessions_app.views import account, callback, login
 from sessions_app.views.authorize import authorize
 from sessions_app.views.check_session import check_session
 from sessions_app.views.consent import consent
@@ -24,6 +24,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("userinfo", userinfo, name="userinfo"),
     path("", home, name="home"),
     path("login", login.login, name="account_login"),
+    path("login/upstream/<slug:connection>", callback.start, name="login_upstream"),
+    path("login/cancel", callback.cancel, name="login_cancel"),
+    path("login/callback", callback.callback, name="login_callback"),
+    path("login/callback/<slug:connection>", callback.acs, name="login_acs"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),

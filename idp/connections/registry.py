@@ -7,9 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from django.conf import settings
+from django.urls import reverse
+
 from idp.configuration import Snapshot
 from idp.connections import database
-from idp.connections.upstream import RedirectProtocol
+from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
 
 
@@ -36,6 +39,7 @@ class PasswordProtocol(Protocol):
 # A strategy that is in neither of them cannot sign anybody in: its connections are not offered.
 PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {Strategy.DATABASE: database.DatabaseProtocol()}
 REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {}
+LOGOUT_PROTOCOLS: Mapping[str, LogoutProtocol] = {}
 
 
 def usable_for(
@@ -50,8 +54,10 @@ def usable_for(
         return False
     if purpose is Purpose.PASSWORD_RESET:
         return connection.strategy == Strategy.DATABASE
-    if purpose in (Purpose.REVOCATION, Purpose.LOGOUT):
+    if purpose is Purpose.REVOCATION:
         return connection.strategy in REDIRECT_PROTOCOLS
+    if purpose is Purpose.LOGOUT:
+        return connection.strategy in LOGOUT_PROTOCOLS
     if application is None or connection.enabled_for_all:
         return True
     return application.pk in _enabled_clients(connection, snapshot)
@@ -74,6 +80,23 @@ def password_connections(snapshot: Snapshot, application: Application | None) ->
         snapshot.memo[memo] = [row for row in rows if usable_for(row, Purpose.SIGN_IN, application, snapshot)]
     connections: list[Connection] = snapshot.memo[memo]
     return connections
+
+
+def redirect_connections(snapshot: Snapshot, application: Application | None) -> list[Connection]:
+    """Connections that the login page offers as a button, for this application; remembered per configuration."""
+    memo = f"redirect connections of {application.pk if application else None}"
+    if memo not in snapshot.memo:
+        rows = Connection.objects.filter(enabled=True, strategy__in=REDIRECT_PROTOCOLS)
+        snapshot.memo[memo] = [row for row in rows if usable_for(row, Purpose.SIGN_IN, application, snapshot)]
+    connections: list[Connection] = snapshot.memo[memo]
+    return connections
+
+
+def callback_url(connection: Connection) -> str:
+    """Where the upstream's answers come to: one address for OpenID Connect, one per connection for SAML (its ACS)."""
+    by_saml = connection.strategy == Strategy.SAML or connection.options.get("protocol") == "samlp"
+    path = reverse("login_acs", args=[connection.name]) if by_saml else reverse("login_callback")
+    return f"{settings.ISSUER_ORIGIN}{path}"
 
 
 def for_address(connections: list[Connection], address: str) -> Connection | None:

@@ -20,6 +20,7 @@ class Wishes:
     max_age: int | None = None  # seconds
     select_account: bool = False
     ui_locales: str = ""
+    acr_values: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,38 @@ class RedirectProtocol(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """Whose session upstream is to end: what the sign-in there left with ours."""
+
+    sub: str
+    email: str
+    upstream_sid: str
+    upstream: Mapping[str, Any]  # `Account.upstream` of the sign-in
+
+
+class LogoutProtocol(Protocol):
+    """A connection whose identity provider upstream can be told, through the browser, that its session ends too."""
+
+    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+        """Whether there is a way to sign out upstream. Asks nobody: a page shows its answer."""
+        ...
+
+    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+        """Begin to sign out upstream. The browser is to come back to `callback` with `state`, if the upstream can send it.
+
+        Raises UpstreamFault when it cannot be asked.
+        """
+        ...
+
+    def left(self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime) -> None:
+        """Check what the browser came back with. `query` is the raw query string, which the redirect binding signs.
+
+        Raises UpstreamRefused when the upstream did not sign the person out, UpstreamFault when the answer proves nothing.
+        """
+        ...
+
+
 class UpstreamRefused(Exception):
     """The identity provider upstream answered, and the answer is no. `sentence` is for the person.
 
@@ -84,12 +117,14 @@ class UpstreamRefused(Exception):
 class UpstreamFault(Exception):
     """Something is wrong between the upstream and us: down, slow, misconfigured, or an answer that proves nothing.
 
-    `reason` is one sentence for the administrator and the log; the person learns no more than `sentence`.
+    `reason` is one sentence for the administrator and the log; the person learns no more than `sentence`. `status` is that of
+    the page: 502 and 504 where a server upstream did not answer, 0 to leave it to the view (400 for an answer that proves nothing).
     """
 
     sentence = "Signing in there does not work at the moment. Please try again, or use another way to sign in."
 
-    def __init__(self, reason: str, sentence: str = "") -> None:
+    def __init__(self, reason: str, sentence: str = "", *, status: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.sentence = sentence or self.sentence
+        self.status = status

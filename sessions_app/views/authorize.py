@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -25,8 +24,8 @@ from sessions_app import authorize as act
 from sessions_app import binding
 from sessions_app.destinations import is_ours
 from sessions_app.protocol import authorization
-from sessions_app.protocol.authorization import MARKER, OURS, REPOSTED
-from sessions_app.views import consent_page
+from sessions_app.protocol.authorization import MARKER, OURS
+from sessions_app.views import consent_page, reposting
 from sessions_app.views.authorization_response import Recipient, fail, recipient, succeed
 
 log = structlog.get_logger(__name__)
@@ -39,8 +38,8 @@ BROWSER_COOKIE = settings.SSO_COOKIE_NAME.replace("sso", "authorize")
 @page_errors
 def authorize(request: HttpRequest) -> HttpResponse:
     params = _params(request)
-    if _lost_its_cookie(request, params):
-        return _post_again(request, params)
+    if reposting.is_needed(request, params):
+        return reposting.page(request, params, reverse("authorize"))
     return respond(request, params)
 
 
@@ -118,23 +117,3 @@ def _to_login(request: HttpRequest, params: Params, situation: act.Situation) ->
         BROWSER_COOKIE, browser, path="/", secure=settings.HTTPS, httponly=True, samesite=settings.SSO_COOKIE_SAMESITE
     )
     return response
-
-
-def _lost_its_cookie(request: HttpRequest, params: Params) -> bool:
-    """A cross-site POST comes without a SameSite=Lax cookie; sent again from our own page it comes with it."""
-    if request.method != "POST" or settings.SSO_COOKIE_SAMESITE == "None" or REPOSTED in params:
-        return False
-    return settings.SSO_COOKIE_NAME not in request.COOKIES and _is_cross_site(request)
-
-
-def _is_cross_site(request: HttpRequest) -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site == "cross-site"
-    origin = request.headers.get("Origin", "null")
-    return origin == "null" or urlsplit(origin).netloc != urlsplit(settings.ISSUER).netloc
-
-
-def _post_again(request: HttpRequest, params: Params) -> HttpResponse:
-    fields = [*params.pairs, (REPOSTED, "1")]
-    return render(request, "form_post.html", {"action": reverse("authorize"), "fields": fields})

@@ -1,0 +1,139 @@
+"""Sign-in upstream over HTTP: where the browser departs, where it comes back to, and the way back to the application."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from idp import configuration
+from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.models import Connection
+from idp.protocol.errors import InvalidRequest, ProtocolError
+from idp.protocol.params import Params, from_urlencoded
+from idp.views.errors import page_errors
+from sessions_app import upstream
+from sessions_app.destinations import Destination, destination
+from sessions_app.protocol.authorization import REPOSTED
+from sessions_app.views import reposting, upstream_pages
+from sessions_app.views.authorization_response import fail
+from sessions_app.views.authorize import recipient_of
+
+# What an application may hear of a sign-in that somebody gave up (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6).
+TOLD = frozenset({"access_denied", "login_required", "interaction_required", "server_error", "temporarily_unavailable"})
+
+
+@login_not_required
+@require_safe
+@page_errors
+def start(request: HttpRequest, connection: str) -> HttpResponse:
+    """Sign in through this connection, then go to `next`."""
+    params = _query(request)
+    snapshot = configuration.current()
+    target = destination(params.get("next", ""), snapshot)
+    row = upstream.check_usable(snapshot.connection(connection), target.url, snapshot)
+    return depart(request, row, target, login_hint=params.get("login_hint", "")[:255])
+
+
+def depart(request: HttpRequest, connection: Connection, target: Destination, *, login_hint: str = "") -> HttpResponse:
+    """To the upstream, with what the application wishes; or the page that says why not."""
+    wishes = target.wishes_with(login_hint)
+    try:
+        return upstream.start(request, connection, wishes, target.url, timezone.now())
+    except UpstreamFault as error:
+        return upstream_pages.fault(request, connection, target.url, error, status=502)
+
+
+@login_not_required
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def callback(request: HttpRequest) -> HttpResponse:
+    """The answer of an OpenID provider, by redirect or as a posted form."""
+    return _arrive(request, "state", None)
+
+
+@login_not_required
+@csrf_exempt
+@require_POST
+def acs(request: HttpRequest, connection: str) -> HttpResponse:
+    """The answer of a SAML identity provider: the assertion consumer service of this connection."""
+    return _arrive(request, "RelayState", connection)
+
+
+@login_not_required
+@require_safe
+@page_errors
+def cancel(request: HttpRequest) -> HttpResponse:
+    """The way back to the application that waits behind `next`, with an error; only to its registered redirect URI."""
+    params = _query(request)
+    snapshot = configuration.current()
+    target = destination(params.get("next", ""), snapshot)
+    if target.application is None:
+        return HttpResponseRedirect(target.url)
+    asked = from_urlencoded(urlsplit(target.url).query)
+    error = params.get("error", "")
+    told = ProtocolError("The person did not sign in.", error=error if error in TOLD else "access_denied")
+    return fail(request, recipient_of(asked, snapshot), told)
+
+
+def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpResponse:
+    try:
+        params = _query(request) if request.method == "GET" else _form(request)
+        lax = () if settings.HTTPS else (settings.UPSTREAM_COOKIE_NAME,)
+        if reposting.is_needed(request, params, *lax):
+            return reposting.page(request, params, request.path)
+        trip = _trip(request, params.get(state_name, ""), named)
+    except ProtocolError as error:
+        return upstream_pages.lost(request, error)
+    answer = Params((name, value) for name, value in params.pairs if name != REPOSTED)
+    response = _finish(request, trip, answer)
+    if REPOSTED in params and response.has_header("Location"):
+        # A redirect would still be that of our form, whose policy does not know the application.
+        return upstream_pages.onward(request, response.headers["Location"])
+    return response
+
+
+def _trip(request: HttpRequest, state: str, named: str | None) -> upstream.Trip:
+    at = timezone.now()
+    snapshot = configuration.current()
+    trip = upstream.take(request, state, at) if state else None
+    if trip is None and named is not None:
+        connection = upstream.check_usable(snapshot.connection(named), "", snapshot)
+        trip = upstream.unsolicited(connection)
+    if trip is None:
+        raise InvalidRequest("This sign-in is not known here. Please begin again.")
+    upstream.check_usable(trip.connection, trip.redirect_url, snapshot)
+    return trip
+
+
+def _finish(request: HttpRequest, trip: upstream.Trip, answer: Params) -> HttpResponse:
+    try:
+        return upstream.finish(request, trip, answer, timezone.now())
+    except UpstreamRefused as error:
+        return upstream_pages.refused(request, trip.connection, trip.redirect_url, error)
+    except UpstreamFault as error:
+        return upstream_pages.fault(request, trip.connection, trip.redirect_url, error, status=400)
+
+
+def _query(request: HttpRequest) -> Params:
+    return _once(from_urlencoded(request.META.get("QUERY_STRING", "")))
+
+
+def _form(request: HttpRequest) -> Params:
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise InvalidRequest("An answer must be a form.", status=415)
+    try:
+        return _once(from_urlencoded(request.body))
+    except RequestDataTooBig:
+        raise InvalidRequest("The answer is too large.", status=413) from None
+
+
+def _once(params: Params) -> Params:
+    params.refuse_duplicates()
+    return params

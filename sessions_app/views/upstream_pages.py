@@ -1,0 +1,79 @@
+"""What people see between us and the identity provider upstream: why it failed, with a way on; and a page that goes on by itself."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from idp import configuration
+from idp.connections import registry
+from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.models import Connection
+from idp.protocol.errors import ProtocolError
+from sessions_app.destinations import destination
+
+log = structlog.get_logger(__name__)
+LONGEST_SENTENCE = 300  # of what somebody else wrote
+
+
+def refused(request: HttpRequest, connection: Connection, redirect_url: str, error: UpstreamRefused) -> HttpResponse:
+    """The upstream said no, in its own words."""
+    log.info("sign_in.upstream_refused", connection=connection.name, error=error.error, detail=error.detail)
+    message = f"{connection} says: {error.sentence[:LONGEST_SENTENCE]}"
+    return _failed(request, connection, redirect_url, message, code=error.error, status=403)
+
+
+def fault(
+    request: HttpRequest, connection: Connection, redirect_url: str, error: UpstreamFault, *, status: int
+) -> HttpResponse:
+    """Something is wrong with the upstream or with its answer: the reason is for the log."""
+    status = error.status or status
+    log.warning("sign_in.upstream_failed", connection=connection.name, reason=error.reason, status=status)
+    code = "temporarily_unavailable" if status >= 500 else "server_error"
+    return _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+
+
+def lost(request: HttpRequest, error: ProtocolError) -> HttpResponse:
+    """An answer that belongs to no sign-in of this browser. Where that sign-in would have led is not for this browser to know."""
+    log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail)
+    context = {"message": error.description, "code": error.error, "again": reverse("account_login")}
+    return render(request, "upstream_failed.html", context, status=error.status)
+
+
+def onward(request: HttpRequest, url: str) -> HttpResponse:
+    """Go on by a page of its own, which a form's policy (`form-action`) does not follow as it follows redirects."""
+    return render(request, "onward.html", {"url": url})
+
+
+def other_ways(redirect_url: str) -> str:
+    """The login page, which then goes nowhere by itself."""
+    return f"{reverse('account_login')}?{urlencode({'next': redirect_url, 'choose': '1'})}"
+
+
+def start_url(connection: Connection, redirect_url: str, **more: str) -> str:
+    return f"{reverse('login_upstream', args=[connection.name])}?{urlencode({'next': redirect_url, **more})}"
+
+
+def _failed(
+    request: HttpRequest, connection: Connection, redirect_url: str, message: str, *, code: str, status: int
+) -> HttpResponse:
+    snapshot = configuration.current()
+    application = destination(redirect_url, snapshot).application
+    offered = [
+        *registry.password_connections(snapshot, application),
+        *registry.redirect_connections(snapshot, application),
+    ]
+    context = {
+        "message": message,
+        "code": code,
+        "connection": connection,
+        "application": application,
+        "again": start_url(connection, redirect_url),
+        "other": other_ways(redirect_url) if any(row.pk != connection.pk for row in offered) else "",
+        "back": f"{reverse('login_cancel')}?{urlencode({'next': redirect_url, 'error': code})}" if application else "",
+    }
+    return render(request, "upstream_failed.html", context, status=status)
