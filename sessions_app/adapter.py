@@ -8,7 +8,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import F
 from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
@@ -18,6 +18,7 @@ from django.utils.crypto import constant_time_compare
 
 from idp import configuration
 from idp.connections.registry import Purpose, usable_for
+from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.lookups import Given, Lookup
 from idp.models import Identity, TenantSettings, User
 from idp.requests import facts
@@ -108,6 +109,8 @@ class SignInAdapter(DefaultAccountAdapter):
             return sign_in.proves_again(context.request, user, password, timezone.now())
         except attempts.TooManyAttempts:
             raise self.validation_error("too_many_login_attempts") from None
+        except (UpstreamRefused, UpstreamFault) as error:
+            raise ValidationError(error.sentence) from None
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False

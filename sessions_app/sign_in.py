@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from allauth.account.internal import stagekit
 from allauth.account.internal.flows.login import get_authentication_records, perform_login, record_authentication
 from allauth.account.models import Login
@@ -21,9 +22,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from idp import limiter
 from idp.connections.registry import PASSWORD_PROTOCOLS
-from idp.models import Connection, Identity, Strategy, User
+from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.models import Connection, Identity, User
+from idp.protocol.errors import TemporarilyUnavailable
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
+
+log = structlog.get_logger(__name__)
 
 PASSWORD = "password"
 FEDERATED = "federated"
@@ -44,9 +49,20 @@ class WrongPassword(Exception):
 
 @sensitive_variables("password")
 def verify_password(request: HttpRequest, connection: Connection, login: str, password: str, at: datetime) -> Identity:
-    """The active identity whose password this is. Raises WrongPassword or TooManyAttempts; both are audited."""
+    """The active identity whose password this is. Raises WrongPassword, TooManyAttempts or UpstreamRefused; all are audited.
+
+    UpstreamFault and TemporarilyUnavailable go on to the caller: nothing was tried, so the attempt does not count.
+    """
     reservation = attempts.reserve(request, connection, login, at)
-    identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password, at)
+    try:
+        identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password, at)
+    except UpstreamRefused as refusal:
+        _record_failure(request, connection, login, at, reason=refusal.detail)
+        raise
+    except (UpstreamFault, TemporarilyUnavailable) as fault:
+        limiter.give_back(reservation)
+        log.warning("sign_in.impossible", connection=connection.name, reason=str(fault))
+        raise
     if identity is None or not identity.user.is_active:
         _record_failure(request, connection, login, at)
         raise WrongPassword
@@ -155,15 +171,18 @@ def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _password_identity(request: HttpRequest, user: User) -> Identity | None:
-    """The identity of this session if its connection has a password of ours, else the person's first one that has."""
+    """The identity of this session if its password is typed into our form, else the person's first one of that kind."""
     session = binding.session_of(request)
-    rows = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE).select_related("connection")
+    rows = Identity.objects.filter(user=user, connection__strategy__in=PASSWORD_PROTOCOLS).select_related("connection")
     preferred = rows.filter(pk=session.identity_id).first() if session and session.identity_id else None
     return preferred or rows.order_by("pk").first()
 
 
-def _record_failure(request: HttpRequest, connection: Connection, login: str, at: datetime) -> None:
+def _record_failure(
+    request: HttpRequest, connection: Connection, login: str, at: datetime, *, reason: str = ""
+) -> None:
     """The typed name is not kept: people type passwords there. A known account is named by its `sub`."""
     row = Identity.objects.filter(connection=connection, login=login.strip().lower()).select_related("user").first()
     user = row.user if row else None
-    lifecycle.record("sign_in_failed", user=user, connection=connection, facts=facts(request), at=at)
+    data = {"reason": reason} if reason else {}
+    lifecycle.record("sign_in_failed", user=user, connection=connection, facts=facts(request), at=at, data=data)

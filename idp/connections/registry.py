@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from idp.configuration import Snapshot
 from idp.connections import database
+from idp.connections.ldap.protocol import LdapProtocol
 from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
 
@@ -37,7 +38,10 @@ class PasswordProtocol(Protocol):
 
 
 # A strategy that is in neither of them cannot sign anybody in: its connections are not offered.
-PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {Strategy.DATABASE: database.DatabaseProtocol()}
+PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {
+    Strategy.DATABASE: database.DatabaseProtocol(),
+    Strategy.ACTIVE_DIRECTORY: LdapProtocol(),
+}
 REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {}
 LOGOUT_PROTOCOLS: Mapping[str, LogoutProtocol] = {}
 

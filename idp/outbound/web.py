@@ -8,13 +8,10 @@ the name.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -28,12 +25,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from idp import outbound
-from idp.outbound import policy
+from idp.outbound import dial, policy
 
 TIMEOUT = 5.0  # seconds of wall-clock time for one exchange
 BODY_LIMIT = 1_000_000  # bytes; metadata of a federation may be large, a token answer never is
-
-_resolvers = ThreadPoolExecutor(16, "curfew-resolver")  # a lookup cannot be interrupted, only left behind
 
 
 class Blocked(requests.ConnectionError):
@@ -70,10 +65,13 @@ class _Session(requests.Session):
 class _Exchange:
     """One request: the addresses that it may dial, and the clock that ends it."""
 
-    def __init__(self, addresses: list[tuple[Any, ...]], deadline: float) -> None:
+    def __init__(self, addresses: list[dial.Candidate], deadline: float) -> None:
         self._addresses, self._deadline = addresses, deadline
-        self._doubles: list[socket.socket] = []
-        self.expired = False
+        self._fuse = dial.Fuse(deadline)
+
+    @property
+    def expired(self) -> bool:
+        return self._fuse.blown
 
     def dial(self) -> socket.socket:
         failure: OSError = OSError("no address")
@@ -86,31 +84,18 @@ class _Exchange:
                 connection.close()
                 failure = error
                 continue
-            # A second descriptor of the same connection: wrapping in TLS takes the first one away.
-            self._doubles.append(socket.socket(fileno=os.dup(connection.fileno())))
+            self._fuse.watch(connection)
             return connection
         raise failure
 
     @contextlib.contextmanager
     def bounded(self) -> Iterator[None]:
-        """Shut the connection down when time is up: timeouts of single reads let a drip run for ever."""
-        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), self._expire)
-        timer.daemon = True
-        timer.start()
         token = _current.set(self)
         try:
-            yield
+            with self._fuse:
+                yield
         finally:
             _current.reset(token)
-            timer.cancel()
-            for double in self._doubles:
-                double.close()
-
-    def _expire(self) -> None:
-        self.expired = True
-        for double in list(self._doubles):
-            with contextlib.suppress(OSError):  # closed by the other side or by the request's own end
-                double.shutdown(socket.SHUT_RDWR)
 
 
 _current: ContextVar[_Exchange] = ContextVar("exchange")
@@ -174,22 +159,18 @@ class _Adapter(HTTPAdapter):
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
 
-    def _vetted(self, url: str, deadline: float) -> list[tuple[Any, ...]]:
-        """(family, address) of every answer, each of them vetted: one bad answer refuses all."""
+    def _vetted(self, url: str, deadline: float) -> list[dial.Candidate]:
+        """Every address of the URL's host, each of them vetted."""
         rules = self._given_rules or outbound.rules()
         if reason := policy.check_url(url, rules):
             raise Blocked(f"{url} {reason}")
         parts = urlsplit(url)
-        port = parts.port or policy.DEFAULT_PORTS[parts.scheme]
-        lookup = _resolvers.submit(socket.getaddrinfo, parts.hostname, port, type=socket.SOCK_STREAM)
+        host, port = parts.hostname or "", parts.port or policy.DEFAULT_PORTS[parts.scheme]
         try:
-            answers = lookup.result(max(0.0, deadline - time.monotonic()))
+            return dial.vetted(host, port, rules, deadline=deadline, cleartext=parts.scheme == "http")
+        except dial.Forbidden as error:
+            raise Blocked(str(error)) from None
         except TimeoutError as error:
-            lookup.cancel()
-            raise requests.Timeout(f"{parts.hostname} did not resolve in time") from error
+            raise requests.Timeout(f"{host} did not resolve in time") from error
         except OSError as error:
-            raise requests.ConnectionError(f"{parts.hostname} does not resolve: {error}") from error
-        for *_, address in answers:
-            if reason := policy.check_address(str(address[0]), rules, cleartext=parts.scheme == "http"):
-                raise Blocked(f"{parts.hostname} {reason}")
-        return [(family, address) for family, _, _, _, address in answers]
+            raise requests.ConnectionError(f"{host} does not resolve: {error}") from error

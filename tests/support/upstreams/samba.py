@@ -1,0 +1,132 @@
+"""A Samba Active Directory domain controller that speaks LDAP only, on a loopback address of its own. Needs root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import trustme
+
+from tests.support.upstreams.slapd import stop, wait_for_port
+
+REALM, DOMAIN = "AD.TEST", "FABRIKAM"
+SUFFIX = "DC=ad,DC=test"
+ADMINISTRATOR = f"{DOMAIN}\\Administrator"
+ADMINISTRATOR_PASSWORD = "Passw0rd!x"  # a test fixture
+PASSWORD = "Correct-horse-9"
+PEOPLE = ("mary", "john", "dora", "locky", "newbie")
+
+
+class Samba:
+    """`address` is where it listens (389 and 636 are fixed), `ca` the PEM of its certificate's authority."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.address = folder, _free_address()
+        folder.mkdir(parents=True)
+        authority = trustme.CA()
+        self.ca = authority.cert_pem.bytes().decode()
+        certificate = authority.issue_cert(self.address)
+        (folder / "server.pem").write_bytes(certificate.cert_chain_pems[0].bytes())
+        (folder / "ca.pem").write_bytes(authority.cert_pem.bytes())
+        key = folder / "server.key"
+        key.touch(mode=0o600)
+        key.write_bytes(certificate.private_key_pem.bytes())
+        self.configuration = folder / "dc" / "etc" / "smb.conf"
+        self._provision()
+        for name in PEOPLE:
+            self.tool("user", "create", name, PASSWORD, f"--given-name={name.title()}", "--surname=Fabrikam",
+                      f"--mail-address={name}@fabrikamcorp.com")  # fmt: skip
+        self.tool("group", "add", "Timesheets")
+        self.tool("group", "addmembers", "Timesheets", "mary")
+        self.tool("domain", "passwordsettings", "set", "--account-lockout-threshold=3")
+        self.process = self._start()
+
+    @property
+    def ldaps(self) -> str:
+        return f"ldaps://{self.address}"
+
+    def tool(self, *arguments: str) -> str:
+        """samba-tool on the files of the domain, also while the server runs."""
+        done = subprocess.run(
+            ["samba-tool", *arguments, "-s", str(self.configuration)], check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        stop(self.process)
+
+    def _provision(self) -> None:
+        subprocess.run(
+            [
+                *("samba-tool", "domain", "provision", f"--realm={REALM}", f"--domain={DOMAIN}", "--server-role=dc"),
+                *(f"--adminpass={ADMINISTRATOR_PASSWORD}", "--use-rfc2307", f"--targetdir={self.folder / 'dc'}"),
+                *("--dns-backend=NONE", "--host-name=dc1", f"--host-ip={self.address}"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        folder = self.folder
+        for name in ("pid", "ncalrpc", "winbindd", "ntp", "log"):
+            (folder / name).mkdir()
+        ours = f"""
+\tserver services = ldap
+\tinterfaces = {self.address}/8
+\tbind interfaces only = yes
+\tpid directory = {folder}/pid
+\tncalrpc dir = {folder}/ncalrpc
+\twinbindd socket directory = {folder}/winbindd
+\tntp signd socket directory = {folder}/ntp
+\tlog file = {folder}/log/samba.log
+\ttls enabled = yes
+\ttls certfile = {folder}/server.pem
+\ttls keyfile = {folder}/server.key
+\ttls cafile = {folder}/ca.pem
+\tldap server require strong auth = allow_sasl_over_tls
+"""
+        text = re.sub(r"^\s*server services.*\n", "", self.configuration.read_text(), flags=re.MULTILINE)
+        self.configuration.write_text(text.replace("[global]\n", f"[global]{ours}", 1))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "samba.log").open("ab") as log:
+            process = subprocess.Popen(
+                ["samba", "-i", "-M", "single", "-s", str(self.configuration), "--debug-stdout"],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        wait_for_port(self.address, 636, process, 30)
+        return process
+
+
+def _free_address() -> str:
+    """A loopback address where nobody serves LDAP yet: its ports cannot be chosen."""
+    for last in range(51, 250):
+        address = f"127.0.0.{last}"
+        with socket.socket() as probe:
+            if probe.connect_ex((address, 636)) != 0 and _can_listen(address):
+                return address
+    raise RuntimeError("every loopback address serves LDAP already")
+
+
+def _can_listen(address: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 389))
+        except OSError:
+            return False
+    return True
