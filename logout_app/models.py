@@ -168,3 +168,27 @@ class DeliveryTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metric} {self.label}"
+
+
+class RevocationRequest(models.Model):
+    """A Global Token Revocation request in a connection's name, and what it was answered: the connection's page shows them."""
+
+    connection = models.ForeignKey("idp.Connection", on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    status = models.PositiveSmallIntegerField(help_text="Of our answer: 204 if the person is signed out.")
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it was refused.")
+    subject = models.CharField(max_length=600, blank=True, help_text="Whom it named, and in which format.")
+    sub = models.CharField(max_length=255, blank=True, help_text="The person that was found.")
+    jti = models.CharField(max_length=255, blank=True)
+    event = models.ForeignKey(LogoutEvent, null=True, on_delete=models.SET_NULL, related_name="+")
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("connection", "-at"), name="logout_gtr_of_connection"),
+            models.Index(fields=("at",), name="logout_gtr_purge"),
+        )
+
+    def __str__(self) -> str:
+        return f"revocation request #{self.pk}"

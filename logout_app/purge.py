@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef
 
-from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
+from logout_app.models import (
+    DeliveryAttempt,
+    DeliveryState,
+    LogoutDelivery,
+    LogoutEvent,
+    LogoutTransaction,
+    RevocationRequest,
+)
 from sessions_app import purge
 from sessions_app.models import AccessToken, SessionClient, SessionEvent, SSOSession
 from sessions_app.purge import AFTER_EXPIRY, Batch, Rows
@@ -21,6 +28,7 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
 
 
 def _history(old: datetime) -> Iterator[Rows]:
+    yield RevocationRequest.objects.filter(at__lt=old)
     finished = LogoutDelivery.objects.filter(finished_at__lt=old)
     yield DeliveryAttempt.objects.filter(delivery__in=finished)
     yield finished
