@@ -42,13 +42,14 @@ def fetch(what: str, url: str, deadline: Deadline, **headers: str) -> Document:
         try:
             answer = client.get(url, headers={"Accept": "application/json", **headers})
         except requests.RequestException as error:
-            raise UpstreamFault(f"{what} at {url} {why(error)}.") from error
+            status = 504 if isinstance(error, requests.Timeout) else 502
+            raise UpstreamFault(f"{what} at {url} {why(error)}.", status=status) from error
     if answer.status_code != 200:
-        raise UpstreamFault(f"{what} at {url} answered HTTP {answer.status_code}.")
+        raise UpstreamFault(f"{what} at {url} answered HTTP {answer.status_code}.", status=502)
     try:
         values = parse_object(answer.content)
     except ValueError as error:
-        raise UpstreamFault(f"{what} at {url} is not a JSON object that can be read: {error}.") from error
+        raise UpstreamFault(f"{what} at {url} is not a JSON object that can be read: {error}.", status=502) from error
     found = _MAX_AGE.search(answer.headers.get("Cache-Control", ""))
     return Document(values, int(found[1]) if found else None)
 
@@ -57,7 +58,7 @@ def session(deadline: Deadline, what: str, url: str) -> requests.Session:
     """A guarded session for one request that ends in time."""
     if not (left := deadline.left()):
         raise UpstreamFault(
-            f"{what} at {url} was not asked: the {PATIENCE:.0f} s for this sign-in were used up before."
+            f"{what} at {url} was not asked: the {PATIENCE:.0f} s for this sign-in were used up before.", status=504
         )
     return web.session(timeout=left, body_limit=LONGEST_DOCUMENT)
 
