@@ -1,13 +1,16 @@
-"""A connection's form: typed options for the strategies that we know in full, a JSON object with known keys for the others."""
+"""What the forms of all strategies share: options by name, secrets apart, and one place that says what is wrong with them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
 from idp import sealing
-from idp.admin.fields import LinesField, ObjectField, https_urls
+from idp.admin.connections.fields import Topic, choice, lines, url
+from idp.admin.fields import ObjectField, https_urls
+from idp.connections import strategies
 from idp.connections.options import KEYS, SECRETS, secret_context
 from idp.models import Connection, Strategy
 
@@ -16,8 +19,31 @@ if TYPE_CHECKING:
 else:
     BaseForm = forms.ModelForm
 
-COLUMNS = {"display_name", "icon_url"}  # options by Auth0's names that have fields of their own here
-PASSWORD_POLICIES = [(name, name.title()) for name in ("none", "low", "fair", "good", "excellent")]
+COLUMNS = {"display_name", "icon_url"}  # options by Auth0's names that have columns of their own
+CHOICES = (
+    (Strategy.OKTA, "Okta: OpenID Connect, with Universal Logout"),
+    (Strategy.ENTRA, "Microsoft Entra ID"),
+    (Strategy.GOOGLE, "Google: Workspace and personal accounts"),
+    (Strategy.OIDC, "OpenID Connect: any other provider that has a discovery document"),
+    (Strategy.SAML, "SAML 2.0: any provider that has metadata"),
+    (Strategy.ADFS, "ADFS: Microsoft's federation server on your own premises"),
+    (Strategy.ACTIVE_DIRECTORY, "Active Directory or another LDAP server: passwords are typed here and checked there"),
+    (Strategy.DATABASE, "Database: accounts and passwords are kept here"),
+)
+SECRET_LABELS = {
+    "client_secret": "Client secret",
+    "bind_password": "Password of the account",
+    "decryptionKey": "Private key for decryption",
+}
+PEM_SECRETS = {"decryptionKey"}
+EMPTY: tuple[Any, ...] = ("", None, [], {})
+HINTS = [
+    ("", "What the strategy needs (usual)"),
+    ("id_token_hint", "The ID token of the sign-in (id_token_hint)"),
+    ("client_id", "Our client id (client_id)"),
+    ("logout_hint", "The person's name there (logout_hint)"),
+    ("none", "Nothing"),
+]
 
 
 class SecretLines(forms.Textarea):
@@ -28,44 +54,125 @@ class SecretLines(forms.Textarea):
 
 
 class NewConnectionForm(BaseForm):
+    """The first step: it writes nothing, the second page does."""
+
     class Meta:
         model = Connection
         formfield_callback = https_urls
-        fields = ("name", "strategy", "display_name")
+        fields = ("strategy", "name")
+        widgets = {"strategy": forms.RadioSelect}
+        labels = {"strategy": "Where people come from"}
         help_texts = {
-            "name": "Part of the ids of its people and of its URLs: it cannot be changed later.",
-            "strategy": "Where people come from. The next page asks what this strategy needs.",
+            "name": "Like acme-okta. Part of its URLs and of the ids of its people: it cannot be changed later.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["strategy"].choices = CHOICES  # type: ignore[attr-defined]
 
 
 class ConnectionForm(BaseForm):
-    """What every strategy has. `option_fields` are kept under their own names in `options`."""
+    """What every strategy has. Each field beside the columns is the option of its name (`idp.admin.connections.fields`)."""
 
-    option_fields: tuple[str, ...] = ()
+    topics: ClassVar[tuple[Topic, ...]] = ()
+    signs_out_upstream = True
+    secret_help: ClassVar[dict[str, str]] = {}
+
+    domain_aliases = lines(
+        "E-mail domains",
+        "One per line, like fabrikamcorp.com. People who type such an address on the login page are led to this connection.",
+    )
+    logout__hint = choice(
+        "What it is told at sign-out", HINTS, "How the identity provider learns whose session there is to end."
+    )
+    logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
+    other = ObjectField(
+        label="All other options",
+        help_text="A JSON object.",
+        widget=forms.Textarea(attrs={"rows": 4, "class": "lines", "spellcheck": "false"}),
+    )
 
     class Meta:
         model = Connection
         formfield_callback = https_urls
         fields = ("display_name", "icon_url", "enabled_for_all", "enabled_clients")
         widgets = {"enabled_clients": forms.CheckboxSelectMultiple}
+        labels = {
+            "icon_url": "Icon URL",
+            "enabled_for_all": "All applications",
+            "enabled_clients": "Only these applications",
+        }
+        help_texts = {
+            "display_name": "On the button of the login page: Sign in with ...",
+            "icon_url": "A square picture for the button, by https.",
+            "enabled_for_all": "Every application may use this connection, also those that come later.",
+            "enabled_clients": "Used while the box above is empty.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in self.option_fields:
-            if name in self.instance.options:
-                self.initial[name] = self.instance.options[name]
+        self.known = KEYS[self.instance.strategy]
+        for name in [name for name in self.fields if self._is_foreign(name)]:
+            del self.fields[name]
+        for name in self.option_fields():
+            value = _dig(self.instance.options, name)
+            if value is not None:
+                self.initial[name] = value
+        self._add_secrets()
+        rest = sorted(self.known - SECRETS - COLUMNS - self.covered())
+        self.fields["other"].keys = rest  # type: ignore[attr-defined]
+        self.fields["other"].help_text = f"A JSON object. Known are: {', '.join(rest)}."
+        self.initial["other"] = {key: value for key, value in self.instance.options.items() if key in rest}
+
+    def _is_foreign(self, name: str) -> bool:
+        if name in self._meta.fields or name == "other":  # type: ignore[operator]
+            return False
+        return name.partition("__")[0] not in self.known or (not self.signs_out_upstream and name.startswith("logout"))
+
+    def _add_secrets(self) -> None:
         for name in self.secret_fields():
             known = name in self.instance.sealed_options
+            state = "Set. Type a new one to replace it." if known else "Not set."
             self.fields[name] = forms.CharField(
+                label=SECRET_LABELS[name],
                 required=False,
-                strip=True,
                 max_length=20000,
-                widget=SecretLines() if name == "decryptionKey" else forms.PasswordInput(attrs={"autocomplete": "off"}),
-                help_text="Set. Type a new one to replace it." if known else "Not set.",
+                widget=SecretLines(attrs={"rows": 4, "class": "lines"})
+                if name in PEM_SECRETS
+                else forms.PasswordInput(attrs={"autocomplete": "off"}),
+                help_text=f"{self.secret_help.get(name, '')} {state}".strip(),
             )
 
     def secret_fields(self) -> tuple[str, ...]:
-        return tuple(sorted(KEYS[self.instance.strategy] & SECRETS))
+        return tuple(sorted(self.known & SECRETS))
+
+    def option_fields(self) -> tuple[str, ...]:
+        apart = {*self._meta.fields, *SECRETS, "other"}  # type: ignore[misc]
+        return tuple(name for name in self.fields if name not in apart)
+
+    def covered(self) -> set[str]:
+        """Options of which the form shows something."""
+        return {name.partition("__")[0] for name in self.option_fields()}
+
+    def fieldsets(self) -> list[tuple[str, dict[str, Any]]]:
+        signing_out = Topic("Signing out there", ("logout__hint", "logout__url"), collapsed=True)
+        rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
+        return [
+            _fieldset(topic, fields)
+            for topic in (*self.topics, signing_out, rest)
+            if (fields := tuple(name for name in topic.fields if name in self.fields))
+        ]
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            for problem in strategies.problems(self.instance.strategy, self.merged_options()):
+                self.add_error(self._field_of(problem), problem)
+        return cleaned
+
+    def _field_of(self, problem: str) -> str | None:
+        path = strategies.option_of(self.instance.strategy, problem).replace(".", "__")
+        return next((name for name in (path, path.partition("__")[0]) if name in self.fields), None)
 
     def save(self, commit: bool = True) -> Connection:
         self.instance.options = self.merged_options()
@@ -76,55 +183,43 @@ class ConnectionForm(BaseForm):
         return super().save(commit)
 
     def merged_options(self) -> dict[str, Any]:
-        """Options that this form does not show stay as they are."""
-        shown = {name: self.cleaned_data[name] for name in self.option_fields}
-        return {**self.instance.options, **shown}
-
-
-class DatabaseConnectionForm(ConnectionForm):
-    option_fields = (
-        "passwordPolicy",
-        "brute_force_protection",
-        "disable_signup",
-        "requires_username",
-        "domain_aliases",
-    )
-
-    passwordPolicy = forms.ChoiceField(label="Password policy", choices=PASSWORD_POLICIES, initial="good")
-    brute_force_protection = forms.BooleanField(
-        required=False, initial=True, help_text="Slow down guessing of one person's password."
-    )
-    disable_signup = forms.BooleanField(
-        required=False, initial=True, help_text="Only administrators and the API add people."
-    )
-    requires_username = forms.BooleanField(
-        required=False,
-        label="Sign in by user name",
-        help_text="People sign in by a user name instead of an e-mail address.",
-    )
-    domain_aliases = LinesField(
-        help_text="One per line, e.g. fabrikamcorp.com. People with such an address are led to this connection."
-    )
-
-
-class JsonConnectionForm(ConnectionForm):
-    """Until a strategy has its own form: Auth0's names, secrets apart."""
-
-    options = ObjectField()
-
-    class Meta(ConnectionForm.Meta):
-        fields = (*ConnectionForm.Meta.fields, "options")  # type: ignore[assignment]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        keys = sorted(KEYS[self.instance.strategy] - SECRETS - COLUMNS)
-        self.fields["options"].keys = keys  # type: ignore[attr-defined]
-        self.fields["options"].help_text = f"Known are: {', '.join(keys)}."
-
-    def merged_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = self.cleaned_data["options"]
+        """The options as typed: an empty field takes its option away, members of an option that no field shows stay."""
+        options = {key: value for key, value in self.instance.options.items() if key in self.covered()}
+        options = {**copy.deepcopy(options), **self.cleaned_data.get("other", {})}
+        for name in self.option_fields():
+            value = self.cleaned_data.get(name)
+            if value is False and not self.fields[name].initial and _dig(options, name) is None:
+                continue  # nobody said anything about it
+            _put(options, name, value)
         return options
 
 
-def form_for(connection: Connection) -> type[ConnectionForm]:
-    return DatabaseConnectionForm if connection.strategy == Strategy.DATABASE else JsonConnectionForm
+def _fieldset(topic: Topic, fields: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    return topic.title, {
+        "fields": fields,
+        "description": topic.text,
+        "classes": ("collapse",) if topic.collapsed else (),
+    }
+
+
+def _dig(options: dict[str, Any], name: str) -> Any:
+    key, _, member = name.partition("__")
+    value = options.get(key)
+    if not member:
+        return value
+    return value.get(member) if isinstance(value, dict) else None
+
+
+def _put(options: dict[str, Any], name: str, value: Any) -> None:
+    key, _, member = name.partition("__")
+    if not member:
+        holder, last = options, key
+    else:
+        holder = options[key] if isinstance(options.get(key), dict) else {}
+        options[key], last = holder, member
+    if value in EMPTY:
+        holder.pop(last, None)
+    else:
+        holder[last] = value
+    if member and not holder:
+        options.pop(key, None)

@@ -1,4 +1,4 @@
-"""Connections in the admin: first the strategy, then what this strategy needs."""
+"""A connection's pages: first the strategy and the name, then its form; does it work, what to paste where, and its acts."""
 
 from __future__ import annotations
 
@@ -7,27 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.conf import settings
-from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from idp import accounts
-from idp.admin.connections.forms import DatabaseConnectionForm, NewConnectionForm, form_for
+from idp.admin.connections import paste
+from idp.admin.connections.by_strategy import FORMS
+from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act, ActsAdmin, actor_of
-from idp.models import Connection, Strategy
-
-
-def endpoints(connection: Connection) -> list[tuple[str, str]]:
-    """What the identity provider upstream is told about us."""
-    if connection.strategy == Strategy.DATABASE:
-        return []
-    saml = connection.strategy == Strategy.SAML
-    callback = f"login/callback/{connection.name}" if saml else "login/callback"
-    return [
-        ("Assertion consumer service" if saml else "Callback (redirect URI)", settings.ISSUER + callback),
-    ]
+from idp.connections import health
+from idp.models import Connection, ConnectionCheck, Strategy
 
 
 def do_disable(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:
@@ -39,6 +33,10 @@ def do_enable(request: HttpRequest, connection: Connection, at: datetime, form: 
     connection.enabled = True
     connection.save()
     return f"People can sign in through {connection} again."
+
+
+def is_tested(connection: Connection) -> bool:
+    return connection.strategy != Strategy.DATABASE
 
 
 DISABLE = Act(
@@ -64,7 +62,7 @@ class ConnectionAdmin(ActsAdmin):
     menu_rank = 0
     empty = "None. Add where people come from: a database of ours, or an identity provider."
     change_form_template = "admin/idp/connection/change_form.html"
-    list_display = ("name", "display_name", "strategy", "enabled", "enabled_for_all", "people")
+    list_display = ("name", "display_name", "strategy", "enabled", "works", "enabled_for_all", "people")
     list_filter = ("strategy", "enabled")
     search_fields = ("name", "display_name")
     readonly_fields = ("name", "strategy", "enabled")
@@ -75,41 +73,125 @@ class ConnectionAdmin(ActsAdmin):
         count: int = obj.people_count
         return count
 
+    @admin.display(description="last test")
+    def works(self, obj: Any) -> str:
+        """The worst of what the last test found, in a few words: icon and word."""
+        if not hasattr(obj, "last_check"):
+            return "not tested yet" if is_tested(obj) else ""
+        levels = {entry["level"] for entry in obj.last_check.findings}
+        return "✕ fails" if "error" in levels else "! needs attention" if "warning" in levels else "✓ works"
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         connections: QuerySet[Connection] = super().get_queryset(request)
-        return connections.annotate(people_count=Count("identities"))
+        return connections.select_related("last_check").annotate(people_count=Count("identities"))
+
+    # --- acts ------------------------------------------------------------------------------------------------------
 
     def get_acts(self) -> Sequence[Act]:
-        return (ENABLE, DISABLE)
+        return (self.test, ENABLE, DISABLE)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return self.readonly_fields if obj else ()
+    @property
+    def test(self) -> Act:
+        return Act("test", "Test connection", self.explain_test, self.do_test, offered=is_tested, danger=False)
+
+    def explain_test(self, connection: Connection) -> list[str]:
+        return [
+            f"{connection} is asked from here, for at most ten seconds: its addresses, its keys, its certificates, its answers.",
+            "Nobody is signed in or out by it.",
+        ]
+
+    def do_test(self, request: HttpRequest, connection: Connection, at: datetime, form: Any) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Test connection",
+            "opts": self.opts,
+            "object": connection,
+            "object_url": self.object_url(connection),
+            "findings": health.examine(connection, at=at),
+        }
+        return TemplateResponse(request, "admin/idp/connection/test.html", context)
+
+    # --- adding: strategy and name, then its form ---------------------------------------------------------------------
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        first = first_step(request)
+        return super().add_view(request, form_url, extra_context) if first.is_valid() else self._choose(request, first)
+
+    def _choose(self, request: HttpRequest, form: NewConnectionForm) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Add connection",
+            "opts": self.opts,
+            "form": form,
+            "list_url": reverse("admin:idp_connection_changelist"),
+        }
+        return TemplateResponse(request, "admin/idp/connection/choose.html", context)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        advice = " Now press Test connection." if is_tested(obj) else ""
+        messages.success(request, f"{obj} can be used.{advice}")
+        return HttpResponseRedirect(self.object_url(obj))
+
+    # --- the form ------------------------------------------------------------------------------------------------------
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """Our form as it is: its secret fields depend on the row, so the form factory cannot know them."""
-        return form_for(obj) if obj else NewConnectionForm
+        """Our form as it is: its fields depend on the row, so the form factory cannot know them."""
+        return FORMS[obj.strategy] if obj else _adding(first_step(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            return ((None, {"fields": ("name", "strategy", "display_name")}),)
-        form = form_for(obj)(instance=obj)
-        names = form.option_fields if form_for(obj) is DatabaseConnectionForm else ("options",)
+        form: ConnectionForm = self.get_form(request, obj)(**({"instance": obj} if obj else {}))
+        state = ("enabled",) if obj else ()
         return (
-            ("The connection", {"fields": ("name", "strategy", "enabled", "display_name", "icon_url")}),
-            ("Options", {"fields": (*form.secret_fields(), *names)}),
+            ("The connection", {"fields": ("name", "strategy", *state, "display_name", "icon_url")}),
+            *form.fieldsets(),
             ("Who may use it", {"fields": ("enabled_for_all", "enabled_clients")}),
         )
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        self.message_user(request, f"{obj} exists. Now tell what its strategy needs.")
-        return HttpResponseRedirect(self.object_url(obj))
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {}  # the query is the first step's
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.changed_data:
+            ConnectionCheck.objects.filter(connection=obj).delete()  # it was about other options
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
-        context["endpoints"] = endpoints(obj) if obj else []
-        context["heard"] = self.heard(obj) if obj else []
+        context["paste"] = paste.groups(obj or first_step(request).save(commit=False))
+        if obj:
+            context |= self._does_it_work(obj)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _does_it_work(self, connection: Connection) -> dict[str, Any]:
+        tested_at, findings = health.last_findings(connection)
+        return {
+            "obstacles": health.obstacles(connection),
+            "last_sign_in": connection.identities.aggregate(at=Max("last_login_at"))["at"],
+            "tested_at": tested_at,
+            "findings": [finding for finding in findings if finding.level != "ok"],
+            "test_url": self.act_url(connection, "test") if is_tested(connection) else "",
+            "heard": self.heard(connection),
+        }
 
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """What the identity provider told us lately, newest first; the app above knows it."""
         return ()
+
+
+def first_step(request: HttpRequest) -> NewConnectionForm:
+    return NewConnectionForm(request.GET or None)
+
+
+def _adding(first: NewConnectionForm) -> type[ConnectionForm]:
+    """The form of a connection that does not exist yet."""
+    form = FORMS[first.save(commit=False).strategy]
+
+    class Adding(form):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{**kwargs, "instance": kwargs.get("instance") or first.save(commit=False)})
+
+    return Adding

@@ -10,8 +10,7 @@ from django.contrib.auth.hashers import check_password
 from django.test import Client
 from django.urls import reverse
 
-from idp import sealing
-from idp.models import Application, ClientGrant, Connection, Identity, ResourceServer, User
+from idp.models import Application, ClientGrant, Identity, ResourceServer, User
 from tests.support.factories import make_application, make_connection, make_user
 
 pytestmark = pytest.mark.django_db
@@ -155,82 +154,6 @@ def test_deleting_an_application_tells_the_consequences_first(admin: Client) -> 
     assert Application.objects.exists()
     assert admin.post(url, {"post": "yes"}).status_code == 302
     assert not Application.objects.exists()
-
-
-# --- connections ---------------------------------------------------------------------------------------------------------
-def test_a_database_connection_is_made_in_two_steps_with_typed_options(admin: Client) -> None:
-    first = admin.post(reverse("admin:idp_connection_add"), {"name": "People", "strategy": "auth0"}, follow=True)
-    url = first.redirect_chain[-1][0]
-    data = {
-        "passwordPolicy": "excellent",
-        "disable_signup": "on",
-        "domain_aliases": "fabrikamcorp.com",
-        "enabled_for_all": "on",
-    }
-    assert admin.post(url, data).status_code == 302
-    connection = Connection.objects.get(name="People")
-    assert connection.options == {
-        "passwordPolicy": "excellent",
-        "brute_force_protection": False,
-        "disable_signup": True,
-        "requires_username": False,
-        "domain_aliases": ["fabrikamcorp.com"],
-    }
-
-
-@pytest.mark.parametrize("name", ["has space", "-lead", "a--b", "a/b", "", "ä"])
-def test_a_connection_name_follows_auth0s_pattern(admin: Client, name: str) -> None:
-    response = admin.post(reverse("admin:idp_connection_add"), {"name": name, "strategy": "auth0"})
-    assert "name" in errors_of(response)
-
-
-def test_a_connections_secret_is_sealed_never_shown_and_never_logged(admin: Client) -> None:
-    """ADM-010."""
-    connection = make_connection("okta-main", "okta")
-    url = reverse("admin:idp_connection_change", args=(connection.pk,))
-    data = {"options": '{"domain": "fabrikam.okta.com"}', "client_secret": "hush-hush", "enabled_for_all": "on"}
-    assert admin.post(url, data).status_code == 302
-    connection.refresh_from_db()
-    assert "hush" not in str(connection.options)
-    assert (
-        sealing.unseal(connection.sealed_options["client_secret"], "connection:okta-main:client_secret") == "hush-hush"
-    )
-    page = admin.get(url).content.decode()
-    assert "hush-hush" not in page
-    assert connection.sealed_options["client_secret"] not in page
-    assert "hush" not in LogEntry.objects.get().change_message
-    assert "client_secret" in LogEntry.objects.get().get_change_message()
-
-
-def test_a_private_key_keeps_its_lines(admin: Client) -> None:
-    connection = make_connection("partner", "samlp")
-    pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
-    url = reverse("admin:idp_connection_change", args=(connection.pk,))
-    assert "AAAA" not in admin.post(url, {"options": "[]", "decryptionKey": pem}).content.decode()
-    admin.post(url, {"options": "{}", "decryptionKey": pem})
-    connection.refresh_from_db()
-    assert sealing.unseal(connection.sealed_options["decryptionKey"], "connection:partner:decryptionKey") == pem
-
-
-def test_a_secret_that_is_left_empty_stays(admin: Client) -> None:
-    connection = make_connection("okta-main", "okta", sealed_options={"client_secret": "v1.x.y"})
-    url = reverse("admin:idp_connection_change", args=(connection.pk,))
-    admin.post(url, {"options": "{}", "client_secret": ""})
-    assert Connection.objects.get(pk=connection.pk).sealed_options == {"client_secret": "v1.x.y"}
-
-
-@pytest.mark.parametrize("options", ["[]", "nope", '{"client_secret": "in clear"}', '{"typo": 1}'])
-def test_options_that_the_strategy_does_not_know_are_named(admin: Client, options: str) -> None:
-    connection = make_connection("okta-main", "okta")
-    response = admin.post(reverse("admin:idp_connection_change", args=(connection.pk,)), {"options": options})
-    assert "options" in errors_of(response)
-
-
-def test_a_connection_with_people_cannot_be_deleted(admin: Client) -> None:
-    make_user()
-    connection = make_connection()
-    admin.post(reverse("admin:idp_connection_delete", args=(connection.pk,)), {"post": "yes"})
-    assert Connection.objects.filter(pk=connection.pk).exists()
 
 
 # --- people ----------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""The form of a database connection."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django import forms
+
+from idp.admin.connections.fields import Topic, tick
+from idp.admin.connections.forms import ConnectionForm
+
+PASSWORD_POLICIES = [(name, name.title()) for name in ("none", "low", "fair", "good", "excellent")]
+
+
+class DatabaseConnectionForm(ConnectionForm):
+    signs_out_upstream = False
+    topics: ClassVar[tuple[Topic, ...]] = (
+        Topic("Passwords", ("passwordPolicy", "brute_force_protection")),
+        Topic("People", ("disable_signup", "requires_username", "domain_aliases")),
+    )
+
+    passwordPolicy = forms.ChoiceField(
+        label="Password policy",
+        choices=PASSWORD_POLICIES,
+        initial="good",
+        help_text="How strong a new password must be. Passwords that people have already stay valid.",
+    )
+    brute_force_protection = tick("Slow down guessing", "Of one person's password.", initial=True)
+    disable_signup = tick("No sign-up", "Only administrators and the API add people.", initial=True)
+    requires_username = tick("Sign in by user name", "People type a user name instead of an e-mail address.")

@@ -1,0 +1,133 @@
+"""What an administrator pastes into the identity provider's own pages, and what its revocation requests must carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from idp.connections.strategies import speaks_saml
+from idp.models import Connection, Strategy
+
+OIDC_FAMILY = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.GOOGLE, Strategy.ENTRA})
+REVOKES = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.SAML})  # who may ask for Global Token Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value to copy; `where` is where the provider's pages ask for it."""
+
+    label: str
+    value: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    entries: tuple[Entry, ...]
+    text: str = ""
+
+
+def groups(connection: Connection) -> list[Group]:
+    """Nothing for connections whose passwords are typed here: their directory need not know us."""
+    if connection.strategy in (Strategy.DATABASE, Strategy.ACTIVE_DIRECTORY):
+        return []
+    saml = speaks_saml(connection.strategy, connection.options)
+    found = [Group("Signing in", tuple(_saml(connection) if saml else _oidc(connection)))]
+    found.append(Group("Signing out", tuple(_saml_logout(connection) if saml else _oidc_logout(connection))))
+    if connection.strategy in REVOKES:
+        found.append(_revocation(connection))
+    return found
+
+
+def metadata_url(connection: Connection) -> str:
+    return url(f"samlp/{connection.name}/metadata")
+
+
+def url(path: str) -> str:
+    return settings.ISSUER + path
+
+
+CALLBACK_WHERE = {
+    Strategy.OKTA: "Sign-in redirect URIs",
+    Strategy.GOOGLE: "Authorised redirect URIs",
+    Strategy.ENTRA: "Redirect URI of the platform Web",
+    Strategy.ADFS: "Redirect URI of the server application",
+}
+SIGNED_OUT_WHERE = {Strategy.OKTA: "Sign-out redirect URIs", Strategy.ENTRA: "Redirect URIs of the platform Web, too"}
+
+
+def _oidc(connection: Connection) -> Iterator[Entry]:
+    where = CALLBACK_WHERE.get(Strategy(connection.strategy), "Redirect URI")
+    yield Entry("Callback URL", url("login/callback"), where)
+
+
+def _oidc_logout(connection: Connection) -> Iterator[Entry]:
+    where = SIGNED_OUT_WHERE.get(Strategy(connection.strategy), "Post logout redirect URI")
+    if connection.strategy != Strategy.GOOGLE:
+        yield Entry("After federated logout", url("logout/callback"), where)
+    if connection.strategy == Strategy.OIDC:
+        yield Entry(
+            "Back-channel logout URI", url(f"backchannel-logout/{connection.name}"), "with session (sid) required"
+        )
+    if connection.strategy in (Strategy.OIDC, Strategy.ENTRA, Strategy.ADFS):
+        yield Entry(
+            "Front-channel logout URL", url(f"frontchannel-logout/{connection.name}"), "Front-channel logout URL"
+        )
+
+
+def _saml(connection: Connection) -> Iterator[Entry]:
+    yield Entry("Metadata URL", metadata_url(connection), "holds all that follows")
+    yield Entry("Assertion consumer service", url(f"login/callback/{connection.name}"), "Single sign-on URL, ACS URL")
+    yield Entry(
+        "Entity id",
+        connection.options.get("entityId") or metadata_url(connection),
+        "Audience URI, SP entity ID, Identifier",
+    )
+
+
+def _saml_logout(connection: Connection) -> Iterator[Entry]:
+    yield Entry("Single logout URL", url(f"samlp/{connection.name}/slo"), "Single Logout URL, HTTP-Redirect")
+
+
+def _revocation(connection: Connection) -> Group:
+    endpoint = url(f"oauth/global-token-revocation/connection/{connection.name}")
+    where = "Logout endpoint URL, in Logout of the application's General tab"
+    entries = [
+        Entry(
+            "Endpoint", endpoint, where if connection.strategy != Strategy.OIDC else "Global Token Revocation endpoint"
+        )
+    ]
+    entries += [
+        Entry(claim, value, "in its signed requests") for claim, value in _claims(connection, endpoint) if value
+    ]
+    return Group(
+        "Global Token Revocation",
+        tuple(entries),
+        "When the provider decides that somebody must be out, all their sessions and refresh tokens end. "
+        "Subject format: Issuer and Subject Identifier, or Email.",
+    )
+
+
+def _claims(connection: Connection, endpoint: str) -> Iterator[tuple[str, str]]:
+    """behaviour of the sender: aud is the endpoint, sub is what we are called there."""
+    options = connection.options
+    if connection.strategy == Strategy.SAML:
+        yield "iss", str(options.get("global_token_revocation_jwt_iss", ""))
+        yield "sub", str(options.get("global_token_revocation_jwt_sub", ""))
+    else:
+        yield "iss", issuer_of(connection)
+        yield "sub", str(options.get("client_id", ""))
+    yield "aud", endpoint
+
+
+def issuer_of(connection: Connection) -> str:
+    """The issuer as far as the options tell; the rest is in the discovery document."""
+    options = connection.options
+    if issuer := options.get("issuer"):
+        return str(issuer)
+    if domain := options.get("domain"):
+        return f"https://{domain}"
+    return str(options.get("discovery_url", "")).partition("/.well-known/")[0]

@@ -1,0 +1,350 @@
+"""Connections in the admin: strategy and name, then one form; what it refuses in words, what it tells to paste where."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from idp import sealing
+from idp.admin.connections.by_strategy import FORMS
+from idp.connections.options import KEYS, SECRETS
+from idp.models import Connection, Strategy
+from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+
+pytestmark = pytest.mark.django_db
+OKTA = {"domain": "fabrikam.okta.com", "client_id": "0oa1", "client_secret": "hush-hush", "enabled_for_all": "on"}
+DIRECTORY = {"servers": "ldaps://dc1.fabrikamcorp.com", "base_dn": "DC=fabrikamcorp,DC=com", "enabled_for_all": "on"}
+
+
+def add_url(name: str = "acme-okta", strategy: str = "okta") -> str:
+    return f"{reverse('admin:idp_connection_add')}?{urlencode({'strategy': strategy, 'name': name})}"
+
+
+def change_url(connection: Connection) -> str:
+    return reverse("admin:idp_connection_change", args=(connection.pk,))
+
+
+def errors_of(response: Any) -> dict[str, Any]:
+    errors: dict[str, Any] = response.context["adminform"].form.errors
+    return errors
+
+
+def added() -> list[Connection]:
+    """All but the connection of the administrator."""
+    return list(Connection.objects.exclude(name="FabrikamAD"))
+
+
+def shown(client: Client, url: str) -> dict[str, Any]:
+    """What a browser would post that changes nothing on the page."""
+    values = {field.html_name: field.value() for field in client.get(url).context["adminform"].form}
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def test_the_first_step_offers_every_strategy_and_writes_nothing(admin: Client) -> None:
+    page = admin.get(reverse("admin:idp_connection_add")).content.decode()
+    for strategy in Strategy:
+        assert f'value="{strategy.value}"' in page
+    assert admin.get(add_url()).status_code == 200
+    assert added() == []
+
+
+def test_the_second_step_tells_what_to_paste_before_anything_exists(admin: Client) -> None:
+    page = admin.get(add_url("partner", "samlp")).content.decode()
+    assert "http://localhost:8000/login/callback/partner" in page
+    assert "http://localhost:8000/samlp/partner/metadata" in page
+    assert added() == []
+
+
+def test_one_form_adds_a_whole_connection(admin: Client) -> None:
+    assert admin.post(add_url(), OKTA).status_code == 302
+    (connection,) = added()
+    assert (connection.name, connection.strategy, connection.enabled) == ("acme-okta", "okta", True)
+    assert connection.options == {"domain": "fabrikam.okta.com", "client_id": "0oa1"}
+    assert sealing.unseal(connection.sealed_options["client_secret"], "connection:acme-okta:client_secret") == (
+        "hush-hush"
+    )
+
+
+@pytest.mark.parametrize("name", ["has space", "-lead", "a--b", "a/b", "", "ä", "a\0b"])
+def test_a_connection_name_follows_auth0s_pattern(admin: Client, name: str) -> None:
+    response = admin.post(add_url(name), OKTA)
+    assert "name" in response.context["form"].errors
+    assert added() == []
+
+
+def test_a_name_that_exists_is_refused_at_the_first_step(admin: Client) -> None:
+    make_connection("acme-okta", "okta")
+    assert "already exists" in admin.post(add_url(), OKTA).content.decode()
+    assert len(added()) == 1
+
+
+@pytest.mark.parametrize("strategy", ["", "nobody", "okta'--"])
+def test_a_strategy_that_is_none_is_refused_at_the_first_step(admin: Client, strategy: str) -> None:
+    assert "strategy" in admin.post(add_url(strategy=strategy), OKTA).context["form"].errors
+
+
+def test_who_may_not_add_connections_does_not_see_the_first_step_either() -> None:
+    clerk = make_user("clerk@fabrikamcorp.com", is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="view_connection"))
+    client = browser(make_session(clerk))
+    assert client.get(reverse("admin:idp_connection_add")).status_code == 403
+    assert client.post(add_url(), OKTA).status_code == 403
+
+
+def test_a_database_connection_has_typed_options(admin: Client) -> None:
+    data = {
+        "passwordPolicy": "excellent",
+        "disable_signup": "on",
+        "domain_aliases": "fabrikamcorp.com",
+        "enabled_for_all": "on",
+    }
+    assert admin.post(add_url("People", "auth0"), data).status_code == 302
+    assert Connection.objects.get(name="People").options == {
+        "passwordPolicy": "excellent",
+        "brute_force_protection": False,
+        "disable_signup": True,
+        "domain_aliases": ["fabrikamcorp.com"],
+    }
+
+
+@pytest.mark.parametrize("strategy", Strategy.values)
+def test_every_option_of_a_strategy_can_be_typed_somewhere(strategy: str) -> None:
+    form = FORMS[strategy](instance=Connection(name="x", strategy=strategy))
+    offered = form.covered() | set(form.fields["other"].keys) | set(form.secret_fields())  # type: ignore[attr-defined]
+    assert offered | {"display_name", "icon_url"} == KEYS[strategy]
+    in_topics = [name for _, fieldset in form.fieldsets() for name in fieldset["fields"]]
+    assert sorted(in_topics) == sorted({*form.option_fields(), *form.secret_fields(), "other"})
+
+
+@pytest.mark.parametrize("strategy", Strategy.values)
+def test_every_field_has_a_label_and_a_sentence_of_help(strategy: str) -> None:
+    form = FORMS[strategy](instance=Connection(name="x", strategy=strategy))
+    for name in form.option_fields():
+        assert form.fields[name].label, name
+        if name not in ("protocol", "signatureAlgorithm", "digestAlgorithm", "waad_protocol"):
+            assert form.fields[name].help_text, name
+
+
+FULL: dict[str, dict[str, Any]] = {
+    "oidc": {
+        "discovery_url": "https://login.example.com/.well-known/openid-configuration",
+        "client_id": "curfew",
+        "scope": ["openid", "email"],
+        "oidc_metadata": {"end_session_endpoint": "https://login.example.com/out", "kept": "by the form"},
+        "logout": {"hint": "client_id"},
+        "upstream_params": {"audience": {"value": "x"}},
+        "attribute_map": {"mapping_mode": "use_map", "attributes": {"email": "${context.tokenset.upn}"}},
+        "id_token_signed_response_algs": ["RS256", "ES256"],
+        "type": "back_channel",
+    },
+    "ad": {
+        "servers": ["ldaps://dc1.fabrikamcorp.com", "ldaps://dc2.fabrikamcorp.com"],
+        "base_dn": "DC=fabrikamcorp,DC=com",
+        "bind_dn": "curfew@fabrikamcorp.com",
+        "domain_aliases": ["fabrikamcorp.com"],
+    },
+    "samlp": {
+        "metadataUrl": "https://idp.example.com/metadata",
+        "user_id_attribute": ["objectGUID", "uid"],
+        "fieldsMap": {"email": "mail"},
+        "idpinitiated": {"enabled": True, "client_id": "x"},
+        "signSAMLRequest": True,
+    },
+    "waad": {"tenantId": "11111111-2222-3333-4444-555555555555", "client_id": "c", "scope": "openid"},
+}
+
+
+@pytest.mark.parametrize("strategy", FULL)
+def test_saving_what_was_shown_changes_nothing(admin: Client, strategy: str) -> None:
+    connection = make_connection("whole", strategy, options=FULL[strategy])
+    admin.post(change_url(connection), shown(admin, change_url(connection)))
+    connection.refresh_from_db()
+    scope = FULL[strategy].get("scope")
+    unified = {"scope": " ".join(scope)} if isinstance(scope, list) else {}  # both are Auth0's forms
+    chosen = {"signatureAlgorithm": "rsa-sha256", "digestAlgorithm": "sha256"} if strategy == "samlp" else {}
+    assert connection.options == {**FULL[strategy], **unified, **chosen}
+
+
+def test_an_emptied_field_takes_its_option_away(admin: Client) -> None:
+    connection = make_connection("whole", "oidc", options=FULL["oidc"])
+    data = shown(admin, change_url(connection))
+    del data["oidc_metadata__end_session_endpoint"], data["logout__hint"], data["scope"]
+    assert admin.post(change_url(connection), data).status_code == 302
+    connection.refresh_from_db()
+    assert connection.options["oidc_metadata"] == {"kept": "by the form"}
+    assert "logout" not in connection.options
+    assert "scope" not in connection.options
+
+
+@pytest.mark.parametrize(
+    ("strategy", "data", "field"),
+    [
+        ("okta", {**OKTA, "domain": "https://fabrikam.okta.com"}, "domain"),
+        ("okta", {**OKTA, "client_id": ""}, "client_id"),
+        ("okta", {**OKTA, "issuer": "gopher://x"}, "issuer"),
+        ("okta", {**OKTA, "issuer": "https://169.254.169.254/"}, "issuer"),
+        ("okta", {**OKTA, "token_endpoint_auth_method": "guess"}, "token_endpoint_auth_method"),
+        ("okta", {**OKTA, "id_token_signed_response_algs": "HS256"}, "id_token_signed_response_algs"),
+        ("okta", {**OKTA, "icon_url": "javascript:alert(1)"}, "icon_url"),
+        ("okta", {**OKTA, "logout__url": "javascript:alert(1)"}, "logout__url"),
+        ("okta", {**OKTA, "other": "[]"}, "other"),
+        ("okta", {**OKTA, "other": "nope"}, "other"),
+        ("okta", {**OKTA, "other": '{"client_secret": "in clear"}'}, "other"),
+        ("okta", {**OKTA, "other": '{"typo": 1}'}, "other"),
+        ("okta", {**OKTA, "other": '{"domain": "has a field of its own"}'}, "other"),
+        ("okta", {**OKTA, "client_id": "a\0b"}, "client_id"),
+        ("ad", {**DIRECTORY, "servers": "ldap://dc1.fabrikamcorp.com"}, "servers"),
+        ("ad", {**DIRECTORY, "base_dn": ""}, "base_dn"),
+        ("ad", {**DIRECTORY, "user_filter": "(uid=*)"}, "user_filter"),
+        ("ad", {**DIRECTORY, "ca_certificate": "none"}, "ca_certificate"),
+        ("samlp", {"metadataUrl": "ftp://x"}, "metadataUrl"),
+        ("samlp", {"signInEndpoint": "https://idp.example.com/sso", "signingCert": "AAAA"}, "signingCert"),
+        ("samlp", {"signInEndpoint": "https://idp.example.com/sso"}, "signingCert"),
+        ("samlp", {}, "metadataUrl"),
+        ("adfs", {"protocol": "oidc", "client_id": "c"}, "adfs_server"),
+        ("adfs", {"protocol": "samlp"}, "adfs_server"),
+    ],
+)
+def test_a_wrong_option_is_refused_beside_its_field(
+    admin: Client, strategy: str, data: dict[str, Any], field: str
+) -> None:
+    assert field in errors_of(admin.post(add_url("x", strategy), data))
+    assert added() == []
+
+
+def test_several_signing_certificates_are_kept_apart(admin: Client) -> None:
+    first, second = ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".replace("AAAA", t) for t in "AB")
+    field = FORMS["samlp"](instance=Connection(name="x", strategy="samlp")).fields["signingCert"]
+    assert field.clean(first) == first
+    assert field.clean(f"{first}\r\n{second}\r\n") == [first, second]
+    assert field.clean("QUFB\n\nQkJC") == ["QUFB", "QkJC"]
+
+
+def test_a_private_key_is_no_certificate(admin: Client) -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
+    response = admin.post(add_url("x", "samlp"), {"signInEndpoint": "https://x.example/", "signingCert": pem})
+    assert "private key" in str(errors_of(response)["signingCert"])
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------------
+def test_a_connections_secret_is_sealed_never_shown_and_never_logged(admin: Client) -> None:
+    """ADM-010."""
+    connection = make_connection("okta-main", "okta")
+    assert admin.post(change_url(connection), OKTA).status_code == 302
+    connection.refresh_from_db()
+    assert "hush" not in str(connection.options)
+    assert (
+        sealing.unseal(connection.sealed_options["client_secret"], "connection:okta-main:client_secret") == "hush-hush"
+    )
+    page = admin.get(change_url(connection)).content.decode()
+    assert "hush-hush" not in page
+    assert connection.sealed_options["client_secret"] not in page
+    assert "hush" not in LogEntry.objects.get().change_message
+    assert "Client secret" in LogEntry.objects.get().get_change_message()
+
+
+def test_a_secret_is_not_shown_again_after_a_mistake(admin: Client) -> None:
+    page = admin.post(add_url(), {**OKTA, "domain": "not a host"}).content.decode()
+    assert "hush-hush" not in page
+
+
+def test_a_private_key_keeps_its_lines(admin: Client) -> None:
+    connection = make_connection("partner", "samlp", options={"metadataUrl": "https://idp.example.com/metadata"})
+    pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
+    data = shown(admin, change_url(connection)) | {"decryptionKey": pem}
+    assert "AAAA" not in admin.post(change_url(connection), {**data, "other": "[]"}).content.decode()
+    admin.post(change_url(connection), data)
+    connection.refresh_from_db()
+    assert sealing.unseal(connection.sealed_options["decryptionKey"], "connection:partner:decryptionKey") == pem
+
+
+def test_a_secret_that_is_left_empty_stays(admin: Client) -> None:
+    connection = make_connection("okta-main", "okta", sealed_options={"client_secret": "v1.x.y"})
+    assert admin.post(change_url(connection), {**OKTA, "client_secret": ""}).status_code == 302
+    assert Connection.objects.get(pk=connection.pk).sealed_options == {"client_secret": "v1.x.y"}
+
+
+# --- what to paste where -------------------------------------------------------------------------------------------------------
+OKTA_PASTE = (
+    "http://localhost:8000/login/callback",
+    "http://localhost:8000/logout/callback",
+    "http://localhost:8000/oauth/global-token-revocation/connection/x",
+    "https://fabrikam.okta.com",
+    "0oa1",
+)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "expected", "missing"),
+    [
+        ("okta", {"domain": "fabrikam.okta.com", "client_id": "0oa1"}, OKTA_PASTE, ("/samlp/",)),
+        (
+            "samlp",
+            {"global_token_revocation_jwt_iss": "http://www.okta.com/exk1", "global_token_revocation_jwt_sub": "0oa9"},
+            (
+                "http://localhost:8000/login/callback/x",
+                "http://localhost:8000/samlp/x/metadata",
+                "http://localhost:8000/samlp/x/slo",
+                "http://localhost:8000/oauth/global-token-revocation/connection/x",
+                "http://www.okta.com/exk1",
+                "0oa9",
+            ),
+            ("backchannel-logout",),
+        ),
+        (
+            "oidc",
+            {"issuer": "https://login.example.com/", "client_id": "curfew"},
+            (
+                "http://localhost:8000/backchannel-logout/x",
+                "http://localhost:8000/frontchannel-logout/x",
+                "https://login.example.com/",
+            ),
+            ("/samlp/",),
+        ),
+        ("adfs", {"protocol": "samlp"}, ("http://localhost:8000/samlp/x/metadata",), ("global-token-revocation",)),
+        ("adfs", {}, ("http://localhost:8000/login/callback<",), ("/samlp/", "global-token-revocation")),
+        (
+            "google-oauth2",
+            {},
+            ("http://localhost:8000/login/callback",),
+            ("global-token-revocation", "logout/callback"),
+        ),
+        ("ad", {}, (), ("What do I paste where",)),
+        ("auth0", {}, (), ("What do I paste where",)),
+    ],
+)
+def test_the_page_tells_what_to_paste_where(
+    admin: Client, strategy: str, options: dict[str, Any], expected: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    page = admin.get(change_url(make_connection("x", strategy, options=options))).content.decode()
+    for value in expected:
+        assert f"<code data-copy>{value}" in page
+    panel = page.partition("What do I paste where")[2].partition("</section>")[0]
+    for value in missing:
+        assert value not in (panel if "paste" not in value else page)
+
+
+def test_only_chosen_applications_may_use_it(admin: Client) -> None:
+    app = make_application()
+    assert admin.post(add_url(), {**OKTA, "enabled_for_all": "", "enabled_clients": [app.pk]}).status_code == 302
+    (connection,) = added()
+    assert not connection.enabled_for_all
+    assert list(connection.enabled_clients.all()) == [app]
+
+
+def test_a_connection_with_people_cannot_be_deleted(admin: Client) -> None:
+    make_user()
+    connection = make_connection()
+    admin.post(reverse("admin:idp_connection_delete", args=(connection.pk,)), {"post": "yes"})
+    assert Connection.objects.filter(pk=connection.pk).exists()
+
+
+def test_no_secret_option_is_an_ordinary_field() -> None:
+    for strategy, form in FORMS.items():
+        assert not set(form.base_fields) & SECRETS, strategy
