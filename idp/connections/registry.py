@@ -13,6 +13,7 @@ from django.urls import reverse
 from idp.configuration import Snapshot
 from idp.connections import database
 from idp.connections.ldap.protocol import LdapProtocol
+from idp.connections.saml.flow import SamlProtocol
 from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
 
@@ -42,7 +43,9 @@ PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {
     Strategy.DATABASE: database.DatabaseProtocol(),
     Strategy.ACTIVE_DIRECTORY: LdapProtocol(),
 }
-REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {}
+REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {
+    Strategy.SAML: SamlProtocol(),
+}
 LOGOUT_PROTOCOLS: Mapping[str, LogoutProtocol] = {}
 
 

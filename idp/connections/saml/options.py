@@ -20,7 +20,7 @@ from idp.outbound import policy
 from idp.protocol import uris
 
 ADFS_METADATA = "/FederationMetadata/2007-06/FederationMetadata.xml"
-SIGNATURES = {"rsa-sha256": "sha256"}  # signatureAlgorithm -> its digest; SHA-1 is not among them
+SIGNATURES = ("rsa-sha256",)  # of Auth0's names for signatureAlgorithm and digestAlgorithm, those without SHA-1
 DIGESTS = ("sha256",)
 
 
@@ -61,7 +61,7 @@ def read(strategy: str, options: Mapping[str, Any]) -> SamlOptions:
     reader = _Reader(options)
     found = SamlOptions(
         metadata_url=_metadata_url(strategy, reader),
-        metadata_xml=reader.text("fedMetadataXml" if strategy == Strategy.ADFS else "metadataXml"),
+        metadata_xml=reader.text(_document_key(strategy)),
         sign_in_endpoint=reader.url("signInEndpoint"),
         sign_out_endpoint=reader.url("signOutEndpoint"),
         signing_certificates=reader.certificates("signingCert"),
@@ -83,29 +83,38 @@ def read(strategy: str, options: Mapping[str, Any]) -> SamlOptions:
 
 
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the options, in sentences for an administrator; nothing is fetched."""
+    """What is wrong with the options, each with its path in front; nothing is fetched."""
     try:
         found = read(strategy, options)
     except BadOptions as error:
         return list(error.args)
     if found.metadata_url and (reason := policy.check_url(found.metadata_url, outbound.rules())):
-        return [f"The metadata URL {reason}."]
-    return _problems_of_metadata(found, timezone.now()) if found.metadata_xml else []
+        return [f"{_metadata_key(strategy)}: {reason}."]
+    return _problems_of_metadata(strategy, found, timezone.now()) if found.metadata_xml else []
 
 
-def _problems_of_metadata(found: SamlOptions, at: datetime) -> list[str]:
+def _problems_of_metadata(strategy: str, found: SamlOptions, at: datetime) -> list[str]:
+    key = _document_key(strategy)
     try:
         metadata = read_metadata(found)
     except BadMetadata as error:
-        return [f"The metadata {error}."]
+        return [f"{key}: the document {error}."]
     if metadata.is_expired(at):
-        return [f"The metadata was valid until {metadata.valid_until:%d %B %Y} only."]
+        return [f"{key}: the document was valid until {metadata.valid_until:%d %B %Y} only."]
     return []
 
 
 def read_metadata(found: SamlOptions) -> IdpMetadata:
     """The pasted document. Raises BadMetadata."""
     return idp_metadata.read(found.metadata_xml.strip().encode())
+
+
+def _metadata_key(strategy: str) -> str:
+    return "adfs_server" if strategy == Strategy.ADFS else "metadataUrl"
+
+
+def _document_key(strategy: str) -> str:
+    return "fedMetadataXml" if strategy == Strategy.ADFS else "metadataXml"
 
 
 def _metadata_url(strategy: str, reader: _Reader) -> str:
@@ -122,10 +131,10 @@ def _metadata_url(strategy: str, reader: _Reader) -> str:
 
 
 def _check_algorithms(reader: _Reader) -> None:
-    for key, allowed in (("signatureAlgorithm", tuple(SIGNATURES)), ("digestAlgorithm", DIGESTS)):
+    for key, allowed in (("signatureAlgorithm", SIGNATURES), ("digestAlgorithm", DIGESTS)):
         value = reader.text(key)
         if value and value not in allowed:
-            reader.problems.append(f"{key} {value} is not supported: use {' or '.join(allowed)}. SHA-1 is broken.")
+            reader.problems.append(f"{key}: {value} is not supported, SHA-1 is broken; use {' or '.join(allowed)}.")
 
 
 def _check_sources(strategy: str, found: SamlOptions, reader: _Reader) -> None:
@@ -133,14 +142,14 @@ def _check_sources(strategy: str, found: SamlOptions, reader: _Reader) -> None:
         return
     if strategy == Strategy.ADFS:
         reader.problems.append(
-            "Give adfs_server or fedMetadataXml: thumbprints only say which certificate is meant, they cannot check a signature."
+            "adfs_server: give it or fedMetadataXml; thumbprints say which certificate is meant, but cannot check a signature."
         )
         return
     if not found.sign_in_endpoint:
-        reader.problems.append("Give metadataUrl, metadataXml, or signInEndpoint with signingCert.")
+        reader.problems.append("metadataUrl: give it, metadataXml, or signInEndpoint with signingCert.")
     elif not found.signing_certificates:
         reader.problems.append(
-            "signingCert is missing: without it no signature of the identity provider can be checked."
+            "signingCert: is missing; without it no signature of the identity provider can be checked."
         )
 
 
@@ -156,7 +165,7 @@ class _Reader:
         if value is None:
             return ""
         if not isinstance(value, str) or len(value) > longest or "\0" in value:
-            self.problems.append(f"{key} must be text of at most {longest:,} characters.")
+            self.problems.append(f"{key}: must be text of at most {longest:,} characters.")
             return ""
         return value.strip()
 
@@ -165,19 +174,19 @@ class _Reader:
 
     def checked_url(self, key: str, url: str) -> str:
         if url and (reason := uris.check_web_url(url)):
-            self.problems.append(f"{key} {reason}.")
+            self.problems.append(f"{key}: {reason}.")
         return url
 
     def flag(self, key: str) -> bool:
         value = self._options.get(key)
         if value not in (None, True, False):
-            self.problems.append(f"{key} must be true or false.")
+            self.problems.append(f"{key}: must be true or false.")
         return value is True
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
         if value and value not in choices:
-            self.problems.append(f"{key} must be {' or '.join(choices)}.")
+            self.problems.append(f"{key}: must be {' or '.join(choices)}.")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -190,38 +199,38 @@ class _Reader:
             try:
                 found.update({certificate.pem: certificate for certificate in x509.read(text)})
             except BadCertificate as error:
-                self.problems.append(f"{key} {error}.")
+                self.problems.append(f"{key}: {error}.")
         return tuple(found.values())
 
     def fields_map(self) -> dict[str, tuple[str, ...]]:
         """Field of the profile -> names of attributes, the first that has a value wins."""
         value = self._options.get("fieldsMap") or {}
         if not isinstance(value, dict):
-            self.problems.append("fieldsMap must map the names of profile fields to names of attributes.")
+            self.problems.append("fieldsMap: must map the names of profile fields to names of attributes.")
             return {}
         return {str(name): self._texts(f"fieldsMap.{name}", attributes) for name, attributes in value.items()}
 
     def idp_initiated(self) -> IdpInitiated | None:
         value = self._options.get("idpinitiated") or {}
         if not isinstance(value, dict):
-            self.problems.append("idpinitiated must be an object with enabled, client_id and client_authorizequery.")
+            self.problems.append("idpinitiated: must be an object with enabled, client_id and client_authorizequery.")
             return None
         if value.get("enabled") is not True:
             return None
         client_id, query = value.get("client_id"), value.get("client_authorizequery") or ""
         if not isinstance(client_id, str) or not client_id:
             self.problems.append(
-                "idpinitiated.client_id is missing: people who come unasked must be led to an application."
+                "idpinitiated.client_id: is missing; people who come unasked must be led to an application."
             )
             return None
         if not isinstance(query, str):
-            self.problems.append("idpinitiated.client_authorizequery must be a query string like scope=openid.")
+            self.problems.append("idpinitiated.client_authorizequery: must be a query string like scope=openid.")
             return None
         return IdpInitiated(client_id, query)
 
     def _texts(self, key: str, value: Any) -> tuple[str, ...]:
         values = [] if value in (None, "") else value if isinstance(value, list | tuple) else [value]
         if not all(isinstance(item, str) and item.strip() for item in values):
-            self.problems.append(f"{key} must be a text or a list of texts.")
+            self.problems.append(f"{key}: must be a text or a list of texts.")
             return ()
         return tuple(item.strip() for item in values)

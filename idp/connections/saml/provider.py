@@ -45,7 +45,7 @@ def provider_of(connection: Connection, at: datetime, *, suspect: bool = False) 
         raise UpstreamFault(f"{connection.name} is not configured: {' '.join(error.args)}") from error
     metadata = _metadata(connection, given, suspect)
     if metadata is None:
-        return _manual(given)
+        return manual(given)
     if metadata.is_expired(at):
         raise UpstreamFault(f"The metadata of {connection.name} was valid until {metadata.valid_until} only.")
     return combined(connection, given, metadata)
@@ -62,18 +62,18 @@ def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) 
         certificates = {pem: c for pem, c in certificates.items() if c.thumbprint in given.thumbprints}
         if not certificates:
             raise UpstreamFault(f"No certificate in the metadata of {connection.name} has one of the thumbprints.")
-    manual = _manual(given)
+    told = manual(given)
     return Provider(
         options=given,
         entity_id=metadata.entity_id,
-        sign_on=manual.sign_on or metadata.sign_on,
-        logout=manual.logout or metadata.logout,
+        sign_on=told.sign_on or metadata.sign_on,
+        logout=told.logout or metadata.logout,
         certificates=tuple(certificates.values()),
     )
 
 
-def _manual(given: SamlOptions) -> Provider:
-    """Auth0's rule: who signs out where they sign in needs to say it once."""
+def manual(given: SamlOptions) -> Provider:
+    """What the options alone say. Auth0's rule: who signs out where they sign in needs to say it once."""
     sign_out = given.sign_out_endpoint or ("" if _has_metadata(given) else given.sign_in_endpoint)
     return Provider(
         options=given,
@@ -98,7 +98,7 @@ def _metadata(connection: Connection, given: SamlOptions, suspect: bool) -> IdpM
     except BadMetadata as error:
         raise UpstreamFault(f"The metadata of {connection.name} {error}.") from error
     except metadata_cache.Unavailable as error:
-        raise UpstreamFault(f"{connection.name}: {error}") from error
+        raise UpstreamFault(f"{connection.name}: {error}", status=502) from error
     return None
 
 

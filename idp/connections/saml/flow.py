@@ -1,0 +1,117 @@
+"""Sign-in by SAML 2.0 web browser single sign-on (SAML profiles section 4.1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from idp.connections.saml import attributes, decryption, request, response, xml
+from idp.connections.saml.decryption import BadKey
+from idp.connections.saml.names import POST, saml
+from idp.connections.saml.own_key import own_key
+from idp.connections.saml.provider import Provider, provider_of
+from idp.connections.saml.response import Proven, Received, UnknownSigner
+from idp.connections.saml.rules import SKEW, Expected
+from idp.connections.saml.service import entity_id
+from idp.connections.saml.structure import BadResponse
+from idp.connections.saml.xml import Element, Unreadable
+from idp.connections.upstream import Account, Departure, UpstreamFault, Wishes
+from idp.models import Connection
+from idp.protocol.params import Params
+from idp.spent import spend
+
+SPENT = "saml-assertion"
+LONGEST_INDEX = 255  # SSOSession.upstream_sid
+
+
+class SamlProtocol:
+    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
+        provider = provider_of(connection, at)
+        binding = provider.sign_on_binding
+        if not binding:
+            raise UpstreamFault(f"{connection.name} has no sign-in endpoint for HTTP-Redirect or HTTP-POST")
+        question = request.AuthnRequest(
+            id=request.new_id(),
+            issuer=entity_id(connection, provider.options),
+            destination=provider.sign_on[binding],
+            acs=callback,
+            issued_at=at,
+            force=wishes.force,
+        )
+        key = own_key(at) if provider.options.sign_requests else None
+        kept = {"request_id": question.id}
+        if binding == POST:
+            fields = request.post_fields("SAMLRequest", question.xml(), state, key)
+            return Departure(question.destination, fields, kept)
+        return Departure(
+            request.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), kept=kept
+        )
+
+    def arrive(
+        self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime
+    ) -> Account:
+        provider = provider_of(connection, at)
+        if kept is None and provider.options.idp_initiated is None:
+            raise UpstreamFault(
+                f"{connection.name} sent somebody whom nobody asked for, and idpinitiated is not enabled"
+            )
+        request_id = str(kept["request_id"]) if kept is not None else None
+        try:
+            received = response.receive(answer.get("SAMLResponse", ""))
+            proven = _proven(connection, provider, received, request_id, callback, at)
+            account = _account(connection, provider, proven.assertion, at)
+            _spend(connection, proven)
+        except (BadResponse, Unreadable) as error:
+            raise UpstreamFault(f"The response of {connection.name} {error}.") from error
+        except BadKey as error:
+            raise UpstreamFault(f"The decryptionKey of {connection.name} {error}.") from error
+        return account
+
+
+def _proven(
+    connection: Connection, provider: Provider, received: Received, request_id: str | None, acs: str, at: datetime
+) -> Proven:
+    """With metadata by URL, an unknown signer may be a new key of theirs: then the metadata are read again, and so is this."""
+    for_us = entity_id(connection, provider.options)
+    expected = Expected(provider.entity_id, for_us, acs, request_id, at)
+    key = decryption.private_key(connection, at) if received.is_encrypted else ""
+    try:
+        return response.prove(received, provider, expected, key)
+    except UnknownSigner:
+        renewed = provider_of(connection, at, suspect=True)
+        if renewed.certificates == provider.certificates:
+            raise
+        return response.prove(received, renewed, expected, key)
+
+
+def _account(connection: Connection, provider: Provider, assertion: Element, at: datetime) -> Account:
+    options = provider.options
+    name_id, given = attributes.name_id_of(assertion), attributes.attributes_of(assertion)
+    profile = attributes.profile_of(options, name_id, given)
+    statement = assertion.find(saml("AuthnStatement"))
+    auth_time = xml.instant(statement.get("AuthnInstant") or "")
+    if auth_time > at + SKEW:
+        raise BadResponse("says that somebody signed in in the future: compare the clocks")
+    index = statement.get("SessionIndex") or ""
+    if len(index) > LONGEST_INDEX:
+        raise BadResponse(f"has a SessionIndex of more than {LONGEST_INDEX} characters")
+    ends_at = statement.get("SessionNotOnOrAfter")
+    return Account(
+        sub=attributes.user_id(options, name_id, given),
+        email=str(profile.get("email", "")),
+        email_verified=str(profile.pop("email_verified", "")).lower() in ("true", "1"),
+        profile=profile,
+        auth_time=min(auth_time, at),
+        expires_at=xml.instant(ends_at) if ends_at else None,
+        upstream_sid=index,
+        upstream={**name_id, **({"session_index": index} if index else {})},
+    )
+
+
+def _spend(connection: Connection, proven: Proven) -> None:
+    """Once each: the id is remembered for as long as the assertion counts."""
+    mark = hashlib.sha256(proven.assertion.get("ID").encode()).hexdigest()
+    if not spend(SPENT, connection.public_id, mark, expires_at=proven.valid_until):
+        raise BadResponse("was used before")

@@ -1,0 +1,54 @@
+"""Status codes of an identity provider that says no (SAML core section 3.2.2.2), as sentences."""
+
+from __future__ import annotations
+
+from idp.connections.saml.names import STATUS, samlp
+from idp.connections.saml.structure import BadResponse
+from idp.connections.saml.xml import Element
+from idp.connections.upstream import UpstreamRefused
+
+LONGEST_MESSAGE = 300
+SENTENCES = {  # they follow the name of the connection and "says:"
+    "AuthnFailed": "it could not be confirmed who you are.",
+    "RequestDenied": "this sign-in was not allowed.",
+    "NoPassive": "you need to sign in there first.",
+    "UnknownPrincipal": "this account is not known.",
+    "NoAuthnContext": "you cannot be identified in the way that was asked for.",
+    "InvalidNameIDPolicy": "there is no user id for you that may be given away.",
+    "RequestUnsupported": "this kind of sign-in is not supported.",
+}
+OTHER = "you could not be signed in."
+
+
+def is_success(root: Element) -> bool:
+    return _codes(root)[0] == STATUS + "Success"
+
+
+def refusal(root: Element, *, authentic: bool) -> UpstreamRefused:
+    """What the response says in words is shown only if its signature was checked: anybody can write a sentence."""
+    codes = [code.removeprefix(STATUS) for code in _codes(root)]
+    known = next((code for code in reversed(codes) if code in SENTENCES), "")
+    message = _message(root)
+    sentence = message if message and authentic else SENTENCES.get(known, OTHER)
+    detail = f"{' / '.join(code[:100] for code in codes)}: {message or 'no message'}"
+    return UpstreamRefused(sentence, error="login_required" if known == "NoPassive" else "access_denied", detail=detail)
+
+
+def _codes(root: Element) -> list[str]:
+    """The status and what is inside of it, outermost first."""
+    statuses = root.findall(samlp("Status"))
+    if len(statuses) != 1:
+        raise BadResponse("does not have one status")
+    codes: list[str] = []
+    element = statuses[0].find(samlp("StatusCode"))
+    while element is not None:
+        codes.append(element.get("Value") or "")
+        element = element.find(samlp("StatusCode"))
+    if not codes:
+        raise BadResponse("has a status without code")
+    return codes
+
+
+def _message(root: Element) -> str:
+    text = root.findtext(f"{samlp('Status')}/{samlp('StatusMessage')}") or ""
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:LONGEST_MESSAGE]
