@@ -22,7 +22,7 @@ from idp.models import Application
 from idp.protocol.errors import ProtocolError
 from idp.protocol.initiators import Initiator
 from idp.views.errors import error_page
-from logout_app import transactions
+from logout_app import transactions, upstream
 from logout_app.end import Selection, end_sessions
 from logout_app.models import Channel, LogoutEvent
 from sessions_app import binding, browser_state
@@ -77,15 +77,22 @@ def sign_out_errors(view: View[P]) -> View[P]:
 
 
 def leave(
-    request: HttpRequest, session: SSOSession, *, application: Application | None, return_url: str, at: datetime
+    request: HttpRequest,
+    session: SSOSession,
+    *,
+    application: Application | None,
+    return_url: str,
+    at: datetime,
+    federated: bool = False,
 ) -> HttpResponse:
     """End the browser's session now and answer with what follows. `return_url` is validated.
 
     The sign-out page comes when applications are being told; a program, or an old browser without frames to load, is
-    redirected at once: its deliveries are in the outbox all the same.
+    redirected at once: its deliveries are in the outbox all the same. `federated`: the way leads over the upstream.
     """
     tenant = configuration.at(getattr(session, "config_version", None)).tenant
     who = visitor(request)
+    way_out = upstream.way_out(session)
     started = None
     with transaction.atomic():
         ended = end_sessions(
@@ -96,13 +103,23 @@ def leave(
             offline_tokens=False,
             page=who is not Visitor.PROGRAM,
         )
-        if ended.event and ended.told and _shows_page(who, ended.event):
+        shows_page = ended.event is not None and ended.told > 0 and _shows_page(who, ended.event)
+        if ended.event and (shows_page or (federated and way_out)):
             started = transactions.begin(
-                request, event=ended.event, session=session, application=application, return_url=return_url, at=at
+                request,
+                event=ended.event,
+                session=session,
+                application=application,
+                return_url=return_url,
+                upstream=upstream.offer(asked=federated) if way_out else {},
+                at=at,
             )
     forget(request)
     if started:
-        response = redirect(request, reverse("sign_out_page", args=[started.token]))
+        if shows_page:
+            response = redirect(request, reverse("sign_out_page", args=[started.token]))
+        else:
+            response = upstream.depart(request, started.page, token=started.token, at=at)
         transactions.set_cookie(response, started)
     else:
         response = finish(request, return_url)

@@ -2,8 +2,18 @@
 
 from django.urls import URLPattern, path, re_path
 
-from logout_app.views import account_logout, oidc_logout, operations, sign_out_page, ssodata, v2_logout
+from logout_app.views import (
+    account_logout,
+    global_token_revocation,
+    oidc_logout,
+    operations,
+    sign_out_page,
+    ssodata,
+    upstream_logout,
+    v2_logout,
+)
 
+CONNECTION = r"(?P<name>[a-zA-Z0-9](?:-?[a-zA-Z0-9])*)"
 PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
 
 urlpatterns: list[URLPattern] = [
@@ -15,10 +25,17 @@ urlpatterns: list[URLPattern] = [
     path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),
     path("oidc/logout/confirm", oidc_logout.confirmed, name="oidc_logout_confirm"),
     path("oidc/logout/stay", oidc_logout.stayed, name="oidc_logout_stay"),
+    path("logout/callback", upstream_logout.logout_callback, name="logout_callback"),
     path("logout/complete", oidc_logout.complete, name="sign_out_complete"),
     re_path(rf"{PAGE}$", sign_out_page.sign_out_page, name="sign_out_page"),
+    re_path(rf"{PAGE}/upstream$", upstream_logout.leave_upstream, name="leave_upstream"),
     re_path(rf"{PAGE}/status$", sign_out_page.sign_out_status, name="sign_out_status"),
     re_path(rf"{PAGE}/outcome$", sign_out_page.sign_out_outcome, name="sign_out_outcome"),
     re_path(rf"{PAGE}/retry$", sign_out_page.sign_out_retry, name="sign_out_retry"),
+    re_path(
+        rf"^oauth/global-token-revocation/connection/{CONNECTION}\Z",
+        global_token_revocation.global_token_revocation,
+        name="global_token_revocation",
+    ),
     path("user/ssodata", ssodata.ssodata, name="ssodata"),
 ]

@@ -33,8 +33,9 @@ DEFAULT_TIMEOUT = 5  # seconds, while there is no settings row
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new transaction's two secrets: `token` for the path, `browser` for the cookie."""
+    """A new transaction and its two secrets: `token` for the path, `browser` for the cookie."""
 
+    page: LogoutTransaction
     token: str
     browser: str
 
@@ -87,22 +88,24 @@ def begin(
     session: SSOSession,
     application: Application | None,
     return_url: str,
+    upstream: dict[str, object],
     at: datetime,
 ) -> Started:
     """Open the page for what the door just ended. A browser keeps one cookie for all its transactions."""
     kept = request.COOKIES.get(settings.LOGOUT_COOKIE_NAME, "")
-    started = Started(new_secret(), kept if OURS.fullmatch(kept) else new_secret())
-    LogoutTransaction.objects.create(
-        token_hash=digest(started.token),
-        browser_hash=digest(started.browser),
+    token, browser = new_secret(), kept if OURS.fullmatch(kept) else new_secret()
+    page = LogoutTransaction.objects.create(
+        token_hash=digest(token),
+        browser_hash=digest(browser),
         event=event,
         session=session,
         application=application,
         return_url=return_url,
+        upstream=upstream,
         created_at=at,
         expires_at=at + LIFETIME,
     )
-    return started
+    return Started(page, token, browser)
 
 
 def set_cookie(response: HttpResponse, started: Started) -> None:
@@ -121,7 +124,11 @@ def find(request: HttpRequest, token: str, at: datetime) -> LogoutTransaction | 
     """The transaction of this path and this browser, while it lasts."""
     if (ours := _ours(request, token, at)) is None:
         return None
-    return LogoutTransaction.objects.filter(ours).select_related("event", "session__user", "application").first()
+    return (
+        LogoutTransaction.objects.filter(ours)
+        .select_related("event", "session__user", "session__connection", "session__identity", "application")
+        .first()
+    )
 
 
 def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str, issuer_origin: str) -> list[Row]:

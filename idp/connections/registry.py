@@ -109,9 +109,10 @@ def callback_url(connection: Connection) -> str:
 def for_address(connections: list[Connection], address: str) -> Connection | None:
     """Home-realm discovery: the connection that claims the domain of this e-mail address."""
     domain = address.rpartition("@")[2].lower()
-    return next((row for row in connections if domain and domain in _domains(row)), None)
+    return next((row for row in connections if domain and domain in domains(row)), None)
 
 
-def _domains(connection: Connection) -> set[str]:
+def domains(connection: Connection) -> set[str]:
+    """The domains of e-mail addresses whose people belong to this connection."""
     aliases = connection.options.get("domain_aliases") or []
     return {str(alias).lower() for alias in aliases} if isinstance(aliases, list) else set()

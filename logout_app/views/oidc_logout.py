@@ -46,8 +46,15 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
     if session is None or decision.step is Step.NOTHING:
         return finish(request, decision.redirect)
     if decision.step is Step.ASK:
-        return ask(request, session, application=application, return_url=decision.redirect)
-    return leave(request, session, application=application, return_url=decision.redirect, at=timezone.now())
+        return ask(request, session, application=application, return_url=decision.redirect, federated=asked.federated)
+    return leave(
+        request,
+        session,
+        application=application,
+        return_url=decision.redirect,
+        at=timezone.now(),
+        federated=asked.federated,
+    )
 
 
 @login_not_required
@@ -61,9 +68,10 @@ def confirmed(request: HttpRequest) -> HttpResponse:
     application = snapshot.application(question["client_id"]) if question["client_id"] else None
     if session is None:
         return finish(request, question["return_url"])
+    what_follows = {"return_url": question["return_url"], "federated": question["federated"]}
     if session.sid != question["sid"] or request.POST.get("logout") != "yes":
-        return ask(request, session, application=application, return_url=question["return_url"])
-    return leave(request, session, application=application, return_url=question["return_url"], at=timezone.now())
+        return ask(request, session, application=application, **what_follows)
+    return leave(request, session, application=application, at=timezone.now(), **what_follows)
 
 
 @login_not_required
@@ -79,12 +87,20 @@ def complete(request: HttpRequest) -> HttpResponse:
     return render(request, "logout/complete.html")
 
 
-def ask(request: HttpRequest, session: SSOSession, *, application: Application | None, return_url: str) -> HttpResponse:
+def ask(
+    request: HttpRequest,
+    session: SSOSession,
+    *,
+    application: Application | None,
+    return_url: str,
+    federated: bool = False,
+) -> HttpResponse:
     """The question. What it was about travels signed; `return_url` is validated already."""
     question = {
         "sid": session.sid,
         "client_id": application.client_id if application else "",
         "return_url": return_url,
+        "federated": federated,
     }
     context = {
         "question": signing.dumps(question, salt=SALT, compress=True),

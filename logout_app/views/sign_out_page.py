@@ -17,6 +17,7 @@ from logout_app.leaving import redirect
 from logout_app.models import Channel, DeliveryState, LogoutTransaction
 from logout_app.protocol.sign_out_state import RowState
 from logout_app.transactions import Row
+from logout_app.upstream import Standing
 
 OUTCOMES = {
     "no_answer": DeliveryState.DEAD,
@@ -30,6 +31,18 @@ WORDS = {
     RowState.DEAD: "No answer",
     RowState.UNREACHABLE: "Cannot be signed out from here",
 }
+UPSTREAM_STATES = {
+    Standing.OFFERED: RowState.UNREACHABLE,
+    Standing.SENT: RowState.LOADED,
+    Standing.LEFT: RowState.DELIVERED,
+    Standing.FAILED: RowState.DEAD,
+}
+UPSTREAM_WORDS = {
+    Standing.OFFERED: "You are still signed in there",
+    Standing.SENT: "Asked, not confirmed",
+    Standing.LEFT: "Signed out",
+    Standing.FAILED: "Not signed out",
+}
 PLAIN_WORDS = {RowState.LOADED: "Asked, not confirmed"}  # nobody saw whether the frame loaded
 
 
@@ -39,7 +52,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     """One row per application. `?plain` is where browsers without JavaScript come back to: no frames any more."""
     page = transactions.find(request, token, timezone.now())
     if page is None:
-        return _gone(request)
+        return gone(request)
     tenant = configuration.current().tenant
     rows = transactions.rows_of(
         page,
@@ -53,6 +66,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     if plain:
         _take_frames_as_loaded(rows)
     done, total = transactions.counts(rows)
+    upstream = _upstream_row(page)
     context = {
         "page": page,
         "rows": [{"row": row, "words": words[row.state]} for row in rows],
@@ -60,11 +74,11 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
         "done": done,
         "total": total,
         "pending": any(row.state == RowState.PENDING for row in rows),
-        "all_green": bool(rows) and all(row.state == RowState.DELIVERED for row in rows),
+        "all_green": bool(rows or upstream) and _all_green(rows, upstream),
         "timeout": tenant.sign_out_timeout,
         "token": token,
-        "continue_url": page.return_url or reverse("sign_out_complete"),
-        "continue_name": page.application.name if page.application and page.return_url else "",
+        "upstream": upstream,
+        **_onward(page, token, upstream),
     }
     response = render(request, "logout/sign_out.html", context)
     origins = sorted({row.frame_origin for row in rows if row.frame_origin})
@@ -103,7 +117,7 @@ def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:
     """Try again: a script gets 204, a plain form the page."""
     page, application_pk = _target(request, token)
     if page is None:
-        return _gone(request)
+        return gone(request)
     if application_pk is None:
         return JsonResponse({"error": "invalid_request"}, status=400)
     transactions.retry(page, application_pk, timezone.now())
@@ -112,13 +126,42 @@ def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:
     return redirect(request, reverse("sign_out_page", args=[token]))
 
 
+def _upstream_row(page: LogoutTransaction) -> dict[str, object] | None:
+    """The row of the identity provider upstream, where there is a way to sign out of it too."""
+    connection = page.session.connection if page.session else None
+    if connection is None or not page.upstream:
+        return None
+    standing = Standing(page.upstream["standing"])
+    return {
+        "connection": connection,
+        "standing": standing,
+        "left": standing is Standing.LEFT,
+        "state": UPSTREAM_STATES[standing].value,
+        "words": UPSTREAM_WORDS[standing],
+        "why": page.upstream["why"],
+        "next": standing is Standing.OFFERED and page.upstream["asked"],
+    }
+
+
+def _all_green(rows: list[Row], upstream: dict[str, object] | None) -> bool:
+    return all(row.state == RowState.DELIVERED for row in rows) and (upstream is None or upstream["left"] is True)
+
+
+def _onward(page: LogoutTransaction, token: str, upstream: dict[str, object] | None) -> dict[str, str]:
+    """Where *Continue* leads: upstream first if the application asked for it and nobody was there yet."""
+    if upstream and upstream["next"]:
+        return {"continue_url": reverse("leave_upstream", args=[token]), "continue_name": str(upstream["connection"])}
+    name = page.application.name if page.application and page.return_url else ""
+    return {"continue_url": page.return_url or reverse("sign_out_complete"), "continue_name": name}
+
+
 def _target(request: HttpRequest, token: str) -> tuple[LogoutTransaction | None, int | None]:
     sent = request.POST.get("application", "")
     number = int(sent) if sent.isascii() and sent.isdigit() and len(sent) <= 18 else None
     return transactions.find(request, token, timezone.now()), number
 
 
-def _gone(request: HttpRequest) -> HttpResponse:
+def gone(request: HttpRequest) -> HttpResponse:
     return error_page(
         request,
         "This sign-out page is over",

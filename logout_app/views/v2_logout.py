@@ -12,6 +12,7 @@ from idp.models import Application, V2LogoutConfirmation
 from idp.protocol.errors import InvalidRequest
 from logout_app.leaving import finish, is_page_visit, leave, sign_out_errors
 from logout_app.protocol import redirects
+from logout_app.protocol.rp_initiated_logout import is_federated
 from logout_app.views.oidc_logout import ask
 from sessions_app import binding
 
@@ -27,6 +28,7 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
     Without a session it still redirects. Only a page that the person opened ends anything: never an image, a frame or
     a prefetch.
     """
+    federated = is_federated(request.GET.get("federated"))
     session = binding.session_of(request)
     snapshot = configuration.at(getattr(session, "config_version", None)) if session else configuration.current()
     application, return_url = _destination(request, snapshot)
@@ -35,8 +37,10 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
     if not is_page_visit(request):
         raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)
     if _must_ask(request, snapshot):
-        return ask(request, session, application=application, return_url=return_url)
-    return leave(request, session, application=application, return_url=return_url, at=timezone.now())
+        return ask(request, session, application=application, return_url=return_url, federated=federated)
+    return leave(
+        request, session, application=application, return_url=return_url, at=timezone.now(), federated=federated
+    )
 
 
 def _destination(request: HttpRequest, snapshot: configuration.Snapshot) -> tuple[Application | None, str]:

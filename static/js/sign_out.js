@@ -113,7 +113,9 @@
     const done = told.filter((row) => state(row) === "delivered").length;
     const pending = told.some((row) => state(row) === "pending");
     const failed = told.filter((row) => state(row) === "dead").length;
-    const everywhere = rows.every((row) => state(row) === "delivered");
+    const upstream = part("upstream");
+    const left = upstream === null || upstream.dataset.state === "delivered";
+    const everywhere = left && rows.every((row) => state(row) === "delivered");
     page.querySelector("progress").value = done;
     part("count").textContent = `${done} of ${told.length}`;
     if (pending) return;
@@ -127,7 +129,7 @@
       document.title = headline;
       announce(headline);
     }
-    if (failed) stop();
+    if (failed || upstream?.dataset.state === "dead") stop();
     else if (page.dataset.returns && !stays && !going) goOn(everywhere ? 2 : 4);
   }
 
