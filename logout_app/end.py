@@ -29,6 +29,7 @@ class Selection:
     user_pk: int | None = None  # set when everything of one person is meant, sessions or not
     spare: int | None = None
     connection_pk: int | None = None  # set when everything of one connection is meant
+    identity_pks: tuple[int, ...] = ()  # set when everything that began through these accounts is meant
     only_overdue: bool = False
     limit: int | None = None
 
@@ -49,6 +50,11 @@ class Selection:
     @classmethod
     def connection(cls, connection_pk: int) -> Selection:
         return cls(Q(connection=connection_pk), connection_pk=connection_pk)
+
+    @classmethod
+    def identities(cls, pks: Collection[int]) -> Selection:
+        """What one person began through these accounts of theirs; what they began through others stays."""
+        return cls(Q(identity__in=list(pks)), identity_pks=tuple(pks))
 
     @classmethod
     def overdue(cls, limit: int) -> Selection:
@@ -141,8 +147,8 @@ def _end_rows(selection: Selection, initiator: Initiator, actor: str, at: dateti
 
 
 def _revoke_families(selection: Selection, ended: list[_EndedSession], initiator: Initiator, at: datetime) -> int:
-    """Of one person: all but the spared session's; of a connection: all of its sessions, whenever they ended, and of its
-    people where the session is not known any more; else those of the sessions that ended now."""
+    """Of one person: all but the spared session's; of a connection or accounts: of all their sessions, whenever they ended,
+    and of their people where the session is not known any more; else those of the sessions that ended now."""
     families = RefreshTokenFamily.objects.filter(revoked_at=None)
     if selection.user_pk is not None:
         families = families.filter(user=selection.user_pk)
@@ -151,6 +157,9 @@ def _revoke_families(selection: Selection, ended: list[_EndedSession], initiator
     elif selection.connection_pk is not None:
         orphans = Q(session=None, user__identities__connection=selection.connection_pk)
         families = families.filter(Q(session__connection=selection.connection_pk) | orphans)
+    elif selection.identity_pks:
+        orphans = Q(session=None, user__identities__in=selection.identity_pks)
+        families = families.filter(Q(session__identity__in=selection.identity_pks) | orphans)
     else:
         families = families.filter(session__in=[row.pk for row in ended])
     return families.update(revoked_at=at, revoke_reason=initiator.value)

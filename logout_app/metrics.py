@@ -71,6 +71,7 @@ class _Deliveries(Collector):
             "curfew_logout_attempts", "POSTs to applications, by what came of them.", known, "attempts", "outcome"
         )
         yield _counter("curfew_logout_deliveries", "Deliveries that ended, by how.", known, "finished", "state")
+        yield _revocations(known)
         yield _pending(waiting)
         yield GaugeMetricFamily(
             "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
@@ -87,6 +88,16 @@ def _counter(name: str, text: str, known: Tallies, metric: str, label: str) -> M
     for (kind, key), value in sorted(known.items()):
         if kind == metric:
             family.add_metric(key.split(":"), value)
+    return family
+
+
+def _revocations(known: Tallies) -> Metric:
+    family = CounterMetricFamily(
+        "curfew_revocation_requests", "Global Token Revocation requests, by our answer.", labels=("status",)
+    )
+    for (kind, status), value in sorted(known.items()):
+        if kind == "gtr":
+            family.add_metric([status], value)
     return family
 
 

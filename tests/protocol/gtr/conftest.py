@@ -1,0 +1,49 @@
+"""An Okta that asks for revocations, a connection that believes it, and people who came through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from idp import limiter
+from idp.connections.oidc import discovery, keys
+from idp.models import Connection
+from tests.protocol.gtr.support import Okta, make_federated_user
+from tests.support.factories import make_connection
+from tests.support.upstreams.scripted_oidc import CLIENT, ScriptedProvider
+
+
+@pytest.fixture(autouse=True)
+def _fresh_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Upstreams live on loopback, on ports that are soon somebody else's; nobody is blocked from the test before."""
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
+    monkeypatch.setattr(limiter, "_blocked", limiter._Blocked())
+    discovery.forget()
+    keys.forget()
+    yield
+    discovery.forget()
+    keys.forget()
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    with ScriptedProvider() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def connection(provider: ScriptedProvider) -> Connection:
+    options = {"discovery_url": provider.discovery_url, "client_id": CLIENT}
+    return make_connection("acme-okta", "okta", options=options)
+
+
+@pytest.fixture
+def okta(provider: ScriptedProvider, connection: Connection) -> Okta:
+    return Okta(provider.issuer, CLIENT, connection, provider.keys[0])
+
+
+@pytest.fixture
+def ann(connection: Connection) -> Any:
+    return make_federated_user(connection, "00uann", "ann@acme.example")

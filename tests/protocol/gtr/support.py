@@ -1,0 +1,79 @@
+"""What Okta sends (behaviour.md section 2.3), and every way to send it wrongly."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+from joserfc.jwk import Key
+
+from idp import identities
+from idp.connections.upstream import Account
+from idp.models import Connection, User
+from logout_app.gtr_trust import endpoint_of
+from logout_app.protocol.gtr import TYP
+from tests.support.upstreams.scripted_oidc import ABSENT, sign
+
+ANN = {"format": "iss_sub", "iss": None, "sub": "00uann"}
+
+
+def make_federated_user(connection: Connection, sub: str, email: str) -> User:
+    account = Account(sub=sub, email=email, email_verified=True, profile={"name": email.split("@")[0].title()})
+    return identities.receive(connection, account, at=timezone.now()).user
+
+
+@dataclass
+class Okta:
+    """An identity provider with a key; `subject` is what it calls us."""
+
+    issuer: str
+    subject: str
+    connection: Connection
+    key: Key
+
+    @property
+    def endpoint(self) -> str:
+        return endpoint_of(self.connection)
+
+    @property
+    def path(self) -> str:
+        return f"/oauth/global-token-revocation/connection/{self.connection.name}"
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        now = int(time.time())
+        claims = {
+            "jti": secrets.token_urlsafe(12),
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.endpoint,
+            "iat": now,
+            "nbf": now - 300,
+            "exp": now + 300,
+        } | changes
+        return {name: value for name, value in claims.items() if value is not ABSENT}
+
+    def token(self, *, key: Key | None = None, header: dict[str, Any] | None = None, **changes: Any) -> str:
+        """A good one with these changes. No `kid`: Okta documents none."""
+        return sign(
+            json.dumps(self.claims(**changes)).encode(),
+            key or self.key,
+            **{"typ": TYP, "kid": ABSENT, **(header or {})},
+        )
+
+    def subject_of(self, sub: str) -> dict[str, Any]:
+        return {"sub_id": {"format": "iss_sub", "iss": self.issuer, "sub": sub}}
+
+    def post(self, body: Any, token: str | None = None, *, path: str = "", **headers: str) -> HttpResponse:
+        """`body` as JSON, or as it is if it is text or bytes."""
+        raw = body if isinstance(body, str | bytes) else json.dumps(body)
+        sent = {"Authorization": f"Bearer {token or self.token()}", **headers}
+        return Client().post(path or self.path, raw, content_type="application/json", headers=sent)
+
+    def revoke(self, sub: str, **changes: Any) -> HttpResponse:
+        return self.post(self.subject_of(sub), self.token(**changes))
