@@ -42,16 +42,20 @@ def provider(options: OidcOptions, deadline: Deadline) -> Provider:
     if not options.discovery_url:
         raise UpstreamFault("The connection says neither where its discovery document is nor all of its endpoints.")
     url = options.discovery_url
-    document = _documents.get(url, lambda: fetch(url, deadline), deadline)
-    return assemble(options, document)
+    return assemble(options, _documents.get(url, lambda: _fetched(url, deadline), deadline))
 
 
-def fetch(url: str, deadline: Deadline) -> tuple[Mapping[str, Any], int | None]:
+def _fetched(url: str, deadline: Deadline) -> tuple[Mapping[str, Any], int | None]:
+    document = fetch(url, deadline)
+    return document.values, document.max_age
+
+
+def fetch(url: str, deadline: Deadline) -> wire.Document:
     """The document from its server, whatever is kept."""
     document = wire.fetch(WHAT, url, deadline)
     if not isinstance(document.values.get("issuer"), str):
-        raise UpstreamFault(f"{WHAT} at {url} names no issuer.")
-    return document.values, document.max_age
+        raise UpstreamFault(f"{WHAT} at {url} names no issuer.", status=502)
+    return document
 
 
 def assemble(options: OidcOptions, document: Mapping[str, Any]) -> Provider:

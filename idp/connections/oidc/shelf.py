@@ -58,7 +58,7 @@ class Shelf(Generic[T]):
         patience = deadline.left() if kept is None or newer else 0.0
         if not lock.acquire(timeout=patience):
             if kept is None:
-                raise UpstreamFault(f"{self._what} at {key} did not answer in time.")
+                raise UpstreamFault(f"{self._what} at {key} did not answer in time.", status=504)
             return kept
         try:
             return self._renewed(key, seen, fetch, newer=newer)
@@ -80,7 +80,7 @@ class Shelf(Generic[T]):
                 log.warning("upstream.fetch_failed", reason=fault.reason, serving_older=kept is not None)
         if kept is not None:
             return kept
-        raise entry.fault or UpstreamFault(f"{self._what} at {key} did not answer.")
+        raise entry.fault or UpstreamFault(f"{self._what} at {key} did not answer.", status=502)
 
     def _store(self, entry: _Entry[T], found: tuple[T, int | None]) -> T:
         value, max_age = found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -30,10 +32,11 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON object and for how long its server says that it stays true (None: does not say)."""
+    """A JSON object, for how many seconds its server says that it stays true, and what the time is there; None: does not say."""
 
     values: dict[str, Any]
     max_age: int | None = None
+    date: datetime | None = None
 
 
 def fetch(what: str, url: str, deadline: Deadline, **headers: str) -> Document:
@@ -42,8 +45,7 @@ def fetch(what: str, url: str, deadline: Deadline, **headers: str) -> Document:
         try:
             answer = client.get(url, headers={"Accept": "application/json", **headers})
         except requests.RequestException as error:
-            status = 504 if isinstance(error, requests.Timeout) else 502
-            raise UpstreamFault(f"{what} at {url} {why(error)}.", status=status) from error
+            raise fault(what, url, error) from error
     if answer.status_code != 200:
         raise UpstreamFault(f"{what} at {url} answered HTTP {answer.status_code}.", status=502)
     try:
@@ -51,22 +53,33 @@ def fetch(what: str, url: str, deadline: Deadline, **headers: str) -> Document:
     except ValueError as error:
         raise UpstreamFault(f"{what} at {url} is not a JSON object that can be read: {error}.", status=502) from error
     found = _MAX_AGE.search(answer.headers.get("Cache-Control", ""))
-    return Document(values, int(found[1]) if found else None)
+    return Document(values, int(found[1]) if found else None, _date(answer.headers.get("Date", "")))
+
+
+def _date(header: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def session(deadline: Deadline, what: str, url: str) -> requests.Session:
     """A guarded session for one request that ends in time."""
     if not (left := deadline.left()):
-        raise UpstreamFault(
-            f"{what} at {url} was not asked: the {PATIENCE:.0f} s for this sign-in were used up before.", status=504
-        )
-    return web.session(timeout=left, body_limit=LONGEST_DOCUMENT)
+        raise UpstreamFault(f"{what} at {url} was not asked: there was no time left after other requests.", status=504)
+    return web.session(timeout=min(left, PATIENCE), body_limit=LONGEST_DOCUMENT)
+
+
+def fault(what: str, url: str, error: requests.RequestException) -> UpstreamFault:
+    """A request that got no answer, in a sentence."""
+    return UpstreamFault(f"{what} at {url} {why(error)}.", status=504 if isinstance(error, requests.Timeout) else 502)
 
 
 def why(error: requests.RequestException) -> str:
     """The rest of a sentence: what went wrong with a request."""
     if isinstance(error, requests.Timeout):
-        return f"did not answer within {PATIENCE:.0f} s"
+        return "did not answer in time"
     if isinstance(error, web.Blocked):
         return f"may not be reached: {error}"
     if isinstance(error, web.TooLarge):

@@ -1,0 +1,81 @@
+"""Signing out at an OpenID provider through the browser: RP-Initiated Logout 1.0, or a plain logout URL.
+
+No request of ours is needed for it: where sign-out is was learned when the person signed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from idp.connections.oidc import client, flow
+from idp.connections.oidc import options as oidc_options
+from idp.connections.upstream import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.models import Connection, Strategy
+from idp.protocol.params import Params
+from idp.sealing import CannotUnseal
+
+# Google announces no end_session_endpoint; its own sign-out page sends nobody back.
+GOOGLE = "https://accounts.google.com/Logout"
+HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
+
+
+class OidcLogout:
+    """The strategies of the OpenID Connect family."""
+
+    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+        return bool(_endpoint(connection, leaver))
+
+    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+        url = _endpoint(connection, leaver)
+        if reason := oidc_options.url_problem(url):
+            raise UpstreamFault(f"The sign-out address of {connection.name} cannot be used: {reason}.")
+        hint = _hint(connection)
+        if hint == "none":
+            return Departure(url)
+        parameters = {**_hints(connection, leaver, hint), "post_logout_redirect_uri": callback, "state": state}
+        return Departure(_with(url, parameters))
+
+    def left(
+        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    ) -> None:
+        """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
+        if error := answer.get("error"):
+            said = client.readable(answer.get("error_description", "")) or client.readable(error)
+            raise UpstreamRefused(f"{connection} says: {said}")
+
+
+def _endpoint(connection: Connection, leaver: Leaver) -> str:
+    """The connection's own `logout.url`, else what it configures, else what discovery said at sign-in."""
+    given = connection.options.get("logout")
+    if isinstance(given, Mapping) and given.get("url"):
+        return str(given["url"])
+    learned = oidc_options.of(connection).end_session_endpoint or leaver.upstream.get("end_session_endpoint")
+    return str(learned or (GOOGLE if connection.strategy == Strategy.GOOGLE else ""))
+
+
+def _hint(connection: Connection) -> str:
+    given = connection.options.get("logout")
+    chosen = given.get("hint") if isinstance(given, Mapping) else None
+    return chosen if chosen in HINTS else "none" if connection.strategy == Strategy.GOOGLE else "id_token_hint"
+
+
+def _hints(connection: Connection, leaver: Leaver, hint: str) -> dict[str, str]:
+    """By what the upstream knows whose session it is. Without an ID token of ours `client_id` says who asks."""
+    if hint == "id_token_hint":
+        try:
+            if token := flow.id_token_hint(connection, leaver.upstream):
+                return {"id_token_hint": token}
+        except CannotUnseal as error:
+            raise UpstreamFault(f"The ID token of {connection.name} cannot be read any more: {error}") from error
+    named = {"client_id": oidc_options.of(connection).client_id}
+    if hint == "logout_hint":
+        named["logout_hint"] = leaver.upstream_sid or leaver.email or leaver.sub
+    return named
+
+
+def _with(url: str, parameters: Mapping[str, str]) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, urlencode(parameters))))))
