@@ -112,6 +112,15 @@ class SignInAdapter(DefaultAccountAdapter):
         except (UpstreamRefused, UpstreamFault) as error:
             raise ValidationError(error.sentence) from None
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
+        """allauth asks whether we keep a password; one that a directory keeps will do as well."""
+        methods: list[dict[str, str]] = super().get_reauthentication_methods(user)
+        known = {method["id"] for method in methods}
+        if user.is_authenticated and "reauthenticate" not in known and sign_in.has_password(context.request, user):
+            entry = {"id": "reauthenticate", "description": "Use your password", "url": reverse("account_reauthenticate")}
+            return [entry, *methods]
+        return methods
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 

@@ -82,6 +82,11 @@ def proves_again(request: HttpRequest, user: User, password: str, at: datetime) 
         return False
 
 
+def has_password(request: HttpRequest, user: User) -> bool:
+    """Whether a password of this person can be checked, ours or a directory's."""
+    return _password_identity(request, user) is not None
+
+
 def complete(
     request: HttpRequest,
     identity: Identity,

@@ -55,7 +55,9 @@ def _certificate(server: Conversation) -> Finding:
     ends = server.certificate_ends_at
     left = ends - timezone.now()
     text = f"{server.address} answers by TLS; its certificate is trusted and ends on {ends:%d %B %Y}"
-    return Finding("warning", f"{text}, in {left.days} days.") if left < SOON else Finding("ok", f"{text}.")
+    if left < SOON:
+        return Finding("warning", f"{text}, in {left.days} days.", expires=True)
+    return Finding("ok", f"{text}.")
 
 
 def _people(server: Conversation, options: LdapOptions) -> Finding:

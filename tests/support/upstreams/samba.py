@@ -20,14 +20,16 @@ SUFFIX = "DC=ad,DC=test"
 ADMINISTRATOR = f"{DOMAIN}\\Administrator"
 ADMINISTRATOR_PASSWORD = "Passw0rd!x"  # a test fixture
 PASSWORD = "Correct-horse-9"
-PEOPLE = ("mary", "john", "dora", "locky", "newbie")
+CLAIM = 10389  # a port where nothing listens
+PEOPLE = ("mary", "john", "dora", "locky", "newbie", "leaver", "expired")
 
 
 class Samba:
     """`address` is where it listens (389 and 636 are fixed), `ca` the PEM of its certificate's authority."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.address = folder, _free_address()
+        self.folder = folder
+        self.address, self._claim = _claimed_address()
         folder.mkdir(parents=True)
         authority = trustme.CA()
         self.ca = authority.cert_pem.bytes().decode()
@@ -68,6 +70,7 @@ class Samba:
 
     def stop(self) -> None:
         stop(self.process)
+        self._claim.close()
 
     def _provision(self) -> None:
         subprocess.run(
@@ -113,20 +116,19 @@ class Samba:
         return process
 
 
-def _free_address() -> str:
-    """A loopback address where nobody serves LDAP yet: its ports cannot be chosen."""
+def _claimed_address() -> tuple[str, socket.socket]:
+    """A loopback address of our own, as LDAP's ports cannot be chosen; the socket keeps other runs away while it is open."""
     for last in range(51, 250):
         address = f"127.0.0.{last}"
-        with socket.socket() as probe:
-            if probe.connect_ex((address, 636)) != 0 and _can_listen(address):
-                return address
+        claim = socket.socket()
+        with contextlib.suppress(OSError):
+            claim.bind((address, CLAIM))
+            if not _is_served(address):
+                return address, claim
+        claim.close()
     raise RuntimeError("every loopback address serves LDAP already")
 
 
-def _can_listen(address: str) -> bool:
+def _is_served(address: str) -> bool:
     with socket.socket() as probe:
-        try:
-            probe.bind((address, 389))
-        except OSError:
-            return False
-    return True
+        return probe.connect_ex((address, 636)) == 0
