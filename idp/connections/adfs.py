@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from idp.connections.oidc.flow import OidcProtocol
+from idp.connections.saml.flow import SamlProtocol
 from idp.connections.upstream import Account, Departure, RedirectProtocol, UpstreamFault, Wishes
 from idp.models import Connection
 from idp.protocol.params import Params
 
 DEFAULT = "oidc"
-PROTOCOLS: Mapping[str, RedirectProtocol] = {"oidc": OidcProtocol()}
+PROTOCOLS: Mapping[str, RedirectProtocol] = {"oidc": OidcProtocol(), "samlp": SamlProtocol()}
 
 
 class AdfsProtocol:

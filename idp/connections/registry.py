@@ -12,7 +12,10 @@ from django.urls import reverse
 
 from idp.configuration import Snapshot
 from idp.connections import database
+from idp.connections.adfs import AdfsProtocol
 from idp.connections.ldap.protocol import LdapProtocol
+from idp.connections.oidc.flow import OidcProtocol
+from idp.connections.oidc.logout import OidcLogout
 from idp.connections.saml.flow import SamlProtocol
 from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
@@ -43,10 +46,21 @@ PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {
     Strategy.DATABASE: database.DatabaseProtocol(),
     Strategy.ACTIVE_DIRECTORY: LdapProtocol(),
 }
+_OIDC = OidcProtocol()
 REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {
+    Strategy.OIDC: _OIDC,
+    Strategy.OKTA: _OIDC,
+    Strategy.GOOGLE: _OIDC,
+    Strategy.ENTRA: _OIDC,
+    Strategy.ADFS: AdfsProtocol(),
     Strategy.SAML: SamlProtocol(),
 }
-LOGOUT_PROTOCOLS: Mapping[str, LogoutProtocol] = {}
+LOGOUT_PROTOCOLS: Mapping[str, LogoutProtocol] = {
+    Strategy.OIDC: OidcLogout(),
+    Strategy.OKTA: OidcLogout(),
+    Strategy.GOOGLE: OidcLogout(),
+    Strategy.ENTRA: OidcLogout(),
+}
 
 
 def usable_for(
