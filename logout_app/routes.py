@@ -5,6 +5,7 @@ from django.urls import URLPattern, path, re_path
 from logout_app.views import (
     account_logout,
     global_token_revocation,
+    logout_in,
     oidc_logout,
     operations,
     sign_out_page,
@@ -25,6 +26,8 @@ urlpatterns: list[URLPattern] = [
     path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),
     path("oidc/logout/confirm", oidc_logout.confirmed, name="oidc_logout_confirm"),
     path("oidc/logout/stay", oidc_logout.stayed, name="oidc_logout_stay"),
+    path("backchannel-logout/<str:connection>", logout_in.backchannel_logout, name="backchannel_logout"),
+    path("frontchannel-logout/<str:connection>", logout_in.frontchannel_logout, name="frontchannel_logout"),
     path("logout/callback", upstream_logout.logout_callback, name="logout_callback"),
     path("logout/complete", oidc_logout.complete, name="sign_out_complete"),
     re_path(rf"{PAGE}$", sign_out_page.sign_out_page, name="sign_out_page"),

@@ -55,7 +55,7 @@ class OidcProtocol:
         known: dict[str, Any] = {}
         if upstream.userinfo_endpoint and person.lacks(claims, options):
             known = client.userinfo(upstream, tokens, claims["sub"], deadline)
-        return _account(connection, options, claims, known, tokens)
+        return _account(connection, options, upstream, claims, known, tokens)
 
     def _claims(
         self,
@@ -131,6 +131,7 @@ def _no(error: str, description: str, upstream: Provider) -> UpstreamRefused | U
 def _account(
     connection: Connection,
     options: OidcOptions,
+    provider: Provider,
     claims: Mapping[str, Any],
     userinfo: Mapping[str, Any],
     tokens: client.Tokens,
@@ -150,6 +151,7 @@ def _account(
             "iss": claims["iss"],
             "sub": claims["sub"],
             "id_token": seal(tokens.id_token, hint_context(connection)),
+            "end_session_endpoint": provider.end_session_endpoint,
         },
     )
 
