@@ -169,6 +169,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "expire sessions": {"task": "logout_app.tasks.expire_sessions", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
+    "end sessions of leavers": {
+        "task": "logout_app.tasks.end_sessions_of_leavers",
+        "schedule": 900,
+        "options": {"expires": 800},
+    },
+    "test connections": {"task": "idp.tasks.test_connections", "schedule": 3600, "options": {"expires": 3500}},
 }
 
 # --- people ------------------------------------------------------------------------------------------------------------
@@ -209,6 +215,8 @@ SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
 SSO_COOKIE_SAMESITE: conf.SameSite = conf.read_samesite(production=HTTPS)
 DEVICE_COOKIE_NAME = f"{_PREFIX}curfew_device"  # a browser that an account signed in from before
 UPSTREAM_COOKIE_NAME = f"{_PREFIX}curfew_upstream"  # binds a sign-in upstream to the browser that began it
+LAST_CONNECTION_COOKIE_NAME = f"{_PREFIX}curfew_connection"  # what the login page puts first
+SIGNED_OUT_COOKIE_NAME = f"{_PREFIX}curfew_signed_out"  # a moment ago: the login page goes nowhere by itself
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
 BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"

@@ -2,8 +2,14 @@ from celery import shared_task
 from django.utils import timezone
 
 from idp import keys
+from idp.connections import health
 
 
 @shared_task
 def rotate_signing_keys() -> None:
     keys.rotate(timezone.now())
+
+
+@shared_task
+def test_connections() -> None:
+    health.examine_due(at=timezone.now())

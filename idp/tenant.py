@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import models, transaction
 
 from idp import accounts, configuration, sealing
+from idp.connections import strategies
 from idp.connections.options import secret_context
 from idp.hashers import ClientSecretHasher
 from idp.models import (
@@ -101,6 +102,8 @@ class _Plan:
         row = Connection.objects.filter(name=entry.name).first()
         if row and row.strategy != entry.strategy:
             found.append(f"{entry.path}.strategy: the connection exists as {row.strategy}, and that cannot change")
+        if row is None and entry.options is None:
+            found += [f"{entry.path}.options: {problem}" for problem in strategies.problems(entry.strategy, {})]
         for index, name in enumerate(entry.enabled_clients or []):
             if reason := _unknown_client(name, known):
                 found.append(f"{entry.path}.enabled_clients[{index}]: {reason}")

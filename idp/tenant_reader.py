@@ -120,7 +120,9 @@ class Reader:
             return None
         return float(value)
 
-    def texts(self, key: str, *, check: Check | None = None, choices: Collection[str] = ()) -> list[str] | None:
+    def texts(
+        self, key: str, *, check: Check | None = None, choices: Collection[str] = (), longest: int = 1000
+    ) -> list[str] | None:
         """A list of different texts."""
         value = self._take(key)
         if value is None:
@@ -131,7 +133,7 @@ class Reader:
         good: list[str] = []
         for index, item in enumerate(value):
             where = f"{self._at(key)}[{index}]"
-            if not self._is_text(where, item, 1000):
+            if not self._is_text(where, item, longest):
                 continue
             reason = check(item) if check else None
             if choices and item not in choices:
@@ -219,7 +221,7 @@ class Reader:
         return self.values.get(key)
 
     def _at(self, key: str) -> str:
-        return f"{self.path}.{key}" if self.path else key
+        return ".".join(filter(None, (self.path, key)))
 
     def _complain(self, path: str, message: str) -> None:
         self.problems.append(f"{path}: {message}" if path else message)

@@ -16,6 +16,8 @@ from django.core.validators import validate_email
 
 from idp.accounts import ascii_lower
 from idp.connections import options as connection_options
+from idp.connections import strategies
+from idp.connections.options import PASSWORD_POLICIES
 from idp.keys import ALGORITHMS
 from idp.models import CONNECTION_NAME, Strategy, TokenFormat
 from idp.protocol import uris
@@ -169,7 +171,7 @@ def _connection(reader: Reader) -> ConnectionEntry:
         reader.problem("strategy", "is missing")
     columns = given(display_name=reader.text("display_name", longest=255), enabled=reader.boolean("enabled"))
     inner = reader.inner("options")
-    options, secrets = connection_options_of(inner, strategy) if inner and strategy else (None, {})
+    options, secrets = connection_options_of(inner, strategy) if inner is not None and strategy else (None, {})
     if options is not None:
         columns |= {k: options.pop(k) for k in ("display_name", "icon_url") if k in options}
     entry = ConnectionEntry(
@@ -193,6 +195,7 @@ def connection_options_of(reader: Reader, strategy: str) -> tuple[dict[str, Any]
     """The options that this strategy knows, secret ones apart; others stay untaken, so that `done()` names them."""
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}
+    before = len(reader.problems)
     for key in sorted(connection_options.KEYS[strategy]):
         if key in connection_options.SECRETS:
             if secret := reader.secret(key):
@@ -200,6 +203,9 @@ def connection_options_of(reader: Reader, strategy: str) -> tuple[dict[str, Any]
         elif (value := _option(reader, key)) is not None:
             options[key] = value
     reader.done()
+    if len(reader.problems) == before:
+        for problem in strategies.problems(strategy, options):
+            reader.problem(*strategies.split(strategy, problem))
     return options, secrets
 
 
@@ -214,6 +220,8 @@ _URLS = {
     *("icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"),
 }
 _ONE_OR_SEVERAL = {"signingCert", "user_id_attribute", "scope"}
+_CHOICES = {"passwordPolicy": PASSWORD_POLICIES, "protocol": ("oidc", "samlp", "wsfed")}
+_LONGEST = 200_000  # metadata documents
 
 
 def _option(reader: Reader, key: str) -> Any:
@@ -225,9 +233,11 @@ def _option(reader: Reader, key: str) -> Any:
         return reader.mapping(key)
     if key in _URLS:
         return reader.text(key, check=uris.check_web_url)
+    if key in _CHOICES:
+        return reader.choice(key, _CHOICES[key])
     if key in _ONE_OR_SEVERAL and isinstance(reader.values.get(key), list):
-        return reader.texts(key)
-    return reader.text(key, longest=200_000)
+        return reader.texts(key, longest=_LONGEST)
+    return reader.text(key, longest=_LONGEST)
 
 
 def _resource_server(reader: Reader) -> ResourceServerEntry:

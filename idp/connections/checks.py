@@ -12,3 +12,4 @@ class Finding:
 
     level: Literal["ok", "warning", "error"]
     text: str
+    expires: bool = False  # what works today will not work in a month

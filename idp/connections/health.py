@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
+
+import structlog
+from cryptography import x509
 
 from idp.connections import registry, strategies
 from idp.connections.checks import Finding
 from idp.connections.upstream import UpstreamFault
-from idp.models import Connection, ConnectionCheck, Strategy
+from idp.models import Connection, ConnectionCheck, SamlKey, Strategy
 from idp.sealing import CannotUnseal
+
+EVERY = timedelta(days=1)
+SOON = timedelta(days=30)
+log = structlog.get_logger(__name__)
 
 
 def examine(connection: Connection, *, at: datetime) -> list[Finding]:
     """Test the connection and remember what was found. Up to ten seconds; nobody is signed in by it."""
-    found = [*obstacles(connection), *_asked(connection)]
-    findings = found or [Finding("ok", "Passwords are kept here: there is nobody else to ask.")]
-    rows = [{"level": finding.level, "text": finding.text} for finding in findings]
+    findings = [*obstacles(connection), *_asked(connection), *_kept_certificates(connection, at)]
+    rows = [asdict(finding) for finding in findings]
     ConnectionCheck.objects.update_or_create(connection=connection, defaults={"checked_at": at, "findings": rows})
     return findings
+
+
+def examine_due(*, at: datetime) -> list[Connection]:
+    """Test every enabled connection that was not tested for a day; returns them."""
+    rows = Connection.objects.filter(enabled=True).exclude(strategy=Strategy.DATABASE)
+    due = list(rows.exclude(last_check__checked_at__gt=at - EVERY))
+    for connection in due:
+        for finding in examine(connection, at=at):
+            if finding.level != "ok":
+                log.warning("connection_test", connection=connection.name, level=finding.level, finding=finding.text)
+    return due
 
 
 def last_findings(connection: Connection) -> tuple[datetime | None, list[Finding]]:
@@ -29,10 +47,11 @@ def last_findings(connection: Connection) -> tuple[datetime | None, list[Finding
 
 
 def complaints() -> Iterator[tuple[Connection, Finding]]:
-    """What the last tests of all enabled connections found wrong, errors first."""
+    """What somebody must see to, as the last tests of all enabled connections found: what fails, then what expires."""
     rows = ConnectionCheck.objects.filter(connection__enabled=True).select_related("connection")
-    found = [(row.connection, _finding(entry)) for row in rows for entry in row.findings if entry["level"] != "ok"]
-    yield from sorted(found, key=lambda pair: (pair[1].level != "error", pair[0].name))
+    found = [(row.connection, _finding(entry)) for row in rows for entry in row.findings]
+    urgent = [pair for pair in found if pair[1].level == "error" or pair[1].expires]
+    yield from sorted(urgent, key=lambda pair: (pair[1].level != "error", pair[0].name))
 
 
 def obstacles(connection: Connection) -> list[Finding]:
@@ -64,5 +83,30 @@ def _asked(connection: Connection) -> list[Finding]:
         return [Finding("error", "A secret of it cannot be read: its key is not in CURFEW_ENCRYPTION_KEYS.")]
 
 
+def _kept_certificates(connection: Connection, at: datetime) -> Iterator[Finding]:
+    """Certificates that are kept here: the authority of a directory, and our own for SAML."""
+    if connection.strategy == Strategy.ACTIVE_DIRECTORY:
+        yield from _expiring("ca_certificate", str(connection.options.get("ca_certificate") or ""), at)
+    own = SamlKey.objects.order_by("-created_at", "-pk").first()
+    if own and strategies.speaks_saml(connection.strategy, connection.options):
+        yield from _expiring("certificate of our own metadata", own.certificate, at)
+
+
+def _expiring(what: str, pem: str, at: datetime) -> Iterator[Finding]:
+    try:
+        certificates = x509.load_pem_x509_certificates(pem.encode()) if pem else []
+    except ValueError:
+        return  # the protocol's own test says so
+    for certificate in certificates:
+        ends = certificate.not_valid_after_utc
+        if ends < at:
+            yield Finding("error", f"The {what} {certificate.subject.rfc4514_string()} expired on {ends:%d %B %Y}.")
+        elif ends < at + SOON:
+            days = (ends - at).days
+            yield Finding(
+                "warning", f"The {what} {certificate.subject.rfc4514_string()} expires in {days} days.", expires=True
+            )
+
+
 def _finding(entry: dict[str, Any]) -> Finding:
-    return Finding(entry["level"], entry["text"])
+    return Finding(**entry)

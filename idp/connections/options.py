@@ -5,6 +5,7 @@ from __future__ import annotations
 from idp.models import Connection, Strategy
 from idp.sealing import unseal
 
+PASSWORD_POLICIES = ("none", "low", "fair", "good", "excellent")
 COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout"})
 _OIDC = frozenset(
     {

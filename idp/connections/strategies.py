@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from idp.connections.checks import Finding
 from idp.connections.ldap import check as ldap_check
 from idp.connections.ldap import options as ldap_options
+from idp.connections.oidc import check as oidc_check
 from idp.connections.oidc import options as oidc_options
 from idp.connections.options import KEYS
+from idp.connections.saml import checks as saml_checks
 from idp.connections.saml import options as saml_options
 from idp.models import Connection, Strategy
+from idp.protocol import uris
 
+LOGOUT_HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 _OPTION = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 
 
@@ -23,6 +27,10 @@ def speaks_saml(strategy: str, options: Mapping[str, Any]) -> bool:
 
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options: sentences, most of which begin with the option's name. Asks nobody."""
+    return [*_of_protocol(strategy, options), *_of_every_strategy(options)]
+
+
+def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
     if strategy == Strategy.DATABASE:
         return []
     if strategy == Strategy.ACTIVE_DIRECTORY:
@@ -32,15 +40,36 @@ def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
     return oidc_options.problems(strategy, options)
 
 
+def _of_every_strategy(options: Mapping[str, Any]) -> Iterator[str]:
+    aliases = options.get("domain_aliases", [])
+    for alias in aliases if isinstance(aliases, list) else [aliases]:
+        if not isinstance(alias, str) or "." not in alias or uris.check_host(alias):
+            yield f"domain_aliases: {alias} is no domain like fabrikamcorp.com"
+    logout = options.get("logout", {})
+    if not isinstance(logout, Mapping) or set(logout) - {"hint", "url"}:
+        yield "logout: must be an object with hint and url"
+        return
+    if logout.get("hint", "none") not in LOGOUT_HINTS:
+        yield f"logout.hint: must be one of {', '.join(LOGOUT_HINTS)}"
+    if "url" in logout and (reason := uris.check_web_url(str(logout["url"]))):
+        yield f"logout.url: {reason}"
+
+
 def check(connection: Connection) -> list[Finding]:
     """Ask the identity provider upstream; takes up to ten seconds, signs nobody in. Empty where there is nobody to ask."""
+    if connection.strategy == Strategy.DATABASE:
+        return []
     if connection.strategy == Strategy.ACTIVE_DIRECTORY:
         return ldap_check.check(connection)
-    return []
+    if speaks_saml(connection.strategy, connection.options):
+        return saml_checks.check(connection)
+    return oidc_check.check(connection)
 
 
-def option_of(strategy: str, problem: str) -> str:
-    """The option that a sentence of `problems` begins with, like `servers` or `logout.url`; "" where it begins with none."""
+def split(strategy: str, problem: str) -> tuple[str, str]:
+    """The option that a sentence of `problems` begins with, like `servers` or `logout.url` ("" for none), and the rest of it."""
     found = _OPTION.match(problem)
     name = found[0] if found else ""
-    return name if name.partition(".")[0] in KEYS[strategy] else ""
+    if name.partition(".")[0] not in KEYS[strategy]:
+        return "", problem
+    return name, problem.removeprefix(name).lstrip(": ")

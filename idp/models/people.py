@@ -156,7 +156,7 @@ class Connection(models.Model):
 
 
 class ConnectionCheck(models.Model):
-    """What the last test of a connection found; `findings` are `{"level": "ok" | "warning" | "error", "text": ...}`."""
+    """What the last test of a connection found; `findings` are the members of `idp.connections.checks.Finding`."""
 
     connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="last_check")
     checked_at = models.DateTimeField()

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.timesince import timesince
 
 from idp import keys
+from idp.connections import health
 from idp.models import Application, KeyStatus, SigningKey
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.models import SessionEvent, SSOSession
@@ -54,7 +55,7 @@ def overview(user: Any, now: datetime) -> StartPage:
     if not user.has_perms(wanted):
         return StartPage()
     figures = [_live_sessions(now), _sign_outs(now), _median(now), _waiting(now)]
-    return StartPage(figures, [*_dead(), *_late(now), *_keys(now), *_deaf()])
+    return StartPage(figures, [*_dead(), *_late(now), *_connections(user), *_keys(now), *_deaf()])
 
 
 def _live_sessions(now: datetime) -> Figure:
@@ -116,6 +117,19 @@ def _late(now: datetime) -> Iterator[Attention]:
             f"Deliveries are due since {timesince(due, now, depth=1)}: no worker takes them.",
             "Look at the queue",
             reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=pending",
+        )
+
+
+def _connections(user: Any) -> Iterator[Attention]:
+    """What the last tests of connections found, one line for each: failing upstreams, certificates that expire."""
+    if not user.has_perm("idp.view_connection"):
+        return
+    for connection, finding in health.complaints():
+        yield Attention(
+            "bad" if finding.level == "error" else "warn",
+            f"{connection}: {finding.text}",
+            "Look at the connection",
+            reverse("admin:idp_connection_change", args=(connection.pk,)),
         )
 
 

@@ -192,6 +192,43 @@ def test_nothing_is_written_when_anything_is_wrong(folder: Path) -> None:
         ("connections: [{name: a}]", "connections[0].strategy: is missing"),
         ("connections: [{name: a, strategy: ad, options: {domain: x}}]", "connections[0].options.domain: is not known"),
         ("connections: [{name: a, strategy: oidc, options: {issuer: 'http://up.example'}}]", "options.issuer: http is"),
+        ("connections: [{name: a, strategy: okta}]", "connections[0].options: client_id is missing"),
+        ("connections: [{name: a, strategy: okta, options: {}}]", "connections[0].options.client_id: is missing"),
+        (
+            "connections: [{name: a, strategy: ad, options: {base_dn: x=}}]",
+            "connections[0].options.servers: is missing",
+        ),
+        (
+            "connections: [{name: a, strategy: ad, options: {start_tls: 'on'}}]",
+            "options.start_tls: must be true or false",
+        ),
+        ("connections: [{name: a, strategy: ad, options: {servers: ldaps://x}}]", "options.servers: must be a list"),
+        (
+            "connections: [{name: a, strategy: auth0, options: {passwordPolicy: hard}}]",
+            "passwordPolicy: must be one of",
+        ),
+        (
+            "connections: [{name: a, strategy: auth0, options: {domain_aliases: [a b]}}]",
+            "domain_aliases: a b is no domain",
+        ),
+        (
+            "connections: [{name: a, strategy: auth0, options: {logout: {hint: sid}}}]",
+            "options.logout.hint: must be one of",
+        ),
+        (
+            "connections: [{name: a, strategy: auth0, options: {logout: {urls: x}}}]",
+            "options.logout: must be an object",
+        ),
+        ("connections: [{name: a, strategy: auth0, options: {logout: {url: 'ftp://x'}}}]", "options.logout.url: "),
+        ("connections: [{name: a, strategy: adfs, options: {protocol: cas}}]", "options.protocol: must be one of oidc"),
+        (
+            "connections: [{name: a, strategy: samlp, options: {signInEndpoint: https://x.example/}}]",
+            "options.signingCert: ",
+        ),
+        (
+            "connections: [{name: a, strategy: oidc, options: {client_secret: {file: no}}}]",
+            "client_secret: no cannot be",
+        ),
         ("connections: [{name: a, strategy: auth0, enabled_clients: [B]}]", "enabled_clients[0]: there is no client B"),
         ("clientGrants: [{client_id: B, audience: x}]", "clientGrants[0].audience: there is no resource server x"),
         ("users: [{connection: x, email: m@x.org, password: p}]", "users[0].connection: there is no connection x"),

@@ -8,8 +8,7 @@ from django import forms
 
 from idp.admin.connections.fields import Topic, tick
 from idp.admin.connections.forms import ConnectionForm
-
-PASSWORD_POLICIES = [(name, name.title()) for name in ("none", "low", "fair", "good", "excellent")]
+from idp.connections.options import PASSWORD_POLICIES
 
 
 class DatabaseConnectionForm(ConnectionForm):
@@ -21,7 +20,7 @@ class DatabaseConnectionForm(ConnectionForm):
 
     passwordPolicy = forms.ChoiceField(
         label="Password policy",
-        choices=PASSWORD_POLICIES,
+        choices=[(name, name.title()) for name in PASSWORD_POLICIES],
         initial="good",
         help_text="How strong a new password must be. Passwords that people have already stay valid.",
     )

@@ -171,7 +171,7 @@ class ConnectionForm(BaseForm):
         return cleaned
 
     def _field_of(self, problem: str) -> str | None:
-        path = strategies.option_of(self.instance.strategy, problem).replace(".", "__")
+        path = strategies.split(self.instance.strategy, problem)[0].replace(".", "__")
         return next((name for name in (path, path.partition("__")[0]) if name in self.fields), None)
 
     def save(self, commit: bool = True) -> Connection:

@@ -103,7 +103,7 @@ def _about_certificate(certificate: Certificate, at: datetime, *, is_last: bool)
         return Finding("error", f"{text}: nobody can sign in.") if is_last else Finding("ok", f"{text}.")
     if certificate.not_after < at + SOON and is_last:
         text = f"The signing certificate {name} expires on {day}: ask the identity provider for the next one."
-        return Finding("warning", text)
+        return Finding("warning", text, expires=True)
     return Finding("ok", f"The signing certificate {name} is valid until {day}.")
 
 
