@@ -1,6 +1,6 @@
 """Where the CPU time of one act goes, in one process and without HTTP: our whole WSGI application on PostgreSQL.
 
-    python bench/profiling.py refresh            also: sso, login
+    python bench/profiling.py refresh            also: sso, login, logout (of a session with ten applications)
     python bench/profiling.py login --count 300 --sort tottime --lines 60
     python bench/profiling.py refresh --sql      the statements of one act instead
 
@@ -45,6 +45,7 @@ VERIFIER = "verifier-of-43-characters-and-a-few-more-0123456789"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
+APPLICATIONS = 10  # of a session that ends
 NEXT_CLIENT = itertools.cycle(CLIENTS)
 
 
@@ -69,6 +70,7 @@ class Browser:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "127.0.0.1",
             "HTTP_HOST": f"127.0.0.1:{os.environ['PORT']}",
+            "HTTP_ACCEPT": "text/html",
             "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) profiling",
             "HTTP_COOKIE": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
             "CONTENT_TYPE": "application/x-www-form-urlencoded" if form else "",
@@ -152,7 +154,39 @@ def refresh(application: Callable[..., Any]) -> Callable[[], None]:
     return act
 
 
-ACTS = {"login": login, "sso": sso, "refresh": refresh}
+class Logout:
+    """Ends sessions that `prepare` opened."""
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        self.application = application
+        self.open: list[tuple[Browser, dict[str, str]]] = []
+
+    def prepare(self, count: int) -> None:
+        for _ in range(count):
+            browser = Browser(self.application)
+            for browser.client in CLIENTS[:APPLICATIONS]:
+                tokens = browser.authorize()
+            self.open.append((browser, tokens))
+
+    def __call__(self) -> None:
+        browser, tokens = self.open.pop()
+        query = {
+            "id_token_hint": tokens["id_token"],
+            "client_id": browser.client["client_id"],
+            "post_logout_redirect_uri": CALLBACK,
+            "state": "state",
+        }
+        location = browser.send("GET", f"/oidc/logout?{urlencode(query)}")[1]["Location"]
+        assert location.startswith(CALLBACK), location
+
+
+ACTS: dict[str, Callable[..., Callable[[], None]]] = {"login": login, "sso": sso, "refresh": refresh, "logout": Logout}
+
+
+def prepare_acts(act: Callable[[], None], count: int) -> None:
+    """What must be there before an act, and is not measured with it."""
+    if isinstance(act, Logout):
+        act.prepare(count)
 
 
 def measure(act: Callable[[], None], count: int) -> float:
@@ -201,6 +235,7 @@ def prepare(folder: Path) -> Callable[..., Any]:
 
 def run(options: argparse.Namespace, application: Callable[..., Any]) -> None:
     act = ACTS[options.act](application)
+    prepare_acts(act, 20 + (1 if options.sql else 4 * options.count))
     measure(act, 20)  # caches, connections, keys
     if options.sql:
         print_statements(act)

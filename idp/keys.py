@@ -29,7 +29,7 @@ LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with t
 
 @dataclass(frozen=True, slots=True)
 class LoadedKey:
-    """A private key parsed once per process (an RSA PEM costs 35 ms to load)."""
+    """A key parsed once per process and configuration (a private RSA key costs 35 ms to load)."""
 
     kid: str
     algorithm: str
@@ -61,8 +61,14 @@ def published() -> dict[str, list[dict[str, Any]]]:
     return {"keys": [row.public_jwk for row in rows]}
 
 
-def published_key(kid: str) -> SigningKey | None:
-    return SigningKey.objects.exclude(status=KeyStatus.GONE).filter(kid=kid).first()
+def published_key(kid: str, snapshot: configuration.Snapshot) -> LoadedKey | None:
+    """The public key of this id, as long as it is not gone."""
+    loaded: dict[str, LoadedKey] | None = snapshot.memo.get("published keys")
+    if loaded is None:
+        rows = SigningKey.objects.exclude(status=KeyStatus.GONE)
+        loaded = {row.kid: LoadedKey(row.kid, row.algorithm, _import(row.algorithm, row.public_jwk)) for row in rows}
+        snapshot.memo["published keys"] = loaded
+    return loaded.get(kid)
 
 
 def ensure() -> None:
@@ -125,7 +131,7 @@ def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
-    key = _parse(algorithm, pem)
+    key = _import(algorithm, pem)
     kid = key.thumbprint()
     public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
     return SigningKey.objects.create(
@@ -141,8 +147,9 @@ def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
 
 def _load(row: SigningKey) -> LoadedKey:
     pem = sealing.unseal(row.sealed_private_key, f"signing key:{row.kid}")
-    return LoadedKey(row.kid, row.algorithm, _parse(row.algorithm, pem))
+    return LoadedKey(row.kid, row.algorithm, _import(row.algorithm, pem))
 
 
-def _parse(algorithm: str, pem: str) -> RSAKey | ECKey:
-    return RSAKey.import_key(pem) if algorithm == "RS256" else ECKey.import_key(pem)
+def _import(algorithm: str, key: str | dict[str, Any]) -> RSAKey | ECKey:
+    """A private key as PEM, or a public one as JWK."""
+    return RSAKey.import_key(key) if algorithm == "RS256" else ECKey.import_key(key)

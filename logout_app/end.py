@@ -8,71 +8,67 @@ locked in the order user, session, family, outbox. Token rows are never touched:
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app import bell, fanout
+from logout_app.fanout import NOBODY, Told
 from logout_app.models import LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SSOSession
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which sessions, of those that have not ended yet."""
+    """Which sessions, of those that have not ended yet: an SQL condition and what it is given."""
 
-    where: Q
+    where: str
+    given: dict[str, Any] = field(default_factory=dict)
     user_pk: int | None = None  # set when everything of one person is meant, sessions or not
     spare: int | None = None
     connection_pk: int | None = None  # set when everything of one connection is meant
     identity_pks: tuple[int, ...] = ()  # set when everything that began through these accounts is meant
-    only_overdue: bool = False
     limit: int | None = None
+    single: bool = False  # at most one row: no order of locks to keep
 
     @classmethod
     def session(cls, pk: int) -> Selection:
-        return cls(Q(pk=pk))
+        return cls("id = %(session)s", {"session": pk}, single=True)
 
     @classmethod
     def sessions(cls, pks: Collection[int]) -> Selection:
-        return cls(Q(pk__in=list(pks)))
+        return cls(f"id {fanout.among('sessions')}", {"sessions": fanout.keys(list(pks))})
 
     @classmethod
     def user(cls, user_pk: int, spare: int | None = None) -> Selection:
         """Everything of one person, except the session `spare` (the one in which they changed their password)."""
-        where = Q(user=user_pk) if spare is None else Q(user=user_pk) & ~Q(pk=spare)
-        return cls(where, user_pk=user_pk, spare=spare)
+        where = "user_id = %(user)s" if spare is None else "user_id = %(user)s AND id <> %(spare)s"
+        return cls(where, {"user": user_pk, "spare": spare}, user_pk=user_pk, spare=spare)
 
     @classmethod
     def connection(cls, connection_pk: int) -> Selection:
-        return cls(Q(connection=connection_pk), connection_pk=connection_pk)
+        return cls("connection_id = %(connection)s", {"connection": connection_pk}, connection_pk=connection_pk)
 
     @classmethod
     def identities(cls, pks: Collection[int]) -> Selection:
         """What one person began through these accounts of theirs; what they began through others stays."""
-        return cls(Q(identity__in=list(pks)), identity_pks=tuple(pks))
+        given = {"identities": fanout.keys(list(pks))}
+        return cls(f"identity_id {fanout.among('identities')}", given, identity_pks=tuple(pks))
 
     @classmethod
     def overdue(cls, limit: int) -> Selection:
         """Past their idle or absolute limit; at most `limit`, oldest first."""
-        return cls(Q(), only_overdue=True, limit=limit)
+        return cls("(expires_at <= %(at)s OR idle_expires_at <= %(at)s)", limit=limit)
 
     @property
     def whole_user(self) -> bool:
         return self.user_pk is not None and self.spare is None
-
-    def live_rows(self, at: datetime) -> QuerySet[SSOSession]:
-        """What would end: not ended yet; lockable, in one order for everybody."""
-        rows = SSOSession.objects.filter(self.where, ended_at=None)
-        if self.only_overdue:
-            rows = rows.filter(Q(expires_at__lte=at) | Q(idle_expires_at__lte=at))
-        # No key lock: the foreign keys of tokens that are written meanwhile would wait for it, and this for their family.
-        rows = rows.order_by("pk").select_for_update(no_key=True)
-        return rows[: self.limit] if self.limit is not None else rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ class Ended:
 
     event: LogoutEvent | None
     session_pks: list[int]
-    told: int = 0  # deliveries that were planned
+    told: Told = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +109,10 @@ def end_sessions(
         families = _revoke_families(selection, ended, initiator, at) if offline_tokens else 0
         if not ended and not families:
             return Ended(None, [])
-        event = _record(selection, ended, families, initiator, actor, at)
+        event = _event(selection, ended, families, initiator, actor, at)
         pks = [row.pk for row in ended]
-        told = fanout.plan(event, pks, at=at, page=page)
-        fanout.record_ends(event, pks)
-        if told:
+        told = fanout.record(event, pks, page=page)
+        if told.deliveries > told.frames:
             transaction.on_commit(bell.ring)
     return Ended(event, pks, told)
 
@@ -131,19 +126,37 @@ def _raise_not_before(selection: Selection, at: datetime) -> None:
 def _end_rows(selection: Selection, initiator: Initiator, actor: str, at: datetime) -> list[_EndedSession]:
     """The rows that this call ended, and nobody else did.
 
-    The chosen rows are a materialized CTE: in a plain subquery PostgreSQL may run the LIMIT more than once.
+    A statement of its own, before the one that looks who joined: it may have to wait for somebody who is joining, and one
+    statement sees only what was committed when it began.
     """
-    chosen, params = selection.live_rows(at).values("pk").query.get_compiler(connection=connection).as_sql()
-    table, users = (connection.ops.quote_name(model._meta.db_table) for model in (SSOSession, User))
+    given = {
+        **selection.given,
+        "at": connection.ops.adapt_datetimefield_value(at),
+        "initiator": initiator.value,
+        "actor": actor,
+        "limit": selection.limit,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH chosen (id) AS MATERIALIZED ({chosen}) "  # noqa: S608
-            f"UPDATE {table} SET ended_at = %s, end_initiator = %s, end_actor = %s "
-            "WHERE id IN (SELECT id FROM chosen) AND ended_at IS NULL "
-            f"RETURNING id, user_id, (SELECT person.user_id FROM {users} person WHERE person.id = {table}.user_id)",
-            [*params, connection.ops.adapt_datetimefield_value(at), initiator.value, actor],
-        )
+        cursor.execute(_end_statement(selection.where, selection.limit is not None, selection.single), given)
         return [_EndedSession(*row) for row in cursor.fetchall()]
+
+
+@cache
+def _end_statement(where: str, limited: bool, single: bool) -> str:
+    """The chosen rows are locked in one order for everybody, in a materialized CTE: in a plain subquery PostgreSQL may run
+    the LIMIT more than once. No key lock: the foreign keys of tokens that are written meanwhile would wait for it, and this
+    for their family."""
+    table, users = SSOSession._meta.db_table, User._meta.db_table
+    lock = " FOR NO KEY UPDATE" if connection.vendor == "postgresql" else ""
+    limit = " LIMIT %(limit)s" if limited else ""
+    chosen = f"SELECT id FROM {table} WHERE {where} AND ended_at IS NULL ORDER BY id{limit}{lock}"  # noqa: S608  constants
+    rows = where if single else "id IN (SELECT id FROM chosen)"
+    end = (
+        f"UPDATE {table} SET ended_at = %(at)s, end_initiator = %(initiator)s, end_actor = %(actor)s "  # noqa: S608
+        f"WHERE {rows} AND ended_at IS NULL "
+        f"RETURNING id, user_id, (SELECT person.user_id FROM {users} person WHERE person.id = {table}.user_id)"
+    )
+    return end if single else f"WITH chosen (id) AS MATERIALIZED ({chosen}) {end}"
 
 
 def _revoke_families(selection: Selection, ended: list[_EndedSession], initiator: Initiator, at: datetime) -> int:
@@ -165,7 +178,7 @@ def _revoke_families(selection: Selection, ended: list[_EndedSession], initiator
     return families.update(revoked_at=at, revoke_reason=initiator.value)
 
 
-def _record(
+def _event(
     selection: Selection,
     ended: list[_EndedSession],
     families: int,
@@ -173,11 +186,12 @@ def _record(
     actor: str,
     at: datetime,
 ) -> LogoutEvent:
+    """The act as one row, not written yet. It names the person if all of it was one person's."""
     subs = {row.user_pk: row.sub for row in ended}
     if not subs and selection.user_pk is not None:
         subs = {selection.user_pk: fanout.sub_of(selection.user_pk)}
     person: tuple[int | None, str] = next(iter(subs.items())) if len(subs) == 1 else (None, "")
-    event = LogoutEvent(
+    return LogoutEvent(
         at=at,
         initiator=initiator.value,
         actor=actor,
@@ -186,5 +200,3 @@ def _record(
         sessions_ended=len(ended),
         families_revoked=families,
     )
-    event.save(force_insert=True)
-    return event

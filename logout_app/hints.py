@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
 from idp import keys
+from idp.configuration import Snapshot
 from idp.protocol.errors import InvalidRequest
 from logout_app.protocol.rp_initiated_logout import Hint
 
@@ -20,7 +20,7 @@ LONGEST = 20_000
 KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def verify(token: str) -> Hint | None:
+def verify(token: str, snapshot: Snapshot) -> Hint | None:
     """The hint; None if its key is no longer published, so that nothing can be said about it.
 
     InvalidRequest for whatever is not an ID token of ours: `alg` none or HS256, another signer or issuer, a logout,
@@ -34,12 +34,11 @@ def verify(token: str) -> Hint | None:
     kid = header.get("kid")
     if not isinstance(kid, str) or not KID.fullmatch(kid):
         raise _refused("it names no key")
-    row = keys.published_key(kid)
-    if row is None:
+    loaded = keys.published_key(kid, snapshot)
+    if loaded is None:
         return None
-    key = RSAKey.import_key(row.public_jwk) if row.algorithm == "RS256" else ECKey.import_key(row.public_jwk)
     try:
-        payload = jws.deserialize_compact(token, key, algorithms=[row.algorithm]).payload
+        payload = jws.deserialize_compact(token, loaded.key, algorithms=[loaded.algorithm]).payload
     except (JoseError, ValueError) as error:
         raise _refused(f"signature: {error!r}") from None
     return _hint(payload)

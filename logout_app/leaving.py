@@ -18,14 +18,14 @@ from django.urls import reverse
 from django.utils.encoding import iri_to_uri
 
 from idp import configuration
-from idp.models import Application
+from idp.models import Application, TenantSettings
 from idp.protocol.errors import ProtocolError
 from idp.protocol.initiators import Initiator
 from idp.views.errors import error_page
 from logout_app import transactions, upstream
 from logout_app.end import Selection, end_sessions
-from logout_app.models import Channel, LogoutEvent
-from sessions_app import binding, browser_state
+from logout_app.fanout import Told
+from sessions_app import binding
 from sessions_app.models import SSOSession
 
 P = ParamSpec("P")
@@ -103,7 +103,7 @@ def leave(
             offline_tokens=False,
             page=who is not Visitor.PROGRAM,
         )
-        shows_page = ended.event is not None and ended.told > 0 and _shows_page(who, ended.event)
+        shows_page = ended.event is not None and _shows_page(who, ended.told)
         if ended.event and (shows_page or (federated and way_out)):
             started = transactions.begin(
                 request,
@@ -114,7 +114,7 @@ def leave(
                 upstream=upstream.offer(asked=federated) if way_out else {},
                 at=at,
             )
-    forget(request)
+    forget(request, tenant)
     if started:
         if shows_page:
             response = redirect(request, reverse("sign_out_page", args=[started.token]))
@@ -124,7 +124,6 @@ def leave(
     else:
         response = finish(request, return_url)
     response.headers["Clear-Site-Data"] = '"cache"'
-    browser_state.renew(response, tenant)
     return response
 
 
@@ -140,16 +139,15 @@ def redirect(request: HttpRequest, url: str) -> HttpResponse:
     return response
 
 
-def forget(request: HttpRequest) -> None:
+def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     """Nothing of the person stays with this browser: the cookie, the flow state, the CSRF secret."""
     request.session.flush()
-    request.sso_cookie = ""  # type: ignore[attr-defined]
+    request.sso_cookie, request.sso_tenant = "", tenant  # type: ignore[attr-defined]
     binding.replace_session(request, None)
     request.user = AnonymousUser()
     rotate_token(request)
 
 
-def _shows_page(who: Visitor, event: LogoutEvent) -> bool:
-    if who is Visitor.BROWSER:
-        return True
-    return who is Visitor.OLD_BROWSER and event.deliveries.filter(channel=Channel.FRONTCHANNEL).exists()
+def _shows_page(who: Visitor, told: Told) -> bool:
+    """When applications are being told; to an old browser only for the frames."""
+    return (who is Visitor.BROWSER and told.deliveries > 0) or (who is Visitor.OLD_BROWSER and told.frames > 0)

@@ -11,9 +11,8 @@ from django.conf import settings
 from django.db.models import Exists
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
-from idp import keys
+from idp import configuration, keys
 from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from sessions_app import minting
@@ -47,11 +46,10 @@ def verify_own_jwt(raw: str, typ: str) -> Mapping[str, Any]:
     try:
         header = jws.extract_compact(raw.encode("ascii")).headers()
         kid = header.get("kid")
-        row = keys.published_key(kid) if isinstance(kid, str) and "\0" not in kid else None
-        if row is None or header.get("typ") != typ:
+        loaded = keys.published_key(kid, configuration.current()) if isinstance(kid, str) else None
+        if loaded is None or header.get("typ") != typ:
             raise ValueError("not signed by a published key, or of another type")
-        key = (RSAKey if row.algorithm == "RS256" else ECKey).import_key(row.public_jwk)
-        claims: dict[str, Any] = jwt.decode(raw, key, algorithms=[row.algorithm]).claims
+        claims: dict[str, Any] = jwt.decode(raw, loaded.key, algorithms=[loaded.algorithm]).claims
     except (JoseError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from error
     if claims.get("iss") != settings.ISSUER:

@@ -124,7 +124,7 @@ def _decide(
 
     return rules.decide(
         asked,
-        hint=hints.verify(asked.id_token_hint) if asked.id_token_hint else None,
+        hint=hints.verify(asked.id_token_hint, snapshot) if asked.id_token_hint else None,
         current=Current(session.sid, session.user.user_id) if session else None,
         find_client=find,
         tenant_urls=tenant.allowed_logout_urls,
