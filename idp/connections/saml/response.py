@@ -85,6 +85,8 @@ def prove(received: Received, provider: Provider, expected: Expected, decryption
     if not refusals.is_success(received.root):
         raise refusals.refusal(received.root, authentic=authentic)
     structure.check_success(received.root, encrypted=received.is_encrypted)
+    if not received.is_encrypted:
+        structure.check_assertion(received.root.find(saml("Assertion")))
     if not authentic:
         raise _unknown_signer(received, provider, expected.at)
     root = _validated(received, provider, signers, expected, decryption_key)
