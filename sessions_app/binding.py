@@ -26,6 +26,7 @@ _BY_COOKIE = Lookup(
         .annotate(config_version=configuration.VERSION)
     )
 )
+SIGNED_OUT_FOR = timedelta(minutes=10)
 LONGEST_COOKIE = 100  # ours have 43 characters; nothing longer is worth hashing
 
 
@@ -91,6 +92,15 @@ def set_cookie(response: HttpResponse, value: str, tenant: TenantSettings | None
 
 def clear_cookie(response: HttpResponse) -> None:
     response.delete_cookie(settings.SSO_COOKIE_NAME, path="/", samesite=settings.SSO_COOKIE_SAMESITE)
+    response.set_cookie(
+        settings.SIGNED_OUT_COOKIE_NAME,
+        "1",
+        max_age=SIGNED_OUT_FOR,
+        path="/",
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
     browser_state.renew(response, configuration.current().tenant)
 
 

@@ -16,6 +16,10 @@ from idp.connections import registry
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
 from idp.models import Connection, Identity, User
 from idp.requests import client_ip
+from sessions_app.offers import Offer
+
+NO_PASSWORD = "Enter your password."
+UNKNOWN_DOMAIN = "No organisation here uses this address. Check it, or use one of the buttons."
 
 
 class _Text(forms.CharField):
@@ -29,7 +33,11 @@ class _Text(forms.CharField):
 
 
 class LoginForm(forms.Form):
-    """`username` and `password` are stable names; `connection` appears when there is a choice."""
+    """`username` and `password` are stable names; `connection` appears when there is a choice of passwords.
+
+    An address whose domain a connection upstream claims needs no password here. Without password connections the form asks
+    for the address only, if one of the others claims any domain.
+    """
 
     username = _Text(
         label="E-mail address or user name",
@@ -41,7 +49,7 @@ class LoginForm(forms.Form):
         label="Password",
         max_length=LONGEST_PASSWORD,
         strip=False,
-        error_messages={"required": "Enter your password."},
+        error_messages={"required": NO_PASSWORD},
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     connection = forms.ChoiceField(
@@ -50,36 +58,57 @@ class LoginForm(forms.Form):
         error_messages={"invalid_choice": "Choose one of the accounts in the list."},
     )
 
-    def __init__(self, *args: Any, connections: list[Connection], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
-        self.connections = connections
+        self.offer = offer
+        self.discovers = any(registry.domains(row) for row in offer.redirects)
         for name in ("username", "password"):
             self.fields[name].widget.attrs.pop("maxlength", None)  # a browser would cut a password silently
-        if len(connections) == 1:
-            del self.fields["connection"]
-        else:
-            choices = [("", "Find out from my e-mail address"), *((row.name, str(row)) for row in connections)]
+        if len(offer.passwords) > 1:
+            choices = [("", "Find out from my e-mail address"), *((row.name, str(row)) for row in offer.passwords)]
             self.fields["connection"].choices = choices  # type: ignore[attr-defined]
+        else:
+            del self.fields["connection"]
+        if self.discovers:
+            self.fields["password"].required = False  # `clean` asks for it where it is needed
+            self.fields["password"].widget.attrs["aria-describedby"] = "help-password"
+        if not offer.passwords:
+            del self.fields["password"]
+            self.fields["username"].label = "E-mail address"
         known = self.data.get("username") if self.is_bound else self.initial.get("username")
-        first = "password" if known else "username"
-        self.fields[first].widget.attrs["autofocus"] = True
+        first = "password" if known and "password" in self.fields else "username"
+        if not offer.buttons_first:
+            self.fields[first].widget.attrs["autofocus"] = True
+
+    @property
+    def is_shown(self) -> bool:
+        return bool(self.offer.passwords) or self.discovers
+
+    def clean(self) -> dict[str, Any]:
+        """`chosen`: the connection that was chosen or that claims the address's domain; the first one with a password else."""
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        chosen = self._find(data["username"], data.get("connection", ""))
+        if chosen is None:
+            self.add_error("username", UNKNOWN_DOMAIN)
+        elif chosen not in self.offer.redirects and not data.get("password"):
+            self.add_error("password", NO_PASSWORD)
+        return {**data, "chosen": chosen}
 
     def mark_errors(self) -> None:
         """Tie each message to its input for screen readers."""
         for name in self.errors:
             if name in self.fields:
-                self.fields[name].widget.attrs |= {"aria-invalid": "true", "aria-describedby": f"error-{name}"}
+                attrs = self.fields[name].widget.attrs
+                described = f"{attrs.get('aria-describedby', '')} error-{name}".strip()
+                attrs |= {"aria-invalid": "true", "aria-describedby": described}
 
-    def chosen(self) -> Connection:
-        """The connection that was chosen or that claims the address's domain; the first one else."""
-        named = self.cleaned_data.get("connection", "")
-        by_name = {row.name: row for row in self.connections}
-        return (
-            by_name.get(named)
-            or registry.for_address(self.connections, self.cleaned_data["username"])
-            or self.connections[0]
-        )
+    def _find(self, address: str, named: str) -> Connection | None:
+        by_name = {row.name: row for row in self.offer.passwords}
+        claims = registry.for_address([*self.offer.redirects, *self.offer.passwords], address)
+        return by_name.get(named) or claims or next(iter(self.offer.passwords), None)
 
 
 class ResetPasswordForm(account_forms.ResetPasswordForm):

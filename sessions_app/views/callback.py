@@ -18,12 +18,13 @@ from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.views.errors import page_errors
-from sessions_app import upstream
+from sessions_app import offers, upstream
 from sessions_app.destinations import Destination, destination
 from sessions_app.protocol.authorization import REPOSTED
 from sessions_app.views import reposting, upstream_pages
 from sessions_app.views.authorization_response import fail
 from sessions_app.views.authorize import recipient_of
+from sessions_app.views.popups import keep_opener
 
 # What an application may hear of a sign-in that somebody gave up (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6).
 TOLD = frozenset({"access_denied", "login_required", "interaction_required", "server_error", "temporarily_unavailable"})
@@ -31,6 +32,7 @@ TOLD = frozenset({"access_denied", "login_required", "interaction_required", "se
 
 @login_not_required
 @require_safe
+@keep_opener
 @page_errors
 def start(request: HttpRequest, connection: str) -> HttpResponse:
     """Sign in through this connection, then go to `next`."""
@@ -53,6 +55,7 @@ def depart(request: HttpRequest, connection: Connection, target: Destination, *,
 @login_not_required
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
+@keep_opener
 def callback(request: HttpRequest) -> HttpResponse:
     """The answer of an OpenID provider, by redirect or as a posted form."""
     return _arrive(request, "state", None)
@@ -61,6 +64,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @csrf_exempt
 @require_POST
+@keep_opener
 def acs(request: HttpRequest, connection: str) -> HttpResponse:
     """The answer of a SAML identity provider: the assertion consumer service of this connection."""
     return _arrive(request, "RelayState", connection)
@@ -68,6 +72,7 @@ def acs(request: HttpRequest, connection: str) -> HttpResponse:
 
 @login_not_required
 @require_safe
+@keep_opener
 @page_errors
 def cancel(request: HttpRequest) -> HttpResponse:
     """The way back to the application that waits behind `next`, with an error; only to its registered redirect URI."""
@@ -114,11 +119,13 @@ def _trip(request: HttpRequest, state: str, named: str | None) -> upstream.Trip:
 
 def _finish(request: HttpRequest, trip: upstream.Trip, answer: Params) -> HttpResponse:
     try:
-        return upstream.finish(request, trip, answer, timezone.now())
+        response = upstream.finish(request, trip, answer, timezone.now())
     except UpstreamRefused as error:
         return upstream_pages.refused(request, trip.connection, trip.redirect_url, error)
     except UpstreamFault as error:
         return upstream_pages.fault(request, trip.connection, trip.redirect_url, error, status=400)
+    offers.remember(response, trip.connection)
+    return response
 
 
 def _query(request: HttpRequest) -> Params:

@@ -26,15 +26,6 @@ FORM = {"content_type": "application/x-www-form-urlencoded", "headers": {"Sec-Fe
 CROSS_SITE = {**FORM, "headers": {"Sec-Fetch-Site": "cross-site"}}
 
 
-@pytest.fixture
-def acme(monkeypatch) -> SaysSo:
-    """A connection named Acme, and the provider behind it."""
-    says = SaysSo()
-    monkeypatch.setitem(registry.REDIRECT_PROTOCOLS, "oidc", says)
-    make_connection("Acme", "oidc", display_name="Acme Login")
-    return says
-
-
 def authorize(application, **changes) -> str:
     return f"/authorize?{urlencode(request_params(application, **changes))}"
 

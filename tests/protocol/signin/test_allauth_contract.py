@@ -139,7 +139,7 @@ def test_cancelling_the_second_factor_forgets_the_password():
     client = csrf_client()
     sign_in_by_form(client)
     token = csrf_token(client, reverse("mfa_authenticate"))
-    assert client.post("/logout", {"next": "/login", "csrfmiddlewaretoken": token})["Location"] == "/login"
+    assert client.post("/logout", {"next": "/login", "csrfmiddlewaretoken": token})["Location"] == "/login?choose=1"
     assert client.get(reverse("mfa_authenticate"))["Location"] == "/login"
 
 

@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from idp.connections import database
+from idp.connections import database, registry
 from idp.models import Connection, Identity, TenantSettings
 from sessions_app import sign_in
 from sessions_app.models import SessionEvent, SSOSession
@@ -333,7 +333,8 @@ def test_the_connection_of_the_request_is_the_one_that_is_asked():
     assert session_of(client).user == partner
 
 
-def test_an_unknown_connection_is_ignored_and_one_that_cannot_sign_in_is_refused():
+def test_an_unknown_connection_is_ignored_and_one_that_cannot_sign_in_is_refused(monkeypatch):
+    monkeypatch.delitem(registry.REDIRECT_PROTOCOLS, "okta")
     make_connection("AcmeOkta", strategy="okta")
     application = make_application()
     assert Client().get("/login", {"next": authorize(application, connection="Nowhere")}).status_code == 200
@@ -380,7 +381,8 @@ def test_with_several_connections_the_person_chooses_or_the_domain_decides():
     assert sign_in_by_form(csrf_client(), connection="Unknown").status_code == 400
 
 
-def test_connections_that_cannot_sign_in_are_not_offered():
+def test_connections_that_cannot_sign_in_are_not_offered(monkeypatch):
+    monkeypatch.delitem(registry.REDIRECT_PROTOCOLS, "okta")
     make_user()
     make_connection("AcmeOkta", strategy="okta")
     page = Client().get("/login").content.decode()
