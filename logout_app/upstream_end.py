@@ -40,6 +40,8 @@ def end_upstream(
             if not spend(kind, issuer, identifier, expires_at=expires_at):
                 raise Replayed
         pks = list(_named(connection, sub, sid).values_list("pk", flat=True)) if sub or sid else []
+        if not pks:
+            return Ended(None, [])
         return end_sessions(
             Selection.sessions(pks),
             initiator=Initiator.IDP_LOGOUT,

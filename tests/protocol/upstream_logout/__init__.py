@@ -1,0 +1,1 @@
+"""Sign-outs between us and the identity providers upstream, in both directions."""
