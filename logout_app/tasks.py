@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from idp import configuration
 from idp.protocol.initiators import Initiator
-from logout_app import purge, transactions
+from logout_app import leavers, purge, transactions
 from logout_app.end import Selection, end_sessions
 from sessions_app.purge import BATCH
 
@@ -51,6 +51,12 @@ def _expire_batch() -> int:
         offline_tokens=False,
     )
     return len(ended.session_pks)
+
+
+@shared_task
+def end_sessions_of_leavers() -> None:
+    """End the sessions of people whom their directory disabled or removed."""
+    leavers.end_all(timezone.now())
 
 
 @shared_task
