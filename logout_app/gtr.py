@@ -162,21 +162,24 @@ def _end(request: Request, connection: Connection, at: datetime) -> Ended:
 
 def _refuse(request: Request, error: ProtocolError, at: datetime) -> None:
     """Count, keep and audit a refusal. Raises TooManyRequests instead when this network failed too often."""
-    request.identities = []
-    if error.status == 401:
-        key = FAILURES.key(request.name, limiter.prefix(request.facts.ip))
-        if limiter.is_blocked(key, at) or limiter.count_failure(key, at) > FAILURES.count:
+    key = FAILURES.key(request.name, limiter.prefix(request.facts.ip))
+    with transaction.atomic():  # one commit, whether the connection exists or not: they should take the same time
+        if error.status == 401 and (limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count):
             raise TooManyRequests("Too many requests that could not be believed. Please try again later.") from error
-    tallies.add({("gtr", str(error.status)): 1})
-    if request.connection is None or limiter.count_failure(KEPT.key(request.name), at) > KEPT.count:
-        return
+        tallies.add({("gtr", str(error.status)): 1})
+        if limiter.count_failure(KEPT.key(request.name), at) <= KEPT.count and request.connection:
+            _keep_refusal(request, request.connection, error, at)
+
+
+def _keep_refusal(request: Request, connection: Connection, error: ProtocolError, at: datetime) -> None:
     reason = error.detail or error.description
-    _keep(request, request.connection, error.status, reason, at)
+    request.identities = []
+    _keep(request, connection, error.status, reason, at)
     lifecycle.record(
         "universal_logout_failed",
-        connection=request.connection,
+        connection=connection,
         facts=request.facts,
-        actor=f"upstream:{request.name}",
+        actor=f"upstream:{connection.name}",
         at=at,
         data={"status": error.status, "reason": reason},
     )

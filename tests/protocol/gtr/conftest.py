@@ -11,7 +11,7 @@ from idp import limiter
 from idp.connections.oidc import discovery, keys
 from idp.models import Connection
 from tests.protocol.gtr.support import Okta, make_federated_user
-from tests.support.factories import make_connection
+from tests.support.factories import make_connection, make_session
 from tests.support.upstreams.scripted_oidc import CLIENT, ScriptedProvider
 
 
@@ -47,3 +47,8 @@ def okta(provider: ScriptedProvider, connection: Connection) -> Okta:
 @pytest.fixture
 def ann(connection: Connection) -> Any:
     return make_federated_user(connection, "00uann", "ann@acme.example")
+
+
+@pytest.fixture
+def session(ann: Any) -> Any:
+    return make_session(ann)

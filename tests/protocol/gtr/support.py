@@ -18,9 +18,10 @@ from idp.connections.upstream import Account
 from idp.models import Connection, User
 from logout_app.gtr_trust import endpoint_of
 from logout_app.protocol.gtr import TYP
+from sessions_app.models import SSOSession
 from tests.support.upstreams.scripted_oidc import ABSENT, sign
 
-ANN = {"format": "iss_sub", "iss": None, "sub": "00uann"}
+DRAFT = "draft-parecki-oauth-global-token-revocation"
 
 
 def make_federated_user(connection: Connection, sub: str, email: str) -> User:
@@ -77,3 +78,15 @@ class Okta:
 
     def revoke(self, sub: str, **changes: Any) -> HttpResponse:
         return self.post(self.subject_of(sub), self.token(**changes))
+
+
+def lives(*sessions: SSOSession) -> bool:
+    return all(SSOSession.objects.get(pk=session.pk).ended_at is None for session in sessions)
+
+
+def assert_refused(response: HttpResponse, status: int = 401) -> None:
+    assert response.status_code == status, response.content
+    assert response.json()["error_description"]
+    assert response.headers["Cache-Control"] == "no-store"
+    if status == 401:
+        assert response.headers["WWW-Authenticate"].startswith('Bearer realm="curfew"')

@@ -1,0 +1,108 @@
+"""Who is found: people of this connection and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from idp.models import Identity, SpentToken
+from tests.protocol.gtr.support import DRAFT, assert_refused, lives, make_federated_user
+from tests.support.factories import make_connection, make_session, make_user
+
+pytestmark = pytest.mark.django_db
+GONE = {"error": "user_not_found", "error_description": "No user of this connection is named so."}
+
+
+@pytest.fixture
+def elsewhere():
+    """Bob of another connection, with an address that Okta might name."""
+    contoso = make_connection("contoso", "okta", options={"client_id": "x", "issuer": "https://contoso.example"})
+    bob = make_federated_user(contoso, "00ubob", "bob@corp.example")
+    return bob, make_session(bob, identity=bob.identities.get(), connection=contoso)
+
+
+@pytest.mark.spec(DRAFT, "Security Considerations", "T7 people of other connections do not exist here")
+def test_a_person_of_another_connection_is_as_unknown_as_nobody(okta, elsewhere):
+    """GTR-039, GTR-040, GTR-044, GTR-045."""
+    bob, session = elsewhere
+    mary = make_user()
+    subjects = [
+        {"format": "iss_sub", "iss": okta.issuer, "sub": "00unobody"},
+        {"format": "iss_sub", "iss": okta.issuer, "sub": "00ubob"},
+        {"format": "iss_sub", "iss": "https://contoso.example", "sub": "00ubob"},
+        {"format": "iss_sub", "iss": "http://localhost:8000/", "sub": mary.user_id},
+        {"format": "iss_sub", "iss": okta.issuer, "sub": mary.user_id},
+        {"format": "email", "email": "bob@corp.example"},
+        {"format": "email", "email": "mary@fabrikamcorp.com"},
+        {"format": "opaque", "id": bob.user_id},
+        {"format": "opaque", "id": str(bob.pk)},
+    ]
+    for subject in subjects:
+        response = okta.post({"sub_id": subject})
+        assert (response.status_code, response.json()) == (404, GONE)
+    assert lives(session)
+    assert not SpentToken.objects.filter(kind="gtr").exists()
+
+
+@pytest.mark.parametrize("email", ["ann@acme.example", "Ann@acme.example", "ann@ACME.EXAMPLE"])
+@pytest.mark.spec("RFC 9493", "3.2.2", "T10 the case of an address does not matter")
+def test_a_person_is_found_by_address_whatever_its_case(okta, session, email):
+    assert okta.post({"sub_id": {"format": "email", "email": email}}).status_code == 204
+    assert not lives(session)
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "\uff41nn@acme.example",
+        "ann@acme.example.",
+        " ann@acme.example",
+        "ann@acme.exampIe",
+        "ann@\uff41cme.example",
+        "ann",
+    ],
+)
+def test_an_address_that_only_looks_the_same_is_another(okta, session, email):
+    """GTR-043."""
+    assert okta.post({"sub_id": {"format": "email", "email": email}}).status_code == 404
+    assert lives(session)
+
+
+def test_an_address_with_a_dotless_i_is_another(okta, connection):
+    """GTR-043."""
+    session = make_session(make_federated_user(connection, "00ubill", "bill@acme.example"))
+    for email in ("b\u0131ll@acme.example", "b\u0130ll@acme.example"):
+        assert okta.post({"sub_id": {"format": "email", "email": email}}).status_code == 404
+    assert lives(session)
+    assert okta.post({"sub_id": {"format": "email", "email": "BILL@acme.example"}}).status_code == 204
+
+
+def test_the_same_address_at_another_connection_is_another_account(okta, session, elsewhere):
+    """T10."""
+    bob, other = elsewhere
+    Identity.objects.filter(user=bob).update(email="ann@acme.example")
+    assert okta.post({"sub_id": {"format": "email", "email": "ann@acme.example"}}).status_code == 204
+    assert not lives(session)
+    assert lives(other)
+
+
+@pytest.mark.spec(DRAFT, "Revocation Response", "422 when nobody can be signed out")
+def test_an_address_of_two_people_signs_out_neither(okta, session, connection):
+    other = make_session(make_federated_user(connection, "00uann2", "ann@acme.example"))
+    assert_refused(okta.post({"sub_id": {"format": "email", "email": "ann@acme.example"}}), 422)
+    assert lives(session, other)
+
+
+def test_a_person_is_found_by_our_own_user_id(okta, session):
+    assert okta.post({"sub_id": {"format": "opaque", "id": "okta|acme-okta|00uann"}}).status_code == 204
+    assert not lives(session)
+
+
+def test_aliases_name_one_person_or_are_refused(okta, session, connection):
+    ben = make_session(make_federated_user(connection, "00uben", "ben@acme.example"))
+    one, email = okta.subject_of("00uann")["sub_id"], {"format": "email", "email": "ben@acme.example"}
+    assert_refused(okta.post({"sub_id": {"format": "aliases", "identifiers": [one, email]}}), 400)
+    assert lives(session, ben)
+    unknown = {"format": "email", "email": "nobody@acme.example"}
+    assert okta.post({"sub_id": {"format": "aliases", "identifiers": [unknown, one]}}).status_code == 204
+    assert not lives(session)
+    assert lives(ben)
