@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from django.db import connection as database
 from django.db import models
 from django.db.models import F, Subquery
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
+from idp import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
 
 VERSION = Subquery(TenantSettings.objects.values("config_version")[:1])
@@ -95,10 +95,8 @@ def at(version: int | None) -> Snapshot:
 
 def current() -> Snapshot:
     """The snapshot of this moment, for one small SELECT."""
-    with database.cursor() as cursor:
-        cursor.execute(f"SELECT config_version FROM {TenantSettings._meta.db_table}")  # noqa: S608
-        row = cursor.fetchone()
-    return at(row[0] if row else None)
+    rows = prepared.fetch(f"SELECT config_version FROM {TenantSettings._meta.db_table}")  # noqa: S608
+    return at(rows[0][0] if rows else None)
 
 
 def bump(**_: Any) -> None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection as database
 
+from idp import prepared
 from idp.models import LimiterSlot
 
 
@@ -171,11 +172,10 @@ def _upsert(slots: tuple[tuple[Key, int], ...], at: datetime, *, first: int, cha
         ends = datetime.fromtimestamp(start, UTC) + timedelta(seconds=key.limit.window)
         values += [key.name, shard, start, first, database.ops.adapt_datetimefield_value(ends)]
     rows = ", ".join(["(%s, %s, %s, %s, %s)"] * len(slots))
-    with database.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (key, shard, {window}, {count}, expires_at) VALUES {rows} "  # noqa: S608
-            f"ON CONFLICT (key, shard, {window}) DO UPDATE SET {count} = {change.format(count=f'{table}.{count}')} "
-            f"RETURNING key, shard, {count}",
-            values,
-        )
-        return {(key, shard): count for key, shard, count in cursor.fetchall()}
+    counts = prepared.fetch(
+        f"INSERT INTO {table} (key, shard, {window}, {count}, expires_at) VALUES {rows} "  # noqa: S608
+        f"ON CONFLICT (key, shard, {window}) DO UPDATE SET {count} = {change.format(count=f'{table}.{count}')} "
+        f"RETURNING key, shard, {count}",
+        values,
+    )
+    return {(key, shard): count for key, shard, count in counts}

@@ -1,4 +1,4 @@
-"""SELECTs of the hot paths, compiled once per process.
+"""SELECTs of the hot paths, compiled once per process and planned once per connection.
 
 To compile a join of four models costs Django five times what running it costs. A `Lookup` keeps the SQL and what turns a
 row into instances; `tests/unit/test_lookups.py` pins that it gives what the QuerySet itself would give.
@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 from django.db import connection
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
+
+from idp import prepared
 
 M = TypeVar("M", bound=Model)
 
@@ -50,15 +52,13 @@ class Lookup(Generic[M]):
         """The instance with its `select_related` and annotations, or None. One statement."""
         plan = self._plan
         params = [given[param.name] if isinstance(param, Given) else param for param in plan.params]
-        with connection.cursor() as cursor:
-            cursor.execute(plan.sql, params)
-            row = cursor.fetchone()
-        return None if row is None else _instance(plan, row)
+        rows = prepared.fetch(plan.sql, params)
+        return _instance(plan, rows[0]) if rows else None
 
     @cached_property
     def _plan(self) -> _Plan:
         """What `SQLCompiler` and `ModelIterable` find out anew for every query."""
-        compiler = self._queryset().order_by().query.get_compiler(connection=connection)
+        compiler = self._queryset().order_by()[:1].query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
         info: Any = compiler.klass_info
         converters = compiler.get_converters([column for column, *_ in compiler.select or ()])

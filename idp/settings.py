@@ -125,6 +125,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)  # for idp/prepared.py; Django's cursors prepare nothing
 
 REDIS_URL = conf.read("REDIS_URL")
 REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None}

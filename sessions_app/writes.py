@@ -1,4 +1,4 @@
-"""A guard and the rows that depend on it, written as one act: all of them, or none if the guard found nothing.
+"""A guard and what depends on it, written as one act: all of it, or nothing if the guard found nothing.
 
 On PostgreSQL it is one statement (a CTE), which needs no BEGIN and COMMIT around it; on SQLite a transaction of one
 statement each. The rows are model instances that were never saved; what Django fills in at `save()` must be set.
@@ -6,15 +6,19 @@ statement each. The rows are model instances that were never saved; what Django 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import Field, Model
 
+from idp import prepared
 from idp.models import User
 from sessions_app.models import SSOSession
+
+TEXT = ("varchar", "text")  # PostgreSQL takes a value of unknown type for a text; every other needs a cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +30,24 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A further conditional UPDATE of one row. It comes after the guard, so that rows are locked in this order."""
+
+    name: str
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A row to insert. `links` gives columns by the name of a row before it, whose new id they hold.
 
-    `once`: these columns are unique, and when they are taken the row is left out, and with it every row that comes `after` it.
+    `once`: these columns are unique, and when they are taken the row is left out. `after`: so is a row that comes after one
+    that was left out, or after a change that found nothing.
     """
 
     name: str
     instance: Model
-    links: Mapping[str, str]
+    links: Mapping[str, str] = field(default_factory=dict)
     once: tuple[str, ...] = ()
     after: str = ""
 
@@ -70,65 +83,108 @@ def while_session_lives(guard: Guard, session_pk: int) -> Guard:
     return Guard(f"{guard.sql} AND EXISTS ({lives})", [*guard.params, session_pk])
 
 
-def write(guard: Guard, rows: list[Row]) -> set[str]:
-    """The names of the rows that were written, and "guard". Empty: the guard did not find its row."""
-    return _in_one_statement(guard, rows) if connection.vendor == "postgresql" else _one_by_one(guard, rows)
+def write(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:
+    """The ids of what was written, by name, and of the "guard". Empty: the guard did not find its row."""
+    return _in_one_statement(guard, parts) if connection.vendor == "postgresql" else _one_by_one(guard, parts)
 
 
-def _in_one_statement(guard: Guard, rows: list[Row]) -> set[str]:
-    parts, params = [f"guard AS ({guard.sql} RETURNING id)"], list(guard.params)
-    for row in rows:
-        columns, placeholders, values = _columns(row, {column: f"{name}_.id" for column, name in row.links.items()})
-        sources = ["guard", *dict.fromkeys(f"{name}_" for name in (*row.links.values(), row.after) if name)]
-        parts.append(
-            f"{row.name}_ AS (INSERT INTO {_table(type(row.instance))} ({columns}) "  # noqa: S608
-            f"SELECT {placeholders} FROM {', '.join(sources)}{_unless_taken(row)} RETURNING id)"
-        )
-        params += values
-    parts_of = {"guard": "guard"} | {row.name: f"{row.name}_" for row in rows}
-    counts = ", ".join(f"(SELECT count(*) FROM {part})" for part in parts_of.values())  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(f"WITH {', '.join(parts)} SELECT {counts}", params)
-        return {name for name, count in zip(parts_of, cursor.fetchone(), strict=True) if count}
+def _in_one_statement(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:
+    params = list(guard.params)
+    shapes: list[tuple[Any, ...]] = []
+    for part in parts:
+        if isinstance(part, Change):
+            shapes.append((part.name, part.guard.sql))
+            params += part.guard.params
+        else:
+            model, links = type(part.instance), tuple(part.links.items())
+            shapes.append((part.name, model, links, part.once, part.after))
+            params += _insert(model, tuple(part.links)).values(part.instance)
+    row = prepared.fetch(_cte(guard.sql, tuple(shapes)), params)[0]
+    names = ("guard", *(part.name for part in parts))
+    return {name: pk for name, pk in zip(names, row, strict=True) if pk is not None}
 
 
-def _one_by_one(guard: Guard, rows: list[Row]) -> set[str]:
-    ids: dict[str, int] = {}
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"{guard.sql} RETURNING id", guard.params)
-        if not cursor.fetchall():
-            return set()
-        for row in rows:
-            if row.after and row.after not in ids:
-                continue
-            columns, placeholders, values = _columns(row, {c: str(ids[name]) for c, name in row.links.items()})
-            table = _table(type(row.instance))
-            cursor.execute(
-                f"INSERT INTO {table} ({columns}) VALUES ({placeholders}){_unless_taken(row)} RETURNING id",  # noqa: S608
-                values,
-            )
-            if written := cursor.fetchall():
-                ids[row.name] = written[0][0]
-    return {"guard", *ids}
+@functools.lru_cache(256)
+def _cte(guard: str, shapes: tuple[tuple[Any, ...], ...]) -> str:
+    statements = {"guard": f"guard AS ({guard} RETURNING id)"}
+    for name, *shape in shapes:
+        sql = _changed_after_guard(*shape) if isinstance(shape[0], str) else _inserted_after_guard(*shape)
+        statements[name] = f"{name}_ AS ({sql} RETURNING id)"
+    ids = ", ".join(f"(SELECT id FROM {name if name == 'guard' else f'{name}_'})" for name in statements)  # noqa: S608
+    return f"WITH {', '.join(statements.values())} SELECT {ids}"
 
 
-def _unless_taken(row: Row) -> str:
-    columns = ", ".join(connection.ops.quote_name(column) for column in row.once)
+def _changed_after_guard(sql: str) -> str:
+    return f"{sql} AND EXISTS (SELECT 1 FROM guard)"  # noqa: S608
+
+
+def _inserted_after_guard(
+    model: type[Model], links: tuple[tuple[str, str], ...], once: tuple[str, ...], after: str
+) -> str:
+    insert = _insert(model, tuple(column for column, _ in links))
+    values = [f"{name}_.id" for _, name in links] + [f"%s{cast}" for cast in insert.casts]
+    sources = ["guard", *dict.fromkeys(f"{name}_" for name in (*(name for _, name in links), after) if name)]
+    return (
+        f"INSERT INTO {_table(model)} ({', '.join(insert.columns)}) "  # noqa: S608
+        f"SELECT {', '.join(values)} FROM {', '.join(sources)}{_unless_taken(once)}"
+    )
+
+
+def _one_by_one(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:
+    with transaction.atomic():
+        ids = _run("guard", f"{guard.sql} RETURNING id", guard.params)
+        for part in parts if ids else ():
+            if isinstance(part, Change):
+                ids |= _run(part.name, f"{part.guard.sql} RETURNING id", part.guard.params)
+            elif not part.after or part.after in ids:
+                insert = _insert(type(part.instance), tuple(part.links))
+                values = [ids[name] for name in part.links.values()] + insert.values(part.instance)
+                ids |= _run(part.name, _insert_sql(part, insert), values)
+    return ids
+
+
+def _insert_sql(row: Row, insert: _Insert) -> str:
+    placeholders = ", ".join(["%s"] * len(insert.columns))
+    into = f"{_table(type(row.instance))} ({', '.join(insert.columns)})"
+    return f"INSERT INTO {into} VALUES ({placeholders}){_unless_taken(row.once)} RETURNING id"  # noqa: S608
+
+
+def _run(name: str, sql: str, params: Sequence[Any]) -> dict[str, int]:
+    rows = prepared.fetch(sql, params)
+    return {name: rows[0][0]} if rows else {}
+
+
+def _unless_taken(once: tuple[str, ...]) -> str:
+    columns = ", ".join(connection.ops.quote_name(column) for column in once)
     return f" ON CONFLICT ({columns}) DO NOTHING" if columns else ""
 
 
-def _columns(row: Row, links: Mapping[str, str]) -> tuple[str, str, list[Any]]:
-    columns, placeholders, params = [], [], []
-    for field in row.instance._meta.concrete_fields:
-        if field.primary_key:
-            continue
-        columns.append(connection.ops.quote_name(str(field.column)))
-        if field.attname in links:
-            placeholders.append(links[field.attname])
-        else:
-            placeholders.append("%s")
-            params.append(field.get_db_prep_save(getattr(row.instance, field.attname), connection))
-    return ", ".join(columns), ", ".join(placeholders), params
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    """The columns of an INSERT, linked ones first, and where the values of the others come from."""
+
+    columns: list[str]
+    casts: list[str]
+    sources: list[tuple[str, Callable[[Any, Any], Any]]]
+
+    def values(self, instance: Model) -> list[Any]:
+        return [adapt(getattr(instance, name), connection) for name, adapt in self.sources]
+
+
+@functools.lru_cache(256)
+def _insert(model: type[Model], linked: tuple[str, ...]) -> _Insert:
+    given = [
+        column for column in model._meta.concrete_fields if not column.primary_key and column.attname not in linked
+    ]
+    columns = [_column(model, name) for name in linked] + [_column(model, column.name) for column in given]
+    return _Insert(
+        columns, [_cast(column) for column in given], [(column.attname, column.get_db_prep_save) for column in given]
+    )
+
+
+def _cast(column: Field[Any, Any]) -> str:
+    kind = column.db_type(connection) or ""
+    return "" if kind.startswith(TEXT) else f"::{kind}"
 
 
 def _where(model: type[Model], pk: int, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
@@ -141,9 +197,14 @@ def _where(model: type[Model], pk: int, where: Mapping[str, Any]) -> tuple[str, 
 
 
 def _adapt(model: type[Model], name: str, value: Any) -> tuple[str, Any]:
-    field = model._meta.get_field(name)
-    return connection.ops.quote_name(str(field.column)), field.get_db_prep_save(value, connection)  # type: ignore[union-attr]
+    return _column(model, name), model._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
 
 
+@functools.cache
+def _column(model: type[Model], name: str) -> str:
+    return connection.ops.quote_name(str(model._meta.get_field(name).column))  # type: ignore[union-attr]
+
+
+@functools.cache
 def _table(model: type[Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)

@@ -1,0 +1,45 @@
+"""SQL of the hot paths, which PostgreSQL parses and plans once per connection instead of once per execution.
+
+Planning a join of five tables takes PostgreSQL eight times as long as running it. Django's own cursor writes the values into
+the text, so that no two texts are alike; this one sends them beside it. Values of an INSERT ... SELECT need a cast there.
+`prepare_threshold` in the options of DATABASE_URL switches it off (None), for a pooler that knows no prepared statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def fetch(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """The rows that this statement gives (a write: by RETURNING)."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        return _fetch(connection, sql, params)
+    except NotSupportedError:
+        if connection.in_atomic_block:
+            raise
+        # A migration changed a column's type since: plans from before are refused, and nothing was done.
+        connection.close()
+        return _fetch(connection, sql, params)
+
+
+def _fetch(connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with _cursor(connection) as cursor:
+        cursor.execute(sql, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _cursor(connection: BaseDatabaseWrapper) -> Any:
+    if connection.vendor != "postgresql" or connection.queries_logged:  # only Django's own cursor can be logged
+        return connection.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor  # needs psycopg, which SQLite does not
+
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # psycopg's
+    return connection.make_cursor(cursor)
