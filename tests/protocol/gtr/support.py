@@ -76,8 +76,8 @@ class Okta:
         sent = {"Authorization": f"Bearer {token or self.token()}", **headers}
         return Client().post(path or self.path, raw, content_type="application/json", headers=sent)
 
-    def revoke(self, sub: str, **changes: Any) -> HttpResponse:
-        return self.post(self.subject_of(sub), self.token(**changes))
+    def revoke(self, person: str, **changes: Any) -> HttpResponse:
+        return self.post(self.subject_of(person), self.token(**changes))
 
 
 def lives(*sessions: SSOSession) -> bool:

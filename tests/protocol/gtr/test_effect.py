@@ -1,0 +1,168 @@
+"""What is dead after a revocation: everything of the person, on every path; and nothing of anybody else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from idp.models import User
+from logout_app.models import Channel, LogoutDelivery
+from sessions_app.models import RefreshTokenFamily, SessionEvent, SSOSession
+from tests.protocol.gtr.support import DRAFT, lives, make_federated_user
+from tests.support.factories import browser, make_application, make_connection, make_session
+from tests.support.oauth import (
+    answer_of,
+    authorize,
+    code_for,
+    credentials,
+    exchange,
+    post_form,
+    refresh,
+    token,
+    tokens_for,
+    userinfo,
+)
+
+pytestmark = pytest.mark.django_db
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@pytest.fixture
+def app():
+    return make_application(backchannel_logout_uri="https://app.example/bc")
+
+
+@pytest.fixture
+def ben(connection):
+    return make_session(make_federated_user(connection, "00uben", "ben@acme.example"))
+
+
+@pytest.mark.spec(DRAFT, "Revocation Expectations", "T1 sessions, refresh tokens, codes and access tokens are dead")
+def test_nothing_of_the_person_lives_and_all_of_the_others_does(okta, ann, app, ben):
+    browsers = [make_session(ann), make_session(ann)]
+    bound = tokens_for(browsers[0], app)
+    offline = tokens_for(browsers[1], app, scope="openid offline_access")
+    code = code_for(browsers[0], app)
+    bens = tokens_for(ben, app, scope="openid offline_access")
+    assert okta.revoke("00uann").status_code == 204
+    assert not any(lives(session) for session in browsers)
+    for tokens in (bound, offline):
+        assert refresh(app, tokens["refresh_token"]).json()["error"] == "invalid_grant"
+        assert userinfo(tokens["access_token"]).status_code == 401
+    assert exchange(app, code).json()["error"] == "invalid_grant"
+    for session in browsers:
+        answer = answer_of(authorize(session, app, prompt="none"))
+        assert answer["error"] == "login_required"
+    assert refresh(app, bens["refresh_token"]).status_code == 200
+    assert userinfo(bens["access_token"]).status_code == 200
+    assert lives(ben)
+
+
+def test_the_applications_of_every_session_hear_of_it_by_the_back_channel(okta, ann, app):
+    sessions = [make_session(ann, app), make_session(ann, app)]
+    assert okta.revoke("00uann").status_code == 204
+    rows = LogoutDelivery.objects.filter(channel=Channel.BACKCHANNEL)
+    assert {row.sid for row in rows} == {session.sid for session in sessions}
+    assert {row.event.initiator for row in rows} == {"idp-logout"}
+
+
+def test_offline_tokens_of_a_session_that_ended_long_ago_die_too(okta, ann, app):
+    session = make_session(ann)
+    offline = tokens_for(session, app, scope="openid offline_access")
+    browser(session).get("/v2/logout")
+    assert not lives(session)
+    assert okta.revoke("00uann").status_code == 204
+    assert refresh(app, offline["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_access_tokens_of_an_application_whose_tokens_outlive_sessions_die_too(okta, ann, app):
+    app.access_tokens_die_with_session = False
+    app.save()
+    tokens = tokens_for(make_session(ann), app)
+    assert userinfo(tokens["access_token"]).status_code == 200
+    assert okta.revoke("00uann").status_code == 204
+    assert userinfo(tokens["access_token"]).status_code == 401
+
+
+def test_a_device_that_was_approved_and_did_not_ask_yet_gets_nothing(okta, ann):
+    cli = make_application(
+        "CLI", app_type="native", token_endpoint_auth_method="none", grant_types=[DEVICE, "refresh_token"]
+    )
+    started = post_form("/oauth/device/code", {**credentials(cli), "scope": "openid"}).json()
+    session = make_session(ann)
+    browser(session).post("/activate", {"user_code": started["user_code"], "answer": "allow"})
+    assert okta.revoke("00uann").status_code == 204
+    assert token(cli, grant_type=DEVICE, device_code=started["device_code"]).status_code == 400
+
+
+def test_a_session_that_began_after_the_request_came_lives(okta, ann):
+    """T14: late or replayed, it is when the request came in that counts, not when it was signed."""
+    before = make_session(ann)
+    assert okta.revoke("00uann").status_code == 204
+    after = make_session(ann, auth_time=timezone.now())
+    assert not lives(before)
+    assert lives(after)
+    assert authorize(after, make_application("Other"), prompt="none").headers["Location"].startswith("https://other.")
+
+
+def test_a_session_that_began_between_signing_and_arrival_of_the_request_ends(okta, ann):
+    """T14."""
+    late = okta.token()
+    session = make_session(ann, auth_time=timezone.now())
+    assert okta.post(okta.subject_of("00uann"), late).status_code == 204
+    assert not lives(session)
+
+
+def test_a_sign_in_that_was_proved_before_and_opens_its_session_after_is_dead(okta, ann, app):
+    """A second factor was waited for, or two requests met: what was proved before the mark opens nothing that lives."""
+    proved_at = timezone.now()
+    assert okta.revoke("00uann").status_code == 204
+    session = make_session(ann, auth_time=proved_at)
+    assert answer_of(authorize(session, app, prompt="none"))["error"] == "login_required"
+    assert SSOSession.objects.live(timezone.now()).count() == 0
+
+
+def test_a_blocked_person_is_signed_out_as_well(okta, ann):
+    session = make_session(ann)
+    User.objects.filter(pk=ann.pk).update(is_active=False)
+    assert okta.revoke("00uann").status_code == 204
+    assert not lives(session)
+
+
+@pytest.fixture
+def linked(ann):
+    """Ann also comes in through another identity provider, which says nothing about her today."""
+    contoso = make_connection("contoso", "okta", options={"client_id": "x", "issuer": "https://contoso.example"})
+    identity = ann.identities.create(connection=contoso, sub="ann-at-contoso", email="ann@acme.example")
+    return make_session(ann, identity=identity, connection=contoso)
+
+
+def test_who_also_comes_in_elsewhere_loses_only_what_began_here(okta, ann, app, linked):
+    """GTR-041."""
+    here = make_session(ann, app)
+    mine = tokens_for(here, app, scope="openid offline_access")
+    others = tokens_for(linked, app, scope="openid offline_access")
+    assert okta.post({"sub_id": {"format": "email", "email": "ann@acme.example"}}).status_code == 204
+    assert not lives(here)
+    assert lives(linked)
+    assert refresh(app, mine["refresh_token"]).json()["error"] == "invalid_grant"
+    assert userinfo(mine["access_token"]).status_code == 401
+    assert refresh(app, others["refresh_token"]).status_code == 200
+    audit = SessionEvent.objects.get(type="universal_logout_succeeded")
+    assert audit.data["accounts"] == ["acme-okta|00uann", "contoso|ann-at-contoso"]
+
+
+def test_offline_tokens_from_here_die_although_their_session_ended_before(okta, ann, app, linked):
+    here = make_session(ann)
+    mine = tokens_for(here, app, scope="openid offline_access")
+    browser(here).get("/v2/logout")
+    assert okta.revoke("00uann").status_code == 204
+    assert refresh(app, mine["refresh_token"]).json()["error"] == "invalid_grant"
+    assert RefreshTokenFamily.objects.filter(revoked_at=None).count() == 0
+
+
+def test_more_than_a_minute_of_clock_difference_is_too_much(okta, ann):
+    soon = int((timezone.now() + timedelta(minutes=3)).timestamp())
+    assert okta.revoke("00uann", iat=soon, exp=soon + 60).status_code == 401
