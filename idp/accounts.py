@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 
 from idp import configuration, signals
 from idp.models import Connection, Identity, Strategy, User
+
+
+class CannotLink(Exception):
+    """A sentence that says why an account cannot be linked."""
 
 
 class EmailTaken(Exception):
@@ -76,6 +81,38 @@ def disable_connection(connection: Connection, *, actor: str, at: datetime) -> b
         configuration.bump()
         connection.enabled = False
         signals.connection_disabled.send(Connection, connection=connection, actor=actor, at=at)
+    return True
+
+
+def link_identity(identity: Identity, user: User, *, actor: str, at: datetime) -> bool:
+    """Let an account sign in another person: its sessions end. False if it signs in that person already.
+
+    The person whose it was stays, without this way to sign in; `unlink_identity` gives it back. Raises CannotLink.
+    """
+    if identity.connection.strategy == Strategy.DATABASE:
+        raise CannotLink("An account of a database cannot be linked: its password is its person's own.")
+    return _move(identity, user, actor, at)
+
+
+def unlink_identity(identity: Identity, *, actor: str, at: datetime) -> bool:
+    """Give an account back to the person that it had before; one is made if they are gone. False if it is not linked."""
+    with transaction.atomic():
+        own, _ = User.objects.get_or_create(
+            user_id=identity.own_user_id,
+            defaults={"email": identity.email, "password": make_password(None), "created_at": at},
+        )
+        return _move(identity, own, actor, at)
+
+
+def _move(identity: Identity, user: User, actor: str, at: datetime) -> bool:
+    with transaction.atomic():
+        former = Identity.objects.select_for_update(of=("self",)).select_related("user").get(pk=identity.pk).user
+        if former == user:
+            return False
+        # First the signal: what began through the account is found as long as it is its former person's.
+        signals.identity_moved.send(Identity, user=former, identity=identity, actor=actor, at=at)
+        Identity.objects.filter(pk=identity.pk).update(user=user)
+        identity.user = user
     return True
 
 

@@ -20,7 +20,7 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
 
     Two first sign-ins at once make one person. Raises UpstreamFault for a `sub` that cannot be kept.
     """
-    user_id = user_id_of(connection, account.sub)
+    user_id = connection.user_id_of(account.sub)
     if not account.sub or len(user_id) > LONGEST_ID or not account.sub.isprintable():
         raise UpstreamFault(f"{connection.name} gave a user id that is empty, too long or not printable")
     identity = _find(connection, account.sub)
@@ -35,11 +35,6 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
     return identity
 
 
-def user_id_of(connection: Connection, sub: str) -> str:
-    """The `sub` of our own tokens: `{strategy}|{connection}|{upstream sub}`."""
-    return f"{connection.strategy}|{connection.name}|{sub}"
-
-
 def _find(connection: Connection, sub: str) -> Identity | None:
     identity = Identity.objects.select_related("user").filter(connection=connection, sub=sub).first()
     if identity is not None:
@@ -48,10 +43,12 @@ def _find(connection: Connection, sub: str) -> Identity | None:
 
 
 def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
-    user = User(user_id=user_id, created_at=at, **_person(account))
-    user.set_unusable_password()
+    # A person without identity: the account was linked to somebody who is gone.
+    user = User.objects.filter(user_id=user_id).first() or User(user_id=user_id, created_at=at, **_person(account))
     with transaction.atomic():
-        user.save(force_insert=True)
+        if user.pk is None:
+            user.set_unusable_password()
+            user.save(force_insert=True)
         identity = Identity(
             user=user,
             connection=connection,

@@ -12,3 +12,4 @@ user_deleted = Signal()
 email_changed = Signal()
 mfa_removed = Signal()
 connection_disabled = Signal()
+identity_moved = Signal()  # `user` is whose it was, `identity` the account that signs somebody else in from now on

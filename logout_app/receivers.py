@@ -11,7 +11,7 @@ from typing import Any
 from django.dispatch import Signal
 
 from idp import configuration, signals
-from idp.models import Connection, User
+from idp.models import Connection, Identity, User
 from idp.protocol.initiators import Initiator
 from logout_app.end import Selection, end_sessions
 
@@ -34,6 +34,7 @@ REACTIONS = (
     Reaction(signals.user_blocked, Initiator.ACCOUNT_DEACTIVATED, True),
     Reaction(signals.user_deleted, Initiator.ACCOUNT_DELETED, True),
     Reaction(signals.connection_disabled, Initiator.SESSION_REVOKED, True),
+    Reaction(signals.identity_moved, Initiator.SESSION_REVOKED, True),
 )
 
 
@@ -43,11 +44,20 @@ def connect() -> None:
 
 
 def _receiver(reaction: Reaction) -> Callable[..., None]:
-    return functools.partial(_of_connection if reaction.signal is signals.connection_disabled else _of_user, reaction)
+    by_signal: dict[Signal, Callable[..., None]] = {
+        signals.connection_disabled: _of_connection,
+        signals.identity_moved: _of_identity,
+    }
+    return functools.partial(by_signal.get(reaction.signal, _of_user), reaction)
 
 
 def _of_connection(reaction: Reaction, *, connection: Connection, actor: str, at: datetime, **_: Any) -> None:
     selection = Selection.connection(connection.pk)
+    end_sessions(selection, initiator=reaction.initiator, actor=actor, at=at, offline_tokens=reaction.offline_tokens)
+
+
+def _of_identity(reaction: Reaction, *, identity: Identity, actor: str, at: datetime, **_: Any) -> None:
+    selection = Selection.identities([identity.pk])
     end_sessions(selection, initiator=reaction.initiator, actor=actor, at=at, offline_tokens=reaction.offline_tokens)
 
 

@@ -19,7 +19,6 @@ from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin
 from idp.models import (
     ClientGrant,
     ClientRegistration,
-    Identity,
     KeyStatus,
     LimiterSlot,
     ResourceServer,
@@ -213,16 +212,6 @@ class ClientRegistrationAdmin(FactsAdmin):
     list_select_related = ("application",)
     search_fields = ("application__name", "=application__client_id")
     fields = ("application", "metadata", "created_at", "created_ip")
-
-
-@admin.register(Identity)
-class IdentityAdmin(FactsAdmin):
-    menu_rank = 2
-    list_display = ("sub", "connection", "user", "email", "last_login_at", "created_at")
-    list_filter = ("connection",)
-    list_select_related = ("connection", "user")
-    search_fields = ("=sub", "=login", "email", "user__user_id")
-    fields = ("user", "connection", "sub", "login", "email", "profile", "created_at", "last_login_at")
 
 
 @admin.register(SpentToken)

@@ -163,6 +163,7 @@ class IdentityInline(FactsInline):
     model = Identity
     fields = ("connection", "sub", "login", "email", "last_login_at")
     readonly_fields = fields
+    show_change_link = True  # there it can be linked to another person
     verbose_name_plural = "Signs in as"
 
 

@@ -154,6 +154,10 @@ class Connection(models.Model):
     def __str__(self) -> str:
         return self.display_name or self.name
 
+    def user_id_of(self, sub: str) -> str:
+        """The `sub` of our own tokens: `auth0|{sub}`, or `{strategy}|{connection}|{upstream sub}`."""
+        return f"auth0|{sub}" if self.strategy == Strategy.DATABASE else f"{self.strategy}|{self.name}|{sub}"
+
 
 class ConnectionCheck(models.Model):
     """What the last test of a connection found; `findings` are the members of `idp.connections.checks.Finding`."""
@@ -193,6 +197,11 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sub} at connection {self.connection_id}"
+
+    @property
+    def own_user_id(self) -> str:
+        """The user id that this account has where no administrator linked it to another person."""
+        return self.connection.user_id_of(self.sub)
 
 
 def began_before(began_at: datetime, mark: datetime | None) -> bool:
