@@ -112,6 +112,18 @@ def complete(
     return response
 
 
+def record_again(request: HttpRequest, identity: Identity, *, upstream_sid: str, upstream: Mapping[str, Any]) -> None:
+    """The person of this session proved upstream that it is still them; allauth's pages count it, and the session does."""
+    record_authentication(
+        request,
+        identity.user,
+        method=FEDERATED,
+        reauthenticated=True,
+        upstream_sid=upstream_sid,
+        upstream=dict(upstream),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead.
@@ -152,7 +164,7 @@ def pending_redirect(request: HttpRequest) -> str | None:
 def _reauthenticated(
     request: HttpRequest, user: User, method: str, reauthenticated: bool = False, **extra: Any
 ) -> None:
-    """allauth's own confirmation pages (password or code): the session's `auth_time` and cookie are renewed."""
+    """Confirmation (password, code, or upstream): the session's `auth_time` and cookie are renewed."""
     session = binding.session_of(request)
     if not reauthenticated or session is None or session.user_id != user.pk:
         return
@@ -160,7 +172,14 @@ def _reauthenticated(
     again = _amr([{"method": method, "type": extra.get("type", ""), "at": at.timestamp()}])
     names = {entry["name"] for entry in again}
     kept = [entry for entry in session.amr if entry["name"] not in names]
-    opened = lifecycle.reauthenticate(session, amr=[*kept, *again], facts=facts(request), at=at)
+    opened = lifecycle.reauthenticate(
+        session,
+        amr=[*kept, *again],
+        facts=facts(request),
+        at=at,
+        upstream_sid=extra.get("upstream_sid", ""),
+        upstream=extra.get("upstream"),
+    )
     if opened is not None:
         request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
 

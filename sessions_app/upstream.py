@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
@@ -21,13 +21,13 @@ from django.utils.crypto import constant_time_compare
 from idp import content_policy, identities
 from idp.configuration import Snapshot
 from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, usable_for
-from idp.connections.upstream import Account, Departure, RedirectProtocol, UpstreamFault, UpstreamRefused, Wishes
+from idp.connections.upstream import Account, Departure, RedirectProtocol, UpstreamFault, Wishes
 from idp.models import Connection, Identity, began_before
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.requests import facts
-from sessions_app import lifecycle, sign_in
+from sessions_app import binding, lifecycle, sign_in
 from sessions_app.binding import LONGEST_COOKIE
 from sessions_app.destinations import HOME, destination, is_ours
 from sessions_app.models import FlowState
@@ -47,6 +47,13 @@ class Trip:
     kept: Mapping[str, Any] | None = None
     departed_at: datetime | None = None
     is_second: bool = False  # the first answer's proof was too old
+    reauthenticates: bool = False
+
+
+class NotEnough(Exception):
+    """The upstream vouched for somebody, but not for what is needed here. `error` is what an application is told."""
+
+    error = "login_required"
 
 
 def start(
@@ -57,8 +64,12 @@ def start(
     at: datetime,
     *,
     is_second: bool = False,
+    reauthenticates: bool = False,
 ) -> HttpResponse:
-    """Send the browser to the identity provider upstream. `redirect_url` is validated already. Raises UpstreamFault."""
+    """Send the browser to the identity provider upstream. `redirect_url` is validated already. Raises UpstreamFault.
+
+    With `reauthenticates` the person who is signed in proves again that it is them; nobody else gets in that way.
+    """
     state, callback = new_secret(), callback_url(connection)
     departure = _protocol(connection).depart(connection, wishes, state=state, callback=callback, at=at)
     browser = _browser(request) or new_secret()
@@ -73,6 +84,7 @@ def start(
             "wishes": asdict(wishes),
             "kept": dict(departure.kept),
             "is_second": is_second,
+            "reauthenticates": reauthenticates,
         },
         created_at=at,
         expires_at=at + LIFETIME,
@@ -112,6 +124,7 @@ def take(request: HttpRequest, state: str, at: datetime) -> Trip | None:
         flow.data["kept"],
         flow.created_at,
         flow.data["is_second"],
+        flow.data["reauthenticates"],
     )
 
 
@@ -137,7 +150,7 @@ def check_usable(connection: Connection | None, redirect_url: str, snapshot: Sna
 
 
 def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> HttpResponse:
-    """Sign in whom the answer proves. Raises UpstreamRefused and UpstreamFault."""
+    """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
     connection = trip.connection
     account = _protocol(connection).arrive(connection, trip.kept, answer, callback=callback_url(connection), at=at)
     if account.expires_at is not None and account.expires_at <= at:
@@ -154,6 +167,8 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         )
     elif not _is_fresh(account, identity, trip):
         return _once_more(request, trip, at)
+    if trip.reauthenticates:
+        return _prove_again(request, trip, identity, account)
     return sign_in.complete(
         request,
         identity,
@@ -210,12 +225,26 @@ def _wanted_since(trip: Trip) -> datetime | None:
 
 def _once_more(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
     if trip.is_second:
-        raise UpstreamRefused(
-            "you were not asked to prove again who you are, and that is needed now.",
-            error="login_required",
-            detail="the proof is older than what was asked for, also at the second time",
+        raise NotEnough(
+            f"You must prove again who you are, and {trip.connection} did not ask you to. Please try again."
         )
-    return start(request, trip.connection, replace(trip.wishes, force=True), trip.redirect_url, at, is_second=True)
+    return start(
+        request,
+        trip.connection,
+        replace(trip.wishes, force=True),
+        trip.redirect_url,
+        at,
+        is_second=True,
+        reauthenticates=trip.reauthenticates,
+    )
+
+
+def _prove_again(request: HttpRequest, trip: Trip, identity: Identity, account: Account) -> HttpResponse:
+    session = binding.session_of(request)
+    if session is None or session.identity_id != identity.pk:
+        raise NotEnough("That is another account than the one you are signed in with.")
+    sign_in.record_again(request, identity, upstream_sid=account.upstream_sid, upstream=_for_later(account))
+    return HttpResponseRedirect(trip.redirect_url)
 
 
 def _for_later(account: Account) -> dict[str, Any]:

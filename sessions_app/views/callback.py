@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -43,11 +44,20 @@ def start(request: HttpRequest, connection: str) -> HttpResponse:
     return depart(request, row, target, login_hint=params.get("login_hint", "")[:255])
 
 
-def depart(request: HttpRequest, connection: Connection, target: Destination, *, login_hint: str = "") -> HttpResponse:
+def depart(
+    request: HttpRequest,
+    connection: Connection,
+    target: Destination,
+    *,
+    login_hint: str = "",
+    reauthenticates: bool = False,
+) -> HttpResponse:
     """To the upstream, with what the application wishes; or the page that says why not."""
     wishes = target.wishes_with(login_hint)
+    if reauthenticates:
+        wishes = replace(wishes, force=True)
     try:
-        return upstream.start(request, connection, wishes, target.url, timezone.now())
+        return upstream.start(request, connection, wishes, target.url, timezone.now(), reauthenticates=reauthenticates)
     except UpstreamFault as error:
         return upstream_pages.fault(request, connection, target.url, error, status=502)
 
@@ -122,6 +132,8 @@ def _finish(request: HttpRequest, trip: upstream.Trip, answer: Params) -> HttpRe
         response = upstream.finish(request, trip, answer, timezone.now())
     except UpstreamRefused as error:
         return upstream_pages.refused(request, trip.connection, trip.redirect_url, error)
+    except upstream.NotEnough as error:
+        return upstream_pages.not_enough(request, trip.connection, trip.redirect_url, error)
     except UpstreamFault as error:
         return upstream_pages.fault(request, trip.connection, trip.redirect_url, error, status=400)
     offers.remember(response, trip.connection)

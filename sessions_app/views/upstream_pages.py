@@ -15,6 +15,7 @@ from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError
 from sessions_app.destinations import destination
+from sessions_app.upstream import NotEnough
 
 log = structlog.get_logger(__name__)
 LONGEST_SENTENCE = 300  # of what somebody else wrote
@@ -35,6 +36,11 @@ def fault(
     log.warning("sign_in.upstream_failed", connection=connection.name, reason=error.reason, status=status)
     code = "temporarily_unavailable" if status >= 500 else "server_error"
     return _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+
+
+def not_enough(request: HttpRequest, connection: Connection, redirect_url: str, error: NotEnough) -> HttpResponse:
+    log.info("sign_in.not_enough", connection=connection.name, reason=str(error))
+    return _failed(request, connection, redirect_url, str(error), code=error.error, status=403)
 
 
 def lost(request: HttpRequest, error: ProtocolError) -> HttpResponse:
