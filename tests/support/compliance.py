@@ -63,7 +63,6 @@ RULES = {
     "S5": "Applications do not sign in again after `error`.",
 }
 NOT_SUPPORTED: dict[str, str] = {
-    "B15": "comes with connections to other identity providers",
     "S5": "a rule for applications; the quickstarts say it",
 }
 CHAPTERS = {
@@ -156,8 +155,14 @@ def _marks(path: Path) -> Iterator[Mark]:
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """What the module's names stand for: a file may spell a document once."""
-    return {
+    """What the module's names stand for: a document is spelt once, here or in a module of tests that this one imports."""
+    imported: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
+            path = ROOT / f"{str(node.module).replace('.', '/')}.py"
+            known = _constants(ast.parse(path.read_text())) if path.exists() else {}
+            imported |= {alias.asname or alias.name: known[alias.name] for alias in node.names if alias.name in known}
+    return imported | {
         target.id: node.value
         for node in tree.body
         if isinstance(node, ast.Assign)
