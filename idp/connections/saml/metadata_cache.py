@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
+from time import monotonic
 
 import requests
 
@@ -76,7 +76,7 @@ def _entry(url: str) -> _Entry:
 
 
 def _is_due(entry: _Entry, suspect: bool) -> bool:
-    now = time.monotonic()
+    now = monotonic()
     if now < entry.tried_at + RETRY:
         return False
     if suspect and now >= entry.fetched_at + COOL_DOWN:
@@ -85,11 +85,11 @@ def _is_due(entry: _Entry, suspect: bool) -> bool:
 
 
 def _refresh(url: str, entry: _Entry) -> None:
-    entry.tried_at = time.monotonic()
+    entry.tried_at = monotonic()
     try:
         entry.metadata = fetch(url)
     except Unavailable as error:
         entry.failure = str(error)
     else:
-        entry.fetched_at, entry.failure = time.monotonic(), ""
-    entry.tried_at = time.monotonic()
+        entry.fetched_at, entry.failure = monotonic(), ""
+    entry.tried_at = monotonic()

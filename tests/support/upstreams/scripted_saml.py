@@ -61,7 +61,7 @@ def make_key(
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(not_before or now - timedelta(days=1))
+        .not_valid_before(not_before or now - timedelta(days=100))
         .not_valid_after(not_after or now + timedelta(days=365))
         .sign(key, hashes.SHA256())
     )
