@@ -108,9 +108,12 @@ def _texts(options: Mapping[str, Any], name: str) -> list[str]:
 
 
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
-    """What is wrong with these options, one sentence each; the client secret is none of them, it is kept apart."""
+    """What is wrong with these options, each sentence beginning with the option's path and a colon.
+
+    The client secret is none of them: it is kept apart.
+    """
     found = (
-        [] if _text(options, "client_id") else ["client_id is missing: it is what the upstream calls this connection."]
+        [] if _text(options, "client_id") else ["client_id: is missing, it is what the upstream calls this connection"]
     )
     found += _problems_of_place(strategy, options)
     found += _problems_of_urls(options)
@@ -185,6 +188,10 @@ def _problems_of_choices(strategy: str, options: Mapping[str, Any]) -> list[str]
         found.append(f"token_endpoint_auth_method: must be one of {', '.join(AUTH_METHODS)}")
     if options.get("type", "back_channel") != "back_channel":
         found.append("type: must be back_channel, tokens never travel through the browser")
+    if strategy == Strategy.ADFS and options.get("protocol", "oidc") != "oidc":
+        found.append("protocol: must be oidc or samlp")
+    if strategy == Strategy.ADFS and not isinstance(options.get("user_id_attribute", ""), str):
+        found.append("user_id_attribute: must be the name of one claim")
     if strategy == Strategy.ENTRA and options.get("waad_protocol", "openid-connect") != "openid-connect":
         found.append("waad_protocol: must be openid-connect")
     if not isinstance(options.get("id_token_session_expiry_supported", False), bool):
