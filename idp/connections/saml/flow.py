@@ -40,7 +40,7 @@ class SamlProtocol:
             issued_at=at,
             force=wishes.force,
         )
-        key = own_key(at) if provider.options.sign_requests else None
+        key = own_key(at) if provider.signs_requests else None
         kept = {"request_id": question.id}
         if binding == POST:
             fields = request.post_fields("SAMLRequest", question.xml(), state, key)

@@ -23,6 +23,7 @@ class IdpMetadata:
     sign_on: Mapping[str, str]  # binding -> endpoint, of the bindings that we speak
     logout: Mapping[str, str]
     certificates: tuple[Certificate, ...]
+    wants_signed_requests: bool = False
     valid_until: datetime | None = None
 
     def is_expired(self, at: datetime) -> bool:
@@ -61,6 +62,7 @@ def _read(root: xml.Element) -> IdpMetadata:
         sign_on=_endpoints(role, "SingleSignOnService"),
         logout=_endpoints(role, "SingleLogoutService"),
         certificates=_signing(role),
+        wants_signed_requests=role.get("WantAuthnRequestsSigned") in ("true", "1"),
         valid_until=_valid_until(root, entity, role),
     )
     if not found.sign_on:

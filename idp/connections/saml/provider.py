@@ -24,6 +24,7 @@ class Provider:
     sign_on: Mapping[str, str]  # binding -> endpoint
     logout: Mapping[str, str]
     certificates: tuple[Certificate, ...]
+    signs_requests: bool  # ours: because the administrator or the identity provider wants it
 
     @property
     def sign_on_binding(self) -> str:
@@ -69,6 +70,7 @@ def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) 
         sign_on=told.sign_on or metadata.sign_on,
         logout=told.logout or metadata.logout,
         certificates=tuple(certificates.values()),
+        signs_requests=given.sign_requests or metadata.wants_signed_requests,
     )
 
 
@@ -81,6 +83,7 @@ def manual(given: SamlOptions) -> Provider:
         sign_on={given.binding or REDIRECT: given.sign_in_endpoint} if given.sign_in_endpoint else {},
         logout={given.binding or REDIRECT: sign_out} if sign_out else {},
         certificates=given.signing_certificates,
+        signs_requests=given.sign_requests,
     )
 
 

@@ -55,6 +55,12 @@ def test_a_signed_request_by_redirect(way: Way) -> None:
         check_query(url.replace("the-state", "another"), certificate)
 
 
+def test_an_identity_provider_that_wants_signed_requests_gets_them(way: Way) -> None:
+    wanting = way.idp.metadata().replace("<md:IDPSSODescriptor", '<md:IDPSSODescriptor WantAuthnRequestsSigned="true"')
+    way.configure(metadataXml=wanting)
+    check_query(_depart(way).url, own_key(way.at).certificate_pem)
+
+
 @pytest.mark.spec("SAML 2.0", "bindings 3.5.4", "R3 A request by form is encoded, its signature inside of it")
 def test_a_request_by_form(way: Way) -> None:
     way.configure(protocolBinding=POST)
