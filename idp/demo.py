@@ -1,4 +1,7 @@
-"""The demo: Mary of Fabrikam, an administrator, and three applications on this machine. Credentials are made at first start."""
+"""The demo: Mary of Fabrikam, an administrator, three applications, and an Okta organisation upstream, all on this machine.
+
+Credentials are made at first start.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,11 @@ APPS = (
     ("sharepoint", "SharePoint Intranet", "bOFty3tWgpijnwMcltysNFqHgO1ziz1I"),
     ("timesheet", "Timesheet SaaS", "h2NE1kxhzzFgLpNBvcCuyefjfwFVGx49"),
 )
+# examples/okta_org, at PORT+4: who signs in there needs no password.
+OKTA = "Acme Okta"
+OKTA_CONNECTION = "acme-okta"
+OKTA_CLIENT_ID = "0oacurfew1acme5d7"
+OKTA_PORT = 4
 
 
 def prepare(port: int) -> list[str]:
@@ -34,34 +42,37 @@ def prepare(port: int) -> list[str]:
     path.write_text(yaml.safe_dump(_tenant_file(port, credentials), sort_keys=False, allow_unicode=True))
     path.chmod(0o600)
     tenant.apply(path, at=timezone.now())
-    width = max(len(name) for _, name, _ in APPS)
+    width = max(len(name) for name in (*(name for _, name, _ in APPS), "Administrator"))
     lines = [f"  {name:<{width}}  {_home(port, index)}" for index, (_, name, _) in enumerate(APPS)]
     return [
         "Sign in once, use three apps, then sign out in one of them:",
         *lines,
         f"  {'Mary':<{width}}  {MARY}  {credentials['mary']}",
         f"  {'Administrator':<{width}}  {ADMINISTRATOR}  {credentials['administrator']}  at {settings.ISSUER}admin/",
+        f"  {OKTA:<{width}}  {_okta(port)}  its people sign in without a password; its console signs them out of everything",
     ]
 
 
 def children(port: int) -> list[Child]:
-    """The three applications as programs to run beside Curfew."""
-    return [_child(port, index, kept_credentials()) for index in range(len(APPS))]
+    """The three applications and the Okta organisation as programs to run beside Curfew."""
+    credentials = kept_credentials()
+    return [*(_child(port, index, credentials) for index in range(len(APPS))), _okta_child(port, credentials)]
 
 
 def kept_credentials() -> dict[str, str]:
     """Passwords and client secrets, made once and kept in CURFEW_DATA, readable by the owner only."""
     path: Path = settings.DATA / "demo" / "credentials.json"
-    if not path.exists():
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    made = {name: _password() for name in ("mary", "administrator")}
+    made |= {name: secrets.token_urlsafe(32) for name in (*(slug for slug, _, _ in APPS), "okta")}
+    if missing := made.keys() - kept.keys():
+        kept |= {name: made[name] for name in sorted(missing)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = {name: _password() for name in ("mary", "administrator")}
-        made |= {slug: secrets.token_urlsafe(32) for slug, _, _ in APPS}
         partial = path.with_suffix(".new")
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(made, file, indent=2)
+            json.dump(kept, file, indent=2)
         partial.replace(path)  # a start that was cut short leaves no half of it
-    credentials: dict[str, str] = json.loads(path.read_text())
-    return credentials
+    return kept
 
 
 def _password() -> str:
@@ -74,11 +85,28 @@ def _home(port: int, index: int) -> str:
     return f"http://localhost:{port + 1 + index}/"
 
 
+def _okta(port: int) -> str:
+    return f"http://localhost:{port + OKTA_PORT}/"
+
+
 def _tenant_file(port: int, credentials: dict[str, str]) -> dict[str, Any]:
     return {
         "tenant": {"friendly_name": "Fabrikam"},
         "clients": [_client(port, index, credentials) for index in range(len(APPS))],
-        "connections": [{"name": CONNECTION, "strategy": "auth0", "options": {"disable_signup": True}}],
+        "connections": [
+            {"name": CONNECTION, "strategy": "auth0", "options": {"disable_signup": True}},
+            {
+                "name": OKTA_CONNECTION,
+                "strategy": "okta",
+                "display_name": OKTA,
+                "options": {
+                    "discovery_url": f"{_okta(port)}.well-known/openid-configuration",
+                    "client_id": OKTA_CLIENT_ID,
+                    "client_secret": credentials["okta"],
+                    "domain_aliases": ["acme.example"],
+                },
+            },
+        ],
         "users": [
             {
                 "connection": CONNECTION,
@@ -135,5 +163,19 @@ def _child(port: int, index: int, credentials: dict[str, str]) -> Child:
             "DEMO_CLIENT_ID": client_id,
             "DEMO_CLIENT_SECRET": credentials[slug],
             "DEMO_PEERS": json.dumps(peers),
+        },
+    )
+
+
+def _okta_child(port: int, credentials: dict[str, str]) -> Child:
+    return Child(
+        OKTA,
+        [sys.executable, "-m", "examples.okta_org.app"],
+        {
+            "OKTA_PORT": str(port + OKTA_PORT),
+            "OKTA_CURFEW": settings.ISSUER,
+            "OKTA_CONNECTION": OKTA_CONNECTION,
+            "OKTA_CLIENT_ID": OKTA_CLIENT_ID,
+            "OKTA_CLIENT_SECRET": credentials["okta"],
         },
     )

@@ -46,6 +46,11 @@ class Stack:
         return f"http://localhost:{self.port + 1 + index}/"
 
     @property
+    def okta(self) -> str:
+        """The address of the demo's Okta organisation."""
+        return f"http://localhost:{self.port + 4}/"
+
+    @property
     def credentials(self) -> dict[str, str]:
         found: dict[str, str] = json.loads((self.data / "demo" / "credentials.json").read_text())
         return found
@@ -71,7 +76,7 @@ class Stack:
         process.wait(STOP_WITHIN)
 
     def wait_until_ready(self) -> None:
-        for address in (f"{self.issuer}readyz", *(f"{self.app(index)}ping" for index in range(3))):
+        for address in (f"{self.issuer}readyz", *(f"{self.app(index)}ping" for index in range(3)), f"{self.okta}ping"):
             self.wait_for(address)
 
     @contextlib.contextmanager
@@ -149,7 +154,7 @@ def split(data: Path, database_url: str, redis_url: str, **settings: str) -> Ite
 @contextlib.contextmanager
 def _stack(data: Path, **settings: str | None) -> Iterator[Stack]:
     data.mkdir(parents=True, exist_ok=True)
-    port = free_ports(4)
+    port = free_ports(5)
     environment = clean_environment()
     environment |= {name: value for name, value in settings.items() if value is not None}
     environment |= {"PORT": str(port), "CURFEW_DATA": str(data), "CURFEW_WEB_WORKERS": "1", "PYTHONUNBUFFERED": "1"}

@@ -17,7 +17,8 @@ from examples.demo_app.provider import FAILURES, LOGOUT_EVENT, Provider
 from examples.demo_app.sessions import Session
 from examples.web import Request
 from idp import configuration, demo
-from idp.models import Application, User
+from idp.connections.options import secret
+from idp.models import Application, Connection, User
 
 ISSUER = "http://localhost:8000/"
 CLIENT_ID = "the-app"
@@ -27,6 +28,7 @@ KEY = RSAKey.generate_key(2048, parameters={"kid": "one", "use": "sig", "alg": "
 @pytest.fixture
 def data(settings: Any, tmp_path: Path) -> Path:
     settings.DATA = tmp_path
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
     return tmp_path
 
 
@@ -44,6 +46,28 @@ def test_the_demo_is_prepared_once_and_its_credentials_stay(data: Path) -> None:
 
 
 @pytest.mark.django_db
+def test_the_okta_organisation_and_its_connection_know_the_same_secret(data: Path) -> None:
+    demo.prepare(9000)
+    connection = Connection.objects.get(name="acme-okta")
+    okta = demo.children(9000)[-1]
+    assert okta.env["OKTA_PORT"] == "9004"
+    assert connection.options["discovery_url"] == "http://localhost:9004/.well-known/openid-configuration"
+    assert okta.env["OKTA_CLIENT_ID"] == connection.options["client_id"]
+    assert okta.env["OKTA_CLIENT_SECRET"] == secret(connection, "client_secret")
+    assert okta.env["OKTA_CONNECTION"] == connection.name
+
+
+def test_an_older_demo_gets_the_credentials_that_it_lacks(data: Path) -> None:
+    first = demo.kept_credentials()
+    older = {name: value for name, value in first.items() if name != "okta"}
+    (data / "demo" / "credentials.json").write_text(json.dumps(older))
+    second = demo.kept_credentials()
+    assert {name: value for name, value in second.items() if name != "okta"} == older
+    assert second["okta"] != first["okta"]
+    assert demo.kept_credentials() == second
+
+
+@pytest.mark.django_db
 def test_the_demos_credentials_are_for_the_owner_only(data: Path) -> None:
     demo.prepare(9000)
     for name in ("credentials.json", "tenant.yaml"):
@@ -58,7 +82,7 @@ def test_the_lines_to_print_say_what_to_open_and_who_to_be(data: Path) -> None:
 
 
 def test_every_application_runs_on_its_own_port_and_knows_the_others(data: Path) -> None:
-    children = demo.children(9000)
+    *children, _ = demo.children(9000)
     assert [child.env["DEMO_PORT"] for child in children] == ["9001", "9002", "9003"]
     assert json.loads(children[0].env["DEMO_PEERS"]) == {
         "SharePoint Intranet": "http://localhost:9002/",

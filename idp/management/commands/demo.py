@@ -11,7 +11,7 @@ from idp import demo, processes
 
 
 class Command(BaseCommand):
-    help = "Apply the demo's tenant and print its credentials; with --apps also run its three applications."
+    help = "Apply the demo's tenant and print its credentials; with --apps also run its applications and its Okta organisation."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--apps", action="store_true", help="Run the applications in the foreground.")
