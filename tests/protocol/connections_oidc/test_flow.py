@@ -461,6 +461,7 @@ def test_an_upstream_that_goes_down_meanwhile_is_a_sentence(provider, connection
     assert caught.value.status == 502
 
 
+@pytest.mark.once
 def test_everything_that_is_slow_together_is_given_five_seconds(provider, connection, monkeypatch):
     """Two slow endpoints in a row: neither is too slow by itself."""
     provider.delays = {"/token": 3, "/jwks": 3}
