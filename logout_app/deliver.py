@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,10 +19,12 @@ from idp.outbound import policy
 from idp.outbound.fanout import Fanout
 from logout_app.models import Channel
 from logout_app.outbox import Claimed, Result
-from logout_app.protocol import logout_token, retry
+from logout_app.protocol import gtr, gtr_request, logout_token, retry
 from logout_app.protocol.retry import Answer, Decision, History, Outcome
 
-CHANNELS = (Channel.BACKCHANNEL,)  # what this worker can send; rows of other channels are never claimed
+CHANNELS = (Channel.BACKCHANNEL, Channel.GTR)  # what this worker can send; rows of other channels are never claimed
+URLS = {Channel.BACKCHANNEL: "back-channel logout URL", Channel.GTR: "Global Token Revocation URL"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,18 @@ class Route:
     """How to reach one application, as of one version of the configuration. `refusal`: why nothing may be sent there."""
 
     application: Application
+    url: str
     key: keys.LoadedKey
     refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted in one attempt, and the `jti` of its token."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    jti: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> tuple[list[Job], list[Resu
         if reason or application is None:
             dropped.append(Result(row, Outcome.DROPPED, reason, at, at))
         else:
-            jobs.append(Job(row, _route(application, snapshot)))
+            jobs.append(Job(row, _route(application, row.channel, snapshot)))
     return jobs, dropped
 
 
@@ -68,43 +80,52 @@ def _nothing_to_tell(application: Application | None, row: Claimed) -> str:
         return "the application was deleted"
     if not application.enabled:
         return "the application is disabled"
-    if not application.backchannel_logout_uri:
-        return "the application has no back-channel logout URL"
-    if not application.hears_of(row.initiator):
+    if not _url(application, row.channel):
+        return f"the application has no {URLS[Channel(row.channel)]}"
+    if row.channel == Channel.BACKCHANNEL and not application.hears_of(row.initiator):
         return f"the application does not hear of {row.initiator}"
     return ""
 
 
-def _route(application: Application, snapshot: configuration.Snapshot) -> Route:
-    routes: dict[int, Route] = snapshot.memo.setdefault("delivery routes", {})
-    if application.pk not in routes:
-        rules = outbound.rules().only_to(application.outbound_hosts)
-        routes[application.pk] = Route(
+def _url(application: Application, channel: str) -> str:
+    return application.global_token_revocation_uri if channel == Channel.GTR else application.backchannel_logout_uri
+
+
+def _route(application: Application, channel: str, snapshot: configuration.Snapshot) -> Route:
+    routes: dict[tuple[int, str], Route] = snapshot.memo.setdefault("delivery routes", {})
+    if (application.pk, channel) not in routes:
+        rules, url = outbound.rules().only_to(application.outbound_hosts), _url(application, channel)
+        routes[application.pk, channel] = Route(
             application,
+            url,
             keys.active(application.id_token_signed_response_alg, snapshot),
-            policy.check_url(application.backchannel_logout_uri, rules),
+            policy.check_url(url, rules),
         )
-    return routes[application.pk]
+    return routes[application.pk, channel]
 
 
 async def send(job: Job, fanout: Fanout) -> Sent:
     """One attempt with a fresh token, classified. Never raises for what the application does."""
     started_at, begun = timezone.now(), time.monotonic()
-    url = job.route.application.backchannel_logout_uri
     if job.route.refusal:
         answer, jti = Answer(error="blocked", detail=job.route.refusal), ""
     else:
-        token, jti = mint(job, started_at)
-        reply = await fanout.post_form(url, b"logout_token=" + token.encode())
+        message = mint(job, started_at)
+        reply, jti = await fanout.post(job.route.url, message.body, message.headers), message.jti
         answer = Answer(reply.status, reply.error, reply.detail or reply.body, reply.retry_after)
     ended_at = started_at + timedelta(seconds=time.monotonic() - begun)
     if settings.FAILPOINT == "after_post" and retry.is_success(answer.status):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _judge(job, answer, url, jti, started_at, ended_at)
+    return _judge(job, answer, jti, started_at, ended_at)
 
 
-def mint(job: Job, at: datetime) -> tuple[str, str]:
-    """A logout token for one application and its `jti`: new ones for each attempt (Back-Channel Logout 1.0 section 2.4)."""
+def mint(job: Job, at: datetime) -> Message:
+    """New tokens for each attempt, signed with the key of the application's ID tokens."""
+    return _revocation_request(job, at) if job.claimed.channel == Channel.GTR else _logout_token(job, at)
+
+
+def _logout_token(job: Job, at: datetime) -> Message:
+    """Back-Channel Logout 1.0 section 2.5."""
     row, application = job.claimed, job.route.application
     claims = logout_token.claims(
         issuer=settings.ISSUER,
@@ -114,17 +135,34 @@ def mint(job: Job, at: datetime) -> tuple[str, str]:
         include_sub=application.backchannel_logout_include_sub,
         at=at,
     )
-    return keys.sign_with(job.route.key, claims, typ=application.backchannel_logout_token_typ), claims["jti"]
+    token = keys.sign_with(job.route.key, claims, typ=application.backchannel_logout_token_typ)
+    return Message(b"logout_token=" + token.encode(), FORM, claims["jti"])
 
 
-def _judge(job: Job, answer: Answer, url: str, jti: str, started_at: datetime, ended_at: datetime) -> Sent:
+def _revocation_request(job: Job, at: datetime) -> Message:
+    """Global Token Revocation, with a token of the profile that we accept ourselves."""
+    claims = gtr_request.claims(issuer=settings.ISSUER, client_id=job.claimed.client_id, url=job.route.url, at=at)
+    token = keys.sign_with(job.route.key, claims, typ=gtr.TYP)
+    body = gtr_request.body(issuer=settings.ISSUER, sub=job.claimed.sub)
+    return Message(body, {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}, claims["jti"])
+
+
+def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: datetime) -> Sent:
     row = job.claimed
     history = History(
         row.attempts, row.last_status, ended_at - row.created_at, timedelta(seconds=settings.DELIVERY_MAX_AGE)
     )
-    decision = retry.decide(answer, history, at=ended_at, jitter=random.random())  # noqa: S311  not a secret
+    jitter = random.random()  # noqa: S311  not a secret
+    if row.channel == Channel.GTR:
+        decision = retry.decide(
+            gtr_request.explained(answer), history, at=ended_at, jitter=jitter, final=gtr_request.FINAL
+        )
+    else:
+        decision = retry.decide(answer, history, at=ended_at, jitter=jitter)
     due_at = None if decision.delay is None else ended_at + timedelta(seconds=decision.delay)
-    result = Result(row, decision.outcome, decision.reason, started_at, ended_at, due_at, answer.status, url, jti)
+    result = Result(
+        row, decision.outcome, decision.reason, started_at, ended_at, due_at, answer.status, job.route.url, jti
+    )
     return Sent(result, decision)
 
 

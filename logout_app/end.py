@@ -111,7 +111,7 @@ def end_sessions(
             return Ended(None, [])
         event = _event(selection, ended, families, initiator, actor, at)
         pks = [row.pk for row in ended]
-        told = fanout.record(event, pks, page=page)
+        told = fanout.record(event, pks, page=page, whole_user=offline_tokens and selection.whole_user)
         if told.deliveries > told.frames:
             transaction.on_commit(bell.ring)
     return Ended(event, pks, told)

@@ -17,7 +17,7 @@ from django.db import connection
 
 from idp.models import Application, Connection, InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
-from sessions_app.models import SessionClient, SessionEvent, SSOSession
+from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
 
 EVENT = f"""
 INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, sessions_ended, families_revoked, data)
@@ -44,7 +44,26 @@ JOIN (SELECT '{Channel.BACKCHANNEL}' AS name UNION ALL SELECT '{Channel.FRONTCHA
     ))
     OR (channels.name = '{Channel.FRONTCHANNEL}' AND %(page)s AND application.frontchannel_logout_uri <> '')
 WHERE joined.session_id {{among}}
+{{more}}
 RETURNING channel"""  # noqa: S608
+
+# When everything of a person ends: each application that has a Global Token Revocation endpoint and was ever used by the
+# person, once, however many sessions there were.
+REVOCATIONS = f"""
+UNION ALL
+SELECT {{event}}, CAST(NULL AS bigint), application.id, application.client_id, %(sub)s, '', '{Channel.GTR}',
+    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
+FROM {Application._meta.db_table} application
+WHERE application.global_token_revocation_uri <> '' AND (
+    EXISTS (
+        SELECT 1 FROM {SSOSession._meta.db_table} session
+        JOIN {SessionClient._meta.db_table} joined ON joined.session_id = session.id
+        WHERE session.user_id = %(user)s AND joined.application_id = application.id
+    ) OR EXISTS (
+        SELECT 1 FROM {RefreshTokenFamily._meta.db_table} family
+        WHERE family.user_id = %(user)s AND family.application_id = application.id
+    )
+)"""  # noqa: S608
 
 TRAIL = f"""
 INSERT INTO {SessionEvent._meta.db_table} (
@@ -70,10 +89,10 @@ class Told:
 NOBODY = Told(0, 0)
 
 
-def record(event: LogoutEvent, session_pks: Sequence[int], *, page: bool) -> Told:
+def record(event: LogoutEvent, session_pks: Sequence[int], *, page: bool, whole_user: bool = False) -> Told:
     """Write the event (it gets its key), one row per (session, application, channel) that must hear, and the audit trail.
 
-    `page`: front-channel rows too.
+    `page`: front-channel rows too. `whole_user`: revocation requests too; the event names the person.
     """
     given: dict[str, Any] = {
         "at": connection.ops.adapt_datetimefield_value(event.at),
@@ -89,10 +108,10 @@ def record(event: LogoutEvent, session_pks: Sequence[int], *, page: bool) -> Tol
     }
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_in_one_statement(), given)
+            cursor.execute(_in_one_statement(whole_user), given)
             event.pk, deliveries, frames = cursor.fetchone()
         else:
-            event.pk, deliveries, frames = _one_by_one(cursor, given)
+            event.pk, deliveries, frames = _one_by_one(cursor, given, whole_user)
     event._state.adding = False
     return Told(deliveries, frames)
 
@@ -114,9 +133,9 @@ def among(name: str) -> str:
 
 
 @cache
-def _in_one_statement() -> str:
+def _in_one_statement(whole_user: bool) -> str:
     event, these = "(SELECT id FROM event)", among("pks")
-    deliveries = DELIVERIES.format(event=event, among=these)
+    deliveries = _deliveries(event, these, whole_user)
     trail = TRAIL.format(event=event, among=these, object="jsonb_build_object")
     return f"""
 WITH event AS ({EVENT}), told AS ({deliveries}), trail AS ({trail})
@@ -124,11 +143,15 @@ SELECT id, (SELECT count(*) FROM told), (SELECT count(*) FROM told WHERE channel
 """  # noqa: S608
 
 
-def _one_by_one(cursor: Any, given: dict[str, Any]) -> tuple[int, int, int]:
+def _deliveries(event: str, these: str, whole_user: bool) -> str:
+    return DELIVERIES.format(event=event, among=these, more=REVOCATIONS.format(event=event) if whole_user else "")
+
+
+def _one_by_one(cursor: Any, given: dict[str, Any], whole_user: bool) -> tuple[int, int, int]:
     cursor.execute(EVENT, given)
     given["event"] = cursor.fetchone()[0]
     event, these = "%(event)s", among("pks")
-    cursor.execute(DELIVERIES.format(event=event, among=these), given)
+    cursor.execute(_deliveries(event, these, whole_user), given)
     channels = [row[0] for row in cursor.fetchall()]
     cursor.execute(TRAIL.format(event=event, among=these, object="json_object"), given)
     return given["event"], len(channels), channels.count(Channel.FRONTCHANNEL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -63,7 +64,7 @@ def refuse(address: str, rules: policy.Rules, *, cleartext: bool) -> None:
 
 
 class Fanout:
-    """POSTs forms. Use as an async context manager, in the loop that posts."""
+    """POSTs. Use as an async context manager, in the loop that posts."""
 
     def __init__(
         self,
@@ -113,13 +114,16 @@ class Fanout:
         )
 
     async def post_form(self, url: str, body: bytes) -> Reply:
+        return await self.post(url, body, {"Content-Type": "application/x-www-form-urlencoded"})
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Never raises for what the other side does; cancellation passes."""
         client = self._clients["http" if url[:5].lower() == "http:" else "https"]
         try:
             async with client.post(
                 url,
                 data=body,
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                headers=headers,
                 allow_redirects=False,
             ) as response:
                 text = await _head_of_body(response)

@@ -49,7 +49,7 @@ REDELIVER = Act(
     "redeliver",
     "Redeliver",
     lambda delivery: [
-        f"A fresh logout token is posted to {delivery.application} now, at the URL that it has today.",
+        f"A fresh token is posted to {delivery.application} now, at the URL that it has today.",
         "It is tried again as often as a new delivery would be.",
     ],
     do_redeliver,

@@ -5,6 +5,7 @@ Pure: facts of one attempt in, one decision out.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -58,12 +59,14 @@ class Decision:
     pause: float = 0.0  # seconds in which the application asked to be left alone
 
 
-def decide(answer: Answer, history: History, *, at: datetime, jitter: float) -> Decision:
-    """`jitter` is a random number from 0 to 1."""
+def decide(
+    answer: Answer, history: History, *, at: datetime, jitter: float, final: Set[int] = frozenset({400})
+) -> Decision:
+    """`jitter` is a random number from 0 to 1; after the statuses in `final` asking again changes nothing."""
     reason = _reason(answer)
     if is_success(answer.status):
         return Decision(Outcome.DELIVERED, reason)
-    if answer.status == 400:
+    if answer.status in final:
         return Decision(Outcome.REFUSED, reason)
     if is_configuration_error(answer):
         return _misconfigured(reason, history)

@@ -277,7 +277,7 @@ def test_an_applications_outbound_hosts_are_obeyed(receiver, application):
 
 def test_channels_that_this_worker_cannot_send_are_left_alone(receiver, application):
     sign_out(sign_in(application()))
-    LogoutDelivery.objects.update(channel="gtr")
+    LogoutDelivery.objects.update(channel="later")
     with running():
         time.sleep(0.5)
     assert (states(), LogoutDelivery.objects.get().attempts) == (["pending"], 0)

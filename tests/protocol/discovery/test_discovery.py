@@ -42,7 +42,9 @@ def test_what_sdks_look_for():
     assert "none" not in metadata["id_token_signing_alg_values_supported"]
     assert metadata["backchannel_logout_session_supported"] is True
     assert metadata["authorization_response_iss_parameter_supported"] is True
-    assert "global_token_revocation_endpoint" not in metadata  # nothing listens there
+    template = f"{issuer()}oauth/global-token-revocation/connection/{{connectionName}}"
+    assert metadata["global_token_revocation_endpoint"] == template
+    assert metadata["global_token_revocation_endpoint_auth_methods_supported"] == ["global-token-revocation+jwt"]
     assert "registration_endpoint" not in metadata
     assert "check_session_iframe" not in metadata
 
