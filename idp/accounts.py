@@ -109,6 +109,8 @@ def _move(identity: Identity, user: User, actor: str, at: datetime) -> bool:
         former = Identity.objects.select_for_update(of=("self",)).select_related("user").get(pk=identity.pk).user
         if former == user:
             return False
+        if not former.is_active:
+            raise CannotLink(f"{former} is blocked, and would come in as somebody else.")
         # First the signal: what began through the account is found as long as it is its former person's.
         signals.identity_moved.send(Identity, user=former, identity=identity, actor=actor, at=at)
         Identity.objects.filter(pk=identity.pk).update(user=user)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,8 @@ from idp.connections.upstream import Account, UpstreamFault
 from idp.models import Connection, Identity, User
 
 LONGEST_ID = 255  # User.user_id, Identity.sub
+LONGEST_EMAIL = 254
+UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 COLUMNS = ("name", "given_name", "family_name", "nickname", "picture", "phone_number")
 
 
@@ -46,7 +50,7 @@ def _create(connection: Connection, account: Account, user_id: str, at: datetime
     # A person without identity: the account was linked to somebody who is gone.
     user = User.objects.filter(user_id=user_id).first() or User(user_id=user_id, created_at=at, **_person(account))
     with transaction.atomic():
-        if user.pk is None:
+        if user._state.adding:
             user.set_unusable_password()
             user.save(force_insert=True)
         identity = Identity(
@@ -54,7 +58,7 @@ def _create(connection: Connection, account: Account, user_id: str, at: datetime
             connection=connection,
             sub=account.sub,
             email=_email(account),
-            profile=dict(account.profile),
+            profile=_storable(account.profile),
             created_at=at,
         )
         identity.save(force_insert=True)
@@ -63,7 +67,7 @@ def _create(connection: Connection, account: Account, user_id: str, at: datetime
 
 def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -> None:
     """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
-    _write(identity, {"email": _email(account), "profile": dict(account.profile)})
+    _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
     if identity.user.user_id == user_id:
         _write(identity.user, _person(account), updated_at=at)
 
@@ -82,12 +86,21 @@ def _person(account: Account) -> dict[str, Any]:
     for name in COLUMNS:
         text = account.profile.get(name)
         field = User._meta.get_field(name)
-        values[name] = text[: field.max_length] if isinstance(text, str) else ""  # type: ignore[union-attr]
+        values[name] = _storable(text)[: field.max_length] if isinstance(text, str) else ""  # type: ignore[union-attr]
     if not values["picture"].startswith("https://"):
         values["picture"] = ""
     return values
 
 
 def _email(account: Account, *, lower: bool = True) -> str:
-    email = account.email if len(account.email) <= 254 else ""
+    email = account.email if len(account.email) <= LONGEST_EMAIL and account.email.isprintable() else ""
     return ascii_lower(email) if lower else email
+
+
+def _storable(value: Any) -> Any:
+    """Without NUL and lone surrogates, which PostgreSQL keeps neither in text nor in JSON."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("", value)
+    if isinstance(value, Mapping):
+        return {_storable(str(name)): _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value

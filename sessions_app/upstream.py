@@ -34,6 +34,7 @@ from sessions_app.models import FlowState
 
 KIND = "sign-in"
 LIFETIME = timedelta(minutes=10)
+LONGEST_SID = 255  # SSOSession.upstream_sid
 LEEWAY = timedelta(minutes=1)  # how far a clock upstream may be behind ours
 
 
@@ -155,6 +156,8 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
     account = _protocol(connection).arrive(connection, trip.kept, answer, callback=callback_url(connection), at=at)
     if account.expires_at is not None and account.expires_at <= at:
         raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
+    if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
+        raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
     identity = identities.receive(connection, account, at=at)
     if not identity.user.is_active:
         lifecycle.record(

@@ -110,10 +110,10 @@ LINK = Act(
     "Link to another person",
     explain_link,
     do_link,
-    offered=lambda identity: identity.connection.strategy != Strategy.DATABASE,
+    offered=lambda identity: identity.connection.strategy != Strategy.DATABASE and identity.user.is_active,
     form=LinkForm,
 )
-UNLINK = Act("unlink", "Unlink from this person", explain_unlink, do_unlink, offered=is_linked)
+UNLINK = Act("unlink", "Unlink from this person", explain_unlink, do_unlink, offered=lambda identity: is_linked(identity) and identity.user.is_active)
 
 
 @admin.register(Identity)

@@ -133,8 +133,11 @@ class TestStraightThere:
         assert "Acme" not in body
 
     def test_a_name_that_nobody_has_is_ignored(self, acme, fabrikam):
-        for name in ("Nobody", "a\0b", "../x"):
-            body = page(Client().get("/login", {"next": authorize(make_application(name), connection=name)}))
+        application = make_application()
+        for name in ("Nobody", "a\0b", "../x", "Acme\n"):
+            body = page(Client().get("/login", {"next": authorize(application, connection=name)}))
+            assert "Continue with Acme" in body
+            body = page(Client().get("/login", {"only": name}))
             assert "Continue with Acme" in body
 
     def test_a_session_of_another_connection_is_replaced_when_one_is_named(self, acme, fabrikam):
