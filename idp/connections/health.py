@@ -12,6 +12,7 @@ from cryptography import x509
 
 from idp.connections import registry, strategies
 from idp.connections.checks import Finding
+from idp.connections.dialects import SAML, dialect
 from idp.connections.upstream import UpstreamFault
 from idp.models import Connection, ConnectionCheck, SamlKey, Strategy
 from idp.sealing import CannotUnseal
@@ -88,7 +89,7 @@ def _kept_certificates(connection: Connection, at: datetime) -> Iterator[Finding
     if connection.strategy == Strategy.ACTIVE_DIRECTORY:
         yield from _expiring("ca_certificate", str(connection.options.get("ca_certificate") or ""), at)
     own = SamlKey.objects.order_by("-created_at", "-pk").first()
-    if own and strategies.speaks_saml(connection.strategy, connection.options):
+    if own and dialect(connection.strategy, connection.options) == SAML:
         yield from _expiring("certificate of our own metadata", own.certificate, at)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from idp.connections.checks import Finding
+from idp.connections.dialects import SAML, dialect
 from idp.connections.ldap import check as ldap_check
 from idp.connections.ldap import options as ldap_options
 from idp.connections.oidc import check as oidc_check
@@ -21,10 +22,6 @@ LOGOUT_HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 _OPTION = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 
 
-def speaks_saml(strategy: str, options: Mapping[str, Any]) -> bool:
-    return strategy == Strategy.SAML or (strategy == Strategy.ADFS and options.get("protocol") == "samlp")
-
-
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options: sentences, most of which begin with the option's name. Asks nobody."""
     return [*_of_protocol(strategy, options), *_of_every_strategy(options)]
@@ -35,7 +32,7 @@ def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
         return []
     if strategy == Strategy.ACTIVE_DIRECTORY:
         return ldap_options.problems(strategy, options)
-    if speaks_saml(strategy, options):
+    if dialect(strategy, options) == SAML:
         return saml_options.problems(strategy, options)
     return oidc_options.problems(strategy, options)
 
@@ -61,7 +58,7 @@ def check(connection: Connection) -> list[Finding]:
         return []
     if connection.strategy == Strategy.ACTIVE_DIRECTORY:
         return ldap_check.check(connection)
-    if speaks_saml(connection.strategy, connection.options):
+    if dialect(connection.strategy, connection.options) == SAML:
         return saml_checks.check(connection)
     return oidc_check.check(connection)
 

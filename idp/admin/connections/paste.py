@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from idp.connections.strategies import speaks_saml
+from idp.connections.dialects import SAML, dialect
+from idp.connections.oidc import issuers
+from idp.connections.oidc import options as oidc_options
 from idp.models import Connection, Strategy
 
-OIDC_FAMILY = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.GOOGLE, Strategy.ENTRA})
-REVOKES = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.SAML})  # who may ask for Global Token Revocation
+# Whose pages have a place for it. Others of the OpenID Connect family are believed too, should they ever ask.
+REVOKES = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.SAML})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def groups(connection: Connection) -> list[Group]:
     """Nothing for connections whose passwords are typed here: their directory need not know us."""
     if connection.strategy in (Strategy.DATABASE, Strategy.ACTIVE_DIRECTORY):
         return []
-    saml = speaks_saml(connection.strategy, connection.options)
+    saml = dialect(connection.strategy, connection.options) == SAML
     found = [Group("Signing in", tuple(_saml(connection) if saml else _oidc(connection)))]
     found.append(Group("Signing out", tuple(_saml_logout(connection) if saml else _oidc_logout(connection))))
     if connection.strategy in REVOKES:
@@ -56,6 +58,8 @@ CALLBACK_WHERE = {
     Strategy.ENTRA: "Redirect URI of the platform Web",
     Strategy.ADFS: "Redirect URI of the server application",
 }
+ENDPOINT_WHERE = "In Okta: Logout endpoint URL, on the General tab of the application"
+SUBJECT_FORMAT = "Subject format: Issuer and Subject Identifier, or Email."
 SIGNED_OUT_WHERE = {Strategy.OKTA: "Sign-out redirect URIs", Strategy.ENTRA: "Redirect URIs of the platform Web, too"}
 
 
@@ -94,25 +98,20 @@ def _saml_logout(connection: Connection) -> Iterator[Entry]:
 
 def _revocation(connection: Connection) -> Group:
     endpoint = url(f"oauth/global-token-revocation/connection/{connection.name}")
-    where = "Logout endpoint URL, in Logout of the application's General tab"
-    entries = [
-        Entry(
-            "Endpoint", endpoint, where if connection.strategy != Strategy.OIDC else "Global Token Revocation endpoint"
-        )
-    ]
-    entries += [
-        Entry(claim, value, "in its signed requests") for claim, value in _claims(connection, endpoint) if value
-    ]
+    claims = [Entry(name, value, "in its signed requests") for name, value in _claims(connection, endpoint) if value]
+    complete = len(claims) == 3 or connection.strategy != Strategy.SAML
     return Group(
         "Global Token Revocation",
-        tuple(entries),
+        (Entry("Endpoint", endpoint, ENDPOINT_WHERE), *claims),
         "When the provider decides that somebody must be out, all their sessions and refresh tokens end. "
-        "Subject format: Issuer and Subject Identifier, or Email.",
+        + (
+            SUBJECT_FORMAT if complete else "Not yet: give issuer and subject below, so that its requests are believed."
+        ),
     )
 
 
 def _claims(connection: Connection, endpoint: str) -> Iterator[tuple[str, str]]:
-    """behaviour of the sender: aud is the endpoint, sub is what we are called there."""
+    """What the sender's token says: `aud` is the endpoint, `sub` what we are called there."""
     options = connection.options
     if connection.strategy == Strategy.SAML:
         yield "iss", str(options.get("global_token_revocation_jwt_iss", ""))
@@ -124,10 +123,6 @@ def _claims(connection: Connection, endpoint: str) -> Iterator[tuple[str, str]]:
 
 
 def issuer_of(connection: Connection) -> str:
-    """The issuer as far as the options tell; the rest is in the discovery document."""
-    options = connection.options
-    if issuer := options.get("issuer"):
-        return str(issuer)
-    if domain := options.get("domain"):
-        return f"https://{domain}"
-    return str(options.get("discovery_url", "")).partition("/.well-known/")[0]
+    """The issuer as far as the options tell it; "" where only the discovery document does."""
+    options = oidc_options.of(connection)
+    return options.issuer or next(iter(issuers.of_discovery_url(options.discovery_url)), "")

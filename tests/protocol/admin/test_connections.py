@@ -15,6 +15,7 @@ from idp import sealing
 from idp.admin.connections.by_strategy import FORMS
 from idp.connections.options import KEYS, SECRETS
 from idp.models import Connection, Strategy
+from logout_app.models import LogoutEvent, RevocationRequest
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 
 pytestmark = pytest.mark.django_db
@@ -308,7 +309,7 @@ OKTA_PASTE = (
             ("/samlp/",),
         ),
         ("adfs", {"protocol": "samlp"}, ("http://localhost:8000/samlp/x/metadata",), ("global-token-revocation",)),
-        ("adfs", {}, ("http://localhost:8000/login/callback<",), ("/samlp/", "global-token-revocation")),
+        ("adfs", {}, ("http://localhost:8000/login/callback<",), ("/samlp/",)),
         (
             "google-oauth2",
             {},
@@ -328,6 +329,20 @@ def test_the_page_tells_what_to_paste_where(
     panel = page.partition("What do I paste where")[2].partition("</section>")[0]
     for value in missing:
         assert value not in (panel if "paste" not in value else page)
+
+
+def test_the_page_shows_the_last_revocation_requests_and_their_outcome(admin: Client) -> None:
+    connection = make_connection("acme", "okta")
+    event = LogoutEvent.objects.create(initiator="idp-logout", actor="upstream:acme", sessions_ended=3)
+    good = {"status": 204, "sub": "okta|acme|00u1", "subject": "email: ann@acme.example", "event": event}
+    RevocationRequest.objects.create(connection=connection, **good)
+    RevocationRequest.objects.create(connection=connection, status=401, reason="the signature is <not> ours")
+    RevocationRequest.objects.create(connection=make_connection("other", "okta"), status=401, reason="elsewhere")
+    page = admin.get(change_url(connection)).content.decode()
+    assert "Revoked everything of okta|acme|00u1: 3 sessions ended." in page
+    assert "Refused with 401: the signature is &lt;not&gt; ours" in page
+    assert page.index("Refused with 401") < page.index("Revoked everything")  # newest first
+    assert "elsewhere" not in page
 
 
 def test_only_chosen_applications_may_use_it(admin: Client) -> None:
