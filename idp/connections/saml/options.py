@@ -10,13 +10,11 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
-from idp import outbound
 from idp.connections.saml import idp_metadata, x509
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
 from idp.connections.saml.names import POST, REDIRECT
 from idp.connections.saml.x509 import BadCertificate, Certificate
 from idp.models import Strategy
-from idp.outbound import policy
 from idp.protocol import uris
 
 ADFS_METADATA = "/FederationMetadata/2007-06/FederationMetadata.xml"
@@ -88,8 +86,6 @@ def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
         found = read(strategy, options)
     except BadOptions as error:
         return list(error.args)
-    if found.metadata_url and (reason := policy.check_url(found.metadata_url, outbound.rules())):
-        return [f"{_metadata_key(strategy)}: {reason}."]
     return _problems_of_metadata(strategy, found, timezone.now()) if found.metadata_xml else []
 
 
@@ -107,10 +103,6 @@ def _problems_of_metadata(strategy: str, found: SamlOptions, at: datetime) -> li
 def read_metadata(found: SamlOptions) -> IdpMetadata:
     """The pasted document. Raises BadMetadata."""
     return idp_metadata.read(found.metadata_xml.strip().encode())
-
-
-def _metadata_key(strategy: str) -> str:
-    return "adfs_server" if strategy == Strategy.ADFS else "metadataUrl"
 
 
 def _document_key(strategy: str) -> str:

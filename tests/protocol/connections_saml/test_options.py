@@ -52,7 +52,7 @@ def test_certificates_may_be_written_in_many_ways(certificate: Any) -> None:
         ({"signInEndpoint": "http://idp.example/sso"}, "signInEndpoint"),
         ({"signInEndpoint": "javascript:alert(1)"}, "signInEndpoint"),
         ({"signOutEndpoint": "nowhere"}, "signOutEndpoint"),
-        ({"metadataUrl": "https://10.0.0.1/metadata"}, "metadataUrl"),
+        ({"metadataUrl": "http://10.0.0.1/metadata"}, "metadataUrl"),
         ({"metadataUrl": "file:///etc/passwd"}, "metadataUrl"),
         ({"metadataXml": "<html/>"}, "metadataXml"),
         ({"metadataXml": "not XML"}, "metadataXml"),
