@@ -199,6 +199,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
 ACCOUNT_FORMS = {"reset_password": "sessions_app.forms.ResetPasswordForm"}
+MFA_ADAPTER = "sessions_app.factors.MFAAdapter"
 MFA_FORMS = {
     "authenticate": "sessions_app.forms.CodeForm",
     "reauthenticate": "sessions_app.forms.ReauthenticateCodeForm",

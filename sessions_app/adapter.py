@@ -7,10 +7,10 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import F
-from django.http import HttpRequest
+from django.db.models import Count, F, IntegerField, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +22,7 @@ from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.lookups import Given, Lookup
 from idp.models import Identity, TenantSettings, User
 from idp.requests import facts
-from sessions_app import attempts, binding, lifecycle, sign_in
+from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
 from sessions_app.models import SSOSession
 
@@ -30,15 +30,34 @@ _IDENTITY = Lookup(
     lambda: (
         Identity.objects.filter(pk=Given("pk"), user=Given("user"))
         .select_related("connection")
-        .annotate(config_version=configuration.VERSION, stored_password=F("user__password"))
+        .annotate(
+            config_version=configuration.VERSION,
+            stored_password=F("user__password"),
+            has_second_factor=factors.of(OuterRef("user")),
+            open_sessions=_open_sessions_of(OuterRef("user")),
+        )
     )
 )
+
+
+def _open_sessions_of(user: OuterRef) -> Coalesce:
+    """How many sessions did not end yet, past their limits or not: enough to know when one is too many."""
+    counted = SSOSession.objects.filter(user=user, ended_at=None).order_by().values("user").annotate(n=Count("pk"))
+    return Coalesce(Subquery(counted.values("n"), output_field=IntegerField()), 0)
 
 
 class SignInAdapter(DefaultAccountAdapter):
     def end_replaced_session(self, request: HttpRequest, session: SSOSession) -> None:
         """End a session that a new sign-in replaces (another person in this browser) or pushes out (one too many)."""
         raise NotImplementedError
+
+    def pre_login(self, request: HttpRequest, user: User, **hooks: Any) -> HttpResponse | None:
+        """The first factor is proved. What is looked up now answers whether there is a second, and serves `login()` if not."""
+        response: HttpResponse | None = super().pre_login(request, user, **hooks)
+        if response is None and (identity := _proved(request, user)):
+            request.proved_identity = identity  # type: ignore[attr-defined]
+            user.has_second_factor = identity.has_second_factor  # type: ignore[attr-defined]  # annotated
+        return response
 
     def login(self, request: HttpRequest, user: User) -> None:
         """All factors are proved: begin the session. The order of the steps matters.
@@ -47,10 +66,9 @@ class SignInAdapter(DefaultAccountAdapter):
         session (same `sid`, new `auth_time`, new cookie, old cookie dead); anybody else's session there is ended.
         """
         proof = sign_in.proof_of(request, user)
-        identity = _identity(proof, user) if proof else None
+        identity: Identity | None = getattr(request, "proved_identity", None) or _proved(request, user)
         if proof is None or identity is None:
             raise PermissionDenied("what was proved in this browser is not enough")
-        now = timezone.now()
         tenant = configuration.at(identity.config_version).tenant  # type: ignore[attr-defined]  # annotated
         opened = self._continue(request, identity, proof, tenant) or self._begin(request, identity, proof, tenant)
         request.session.flush()  # not cycle_key(), which would keep this sign-in's records for the next one
@@ -58,12 +76,9 @@ class SignInAdapter(DefaultAccountAdapter):
         binding.replace_session(request, opened.session)
         request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
         request.sso_tenant = tenant  # type: ignore[attr-defined]  # spares the middleware a statement
-        Identity.objects.filter(pk=identity.pk).update(last_login_at=now)
         if identity.login:
             attempts.remember_device(request, identity.connection, identity.login)
         rotate_token(request)
-        # Its receiver writes last_login, by which reset links that were sent before die.
-        user_logged_in.send(sender=User, request=request, user=user)
 
     def _continue(
         self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings
@@ -98,9 +113,11 @@ class SignInAdapter(DefaultAccountAdapter):
             upstream=proof.upstream,
             tenant=tenant,
         )
-        live = SSOSession.objects.live(timezone.now()).filter(user=identity.user).select_related("user", "connection")
-        for session in live.order_by("-auth_time", "-pk")[max(1, tenant.max_sessions_per_user) :]:
-            self.end_replaced_session(request, session)
+        allowed = max(1, tenant.max_sessions_per_user)
+        if identity.open_sessions >= allowed:  # type: ignore[attr-defined]  # annotated: before this one
+            live = SSOSession.objects.live(timezone.now()).filter(user=identity.user)
+            for session in live.select_related("user", "connection").order_by("-auth_time", "-pk")[allowed:]:
+                self.end_replaced_session(request, session)
         return opened
 
     def reauthenticate(self, user: User, password: str) -> bool:
@@ -117,7 +134,11 @@ class SignInAdapter(DefaultAccountAdapter):
         methods: list[dict[str, str]] = super().get_reauthentication_methods(user)
         known = {method["id"] for method in methods}
         if user.is_authenticated and "reauthenticate" not in known and sign_in.has_password(context.request, user):
-            entry = {"id": "reauthenticate", "description": "Use your password", "url": reverse("account_reauthenticate")}
+            entry = {
+                "id": "reauthenticate",
+                "description": "Use your password",
+                "url": reverse("account_reauthenticate"),
+            }
             return [entry, *methods]
         return methods
 
@@ -140,13 +161,14 @@ class SignInAdapter(DefaultAccountAdapter):
             super().add_message(request, level, message_template, *args, **kwargs)
 
 
-def _identity(proof: sign_in.Proof, user: User) -> Identity | None:
+def _proved(request: HttpRequest, user: User) -> Identity | None:
     """The identity that was proved, unless person, password or connection changed meanwhile.
 
     A second factor may be waited for, or the hashing: an old password that is proved while its owner changes it opens nothing.
     """
-    identity = _IDENTITY.get(pk=proof.identity_pk, user=user.pk)
-    if identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
+    proof = sign_in.proof_of(request, user)
+    identity = _IDENTITY.get(pk=proof.identity_pk, user=user.pk) if proof else None
+    if proof is None or identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
         return None
     stored = User(password=identity.stored_password)  # type: ignore[attr-defined]  # annotated
     if proof.password and not constant_time_compare(proof.password, stored.get_session_auth_hash()):

@@ -105,29 +105,28 @@ def issue_code(
     redirect_uri: str,
     facts: RequestFacts,
     at: datetime,
-) -> str:
-    """The code for the client. The application takes part in the session from now on."""
-    lifecycle.join(proceed.session, application, facts=facts, at=at)
+) -> str | None:
+    """The code for the client, whose application takes part in the session from now on. None: the session ended meanwhile."""
     raw = new_secret()
     asked = _claims_to_keep(request, proceed.scope, application)
-    AuthorizationCode.objects.bulk_create(
-        [
-            AuthorizationCode(
-                code=digest(raw),
-                expires=at + CODE_LIFETIME,
-                redirect_uri=redirect_uri,
-                scope=" ".join(proceed.scope),
-                code_challenge=request.code_challenge,
-                code_challenge_method="S256" if request.code_challenge else "",
-                nonce=request.nonce,
-                claims=json.dumps(asked) if asked else "",
-                audience=proceed.audience,
-                application=application,
-                user=proceed.session.user,
-                session=proceed.session,
-            )
-        ]
+    code = AuthorizationCode(
+        code=digest(raw),
+        expires=at + CODE_LIFETIME,
+        redirect_uri=redirect_uri,
+        scope=" ".join(proceed.scope),
+        code_challenge=request.code_challenge,
+        code_challenge_method="S256" if request.code_challenge else "",
+        nonce=request.nonce,
+        claims=json.dumps(asked) if asked else "",
+        audience=proceed.audience,
+        application=application,
+        user=proceed.session.user,
+        session=proceed.session,
+        created=at,
+        updated=at,
     )
+    if not lifecycle.join_for(code, proceed.session, facts=facts, at=at):
+        return None
     return raw
 
 

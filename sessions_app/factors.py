@@ -1,4 +1,6 @@
-"""A second factor that is taken away ends the person's other sessions, whoever takes it: the person, an administrator, a script.
+"""Second factors: whether somebody has one, and what happens when one is taken away.
+
+One that is taken away ends the person's other sessions, whoever takes it: the person, an administrator, a script.
 
 allauth's own signal is sent by its pages only, and after the deletion; the model's is sent by every deletion, inside its
 transaction.
@@ -6,18 +8,37 @@ transaction.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
 from idp import signals
+from idp.models import User
 from sessions_app import binding
 from sessions_app.models import SSOSession
+
+FACTORS = frozenset({Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN})  # recovery codes stand in for one of these
+
+
+def of(user: OuterRef) -> Exists:
+    """Whether the person of the outer row has a second factor."""
+    return Exists(Authenticator.objects.filter(user=user, type__in=sorted(FACTORS)))
+
+
+class MFAAdapter(DefaultMFAAdapter):
+    def is_mfa_enabled(self, user: User, types: Collection[str] | None = None) -> bool:
+        """For a sign-in the identity's lookup has found it out already."""
+        known: bool | None = getattr(user, "has_second_factor", None)
+        if known is not None and types is not None and frozenset(types) == FACTORS:
+            return known
+        return bool(super().is_mfa_enabled(user, types=types))
 
 
 @receiver(post_delete, sender=Authenticator, dispatch_uid="a second factor is removed")

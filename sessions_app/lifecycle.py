@@ -1,28 +1,31 @@
-"""A session opens, applications join it, it is seen, it is proved again: one transaction each. It ends at the door only.
+"""A session opens, applications join it, it is seen, it is proved again: one act each. It ends at the door only.
 
 Each act but `touch` writes one SessionEvent. `at` is the moment of the act.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec
 
-from django.db import transaction
+from django.core.exceptions import PermissionDenied
 
 from idp import configuration
 from idp.models import Application, Connection, Identity, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app.binding import limits
-from sessions_app.models import SessionClient, SessionEvent, SSOSession
-from sessions_app.writes import Row, update_guard, write
+from sessions_app.models import AuthorizationCode, SessionClient, SessionEvent, SSOSession
+from sessions_app.writes import Change, Guard, Row, insert, update_guard, write
 
 TOUCH_EVERY = timedelta(minutes=1)
-UPSTREAM_ENDS = "session_expires_at"  # in `upstream`: when the session upstream ends, in ISO 8601; ours ends by then too
+UPSTREAM_ENDS = (
+    "session_expires_at"  # in `upstream`: when the session upstream ends, in ISO 8601; ours ends by then too
+)
 Amr = Sequence[Mapping[str, str]]
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def open_session(
     upstream: Mapping[str, Any] | None = None,
     tenant: TenantSettings | None = None,
 ) -> Opened:
-    """Begin a session. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
+    """Begin a session; PermissionDenied if the person was blocked meanwhile. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
     cookie = new_secret()
@@ -67,9 +70,12 @@ def open_session(
         upstream_sid=upstream_sid,
         upstream=dict(upstream or {}),
     )
-    with transaction.atomic():
-        session.save(force_insert=True)
-        record("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
+    opened = _event("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
+    if not write(
+        _signs_in(user, at), [Row("session", session), Row("event", opened), *_last_login(session.identity_id, at)]
+    ):
+        raise PermissionDenied("this person was blocked meanwhile")
+    user.last_login = at
     return Opened(session, cookie)
 
 
@@ -102,13 +108,33 @@ def reauthenticate(
     }
     if upstream_sid or upstream:
         changes |= {"upstream_sid": upstream_sid, "upstream": dict(upstream or {})}
-    with transaction.atomic():
-        if not SSOSession.objects.filter(pk=session.pk, ended_at=None).update(**changes):
-            return None
-        for name, value in changes.items():
-            setattr(session, name, value)
-        record("reauthenticated", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
+    renewed = _event(
+        "reauthenticated", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]}
+    )
+    written = write(
+        _signs_in(session.user, at),
+        [
+            Change("session", update_guard(SSOSession, session.pk, where={"ended_at": None}, **changes)),
+            Row("event", renewed, after="session"),
+            *_last_login(session.identity_id, at),
+        ],
+    )
+    if "session" not in written:
+        return None
+    for name, value in changes.items():
+        setattr(session, name, value)
     return Opened(session, cookie)
+
+
+def _signs_in(user: User, at: datetime) -> Guard:
+    """Begins with the person's row, which everybody locks first. Of `last_login` reset links that were sent before die."""
+    return update_guard(User, user.pk, where={"is_active": True}, last_login=at)
+
+
+def _last_login(identity: int | None, at: datetime) -> list[Change]:
+    if identity is None:
+        return []
+    return [Change("identity", update_guard(Identity, identity, where={}, last_login_at=at))]
 
 
 def join(session: SSOSession, application: Application, *, facts: RequestFacts, at: datetime) -> bool:
@@ -119,27 +145,33 @@ def join(session: SSOSession, application: Application, *, facts: RequestFacts, 
     """
     if session.last_application_id == application.pk:
         return False
+    return "client" in _join(session, application, facts, at)
+
+
+def join_for(code: AuthorizationCode, session: SSOSession, *, facts: RequestFacts, at: datetime) -> bool:
+    """The application joins and gets this code, in one act. False: the session ended meanwhile, nothing was written."""
+    if session.last_application_id == code.application_id:
+        insert(code)
+        return True
+    return bool(_join(session, code.application, facts, at, Row("code", code)))
+
+
+def _join(
+    session: SSOSession, application: Application, facts: RequestFacts, at: datetime, *further: Row
+) -> dict[str, int]:
     client = SessionClient(session_id=session.pk, application_id=application.pk, joined_at=at)
-    joined = SessionEvent(
-        at=at,
-        type="joined",
-        sid=session.sid,
-        sub=session.user.user_id,
-        client_id=application.client_id,
-        connection=session.connection.name if session.connection else "",
-        ip=facts.ip,
-        user_agent=facts.user_agent,
-    )
+    joined = _event("joined", session=session, application=application, facts=facts, at=at)
     written = write(
         update_guard(SSOSession, session.pk, where={"ended_at": None}, last_application=application.pk),
         [
-            Row("client", client, {}, once=("session_id", "application_id")),
-            Row("event", joined, {}, after="client"),
+            Row("client", client, once=("session_id", "application_id")),
+            Row("event", joined, after="client"),
+            *further,
         ],
     )
     if written:
         session.last_application = application
-    return "client" in written
+    return written
 
 
 def touch(session: SSOSession, facts: RequestFacts, at: datetime) -> None:
@@ -166,7 +198,7 @@ def _capped(expires_at: datetime, upstream: Mapping[str, Any] | None) -> datetim
     return min(expires_at, datetime.fromisoformat(ends_at)) if ends_at else expires_at
 
 
-def record(
+def _event(
     type: str,
     *,
     at: datetime,
@@ -178,11 +210,11 @@ def record(
     initiator: str = "",
     actor: str = "",
     data: Mapping[str, Any] | None = None,
-) -> None:
-    """Write one SessionEvent; the session, if given, names user and connection."""
+) -> SessionEvent:
+    """One line of the audit trail, for `record()` to write; the session, if given, names user and connection."""
     if session is not None:
         user, connection = user or session.user, connection or session.connection
-    SessionEvent.objects.create(
+    return SessionEvent(
         at=at,
         type=type,
         sid=session.sid if session else "",
@@ -195,3 +227,13 @@ def record(
         user_agent=facts.user_agent if facts else "",
         data=dict(data or {}),
     )
+
+
+def _stored(build: Callable[P, SessionEvent]) -> Callable[P, None]:
+    def record(*args: P.args, **kwargs: P.kwargs) -> None:
+        insert(build(*args, **kwargs))
+
+    return record
+
+
+record = _stored(_event)

@@ -84,8 +84,24 @@ def while_session_lives(guard: Guard, session_pk: int) -> Guard:
 
 
 def write(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:
-    """The ids of what was written, by name, and of the "guard". Empty: the guard did not find its row."""
-    return _in_one_statement(guard, parts) if connection.vendor == "postgresql" else _one_by_one(guard, parts)
+    """The ids of what was written, by name, and of the "guard"; rows get theirs. Empty: the guard did not find its row."""
+    ids = _in_one_statement(guard, parts) if connection.vendor == "postgresql" else _one_by_one(guard, parts)
+    for part in parts:
+        if isinstance(part, Row) and part.name in ids:
+            _is_stored(part.instance, ids[part.name])
+    return ids
+
+
+def insert(instance: Model) -> None:
+    """One row that depends on nothing. It gets its id."""
+    row = Row("row", instance)
+    columns = _insert(type(instance), ())
+    _is_stored(instance, _run("row", _insert_sql(row, columns), columns.values(instance))["row"])
+
+
+def _is_stored(instance: Model, pk: int) -> None:
+    instance.pk = pk
+    instance._state.adding, instance._state.db = False, connection.alias
 
 
 def _in_one_statement(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:

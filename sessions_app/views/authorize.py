@@ -71,6 +71,9 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
     except ProtocolError as error:
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
         return fail(request, to, error)
+    if code is None:  # the session ended while we decided: the same request without it
+        binding.replace_session(request, None)
+        return respond(request, params)
     return succeed(request, to, code)
 
 
