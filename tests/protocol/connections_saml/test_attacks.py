@@ -115,7 +115,7 @@ def _wrap_8(root: Any) -> Any:
 
 
 @pytest.mark.parametrize("wrap", [_wrap_1, _wrap_2, _wrap_3, _wrap_4, _wrap_5, _wrap_6, _wrap_7, _wrap_8])
-@pytest.mark.spec("SAML 2.0", "core 5.4", "R1 What is read is exactly what the signature is over")
+@pytest.mark.spec("SAML 2.0", "core 5.4", "SP1 What is read is exactly what the signature is over")
 def test_a_wrapped_signature_proves_nothing(way: Way, wrap: Alteration) -> None:
     """SAM-002, SAM-003 and their siblings: the identity is read from the element that the signature is over."""
     way.refused(encode(wrap(decode(way.idp.answer(way.says())))))
@@ -202,7 +202,7 @@ def test_an_element_inside_of_the_name_id_is_refused(way: Way) -> None:
         ({"sign_response": False}, "is not signed"),
     ],
 )
-@pytest.mark.spec("SAML 2.0", "profiles 4.1.4.5", "R1 Response and assertion are both signed")
+@pytest.mark.spec("SAML 2.0", "profiles 4.1.4.5", "SP2 Response and assertion are both signed")
 def test_response_and_assertion_must_both_be_signed(way: Way, signed: dict[str, bool], reason: str) -> None:
     """SAM-011."""
     assert reason in way.refused(way.idp.answer(way.says(), **signed))

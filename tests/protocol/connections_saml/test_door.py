@@ -113,7 +113,7 @@ def test_what_is_too_large_is_refused_unread(way: Way, client: Client) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["samlp", "adfs"])
-@pytest.mark.spec("SAML 2.0", "metadata 2.4.4", "R1 The service provider publishes its endpoints, keys and demands")
+@pytest.mark.spec("SAML 2.0", "metadata 2.4.4", "SP3 The service provider publishes its endpoints, keys and demands")
 def test_our_metadata_say_what_an_identity_provider_needs(way: Way, client: Client, strategy: str) -> None:
     connection = make_connection("Fabrikam", strategy, options={"protocol": "samlp"}, enabled=False)
     response = client.get("/samlp/Fabrikam/metadata")

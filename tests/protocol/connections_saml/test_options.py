@@ -99,7 +99,7 @@ def test_a_weak_key_is_refused() -> None:
         ("x" * 1_000_001, "longer than"),
     ],
 )
-@pytest.mark.spec("SAML 2.0", "metadata 2.4", "R2 Metadata of which nothing could be checked are refused")
+@pytest.mark.spec("SAML 2.0", "metadata 2.4", "SP4 Metadata of which nothing could be checked are refused")
 def test_metadata_without_a_usable_key_are_refused(document: str, reason: str) -> None:
     """SAM-017: signature checking cannot be imported away."""
     with pytest.raises(BadMetadata, match=reason):

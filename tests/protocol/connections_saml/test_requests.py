@@ -26,7 +26,7 @@ def _depart(way: Way, wishes: Wishes | None = None) -> Departure:
 
 
 @pytest.mark.spec(
-    "SAML 2.0", "bindings 3.4.4", "R1 A request by redirect is deflated, encoded and followed by RelayState"
+    "SAML 2.0", "bindings 3.4.4", "SP8 A request by redirect is deflated, encoded and followed by RelayState"
 )
 def test_a_request_by_redirect(way: Way) -> None:
     departure = _depart(way)
@@ -45,7 +45,7 @@ def test_a_request_by_redirect(way: Way) -> None:
     assert root.findtext("saml:Issuer", namespaces=NAMES) == "http://localhost:8000/samlp/Acme/metadata"
 
 
-@pytest.mark.spec("SAML 2.0", "bindings 3.4.4.1", "R2 The signature is over the query as it travels")
+@pytest.mark.spec("SAML 2.0", "bindings 3.4.4.1", "SP5 The signature is over the query as it travels")
 def test_a_signed_request_by_redirect(way: Way) -> None:
     way.configure(signSAMLRequest=True)
     url = _depart(way).url
@@ -61,7 +61,7 @@ def test_an_identity_provider_that_wants_signed_requests_gets_them(way: Way) -> 
     check_query(_depart(way).url, own_key(way.at).certificate_pem)
 
 
-@pytest.mark.spec("SAML 2.0", "bindings 3.5.4", "R3 A request by form is encoded, its signature inside of it")
+@pytest.mark.spec("SAML 2.0", "bindings 3.5.4", "SP6 A request by form is encoded, its signature inside of it")
 def test_a_request_by_form(way: Way) -> None:
     way.configure(protocolBinding=POST)
     departure = _depart(way)

@@ -18,7 +18,7 @@ TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 EMAIL_ADDRESS = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 
 
-@pytest.mark.spec("SAML 2.0", "profiles 4.1.4.3", "R1 A response that keeps every rule signs somebody in")
+@pytest.mark.spec("SAML 2.0", "profiles 4.1.4.3", "SP7 A response that keeps every rule signs somebody in")
 def test_a_signed_response_gives_the_account(way: Way) -> None:
     """The positive control of SAM."""
     account = way.arrive(way.idp.answer(way.says()))
