@@ -18,6 +18,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 
+from idp.connections.dialects import OIDC, dialect
 from idp.connections.oidc import discovery, keys, options
 from idp.connections.oidc.wire import Deadline
 from idp.connections.registry import Purpose, usable_for
@@ -25,8 +26,6 @@ from idp.connections.saml import certificates, provider
 from idp.connections.saml.x509 import PublicKey
 from idp.models import Connection, Strategy
 from logout_app.protocol.gtr import Expected, Token
-
-BY_OPENID = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.GOOGLE, Strategy.ENTRA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | N
             str(connection.options.get(f"global_token_revocation_jwt_{name}") or "") for name in ("iss", "sub")
         )
         entity_id = provider.provider_of(connection, at).entity_id if issuer and subject else ""
-    elif speaks_openid(connection):
+    elif dialect(connection.strategy, connection.options) == OIDC:
         given = options.of(connection)
         issuer, subject, entity_id = discovery.provider(given, deadline).issuer, given.client_id, ""
     else:
@@ -62,13 +61,8 @@ def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | N
 
 
 def is_saml(connection: Connection) -> bool:
+    """The strategy, not the protocol: an ADFS connection by SAML has no options for revocation."""
     return str(connection.strategy) == Strategy.SAML
-
-
-def speaks_openid(connection: Connection) -> bool:
-    if connection.strategy == Strategy.ADFS:
-        return str(connection.options.get("protocol") or "oidc") == "oidc"
-    return connection.strategy in BY_OPENID
 
 
 def is_signed_by(connection: Connection, token: Token, encoded: str, at: datetime, deadline: Deadline) -> bool:

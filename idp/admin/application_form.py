@@ -68,10 +68,12 @@ FIELDSETS: Any = (
                 "backchannel_logout_initiators",
                 "frontchannel_logout_uri",
                 "frontchannel_logout_session_required",
+                "global_token_revocation_uri",
                 "outbound_hosts",
             ),
             "description": "Back channel: Curfew posts a logout token, and tries again until it is answered. "
-            "Front channel: the person's browser loads a page of the application.",
+            "Front channel: the person's browser loads a page of the application. "
+            "Revocation endpoint: it gets a signed request when everything of a person ends.",
         },
     ),
     (
@@ -138,6 +140,7 @@ class ApplicationForm(BaseForm):
     )
     backchannel_logout_uri = url_field("Back-channel logout URL", "Like https://app.example.com/backchannel-logout.")
     frontchannel_logout_uri = url_field("Front-channel logout URL", "On the origin of a callback URL.")
+    global_token_revocation_uri = url_field("Global Token Revocation URL", "The application's own, if it has one.")
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
         label="Told when",
@@ -176,7 +179,7 @@ class ApplicationForm(BaseForm):
     def _get_validation_exclusions(self) -> set[str]:
         # The model's URL validator wants a dot in every host name: inside a container network there is none.
         exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return exclusions | {"backchannel_logout_uri", "frontchannel_logout_uri"}
+        return exclusions | {"backchannel_logout_uri", "frontchannel_logout_uri", "global_token_revocation_uri"}
 
     def clean_jwks(self) -> Any:
         jwks: dict[str, Any] = self.cleaned_data["jwks"]
@@ -208,8 +211,9 @@ class ApplicationForm(BaseForm):
         wildcards = bool(cleaned.get("allow_logout_url_wildcards"))
         for url in (cleaned.get("post_logout_redirect_uris") or "").split():
             self._tell("post_logout_redirect_uris", url, uris.check_logout_url(url, native=native, wildcards=wildcards))
-        if url := cleaned.get("backchannel_logout_uri"):
-            self._tell("backchannel_logout_uri", url, uris.check_backchannel_uri(url))
+        for name in ("backchannel_logout_uri", "global_token_revocation_uri"):
+            if url := cleaned.get(name):
+                self._tell(name, url, uris.check_backchannel_uri(url))
         if url := cleaned.get("frontchannel_logout_uri"):
             self._tell(
                 "frontchannel_logout_uri", url, uris.check_frontchannel_uri(url, callbacks, issuer=settings.ISSUER)

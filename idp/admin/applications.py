@@ -62,6 +62,7 @@ class ApplicationAdmin(ActsAdmin):
             for name, url in (
                 ("back channel", obj.backchannel_logout_uri),
                 ("front channel", obj.frontchannel_logout_uri),
+                ("revocation", obj.global_token_revocation_uri),
             )
             if url
         ]

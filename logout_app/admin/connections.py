@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
+from idp.admin.support import Act
 from idp.models import Connection
+from logout_app import gtr_check
 from logout_app.models import RevocationRequest
 
 SHOWN = 10  # requests; the newest
@@ -19,10 +25,44 @@ SHOWN = 10  # requests; the newest
 class ConnectionAdmin(pages.ConnectionAdmin):
     """Registered here, so that what ends sessions can be shown and done on the page."""
 
+    def get_acts(self) -> Sequence[Act]:
+        return (self.test_revocation, *super().get_acts())
+
+    @property
+    def test_revocation(self) -> Act:
+        return Act(
+            "test-revocation",
+            "Send a test request",
+            explain_test_request,
+            self.do_test_revocation,
+            offered=gtr_check.is_offered,
+            danger=False,
+        )
+
+    def do_test_revocation(
+        self, request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Send a test request",
+            "opts": self.opts,
+            "object": connection,
+            "object_url": self.object_url(connection),
+            "findings": gtr_check.check(connection, at),
+        }
+        return TemplateResponse(request, "admin/idp/connection/test.html", context)
+
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """The last Global Token Revocation requests in the connection's name, and what they were answered."""
         rows = RevocationRequest.objects.filter(connection=connection).select_related("event").order_by("-at", "-pk")
         return [_heard(row) for row in rows[:SHOWN]]
+
+
+def explain_test_request(connection: Connection) -> list[str]:
+    return [
+        f"The address that {connection} would send a Global Token Revocation request to gets one without a token.",
+        "The keys that would verify it are looked at. Nothing is signed, and nobody is signed out.",
+    ]
 
 
 def _heard(request: RevocationRequest) -> Heard:
