@@ -1,4 +1,4 @@
-"""Metadata by URL, fetched by each process for itself: fresh for hours, kept when the publisher is away, asked again after a rollover."""
+"""Metadata by URL, fetched by each process for itself: fresh for an hour, kept when the publisher is away, asked again after a rollover."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idp.connections.saml import idp_metadata
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
 from idp.outbound import web
 
-FRESH = 6 * 3600.0  # seconds; a changed certificate is noticed sooner, by the first signature that it makes
+FRESH = 3600.0  # seconds; a new key is noticed sooner, by its first signature, one that was taken away is not
 COOL_DOWN = 60.0  # between two fetches that somebody's unknown signature asks for
 RETRY = 10.0  # after a failure: nobody waits for a dead publisher more often
 
@@ -41,12 +41,17 @@ def get(url: str, *, suspect: bool = False) -> IdpMetadata:
     A document that cannot be fetched or used never takes the place of one that could. Raises Unavailable.
     """
     entry = _entry(url)
-    with entry.lock:
+    known = entry.metadata
+    if not entry.lock.acquire(blocking=known is None or suspect) and known is not None:
+        return known  # somebody else is fetching: nobody has to wait for that
+    try:
         if _is_due(entry, suspect):
             _refresh(url, entry)
         if entry.metadata is None:
             raise Unavailable(entry.failure)
         return entry.metadata
+    finally:
+        entry.lock.release()
 
 
 def fetch(url: str) -> IdpMetadata:

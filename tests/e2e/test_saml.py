@@ -1,0 +1,133 @@
+"""Mary signs in to a demo application through SimpleSAMLphp, a SAML identity provider that is not of our making."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from lxml import etree
+from playwright.sync_api import Page, expect
+
+from idp.demo import APPS
+from tests.e2e.mary import DEBUGGER, MARY, click_sign_out, is_signed_in, join
+from tests.support.stack import Stack
+from tests.support.upstreams.scripted_saml import NAMES
+from tests.support.upstreams.simplesaml import PASSWORD, POST, REDIRECT, SimpleSaml
+
+NAME = "Acme-SAML"
+
+
+@pytest.fixture(scope="module", params=["localhost", "127.0.0.1"], ids=["same site", "another site"])
+def upstream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSaml]:
+    """At 127.0.0.1 its answers are cross-site POSTs, which come without our Lax cookies at first."""
+    running = SimpleSaml(tmp_path_factory.mktemp("saml"), host=request.param)
+    yield running
+    running.stop()
+
+
+def configure(stack: Stack, upstream: SimpleSaml, *, enabled: bool = True, **options: Any) -> None:
+    entry = {
+        "name": NAME,
+        "strategy": "samlp",
+        "enabled": enabled,
+        "display_name": "Acme SAML",
+        "options": {"metadataUrl": upstream.metadata_url, **options},
+    }
+    file = stack.data / "saml.yaml"
+    file.write_text(yaml.safe_dump({"connections": [entry]}))
+    stack.run("apply", str(file))
+
+
+@pytest.fixture(autouse=True)
+def _connection(stack: Stack, upstream: SimpleSaml) -> Iterator[None]:
+    yield
+    configure(stack, upstream, enabled=False)
+
+
+def introduce(
+    stack: Stack, upstream: SimpleSaml, *, signed: bool = False, encrypt: bool = False, certificate: str = ""
+) -> None:
+    """Do what the administrator of the identity provider does with our metadata document."""
+    root = etree.fromstring(requests.get(f"{stack.issuer}samlp/{NAME}/metadata", timeout=10).content)
+    service = root.find(".//md:AssertionConsumerService", NAMES).get("Location")
+    body = root.find(".//md:KeyDescriptor[@use='encryption']//ds:X509Certificate", NAMES).text
+    certificate = certificate or f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----"
+    upstream.register(
+        root.get("entityID"),
+        service,
+        certificate=certificate if signed or encrypt else "",
+        encrypt=encrypt,
+        **{"validate.authnrequest": signed},
+    )
+
+
+def choose(page: Page, stack: Stack) -> None:
+    """Open the application and take the button of the connection."""
+    page.goto(stack.app(DEBUGGER))
+    page.get_by_role("link", name="Sign in with Fabrikam").click()
+    page.get_by_role("link", name="Continue with Acme SAML").click()
+
+
+def type_password(page: Page) -> None:
+    page.locator("#username").fill("mary")
+    page.locator("#password").fill(PASSWORD)
+    page.locator("[type=submit]").first.click()
+
+
+def ssodata(page: Page, stack: Stack) -> dict[str, Any]:
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies(stack.issuer)}
+    answer: dict[str, Any] = requests.get(f"{stack.issuer}user/ssodata", cookies=cookies, timeout=5).json()
+    return answer
+
+
+@pytest.mark.parametrize("binding", [REDIRECT, POST], ids=["redirect", "post"])
+@pytest.mark.parametrize("protected", [False, True], ids=["plain", "signed request, encrypted assertion"])
+def test_mary_signs_in_through_a_saml_identity_provider(
+    stack: Stack, page: Page, upstream: SimpleSaml, binding: str, protected: bool
+) -> None:
+    configure(stack, upstream, protocolBinding=binding, signSAMLRequest=protected)
+    introduce(stack, upstream, signed=protected, encrypt=protected)
+    choose(page, stack)
+    type_password(page)
+    page.wait_for_url(stack.app(DEBUGGER))
+    expect(page.get_by_text(MARY).first).to_be_visible()
+    assert ssodata(page, stack)["lastUsedConnection"] == {"name": NAME, "strategy": "samlp"}
+    click_sign_out(page)
+    page.wait_for_url(re.compile(r"/logout/"), wait_until="commit")
+    page.goto(stack.app(DEBUGGER))
+    assert not is_signed_in(page)
+
+
+def test_a_request_with_a_foreign_signature_is_refused_there(stack: Stack, page: Page, upstream: SimpleSaml) -> None:
+    """The identity provider checks our signature: it was told another certificate than ours here."""
+    configure(stack, upstream, protocolBinding=POST)
+    introduce(stack, upstream, signed=True, certificate=upstream.key.certificate)
+    choose(page, stack)
+    expect(page.get_by_text("Unhandled exception").or_(page.get_by_text("Error")).first).to_be_visible()
+    page.goto(stack.app(DEBUGGER))
+    assert not is_signed_in(page)
+
+
+def test_people_who_come_unasked_are_let_in_only_if_that_is_switched_on(
+    stack: Stack, page: Page, upstream: SimpleSaml
+) -> None:
+    configure(stack, upstream)
+    introduce(stack, upstream)
+    entity_id = f"{stack.issuer}samlp/{NAME}/metadata"
+    page.goto(upstream.unsolicited(entity_id, "https://evil.example/"))
+    type_password(page)
+    expect(page.get_by_text("does not work at the moment")).to_be_visible()
+    assert ssodata(page, stack) == {"sso": False}
+
+    query = f"response_type=code&scope=openid&redirect_uri={stack.app(DEBUGGER)}callback"
+    configure(
+        stack, upstream, idpinitiated={"enabled": True, "client_id": APPS[DEBUGGER][2], "client_authorizequery": query}
+    )
+    page.goto(upstream.unsolicited(entity_id, "https://evil.example/"))
+    page.wait_for_url(re.compile(re.escape(stack.app(DEBUGGER))))
+    join(page, stack, DEBUGGER)
+    expect(page.get_by_text(MARY).first).to_be_visible()
