@@ -44,6 +44,24 @@ def login_error(page: Page, stack: Stack) -> None:
     expect(page.get_by_role("alert").first).to_be_visible()
 
 
+def login_last_used(page: Page, stack: Stack) -> None:
+    at_okta(page, stack, "Ann Ames")
+    page.wait_for_url(stack.app(mary.SHAREPOINT))
+    page.goto(f"{stack.issuer}v2/logout")
+    login(page, stack)
+
+
+def login_refused(page: Page, stack: Stack) -> None:
+    at_okta(page, stack, "Cleo Clark")
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def at_okta(page: Page, stack: Stack, person: str) -> None:
+    login(page, stack)
+    page.get_by_role("link", name="Continue with Acme Okta").click()
+    page.get_by_role("button", name=person).click()
+
+
 def sign_out_running(page: Page, stack: Stack) -> None:
     mary.use_all_three(page, stack)
     mary.misbehave(stack, mary.TIMESHEET, "hang")
@@ -130,6 +148,8 @@ FIRST_ROW = "#result_list tbody th a, #result_list tbody td a"
 SHOTS = (
     Shot("login", login),
     Shot("login-error", login_error),
+    Shot("login-last-used", login_last_used),
+    Shot("login-refused", login_refused),
     Shot("sign-out-running", sign_out_running),
     Shot("sign-out-green", sign_out_green),
     Shot("sign-out-red", sign_out_red),
