@@ -12,6 +12,7 @@ from idp.connections.oidc.shelf import Shelf
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
 from idp.models import Strategy
+from idp.outbound import policy, rules
 from idp.protocol import uris
 
 WHAT = "The discovery document"
@@ -66,7 +67,7 @@ def assemble(options: OidcOptions, document: Mapping[str, Any]) -> Provider:
     for name, url in endpoints.items():
         if not url and name not in NEEDED:
             continue
-        if reason := url_problem(url) if url else "it is missing":
+        if reason := _unusable(url) if url else "it is missing":
             raise UpstreamFault(f"The {name} of {issuer} cannot be used: {reason}.")
     return Provider(
         issuer=issuer,
@@ -77,6 +78,14 @@ def assemble(options: OidcOptions, document: Mapping[str, Any]) -> Provider:
         backchannel_logout=document.get("backchannel_logout_supported") is True,
         **endpoints,
     )
+
+
+def _unusable(url: object) -> str | None:
+    """No URL that somebody's discovery document names is trusted further than one that an administrator typed."""
+    if reason := url_problem(url):
+        return reason
+    reason = policy.check_url(str(url), rules())
+    return f"it {reason}" if reason else None
 
 
 def _issuer(options: OidcOptions, document: Mapping[str, Any]) -> str:

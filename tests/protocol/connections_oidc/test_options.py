@@ -67,7 +67,7 @@ BAD = {
     "protocol: must be": ("adfs", {"client_id": "c", "adfs_server": "a.example", "protocol": "wsfed"}),
     "user_id_attribute: ": ("adfs", {"client_id": "c", "adfs_server": "a.example", "user_id_attribute": ["upn"]}),
     "token_endpoint: http is": ("oidc", {**DISCOVERED, "token_endpoint": "http://login.example.com/token"}),
-    "jwks_uri: it goes to": ("oidc", {**DISCOVERED, "jwks_uri": "https://10.0.0.1/keys"}),
+    "jwks_uri: user names": ("oidc", {**DISCOVERED, "jwks_uri": "https://a:b@login.example.com/keys"}),
     "userinfo_endpoint: it must be a URL": ("oidc", {**DISCOVERED, "userinfo_endpoint": 7}),
     "oidc_metadata: must": ("oidc", {**DISCOVERED, "oidc_metadata": []}),
     "oidc_metadata.end_session_endpoint: ": ("oidc", {**DISCOVERED, "oidc_metadata": {"end_session_endpoint": "x"}}),
