@@ -170,6 +170,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "expire sessions": {"task": "logout_app.tasks.expire_sessions", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
+    "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
     "end sessions of leavers": {
         "task": "logout_app.tasks.end_sessions_of_leavers",
         "schedule": 900,
@@ -182,11 +183,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["idp.hashers.OwaspArgon2Hasher", "idp.hashers.ClientSecretHasher"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "idp.password_policy.ConnectionPolicy"}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "logout_app.adapter.AccountAdapter"
@@ -198,7 +195,10 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
-ACCOUNT_FORMS = {"reset_password": "sessions_app.forms.ResetPasswordForm"}
+ACCOUNT_FORMS = {
+    "reset_password": "sessions_app.password_forms.ResetPasswordForm",
+    "user_token": "sessions_app.password_forms.UserTokenForm",
+}
 MFA_ADAPTER = "sessions_app.factors.MFAAdapter"
 MFA_FORMS = {
     "authenticate": "sessions_app.forms.CodeForm",
@@ -209,6 +209,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_TOTP_ISSUER = "Curfew"
 vars().update(environ.Env.email_url_config(conf.read("CURFEW_EMAIL_URL")))
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = conf.read("CURFEW_FROM_EMAIL")
 
 # --- cookies and headers -------------------------------------------------------------------------------------------------

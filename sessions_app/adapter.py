@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, F, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -129,7 +130,7 @@ class SignInAdapter(DefaultAccountAdapter):
         except (UpstreamRefused, UpstreamFault) as error:
             raise ValidationError(error.sentence) from None
 
-    def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, str]]:
         """allauth asks whether we keep a password; one that a directory keeps will do as well."""
         methods: list[dict[str, str]] = super().get_reauthentication_methods(user)
         known = {method["id"] for method in methods}
@@ -153,11 +154,15 @@ class SignInAdapter(DefaultAccountAdapter):
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
         return f"{settings.ISSUER_ORIGIN}{path.replace('UID-KEY', key)}"
 
+    def format_email_subject(self, subject: str) -> str:
+        """Our templates name the tenant; allauth would put the host of a request before it."""
+        return subject
+
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any
     ) -> None:
-        """A greeting would cost a row in Django's session for every sign-in."""
-        if message_template != "account/messages/logged_in.txt":
+        """A greeting would cost a row in Django's session for every sign-in; a verified address has a page of its own."""
+        if message_template not in ("account/messages/logged_in.txt", "account/messages/email_confirmed.txt"):
             super().add_message(request, level, message_template, *args, **kwargs)
 
 

@@ -6,8 +6,9 @@ class SessionsConfig(AppConfig):
     verbose_name = "Sessions and tokens"
 
     def ready(self) -> None:
-        from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to factors
+        from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to people
             checks,
             factors,
+            mail,
             sign_in,
         )

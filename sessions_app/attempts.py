@@ -43,16 +43,20 @@ class TooManyAttempts(TooManyRequests):
 
 
 def reserve(request: HttpRequest, connection: Connection, login: str, at: datetime) -> limiter.Reservation:
-    """Take the slots of one attempt, before any hashing; raises TooManyAttempts."""
+    """Take the slots of one attempt, before any hashing; raises TooManyAttempts.
+
+    A connection without `brute_force_protection` has no budget per account; networks and the tenant keep theirs.
+    """
     account = f"{connection.pk}\0{login.strip().lower()}"
     if device := _known_device(request, account):
         own = limiter.reserve([limiter.KNOWN.key("device", device)], at)
         if own.allowed:
             return own
     network = limiter.prefix(client_ip(request))
-    shared = limiter.reserve(
-        [limiter.ACCOUNT.key(account), limiter.ADDRESS.key(network), limiter.TENANT.key("sign-in")], at
-    )
+    keys = [limiter.ADDRESS.key(network), limiter.TENANT.key("sign-in")]
+    if connection.options.get("brute_force_protection") is not False:
+        keys.append(limiter.ACCOUNT.key(account))
+    shared = limiter.reserve(keys, at)
     if shared.allowed:
         return shared
     if shared.news:

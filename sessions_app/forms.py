@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account import forms as account_forms
 from allauth.account.adapter import get_adapter
-from allauth.core import context
 from allauth.mfa.base import forms as mfa_forms
 from django import forms
 from django.utils import timezone
 
-from idp import configuration, limiter
+from idp import limiter
 from idp.connections import registry
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
-from idp.models import Connection, Identity, User
-from idp.requests import client_ip
+from idp.models import Connection, User
 from sessions_app.offers import Offer
 
 NO_PASSWORD = "Enter your password."
@@ -111,20 +108,6 @@ class LoginForm(forms.Form):
         return by_name.get(named) or claims or next(iter(self.offer.passwords), None)
 
 
-class ResetPasswordForm(account_forms.ResetPasswordForm):
-    """Mails go to accounts of database connections only, at most a few an hour, and nobody learns whether there is one."""
-
-    users: list[User]
-
-    def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"]
-        key = limiter.RESET_MAIL.key(email.lower())
-        network = limiter.ADDRESS.key("reset", limiter.prefix(client_ip(context.request)))
-        allowed = limiter.reserve([key, network], timezone.now()).allowed
-        self.users = _people_with_address(email) if allowed else []
-        return email
-
-
 class CodeForm(mfa_forms.AuthenticateForm):
     def clean_code(self) -> str:
         return _limited(self.user, super().clean_code)
@@ -143,12 +126,3 @@ def _limited(user: User, clean_code: Any) -> str:
     code: str = clean_code()
     limiter.give_back(reservation)
     return code
-
-
-def _people_with_address(email: str) -> list[User]:
-    """Active people of enabled database connections with this address; two connections may hold the same one."""
-    connections = registry.password_connections(configuration.current(), None)
-    usable = [row for row in connections if registry.usable_for(row, registry.Purpose.PASSWORD_RESET)]
-    rows = Identity.objects.filter(connection__in=usable, email=email.lower(), user__is_active=True)
-    people = {row.user_id: row.user for row in rows.select_related("user")}
-    return [user for user in people.values() if user.has_usable_password() and user.email]

@@ -328,6 +328,28 @@ class FlowState(models.Model):
         return f"{self.kind} #{self.pk}"
 
 
+class MailKind(models.TextChoices):
+    RESET = "reset", "Reset of a password"
+    VERIFICATION = "verification", "Verification of an address"
+
+
+class MailRequest(models.Model):
+    """A mail that somebody asked for. Who gets one is found out when it is sent: asking costs the same for everybody."""
+
+    kind = models.CharField(max_length=16, choices=MailKind)
+    address = models.CharField(max_length=254)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    requested_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes = (models.Index(fields=("due_at",), name="sessions_mail_due"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.pk}"
+
+
 class SessionEvent(models.Model):
     """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only."""
 

@@ -9,6 +9,7 @@ from sessions_app.views.consent import consent
 from sessions_app.views.device import activate, device_code
 from sessions_app.views.home import home
 from sessions_app.views.introspect import introspect
+from sessions_app.views.reauthenticate import reauthenticate
 from sessions_app.views.revoke import revoke
 from sessions_app.views.token import token
 from sessions_app.views.userinfo import userinfo
@@ -31,7 +32,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),
-    path("account/reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
+    path("account/reauthenticate/", reauthenticate, name="account_reauthenticate"),
+    path("account/email/verify/", account.verify_email, name="account_verify_email"),
+    path("account/email/confirm/<str:key>/", account.confirm_email, name="account_confirm_email"),
+    path("account/email/confirmed/", account.email_confirmed, name="account_email_confirmed"),
     path("account/password/change/", account.password_change, name="account_change_password"),
     path("account/password/reset/", account.password_reset, name="account_reset_password"),
     path("account/password/reset/done/", account.password_reset_done, name="account_reset_password_done"),

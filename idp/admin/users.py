@@ -17,7 +17,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from idp import accounts
+from idp import accounts, password_policy
 from idp.admin.fields import https_urls
 from idp.admin.support import Act, ActsAdmin, FactsInline, actor_of, is_fresh, reauthentication_url
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
@@ -53,9 +53,10 @@ class NewUserForm(BaseUserForm):
         login = accounts.ascii_lower(email or "")
         if connection and email and Identity.objects.filter(connection=connection, login=login).exists():
             self.add_error("email", "Somebody signs in with this address already.")
-        if password := cleaned.get("password"):
+        if connection and (password := cleaned.get("password")):
+            person = User(email=email or "", name=cleaned.get("name") or "")
             try:
-                validate_password(password, User(email=email or "", name=cleaned.get("name") or ""))
+                password_policy.refuse(password, {password_policy.policy_of(connection)}, person)
             except forms.ValidationError as error:
                 self.add_error("password", error)
         return cleaned

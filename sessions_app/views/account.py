@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from allauth.account import views
-from django.http import HttpRequest, HttpResponse
+from typing import cast
 
-from idp import configuration
-from idp.connections.registry import REDIRECT_PROTOCOLS
-from idp.views.errors import page_errors
-from sessions_app import binding, upstream
-from sessions_app.destinations import destination
-from sessions_app.views.callback import depart
+from allauth.account import views
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods, require_safe
+
+from idp.models import User
+from idp.views.errors import error_page
+from sessions_app import mail
 
 
 class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
@@ -18,22 +23,53 @@ class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
         """allauth signs out whoever opens somebody else's link by GET: a picture on another site could do that."""
 
 
-@page_errors
-def reauthenticate(request: HttpRequest) -> HttpResponse:
-    """Who signed in upstream proves again upstream that it is them; everybody else by a password."""
-    session = binding.session_of(request)
-    connection = session.connection if session is not None else None
-    if connection is None or connection.strategy not in REDIRECT_PROTOCOLS:
-        response: HttpResponse = views.reauthenticate(request)
-        return response
-    snapshot = configuration.current()
-    target = destination(request.GET.get("next", ""), snapshot)
-    return depart(request, upstream.check_usable(connection, "", snapshot), target, reauthenticates=True)
+@method_decorator(login_not_required, name="dispatch")
+class ConfirmEmailView(views.ConfirmEmailView):
+    """The link of a mail; a button does it, as mail scanners open links."""
+
+    def logout(self) -> None:
+        """As above."""
+
+    def get_redirect_url(self) -> str:
+        return reverse("account_email_confirmed")
+
+
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Of a password of ours; whoever signs in elsewhere changes it there."""
+    if not _person(request).has_usable_password():
+        return error_page(
+            request, "Your password is not kept here", "Please change it where you sign in from.", status=403
+        )
+    response: HttpResponse = views.password_change(request)
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def verify_email(request: HttpRequest) -> HttpResponse:
+    """The person's own address: whether it is verified, and a mail that lets them verify it."""
+    user = _person(request)
+    connections = mail.names_of(user)
+    if request.method == "POST" and connections and user.email and not user.email_verified:
+        sent = mail.ask_for_verification(user, timezone.now())
+        return HttpResponseRedirect(f"{reverse('account_verify_email')}?{'sent' if sent else 'wait'}")
+    context = {"person": user, "connections": connections, "sent": "sent" in request.GET, "wait": "wait" in request.GET}
+    return render(request, "account/verify_email.html", context)
+
+
+def _person(request: HttpRequest) -> User:
+    """Who is signed in: the middleware lets nobody else come here."""
+    return cast(User, request.user)
+
+
+@login_not_required
+@require_safe
+def email_confirmed(request: HttpRequest) -> HttpResponse:
+    return render(request, "account/email_confirmed.html")
 
 
 password_reset = views.password_reset
 password_reset_done = views.password_reset_done
 password_reset_from_key = PasswordResetFromKeyView.as_view()
 password_reset_from_key_done = views.password_reset_from_key_done
-password_change = views.password_change
+confirm_email = ConfirmEmailView.as_view()
 inactive = views.account_inactive

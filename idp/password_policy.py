@@ -1,0 +1,125 @@
+"""How strong a new password must be: Auth0's five policies, each connection's own. Passwords that people have stay valid.
+
+Without a policy the rules are those of NIST SP 800-63B-4: length, nothing common, nothing that resembles the account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from django.contrib.auth.password_validation import CommonPasswordValidator, UserAttributeSimilarityValidator
+from django.core.exceptions import ValidationError
+
+from idp.connections.database import LONGEST_PASSWORD, is_malformed
+from idp.models import Connection, Identity, Strategy, User
+
+HOUSE = ""  # a connection that says nothing
+_CLASSES = {"a lower-case letter": r"[a-z]", "an upper-case letter": r"[A-Z]", "a digit": r"[0-9]"}
+_SPECIAL = {"a special character like !@#$%^&*": r"[^A-Za-z0-9\s]"}
+_THREE_IN_A_ROW = re.compile(r"(.)\1\1", re.DOTALL)
+
+
+def problems(password: str, policy: str, user: User | None = None) -> list[str]:
+    """What the policy asks for and the password has not, one sentence each."""
+    found = [*_unusable(password), *_POLICIES[policy](password)]
+    if policy != "none":
+        found += _guessable(password, user)
+    return found
+
+
+def policies_of(user: User | None) -> set[str]:
+    """The policies of the database connections where this person signs in; that of the house where there is none."""
+    if user is None or user.pk is None:
+        return {HOUSE}
+    rows = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE).select_related("connection")
+    return {policy_of(row.connection) for row in rows} or {HOUSE}
+
+
+def policy_of(connection: Connection) -> str:
+    named = connection.options.get("passwordPolicy") or HOUSE
+    return named if named in _POLICIES else HOUSE
+
+
+def refuse(password: str, policies: set[str], user: User | None = None) -> None:
+    """Raises ValidationError unless the password is good enough for all of them."""
+    found = dict.fromkeys(sentence for policy in sorted(policies) for sentence in problems(password, policy, user))
+    if found:
+        raise ValidationError(list(found))
+
+
+class ConnectionPolicy:
+    """Django's seam (AUTH_PASSWORD_VALIDATORS): reset, change, admin and commands all come by here."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        refuse(password, policies_of(user), user)
+
+    def get_help_text(self) -> str:
+        return "Longer is better; words that nobody would guess are best."
+
+
+def _unusable(password: str) -> Iterator[str]:
+    if is_malformed(password, LONGEST_PASSWORD):
+        yield f"A password has at most {LONGEST_PASSWORD} characters, and none that nobody can type."
+
+
+def _guessable(password: str, user: User | None) -> Iterator[str]:
+    for validator in (CommonPasswordValidator(), UserAttributeSimilarityValidator(_ATTRIBUTES)):
+        try:
+            validator.validate(password, user)
+        except ValidationError as error:
+            yield from error.messages
+
+
+_ATTRIBUTES = ("email", "name", "given_name", "family_name", "nickname")
+
+
+def _at_least(length: int, password: str) -> Iterator[str]:
+    if len(password) < length:
+        yield f"This password is too short. It must have at least {length} character{'s' if length > 1 else ''}."
+
+
+def _none(password: str) -> Iterator[str]:
+    yield from _at_least(1, password)
+
+
+def _low(password: str) -> Iterator[str]:
+    yield from _at_least(6, password)
+
+
+def _fair(password: str) -> Iterator[str]:
+    yield from _at_least(8, password)
+    if missing := [name for name, pattern in _CLASSES.items() if not re.search(pattern, password)]:
+        yield f"The password must also contain {' and '.join(missing)}."
+
+
+def _three_kinds(password: str) -> Iterator[str]:
+    kinds = _CLASSES | _SPECIAL
+    if sum(bool(re.search(pattern, password)) for pattern in kinds.values()) < 3:
+        yield f"The password must contain three of: {', '.join(kinds)}."
+
+
+def _good(password: str) -> Iterator[str]:
+    yield from _at_least(8, password)
+    yield from _three_kinds(password)
+
+
+def _excellent(password: str) -> Iterator[str]:
+    yield from _at_least(10, password)
+    yield from _three_kinds(password)
+    if _THREE_IN_A_ROW.search(password):
+        yield "The password must not have the same character three times in a row."
+
+
+def _house(password: str) -> Iterator[str]:
+    yield from _at_least(8, password)
+
+
+_POLICIES: dict[str, Callable[[str], Iterator[str]]] = {
+    HOUSE: _house,
+    "none": _none,
+    "low": _low,
+    "fair": _fair,
+    "good": _good,
+    "excellent": _excellent,
+}
