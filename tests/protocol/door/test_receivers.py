@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from idp import accounts
@@ -168,3 +169,43 @@ def test_a_person_who_changes_their_password_on_our_page_stays_signed_in_there_o
     assert ended(session) == ""
     assert ended(other) == "password-changed"
     assert is_revoked(family)
+
+
+def test_a_password_that_is_reset_ends_everything(mary, session, family):
+    """The reset page saves the person as any form does, in a browser that is signed in nowhere."""
+    person = User.objects.get(pk=mary.pk)
+    person.set_password("a completely new passphrase")
+    person.save()
+    assert ended(session) == "password-changed"
+    assert is_revoked(family)
+
+
+def test_a_second_factor_that_is_taken_away_ends_sessions_and_keeps_offline_tokens(mary, session, family):
+    factor = Authenticator.objects.create(user=mary, type=Authenticator.Type.TOTP, data={})
+    factor.delete()
+    assert ended(session) == "mfa-phone-unenrolled"
+    assert not is_revoked(family)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    ["password-changed", "email-identifier-changed", "mfa-phone-unenrolled", "account-deactivated", "account-deleted"],
+)
+def test_each_cause_reaches_the_applications_that_asked_for_it_under_its_own_name(mary, cause):
+    hears = make_application(
+        "Hears", backchannel_logout_uri="https://hears.example/bc", backchannel_logout_initiators=[cause]
+    )
+    deaf = make_application("Deaf", backchannel_logout_uri="https://deaf.example/bc")
+    make_session(mary, hears, deaf)
+    factor = Authenticator.objects.create(user=mary, type=Authenticator.Type.TOTP, data={})
+    at = timezone.now()
+    {
+        "password-changed": lambda: accounts.set_password(mary, "another long password", actor="user"),
+        "email-identifier-changed": lambda: accounts.change_email(mary, "m@fabrikamcorp.com", verified=True, actor="user", at=at),
+        "mfa-phone-unenrolled": factor.delete,
+        "account-deactivated": lambda: accounts.block_user(mary, actor="admin:1", at=at),
+        "account-deleted": lambda: accounts.delete_user(mary, actor="admin:1", at=at),
+    }[cause]()
+    event = LogoutEvent.objects.get()
+    assert event.initiator == cause
+    assert list(event.deliveries.values_list("client_id", flat=True)) == ["hears"]

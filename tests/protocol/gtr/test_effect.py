@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp_auth
+from django.test import Client
 from django.utils import timezone
 
 from idp.models import User
@@ -166,3 +169,47 @@ def test_offline_tokens_from_here_die_although_their_session_ended_before(okta, 
 def test_more_than_a_minute_of_clock_difference_is_too_much(okta, ann):
     soon = int((timezone.now() + timedelta(minutes=3)).timestamp())
     assert okta.revoke("00uann", iat=soon, exp=soon + 60).status_code == 401
+
+
+def depart(client, **query):
+    """Begin a sign-in at Okta; what travels there."""
+    response = client.get("/login/upstream/acme-okta", query)
+    assert response.status_code == 303, response.content
+    return dict(parse_qsl(urlsplit(response.headers["Location"]).query))
+
+
+def come_back(client, provider, travelled, **claims):
+    provider.nonce = travelled["nonce"]
+    provider.claims = {"sub": "00uann", "email": "ann@acme.example", **claims}
+    return client.get("/login/callback", {"code": "c", "state": travelled["state"]})
+
+
+@pytest.mark.spec(DRAFT, "Revocation Expectations", "The person must authenticate again, not only upstream's session")
+def test_a_sign_in_upstream_that_was_proved_before_is_sent_back_to_prove_it_anew(okta, ann, provider):
+    """GTR-066: on its way while the revocation comes, or silent afterwards."""
+    client = Client()
+    travelled = depart(client)
+    old = int(timezone.now().timestamp()) - 60
+    assert okta.revoke("00uann").status_code == 204
+    response = come_back(client, provider, travelled, auth_time=old)
+    again = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
+    assert again["prompt"] == "login"
+    assert SSOSession.objects.live(timezone.now()).count() == 0
+    response = come_back(client, provider, again, auth_time=old)  # it did not ask
+    assert SSOSession.objects.live(timezone.now()).count() == 0
+    again = depart(client)
+    come_back(client, provider, again, auth_time=int(timezone.now().timestamp()) + 1)
+    assert SSOSession.objects.live(timezone.now()).count() == 1
+
+
+def test_a_second_factor_that_is_given_after_the_revocation_opens_nothing_that_lives(okta, ann, provider):
+    """A sign-in that waits for its second factor is a pending one."""
+    secret = totp_auth.generate_totp_secret()
+    totp_auth.TOTP.activate(ann, secret)
+    client = Client()
+    response = come_back(client, provider, depart(client), auth_time=int(timezone.now().timestamp()))
+    assert SSOSession.objects.count() == 0
+    assert okta.revoke("00uann").status_code == 204
+    code = totp_auth.format_hotp_value(totp_auth.hotp_value(secret, next(totp_auth.yield_hotp_counters_from_time())))
+    client.post(response.headers["Location"], {"code": code})
+    assert SSOSession.objects.live(timezone.now()).count() == 0
