@@ -36,11 +36,13 @@ TOLD = frozenset({"access_denied", "login_required", "interaction_required", "se
 @keep_opener
 @page_errors
 def start(request: HttpRequest, connection: str) -> HttpResponse:
-    """Sign in through this connection, then go to `next`."""
+    """Sign in through this connection, then go to `next`. `fresh`: as somebody who is asked there who they are."""
     params = _query(request)
     snapshot = configuration.current()
     target = destination(params.get("next", ""), snapshot)
     row = upstream.check_usable(snapshot.connection(connection), target.url, snapshot)
+    if "fresh" in params:
+        target = replace(target, wishes=replace(target.wishes, force=True, select_account=True))
     return depart(request, row, target, login_hint=params.get("login_hint", "")[:255])
 
 

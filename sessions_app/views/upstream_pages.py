@@ -25,7 +25,8 @@ def refused(request: HttpRequest, connection: Connection, redirect_url: str, err
     """The upstream said no, in its own words."""
     log.info("sign_in.upstream_refused", connection=connection.name, error=error.error, detail=error.detail)
     message = f"{connection} says: {error.sentence[:LONGEST_SENTENCE]}"
-    return _failed(request, connection, redirect_url, message, code=error.error, status=403)
+    again = start_url(connection, redirect_url, fresh="1")  # the same person would be refused again
+    return _failed(request, connection, redirect_url, message, code=error.error, status=403, again=again)
 
 
 def fault(
@@ -65,7 +66,14 @@ def start_url(connection: Connection, redirect_url: str, **more: str) -> str:
 
 
 def _failed(
-    request: HttpRequest, connection: Connection, redirect_url: str, message: str, *, code: str, status: int
+    request: HttpRequest,
+    connection: Connection,
+    redirect_url: str,
+    message: str,
+    *,
+    code: str,
+    status: int,
+    again: str = "",
 ) -> HttpResponse:
     snapshot = configuration.current()
     application = destination(redirect_url, snapshot).application
@@ -78,7 +86,7 @@ def _failed(
         "code": code,
         "connection": connection,
         "application": application,
-        "again": start_url(connection, redirect_url),
+        "again": again or start_url(connection, redirect_url),
         "other": other_ways(redirect_url) if any(row.pk != connection.pk for row in offered) else "",
         "back": f"{reverse('login_cancel')}?{urlencode({'next': redirect_url, 'error': code})}" if application else "",
     }

@@ -304,6 +304,14 @@ class TestRefusals:
         assert back["Location"].startswith(application.callbacks[0])
         assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", "the-state", issuer())
 
+    def test_who_tries_again_is_asked_who_they_are(self, acme):
+        acme.error = UpstreamRefused("No.")
+        client = Client()
+        again = re.search('href="(/login/upstream/[^"]+)"', page(sign_in(client)))[1].replace("&amp;", "&")
+        client.get(again)
+        assert acme.wishes[-1].force
+        assert acme.wishes[-1].select_account
+
     def test_another_way_is_offered_where_there_is_one(self, acme):
         make_connection()
         acme.error = UpstreamRefused("No.")

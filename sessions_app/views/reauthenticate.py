@@ -1,0 +1,26 @@
+"""The page before something dangerous: prove again that it is you, where you proved it first."""
+
+from __future__ import annotations
+
+from allauth.account import views
+from django.http import HttpRequest, HttpResponse
+
+from idp import configuration
+from idp.connections.registry import REDIRECT_PROTOCOLS
+from idp.views.errors import page_errors
+from sessions_app import binding, upstream
+from sessions_app.destinations import destination
+from sessions_app.views.callback import depart
+
+
+@page_errors
+def reauthenticate(request: HttpRequest) -> HttpResponse:
+    """Who signed in upstream does it upstream; everybody else by a password."""
+    session = binding.session_of(request)
+    connection = session.connection if session is not None else None
+    if connection is None or connection.strategy not in REDIRECT_PROTOCOLS:
+        response: HttpResponse = views.reauthenticate(request)
+        return response
+    snapshot = configuration.current()
+    target = destination(request.GET.get("next", ""), snapshot)
+    return depart(request, upstream.check_usable(connection, "", snapshot), target, reauthenticates=True)
