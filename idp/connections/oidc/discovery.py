@@ -42,8 +42,17 @@ def provider(options: OidcOptions, deadline: Deadline) -> Provider:
         return assemble(options, {})
     if not options.discovery_url:
         raise UpstreamFault("The connection says neither where its discovery document is nor all of its endpoints.")
-    url = options.discovery_url
-    return assemble(options, _documents.get(url, lambda: _fetched(url, deadline), deadline))
+    document = _document(options.discovery_url, deadline)
+    try:
+        return assemble(options, document)
+    except UpstreamFault:
+        if (newer := _document(options.discovery_url, deadline, newer=True)) is document:
+            raise
+        return assemble(options, newer)  # a mistake there that was corrected meanwhile
+
+
+def _document(url: str, deadline: Deadline, *, newer: bool = False) -> Mapping[str, Any]:
+    return _documents.get(url, lambda: _fetched(url, deadline), deadline, newer=newer)
 
 
 def _fetched(url: str, deadline: Deadline) -> tuple[Mapping[str, Any], int | None]:

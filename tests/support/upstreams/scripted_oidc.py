@@ -145,8 +145,9 @@ def _handler(provider: ScriptedProvider) -> type[BaseHTTPRequestHandler]:
             time.sleep(provider.delays.get(path, 0))
             status, document = provider.answer(path, form)
             body = provider.bodies.get(path, json.dumps(document).encode())
-            self.send_response(provider.statuses.get(path, status))
-            for name, value in {"Content-Type": "application/json", **provider.response_headers.get(path, {})}.items():
+            self.send_response_only(provider.statuses.get(path, status))
+            usual = {"Date": self.date_time_string(), "Content-Type": "application/json"}
+            for name, value in {**usual, **provider.response_headers.get(path, {})}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
