@@ -196,7 +196,7 @@ class Identity(models.Model):
         indexes = (models.Index(fields=("connection", "email"), name="idp_identity_email"),)
 
     def __str__(self) -> str:
-        return f"{self.sub} at connection {self.connection_id}"
+        return f"{self.sub} at {self.connection}"
 
     @property
     def own_user_id(self) -> str:

@@ -96,14 +96,18 @@ class ConnectionForm(BaseForm):
         model = Connection
         formfield_callback = https_urls
         fields = ("display_name", "icon_url", "enabled_for_all", "enabled_clients")
-        widgets = {"enabled_clients": forms.CheckboxSelectMultiple}
+        widgets = {
+            "display_name": forms.TextInput(attrs={"class": "vTextField"}),
+            "icon_url": forms.URLInput(attrs={"class": "vTextField"}),
+            "enabled_clients": forms.CheckboxSelectMultiple,
+        }
         labels = {
             "icon_url": "Icon URL",
             "enabled_for_all": "All applications",
             "enabled_clients": "Only these applications",
         }
         help_texts = {
-            "display_name": "On the button of the login page: Sign in with ...",
+            "display_name": "On the button of the login page: Continue with ...",
             "icon_url": "A square picture for the button, by https.",
             "enabled_for_all": "Every application may use this connection, also those that come later.",
             "enabled_clients": "Used while the box above is empty.",
@@ -139,7 +143,7 @@ class ConnectionForm(BaseForm):
                 max_length=20000,
                 widget=SecretLines(attrs={"rows": 4, "class": "lines"})
                 if name in PEM_SECRETS
-                else forms.PasswordInput(attrs={"autocomplete": "off"}),
+                else forms.PasswordInput(attrs={"autocomplete": "off", "class": "vTextField"}),
                 help_text=f"{self.secret_help.get(name, '')} {state}".strip(),
             )
 

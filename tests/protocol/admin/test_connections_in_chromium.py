@@ -1,0 +1,123 @@
+"""The pages of connections in a real browser: readable by everybody, not too wide, nothing against the policy, no script needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser
+
+from idp import identities
+from idp.connections import health
+from idp.connections.upstream import Account
+from idp.models import Connection, Strategy
+from logout_app.models import RevocationRequest
+from sessions_app.models import SSOSession
+from tests.protocol.admin.test_connection_health import certificate
+from tests.protocol.admin.test_in_chromium import SCREENSHOTS, boss, chrome, page_of, shoot  # noqa: F401  fixtures
+from tests.support.factories import make_connection, make_user
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+ADD = "admin:idp_connection_add"
+
+
+@pytest.fixture
+def paths(boss: SSOSession) -> dict[str, str]:  # noqa: F811
+    now = timezone.now()
+    okta = make_connection(
+        "acme-okta",
+        "okta",
+        display_name="Acme Okta",
+        options={"domain": "acme.okta.com", "client_id": "0oa1acme5d7", "domain_aliases": ["acme.example"]},
+    )
+    saml = make_connection(
+        "partner",
+        "samlp",
+        options={
+            "signInEndpoint": "https://idp.example.com/sso",
+            "signingCert": certificate(12),
+            "global_token_revocation_jwt_iss": "http://www.okta.com/exk1",
+            "global_token_revocation_jwt_sub": "0oa9",
+        },
+    )
+    health.examine(saml, at=now)
+    health.examine(make_connection("closed", "oidc", enabled=False), at=now)
+    RevocationRequest.objects.create(connection=okta, status=204, sub="okta|acme-okta|00u1")
+    RevocationRequest.objects.create(connection=okta, status=401, reason="The signature is by none of its keys.")
+    account = identities.receive(okta, Account(sub="00u1", email="mary@fabrikamcorp.com"), at=now)
+    make_user()
+    pages = {
+        "connections": reverse("admin:idp_connection_changelist"),
+        "connection-choose": reverse(ADD),
+        "connection-choose-error": f"{reverse(ADD)}?strategy=okta&name=a+b",
+        "connection-closed": reverse("admin:idp_connection_change", args=(Connection.objects.get(name="closed").pk,)),
+        "connection-okta": reverse("admin:idp_connection_change", args=(okta.pk,)),
+        "connection-saml": reverse("admin:idp_connection_change", args=(saml.pk,)),
+        "connection-test-ask": reverse("admin:idp_connection_act", args=(saml.pk, "test")),
+        "account": reverse("admin:idp_identity_change", args=(account.pk,)),
+        "account-link": reverse("admin:idp_identity_act", args=(account.pk, "link")),
+        "start-attention": reverse("admin:index"),
+    }
+    pages |= {
+        f"connection-add-{strategy}": f"{reverse(ADD)}?strategy={strategy}&name=x" for strategy in Strategy.values
+    }
+    return pages
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
+def test_every_page_can_be_read_by_everybody(
+    chrome: Browser,  # noqa: F811
+    live_server: Any,
+    boss: SSOSession,  # noqa: F811
+    paths: dict[str, str],
+    scheme: str,
+    width: int,
+) -> None:
+    axe, found = AXE.read_text(), {}
+    with page_of(chrome, live_server, boss, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
+        page,
+        complaints,
+    ):
+        for name, path in paths.items():
+            response = page.goto(path)
+            assert response is not None
+            assert response.status == 200, path
+            page.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
+            shoot(page, f"{name}-{scheme}-{width}")
+            assert complaints == [], path
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{path} is {wide} px too wide"
+            page.evaluate(axe)
+            report = page.evaluate("(rules) => axe.run('#content', {runOnly: rules})", RULES)
+            complaints.clear()  # of axe's own
+            found |= {f"{name}: {one['id']}": [n["html"][:200] for n in one["nodes"]] for one in report["violations"]}
+    assert found == {}
+
+
+def test_a_connection_is_added_and_tested_without_javascript(
+    chrome: Browser,  # noqa: F811
+    live_server: Any,
+    boss: SSOSession,  # noqa: F811
+) -> None:
+    with page_of(chrome, live_server, boss, java_script_enabled=False) as (page, _):
+        page.goto(reverse("admin:idp_connection_changelist"))
+        page.click(".object-tools >> text=Add connection")
+        page.check("input[value=samlp]")
+        page.fill("[name=name]", "partner")
+        page.click("text=Continue")
+        assert "/samlp/partner/metadata" in page.inner_text(".endpoints >> nth=0")
+        page.locator("summary", has_text="Without metadata").click()
+        page.fill("[name=signInEndpoint]", "https://idp.example.com/sso")
+        page.fill("[name=signingCert]", certificate(12))
+        page.click("input[name=_save]")
+        assert "Now press Test connection." in page.inner_text(".messagelist")
+        page.click(".object-tools >> text=Test connection")
+        page.click("input[type=submit][value='Test connection']")
+        assert "expires on" in page.inner_text(".attention .warn >> nth=-1")
+        shoot(page, "connection-test-result")
+    assert Connection.objects.get(name="partner").options["signInEndpoint"] == "https://idp.example.com/sso"
