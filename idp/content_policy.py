@@ -1,10 +1,16 @@
-"""What one answer adds to the Content-Security-Policy of the settings. django-csp's middleware reads it from the response."""
+"""The Content-Security-Policy of the settings, and what one answer changes in it. django-csp builds the header."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 
-from django.http import HttpResponse
+from csp.constants import HEADER
+from csp.utils import build_policy
+from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+
+Directives = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def allow(response: HttpResponse, directive: str, sources: Iterable[str]) -> None:
@@ -14,3 +20,25 @@ def allow(response: HttpResponse, directive: str, sources: Iterable[str]) -> Non
 
 def allow_only(response: HttpResponse, directive: str, sources: Iterable[str]) -> None:
     response._csp_replace = {directive: list(sources)}  # type: ignore[attr-defined]
+
+
+class ContentPolicyMiddleware(MiddlewareMixin):
+    """django-csp's own would put every answer's policy together anew; there are only a few. We give out no nonces."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if HEADER not in response.headers:
+            update, replace = getattr(response, "_csp_update", None), getattr(response, "_csp_replace", None)
+            response.headers[HEADER] = _policy(_frozen(update), _frozen(replace))
+        return response
+
+
+def _frozen(directives: Mapping[str, Iterable[str]] | None) -> Directives:
+    return tuple((name, tuple(sources)) for name, sources in (directives or {}).items())
+
+
+@functools.lru_cache(1024)
+def _policy(update: Directives, replace: Directives) -> str:
+    return build_policy(
+        update={name: list(sources) for name, sources in update},
+        replace={name: list(sources) for name, sources in replace},
+    )

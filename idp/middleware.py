@@ -87,7 +87,8 @@ class ProgramsMiddleware:
 @functools.cache
 def _programs(root: URLResolver) -> dict[str, Callable[..., Any]]:
     """The views that are marked, by path. One whose path has parameters is served with the pages."""
-    return {path: view for path, view in _views(root, "") if getattr(view, "for_programs", False)}
+    views = ((path, view) for path, view in _views(root, "") if not {"<", "("} & set(path))
+    return {path: view for path, view in views if getattr(view, "for_programs", False)}
 
 
 def _views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -48,6 +48,7 @@ def _networks(cidrs: tuple[str, ...]) -> list[Network]:
     return [ipaddress.ip_network(cidr) for cidr in cidrs]
 
 
+@functools.lru_cache(4096)
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)

@@ -9,4 +9,4 @@ from idp import configuration
 
 
 def context(request: HttpRequest) -> dict[str, object]:
-    return {"tenant": SimpleLazyObject(lambda: configuration.current().tenant)}
+    return {"tenant": SimpleLazyObject(lambda: configuration.of(request).tenant)}

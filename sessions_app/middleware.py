@@ -7,12 +7,14 @@ a response, so the cookie is written here.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
@@ -43,6 +45,17 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
         if cookie is None and _is_activity(request) and (session := binding.session_of(request)):
             lifecycle.touch(session, facts(request), timezone.now())
         return response
+
+
+class LoginRequired(LoginRequiredMiddleware):
+    """Asks the view first: for one that wants nobody signed in, the session need not be looked up."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
 
 def _user(request: HttpRequest) -> User | AnonymousUser:

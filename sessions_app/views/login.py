@@ -46,7 +46,7 @@ def login(request: HttpRequest) -> HttpResponse:
     _refuse_repeated(request.GET, ("next",))
     given = request.POST if request.method == "POST" else request.GET
     _refuse_repeated(given, ("next", "only", "choose", "connection", "username", "password"))
-    snapshot = configuration.current()
+    snapshot = configuration.of(request)
     target = destination(given.get("next") or request.GET.get("next", ""), snapshot)
     session = binding.session_of(request)
     if request.method != "POST" and session is not None and target.application is None:

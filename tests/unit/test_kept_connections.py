@@ -1,0 +1,54 @@
+"""A kept connection is asked whether it lives without a round trip, and never believed when there is doubt."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import connection
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+
+def statements_asked() -> int:
+    """How many statements the question costs."""
+    asked: list[str] = []
+    raw = connection.connection
+    original = raw.cursor
+
+    def cursor(*args, **kwargs):
+        asked.append("cursor")
+        return original(*args, **kwargs)
+
+    raw.cursor = cursor
+    try:
+        assert connection.is_usable()
+    finally:
+        del raw.cursor
+    return len(asked)
+
+
+def test_a_connection_in_use_is_not_asked_again():
+    connection.ensure_connection()
+    connection.is_usable()
+    assert statements_asked() == 0
+
+
+def test_one_that_was_silent_for_long_is_asked(monkeypatch):
+    connection.ensure_connection()
+    connection.is_usable()
+    later = time.monotonic() + 31
+    monkeypatch.setattr("idp.postgresql.base.time.monotonic", lambda: later)
+    assert statements_asked() == 1
+
+
+def test_one_that_the_server_closed_is_noticed():
+    connection.ensure_connection()
+    connection.is_usable()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    other.close()
+    time.sleep(0.2)
+    assert not connection.is_usable()
+    connection.close()
