@@ -144,6 +144,14 @@ def admin(path: str, first: str = "") -> Callable[[Page, Stack], None]:
     return prepare
 
 
+def connection_test(page: Page, stack: Stack) -> None:
+    admin("idp/connection/", OKTA_ROW)(page, stack)
+    page.locator(".object-tools").get_by_role("link", name="Test connection").click()
+    page.get_by_role("button", name="Test connection").click()
+    expect(page.get_by_role("heading", name="What we found")).to_be_visible()
+
+
+OKTA_ROW = "#result_list a:text-is('acme-okta')"
 FIRST_ROW = "#result_list tbody th a, #result_list tbody td a"
 SHOTS = (
     Shot("login", login),
@@ -163,7 +171,9 @@ SHOTS = (
     Shot("app-timesheet", app_timesheet),
     Shot("admin-start", admin("")),
     Shot("admin-application", admin("idp/application/", FIRST_ROW)),
-    Shot("admin-connection", admin("idp/connection/", FIRST_ROW)),
+    Shot("admin-connection", admin("idp/connection/", OKTA_ROW)),
+    Shot("admin-connection-add", admin("idp/connection/add/")),
+    Shot("admin-connection-test", connection_test),
     Shot("admin-session", admin("sessions_app/ssosession/?state=ended", FIRST_ROW)),
     Shot("admin-sessions", admin("sessions_app/ssosession/")),
     Shot("admin-deliveries", admin("logout_app/logoutdelivery/")),
