@@ -13,6 +13,7 @@ from django.db import models, transaction
 
 from idp import accounts, configuration, sealing
 from idp.connections import strategies
+from idp.connections.database import requires_username
 from idp.connections.options import secret_context
 from idp.hashers import ClientSecretHasher
 from idp.models import (
@@ -142,12 +143,22 @@ class _Plan:
         identity = _identity(row, person) if row else None
         if identity is None and not person.password:
             found.append(f"{person.path}.password: is missing")
+        if "@" in person.login and self._requires_username(person.connection, row):
+            found.append(
+                f"{person.path}.username: is missing, or has an @; people of {person.connection} sign in with it"
+            )
         sub = person.user_id
         if identity and sub and identity.sub != sub:
             found.append(f"{person.path}.user_id: the person exists as {identity.sub}, and that cannot change")
         if identity is None and sub and User.objects.filter(user_id=f"auth0|{sub}").exists():
             found.append(f"{person.path}.user_id: belongs to somebody else")
         return found
+
+    def _requires_username(self, name: str, row: Connection | None) -> bool:
+        entry = next((entry for entry in self.file.connections if entry.name == name), None)
+        if entry is not None and entry.options is not None:
+            return entry.options.get("requires_username") is True
+        return row is not None and requires_username(row)
 
 
 class _Application:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from idp import accounts, password_policy
 from idp.admin.fields import https_urls
 from idp.admin.support import Act, ActsAdmin, FactsInline, actor_of, is_fresh, reauthentication_url
+from idp.connections.database import requires_username
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class NewUserForm(BaseUserForm):
         help_text="Database connections only: people of other connections appear when they first sign in.",
     )
     email = forms.EmailField(max_length=254)
+    username = forms.CharField(
+        label="User name", max_length=255, required=False, help_text="Where the connection asks for user names."
+    )
     password = forms.CharField(
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False, max_length=128
     )
@@ -50,9 +54,14 @@ class NewUserForm(BaseUserForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         connection, email = cleaned.get("connection"), cleaned.get("email")
-        login = accounts.ascii_lower(email or "")
-        if connection and email and Identity.objects.filter(connection=connection, login=login).exists():
-            self.add_error("email", "Somebody signs in with this address already.")
+        named = connection is not None and requires_username(connection)
+        login = accounts.ascii_lower((cleaned.get("username", "").strip() if named else email) or "")
+        if named and (not login or "@" in login):
+            self.add_error("username", "Give a user name without @: people of this connection sign in with it.")
+        elif connection and login and Identity.objects.filter(connection=connection, login=login).exists():
+            what = "user name" if named else "address"
+            self.add_error("username" if named else "email", f"Somebody signs in with this {what} already.")
+        cleaned["login"] = login
         if connection and (password := cleaned.get("password")):
             person = User(email=email or "", name=cleaned.get("name") or "")
             try:
@@ -189,7 +198,7 @@ class UserAdmin(ActsAdmin):
         ("State", {"fields": ("is_active", "revoked_before", "last_login", "created_at", "updated_at")}),
         ("Powers in this admin", {"fields": POWERS, "classes": ("collapse",)}),
     )
-    add_fieldsets = ((None, {"fields": ("connection", "email", "email_verified", "name", "password")}),)
+    add_fieldsets = ((None, {"fields": ("connection", "email", "email_verified", "username", "name", "password")}),)
 
     @admin.display(description="person", ordering="email")
     def who(self, obj: User) -> str:
@@ -261,12 +270,14 @@ class UserAdmin(ActsAdmin):
         super().save_model(request, obj, form, change)
 
     def _create(self, user: User, data: dict[str, Any]) -> None:
-        sub, login = new_database_sub(), accounts.ascii_lower(data["email"])
+        sub, address = new_database_sub(), accounts.ascii_lower(data["email"])
         with transaction.atomic():
             user.user_id = f"auth0|{sub}"
             user.set_password(data["password"])
             user.save()
-            Identity.objects.create(user=user, connection=data["connection"], sub=sub, login=login, email=login)
+            Identity.objects.create(
+                user=user, connection=data["connection"], sub=sub, login=data["login"], email=address
+            )
 
     def _change_email(self, request: HttpRequest, user: User, form: Any) -> None:
         """The act tells of it and renames the sign-in name; the form's other values are saved after it."""

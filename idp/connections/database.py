@@ -40,7 +40,7 @@ class DatabaseProtocol:
         """
         if is_malformed(login, LONGEST_LOGIN) or is_malformed(password, LONGEST_PASSWORD):
             return None
-        identity = _BY_LOGIN.get(connection=connection.pk, login=login.strip().lower())
+        identity = _find(connection, login.strip().lower())
         with hashing_slot():
             if identity is None or not identity.user.has_usable_password():
                 check_password(password, _dummy(settings.PASSWORD_HASHERS[0]))
@@ -48,6 +48,19 @@ class DatabaseProtocol:
             matches = identity.user.check_password(password)
         identity.connection = connection
         return identity if matches else None
+
+
+def requires_username(connection: Connection) -> bool:
+    """Whether people have a user name, without `@`, beside their address. They may type either of them."""
+    return connection.options.get("requires_username") is True
+
+
+def _find(connection: Connection, login: str) -> Identity | None:
+    """One statement. Of two accounts with the address neither is meant."""
+    if requires_username(connection) and "@" in login:
+        rows = Identity.objects.filter(connection=connection, email=login).select_related("user")[:2]
+        return rows[0] if len(rows) == 1 else None
+    return _BY_LOGIN.get(connection=connection.pk, login=login)
 
 
 def is_malformed(text: str, longest: int) -> bool:
