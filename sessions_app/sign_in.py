@@ -95,8 +95,12 @@ def complete(
     redirect_url: str,
     upstream_sid: str = "",
     upstream: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
 ) -> HttpResponse:
-    """Sign this identity in, or lead to its second factor. `redirect_url` is validated already; `upstream` has sealed secrets."""
+    """Sign this identity in, or lead to its second factor. `redirect_url` is validated already; `upstream` has sealed secrets.
+
+    `at`, if not now: the moment of the proof; a revocation since then, however it overlaps this act, ends the session.
+    """
     # What an earlier attempt of this browser left behind must not count as a factor of this one.
     stagekit.clear_login(request)
     record_authentication(
@@ -107,6 +111,7 @@ def complete(
         password=identity.user.get_session_auth_hash() if method == PASSWORD else None,
         upstream_sid=upstream_sid or None,
         upstream=dict(upstream) if upstream else None,
+        **({"at": at.timestamp()} if at else {}),
     )
     response: HttpResponse = perform_login(request, Login(user=identity.user, redirect_url=redirect_url))
     return response

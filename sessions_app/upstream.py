@@ -179,6 +179,7 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         redirect_url=trip.redirect_url,
         upstream_sid=account.upstream_sid,
         upstream=_for_later(account),
+        at=at,
     )
 
 

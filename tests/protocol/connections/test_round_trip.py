@@ -11,7 +11,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from idp import accounts
+from idp import accounts, identities
 from idp.connections import registry
 from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused
 from idp.models import Identity, User
@@ -225,6 +225,19 @@ class TestAfterARevocation:
         sign_in(client)
         assert not acme.wishes[-1].force
 
+    def test_one_that_comes_while_the_answer_is_read_wins(self, acme, monkeypatch):
+        receive = identities.receive
+
+        def overtaken(*args, **kwargs):
+            identity = receive(*args, **kwargs)
+            User.objects.update(revoked_before=timezone.now())
+            return identity
+
+        monkeypatch.setattr(identities, "receive", overtaken)
+        client = Client()
+        sign_in(client)
+        assert not session_of(client).is_alive(timezone.now())
+
     def test_a_trip_that_began_before_it_is_not_believed(self, acme, client):
         state = depart(client)
         User.objects.update(revoked_before=timezone.now())
@@ -232,6 +245,18 @@ class TestAfterARevocation:
         assert sent.status_code == 303
         User.objects.update(revoked_before=timezone.now())
         assert come_back(client, state_of(sent)).status_code == 403
+
+
+def test_a_sign_in_upstream_costs_a_fixed_number_of_statements(acme, django_assert_max_num_queries):
+    """Departure: settings and the trip. Arrival: settings, the trip and its use, the identity, then as a password's."""
+    client = Client()
+    sign_in(client)
+    del client.cookies[settings.SSO_COOKIE_NAME]
+    with django_assert_max_num_queries(2):
+        state = depart(client)
+    with django_assert_max_num_queries(13):
+        come_back(client, state)
+    assert session_of(client)
 
 
 def test_a_session_ends_with_that_of_the_upstream(acme):
