@@ -5,6 +5,7 @@ No cookie of the browser is needed for it. An end that happened already is a suc
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -26,10 +27,14 @@ def end_upstream(
     *,
     sub: str = "",
     sid: str = "",
+    name_id: str = "",
+    indexes: Collection[str] = (),
     at: datetime,
     once: tuple[str, str, str, datetime] | None = None,
 ) -> Ended:
     """End the sessions of this connection that have this upstream `sid`, or are this account's (`sub`); both, if both are given.
+
+    SAML names them by the `name_id` that the sign-in came with, and the SessionIndexes, if there are any.
 
     `once` is (kind, issuer, id, expiry) of the message: it is spent if and only if the end commits, and Replayed is raised
     for one that was spent. Offline tokens stay: it is a logout, not a revocation.
@@ -39,7 +44,7 @@ def end_upstream(
             kind, issuer, identifier, expires_at = once
             if not spend(kind, issuer, identifier, expires_at=expires_at):
                 raise Replayed
-        pks = list(_named(connection, sub, sid).values_list("pk", flat=True)) if sub or sid else []
+        pks = list(_named(connection, sub, sid, name_id, indexes).values_list("pk", flat=True))
         if not pks:
             return Ended(None, [])
         return end_sessions(
@@ -51,8 +56,14 @@ def end_upstream(
         )
 
 
-def _named(connection: Connection, sub: str, sid: str) -> QuerySet[SSOSession]:
+def _named(connection: Connection, sub: str, sid: str, name_id: str, indexes: Collection[str]) -> QuerySet[SSOSession]:
+    if not (sub or sid or name_id):
+        return SSOSession.objects.none()
     rows = SSOSession.objects.filter(connection=connection, ended_at=None)
     if sub:
         rows = rows.filter(identity__sub=sub)
+    if name_id:
+        rows = rows.filter(upstream__name_id=name_id)
+    if indexes:
+        rows = rows.filter(upstream_sid__in=indexes)
     return rows.filter(upstream_sid=sid) if sid else rows

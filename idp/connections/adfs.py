@@ -6,14 +6,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from idp.connections.dialects import OIDC, SAML, dialect
 from idp.connections.oidc.flow import OidcProtocol
+from idp.connections.oidc.logout import OidcLogout
 from idp.connections.saml.flow import SamlProtocol
-from idp.connections.upstream import Account, Departure, RedirectProtocol, UpstreamFault, Wishes
+from idp.connections.saml.logout import SamlLogout
+from idp.connections.upstream import (
+    Account,
+    Departure,
+    Leaver,
+    LogoutProtocol,
+    RedirectProtocol,
+    UpstreamFault,
+    Wishes,
+)
 from idp.models import Connection
 from idp.protocol.params import Params
 
-DEFAULT = "oidc"
-PROTOCOLS: Mapping[str, RedirectProtocol] = {"oidc": OidcProtocol(), "samlp": SamlProtocol()}
+PROTOCOLS: Mapping[str, RedirectProtocol] = {OIDC: OidcProtocol(), SAML: SamlProtocol()}
+LOGOUTS: Mapping[str, LogoutProtocol] = {OIDC: OidcLogout(), SAML: SamlLogout()}
 
 
 class AdfsProtocol:
@@ -26,8 +37,26 @@ class AdfsProtocol:
         return _spoken(connection).arrive(connection, kept, answer, callback=callback, at=at)
 
 
+class AdfsLogout:
+    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+        protocol = LOGOUTS.get(_name(connection))
+        return protocol is not None and protocol.can_leave(connection, leaver)
+
+    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+        return LOGOUTS[_name(connection)].leave(connection, leaver, state=state, callback=callback, at=at)
+
+    def left(
+        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    ) -> None:
+        LOGOUTS[_name(connection)].left(connection, kept, query, answer, at=at)
+
+
 def _spoken(connection: Connection) -> RedirectProtocol:
-    name = connection.options.get("protocol", DEFAULT)
+    name = _name(connection)
     if name not in PROTOCOLS:
         raise UpstreamFault(f"Nobody can sign in at {connection.name} by the protocol {name}.")
     return PROTOCOLS[name]
+
+
+def _name(connection: Connection) -> str:
+    return dialect(connection.strategy, connection.options)

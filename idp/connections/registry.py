@@ -12,11 +12,12 @@ from django.urls import reverse
 
 from idp.configuration import Snapshot
 from idp.connections import database
-from idp.connections.adfs import AdfsProtocol
+from idp.connections.adfs import AdfsLogout, AdfsProtocol
 from idp.connections.ldap.protocol import LdapProtocol
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
 from idp.connections.saml.flow import SamlProtocol
+from idp.connections.saml.logout import SamlLogout
 from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
 
@@ -60,6 +61,8 @@ LOGOUT_PROTOCOLS: Mapping[str, LogoutProtocol] = {
     Strategy.OKTA: OidcLogout(),
     Strategy.GOOGLE: OidcLogout(),
     Strategy.ENTRA: OidcLogout(),
+    Strategy.ADFS: AdfsLogout(),
+    Strategy.SAML: SamlLogout(),
 }
 
 

@@ -8,8 +8,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from idp import configuration
+from idp.connections.dialects import SAML, dialect
 from idp.connections.registry import callback_url
-from idp.connections.saml import options, own_metadata, service
+from idp.connections.saml import options, own_metadata
 from idp.connections.saml.options import BadOptions, SamlOptions
 from idp.middleware import for_programs
 from idp.models import Connection
@@ -22,7 +23,7 @@ MEDIA_TYPE = "application/samlmetadata+xml"
 @require_safe
 def metadata(request: HttpRequest, connection: str) -> HttpResponse:
     row = configuration.current().connection(connection)
-    if row is None or not service.speaks_saml(row):
+    if row is None or dialect(row.strategy, row.options) != SAML:
         raise Http404("no SAML connection of this name")
     document = own_metadata.document(row, _options(row), callback_url(row), timezone.now())
     return HttpResponse(document, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})

@@ -9,13 +9,14 @@ from typing import Any
 
 from idp.connections.saml import attributes, decryption, request, response, xml
 from idp.connections.saml.decryption import BadKey
+from idp.connections.saml.logout import SIGNS_OUT
 from idp.connections.saml.names import POST, saml
 from idp.connections.saml.own_key import own_key
 from idp.connections.saml.provider import Provider, provider_of
-from idp.connections.saml.response import Proven, Received, UnknownSigner
+from idp.connections.saml.response import Proven, Received
 from idp.connections.saml.rules import SKEW, Expected
 from idp.connections.saml.service import entity_id
-from idp.connections.saml.structure import BadResponse
+from idp.connections.saml.structure import BadResponse, UnknownSigner
 from idp.connections.saml.xml import Element, Unreadable
 from idp.connections.upstream import Account, Departure, UpstreamFault, Wishes
 from idp.models import Connection
@@ -106,7 +107,7 @@ def _account(connection: Connection, provider: Provider, assertion: Element, at:
         auth_time=min(auth_time, at),
         expires_at=xml.instant(ends_at) if ends_at else None,
         upstream_sid=index,
-        upstream={**name_id, **({"session_index": index} if index else {})},
+        upstream={**name_id, SIGNS_OUT: bool(provider.logout)},
     )
 
 

@@ -22,6 +22,7 @@ class IdpMetadata:
     entity_id: str
     sign_on: Mapping[str, str]  # binding -> endpoint, of the bindings that we speak
     logout: Mapping[str, str]
+    logout_replies: Mapping[str, str]  # of the bindings whose answers go somewhere else than requests
     certificates: tuple[Certificate, ...]
     wants_signed_requests: bool = False
     valid_until: datetime | None = None
@@ -61,6 +62,7 @@ def _read(root: xml.Element) -> IdpMetadata:
         entity_id=entity_id,
         sign_on=_endpoints(role, "SingleSignOnService"),
         logout=_endpoints(role, "SingleLogoutService"),
+        logout_replies=_endpoints(role, "SingleLogoutService", "ResponseLocation"),
         certificates=_signing(role),
         wants_signed_requests=role.get("WantAuthnRequestsSigned") in ("true", "1"),
         valid_until=_valid_until(root, entity, role),
@@ -70,11 +72,11 @@ def _read(root: xml.Element) -> IdpMetadata:
     return found
 
 
-def _endpoints(role: xml.Element, service: str) -> dict[str, str]:
+def _endpoints(role: xml.Element, service: str, attribute: str = "Location") -> dict[str, str]:
     """The first endpoint of each binding, as SAML metadata section 2.4.3 asks."""
     found: dict[str, str] = {}
     for element in role.findall(md(service)):
-        binding, location = element.get("Binding"), (element.get("Location") or "").strip()
+        binding, location = element.get("Binding"), (element.get(attribute) or "").strip()
         if binding in (REDIRECT, POST) and location:
             found.setdefault(binding, location)
     return found

@@ -29,7 +29,8 @@ def document(connection: Connection, options: SamlOptions, acs: str, at: datetim
         _key_descriptor(role, "encryption", for_encryption)
     if not options.disable_signout:
         logout = service.logout_url(connection)
-        etree.SubElement(role, md("SingleLogoutService"), Binding=REDIRECT, Location=logout)
+        for binding in (REDIRECT, POST):
+            etree.SubElement(role, md("SingleLogoutService"), Binding=binding, Location=logout)
     etree.SubElement(role, md("NameIDFormat")).text = UNSPECIFIED
     etree.SubElement(role, md("AssertionConsumerService"), Binding=POST, Location=acs, index="0", isDefault="true")
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)  # type: ignore[no-any-return]

@@ -23,6 +23,7 @@ class Provider:
     entity_id: str
     sign_on: Mapping[str, str]  # binding -> endpoint
     logout: Mapping[str, str]
+    logout_replies: Mapping[str, str]
     certificates: tuple[Certificate, ...]
     signs_requests: bool  # ours: because the administrator or the identity provider wants it
 
@@ -69,6 +70,7 @@ def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) 
         entity_id=metadata.entity_id,
         sign_on=told.sign_on or metadata.sign_on,
         logout=told.logout or metadata.logout,
+        logout_replies={} if told.logout else metadata.logout_replies,
         certificates=tuple(certificates.values()),
         signs_requests=given.sign_requests or metadata.wants_signed_requests,
     )
@@ -82,6 +84,7 @@ def manual(given: SamlOptions) -> Provider:
         entity_id=given.idp_entity_id,
         sign_on={given.binding or REDIRECT: given.sign_in_endpoint} if given.sign_in_endpoint else {},
         logout={given.binding or REDIRECT: sign_out} if sign_out else {},
+        logout_replies={},
         certificates=given.signing_certificates,
         signs_requests=given.sign_requests,
     )

@@ -24,6 +24,11 @@ def is_success(root: Element) -> bool:
     return _codes(root)[0] == STATUS + "Success"
 
 
+def is_partial(root: Element) -> bool:
+    """A logout that did not reach everybody (SAML core section 3.2.2.2)."""
+    return STATUS + "PartialLogout" in _codes(root)
+
+
 def refusal(root: Element, *, authentic: bool) -> UpstreamRefused:
     """What the response says in words is shown only if its signature was checked: anybody can write a sentence."""
     codes = [code.removeprefix(STATUS) for code in _codes(root)]

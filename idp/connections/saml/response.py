@@ -23,16 +23,12 @@ from idp.connections.saml import refusals, rules, structure, xml
 from idp.connections.saml.names import POST, saml
 from idp.connections.saml.provider import Provider
 from idp.connections.saml.rules import Expected
-from idp.connections.saml.structure import BadResponse
+from idp.connections.saml.structure import BadResponse, UnknownSigner
 from idp.connections.saml.x509 import Certificate
 from idp.connections.saml.xml import Element, Unreadable
 
 LONGEST = 500_000  # characters of Base64
 RESPONSE_SIGNATURE = "/samlp:Response/ds:Signature"
-
-
-class UnknownSigner(BadResponse):
-    """Signed, but by none of the certificates that were tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from idp.connections.saml.options import SamlOptions
-from idp.models import Connection, Strategy
+from idp.models import Connection
 
 
 def entity_id(connection: Connection, options: SamlOptions) -> str:
@@ -19,9 +19,3 @@ def metadata_url(connection: Connection) -> str:
 
 def logout_url(connection: Connection) -> str:
     return f"{settings.ISSUER}samlp/{connection.name}/slo"
-
-
-def speaks_saml(connection: Connection) -> bool:
-    if connection.strategy == Strategy.ADFS:
-        return bool(connection.options.get("protocol") == "samlp")
-    return connection.strategy == Strategy.SAML

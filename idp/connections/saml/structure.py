@@ -30,11 +30,15 @@ class BadResponse(Exception):
     """One clause about what is wrong with the response."""
 
 
+class UnknownSigner(BadResponse):
+    """Signed, but by none of the certificates that were tried."""
+
+
 def check_response(root: Element) -> None:
     """A Response, as it was received."""
     _check(root.tag == samlp("Response"), "is not a Response")
     _check(root.get("Version") == "2.0", "is not of SAML 2.0")
-    _check_document(root)
+    check_document(root)
     for signature in root.iter(ds("Signature")):
         _check(signature.getparent() in (root, *root.findall(saml("Assertion"))), "has a signature at an odd place")
         check_signature(signature)
@@ -121,7 +125,8 @@ def _check_encryption(encrypted: Element) -> None:
         _check(algorithm in allowed, f"is encrypted by {algorithm}, which is not allowed")
 
 
-def _check_document(root: Element) -> None:
+def check_document(root: Element) -> None:
+    """What holds for messages of every kind."""
     ids = [value for element in root.iter() for name in ID_ATTRIBUTES if (value := element.get(name)) is not None]
     _check(len(ids) == len(set(ids)), "has the same id twice")
     _check(bool(root.get("ID")), "has no ID")

@@ -27,7 +27,7 @@ def test_a_signed_response_gives_the_account(way: Way) -> None:
     assert not account.email_verified
     assert account.profile["name"] == "Mary"
     assert account.upstream_sid == "index-1"
-    assert account.upstream == {"name_id": "mary", "name_id_format": PERSISTENT, "session_index": "index-1"}
+    assert account.upstream == {"name_id": "mary", "name_id_format": PERSISTENT, "signs_out": True}
 
 
 def test_times_of_the_session_upstream_are_kept(way: Way) -> None:

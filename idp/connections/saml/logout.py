@@ -1,0 +1,131 @@
+"""Single logout (SAML profiles section 4.4): leaving the identity provider, and hearing from it that somebody left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from idp.connections.saml import bindings, logout_messages, options, refusals, request, service
+from idp.connections.saml.bindings import Arrived
+from idp.connections.saml.logout_messages import Notice
+from idp.connections.saml.names import POST
+from idp.connections.saml.options import BadOptions
+from idp.connections.saml.own_key import own_key
+from idp.connections.saml.provider import Provider, provider_of
+from idp.connections.saml.structure import BadResponse, UnknownSigner
+from idp.connections.saml.xml import Element
+from idp.connections.upstream import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.models import Connection
+from idp.protocol.params import Params
+
+SIGNS_OUT = "signs_out"  # in Account.upstream: the identity provider had a sign-out endpoint when the person signed in
+_Read = TypeVar("_Read")
+
+
+class SamlLogout:
+    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+        try:
+            given = options.read(connection.strategy, connection.options)
+        except BadOptions:
+            return False
+        if given.disable_signout or not leaver.upstream.get("name_id"):
+            return False
+        return bool(given.sign_out_endpoint or leaver.upstream.get(SIGNS_OUT))
+
+    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+        """The answer comes to the address in our metadata, not to `callback`."""
+        provider = provider_of(connection, at)
+        if not provider.logout_binding:
+            raise UpstreamFault(f"{connection.name} has no sign-out endpoint for HTTP-Redirect or HTTP-POST")
+        name_id = {key: str(value) for key, value in leaver.upstream.items()}
+        destination = provider.logout[provider.logout_binding]
+        issuer = service.entity_id(connection, provider.options)
+        request_id, message = logout_messages.logout_request(issuer, destination, name_id, leaver.upstream_sid, at)
+        return _departure(provider, bindings.REQUEST, message, state, at, kept={"request_id": request_id})
+
+    def left(
+        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    ) -> None:
+        def read(provider: Provider, root: Element) -> None:
+            logout_messages.check_response(
+                root,
+                issuer=provider.entity_id,
+                destination=service.logout_url(connection),
+                request_id=str(kept["request_id"]),
+                at=at,
+            )
+            if not refusals.is_success(root):
+                refused = refusals.refusal(root, authentic=True)
+                raise UpstreamRefused("It says that it could not sign you out.", detail=refused.detail)
+            if refusals.is_partial(root):
+                raise UpstreamRefused("It signed you out, but could not tell all of its other applications.")
+
+        _verified(connection, bindings.RESPONSE, query, answer, at, read)
+
+
+def notice_of(connection: Connection, query: str, params: Params, at: datetime) -> Notice:
+    """Whose session the identity provider says has ended; replay is for the caller to see. Raises UpstreamFault."""
+
+    def read(provider: Provider, root: Element) -> Notice:
+        return logout_messages.read_request(
+            root, issuer=provider.entity_id, destination=service.logout_url(connection), at=at
+        )
+
+    return _verified(connection, bindings.REQUEST, query, params, at, read)
+
+
+def reply(connection: Connection, notice: Notice, relay_state: str, at: datetime) -> Departure:
+    """Back to the identity provider, which waits for us to go on. Raises UpstreamFault."""
+    provider = provider_of(connection, at)
+    binding = provider.logout_binding
+    if not binding:
+        raise UpstreamFault(f"{connection.name} has no sign-out endpoint for HTTP-Redirect or HTTP-POST")
+    destination = provider.logout_replies.get(binding) or provider.logout[binding]
+    issuer = service.entity_id(connection, provider.options)
+    message = logout_messages.logout_response(issuer, destination, notice.id, at)
+    return _departure(provider, bindings.RESPONSE, message, relay_state, at, to=destination)
+
+
+def _departure(
+    provider: Provider,
+    name: str,
+    message: bytes,
+    state: str,
+    at: datetime,
+    *,
+    to: str = "",
+    kept: Mapping[str, Any] | None = None,
+) -> Departure:
+    """Always signed: nobody should end a session, or believe that one ended, for an unsigned message."""
+    destination, key = to or provider.logout[provider.logout_binding], own_key(at)
+    if provider.logout_binding == POST:
+        return Departure(destination, request.post_fields(name, message, state, key), kept or {})
+    return Departure(request.redirect_url(destination, name, message, state, key), kept=kept or {})
+
+
+def _verified(
+    connection: Connection,
+    name: str,
+    query: str,
+    params: Params,
+    at: datetime,
+    read: Callable[[Provider, Element], _Read],
+) -> _Read:
+    """With metadata by URL, an unknown signer may be a new key of theirs: then the metadata are read again, once."""
+    provider = provider_of(connection, at)
+    try:
+        message = bindings.arrived(name, query, params)
+        try:
+            return read(provider, _root(message, provider, at))
+        except UnknownSigner:
+            renewed = provider_of(connection, at, suspect=True)
+            if renewed.certificates == provider.certificates:
+                raise
+            return read(renewed, _root(message, renewed, at))
+    except BadResponse as error:
+        raise UpstreamFault(f"The {bindings.ROOTS[name]} of {connection.name} {error}.") from error
+
+
+def _root(message: Arrived, provider: Provider, at: datetime) -> Element:
+    return message.read([certificate for certificate in provider.certificates if certificate.is_valid(at)])
