@@ -12,6 +12,7 @@ django.setup()
 
 from django.contrib.auth.hashers import make_password  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 
 from idp import keys  # noqa: E402
 from idp.models import Application, Connection, Identity, TenantSettings, User  # noqa: E402
@@ -19,6 +20,7 @@ from idp.models import Application, Connection, Identity, TenantSettings, User  
 
 def main() -> None:
     plan = json.loads(Path(os.environ["BENCH_PROVISION"]).read_text())
+    make_database()
     call_command("migrate", verbosity=0)
     call_command("flush", verbosity=0, interactive=False)
     call_command("createcachetable", verbosity=0)
@@ -28,6 +30,14 @@ def main() -> None:
     seed_users(plan["users"])
     for client in plan["clients"]:
         seed_application(client, plan["post_logout_redirect_uri"])
+
+
+def make_database() -> None:
+    name = connection.settings_dict["NAME"]
+    with connection._nodb_cursor() as cursor:  # of the database "postgres"
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if cursor.fetchone() is None:
+            cursor.execute(f"CREATE DATABASE {connection.ops.quote_name(name)}")
 
 
 def seed_users(users: list[dict[str, str]]) -> None:
