@@ -37,7 +37,7 @@ class Trust:
 
 
 def endpoint_of(connection: Connection) -> str:
-    path = reverse("global_token_revocation", kwargs={"name": connection.name})
+    path = reverse("global_token_revocation", kwargs={"connection": connection.name})
     return f"{settings.ISSUER_ORIGIN}{path}"
 
 

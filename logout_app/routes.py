@@ -15,7 +15,6 @@ from logout_app.views import (
     v2_logout,
 )
 
-CONNECTION = r"(?P<name>[a-zA-Z0-9](?:-?[a-zA-Z0-9])*)"
 PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
 
 urlpatterns: list[URLPattern] = [
@@ -37,8 +36,8 @@ urlpatterns: list[URLPattern] = [
     re_path(rf"{PAGE}/status$", sign_out_page.sign_out_status, name="sign_out_status"),
     re_path(rf"{PAGE}/outcome$", sign_out_page.sign_out_outcome, name="sign_out_outcome"),
     re_path(rf"{PAGE}/retry$", sign_out_page.sign_out_retry, name="sign_out_retry"),
-    re_path(
-        rf"^oauth/global-token-revocation/connection/{CONNECTION}\Z",
+    path(
+        "oauth/global-token-revocation/connection/<slug:connection>",
         global_token_revocation.global_token_revocation,
         name="global_token_revocation",
     ),

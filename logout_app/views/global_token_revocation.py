@@ -19,8 +19,8 @@ RETRY_SOON = 5  # seconds
 
 @csrf_exempt
 @login_not_required
-def global_token_revocation(request: HttpRequest, name: str) -> HttpResponse:
-    response = _answer(request, name)
+def global_token_revocation(request: HttpRequest, connection: str) -> HttpResponse:
+    response = _answer(request, connection)
     if response.status_code == 405:
         response.headers["Allow"] = "POST"
     elif response.status_code == 429:
@@ -31,7 +31,7 @@ def global_token_revocation(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @json_errors
-def _answer(request: HttpRequest, name: str) -> HttpResponse:
+def _answer(request: HttpRequest, connection: str) -> HttpResponse:
     at = timezone.now()
     if request.method != "POST":
         raise InvalidRequest("Only POST is allowed here.", status=405)
@@ -40,5 +40,5 @@ def _answer(request: HttpRequest, name: str) -> HttpResponse:
     body = request.read(LONGEST_BODY + 1)
     if len(body) > LONGEST_BODY:
         raise InvalidRequest(f"The body may have {LONGEST_BODY} bytes.", status=413)
-    gtr.receive(gtr.Request(name, request.headers.get("Authorization", ""), body, facts(request)), at)
+    gtr.receive(gtr.Request(connection, request.headers.get("Authorization", ""), body, facts(request)), at)
     return HttpResponse(status=204)
