@@ -104,7 +104,8 @@ class _Plan:
         if row and row.strategy != entry.strategy:
             found.append(f"{entry.path}.strategy: the connection exists as {row.strategy}, and that cannot change")
         if row is None and entry.options is None:
-            found += [f"{entry.path}.options: {problem}" for problem in strategies.problems(entry.strategy, {})]
+            given = [strategies.split(entry.strategy, problem) for problem in strategies.problems(entry.strategy, {})]
+            found += [f"{'.'.join(filter(None, (entry.path, 'options', key)))}: {rest}" for key, rest in given]
         for index, name in enumerate(entry.enabled_clients or []):
             if reason := _unknown_client(name, known):
                 found.append(f"{entry.path}.enabled_clients[{index}]: {reason}")

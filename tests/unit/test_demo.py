@@ -28,7 +28,6 @@ KEY = RSAKey.generate_key(2048, parameters={"kid": "one", "use": "sig", "alg": "
 @pytest.fixture
 def data(settings: Any, tmp_path: Path) -> Path:
     settings.DATA = tmp_path
-    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
     return tmp_path
 
 

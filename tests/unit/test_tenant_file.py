@@ -192,7 +192,7 @@ def test_nothing_is_written_when_anything_is_wrong(folder: Path) -> None:
         ("connections: [{name: a}]", "connections[0].strategy: is missing"),
         ("connections: [{name: a, strategy: ad, options: {domain: x}}]", "connections[0].options.domain: is not known"),
         ("connections: [{name: a, strategy: oidc, options: {issuer: 'http://up.example'}}]", "options.issuer: http is"),
-        ("connections: [{name: a, strategy: okta}]", "connections[0].options: client_id is missing"),
+        ("connections: [{name: a, strategy: okta}]", "connections[0].options.client_id: is missing"),
         ("connections: [{name: a, strategy: okta, options: {}}]", "connections[0].options.client_id: is missing"),
         (
             "connections: [{name: a, strategy: ad, options: {base_dn: x=}}]",
@@ -226,8 +226,8 @@ def test_nothing_is_written_when_anything_is_wrong(folder: Path) -> None:
             "options.signingCert: ",
         ),
         (
-            "connections: [{name: a, strategy: oidc, options: {client_secret: {file: no}}}]",
-            "client_secret: no cannot be",
+            "connections: [{name: a, strategy: oidc, options: {client_secret: {file: nowhere}}}]",
+            "client_secret: nowhere cannot be",
         ),
         ("connections: [{name: a, strategy: auth0, enabled_clients: [B]}]", "enabled_clients[0]: there is no client B"),
         ("clientGrants: [{client_id: B, audience: x}]", "clientGrants[0].audience: there is no resource server x"),

@@ -21,7 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from idp import keys, processes
 
-LOOPBACK = ("127.0.0.0/8", "::1/128")
+LOOPBACK = "127.0.0.0/8,::1/128"
 
 
 class Command(BaseCommand):
@@ -64,9 +64,8 @@ class Command(BaseCommand):
         if not settings.DEMO or settings.HTTPS:
             return children, []
         demo = import_module("idp.demo")
-        # The demo's programs are on loopback: for every child, and for us, who check the demo's own tenant file.
-        settings.OUTBOUND_ALLOW = [*settings.OUTBOUND_ALLOW, *LOOPBACK]
-        os.environ["CURFEW_OUTBOUND_ALLOW"] = ",".join(settings.OUTBOUND_ALLOW)
+        allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, LOOPBACK]))
+        os.environ["CURFEW_OUTBOUND_ALLOW"] = allow  # for every child: the demo's applications are on loopback
         lines: list[str] = demo.prepare(settings.PORT)
         return [*children, *demo.children(settings.PORT)], lines
 

@@ -181,7 +181,7 @@ def test_addresses_inside_are_not_asked(admin: Client, upstream: tuple[type[Upst
 
 def test_an_unconfigured_connection_names_what_is_missing_and_asks_nobody(admin: Client) -> None:
     page = run(admin, make_connection("acme", "okta"))
-    assert "Nobody can sign in: the option client_id is missing" in page
+    assert "Nobody can sign in: the option client_id: is missing" in page
 
 
 def test_a_secret_whose_key_is_gone_is_said_in_words(admin: Client, upstream: tuple[type[Upstream], str]) -> None:

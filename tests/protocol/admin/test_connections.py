@@ -189,7 +189,7 @@ def test_an_emptied_field_takes_its_option_away(admin: Client) -> None:
         ("okta", {**OKTA, "domain": "https://fabrikam.okta.com"}, "domain"),
         ("okta", {**OKTA, "client_id": ""}, "client_id"),
         ("okta", {**OKTA, "issuer": "gopher://x"}, "issuer"),
-        ("okta", {**OKTA, "issuer": "https://169.254.169.254/"}, "issuer"),
+        ("okta", {**OKTA, "issuer": "http://login.example.com/"}, "issuer"),
         ("okta", {**OKTA, "token_endpoint_auth_method": "guess"}, "token_endpoint_auth_method"),
         ("okta", {**OKTA, "id_token_signed_response_algs": "HS256"}, "id_token_signed_response_algs"),
         ("okta", {**OKTA, "icon_url": "javascript:alert(1)"}, "icon_url"),
