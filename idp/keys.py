@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from django.db import transaction
 from django.utils import timezone
-from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 
 from idp import configuration, sealing
@@ -25,6 +27,8 @@ ALGORITHMS = ("RS256", "ES256")
 JWKS_MAX_AGE = timedelta(minutes=10)
 ROTATE_EVERY = timedelta(days=90)
 LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with the key that signed it
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,27 @@ def sign(claims: Mapping[str, Any], *, algorithm: str = "RS256", typ: str = "JWT
 
 
 def sign_with(loaded: LoadedKey, claims: Mapping[str, Any], *, typ: str = "JWT") -> str:
-    header = {"alg": loaded.algorithm, "typ": typ, "kid": loaded.kid}
-    return jwt.encode(header, dict(claims), loaded.key, algorithms=[loaded.algorithm])
+    """A compact JWS (RFC 7515 section 3.1). joserfc's own takes twice as long with ES256, and a worker signs thousands a second."""
+    message = b"%b.%b" % (_header(loaded.kid, loaded.algorithm, typ), _base64(_json(claims).encode()))
+    return (b"%b.%b" % (message, _base64(_signature(loaded, message)))).decode()
+
+
+def _signature(loaded: LoadedKey, message: bytes) -> bytes:
+    """RFC 7518 sections 3.3 and 3.4: for ES256 the two numbers, 32 octets each."""
+    key: Any = loaded.key.private_key  # of RSAKey and ECKey
+    if loaded.algorithm == "RS256":
+        return bytes(key.sign(message, padding.PKCS1v15(), hashes.SHA256()))
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@functools.lru_cache(maxsize=64)
+def _header(kid: str, algorithm: str, typ: str) -> bytes:
+    return _base64(_json({"alg": algorithm, "typ": typ, "kid": kid}).encode())
+
+
+def _base64(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
 
 
 def active(algorithm: str, snapshot: configuration.Snapshot) -> LoadedKey:

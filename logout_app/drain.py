@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import sys
 import threading
@@ -41,13 +42,15 @@ from logout_app.outbox import Claimed, Result
 from logout_app.protocol.breaker import Breaker
 from logout_app.protocol.retry import Outcome
 
+LOGGER = logging.getLogger(__name__)
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
 AWAY = (OperationalError, InterfaceError, InternalError)  # gone, full; PostgreSQL's "read-only" is an InternalError
 BATCH = 200  # rows of one claim or record; larger ones are not faster
-COALESCE = 0.02  # seconds in which results gather while others are in flight
+COALESCE = 0.05  # seconds in which results gather while others are in flight
+GATHER = 0.01  # seconds from one claim to the next that a bell asks for: in a storm every sign-out rings
 SWEEP = 1.0  # seconds between looks at the table without a bell
 SWEEP_WITHOUT_REDIS = 0.2
 TIDY = 60.0
@@ -109,11 +112,14 @@ class Drain:
     async def _keep_claiming(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            began = monotonic()
             limit = min(BATCH, settings.IN_FLIGHT - len(self._flying))
             if limit > 0 and await self._claim(limit):
                 continue
             self._refill_at = len(self._flying) // 2
             await self._sleep_until_woken()
+            if not self._stopping.is_set():
+                await asyncio.sleep(began + GATHER - monotonic())  # the first bell after a silence is answered at once
 
     async def _sleep_until_woken(self) -> None:
         try:
@@ -309,6 +315,8 @@ def tidy(at: datetime) -> None:
 def log_result(result: Result) -> None:
     """Failures, a line each. What went well is in the table; a line each of it only where debugging is asked for."""
     if result.outcome == Outcome.DELIVERED:
+        if not LOGGER.isEnabledFor(logging.DEBUG):
+            return
         write = log.debug
     elif result.due_at is None and result.outcome != Outcome.DROPPED:
         write = log.warning

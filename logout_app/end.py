@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q
 
+from idp import prepared
 from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app import bell, fanout
@@ -136,9 +137,8 @@ def _end_rows(selection: Selection, initiator: Initiator, actor: str, at: dateti
         "actor": actor,
         "limit": selection.limit,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_end_statement(selection.where, selection.limit is not None, selection.single), given)
-        return [_EndedSession(*row) for row in cursor.fetchall()]
+    statement = _end_statement(selection.where, selection.limit is not None, selection.single)
+    return [_EndedSession(*row) for row in prepared.fetch(statement, given)]
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from idp import prepared
 from idp.models import Application, Connection, InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
@@ -106,12 +107,10 @@ def record(event: LogoutEvent, session_pks: Sequence[int], *, page: bool, whole_
         "page": page,
         "pks": keys(session_pks),
     }
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_in_one_statement(whole_user), given)
-            event.pk, deliveries, frames = cursor.fetchone()
-        else:
-            event.pk, deliveries, frames = _one_by_one(cursor, given, whole_user)
+    if connection.vendor == "postgresql":
+        event.pk, deliveries, frames = prepared.fetch(_in_one_statement(whole_user), given)[0]
+    else:
+        event.pk, deliveries, frames = _one_by_one(given, whole_user)
     event._state.adding = False
     return Told(deliveries, frames)
 
@@ -147,11 +146,12 @@ def _deliveries(event: str, these: str, whole_user: bool) -> str:
     return DELIVERIES.format(event=event, among=these, more=REVOCATIONS.format(event=event) if whole_user else "")
 
 
-def _one_by_one(cursor: Any, given: dict[str, Any], whole_user: bool) -> tuple[int, int, int]:
-    cursor.execute(EVENT, given)
-    given["event"] = cursor.fetchone()[0]
+def _one_by_one(given: dict[str, Any], whole_user: bool) -> tuple[int, int, int]:
     event, these = "%(event)s", among("pks")
-    cursor.execute(_deliveries(event, these, whole_user), given)
-    channels = [row[0] for row in cursor.fetchall()]
-    cursor.execute(TRAIL.format(event=event, among=these, object="json_object"), given)
+    with connection.cursor() as cursor:
+        cursor.execute(EVENT, given)
+        given["event"] = cursor.fetchone()[0]
+        cursor.execute(_deliveries(event, these, whole_user), given)
+        channels = [row[0] for row in cursor.fetchall()]
+        cursor.execute(TRAIL.format(event=event, among=these, object="json_object"), given)
     return given["event"], len(channels), channels.count(Channel.FRONTCHANNEL)

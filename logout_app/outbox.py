@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F
 
+from idp import prepared
 from logout_app import tallies
 from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol.retry import Outcome
@@ -132,9 +133,7 @@ def claim(
         "cap": cap,
         "limit": limit,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM_POSTGRES if postgres else CLAIM_SQLITE, parameters)
-        rows = [_claimed(row) for row in cursor.fetchall()]
+    rows = [_claimed(row) for row in prepared.fetch(CLAIM_POSTGRES if postgres else CLAIM_SQLITE, parameters)]
     return sorted(rows, key=lambda row: row.id)
 
 

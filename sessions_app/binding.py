@@ -90,7 +90,7 @@ def set_cookie(response: HttpResponse, value: str, tenant: TenantSettings | None
     browser_state.renew(response, tenant)
 
 
-def clear_cookie(response: HttpResponse) -> None:
+def clear_cookie(response: HttpResponse, tenant: TenantSettings | None = None) -> None:
     response.delete_cookie(settings.SSO_COOKIE_NAME, path="/", samesite=settings.SSO_COOKIE_SAMESITE)
     response.set_cookie(
         settings.SIGNED_OUT_COOKIE_NAME,
@@ -101,7 +101,7 @@ def clear_cookie(response: HttpResponse) -> None:
         httponly=True,
         samesite="Lax",
     )
-    browser_state.renew(response, configuration.current().tenant)
+    browser_state.renew(response, tenant or configuration.current().tenant)
 
 
 def limits(tenant: TenantSettings, *, auth_time: datetime, seen_at: datetime) -> tuple[datetime, datetime]:

@@ -37,7 +37,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
         if cookie:
             binding.set_cookie(response, cookie, getattr(request, "sso_tenant", None))
         elif cookie == "":
-            binding.clear_cookie(response)
+            binding.clear_cookie(response, getattr(request, "sso_tenant", None))
         if device := getattr(request, "device_cookie", ""):
             attempts.set_device_cookie(response, device)
         if binding.was_looked_up(request) or cookie is not None:
