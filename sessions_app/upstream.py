@@ -7,7 +7,7 @@ be as new as the application, or a revocation since, wants it: else the browser 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -121,7 +121,7 @@ def take(request: HttpRequest, state: str, at: datetime) -> Trip | None:
     return Trip(
         flow.connection,
         flow.data["redirect_url"],
-        Wishes(**flow.data["wishes"]),
+        _wishes(flow.data["wishes"]),
         flow.data["kept"],
         flow.created_at,
         flow.data["is_second"],
@@ -181,6 +181,12 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         upstream=_for_later(account),
         at=at,
     )
+
+
+def _wishes(kept: Mapping[str, Any]) -> Wishes:
+    """Of a trip that another release of ours began, perhaps: what this one does not know is left out."""
+    known = {field.name for field in fields(Wishes)}
+    return Wishes(**{name: value for name, value in kept.items() if name in known})
 
 
 def _protocol(connection: Connection) -> RedirectProtocol:
