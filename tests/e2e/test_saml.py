@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from idp.demo import APPS
 from tests.e2e.mary import DEBUGGER, MARY, click_sign_out, is_signed_in, join
+from tests.support.receiver import wait_until
 from tests.support.stack import Stack
 from tests.support.upstreams.scripted_saml import NAMES
 from tests.support.upstreams.simplesaml import PASSWORD, POST, REDIRECT, SimpleSaml
@@ -49,7 +50,13 @@ def _connection(stack: Stack, upstream: SimpleSaml) -> Iterator[None]:
 
 
 def introduce(
-    stack: Stack, upstream: SimpleSaml, *, signed: bool = False, encrypt: bool = False, certificate: str = ""
+    stack: Stack,
+    upstream: SimpleSaml,
+    *,
+    signed: bool = False,
+    encrypt: bool = False,
+    certificate: str = "",
+    logout_binding: str = "",
 ) -> None:
     """Do what the administrator of the identity provider does with our metadata document."""
     root = etree.fromstring(requests.get(f"{stack.issuer}samlp/{NAME}/metadata", timeout=10).content)
@@ -59,8 +66,10 @@ def introduce(
     upstream.register(
         root.get("entityID"),
         service,
-        certificate=certificate if signed or encrypt else "",
+        certificate=certificate if signed or encrypt or logout_binding else "",
         encrypt=encrypt,
+        logout=root.find(".//md:SingleLogoutService", NAMES).get("Location") if logout_binding else "",
+        logout_binding=logout_binding,
         **{"validate.authnrequest": signed},
     )
 
@@ -131,3 +140,42 @@ def test_people_who_come_unasked_are_let_in_only_if_that_is_switched_on(
     page.wait_for_url(re.compile(re.escape(stack.app(DEBUGGER))))
     join(page, stack, DEBUGGER)
     expect(page.get_by_text(MARY).first).to_be_visible()
+
+
+def sign_in(stack: Stack, page: Page, upstream: SimpleSaml, logout_binding: str) -> None:
+    configure(stack, upstream)
+    introduce(stack, upstream, logout_binding=logout_binding)
+    choose(page, stack)
+    type_password(page)
+    page.wait_for_url(stack.app(DEBUGGER))
+
+
+def assert_mary_is_out(stack: Stack, page: Page, upstream: SimpleSaml) -> None:
+    """At Curfew, in the application, which heard of it, and at the identity provider, which asks for the password again."""
+    assert ssodata(page, stack) == {"sso": False}
+    page.goto(stack.app(DEBUGGER))
+    wait_until(lambda: page.reload() is not None and not is_signed_in(page), 10, "the application was not told")
+    page.goto(f"{stack.issuer}login/upstream/{NAME}")
+    expect(page.locator("#password")).to_be_visible()
+
+
+def test_federated_sign_out_leads_over_the_identity_provider_and_back(
+    stack: Stack, page: Page, upstream: SimpleSaml
+) -> None:
+    sign_in(stack, page, upstream, REDIRECT)
+    page.goto(f"{stack.issuer}v2/logout?client_id={APPS[DEBUGGER][2]}&federated")
+    page.wait_for_url(re.compile("/logout/"))
+    page.get_by_role("link", name="Continue").click()
+    page.wait_for_url(re.compile(f"^{re.escape(stack.app(DEBUGGER))}"))
+    assert_mary_is_out(stack, page, upstream)
+
+
+@pytest.mark.parametrize("binding", [REDIRECT, POST], ids=["redirect", "post"])
+def test_leaving_the_identity_provider_is_leaving_us(
+    stack: Stack, page: Page, upstream: SimpleSaml, binding: str
+) -> None:
+    """The browser passes by with a signed LogoutRequest, and goes back with our answer."""
+    sign_in(stack, page, upstream, binding)
+    page.goto(upstream.sign_out(f"{stack.issuer}livez"))
+    page.wait_for_url(f"{stack.issuer}livez")
+    assert_mary_is_out(stack, page, upstream)
