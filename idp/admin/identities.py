@@ -113,7 +113,13 @@ LINK = Act(
     offered=lambda identity: identity.connection.strategy != Strategy.DATABASE and identity.user.is_active,
     form=LinkForm,
 )
-UNLINK = Act("unlink", "Unlink from this person", explain_unlink, do_unlink, offered=lambda identity: is_linked(identity) and identity.user.is_active)
+UNLINK = Act(
+    "unlink",
+    "Unlink from this person",
+    explain_unlink,
+    do_unlink,
+    offered=lambda identity: is_linked(identity) and identity.user.is_active,
+)
 
 
 @admin.register(Identity)
