@@ -22,7 +22,6 @@ ENVELOPED = DSIG + "enveloped-signature"
 EXCLUSIVE_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 RSA_SHA256 = _MORE + "rsa-sha256"
-RSA_SHA512 = _MORE + "rsa-sha512"
 # No SHA-1, no HMAC: a public certificate must never do as the key of a MAC.
 SIGNATURE_METHODS = frozenset(
     {
