@@ -73,6 +73,7 @@ def check_production(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> 
         *_outbound(),
         *_redis(settings.REDIS_URL),
         *_policy(settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]),
+        *_mail(),
     ]
 
 
@@ -131,6 +132,15 @@ def _secrets() -> Iterator[Error]:
     kept = Path(settings.DATA) / "secret_key"
     if kept.exists() and kept.stat().st_mode & 0o077:
         yield Error(f"{kept} can be read by others.", hint="chmod 600", id="idp.E033")
+
+
+def _mail() -> Iterator[Error]:
+    if settings.EMAIL_BACKEND.endswith(("console.EmailBackend", "console_mail.EmailBackend", "dummy.EmailBackend")):
+        yield Error(
+            "CURFEW_EMAIL_URL: mail reaches nobody, and links to new passwords stand in the log.",
+            hint="smtp+tls://user:password@host:587",
+            id="idp.E070",
+        )
 
 
 def _outbound() -> Iterator[Error]:

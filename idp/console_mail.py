@@ -1,4 +1,4 @@
-"""Mail in development: written to where the process writes, as it is.
+"""Mail in development (an http issuer): written to where the process writes, as it is.
 
 Celery turns what a worker prints into log lines, and the log masks the links that a mail is about.
 """

@@ -210,7 +210,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_TOTP_ISSUER = "Curfew"
 vars().update(environ.Env.email_url_config(conf.read("CURFEW_EMAIL_URL")))
-if conf.read("CURFEW_EMAIL_URL").startswith("consolemail:"):
+if conf.read("CURFEW_EMAIL_URL").startswith("consolemail:") and not HTTPS:
     EMAIL_BACKEND = "idp.console_mail.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = conf.read("CURFEW_FROM_EMAIL")

@@ -24,7 +24,7 @@ def test_a_forgotten_password_is_replaced_by_the_link_of_a_mail(stack: Stack, pa
     page.goto(links(stack)[-1])
     page.locator("[name=password1]").fill("fuchsia otter volcano")
     page.locator("[name=password2]").fill("fuchsia otter volcano")
-    page.locator("main button[type=submit]").click()
+    page.locator("main button.button-primary").click()
     page.wait_for_url("**/account/password/reset/key/done/")
 
     page.goto(f"{stack.issuer}login")

@@ -79,6 +79,7 @@ def production(tmp_path: Path, **changes: str) -> dict[str, str]:
         "REDIS_URL": "redis://:secret@redis.example.com:6379/0",
         "CURFEW_TRUSTED_PROXIES": "10.0.0.0/8",
         "CURFEW_OUTBOUND_ALLOW": "10.20.0.0/16",
+        "CURFEW_EMAIL_URL": "smtp+tls://curfew:secret@mail.example.com:587",
     }
     return {name: value for name, value in {**kept, **good, **changes}.items() if value != "unset"}
 
@@ -106,6 +107,7 @@ def test_production_settings_pass_the_deploy_check(tmp_path: Path) -> None:
         ({"CURFEW_OUTBOUND_PORTS": "443-80"}, "CURFEW_OUTBOUND_PORTS"),
         ({"CURFEW_WEB_THREADS": "0"}, "CURFEW_WEB_THREADS"),
         ({"REDIS_URL": "redis://redis.example.com:6379/0"}, "REDIS_URL"),
+        ({"CURFEW_EMAIL_URL": "unset"}, "CURFEW_EMAIL_URL"),
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else None,
 )
