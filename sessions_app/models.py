@@ -70,7 +70,10 @@ class SSOSession(models.Model):
     last_seen_at = models.DateTimeField(help_text="Written at most once a minute.")
     idle_expires_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    last_application = models.ForeignKey("idp.Application", null=True, on_delete=models.SET_NULL, related_name="+")
+    # No index: it changes with every sign-in to another application, and PostgreSQL would write all of the row's others too.
+    last_application = models.ForeignKey(
+        "idp.Application", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     initial_ip = models.GenericIPAddressField(null=True)
     initial_user_agent = models.CharField(max_length=500, blank=True)
     last_ip = models.GenericIPAddressField(null=True)
