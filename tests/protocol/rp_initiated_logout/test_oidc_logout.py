@@ -9,7 +9,9 @@ from base64 import urlsafe_b64encode
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
@@ -59,6 +61,22 @@ def asks(response):
 def answer_yes(client, page, **changes):
     question = re.search(r'name="question" value="([^"]+)"', page.content.decode())[1]
     return client.post("/oidc/logout/confirm", {"question": question, "logout": "yes", **changes})
+
+
+def test_a_sign_out_costs_three_statements_and_two_more_on_sqlite(app):
+    """performance T15: session, its end, and what follows from it; PostgreSQL writes the last three as one."""
+    app.backchannel_logout_uri = "https://app.example/bc"
+    app.save()
+
+    def statements() -> list[str]:
+        session = make_session(make_user(f"{time.monotonic_ns()}@fabrikamcorp.com"), app)
+        client, data = browser(session), {"id_token_hint": id_token(session), "post_logout_redirect_uri": OUT}
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get("/oidc/logout", data).status_code == 302
+        return [query["sql"] for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]
+
+    statements()  # configuration and keys are loaded with the first
+    assert len(statements()) == (3 if connection.vendor == "postgresql" else 5)
 
 
 @METHODS
