@@ -21,7 +21,7 @@ from idp import configuration
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.lookups import Given, Lookup
-from idp.models import Identity, TenantSettings, User
+from idp.models import Identity, TenantSettings, User, began_before
 from idp.requests import facts
 from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
@@ -176,6 +176,8 @@ def _proved(request: HttpRequest, user: User) -> Identity | None:
     if proof is None or identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
         return None
     stored = User(password=identity.stored_password)  # type: ignore[attr-defined]  # annotated
+    if began_before(proof.at, identity.revoked_before):
+        return None
     if proof.password and not constant_time_compare(proof.password, stored.get_session_auth_hash()):
         return None
     identity.user = user

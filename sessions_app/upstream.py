@@ -214,7 +214,7 @@ def _is_fresh(account: Account, identity: Identity, trip: Trip) -> bool:
 
     One that does not say when is believed if it was asked to force it, or if the person was here since the revocation.
     """
-    mark = identity.user.revoked_before
+    mark = identity.revoked
     if account.auth_time is not None:
         wanted = _wanted_since(trip)
         return not began_before(account.auth_time, mark) and (wanted is None or account.auth_time >= wanted - LEEWAY)

@@ -186,6 +186,9 @@ class Identity(models.Model):
     profile = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_login_at = models.DateTimeField(null=True, blank=True)
+    revoked_before = models.DateTimeField(
+        null=True, blank=True, help_text="Sign-ins through this account that were proved before this moment are dead."
+    )
 
     class Meta:
         verbose_name_plural = "identities"
@@ -197,6 +200,12 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sub} at {self.connection}"
+
+    @property
+    def revoked(self) -> datetime | None:
+        """The later of the account's and its person's mark: what was proved until then opens nothing."""
+        marks = [mark for mark in (self.revoked_before, self.user.revoked_before) if mark is not None]
+        return max(marks, default=None)
 
     @property
     def own_user_id(self) -> str:

@@ -213,3 +213,25 @@ def test_a_second_factor_that_is_given_after_the_revocation_opens_nothing_that_l
     code = totp_auth.format_hotp_value(totp_auth.hotp_value(secret, next(totp_auth.yield_hotp_counters_from_time())))
     client.post(response.headers["Location"], {"code": code})
     assert SSOSession.objects.live(timezone.now()).count() == 0
+
+
+def test_a_sign_in_from_here_that_was_on_its_way_opens_nothing_for_a_linked_person_either(okta, ann, provider, linked):
+    """GTR-041, GTR-066: the mark is on the account, the person's other sessions live."""
+    client = Client()
+    travelled = depart(client)
+    old = int(timezone.now().timestamp()) - 60
+    assert okta.revoke("00uann").status_code == 204
+    response = come_back(client, provider, travelled, auth_time=old)
+    assert dict(parse_qsl(urlsplit(response.headers["Location"]).query))["prompt"] == "login"
+    assert [session.pk for session in SSOSession.objects.live(timezone.now())] == [linked.pk]
+
+
+def test_a_second_factor_that_comes_after_the_revocation_opens_nothing_for_a_linked_person(okta, ann, provider, linked):
+    secret = totp_auth.generate_totp_secret()
+    totp_auth.TOTP.activate(ann, secret)
+    client = Client()
+    response = come_back(client, provider, depart(client), auth_time=int(timezone.now().timestamp()))
+    assert okta.revoke("00uann").status_code == 204
+    code = totp_auth.format_hotp_value(totp_auth.hotp_value(secret, next(totp_auth.yield_hotp_counters_from_time())))
+    assert client.post(response.headers["Location"], {"code": code}).status_code == 403
+    assert [session.pk for session in SSOSession.objects.live(timezone.now())] == [linked.pk]
