@@ -43,7 +43,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "DATABASE_URL",
         "sqlite:///$CURFEW_DATA/curfew.sqlite3",
-        "Database, e.g. postgres://user:password@host/name.",
+        "Database, e.g. postgres://user:password@host/name; with ?prepare_threshold=None behind a pooler that knows no "
+        "prepared statements.",
         secret=True,
     ),
     Setting(

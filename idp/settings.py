@@ -126,7 +126,9 @@ else:
     DATABASES["default"]["ENGINE"] = "idp.postgresql"
     DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-    DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)  # for idp/prepared.py; Django's cursors prepare nothing
+    # For idp/prepared.py; Django's own cursors prepare nothing. An address gives "None" as text.
+    _threshold = DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if _threshold == "None" else _threshold
 
 REDIS_URL = conf.read("REDIS_URL")
 REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None}
