@@ -220,7 +220,7 @@ _URLS = {
     *("icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"),
 }
 _ONE_OR_SEVERAL = {"signingCert", "user_id_attribute", "scope"}
-_CHOICES = {"passwordPolicy": PASSWORD_POLICIES, "protocol": ("oidc", "samlp", "wsfed")}
+_CHOICES = {"passwordPolicy": PASSWORD_POLICIES, "protocol": ("oidc", "samlp")}
 _LONGEST = 200_000  # metadata documents
 
 

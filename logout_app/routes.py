@@ -4,6 +4,7 @@ from django.urls import URLPattern, path, re_path
 
 from logout_app.views import (
     account_logout,
+    account_sessions,
     global_token_revocation,
     logout_in,
     oidc_logout,
@@ -13,6 +14,7 @@ from logout_app.views import (
     ssodata,
     upstream_logout,
     v2_logout,
+    wsfed_logout,
 )
 
 PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
@@ -22,6 +24,8 @@ urlpatterns: list[URLPattern] = [
     path("readyz", operations.readyz, name="readyz"),
     path("metrics", operations.metrics_page, name="metrics"),
     path("logout", account_logout.logout, name="account_logout"),
+    path("account/sessions", account_sessions.your_sessions, name="your_sessions"),
+    path("account/sessions/everywhere", account_sessions.sign_out_everywhere, name="sign_out_everywhere"),
     path("v2/logout", v2_logout.v2_logout, name="v2_logout"),
     path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),
     path("oidc/logout/confirm", oidc_logout.confirmed, name="oidc_logout_confirm"),
@@ -29,6 +33,7 @@ urlpatterns: list[URLPattern] = [
     path("backchannel-logout/<str:connection>", logout_in.backchannel_logout, name="backchannel_logout"),
     path("frontchannel-logout/<str:connection>", logout_in.frontchannel_logout, name="frontchannel_logout"),
     path("samlp/<slug:connection>/slo", saml_logout.single_logout, name="saml_logout"),
+    path("wsfed/<str:connection>", wsfed_logout.wsfed_logout, name="wsfed_logout"),
     path("logout/callback", upstream_logout.logout_callback, name="logout_callback"),
     path("logout/complete", oidc_logout.complete, name="sign_out_complete"),
     re_path(rf"{PAGE}$", sign_out_page.sign_out_page, name="sign_out_page"),

@@ -47,13 +47,22 @@ def end_upstream(
         pks = list(_named(connection, sub, sid, name_id, indexes).values_list("pk", flat=True))
         if not pks:
             return Ended(None, [])
-        return end_sessions(
-            Selection.sessions(pks),
-            initiator=Initiator.IDP_LOGOUT,
-            actor=f"upstream:{connection.name}",
-            at=at,
-            offline_tokens=False,
-        )
+        return _end(connection, Selection.sessions(pks), at)
+
+
+def end_session(connection: Connection, session: SSOSession, *, at: datetime) -> Ended:
+    """End this one, which the browser's cookie named."""
+    return _end(connection, Selection.session(session.pk), at)
+
+
+def _end(connection: Connection, selection: Selection, at: datetime) -> Ended:
+    return end_sessions(
+        selection,
+        initiator=Initiator.IDP_LOGOUT,
+        actor=f"upstream:{connection.name}",
+        at=at,
+        offline_tokens=False,
+    )
 
 
 def _named(connection: Connection, sub: str, sid: str, name_id: str, indexes: Collection[str]) -> QuerySet[SSOSession]:

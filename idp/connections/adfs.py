@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from idp.connections import wsfed
 from idp.connections.dialects import OIDC, SAML, dialect
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
@@ -20,11 +21,12 @@ from idp.connections.upstream import (
     UpstreamFault,
     Wishes,
 )
+from idp.connections.wsfed import WsFedLogout
 from idp.models import Connection
 from idp.protocol.params import Params
 
 PROTOCOLS: Mapping[str, RedirectProtocol] = {OIDC: OidcProtocol(), SAML: SamlProtocol()}
-LOGOUTS: Mapping[str, LogoutProtocol] = {OIDC: OidcLogout(), SAML: SamlLogout()}
+LOGOUTS: Mapping[str, LogoutProtocol] = {OIDC: OidcLogout(), SAML: SamlLogout(), wsfed.HINT: WsFedLogout()}
 
 
 class AdfsProtocol:
@@ -39,16 +41,16 @@ class AdfsProtocol:
 
 class AdfsLogout:
     def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
-        protocol = LOGOUTS.get(_name(connection))
+        protocol = LOGOUTS.get(_way_out(connection))
         return protocol is not None and protocol.can_leave(connection, leaver)
 
     def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
-        return LOGOUTS[_name(connection)].leave(connection, leaver, state=state, callback=callback, at=at)
+        return LOGOUTS[_way_out(connection)].leave(connection, leaver, state=state, callback=callback, at=at)
 
     def left(
         self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
-        LOGOUTS[_name(connection)].left(connection, kept, query, answer, at=at)
+        LOGOUTS[_way_out(connection)].left(connection, kept, query, answer, at=at)
 
 
 def _spoken(connection: Connection) -> RedirectProtocol:
@@ -56,6 +58,10 @@ def _spoken(connection: Connection) -> RedirectProtocol:
     if name not in PROTOCOLS:
         raise UpstreamFault(f"Nobody can sign in at {connection.name} by the protocol {name}.")
     return PROTOCOLS[name]
+
+
+def _way_out(connection: Connection) -> str:
+    return wsfed.HINT if wsfed.is_chosen(connection.options) else _name(connection)
 
 
 def _name(connection: Connection) -> str:

@@ -9,7 +9,6 @@ from idp.models import Strategy
 
 OIDC = "oidc"
 SAML = "samlp"
-WSFED = "wsfed"  # sign-out only
 _BY_STRATEGY: Mapping[str, str] = {
     Strategy.OIDC: OIDC,
     Strategy.OKTA: OIDC,
@@ -20,7 +19,7 @@ _BY_STRATEGY: Mapping[str, str] = {
 
 
 def dialect(strategy: str, options: Mapping[str, Any]) -> str:
-    """OIDC, SAML, WSFED, or "" where no identity provider is spoken to through the browser."""
+    """OIDC, SAML, or "" where no identity provider is spoken to through the browser."""
     if strategy == Strategy.ADFS:
         return str(options.get("protocol") or OIDC)
     return _BY_STRATEGY.get(strategy, "")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from idp.connections import wsfed
 from idp.connections.checks import Finding
 from idp.connections.dialects import SAML, dialect
 from idp.connections.ldap import check as ldap_check
@@ -24,7 +25,7 @@ _OPTION = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options: sentences, most of which begin with the option's name. Asks nobody."""
-    return [*_of_protocol(strategy, options), *_of_every_strategy(options)]
+    return [*_of_protocol(strategy, options), *_of_every_strategy(options), *_of_logout(strategy, options)]
 
 
 def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
@@ -42,12 +43,18 @@ def _of_every_strategy(options: Mapping[str, Any]) -> Iterator[str]:
     for alias in aliases if isinstance(aliases, list) else [aliases]:
         if not isinstance(alias, str) or "." not in alias or uris.check_host(alias):
             yield f"domain_aliases: {alias} is no domain like fabrikamcorp.com"
+
+
+def _of_logout(strategy: str, options: Mapping[str, Any]) -> Iterator[str]:
     logout = options.get("logout", {})
     if not isinstance(logout, Mapping) or set(logout) - {"hint", "url"}:
         yield "logout: must be an object with hint and url"
         return
-    if logout.get("hint", "none") not in LOGOUT_HINTS:
-        yield f"logout.hint: must be one of {', '.join(LOGOUT_HINTS)}"
+    hints = (*LOGOUT_HINTS, wsfed.HINT) if strategy == Strategy.ADFS else LOGOUT_HINTS
+    if logout.get("hint", "none") not in hints:
+        yield f"logout.hint: must be one of {', '.join(hints)}"
+    if wsfed.is_chosen(options) and not wsfed.endpoint(options):
+        yield "logout.url: is missing: where people sign out by WS-Federation, like https://adfs.example.com/adfs/ls/"
     if "url" in logout and (reason := uris.check_web_url(str(logout["url"]))):
         yield f"logout.url: {reason}"
 

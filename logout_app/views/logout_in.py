@@ -94,6 +94,11 @@ def frontchannel_logout(request: HttpRequest, connection: str) -> HttpResponse:
         raise InvalidRequest("iss is not the issuer of this connection.")
     ended = upstream_end.end_upstream(row, sid=sid, at=timezone.now())
     log.info("logout_in.frontchannel", connection=connection, sessions=len(ended.session_pks))
+    return signed_out_frame(request)
+
+
+def signed_out_frame(request: HttpRequest) -> HttpResponse:
+    """A page without anything to press, which anybody may frame."""
     response = render(request, "logout/frontchannel.html")
     content_policy.allow_only(response, "frame-ancestors", ["https:", "http:"])
     response.headers["Cache-Control"] = "no-store"

@@ -10,7 +10,7 @@ from django import forms
 from idp import sealing
 from idp.admin.connections.fields import Topic, choice, lines, url
 from idp.admin.fields import ObjectField, https_urls
-from idp.connections import strategies
+from idp.connections import strategies, wsfed
 from idp.connections.options import KEYS, SECRETS, secret_context
 from idp.models import Connection, Strategy
 
@@ -44,6 +44,13 @@ HINTS = [
     ("logout_hint", "The person's name there (logout_hint)"),
     ("none", "Nothing"),
 ]
+ADFS_HINTS = [*HINTS, (wsfed.HINT, "Sign out by WS-Federation (wsignout1.0)")]
+
+
+def logout_hint(hints: list[tuple[str, str]]) -> forms.ChoiceField:
+    return choice(
+        "What it is told at sign-out", hints, "How the identity provider learns whose session there is to end."
+    )
 
 
 class SecretLines(forms.Textarea):
@@ -82,9 +89,7 @@ class ConnectionForm(BaseForm):
         "E-mail domains",
         "One per line, like fabrikamcorp.com. People who type such an address on the login page are led to this connection.",
     )
-    logout__hint = choice(
-        "What it is told at sign-out", HINTS, "How the identity provider learns whose session there is to end."
-    )
+    logout__hint = logout_hint(HINTS)
     logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
     other = ObjectField(
         label="All other options",

@@ -16,7 +16,7 @@ from idp.admin.connections.fields import (
     url,
     words,
 )
-from idp.admin.connections.forms import ConnectionForm
+from idp.admin.connections.forms import ADFS_HINTS, ConnectionForm, logout_hint
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 METHODS = [
@@ -163,6 +163,7 @@ class AdfsForm(OidcForm):
         CLAIMS,
     )
 
+    logout__hint = logout_hint(ADFS_HINTS)
     protocol = choice("Protocol", [("oidc", "OpenID Connect (Windows Server 2016 and later)"), ("samlp", "SAML 2.0")])
     adfs_server = text("Server", "Its host name, like adfs.fabrikamcorp.com.")
     client_id = text("Client identifier", "Of the server application.")

@@ -38,7 +38,7 @@ def groups(connection: Connection) -> list[Group]:
         return []
     saml = dialect(connection.strategy, connection.options) == SAML
     found = [Group("Signing in", tuple(_saml(connection) if saml else _oidc(connection)))]
-    found.append(Group("Signing out", tuple(_saml_logout(connection) if saml else _oidc_logout(connection))))
+    found.append(Group("Signing out", tuple(_logout(connection, saml=saml))))
     if connection.strategy in REVOKES:
         found.append(_revocation(connection))
     return found
@@ -80,6 +80,17 @@ def _oidc_logout(connection: Connection) -> Iterator[Entry]:
         yield Entry(
             "Front-channel logout URL", url(f"frontchannel-logout/{connection.name}"), "Front-channel logout URL"
         )
+
+
+def _logout(connection: Connection, *, saml: bool) -> Iterator[Entry]:
+    yield from _saml_logout(connection) if saml else _oidc_logout(connection)
+    if connection.strategy == Strategy.ADFS:
+        yield from _wsfed_logout(connection)
+
+
+def _wsfed_logout(connection: Connection) -> Iterator[Entry]:
+    where = "WS-Federation Passive Endpoint of the relying party trust, which ADFS calls when somebody signs out there"
+    yield Entry("WS-Federation sign-out", url(f"wsfed/{connection.name}"), where)
 
 
 def _saml(connection: Connection) -> Iterator[Entry]:
