@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from idp import prepared
-from idp.models import Identity, User
+from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app import bell, fanout
 from logout_app.fanout import NOBODY, Told
@@ -95,16 +95,16 @@ def end_sessions(
     actor: str,
     at: datetime,
     offline_tokens: bool,
-    page: bool = False,
+    page: int | None = None,
 ) -> Ended:
     """End the selected sessions and plan who is told, in one transaction (joins the caller's if there is one).
 
     `offline_tokens`: offline refresh tokens die too (Global Token Revocation, an administrator's revoke, deactivation).
-    Session-bound ones die with their session anyway. `page`: a browser shows the sign-out page next, so front channels
-    are planned as well.
+    Session-bound ones die with their session anyway. `page`: the session whose browser shows the sign-out page next, so its
+    front channels are planned as well.
     """
     with transaction.atomic():
-        if offline_tokens and (selection.whole_user or selection.identity_pks):
+        if offline_tokens and selection.whole_user:
             _raise_not_before(selection, at)
         ended = _end_rows(selection, initiator, actor, at)
         families = _revoke_families(selection, ended, initiator, at) if offline_tokens else 0
@@ -119,13 +119,9 @@ def end_sessions(
 
 
 def _raise_not_before(selection: Selection, at: datetime) -> None:
-    """Everything of the person that began until now is dead, also what a concurrent request is about to commit; of accounts
-    the sign-ins that are on their way."""
-    earlier = Q(revoked_before=None) | Q(revoked_before__lt=at)
-    if selection.identity_pks:
-        Identity.objects.filter(earlier, pk__in=selection.identity_pks).update(revoked_before=at)
-    else:
-        User.objects.filter(earlier, pk__in=[selection.user_pk]).update(revoked_before=at)
+    """Everything of the person that began until now is dead, also what a concurrent request is about to commit."""
+    users = User.objects.filter(pk__in=[selection.user_pk])
+    users.filter(Q(revoked_before=None) | Q(revoked_before__lt=at)).update(revoked_before=at)
 
 
 def _end_rows(selection: Selection, initiator: Initiator, actor: str, at: datetime) -> list[_EndedSession]:

@@ -134,9 +134,8 @@ def _end(request: Request, connection: Connection, at: datetime) -> Ended:
     """
     user, actor = request.identities[0].user, f"upstream:{connection.name}"
     others = list(user.identities.exclude(connection=connection).select_related("connection"))
-    named = [identity.pk for identity in request.identities]
     ended = end_sessions(
-        Selection.identities(named) if others else Selection.user(user.pk),
+        _accounts(request.identities, at) if others else Selection.user(user.pk),
         initiator=Initiator.IDP_LOGOUT,
         actor=actor,
         at=at,
@@ -158,6 +157,14 @@ def _end(request: Request, connection: Connection, at: datetime) -> Ended:
         },
     )
     return ended
+
+
+def _accounts(identities: Sequence[Identity], at: datetime) -> Selection:
+    """What began through these accounts, and a mark on each: what was proved until now opens nothing any more."""
+    pks = [identity.pk for identity in identities]
+    earlier = Q(revoked_before=None) | Q(revoked_before__lt=at)
+    Identity.objects.filter(earlier, pk__in=pks).update(revoked_before=at)
+    return Selection.identities(pks)
 
 
 def _refuse(request: Request, error: ProtocolError, at: datetime) -> None:
