@@ -60,6 +60,7 @@ class SimpleSaml:
         self.metadata_url = f"{self.base}saml2/idp/metadata.php"
         self.entity_id = self.metadata_url
         self._providers: dict[str, Any] = {}
+        self._parties: dict[str, Any] = {}
         self._lay_out(logout_type)
         self.process = self._start()
 
@@ -84,6 +85,16 @@ class SimpleSaml:
             entry["assertion.encryption"] = True
         self._providers[entity_id] = {**entry, **more}
         (self.folder / "saml20-sp-remote.json").write_text(json.dumps(self._providers))
+
+    @property
+    def wsfed_url(self) -> str:
+        """Where its WS-Federation half, the module `adfs`, is signed in to and out of."""
+        return f"{self.base}module.php/adfs/idp/prp.php"
+
+    def register_wsfed(self, realm: str, prp: str) -> None:
+        """A relying party that its people can sign in to by WS-Federation, and that is told when they leave."""
+        self._parties[realm] = {"prp": prp, "simplesaml.nameidattribute": "uid"}
+        (self.folder / "adfs-sp-remote.json").write_text(json.dumps(self._parties))
 
     def unsolicited(self, entity_id: str, relay_state: str = "") -> str:
         """Where a person's portal links to: sign-in that begins at the identity provider."""
@@ -118,6 +129,8 @@ class SimpleSaml:
         for name, document in (
             ("saml20-idp-hosted", {"__DYNAMIC:1__": self._hosted(logout_type)}),
             ("saml20-sp-remote", {}),
+            ("adfs-idp-hosted", {"__DYNAMIC:1__": self._hosted_wsfed()}),
+            ("adfs-sp-remote", {}),
         ):
             (folder / "metadata" / f"{name}.php").write_text(METADATA % {"folder": folder, "name": name})
             (folder / f"{name}.json").write_text(json.dumps(document))
@@ -136,7 +149,8 @@ class SimpleSaml:
             "auth.adminpassword": "admin-of-a-test",
             "timezone": "UTC",
             "enable.saml20-idp": True,
-            "module.enable": {"exampleauth": True, "core": True, "saml": True},
+            "enable.adfs-idp": True,
+            "module.enable": {"exampleauth": True, "core": True, "saml": True, "adfs": True},
             "session.cookie.secure": False,
             "session.cookie.samesite": "Lax",
             "session.phpsession.savepath": f"{folder}/sess",
@@ -171,6 +185,15 @@ class SimpleSaml:
                     "Format": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
                 }
             },
+        }
+
+    def _hosted_wsfed(self) -> dict[str, Any]:
+        return {
+            "host": "__DEFAULT__",
+            "privatekey": "idp.key",
+            "certificate": "idp.crt",
+            "auth": "people",
+            "logouttype": "traditional",
         }
 
     def _start(self) -> subprocess.Popen[bytes]:
