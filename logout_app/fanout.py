@@ -43,7 +43,10 @@ JOIN (SELECT '{Channel.BACKCHANNEL}' AS name UNION ALL SELECT '{Channel.FRONTCHA
         application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
         OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
     ))
-    OR (channels.name = '{Channel.FRONTCHANNEL}' AND %(page)s AND application.frontchannel_logout_uri <> '')
+    OR (
+        channels.name = '{Channel.FRONTCHANNEL}' AND joined.session_id = CAST(%(page)s AS bigint)
+        AND application.frontchannel_logout_uri <> ''
+    )
 WHERE joined.session_id {{among}}
 {{more}}
 RETURNING channel"""  # noqa: S608
@@ -90,10 +93,10 @@ class Told:
 NOBODY = Told(0, 0)
 
 
-def record(event: LogoutEvent, session_pks: Sequence[int], *, page: bool, whole_user: bool = False) -> Told:
+def record(event: LogoutEvent, session_pks: Sequence[int], *, page: int | None, whole_user: bool = False) -> Told:
     """Write the event (it gets its key), one row per (session, application, channel) that must hear, and the audit trail.
 
-    `page`: front-channel rows too. `whole_user`: revocation requests too; the event names the person.
+    `page`: this session's front-channel rows too. `whole_user`: revocation requests too; the event names the person.
     """
     given: dict[str, Any] = {
         "at": connection.ops.adapt_datetimefield_value(event.at),

@@ -84,11 +84,13 @@ def leave(
     return_url: str,
     at: datetime,
     federated: bool = False,
+    everywhere: bool = False,
 ) -> HttpResponse:
     """End the browser's session now and answer with what follows. `return_url` is validated.
 
     The sign-out page comes when applications are being told; a program, or an old browser without frames to load, is
     redirected at once: its deliveries are in the outbox all the same. `federated`: the way leads over the upstream.
+    `everywhere`: the person's other sessions and offline tokens end too.
     """
     tenant = configuration.at(getattr(session, "config_version", None)).tenant
     who = visitor(request)
@@ -96,12 +98,12 @@ def leave(
     started = None
     with transaction.atomic():
         ended = end_sessions(
-            Selection.session(session.pk),
-            initiator=Initiator.RP_LOGOUT,
+            Selection.user(session.user_id) if everywhere else Selection.session(session.pk),
+            initiator=Initiator.SESSION_REVOKED if everywhere else Initiator.RP_LOGOUT,
             actor=f"app:{application.client_id}" if application else "user",
             at=at,
-            offline_tokens=False,
-            page=who is not Visitor.PROGRAM,
+            offline_tokens=everywhere,
+            page=None if who is Visitor.PROGRAM else session.pk,
         )
         shows_page = ended.event is not None and _shows_page(who, ended.told)
         if ended.event and (shows_page or (federated and way_out)):

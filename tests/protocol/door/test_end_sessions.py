@@ -18,7 +18,7 @@ from tests.support.factories import make_application, make_session, make_user
 pytestmark = pytest.mark.django_db
 
 
-def end(selection, initiator=Initiator.RP_LOGOUT, *, offline_tokens=False, page=False, at=None) -> Ended:
+def end(selection, initiator=Initiator.RP_LOGOUT, *, offline_tokens=False, page=None, at=None) -> Ended:
     return end_sessions(
         selection,
         initiator=initiator,
@@ -111,8 +111,20 @@ def test_front_channels_are_planned_only_when_a_page_follows():
     user = make_user()
     without, with_page = make_session(user, application), make_session(user, application)
     assert rows(end(Selection.session(without.pk)).event) == []
-    event = end(Selection.session(with_page.pk), page=True).event
+    event = end(Selection.session(with_page.pk), page=with_page.pk).event
     assert rows(event) == [("jwt-debugger", "frontchannel", with_page.sid, user.user_id)]
+
+
+def test_of_many_sessions_only_the_one_whose_browser_shows_the_page_has_frames():
+    application = make_application(
+        frontchannel_logout_uri="https://a.example/out", backchannel_logout_uri="https://a.example/bc"
+    )
+    user = make_user()
+    here, there = make_session(user, application), make_session(user, application)
+    ended = end(Selection.user(user.pk), page=here.pk)
+    told = LogoutDelivery.objects.filter(event=ended.event).values_list("session", "channel")
+    assert set(told) == {(here.pk, "backchannel"), (here.pk, "frontchannel"), (there.pk, "backchannel")}
+    assert (ended.told.deliveries, ended.told.frames) == (3, 1)
 
 
 def test_of_a_person_the_spared_session_and_its_tokens_stay():
@@ -226,7 +238,7 @@ def test_the_number_of_statements_does_not_depend_on_sessions_and_applications(s
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            end(chosen, offline_tokens=selection == "user", page=True)
+            end(chosen, offline_tokens=selection == "user", page=rows[0].pk)
         return len([q for q in captured.captured_queries if "SAVEPOINT" not in q["sql"]])
 
     small, large = statements(1, 1), statements(20, 10)
