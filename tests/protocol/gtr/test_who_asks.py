@@ -292,3 +292,10 @@ def test_names_of_connections_are_case_sensitive(okta, session):
     url = "/oauth/global-token-revocation/connection/Acme-Okta"
     assert_refused(okta.post(okta.subject_of("00uann"), path=url))
     assert lives(session)
+
+
+def test_who_cannot_sign_hears_the_same_whatever_the_token_says_about_our_name(okta, session):
+    """GTR-021: 403 would tell strangers that connection and issuer are right, and is not counted as a failure."""
+    forged = okta.token(key=rsa_key("stranger"), sub="another-client")
+    assert_refused(okta.post(okta.subject_of("00uann"), forged))
+    assert lives(session)
