@@ -9,6 +9,7 @@ from datetime import datetime
 from idp.connections.saml import x509, xml
 from idp.connections.saml.names import NAMESPACES, POST, PROTOCOL, REDIRECT, md
 from idp.connections.saml.x509 import BadCertificate, Certificate
+from idp.protocol import uris
 
 LONGEST = 1_000_000  # bytes
 
@@ -68,16 +69,16 @@ def _read(root: xml.Element) -> IdpMetadata:
         valid_until=_valid_until(root, entity, role),
     )
     if not found.sign_on:
-        raise BadMetadata("names no sign-in endpoint for HTTP-Redirect or HTTP-POST")
+        raise BadMetadata("names no sign-in endpoint by https for HTTP-Redirect or HTTP-POST")
     return found
 
 
 def _endpoints(role: xml.Element, service: str, attribute: str = "Location") -> dict[str, str]:
-    """The first endpoint of each binding, as SAML metadata section 2.4.3 asks."""
+    """The first endpoint of each binding, as SAML metadata section 2.4.3 asks; only web addresses, where browsers may be led."""
     found: dict[str, str] = {}
     for element in role.findall(md(service)):
         binding, location = element.get("Binding"), (element.get(attribute) or "").strip()
-        if binding in (REDIRECT, POST) and location:
+        if binding in (REDIRECT, POST) and uris.check_web_url(location) is None:
             found.setdefault(binding, location)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 from django.utils import timezone
@@ -168,3 +169,23 @@ class TestAdfs:
         way.configure(thumbprints=["AB" * 20])
         with pytest.raises(UpstreamFault, match="thumbprints"):
             signing_keys(way.connection, way.at)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "javascript:alert(1)",
+        "javascript://x javascript: ;script-src-elem 'unsafe-inline'/%0Aalert(1)",
+        "https://idp.example;script-src-elem *",
+        "http://idp.example/sso",
+        "/sso",
+    ],
+)
+def test_metadata_lead_browsers_to_web_addresses_only(endpoint: str) -> None:
+    """An endpoint becomes the action of a form on a page of ours, and a source in that page's policy."""
+    good = metadata(key_descriptor(the_key().body))
+    with pytest.raises(BadMetadata, match="no sign-in endpoint by https"):
+        idp_metadata.read(good.replace("https://idp.example/sso", escape(endpoint)).encode())
+    assert idp_metadata.read(good.encode()).logout != {}
+    assert idp_metadata.read(good.replace("https://idp.example/slo", escape(endpoint)).encode()).logout == {}
