@@ -34,6 +34,8 @@ def endpoint(options: Mapping[str, Any]) -> str:
 
 def is_there(options: Mapping[str, Any], url: str) -> bool:
     """Whether the URL is of the server where people sign out: the only place that a clean-up may send the browser to."""
+    if url_problem(url):
+        return False
     ours, theirs = urlsplit(endpoint(options)), urlsplit(url)
     return bool(ours.netloc) and (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 

@@ -6,7 +6,6 @@ For single logout: `read` believes nothing that is not signed by a certificate o
 from __future__ import annotations
 
 import base64
-import binascii
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ class Arrived:
         """The message, if one of these signed it. Raises BadResponse."""
         try:
             return self._read_query(certificates) if self.query else self._read_form(certificates)
-        except (Unreadable, binascii.Error, zlib.error, UnicodeEncodeError) as error:
+        except (Unreadable, ValueError, zlib.error) as error:  # ValueError: no Base64, or not even ASCII
             raise BadResponse(str(error) if isinstance(error, Unreadable) else "cannot be decoded") from None
 
     def _read_query(self, certificates: Iterable[Certificate]) -> Element:

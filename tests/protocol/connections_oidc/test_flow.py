@@ -551,3 +551,14 @@ def test_moments_are_aware_and_in_utc(provider, connection):
     gives(provider, lambda: provider.id_token(auth_time=time.time() - 1.5))
     found = sign_in(provider, connection).auth_time
     assert found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "auth_time"])
+def test_a_time_with_more_digits_than_a_float_holds_is_no_time(provider, connection, name):
+    assert "time" in refusal_with(provider, connection, **{name: 10**400})
+
+
+def refusal_with(provider: ScriptedProvider, connection: Connection, **claims: Any) -> str:
+    """With these claims in an ID token that is good otherwise."""
+    gives(provider, lambda: provider.id_token(**claims))
+    return refusal(provider, connection)

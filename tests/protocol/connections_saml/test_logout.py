@@ -334,3 +334,12 @@ def test_a_request_by_form_is_signed_inside(way: Way) -> None:
     message = etree.fromstring(base64.b64decode(fields["SAMLRequest"]))
     assert page.context["action"] == THEIRS
     assert message.find("ds:Signature", NAMES) is not None
+
+
+@pytest.mark.parametrize("part", ["message", "signature"])
+def test_what_is_no_base64_at_all_is_refused_in_words(way: Way, part: str) -> None:
+    """Letters outside of ASCII, in a query and in a form."""
+    message, signature = ("%C3%A9", "AAAA") if part == "message" else ("AAAA", "%C3%A9")
+    algorithm = quote("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", safe="")
+    assert _get(f"SAMLRequest={message}&SigAlg={algorithm}&Signature={signature}").status_code == 400
+    assert _post(f"SAMLRequest={message}").status_code == 400

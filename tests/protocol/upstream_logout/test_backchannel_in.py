@@ -234,3 +234,20 @@ def test_when_the_keys_cannot_be_had_the_upstream_may_try_again(provider, sessio
     assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
     assert is_live(session)
     assert not SpentToken.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["backchannel-logout", "frontchannel-logout", "wsfed"])
+@pytest.mark.parametrize("name", ["a%00b", "%ED%A0%80", "n" * 300])
+def test_a_name_that_no_connection_can_have_is_not_looked_up(db, path, name):
+    """PostgreSQL would refuse the first."""
+    client = Client(raise_request_exception=False)
+    url = f"/{path}/{name}"
+    response = client.post(url) if path == "backchannel-logout" else client.get(url)
+    assert response.status_code == 404
+
+
+def test_times_that_no_clock_shows_are_refused(provider, session):
+    """`exp` as a whole number with more digits than a float has room for."""
+    for name in ("iat", "exp"):
+        assert post(token(provider, **{name: 10**400})).status_code == 400
+    assert is_live(session)

@@ -119,3 +119,8 @@ def test_the_option_is_checked():
     assert any(problem.startswith("logout.url: is missing") for problem in found)
     okta = {"client_id": "c", "domain": "acme.okta.com", "logout": {"hint": "wsfed"}}
     assert any(problem.startswith("logout.hint: must be one of") for problem in strategies.problems("okta", okta))
+
+
+@pytest.mark.parametrize("wreply", ["https://[", "https://adfs.example:port/adfs/ls/", "//[::"])
+def test_a_clean_up_to_what_is_no_address_is_refused(connection, wreply):
+    assert clean_up(Client(), wreply=wreply).status_code == 400
