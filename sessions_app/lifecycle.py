@@ -48,7 +48,7 @@ def open_session(
     upstream: Mapping[str, Any] | None = None,
     tenant: TenantSettings | None = None,
 ) -> Opened:
-    """Begin a session; PermissionDenied if the person was blocked meanwhile. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
+    """Begin a session; PermissionDenied if the person was blocked or the account revoked meanwhile. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
     cookie = new_secret()
@@ -71,10 +71,9 @@ def open_session(
         upstream=dict(upstream or {}),
     )
     opened = _event("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
-    if not write(
-        _signs_in(user, at), [Row("session", session), Row("event", opened), *_last_login(session.identity_id, at)]
-    ):
-        raise PermissionDenied("this person was blocked meanwhile")
+    begun = [Row("session", session, after="identity" if identity else ""), Row("event", opened, after="session")]
+    if "session" not in write(_signs_in(user, at), [*_signs_in_through(identity, at), *begun]):
+        raise PermissionDenied("this person was blocked, or the account revoked meanwhile")
     user.last_login = at
     return Opened(session, cookie)
 
@@ -129,6 +128,14 @@ def reauthenticate(
 def _signs_in(user: User, at: datetime) -> Guard:
     """Begins with the person's row, which everybody locks first. Of `last_login` reset links that were sent before die."""
     return update_guard(User, user.pk, where={"is_active": True}, last_login=at)
+
+
+def _signs_in_through(identity: Identity | None, at: datetime) -> list[Change]:
+    """Nothing, if the account was revoked since its row was read: no other column would say so of the new session."""
+    if identity is None:
+        return []
+    unrevoked = {"revoked_before": identity.revoked_before}
+    return [Change("identity", update_guard(Identity, identity.pk, where=unrevoked, last_login_at=at))]
 
 
 def _last_login(identity: int | None, at: datetime) -> list[Change]:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from idp import limiter
-from idp.connections.registry import PASSWORD_PROTOCOLS
+from idp.connections.registry import PASSWORD_PROTOCOLS, Purpose, usable_for
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Connection, Identity, User
 from idp.protocol.errors import TemporarilyUnavailable
@@ -203,8 +203,9 @@ def _password_identity(request: HttpRequest, user: User) -> Identity | None:
     """The identity of this session if its password is typed into our form, else the person's first one of that kind."""
     session = binding.session_of(request)
     rows = Identity.objects.filter(user=user, connection__strategy__in=PASSWORD_PROTOCOLS).select_related("connection")
-    preferred = rows.filter(pk=session.identity_id).first() if session and session.identity_id else None
-    return preferred or rows.order_by("pk").first()
+    usable = [row for row in rows.order_by("pk") if usable_for(row.connection, Purpose.SIGN_IN)]
+    preferred = (row for row in usable if session and row.pk == session.identity_id)
+    return next(preferred, usable[0] if usable else None)
 
 
 def _record_failure(

@@ -14,9 +14,9 @@ from django.utils import timezone
 from idp import accounts, identities
 from idp.connections import registry
 from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused
-from idp.models import Identity, User
+from idp.models import Connection, Identity, User
 from sessions_app.models import FlowState, SessionEvent, SSOSession
-from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import answer_of, issuer, request_params
 from tests.support.sign_in import session_of
 from tests.support.upstream import SaysSo, come_back, depart, sign_in, state_of
@@ -494,3 +494,11 @@ class TestProvingItAgain:
 def test_people_with_a_password_prove_it_with_their_password(acme):
     client = browser(make_session(make_user()))
     assert 'name="password"' in page(client.get("/account/reauthenticate/"))
+
+
+def test_a_password_of_a_closed_connection_proves_nothing_any_more(acme):
+    """Of somebody who also comes in another way."""
+    mary = make_user()
+    Connection.objects.filter(identities__user=mary).update(enabled=False)
+    client = browser(make_session(mary, connection=None, identity=None))
+    assert client.post("/account/reauthenticate/", {"password": PASSWORD}).status_code == 200

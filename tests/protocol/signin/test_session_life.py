@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
@@ -54,6 +55,20 @@ def test_a_session_is_opened_loaded_and_audited():
     event = SessionEvent.objects.get()
     assert (event.type, event.sid, event.sub) == ("opened", session.sid, session.user.user_id)
     assert (event.connection, event.ip, event.data) == ("FabrikamAD", "192.0.2.1", {"amr": ["pwd"]})
+
+
+def test_an_account_that_is_revoked_while_its_session_opens_gets_none():
+    """GTR-041: the mark of an account is on no column that a session is judged by; whoever read the row before it loses."""
+    user = make_user()
+    identity = user.identities.get()
+    user.identities.update(revoked_before=timezone.now())
+    with pytest.raises(PermissionDenied):
+        lifecycle.open_session(
+            user, connection=identity.connection, identity=identity, amr=[], facts=FACTS, at=timezone.now()
+        )
+    assert not SSOSession.objects.exists()
+    assert not SessionEvent.objects.exists()
+    assert open_for(user).session.pk
 
 
 def test_a_line_of_the_audit_trail_is_never_changed():
