@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,24 @@ IMAGES = ROOT / "docs" / "images"
 WIDTHS = {1280: 800, 390: 844}
 SCHEMES = ("light", "dark")
 ADMINISTRATOR = "admin@fabrikamcorp.com"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
+ALONE = """
+from datetime import timedelta
+from django.utils import timezone
+from idp.models import Application, User
+from sessions_app.models import RefreshTokenFamily, SSOSession
+SSOSession.objects.all().delete()
+RefreshTokenFamily.objects.all().delete()
+app, mary, now = Application.objects.get(name="JWT Debugger"), User.objects.get(email="mary@fabrikamcorp.com"), timezone.now()
+began, used = now - timedelta(days=9), now - timedelta(hours=3)
+RefreshTokenFamily.objects.create(
+    user=mary, application=app, offline=True, auth_time=now, created_at=began, last_exchanged_at=used
+)
+"""
+ANDROID = "Mozilla/5.0 (Android 15; Mobile; rv:142.0) Gecko/142.0 Firefox/142.0"
 
 
 @dataclass(frozen=True)
@@ -115,6 +134,29 @@ def home(page: Page, stack: Stack) -> None:
     page.goto(stack.issuer)
 
 
+def your_sessions(page: Page, stack: Stack) -> None:
+    """One other device is still there, one has just been signed out, and an application stays signed in by itself."""
+    stack.run("shell", "-c", ALONE)
+    with another_browser(page, ANDROID) as tablet:
+        mary.sign_in(tablet, stack, mary.SHAREPOINT)
+        with another_browser(page, IPHONE) as phone:
+            mary.sign_in(phone, stack, mary.SHAREPOINT)
+            mary.join(phone, stack, mary.TIMESHEET)
+        mary.use_all_three(page, stack)
+        page.goto(f"{stack.issuer}account/sessions")
+        page.get_by_role("button", name="Safari on iPhone").click()
+        expect(page.get_by_text("2 of 2 apps told").first).to_be_visible()
+
+
+@contextmanager
+def another_browser(page: Page, user_agent: str) -> Iterator[Page]:
+    """A page in another profile of the same browser, which says it is something else."""
+    browser = page.context.browser
+    assert browser is not None
+    with new_page(browser, user_agent=user_agent) as other:
+        yield other
+
+
 def app_debugger(page: Page, stack: Stack) -> None:
     mary.sign_in(page, stack, mary.DEBUGGER)
 
@@ -166,6 +208,7 @@ SHOTS = (
     Shot("confirm", confirm),
     Shot("error", error),
     Shot("home", home),
+    Shot("your-sessions", your_sessions),
     Shot("app-debugger", app_debugger),
     Shot("app-sharepoint", app_sharepoint),
     Shot("app-timesheet", app_timesheet),

@@ -43,7 +43,7 @@ def test_this_device_comes_first_and_is_marked(client, desk, phone):
 
 def test_a_card_tells_activity_address_connection_beginning_and_apps(client, phone):
     text = text_of(client)
-    since = phone.created_at.strftime(f"{phone.created_at.day} %B %Y, %H:%M UTC")
+    since = phone.created_at.strftime(f"{phone.created_at.day} %b %Y, %H:%M UTC")
     assert "Active 2 minutes ago, from 2001:db8::1 ." in text
     assert f"Signed in through FabrikamAD since {since} ." in text
     assert re.search(r"Intranet Timesheet Sign out : Safari on iPhone, active 2 minutes ago", text)
