@@ -56,6 +56,25 @@ def test_another_browser_is_signed_out_and_its_apps_are_told(stack: Stack, page:
     assert mary.is_signed_in(page)
 
 
+def test_an_app_that_hangs_turns_red_without_a_reload(stack: Stack, page: Page, phone: Page) -> None:
+    mary.sign_in(page, stack, mary.DEBUGGER)
+    leave_other_devices(page, stack)
+    mary.sign_in(phone, stack, mary.TIMESHEET)
+    open_sessions(page, stack)
+    mary.misbehave(stack, mary.TIMESHEET, "hang")
+    try:
+        page.locator(".device").last.get_by_role("button").click()
+        row = page.locator(".told").first.locator(".app-row")
+        expect(row).to_have_attribute("data-state", "pending")
+        expect(row).to_have_attribute("data-state", "dead", timeout=15_000)
+    finally:
+        mary.misbehave(stack, mary.TIMESHEET, "good")
+    expect(row).to_contain_text("No answer")
+    expect(page.get_by_text("We keep trying in the background").first).to_be_visible()
+    expect(page.get_by_text("Chrome on Linux is signed out.")).to_be_visible()  # a reload would have taken it away
+    expect(page.locator("[data-announce]")).to_contain_text("0 of 1 app told")
+
+
 def test_without_javascript_the_page_reloads_until_the_apps_are_told(
     stack: Stack, browser: Browser, phone: Page
 ) -> None:
