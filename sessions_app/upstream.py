@@ -6,7 +6,8 @@ be as new as the application, or a revocation since, wants it: else the browser 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +21,11 @@ from django.utils.crypto import constant_time_compare
 
 from idp import content_policy, identities
 from idp.configuration import Snapshot
+from idp.connections import turns
 from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, usable_for
 from idp.connections.upstream import Account, Departure, RedirectProtocol, UpstreamFault, Wishes
 from idp.models import Connection, Identity, began_before
-from idp.protocol.errors import InvalidRequest
+from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.requests import facts
@@ -72,7 +74,8 @@ def start(
     With `reauthenticates` the person who is signed in proves again that it is them; nobody else gets in that way.
     """
     state, callback = new_secret(), callback_url(connection)
-    departure = _protocol(connection).depart(connection, wishes, state=state, callback=callback, at=at)
+    with _turn():
+        departure = _protocol(connection).depart(connection, wishes, state=state, callback=callback, at=at)
     browser = _browser(request) or new_secret()
     FlowState.objects.create(
         kind=KIND,
@@ -153,7 +156,8 @@ def check_usable(connection: Connection | None, redirect_url: str, snapshot: Sna
 def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> HttpResponse:
     """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
     connection = trip.connection
-    account = _protocol(connection).arrive(connection, trip.kept, answer, callback=callback_url(connection), at=at)
+    with _turn():
+        account = _protocol(connection).arrive(connection, trip.kept, answer, callback=callback_url(connection), at=at)
     if account.expires_at is not None and account.expires_at <= at:
         raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
     if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
@@ -181,6 +185,15 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         upstream=_for_later(account),
         at=at,
     )
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    try:
+        with turns.turn():
+            yield
+    except TemporarilyUnavailable as busy:
+        raise UpstreamFault("too many sign-ins wait for their upstreams", busy.description, status=503) from busy
 
 
 def _wishes(kept: Mapping[str, Any]) -> Wishes:

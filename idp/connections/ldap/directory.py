@@ -9,25 +9,20 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import structlog
-from django.conf import settings
 
 from idp.connections.ldap.conversation import SUCCESS, Conversation, Unreachable
 from idp.connections.ldap.options import LdapOptions, ServerAddress, read
 from idp.connections.options import secret
+from idp.connections.turns import turn
 from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
-from idp.protocol.errors import TemporarilyUnavailable
 
 log = structlog.get_logger(__name__)
 
 LIMIT = 5.0  # seconds for everything: all servers, name resolution, TLS, search and bind
 COOL_DOWN = 15.0  # seconds for which a server that failed is not asked
-PATIENCE = 0.25  # seconds that a sign-in waits for its turn
 
 T = TypeVar("T")
-
-# A directory that hangs must not take every thread of the web server with it: signing out goes on.
-_turns = threading.BoundedSemaphore(max(1, settings.WEB_THREADS - 1))
 
 
 class _CoolDowns:
@@ -84,7 +79,7 @@ def ask(connection: Connection, question: Callable[[Conversation], T], *, limit:
     options = options_of(connection)
     password = secret(connection, "bind_password").encode()
     deadline = time.monotonic() + limit
-    with _turn(), _cool_downs.candidates(options) as servers:
+    with turn(), _cool_downs.candidates(options) as servers:
         reasons = [] if servers else ["none of its servers answered a moment ago"]
         for index, server in enumerate(servers):
             share = (deadline - time.monotonic()) / (len(servers) - index)
@@ -112,13 +107,3 @@ def introduce(conversation: Conversation, options: LdapOptions, password: bytes)
     if answer.code != SUCCESS:
         said = f" ({answer.diagnostic})" if answer.diagnostic else ""
         raise UpstreamFault(f"{conversation.address} refuses the service account {options.bind_dn}{said}.")
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=PATIENCE):
-        raise TemporarilyUnavailable("Too many people are signing in right now. Please try again in a moment.")
-    try:
-        yield
-    finally:
-        _turns.release()

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.utils import timezone
 
-from idp.connections import registry
+from idp.connections import registry, turns
 from idp.connections.ldap import check, directory
 from idp.connections.upstream import UpstreamFault
 from idp.models import LimiterSlot
@@ -121,8 +121,8 @@ def test_while_a_directory_hangs_others_learn_it_at_once(plain, openldap):
 
 
 def test_only_so_many_sign_ins_ask_a_directory_at_once(plain, monkeypatch):
-    monkeypatch.setattr(directory, "_turns", threading.BoundedSemaphore(1))
-    with directory._turn(), took_at_most(1), pytest.raises(TemporarilyUnavailable):
+    monkeypatch.setattr(turns, "_turns", threading.BoundedSemaphore(1))
+    with turns.turn(), took_at_most(1), pytest.raises(TemporarilyUnavailable):
         verify(plain)
     assert verify(plain) is not None
 
