@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -27,21 +26,14 @@ def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tupl
         return _fetch(connection, sql, params)
 
 
-def _fetch(
-    connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any] | Mapping[str, Any]
-) -> list[tuple[Any, ...]]:
-    with _cursor(connection) as cursor:
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
-
-
-def _cursor(connection: BaseDatabaseWrapper) -> Any:
+def _fetch(connection: Any, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     if connection.vendor != "postgresql" or connection.queries_logged:  # only Django's own cursor can be logged
-        return connection.cursor()
-    from django.db.backends.postgresql.base import ServerBindingCursor  # needs psycopg, which SQLite does not
+        with connection.cursor() as cursor:
+            return _rows(cursor, sql, params)
+    return _rows(connection.kept_cursor(), sql, params)
 
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    cursor: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # psycopg's
-    return connection.make_cursor(cursor)
+
+def _rows(cursor: Any, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    cursor.execute(sql, params)
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

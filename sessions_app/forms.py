@@ -33,22 +33,11 @@ class LoginForm(forms.Form):
     """`username` and `password` are stable names; `connection` appears when there is a choice of passwords.
 
     An address whose domain a connection upstream claims needs no password here. Without password connections the form asks
-    for the address only, if one of the others claims any domain.
+    for the address only, if one of the others claims any domain. templates/login.html writes the two inputs itself.
     """
 
-    username = _Text(
-        label="E-mail address or user name",
-        max_length=LONGEST_LOGIN,
-        error_messages={"required": "Enter your e-mail address or user name."},
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
-    )
-    password = _Text(
-        label="Password",
-        max_length=LONGEST_PASSWORD,
-        strip=False,
-        error_messages={"required": NO_PASSWORD},
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
+    username = _Text(max_length=LONGEST_LOGIN, error_messages={"required": "Enter your e-mail address or user name."})
+    password = _Text(max_length=LONGEST_PASSWORD, strip=False, error_messages={"required": NO_PASSWORD})
     connection = forms.ChoiceField(
         label="Account",
         required=False,
@@ -60,8 +49,6 @@ class LoginForm(forms.Form):
         self.label_suffix = ""
         self.offer = offer
         self.discovers = any(registry.domains(row) for row in offer.redirects)
-        for name in ("username", "password"):
-            self.fields[name].widget.attrs.pop("maxlength", None)  # a browser would cut a password silently
         if len(offer.passwords) > 1:
             choices = [("", "Find out from my e-mail address"), *((row.name, str(row)) for row in offer.passwords)]
             self.fields["connection"].choices = choices  # type: ignore[attr-defined]
@@ -69,14 +56,20 @@ class LoginForm(forms.Form):
             del self.fields["connection"]
         if self.discovers:
             self.fields["password"].required = False  # `clean` asks for it where it is needed
-            self.fields["password"].widget.attrs["aria-describedby"] = "help-password"
         if not offer.passwords:
             del self.fields["password"]
-            self.fields["username"].label = "E-mail address"
-        known = self.data.get("username") if self.is_bound else self.initial.get("username")
-        first = "password" if known and "password" in self.fields else "username"
-        if not offer.buttons_first:
-            self.fields[first].widget.attrs["autofocus"] = True
+
+    @property
+    def known(self) -> str:
+        """What the person typed, or who they probably are."""
+        return str(self.data.get("username", "") if self.is_bound else self.initial.get("username", ""))
+
+    @property
+    def focus(self) -> str:
+        """The input that gets the cursor, if any."""
+        if self.offer.buttons_first:
+            return ""
+        return "password" if self.known and self.offer.passwords else "username"
 
     @property
     def is_shown(self) -> bool:
@@ -95,12 +88,9 @@ class LoginForm(forms.Form):
         return {**data, "chosen": chosen}
 
     def mark_errors(self) -> None:
-        """Tie each message to its input for screen readers."""
-        for name in self.errors:
-            if name in self.fields:
-                attrs = self.fields[name].widget.attrs
-                described = f"{attrs.get('aria-describedby', '')} error-{name}".strip()
-                attrs |= {"aria-invalid": "true", "aria-describedby": described}
+        """Tie the message about the choice to its list for screen readers."""
+        if "connection" in self.errors and "connection" in self.fields:
+            self.fields["connection"].widget.attrs |= {"aria-invalid": "true", "aria-describedby": "error-connection"}
 
     def _find(self, address: str, named: str) -> Connection | None:
         by_name = {row.name: row for row in self.offer.passwords}

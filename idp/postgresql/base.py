@@ -1,17 +1,38 @@
-"""Django's PostgreSQL backend, with a cheaper question whether a kept connection still lives."""
+"""Django's PostgreSQL backend, with a cheaper question whether a kept connection still lives, and a cursor to keep."""
 
 from __future__ import annotations
 
+import functools
+import re
 import select
 import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any
 
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
+from psycopg import RawCursor
+from psycopg.types.datetime import TimestamptzLoader
 
 SILENT = 30.0  # seconds without a request after which a firewall may have dropped the connection and told nobody
+PLACEHOLDER = re.compile(r"%(?:%|s|\((\w+)\)s)")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _asked_at = 0.0
+    _kept: KeptCursor | None = None
+
+    def kept_cursor(self) -> CursorWrapper:
+        """One cursor for all statements that idp/prepared.py runs on this connection, each read to its end before the next."""
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        if self._kept is None or self._kept.connection is not self.connection:
+            self._kept = KeptCursor(self.connection)
+            if self.timezone is UTC:  # Django's own loader is Python, and would only replace one UTC by another
+                self._kept.adapters.register_loader("timestamptz", TimestamptzLoader)
+        cursor: CursorWrapper = self.make_cursor(self._kept)  # type: ignore[arg-type]  # it wraps the driver's
+        return cursor
 
     def is_usable(self) -> bool:
         """Asked at the first statement of every request. What a server says before it hangs up waits at the socket: while
@@ -22,6 +43,38 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is None or now - before > SILENT or _has_something_to_say(self.connection.fileno()):
             return bool(super().is_usable())
         return True
+
+
+class KeptCursor(RawCursor[Any]):
+    """Values travel beside the text, whose placeholders become PostgreSQL's own once per process.
+
+    psycopg does that itself, but anew each time for texts that are long or have more than 50 values.
+    """
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> KeptCursor:
+        text, names = _numbered(query)
+        super().execute(text, _in_order(params, names), **options)
+        return self
+
+
+def _in_order(params: Sequence[Any] | Mapping[str, Any], names: tuple[str, ...]) -> Sequence[Any]:
+    return [params[name] for name in names] if isinstance(params, Mapping) else params
+
+
+@functools.lru_cache(1024)
+def _numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """The text with $1, $2, ... for its %s or %(name)s, and the names in that order."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        if match[0] == "%%":
+            return "%"
+        name = match[1] or str(len(names) + 1)
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return PLACEHOLDER.sub(number, sql).encode(), tuple(names)
 
 
 def _has_something_to_say(socket: int) -> bool:

@@ -110,6 +110,10 @@ def _page(request: HttpRequest, target: Destination, form: LoginForm, status: in
     ]
     context = {
         "form": form,
+        "errors": form.errors,
+        "username": form.known,
+        "has_password": bool(offered.passwords),
+        "focus": form.focus,
         "application": target.application,
         "next": target.url,
         "only": offered.named,

@@ -18,10 +18,10 @@ from tests.support.factories import browser, make_connection, make_session, make
 pytestmark = pytest.mark.django_db
 
 
-def test_queries_and_keys_are_not_logged():
+def test_queries_and_keys_are_not_logged(caplog):
     """LGI-003."""
     make_connection()
-    with capture_logs() as lines:
+    with caplog.at_level(logging.INFO, "django_structlog"), capture_logs() as lines:
         Client().get(
             "/login?next=/authorize&code=secret-value&id_token_hint=eyJ", headers={"X-Forwarded-For": "6.6.6.6"}
         )
@@ -83,8 +83,24 @@ def test_odd_characters_stay_in_one_line(caplog):
     assert not [line for line in lines if {"\n", "\r", "\x1b", "\u2028"} & set(line)]
 
 
-def test_logging_a_request_looks_up_no_session():
+def test_logging_a_request_looks_up_no_session(caplog):
     request = RequestFactory().get("/")
     request.COOKIES = browser(make_session(make_user())).cookies
-    RequestLogMiddleware(lambda _: None).prepare(request)
+    for level in (logging.INFO, logging.WARNING):
+        with caplog.at_level(level, "django_structlog"):
+            RequestLogMiddleware(lambda _: None).prepare(request)
     assert not binding.was_looked_up(request)
+
+
+def test_lines_of_a_request_carry_its_id_and_address_though_its_own_lines_are_switched_off(caplog):
+    make_connection()
+    with caplog.at_level(logging.WARNING, "django_structlog"), caplog.at_level(logging.INFO):
+        Client().post("/oauth/token", {"grant_type": "refresh_token", "refresh_token": "nothing"})
+        Client().get("/oauth/nothing")
+    lines = [json.loads(line) for line in lines_of(caplog)]
+    refused = next(line for line in lines if line["event"] == "request.refused")
+    ours, unknown = (line for line in lines if line["event"] == "request_finished")  # those of failures
+    assert refused["ip"] == "127.0.0.1"
+    assert (ours["code"], unknown["code"]) == (415, 404)
+    assert ours["request_id"] == refused["request_id"] != unknown["request_id"]
+    assert "request_started" not in {line["event"] for line in lines}
