@@ -85,11 +85,11 @@ def test_every_request_has_an_id_of_its_own(way: Way) -> None:
 
 
 def test_an_endpoint_with_a_query_keeps_it(way: Way) -> None:
-    way.configure(metadataXml=way.idp.metadata(sign_on="https://idp.example/sso?idpid=C0&x=<"))
+    way.configure(metadataXml=way.idp.metadata(sign_on="https://idp.example/sso?idpid=C0&x='"))
     departure = _depart(way)
-    assert departure.url.startswith("https://idp.example/sso?idpid=C0&x=<&SAMLRequest=")
+    assert departure.url.startswith("https://idp.example/sso?idpid=C0&x='&SAMLRequest=")
     root = request_of(parse_qs(urlsplit(departure.url).query)["SAMLRequest"][0])
-    assert root.get("Destination") == "https://idp.example/sso?idpid=C0&x=<"
+    assert root.get("Destination") == "https://idp.example/sso?idpid=C0&x='"
 
 
 def test_an_explicit_endpoint_wins_over_metadata(way: Way) -> None:
