@@ -211,7 +211,7 @@ def connection_options_of(reader: Reader, strategy: str) -> tuple[dict[str, Any]
 
 _BOOLEANS = {
     *("brute_force_protection", "disable_signup", "requires_username", "id_token_session_expiry_supported"),
-    *("disableSignout", "signSAMLRequest", "start_tls"),
+    *("disableSignout", "signSAMLRequest", "start_tls", "own_callback"),
 }
 _LISTS = {"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"}
 _MAPPINGS = {"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"}

@@ -28,7 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/upstream/<slug:connection>", callback.start, name="login_upstream"),
     path("login/cancel", callback.cancel, name="login_cancel"),
     path("login/callback", callback.callback, name="login_callback"),
-    path("login/callback/<slug:connection>", callback.acs, name="login_acs"),
+    path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),

@@ -24,6 +24,7 @@ _OIDC = frozenset(
         "attribute_map",
         "id_token_signed_response_algs",
         "id_token_session_expiry_supported",
+        "own_callback",
     }
 )
 _SAML = frozenset(

@@ -13,6 +13,7 @@ from django.urls import reverse
 from idp.configuration import Snapshot
 from idp.connections import database
 from idp.connections.adfs import AdfsLogout, AdfsProtocol
+from idp.connections.dialects import has_own_callback
 from idp.connections.ldap.protocol import LdapProtocol
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
@@ -118,8 +119,8 @@ def redirect_connections(snapshot: Snapshot, application: Application | None) ->
 
 def callback_url(connection: Connection) -> str:
     """Where the upstream's answers come to: one address for OpenID Connect, one per connection for SAML (its ACS)."""
-    by_saml = connection.strategy == Strategy.SAML or connection.options.get("protocol") == "samlp"
-    path = reverse("login_acs", args=[connection.name]) if by_saml else reverse("login_callback")
+    own = has_own_callback(connection.strategy, connection.options)
+    path = reverse("login_own_callback", args=[connection.name]) if own else reverse("login_callback")
     return f"{settings.ISSUER_ORIGIN}{path}"
 
 

@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from idp import configuration
+from idp.connections.dialects import OIDC, dialect
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, ProtocolError
@@ -75,11 +76,14 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @csrf_exempt
-@require_POST
+@require_http_methods(["GET", "POST"])
 @keep_opener
-def acs(request: HttpRequest, connection: str) -> HttpResponse:
-    """The answer of a SAML identity provider: the assertion consumer service of this connection."""
-    return _arrive(request, "RelayState", connection)
+def own_callback(request: HttpRequest, connection: str) -> HttpResponse:
+    """The answer to this connection's own address: for SAML its assertion consumer service, which takes forms only."""
+    row = configuration.current().connection(connection)
+    if row is not None and dialect(row.strategy, row.options) == OIDC:
+        return _arrive(request, "state", None)
+    return _arrive(request, "RelayState", connection) if request.method == "POST" else HttpResponseNotAllowed(["POST"])
 
 
 @login_not_required

@@ -38,6 +38,7 @@ CLAIMS = Topic(
         "token_endpoint_auth_method",
         "id_token_signed_response_algs",
         "id_token_session_expiry_supported",
+        "own_callback",
         "attribute_map",
     ),
     collapsed=True,
@@ -74,6 +75,10 @@ class OidcForm(ConnectionForm):
     id_token_signed_response_algs = lines("Algorithms of ID tokens", "One per line, like RS256 or ES256. Empty: RS256.")
     id_token_session_expiry_supported = tick(
         "Sessions end with theirs", "If the ID token has session_expiry, our session does not outlive it."
+    )
+    own_callback = tick(
+        "Callback URL of its own",
+        "Another identity provider can then not pass off its answers as this one's. Register the new callback URL first.",
     )
     attribute_map = mapping(
         "Claim mapping",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from idp.connections.dialects import SAML, dialect
+from idp.connections.dialects import SAML, dialect, has_own_callback
 from idp.connections.oidc import issuers
 from idp.connections.oidc import options as oidc_options
 from idp.models import Connection, Strategy
@@ -65,7 +65,8 @@ SIGNED_OUT_WHERE = {Strategy.OKTA: "Sign-out redirect URIs", Strategy.ENTRA: "Re
 
 def _oidc(connection: Connection) -> Iterator[Entry]:
     where = CALLBACK_WHERE.get(Strategy(connection.strategy), "Redirect URI")
-    yield Entry("Callback URL", url("login/callback"), where)
+    own = f"/{connection.name}" if has_own_callback(connection.strategy, connection.options) else ""
+    yield Entry("Callback URL", url(f"login/callback{own}"), where)
 
 
 def _oidc_logout(connection: Connection) -> Iterator[Entry]:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from idp.connections.checks import Finding
+from idp.connections.dialects import has_own_callback
 from idp.connections.oidc import client, discovery, id_token, keys
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
@@ -101,7 +102,9 @@ def _credentials(
     if method != "none" and not secret:
         yield Finding("error", f"The connection has no client_secret, which {method} needs.")
         return
-    error = client.refusal_of(connection, upstream, MADE_UP_CODE, f"{settings.ISSUER_ORIGIN}/login/callback", deadline)
+    own = f"/{connection.name}" if has_own_callback(connection.strategy, connection.options) else ""
+    callback = f"{settings.ISSUER_ORIGIN}/login/callback{own}"
+    error = client.refusal_of(connection, upstream, MADE_UP_CODE, callback, deadline)
     if error == "invalid_grant":
         yield Finding("ok", f"The token endpoint recognises client_id and client_secret ({method}).")
     elif error in ("invalid_client", "unauthorized_client"):

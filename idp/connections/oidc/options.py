@@ -188,6 +188,7 @@ def _problems_of_choices(strategy: str, options: Mapping[str, Any]) -> list[str]
         found.append("user_id_attribute: must be the name of one claim")
     if strategy == Strategy.ENTRA and options.get("waad_protocol", "openid-connect") != "openid-connect":
         found.append("waad_protocol: must be openid-connect")
-    if not isinstance(options.get("id_token_session_expiry_supported", False), bool):
-        found.append("id_token_session_expiry_supported: must be true or false")
-    return found
+    ticks = ("id_token_session_expiry_supported", "own_callback")
+    return found + [
+        f"{name}: must be true or false" for name in ticks if not isinstance(options.get(name, False), bool)
+    ]

@@ -139,3 +139,40 @@ def test_an_upstream_that_is_away_is_a_page_before_anybody_leaves(acme, provider
     page = Client().get("/login/upstream/Acme")
     assert page.status_code == 502
     assert "could not be reached" in caplog.text
+
+
+@pytest.mark.spec("RFC 9700", "4.4.2", "An upstream without iss in its answers is told apart by a callback of its own")
+def test_a_hostile_provider_is_not_given_the_codes_of_another_that_has_its_own_callback(acme, provider):
+    """It leads somebody who wanted to sign in with it to the honest one, in the name of our client there."""
+    with ScriptedProvider() as hostile:
+        save(hostile, "Hostile")
+        client = Client()
+        asked = depart(client, hostile, "Hostile")
+        save_options(acme, own_callback=True)
+        honest = f"/login/callback/Acme?{urlencode({'code': 'c-of-acme', 'state': asked['state']})}"
+        assert client.get(honest).status_code == 400
+        assert hostile.forms == []
+        assert nobody(client)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_somebody_signs_in_by_a_callback_of_the_connections_own(acme, provider, method):
+    save_options(acme, own_callback=True)
+    client = Client()
+    asked = depart(client, provider)
+    assert urlsplit(asked["redirect_uri"]).path == "/login/callback/Acme"
+    answer = {"code": "c-1", "state": asked["state"]}
+    assert come_back(client, asked).status_code == 400  # not the address that everybody shares
+    if method == "get":
+        response = client.get("/login/callback/Acme", answer)
+    else:
+        form = "application/x-www-form-urlencoded"
+        response = client.post("/login/callback/Acme", urlencode(answer), content_type=form)
+    assert response.status_code == 302, response.content.decode()
+    assert session_of(client).user.user_id == "oidc|Acme|mary"
+    assert provider.forms[0]["redirect_uri"] == asked["redirect_uri"]
+
+
+def save_options(connection: Connection, **options: Any) -> None:
+    connection.options = {**connection.options, **options}
+    connection.save()
