@@ -103,7 +103,7 @@ def end_sessions(
     Session-bound ones die with their session anyway. `page`: the session whose browser shows the sign-out page next, so its
     front channels are planned as well.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # two round trips less where the caller has a transaction
         if offline_tokens and selection.whole_user:
             _raise_not_before(selection, at)
         ended = _end_rows(selection, initiator, actor, at)

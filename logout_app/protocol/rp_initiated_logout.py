@@ -5,6 +5,7 @@ The browser's cookie says whose session ends. A hint only names the application 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from enum import StrEnum
 from idp.protocol.errors import InvalidRequest
 from logout_app.protocol import redirects
 
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL and lone surrogates: PostgreSQL takes neither
 PARAMETERS = (
     "id_token_hint",
     "logout_hint",
@@ -173,4 +175,4 @@ def _names_current_session(request: LogoutRequest, hint: Hint | None, current: C
 
 
 def _unstorable(text: str) -> bool:
-    return "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text)
+    return UNSTORABLE.search(text) is not None
