@@ -73,8 +73,8 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
             callback=f"{settings.ISSUER_ORIGIN}{reverse('logout_callback')}",
             at=at,
         )
-    except UpstreamFault as fault:
-        log.warning("logout.upstream_failed", connection=connection.name, reason=fault.reason)
+    except (UpstreamFault, sealing.CannotUnseal) as fault:
+        log.warning("logout.upstream_failed", connection=connection.name, reason=str(fault))
         _note(page, Standing.FAILED, "It cannot be reached at the moment.")
         return _to_page(token)
     _keep(request, page, connection, departure, state=state, token=token, at=at)

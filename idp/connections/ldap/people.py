@@ -24,6 +24,7 @@ STATE = ("userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLoc
 KEYS = ("objectGUID", "entryUUID", "nsUniqueId")
 PRINCIPAL = "msDS-PrincipalName"  # DOMAIN\user, as Active Directory makes it up for whoever asks
 ACCOUNT_DISABLED = 0x2  # userAccountControl, MS-ADTS section 2.2.16
+LONGEST_NUMBER = 19  # digits of 64 bits; Python refuses to read thousands of them
 NEVER = {0, 0x7FFFFFFFFFFFFFFF}  # accountExpires, in units of 100 ns since 1601
 LOCKED_FOR_GOOD = "000001010000Z"  # pwdAccountLockedTime of an account that an administrator closed
 WINDOWS_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -116,7 +117,7 @@ def refusal_of(answer: Answer) -> UpstreamRefused | None:
 
 def _number(entry: Entry, name: str) -> int:
     text = entry.text(name)
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 
 
 def _storable(profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from idp.connections import registry
-from idp.connections.ldap import conversation, directory
+from idp.connections.ldap import conversation, directory, people
 from idp.connections.ldap.protocol import LdapProtocol
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Identity, User
@@ -223,3 +223,8 @@ def test_a_blocked_person_is_found_and_left_to_the_caller(plain):
     identity = LdapProtocol().verify(plain, "mary", PASSWORD, timezone.now())
     User.objects.filter(pk=identity.user_id).update(is_active=False)
     assert verify(plain, "mary").user.is_active is False
+
+
+def test_a_number_of_thousands_of_digits_is_none():
+    """Python refuses to read it, which would be an error page."""
+    people.check_state(conversation.Entry("uid=mary", {"useraccountcontrol": [b"9" * 5000]}), timezone.now())

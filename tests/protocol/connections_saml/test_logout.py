@@ -17,7 +17,7 @@ from lxml import etree
 
 from idp import configuration
 from idp.connections.saml.own_key import own_key
-from idp.models import Connection, Identity, User
+from idp.models import Connection, Identity, SamlKey, User
 from logout_app.models import LogoutEvent, LogoutTransaction
 from sessions_app.models import SSOSession
 from tests.protocol.connections_saml.conftest import Way
@@ -323,6 +323,18 @@ def test_without_a_way_to_sign_out_there_the_browser_stays_here(way: Way, option
     response = browser(session).get("/v2/logout", given, headers=PAGE_VISIT)
     assert not _is_live(session)
     assert urlsplit(response.headers["Location"]).netloc in ("app.example", "")
+
+
+def test_a_key_of_ours_that_cannot_be_opened_any_more_keeps_nobody_signed_in(way: Way) -> None:
+    """The session here ended before; the browser is told so, and what did not work there."""
+    own_key(way.at)
+    SamlKey.objects.update(sealed_private_key="sealed with a key that is gone")
+    session = _session(way, make_application("Quiet", client_id="quiet", post_logout_redirect_uris=OUT))
+    given = {"client_id": "quiet", "returnTo": OUT, "federated": ""}
+    client = browser(session)
+    response = client.get("/v2/logout", given, headers=PAGE_VISIT)
+    assert not _is_live(session)
+    assert "cannot be reached" in client.get(response.headers["Location"]).content.decode()
 
 
 def test_a_request_by_form_is_signed_inside(way: Way) -> None:
