@@ -6,7 +6,9 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-SECRET_IN_PATH = re.compile(r"(/account/password/reset/key/(?!done/)|/account/email/confirm/|/logout/(?=[\w-]{20}))[^/\s\"']+")
+SECRET_IN_PATH = re.compile(
+    r"(/account/password/reset/key/(?!done/)|/account/email/confirm/|/logout/(?=[\w-]{20}))[^/\s\"']+"
+)
 
 
 def mask(text: str) -> str:

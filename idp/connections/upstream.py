@@ -93,7 +93,9 @@ class LogoutProtocol(Protocol):
         """
         ...
 
-    def left(self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime) -> None:
+    def left(
+        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    ) -> None:
         """Check what the browser came back with. `query` is the raw query string, which the redirect binding signs.
 
         Raises UpstreamRefused when the upstream did not sign the person out, UpstreamFault when the answer proves nothing.

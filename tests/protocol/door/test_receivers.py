@@ -201,7 +201,9 @@ def test_each_cause_reaches_the_applications_that_asked_for_it_under_its_own_nam
     at = timezone.now()
     {
         "password-changed": lambda: accounts.set_password(mary, "another long password", actor="user"),
-        "email-identifier-changed": lambda: accounts.change_email(mary, "m@fabrikamcorp.com", verified=True, actor="user", at=at),
+        "email-identifier-changed": lambda: accounts.change_email(
+            mary, "m@fabrikamcorp.com", verified=True, actor="user", at=at
+        ),
         "mfa-phone-unenrolled": factor.delete,
         "account-deactivated": lambda: accounts.block_user(mary, actor="admin:1", at=at),
         "account-deleted": lambda: accounts.delete_user(mary, actor="admin:1", at=at),
