@@ -33,7 +33,9 @@ from idp.models import Application, User
 from sessions_app.models import RefreshTokenFamily, SSOSession
 SSOSession.objects.all().delete()
 RefreshTokenFamily.objects.all().delete()
-app, mary, now = Application.objects.get(name="JWT Debugger"), User.objects.get(email="mary@fabrikamcorp.com"), timezone.now()
+app, now = Application.objects.get(name="JWT Debugger"), timezone.now()
+# Upstream providers know people with this address too.
+mary = User.objects.get(email="mary@fabrikamcorp.com", user_id__startswith="auth0|")
 began, used = now - timedelta(days=9), now - timedelta(hours=3)
 RefreshTokenFamily.objects.create(
     user=mary, application=app, offline=True, auth_time=now, created_at=began, last_exchanged_at=used
