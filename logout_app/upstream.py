@@ -77,7 +77,7 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
         log.warning("logout.upstream_failed", connection=connection.name, reason=str(fault))
         _note(page, Standing.FAILED, "It cannot be reached at the moment.")
         return _to_page(token)
-    _keep(request, page, connection, departure, state=state, token=token, at=at)
+    _keep(page, connection, departure, state=state, token=token, at=at)
     _note(page, Standing.SENT)
     # After a POST a redirect would still be our form's, whose policy does not know the upstream.
     posted = request.method == "POST" and not departure.fields
@@ -128,7 +128,6 @@ def _leaver(session: SSOSession) -> Leaver:
 
 
 def _keep(
-    request: HttpRequest,
     page: LogoutTransaction,
     connection: Connection,
     departure: Departure,

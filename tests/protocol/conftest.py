@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from idp.connections import registry
+from idp.connections.oidc import discovery, keys
 from idp.models import Application
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_connection, make_session, make_user
 from tests.support.upstream import SaysSo
+from tests.support.upstreams.scripted_oidc import ScriptedProvider
 
 
 @pytest.fixture
@@ -28,3 +33,21 @@ def acme(monkeypatch: pytest.MonkeyPatch) -> SaysSo:
     monkeypatch.setitem(registry.REDIRECT_PROTOCOLS, "oidc", says)  # type: ignore[arg-type]  # a dict in truth
     make_connection("Acme", "oidc", display_name="Acme Login")
     return says
+
+
+@pytest.fixture
+def loopback_upstreams(settings: Any) -> Iterator[None]:
+    """Upstreams live on loopback here, on ports that are soon somebody else's."""
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
+    discovery.forget()
+    keys.forget()
+    yield
+    discovery.forget()
+    keys.forget()
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    """A provider upstream that does what a test wants."""
+    with ScriptedProvider() as scripted:
+        yield scripted

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from idp.connections.oidc import discovery, keys
 from idp.connections.options import secret_context
 from idp.models import Connection
 from idp.sealing import seal
@@ -15,20 +13,8 @@ from tests.support.upstreams.scripted_oidc import CLIENT, SECRET, ScriptedProvid
 
 
 @pytest.fixture(autouse=True)
-def _loopback_upstreams(settings: Any) -> Iterator[None]:
-    """Upstreams live on loopback here, on ports that are soon somebody else's."""
-    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
-    discovery.forget()
-    keys.forget()
-    yield
-    discovery.forget()
-    keys.forget()
-
-
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as scripted:
-        yield scripted
+def _loopback_upstreams(loopback_upstreams: None) -> None:
+    """For every test here."""
 
 
 @pytest.fixture

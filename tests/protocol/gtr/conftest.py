@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from idp import limiter
-from idp.connections.oidc import discovery, keys
 from idp.models import Connection
 from tests.protocol.gtr.support import Okta, make_federated_user
 from tests.support.factories import make_connection, make_session
@@ -16,21 +14,9 @@ from tests.support.upstreams.scripted_oidc import CLIENT, ScriptedProvider
 
 
 @pytest.fixture(autouse=True)
-def _fresh_memory(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Upstreams live on loopback, on ports that are soon somebody else's; nobody is blocked from the test before."""
-    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
+def _fresh_memory(loopback_upstreams: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is blocked from the test before."""
     monkeypatch.setattr(limiter, "_blocked", limiter._Blocked())
-    discovery.forget()
-    keys.forget()
-    yield
-    discovery.forget()
-    keys.forget()
-
-
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as scripted:
-        yield scripted
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from idp.connections.oidc import discovery, flow, keys
+from idp.connections.oidc import flow
 from idp.connections.options import secret_context
 from idp.models import Connection, Identity, User
 from idp.sealing import seal
@@ -19,19 +18,8 @@ ID_TOKEN = "header.payload.signature"
 
 
 @pytest.fixture(autouse=True)
-def _loopback_upstreams(settings: Any) -> Iterator[None]:
-    settings.OUTBOUND_ALLOW = ["127.0.0.0/8", "::1/128"]
-    discovery.forget()
-    keys.forget()
-    yield
-    discovery.forget()
-    keys.forget()
-
-
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as scripted:
-        yield scripted
+def _loopback_upstreams(loopback_upstreams: None) -> None:
+    """For every test here."""
 
 
 @pytest.fixture
