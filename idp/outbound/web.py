@@ -8,10 +8,11 @@ the name.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -51,10 +52,29 @@ def session(
     guarded.trust_env = False
     guarded.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     guarded.headers.update({"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "Curfew"})
-    adapter = _Adapter(timeout, body_limit, rules, tls or ssl.create_default_context())
+    adapter = _Adapter(timeout, body_limit, rules, tls or shared_tls())
     guarded.mount("https://", adapter)
     guarded.mount("http://", adapter)
     return guarded
+
+
+class _SharedContext(ssl.SSLContext):
+    """What many threads connect with at once: its ALPN is never set again.
+
+    urllib3 sets it before each handshake, which frees what OpenSSL copies in another thread at that moment, without the GIL.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing: see the class."""
+
+
+@functools.cache
+def shared_tls() -> ssl.SSLContext:
+    """What `ssl.create_default_context()` gives, once per process: to read the authorities takes 20 ms."""
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
+    return context
 
 
 class _Session(requests.Session):

@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,6 +72,7 @@ def trusting(authority) -> ssl.SSLContext:
 
 
 def tls_receiver(folder: Path, issued: trustme.LeafCert, host: str = "localhost") -> Receiver:
+    folder.mkdir(exist_ok=True)
     pem = folder / "server.pem"
     issued.private_key_and_cert_chain_pem.write_to_path(str(pem))
     return Receiver(folder, pem, host)
@@ -269,6 +272,43 @@ def test_a_bad_certificate_is_refused_whatever_the_caller_asks(kind, tmp_path, a
 def test_old_versions_of_tls_are_refused():
     """SND-018."""
     assert ssl.create_default_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.fixture
+def shared(tmp_path, authority, monkeypatch) -> Iterator[ssl.SSLContext]:
+    """The context of the process, made anew with one authority as what the system trusts."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    web.shared_tls.cache_clear()
+    yield web.shared_tls()
+    web.shared_tls.cache_clear()
+
+
+def test_all_sessions_share_one_context_that_is_as_strict_as_the_default(shared):
+    default = ssl.create_default_context()
+    for name in ("verify_mode", "check_hostname", "verify_flags", "options", "minimum_version", "protocol"):
+        assert getattr(shared, name) == getattr(default, name), name
+    assert shared.get_ca_certs() == default.get_ca_certs() != []
+    assert web.session().adapters["https://"].poolmanager.connection_pool_kw["ssl_context"] is shared
+
+
+def test_many_threads_connect_with_the_shared_context_at_once(shared, tmp_path, authority):
+    """SND-018: and it goes on refusing whom it does not trust."""
+    with (
+        tls_receiver(tmp_path, authority.issue_cert("localhost")) as good,
+        tls_receiver(tmp_path / "bad", trustme.CA().issue_cert("localhost")) as bad,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        urls = [good.url("app"), bad.url("app")] * 20
+        answers = list(threads.map(status_or_refusal, urls))
+    assert answers == [200, None] * 20
+
+
+def status_or_refusal(url: str) -> int | None:
+    try:
+        return web.session(rules=LOOPBACK).get(url, verify=False).status_code
+    except requests.exceptions.SSLError:
+        return None
 
 
 def test_the_certificate_is_checked_against_the_name_not_the_address(tmp_path, authority, trusting):

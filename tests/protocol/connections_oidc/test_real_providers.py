@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from idp.connections.options import secret_context
 from idp.connections.registry import REDIRECT_PROTOCOLS
 from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused, Wishes
 from idp.models import Connection
+from idp.outbound import web
 from idp.protocol.params import from_urlencoded
 from idp.sealing import seal
 from tests.support.upstreams import oidc
@@ -194,6 +196,7 @@ def test_over_tls_only_a_trusted_certificate_will_do(tmp_path, monkeypatch):
         with pytest.raises(UpstreamFault, match="has no TLS certificate that we trust"):
             sign_in(connection, Visitor(ca))
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+        monkeypatch.setattr(web, "shared_tls", ssl.create_default_context)
         discovery.forget()
         assert sign_in(connection, Visitor(ca)).sub == MARY
 
