@@ -101,11 +101,11 @@ class Installation:
         self.programs.append(program)
         return program
 
-    def worker(self, *options: str, wait: bool = True, **environment: str) -> Program:
+    def worker(self, *options: str, wait: bool = True, application: str = "idp", **environment: str) -> Program:
         """A Celery worker; returns when its drain runs."""
         name = f"worker{len(self.programs)}@localhost"
         program = self.start(
-            "worker", ["-m", "celery", "-A", "idp", "worker", "-n", name, *OPTIONS, *options], **environment
+            "worker", ["-m", "celery", "-A", application, "worker", "-n", name, *OPTIONS, *options], **environment
         )
         if wait:
             wait_until(lambda: "logout.drain.started" in program.text, 60, program.log.name)

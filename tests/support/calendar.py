@@ -1,0 +1,18 @@
+"""Curfew's Celery application, as `-A` takes it, with a beat that logs what it sends, and sweeps each SWEEP_SECONDS."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from celery.signals import beat_embedded_init
+
+from idp.celery import app as celery_app
+
+SWEEP = celery_app.conf.beat_schedule["expire sessions"]
+SWEEP["schedule"] = float(os.environ.get("SWEEP_SECONDS", SWEEP["schedule"]))
+
+
+@beat_embedded_init.connect
+def tell(**_: object) -> None:
+    logging.getLogger("celery.beat").setLevel(logging.INFO)
