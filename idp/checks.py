@@ -69,6 +69,7 @@ def check_production(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> 
     """What a laptop may do and a server may not."""
     return [
         *_transport(),
+        *_proxies(),
         *_secrets(),
         *_outbound(),
         *_redis(settings.REDIS_URL),
@@ -117,6 +118,22 @@ def _transport() -> Iterator[Error]:
         yield Error("HSTS must be sent for a year, with sub-domains.", id="idp.E023")
     if settings.DEBUG:
         yield Error("DEBUG is on.", id="idp.E024")
+
+
+def _proxies() -> Iterator[Error]:
+    values = settings.TRUSTED_PROXIES
+    if not values:
+        yield Error(
+            "CURFEW_TRUSTED_PROXIES is empty: nobody says that a request came over TLS, and all people have one address.",
+            hint="The CIDRs of the reverse proxy that ends TLS.",
+            id="idp.E025",
+        )
+    if any(value.endswith("/0") for value in values):
+        yield Error(
+            "CURFEW_TRUSTED_PROXIES believes everybody: an address that a client makes up escapes the limits on guessing.",
+            hint="Name the addresses of the reverse proxy only.",
+            id="idp.E026",
+        )
 
 
 def _secrets() -> Iterator[Error]:

@@ -62,7 +62,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "CURFEW_TRUSTED_PROXIES",
         "",
-        "CIDRs of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        "CIDRs of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's are.",
     ),
     Setting(
         "CURFEW_ENCRYPTION_KEYS",

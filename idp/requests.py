@@ -1,15 +1,18 @@
-"""Facts of one request that sessions, tokens and the audit trail keep."""
+"""Facts of one request that sessions, tokens and the audit trail keep, and whose word about them is believed."""
 
 from __future__ import annotations
 
 import functools
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,41 @@ def client_ip(request: HttpRequest) -> str | None:
     return str(address) if address else None
 
 
-def _is_trusted(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+class ForwardedMiddleware:
+    """X-Forwarded-Proto is dropped unless a proxy in CURFEW_TRUSTED_PROXIES sends it: Django would believe everybody."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "HTTP_X_FORWARDED_PROTO" in request.META:
+            peer = _parse(request.META.get("REMOTE_ADDR", ""))
+            if peer is None or not _is_trusted(peer):
+                del request.META["HTTP_X_FORWARDED_PROTO"]
+        return self.get_response(request)
+
+
+def _is_trusted(address: Address) -> bool:
     return any(address in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
 
 
 @functools.cache
 def _networks(cidrs: tuple[str, ...]) -> list[Network]:
-    return [ipaddress.ip_network(cidr) for cidr in cidrs]
+    return [_plain(ipaddress.ip_network(cidr)) for cidr in cidrs]
+
+
+def _plain(network: Network) -> Network:
+    """IPv4 networks may be written as IPv6; addresses are compared as what they are."""
+    if network.version == 6 and network.subnet_of(_MAPPED):
+        return ipaddress.ip_network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+    return network
 
 
 @functools.lru_cache(4096)
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse(text: str) -> Address | None:
+    """An address; a socket that listens on IPv6 gives those of IPv4 as ::ffff:192.0.2.1, which is the same peer."""
     try:
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    return (address.ipv4_mapped or address) if address.version == 6 else address

@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "django_structlog",
 ]
 MIDDLEWARE = [
+    "idp.requests.ForwardedMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "idp.middleware.HeadersMiddleware",
     "idp.middleware.RequestLogMiddleware",

@@ -91,7 +91,7 @@ def is_ready() -> bool:
     host = "127.0.0.1" if settings.BIND in ("0.0.0.0", "::") else settings.BIND  # noqa: S104  compared, not bound
     request = urllib.request.Request(
         f"http://{host}:{settings.PORT}/readyz",
-        headers={"Host": settings.ISSUER_PARTS.netloc, "X-Forwarded-Proto": settings.ISSUER_PARTS.scheme},
+        headers={"Host": settings.ISSUER_PARTS.netloc},
     )
     try:
         with urllib.request.urlopen(request, timeout=1) as response:  # noqa: S310  our own address
