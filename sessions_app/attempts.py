@@ -37,9 +37,9 @@ class TooManyAttempts(TooManyRequests):
         minutes = max(1, -(-retry_after // 60))
         super().__init__(
             "There were too many attempts to sign in. Please wait "
-            f"{minutes} minute{'s' if minutes > 1 else ''} and try again."
+            f"{minutes} minute{'s' if minutes > 1 else ''} and try again.",
+            retry_after=retry_after,
         )
-        self.retry_after = retry_after
 
 
 def reserve(request: HttpRequest, connection: Connection, login: str, at: datetime) -> limiter.Reservation:

@@ -12,11 +12,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.crypto import salted_hmac
 
-from idp import client_auth, configuration
+from idp import client_auth, configuration, limiter
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
 from idp.models import Application
-from idp.protocol.errors import AccessDenied, InvalidGrant, InvalidTarget, ProtocolError
+from idp.protocol.errors import AccessDenied, InvalidGrant, InvalidTarget, ProtocolError, TooManyRequests
 from idp.protocol.grant_types import DEVICE_CODE
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
@@ -30,6 +30,9 @@ LIFETIME = timedelta(minutes=15)
 INTERVAL = 5  # seconds between two polls
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, nothing that looks like something else
 VERIFICATION_URI = f"{settings.ISSUER}activate"
+# A public client proves nothing, so anybody can start grants in its name. A hundred devices of one application in one
+# network within a quarter of an hour is a school at the start of term; each row lives as long as the window.
+STARTS = limiter.Limit("device-starts", 100, limiter.QUARTER)
 _UNKNOWN = "Unknown or expired device code."
 
 
@@ -41,11 +44,22 @@ class Started:
     user_code: str
 
 
-def start(application: Application, asked: list[str], audience: str, snapshot: Snapshot, at: datetime) -> Started:
+def start(
+    application: Application,
+    asked: list[str],
+    audience: str,
+    snapshot: Snapshot,
+    *,
+    facts: RequestFacts,
+    at: datetime,
+) -> Started:
+    """Raises TooManyRequests when the network has started too many in the name of a client that proves nothing."""
     require_grant(application, DEVICE_CODE)
     api = snapshot.resource_server(audience) if audience else None
     if audience and api is None:
         raise InvalidTarget("The requested API is not known.")
+    if application.is_public:
+        _take_slot(application, facts, at)
     letters = "".join(secrets.choice(ALPHABET) for _ in range(8))
     started = Started(new_secret(), f"{letters[:4]}-{letters[4:]}")
     DeviceGrant.objects.create(
@@ -59,6 +73,14 @@ def start(application: Application, asked: list[str], audience: str, snapshot: S
         application=application,
     )
     return started
+
+
+def _take_slot(application: Application, facts: RequestFacts, at: datetime) -> None:
+    reservation = limiter.reserve([STARTS.key(application.client_id, limiter.prefix(facts.ip))], at)
+    if not reservation.allowed:
+        raise TooManyRequests(
+            "Too many devices asked for a code. Try again later.", retry_after=reservation.retry_after
+        )
 
 
 def user_code_digest(user_code: str) -> str:

@@ -69,8 +69,14 @@ class TemporarilyUnavailable(ProtocolError):
 
 
 class TooManyRequests(ProtocolError):
+    """`retry_after`: seconds; 0 says nothing."""
+
     error = "access_denied"
     status = 429
+
+    def __init__(self, description: str, *, retry_after: int = 0) -> None:
+        super().__init__(description)
+        self.retry_after = retry_after
 
 
 class InvalidToken(ProtocolError):

@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from idp.models import TenantSettings
-from idp.protocol.errors import ProtocolError
+from idp.protocol.errors import ProtocolError, TooManyRequests
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -28,6 +28,8 @@ def error_json(error: ProtocolError) -> JsonResponse:
     if error.status == 401:
         scheme = "Bearer" if error.error == "invalid_token" else "Basic"
         response.headers["WWW-Authenticate"] = f'{scheme} realm="curfew", error="{error.error}"'
+    if isinstance(error, TooManyRequests) and error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -31,8 +31,9 @@ def register(request: HttpRequest) -> HttpResponse:
     _refuse_unless_on()
     now, sender = timezone.now(), facts(request)
     metadata = parse(_document(request), issuer=settings.ISSUER)
-    if not limiter.reserve([REGISTRATIONS.key(limiter.prefix(sender.ip)), ALL_REGISTRATIONS.key()], now).allowed:
-        raise TooManyRequests("Too many registrations. Try again later.")
+    taken = limiter.reserve([REGISTRATIONS.key(limiter.prefix(sender.ip)), ALL_REGISTRATIONS.key()], now)
+    if not taken.allowed:
+        raise TooManyRequests("Too many registrations. Try again later.", retry_after=taken.retry_after)
     registered = registration.register(metadata, facts=sender, at=now)
     return JsonResponse(registration.describe(registered), status=201)
 
@@ -63,7 +64,7 @@ def _authenticate(request: HttpRequest, client_id: str) -> registration.Register
     """A success costs the limiter nothing; whoever failed too often is not looked up any more."""
     now, key = timezone.now(), limiter.ENDPOINT.key("register", limiter.prefix(facts(request).ip))
     if limiter.is_blocked(key, now):
-        raise TooManyRequests("Too many attempts. Try again later.")
+        raise TooManyRequests("Too many attempts. Try again later.", retry_after=limiter.seconds_left(key.limit, now))
     try:
         return registration.authenticate(client_id, _bearer(request))
     except InvalidToken:

@@ -25,7 +25,8 @@ def device_code(request: HttpRequest) -> HttpResponse:
     params, at = body_params(request), timezone.now()
     application = authenticate_client(request, params, at)
     audience = params.get("audience", params.get("resource", ""))
-    started = device.start(application, scopes.split(params.get("scope", "")), audience, configuration.current(), at)
+    asked = scopes.split(params.get("scope", ""))
+    started = device.start(application, asked, audience, configuration.current(), facts=facts(request), at=at)
     query = urlencode({"user_code": started.user_code})
     return JsonResponse(
         {

@@ -80,4 +80,6 @@ def authenticate_client(request: HttpRequest, params: Params, at: datetime) -> A
 def _count(request: HttpRequest, at: datetime) -> None:
     key = CLIENT_FAILURES.key(limiter.prefix(client_ip(request)))
     if limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count:
-        raise TooManyRequests("Too many failed requests. Try again later.")
+        raise TooManyRequests(
+            "Too many failed requests. Try again later.", retry_after=limiter.seconds_left(key.limit, at)
+        )

@@ -28,6 +28,12 @@ def test_wrong_secrets_are_throttled_at_every_endpoint(app, path):
     assert guess(path, app, ip="198.51.100.7") == 401
 
 
+def test_a_program_that_is_throttled_learns_for_how_long(app):
+    form = {"client_id": app.client_id, "client_secret": "wrong", "grant_type": "refresh_token", "refresh_token": "x"}
+    refused = [post_form("/oauth/token", form) for _ in range(CLIENT_FAILURES.count + 1)][-1]
+    assert 0 < int(refused.headers["Retry-After"]) <= CLIENT_FAILURES.window
+
+
 def test_one_counter_serves_all_endpoints(app):
     """BRU-009: changing the endpoint gives no fresh budget."""
     answers = [guess(PATHS[number % len(PATHS)], app) for number in range(CLIENT_FAILURES.count + 4)]

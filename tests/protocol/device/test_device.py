@@ -1,6 +1,6 @@
 """Device authorization (RFC 8628): the device's codes, the person's page, the polls."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import pytest
@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from idp import limiter
-from sessions_app import lifecycle
+from idp.models import LimiterSlot
+from sessions_app import device, lifecycle
 from sessions_app.models import DeviceGrant, SessionClient, SSOSession
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import credentials, decode, issuer, post_form, refresh, token, userinfo
@@ -127,6 +128,47 @@ def test_the_code_may_be_typed_in_any_case_without_hyphen(cli, session):
 def test_guessing_user_codes_is_limited(cli, session):
     statuses = [browser(session).post("/activate", {"user_code": "BBBB-BBBB"}).status_code for _ in range(12)]
     assert statuses == [400] * 10 + [429] * 2
+
+
+@pytest.fixture
+def one_start_is_left(monkeypatch):
+    monkeypatch.setattr(device, "STARTS", limiter.Limit("device-starts", 1, limiter.QUARTER))
+
+
+def begin(application, ip="203.0.113.9"):
+    return post_form("/oauth/device/code", {**credentials(application), "scope": "openid"}, REMOTE_ADDR=ip)
+
+
+@pytest.mark.spec("RFC 6585", "4", "429 says with Retry-After how long to wait, also for devices")
+def test_one_network_cannot_fill_the_table_in_the_name_of_a_public_client(cli, one_start_is_left):
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    with time_machine.travel(noon, tick=False) as clock:
+        assert begin(cli).status_code == 200
+        refused = begin(cli)
+        assert refused.status_code == 429
+        assert refused.headers["Retry-After"] == "900"
+        assert refused.json()["error"] == "access_denied"
+        assert begin(cli, ip="::ffff:203.0.113.9").status_code == 429  # the same network, however it is written
+        assert DeviceGrant.objects.count() == 1
+        clock.shift(900)
+        assert begin(cli).status_code == 200
+
+
+def test_the_limit_on_starts_stops_neither_other_networks_nor_other_applications(cli, one_start_is_left):
+    assert [begin(cli).status_code for _ in range(2)] == [200, 429]
+    assert begin(cli, ip="203.0.113.10").status_code == 200
+    assert begin(make_application("TV", token_endpoint_auth_method="none", grant_types=[GRANT])).status_code == 200
+
+
+def test_a_client_that_proves_who_it_is_starts_as_many_as_it_likes(one_start_is_left):
+    kiosk = make_application("Kiosk", grant_types=[GRANT])
+    assert [begin(kiosk).status_code for _ in range(3)] == [200] * 3
+    assert not LimiterSlot.objects.exists()
+
+
+def test_a_request_that_is_refused_takes_no_slot(cli, one_start_is_left):
+    assert post_form("/oauth/device/code", {**credentials(cli), "audience": "urn:nobody"}).status_code == 400
+    assert begin(cli, ip="127.0.0.1").status_code == 200
 
 
 def test_the_page_needs_a_session_and_the_answer_a_csrf_token(cli, session):

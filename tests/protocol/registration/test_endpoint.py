@@ -187,7 +187,9 @@ def test_a_form_of_another_site_gets_nowhere_but_a_program_needs_no_csrf_token(o
 
 def test_registrations_from_one_address_are_limited(client: Client, on: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view, "REGISTRATIONS", view.limiter.Limit("register", 2, 3600))
-    assert [post(client).status_code for _ in range(3)] == [201, 201, 429]
+    answers = [post(client) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 3600
 
 
 # --- what a registered client may do ----------------------------------------------------------------------------------
