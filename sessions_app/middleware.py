@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from asgiref.sync import sync_to_async
 from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware
 from django.contrib.auth.models import AnonymousUser
@@ -21,7 +22,11 @@ from django.utils.functional import SimpleLazyObject
 
 from idp.models import User
 from idp.requests import facts
+from idp.views.errors import AWAY
 from sessions_app import attempts, binding, lifecycle
+from sessions_app.models import SSOSession
+
+log = structlog.get_logger(__name__)
 
 
 class SSOSessionMiddleware(AuthenticationMiddleware):
@@ -30,7 +35,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         request.__class__ = _with_sso_session(type(request))  # type: ignore[arg-type]  # a class is hashable
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
-        request.auser = functools.partial(sync_to_async(_user), request)
+        request.auser = functools.partial(_user_later, request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         cookie: str | None = getattr(request, "sso_cookie", None)
@@ -43,7 +48,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
         if binding.was_looked_up(request) or cookie is not None:
             patch_vary_headers(response, ("Cookie",))
         if cookie is None and _is_activity(request) and (session := binding.session_of(request)):
-            lifecycle.touch(session, facts(request), timezone.now())
+            _touch(request, session)
         return response
 
 
@@ -64,6 +69,17 @@ def _user(request: HttpRequest) -> User | AnonymousUser:
         return AnonymousUser()
     session.user.spared_session = session.pk
     return session.user
+
+
+def _touch(request: HttpRequest, session: SSOSession) -> None:
+    """A database that takes no writes at the moment still lets people read: then the idle limit moves next time."""
+    try:
+        lifecycle.touch(session, facts(request), timezone.now())
+    except AWAY as error:
+        log.warning("sessions.not_touched", error=str(error))
+
+
+_user_later = sync_to_async(_user)
 
 
 def _is_activity(request: HttpRequest) -> bool:

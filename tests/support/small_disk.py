@@ -1,0 +1,110 @@
+"""A disk that is really full: a small tmpfs, with a file that takes what is left, and a PostgreSQL of its own on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connections
+
+from tests.support.servers import start_postgres
+
+SIZE = "160m"
+BLOCK = 65536
+
+
+class SmallDisk:
+    """A mounted file system; `fill` leaves no byte of it, `free` gives back what `fill` took."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.filler = folder, folder / "filler"
+
+    def fill(self) -> None:
+        with self.filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):  # ENOSPC
+            while True:
+                file.write(bytes(BLOCK))
+
+    def free(self) -> None:
+        self.filler.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def small_disk() -> Iterator[SmallDisk]:
+    folder = Path(tempfile.mkdtemp(prefix="curfew-disk-"))  # short: a socket's path has at most 107 characters
+    try:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", folder], capture_output=True, text=True
+        )
+        if mounted.returncode:
+            pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+        try:
+            yield SmallDisk(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+    finally:
+        folder.rmdir()
+
+
+class OwnPostgres:
+    """A PostgreSQL whose data, write-ahead log included, are on the small disk."""
+
+    def __init__(self, disk: SmallDisk) -> None:
+        self.disk, self.folder = disk, disk.folder / "pg"
+        _, self.url = start_postgres(self.folder)
+
+    def fill_disk(self) -> None:
+        """Its catalogue's cache file is written before: without room for that it would let in no new connection."""
+        psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres").close()
+        self.disk.fill()
+
+    def start(self) -> None:
+        """What a supervisor does when the server has ended."""
+        self._control("-l", str(self.folder / "log"), "-o", f'-h "" -k {self.folder}', "start")
+
+    def is_running(self) -> bool:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self._control("status")
+            return True
+        return False
+
+    def stop(self) -> None:
+        self.disk.free()
+        if self.is_running():
+            self._control("-m", "immediate", "stop")
+
+    def _control(self, *arguments: str) -> None:
+        from pgserver._commands import pg_ctl
+
+        user = self.folder.owner() if os.geteuid() == 0 else None
+        pg_ctl(["-w", *arguments], pgdata=self.folder, user=user)
+
+    def copy_tables(self) -> None:
+        """Of the test's database, in its present state: quicker than to migrate another one."""
+        from pgserver._commands import POSTGRES_BIN_PATH
+
+        ours = connections["default"].settings_dict
+        source = ["-h", ours["HOST"], "-p", ours["PORT"] or "5432", "-U", ours["USER"], "-d", ours["NAME"]]
+        dump = subprocess.run([POSTGRES_BIN_PATH / "pg_dump", *source], check=True, capture_output=True).stdout
+        target = ["-h", self.folder, "-U", "postgres", "-d", "postgres"]
+        options = ["--quiet", "--set", "ON_ERROR_STOP=1", "--output", os.devnull]
+        subprocess.run([POSTGRES_BIN_PATH / "psql", *target, *options], input=dump, check=True)
+
+
+@contextlib.contextmanager
+def default_database(name: str, folder: Path) -> Iterator[None]:
+    """The test's own queries go to that database too."""
+    theirs = connections["default"]
+    ours = theirs.copy()
+    ours.settings_dict |= {"NAME": name, "HOST": str(folder), "PORT": "", "USER": "postgres", "PASSWORD": ""}
+    connections["default"] = ours
+    try:
+        yield
+    finally:
+        ours.close()
+        connections["default"] = theirs
