@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -26,6 +29,16 @@ from sessions_app import binding
 from sessions_app.models import SSOSession
 
 PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
+ACTS = {"sign-out": "sid", "sign-out-others": "", "revoke": "family"}  # each with the parameter that names its object
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody chose before they were asked who they are, as a form that only has to be sent."""
+
+    title: str
+    button: str
+    fields: Mapping[str, str]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,6 +52,7 @@ def your_sessions(request: HttpRequest) -> HttpResponse:
     devices = account_sessions.devices(session, at)
     context = {
         "person": session.user,
+        "question": _question(request, session, at),
         "devices": devices,
         "others": len(devices) - 1,
         "keepers": account_sessions.keepers(session.user, at),
@@ -74,16 +88,49 @@ def _session(request: HttpRequest) -> SSOSession:
 def _act(request: HttpRequest, session: SSOSession, at: datetime) -> HttpResponse:
     params = Params((name, value) for name, values in request.POST.lists() for value in values)
     params.refuse_duplicates()
-    match params.require("act"):
+    act = params.require("act")
+    if act not in ACTS:
+        raise InvalidRequest("There is no such act.")
+    chosen = _public_id(params, ACTS[act]) if ACTS[act] else ""
+    if act == "sign-out" and chosen == session.sid:
+        return leave(request, session, application=None, return_url=reverse("home"), at=at)
+    if not is_fresh(request, at):
+        return _prove(act, chosen)
+    match act:
         case "sign-out":
-            return _sign_out(request, session, _public_id(params, "sid"), at)
+            _sign_out(request, session, chosen, at)
         case "sign-out-others":
             _tell_of_others(request, account_sessions.sign_out_others(session, at))
         case "revoke":
-            _revoke(request, session, _public_id(params, "family"), at)
-        case _:
-            raise InvalidRequest("There is no such act.")
+            _revoke(request, session, chosen, at)
     return HttpResponseRedirect(reverse("your_sessions"))
+
+
+def _prove(act: str, chosen: str) -> HttpResponse:
+    """Whoever has stolen a cookie must not throw its owner out; the owner, who can prove it, loses a moment."""
+    query = {"act": act, **({ACTS[act]: chosen} if ACTS[act] else {})}
+    return HttpResponseRedirect(reauthentication_url(f"{reverse('your_sessions')}?{urlencode(query)}"))
+
+
+def _question(request: HttpRequest, session: SSOSession, at: datetime) -> Question | None:
+    """The act that a proof was asked for. Looking does nothing: it takes the form, and what is gone is not asked about."""
+    act = request.GET.get("act", "")
+    chosen = request.GET.get(ACTS.get(act, ""), "")
+    if act == "sign-out-others":
+        return Question("Sign out of all other devices?", "Sign out of the others", {"act": act})
+    if not PUBLIC_ID.fullmatch(chosen):
+        return None
+    if act == "sign-out":
+        device = account_sessions.own_session(session.user, chosen)
+        if device and device.pk != session.pk and device.is_alive(at):
+            name = account_sessions.device_name(device)
+            return Question(f"Sign out of {name}?", "Sign out", {"act": act, "sid": chosen})
+    if act == "revoke":
+        family = account_sessions.own_family(session.user, chosen)
+        if family and family.is_alive(at):
+            name = family.application.name or family.application.client_id
+            return Question(f"Revoke {name}?", "Revoke", {"act": act, "family": chosen})
+    return None
 
 
 def _public_id(params: Params, name: str) -> str:
@@ -93,9 +140,7 @@ def _public_id(params: Params, name: str) -> str:
     return value
 
 
-def _sign_out(request: HttpRequest, session: SSOSession, sid: str, at: datetime) -> HttpResponse:
-    if sid == session.sid:
-        return leave(request, session, application=None, return_url=reverse("home"), at=at)
+def _sign_out(request: HttpRequest, session: SSOSession, sid: str, at: datetime) -> None:
     chosen = account_sessions.own_session(session.user, sid)
     if chosen is None:
         raise Http404
@@ -104,7 +149,6 @@ def _sign_out(request: HttpRequest, session: SSOSession, sid: str, at: datetime)
         messages.success(request, f"{name} is signed out.")
     else:
         messages.info(request, f"{name} was signed out already.")
-    return HttpResponseRedirect(reverse("your_sessions"))
 
 
 def _tell_of_others(request: HttpRequest, ended: int) -> None:

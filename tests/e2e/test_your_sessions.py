@@ -56,6 +56,34 @@ def test_another_browser_is_signed_out_and_its_apps_are_told(stack: Stack, page:
     assert mary.is_signed_in(page)
 
 
+AN_HOUR_AGO = """
+from datetime import timedelta
+from django.db.models import F
+from sessions_app.models import SSOSession
+SSOSession.objects.update(auth_time=F("auth_time") - timedelta(minutes=61))
+"""
+
+
+def test_after_an_hour_another_device_is_signed_out_with_the_password(stack: Stack, page: Page, phone: Page) -> None:
+    mary.sign_in(page, stack, mary.DEBUGGER)
+    leave_other_devices(page, stack)
+    mary.sign_in(phone, stack, mary.SHAREPOINT)
+    stack.run("shell", "-c", AN_HOUR_AGO)
+    open_sessions(page, stack)
+    page.locator(".device").last.get_by_role("button").click()
+    page.locator("[name=password]").fill(stack.credentials["mary"])
+    page.get_by_role("button", name="Confirm").click()
+    question = page.get_by_role("heading", name="Sign out of Chrome on Linux?")
+    expect(question).to_be_visible()
+    assert axe.problems(page) == []
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.get_by_text("1 of 1 app told").first).to_be_visible()
+    expect(question).to_have_count(0)
+    expect(page.locator(".device")).to_have_count(1)
+    phone.goto(stack.app(mary.SHAREPOINT))
+    assert not mary.is_signed_in(phone)
+
+
 def test_an_app_that_hangs_turns_red_without_a_reload(stack: Stack, page: Page, phone: Page) -> None:
     mary.sign_in(page, stack, mary.DEBUGGER)
     leave_other_devices(page, stack)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import time_machine
@@ -196,6 +197,107 @@ def test_a_family_of_somebody_else_is_not_found_and_lives_on(client):
 def test_a_family_that_lives_with_its_session_is_not_offered_and_not_found(client, mary, desk):
     family = make_family(mary, make_application(), offline=False, session=desk)
     assert client.post(URL, {"act": "revoke", "family": family.public_id}).status_code == 404
+
+
+# --- a fresh proof -----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def yesterday(mary, intranet) -> SSOSession:
+    """A session of Mary that was proven too long ago, like one whose cookie was stolen."""
+    return make_session(mary, intranet, auth_time=timezone.now() - timedelta(hours=1, seconds=1))
+
+
+def back_to(query: str) -> str:
+    return f"/account/reauthenticate/?{urlencode({'next': f'{URL}?{query}'})}"
+
+
+def test_whoever_holds_an_old_cookie_ends_no_other_session(mary, yesterday, phone):
+    """ASVS 7.5.2."""
+    family = make_family(mary, make_application("Mail app"))
+    thief = browser(yesterday)
+    for data in (
+        {"act": "sign-out", "sid": phone.sid},
+        {"act": "sign-out-others"},
+        {"act": "revoke", "family": family.public_id},
+    ):
+        assert thief.post(URL, data)["Location"] == back_to(urlencode(data))
+    assert alive() == {yesterday.pk, phone.pk}
+    family.refresh_from_db()
+    assert family.revoked_at is None
+    assert not LogoutEvent.objects.exists()
+
+
+def test_this_device_is_signed_out_without_a_proof(yesterday, phone):
+    answer = browser(yesterday).post(URL, {"act": "sign-out", "sid": yesterday.sid}, headers=PAGE_VISIT)
+    assert answer["Location"].startswith("/logout/")
+    assert alive() == {phone.pk}
+
+
+@pytest.mark.parametrize("act", ["sign-out", "sign-out-others", "revoke"])
+def test_after_the_proof_one_button_does_what_was_chosen(mary, yesterday, phone, act):
+    """ASVS 7.5.2: the owner throws an intruder out in two steps."""
+    family = make_family(mary, make_application("Mail app"))
+    owner = browser(yesterday)
+    data = {"act": act, **{"sign-out": {"sid": phone.sid}, "revoke": {"family": family.public_id}}.get(act, {})}
+    path = owner.post(URL, data)["Location"]
+    back = owner.post(path, {"password": PASSWORD, "next": f"{URL}?{urlencode(data)}"})["Location"]
+    page = owner.get(back).content.decode()
+    titles = {
+        "sign-out": "Sign out of Safari on iPhone?",
+        "sign-out-others": "Sign out of all other devices?",
+        "revoke": "Revoke Mail app?",
+    }
+    assert titles[act] in page
+    assert alive() == {yesterday.pk, phone.pk}  # coming back is a GET
+    assert owner.post(URL, hidden_fields(page))["Location"] == URL
+    family.refresh_from_db()
+    if act == "revoke":
+        assert family.revoked_at is not None
+    else:
+        assert alive() == {yesterday.pk}
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """Of the form in the question, which is the first one of the content."""
+    form = page[page.index("question-title") :].partition("</form>")[0]
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+    return {name: value for name, value in fields.items() if name != "csrfmiddlewaretoken"}
+
+
+def test_a_wrong_password_proves_nothing(yesterday, phone):
+    client = browser(yesterday)
+    data = {"act": "sign-out", "sid": phone.sid}
+    path = client.post(URL, data)["Location"]
+    assert client.post(path, {"password": "not hers"}).status_code == 200
+    assert client.post(URL, data)["Location"] == path
+    assert phone.pk in alive()
+
+
+def test_somebody_from_upstream_proves_it_upstream_before_another_device_ends(acme):
+    person = make_user(connection=Connection.objects.get(name="Acme"))
+    here = make_session(person, auth_time=timezone.now() - timedelta(hours=2))
+    there = make_session(person)
+    client = browser(here)
+    path = client.post(URL, {"act": "sign-out", "sid": there.sid})["Location"]
+    assert state_of(client.get(path))
+    assert acme.wishes[-1].force
+    assert alive() == {here.pk, there.pk}
+
+
+@pytest.mark.parametrize("act", ["sign-out", "revoke"])
+def test_what_is_gone_or_somebody_elses_is_not_asked_about(client, mary, desk, phone, act):
+    """SES-021: a link cannot find out whose id that is."""
+    bob = make_user("bob@fabrikamcorp.com")
+    bobs, ended = make_session(bob), make_session(mary, ended_at=timezone.now(), end_initiator="rp-logout")
+    families = (
+        make_family(bob, make_application("Mail app")),
+        make_family(mary, make_application("Old"), revoked_at=timezone.now()),
+    )
+    sids = [desk.sid, bobs.sid, ended.sid, "x" * 51, "\0", ""]
+    ids = sids if act == "sign-out" else [families[0].public_id, families[1].public_id, "\0", ""]
+    for value in ids:
+        answer = client.get(URL, {"act": act, "sid" if act == "sign-out" else "family": value})
+        assert answer.status_code == 200
+        assert "question-title" not in answer.content.decode()
 
 
 # --- everywhere --------------------------------------------------------------------------------------------------------
