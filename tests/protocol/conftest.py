@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 
 from idp.connections import registry
 from idp.connections.oidc import discovery, keys
@@ -51,3 +54,10 @@ def provider() -> Iterator[ScriptedProvider]:
     """A provider upstream that does what a test wants."""
     with ScriptedProvider() as scripted:
         yield scripted
+
+
+@pytest.fixture
+def one_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code of a second factor does not end between its making and its use."""
+    now = time.time()
+    monkeypatch.setattr(totp, "time", SimpleNamespace(time=lambda: now))

@@ -202,6 +202,7 @@ def test_a_sign_in_upstream_that_was_proved_before_is_sent_back_to_prove_it_anew
     assert SSOSession.objects.live(timezone.now()).count() == 1
 
 
+@pytest.mark.usefixtures("one_half_minute")
 def test_a_second_factor_that_is_given_after_the_revocation_opens_nothing_that_lives(okta, ann, provider):
     """A sign-in that waits for its second factor is a pending one."""
     secret = totp_auth.generate_totp_secret()
@@ -226,6 +227,7 @@ def test_a_sign_in_from_here_that_was_on_its_way_opens_nothing_for_a_linked_pers
     assert [session.pk for session in SSOSession.objects.live(timezone.now())] == [linked.pk]
 
 
+@pytest.mark.usefixtures("one_half_minute")
 def test_a_second_factor_that_comes_after_the_revocation_opens_nothing_for_a_linked_person(okta, ann, provider, linked):
     secret = totp_auth.generate_totp_secret()
     totp_auth.TOTP.activate(ann, secret)

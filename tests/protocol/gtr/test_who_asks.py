@@ -261,22 +261,31 @@ def test_a_connection_that_was_disabled_is_not_believed_from_then_on(okta, sessi
     assert_refused(okta.post(okta.subject_of("00uann"), token))
 
 
-def test_unknown_connection_connection_without_revocation_and_bad_token_answer_alike(okta, ann):
-    """GTR-059."""
+def test_unknown_connection_connection_without_revocation_and_bad_token_answer_alike(okta, ann, provider, monkeypatch):
+    """GTR-059. CPU time, which a busy machine does not change, and nobody upstream is asked, which would take time too."""
     make_connection("plain-saml", "samlp")
     make_connection("FabrikamAD")
+    monkeypatch.setattr(shelf, "COOL_DOWN", 3600.0)  # seconds; a bad signature makes us ask for new keys no sooner
     bad = okta.token(key=rsa_key("attacker"))
+    names = ("nobody", "plain-saml", "FabrikamAD", "acme-okta")
     answers, times = set(), defaultdict(list)
+
+    def ask(name):
+        began = time.thread_time()
+        response = okta.post(okta.subject_of("00uann"), bad, path=f"/oauth/global-token-revocation/connection/{name}")
+        answers.add((response.status_code, response.content, response.headers["WWW-Authenticate"]))
+        return time.thread_time() - began
+
+    for name in names:
+        ask(name)  # whatever is loaded once is loaded
+    asked = dict(provider.hits)
     for _ in range(15):
-        for name in ("nobody", "plain-saml", "FabrikamAD", "acme-okta"):
-            began = time.perf_counter()
-            path = f"/oauth/global-token-revocation/connection/{name}"
-            response = okta.post(okta.subject_of("00uann"), bad, path=path)
-            times[name].append(time.perf_counter() - began)
-            answers.add((response.status_code, response.content, response.headers["WWW-Authenticate"]))
+        for name in names:
+            times[name].append(ask(name))
     medians = [statistics.median(took) for took in times.values()]
     assert len(answers) == 1
-    assert max(medians) - min(medians) < 0.01
+    assert max(medians) < 3 * min(medians)
+    assert provider.hits == asked
 
 
 @pytest.mark.parametrize("path", ["..%2facme-okta", "acme-okta;x=1", "acme-okta%00", "acme-okta/", "acme-okta%0a", ""])

@@ -24,7 +24,7 @@ from sessions_app.tasks import send_mails
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token, session_of, sign_in_by_form
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_half_minute")]
 SECRET = "JBSWY3DPEHPK3PXP"
 
 
@@ -184,16 +184,16 @@ def test_a_password_that_was_changed_meanwhile_makes_no_session():
 
 def test_a_password_that_is_changed_while_it_is_hashed_makes_no_session(monkeypatch):
     mary = make_user()
-    verify = sign_in.verify_password
+    verify = sign_in._verify
 
     def late(*args):
-        identity = verify(*args)
+        verified = verify(*args)
         person = type(mary).objects.get()
         person.spared_session = make_session(person).pk
         accounts.set_password(person, "another long password", actor="user")
-        return identity
+        return verified
 
-    monkeypatch.setattr(sign_in, "verify_password", late)
+    monkeypatch.setattr(sign_in, "_verify", late)
     thief = csrf_client()
     assert sign_in_by_form(thief).status_code == 403
     assert session_of(thief) is None
