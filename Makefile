@@ -44,7 +44,7 @@ run: .venv/.base
 	@exec $(BIN)/python manage.py up
 
 test: .venv/.test node_modules/.stamp tools
-	@TEST_DATABASE=both TEST_BOTH=1 $(BIN)/python -m pytest -q --dist each \
+	@TEST_DATABASE=both $(BIN)/python -m pytest -q --dist each \
 	  --tx popen//env:TEST_DATABASE=sqlite --tx popen//env:TEST_DATABASE=postgres $(PYTEST)
 
 soak: .venv/.test

@@ -99,17 +99,5 @@ def _choose_database(base: Path, worker: bool) -> None:
         os.environ["DATABASE_URL"] = os.environ["TEST_POSTGRES_URL"]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What belongs to the other database is left to it.
-
-    `postgresql` and `sqlite` mark what only one of them can do; in a run on both, `once` marks what needs no second time.
-    """
-    postgres = os.environ.get("TEST_DATABASE") == "postgres"
-    foreign = {"sqlite" if postgres else "postgresql", *(["once"] if postgres and "TEST_BOTH" in os.environ else [])}
-    elsewhere = [item for item in items if any(item.get_closest_marker(name) for name in foreign)]
-    config.hook.pytest_deselected(items=elsewhere)
-    items[:] = [item for item in items if item not in elsewhere]
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     _undo.close()

@@ -1,0 +1,124 @@
+"""`make test` runs what needs a database on both, and deals the rest to whichever worker is free."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BOTH = ("--dist", "each", "--tx", "popen//env:TEST_DATABASE=sqlite", "--tx", "popen//env:TEST_DATABASE=postgres")
+CONFTEST = """
+import os, pathlib, pytest
+
+RAN = pathlib.Path(__file__).with_name("ran")
+
+@pytest.fixture
+def db(): pass
+
+@pytest.fixture
+def person(db): pass
+
+@pytest.fixture(autouse=True)
+def ran(request):
+    with RAN.open("a") as log:
+        log.write(f"{os.environ['TEST_DATABASE']} {request.node.name}\\n")
+"""
+Run = Callable[..., Counter[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run of these modules on both: database and name of each test that ran, by how often."""
+
+    def on_both(expected: str, **modules: str) -> Counter[str]:
+        (tmp_path / "conftest.py").write_text(CONFTEST)
+        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n postgresql\n django_db\n")
+        for name, source in modules.items():
+            (tmp_path / f"test_{name}.py").write_text(source)
+        plugins = ("-p", "xdist", "-p", "tests.support.both")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TEST_"))}
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugins, *BOTH, str(tmp_path)],
+            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert expected in done.stdout, done.stdout + done.stderr
+        return Counter((tmp_path / "ran").read_text().splitlines())
+
+    return on_both
+
+
+def test_what_holds_a_database_runs_on_both_and_the_rest_once(run: Run) -> None:
+    ran = run(
+        "11 passed",
+        modules="""
+import pytest
+
+def test_direct(db): pass
+def test_through_a_fixture(person): pass
+@pytest.mark.django_db
+def test_by_marker(): pass
+@pytest.mark.once
+def test_marked(db): pass
+def test_pure(): pass
+@pytest.mark.parametrize("number", [1, 2])
+def test_many(number): pass
+@pytest.mark.postgresql
+def test_only_postgres(db): pass
+""",
+    )
+    for name in ("test_direct", "test_through_a_fixture", "test_by_marker"):
+        assert ran[f"sqlite {name}"] == ran[f"postgres {name}"] == 1
+    for name in ("test_marked", "test_pure", "test_many[1]", "test_many[2]"):
+        assert ran[f"sqlite {name}"] + ran[f"postgres {name}"] == 1
+    assert ran["postgres test_only_postgres"] == 1
+
+
+def test_a_worker_that_is_done_with_its_own_takes_the_rest(run: Run) -> None:
+    ran = run(
+        "6 passed",
+        own="""
+import os, time
+from conftest import RAN
+
+def test_own(db):
+    deadline = time.monotonic() + 60
+    while os.environ["TEST_DATABASE"] == "sqlite" and "test_fourth" not in RAN.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+""",
+        first="def test_first(): pass\ndef test_second(): pass",
+        then="def test_third(): pass\ndef test_fourth(): pass",
+    )
+    assert {"postgres test_third", "postgres test_fourth"} <= set(ran)
+
+
+def test_a_worker_that_crashes_is_replaced_and_nothing_is_left_out(run: Run) -> None:
+    ran = run(
+        "1 failed, 8 passed",
+        own="""
+import os
+
+def test_before(db): pass
+def test_crash(db):
+    if os.environ["TEST_DATABASE"] == "sqlite":
+        os._exit(1)
+def test_after(db): pass
+""",
+        rest="def test_first(): pass",
+        more="def test_second(): pass\ndef test_third(): pass",
+    )
+    for name in ("test_before", "test_crash", "test_after"):
+        assert ran[f"sqlite {name}"] == ran[f"postgres {name}"] == 1
+    for name in ("test_first", "test_second", "test_third"):
+        assert ran[f"sqlite {name}"] + ran[f"postgres {name}"] == 1
