@@ -10,7 +10,9 @@ import os
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from logout_app.models import LogoutDelivery
@@ -32,12 +34,12 @@ def test_a_worker_that_runs_for_long_stays_as_large_as_it_was(installation, appl
     record = Path(os.environ.get("SOAK_CSV", tmp_path / "soak.csv"))
     with record.open("w", newline="") as file:
         out = csv.writer(file)
-        out.writerow(["seconds", "resident_kib", "descriptors", "delivered", "pending", "tables_kib"])
+        out.writerow(["seconds", "resident_kib", "descriptors", "kept", "delivered", "pending", "tables_kib"])
         while (seconds := time.monotonic() - begun) < SECONDS:
             sign_out(sign_in(*apps))
             planned += len(apps)
             if planned % (PER_SECOND * len(apps)) == 0:
-                samples.append((seconds, *process_size(worker.process.pid)))
+                samples.append((seconds, *process_size(worker.process.pid, receiver.port)))
                 sample = [*(round(value, 1) for value in samples[-1]), count("delivered"), count("pending")]
                 out.writerow([*sample, size_of_tables()])
                 file.flush()
@@ -48,6 +50,7 @@ def test_a_worker_that_runs_for_long_stays_as_large_as_it_was(installation, appl
     warm = [sample for sample in samples if sample[0] >= min(WARM_UP, SECONDS / 2)]
     assert warm[-1][1] <= warm[0][1] * 1.1 + 2048
     assert warm[-1][2] <= warm[0][2] + 5
+    assert max(sample[3] for sample in warm) <= len(apps) * settings.PER_APP_IN_FLIGHT
     if connection.vendor == "postgresql" and SECONDS >= VACUUMED:
         swollen = size_of_tables()
         with connection.cursor() as cursor:
@@ -57,10 +60,11 @@ def test_a_worker_that_runs_for_long_stays_as_large_as_it_was(installation, appl
         assert swollen < 2 * size_of_tables()
 
 
-def process_size(pid: int) -> tuple[int, int]:
-    """Resident KiB, and open descriptors."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def process_size(pid: int, port: int) -> tuple[int, int, int]:
+    """Resident KiB, descriptors but for connections to the applications' port, and these, which come and go."""
+    process = psutil.Process(pid)
+    kept = sum(bool(open.raddr) and open.raddr.port == port for open in process.net_connections("tcp"))
+    return process.memory_info().rss // 1024, process.num_fds() - kept, kept
 
 
 def size_of_tables() -> int:
