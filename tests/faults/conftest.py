@@ -33,7 +33,10 @@ def count(state: str) -> int:
 
 
 def wait_for_delivered(number: int, seconds: float = 30.0) -> None:
-    wait_until(lambda: count("delivered") >= number, seconds, f"{count('delivered')} of {number} delivered")
+    try:
+        wait_until(lambda: count("delivered") >= number, seconds)
+    except AssertionError:
+        raise AssertionError(f"{count('delivered')} of {number} delivered") from None
 
 
 def reconcile(log: Receiver, planned: int) -> None:

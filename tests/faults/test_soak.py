@@ -56,7 +56,7 @@ def test_a_worker_that_runs_for_long_stays_as_large_as_it_was(installation, appl
         with connection.cursor() as cursor:
             cursor.execute("VACUUM FULL")
         with record.open("a") as file:
-            file.write(f"vacuumed,,,,,{size_of_tables()}\n")
+            file.write(f"vacuumed,,,,,,{size_of_tables()}\n")
         assert swollen < 2 * size_of_tables()
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
 import pytest
+from django.utils import timezone
 
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import count, reconcile, wait_for_delivered
+from tests.support import earlier_release
+from tests.support.factories import make_session, make_user
 from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,7 +88,7 @@ def test_a_worker_that_was_stopped_longer_than_its_lease_overwrites_nothing(inst
 
 
 def test_three_workers_on_one_table_send_nothing_twice(installation, application, receiver):
-    """F-S03, F-Q04, F-W10."""
+    """F-S03, F-Q04."""
     apps = [application(f"app{n}") for n in range(5)]
     for _ in range(3):
         installation.worker()
@@ -93,6 +97,25 @@ def test_three_workers_on_one_table_send_nothing_twice(installation, application
     wait_for_delivered(300)
     assert len(receiver.posts()) == 300
     reconcile(receiver, 300)
+
+
+def test_servers_and_workers_of_two_releases_understand_each_others_rows(installation, application, receiver):
+    """F-W10: 1000 deliveries, half of them planned by each release, told by both."""
+    apps = [application(f"app{n}") for n in range(10)]
+    receiver.behave(**{f"app{n}": "slow:0.2" for n in range(10)})
+    user = make_user()
+    sessions = [make_session(user, *apps) for _ in range(100)]
+    earlier = installation.start("earlier", ["-m", "tests.support.earlier_release"])
+    installation.worker()
+    for theirs, ours in zip(sessions[::2], sessions[1::2], strict=True):
+        earlier_release.sign_out(theirs.pk, timezone.now())
+        sign_out(ours)
+    wait_for_delivered(1000, 60)
+    assert earlier.process.poll() is None, earlier.text
+    recorded = int(re.findall(r"recorded (\d+)", earlier.text)[-1])
+    assert 0 < recorded < 1000
+    assert len(receiver.posts()) == 1000
+    reconcile(receiver, 1000)
 
 
 def test_workers_killed_again_and_again_lose_nothing(installation, application, receiver):

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from django.db import connections
 
+from tests.support import backup
 from tests.support.servers import start_postgres
 
 SIZE = "160m"
@@ -86,14 +87,7 @@ class OwnPostgres:
 
     def copy_tables(self) -> None:
         """Of the test's database, in its present state: quicker than to migrate another one."""
-        from pgserver._commands import POSTGRES_BIN_PATH
-
-        ours = connections["default"].settings_dict
-        source = ["-h", ours["HOST"], "-p", ours["PORT"] or "5432", "-U", ours["USER"], "-d", ours["NAME"]]
-        dump = subprocess.run([POSTGRES_BIN_PATH / "pg_dump", *source], check=True, capture_output=True).stdout
-        target = ["-h", self.folder, "-U", "postgres", "-d", "postgres"]
-        options = ["--quiet", "--set", "ON_ERROR_STOP=1", "--output", os.devnull]
-        subprocess.run([POSTGRES_BIN_PATH / "psql", *target, *options], input=dump, check=True)
+        backup.load(backup.dump(), ["-h", str(self.folder), "-U", "postgres", "-d", "postgres"])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,85 @@
+"""F-C01, F-P11: one process's clock is ten minutes wrong, by libfaketime. Everybody else's is right."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from django.conf import settings
+
+from logout_app.models import LogoutDelivery
+from tests.delivery.conftest import sign_in, sign_out
+from tests.faults.conftest import reconcile, wait_for_delivered
+from tests.support.factories import make_application
+
+pytestmark = pytest.mark.django_db(transaction=True)
+OUT = "https://app.example/out"
+SHIFTS = pytest.mark.parametrize("seconds", [-600, 600], ids=["behind", "ahead"])
+
+
+def clock(seconds: int) -> dict[str, str]:
+    """The environment of a process whose wall clock is that wrong."""
+    libraries = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    assert libraries, "install the Debian package faketime"
+    return {
+        "LD_PRELOAD": str(libraries[0]),
+        "FAKETIME": f"{seconds:+d}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+@SHIFTS
+def test_a_worker_whose_clock_is_wrong_delivers_as_soon_and_tries_again_as_soon(
+    installation, application, receiver, seconds
+):
+    """Its tokens carry its own time, so applications that look at `iat` refuse them."""
+    receiver.behave(app4="503")
+    installation.worker(**clock(seconds))
+    began = time.time()
+    sign_out(sign_in(*[application(f"app{number}") for number in range(5)]))
+    wait_for_delivered(4, 10)
+    receiver.behave(app4="200")
+    wait_for_delivered(5, 20)
+    assert all(abs(token["iat"] - began - seconds) < 60 for token in receiver.tokens())
+    reconcile(receiver, 5)
+
+
+def test_workers_whose_clocks_are_twenty_minutes_apart_lose_nothing(installation, application, receiver):
+    """Each takes the other's leases for ended ones or endless ones: an application may hear twice, its first answer counts."""
+    receiver.behave(app0="slow:0.5")
+    apps = [application(f"app{number}") for number in range(3)]
+    for seconds in (-600, 600):
+        installation.worker(**clock(seconds))
+    sign_out(*[sign_in(*apps) for _ in range(30)])
+    wait_for_delivered(90, 40)
+    reconcile(receiver, 90)
+
+
+@SHIFTS
+def test_a_web_server_whose_clock_is_wrong_says_so_and_what_it_plans_is_sent_at_once(
+    installation, application, receiver, seconds
+):
+    app = make_application("App", backchannel_logout_uri=receiver.url("app"), post_logout_redirect_uris=OUT)
+    session = sign_in(app)
+    installation.worker()
+    installation.web(**clock(seconds))
+    address = f"http://localhost:{installation.port}"
+    if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":  # which has no clock of its own
+        status = requests.get(f"{address}/readyz", timeout=20).json()
+        assert status["status"] == "degraded"
+        assert "clock" in str(status)
+    answer = requests.get(
+        f"{address}/v2/logout",
+        params={"client_id": app.client_id, "returnTo": OUT},
+        cookies={settings.SSO_COOKIE_NAME: session.raw_cookie},
+        allow_redirects=False,
+        timeout=20,
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (302, OUT)
+    wait_for_delivered(1, 10)
+    planned = LogoutDelivery.objects.get().created_at.timestamp()
+    assert abs(planned - time.time() - seconds) < 60
+    reconcile(receiver, 1)

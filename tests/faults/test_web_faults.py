@@ -1,0 +1,93 @@
+"""F-D03: a web server is told to stop while people sign out. Real servers, as `manage.py web` starts them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from django.conf import settings
+from django.db import transaction
+
+from logout_app.models import LogoutDelivery
+from sessions_app.models import SSOSession
+from tests.delivery.conftest import sign_in
+from tests.support.factories import make_application
+from tests.support.processes import Program, free_port
+from tests.support.receiver import is_ready, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+OUT = "https://app.example/out"
+
+
+@pytest.fixture
+def app(receiver):
+    return make_application("App", backchannel_logout_uri=receiver.url("app"), post_logout_redirect_uris=OUT)
+
+
+def start_web(installation, port: int) -> Program:
+    program = installation.start("web", ["manage.py", "web"], PORT=str(port), CURFEW_WEB_WORKERS="1")
+    wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 60, program.log.name)
+    return program
+
+
+def sign_out(port: int, app, session: SSOSession) -> int:
+    answer = requests.get(
+        f"http://localhost:{port}/v2/logout",
+        params={"client_id": app.client_id, "returnTo": OUT},
+        cookies={settings.SSO_COOKIE_NAME: session.raw_cookie},
+        allow_redirects=False,
+        timeout=20,
+    )
+    return answer.status_code
+
+
+def test_a_server_that_is_told_to_stop_finishes_what_is_in_flight(installation, app):
+    port = installation.port
+    web = start_web(installation, port)
+    sessions = [sign_in(app) for _ in range(8)]  # four are in the door, four wait for a thread
+    with ThreadPoolExecutor(8) as pool:
+        with transaction.atomic():  # they wait for us
+            list(SSOSession.objects.select_for_update())
+            answers = [pool.submit(sign_out, port, app, session) for session in sessions]
+            time.sleep(1)
+            web.process.terminate()
+            time.sleep(0.5)
+            assert not any(answer.done() for answer in answers)
+        assert [answer.result() for answer in answers] == [302] * 8
+    assert web.process.wait(12) == 0
+    assert not SSOSession.objects.filter(ended_at=None).exists()
+    assert LogoutDelivery.objects.count() == 8
+
+
+def test_while_servers_are_replaced_one_after_another_every_sign_out_is_answered_and_done_once(installation, app):
+    """The client is a load balancer: who does not take the connection, or drops it, is not asked again."""
+    ports = [installation.port, free_port()]
+    first = start_web(installation, ports[0])
+    second = start_web(installation, ports[1])
+    sessions = [sign_in(app) for _ in range(120)]
+    done, failures = [], []
+
+    def sign_everybody_out(own: list[SSOSession]) -> None:
+        for session in own:
+            for port in [*ports] * 20:
+                try:
+                    done.append(sign_out(port, app, session))
+                    break
+                except requests.ConnectionError as error:
+                    failures.append(error)
+
+    threads = [threading.Thread(target=sign_everybody_out, args=(sessions[n::4],)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(done) > 20)
+    assert first.terminate(within=12) == 0
+    start_web(installation, ports[0])
+    assert second.terminate(within=12) == 0
+    for thread in threads:
+        thread.join()
+    assert done == [302] * 120
+    assert not SSOSession.objects.filter(ended_at=None).exists()
+    assert LogoutDelivery.objects.count() == 120
