@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
+from typing import Any, Protocol
 
 import redis
 import structlog
@@ -12,6 +14,7 @@ from django.conf import settings
 CHANNEL = "curfew:bell"
 LIMIT = 0.1  # seconds to connect, and seconds to answer: a request loses 0.2 s at most
 SILENCE = 1.0  # seconds without another try after a failure
+PUBLISH = b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$0\r\n\r\n" % (len(CHANNEL), CHANNEL.encode())
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +26,12 @@ def ring() -> None:
 
 
 class _Bell:
-    """A bare PUBLISH: no retry, so that one request pays the limit and those after it nothing."""
+    """Rings over a connection of each thread's own. After a failure nobody tries for a second."""
 
     def __init__(self, url: str) -> None:
         self._silent_until = 0.0
-        self._client = redis.Redis.from_url(
+        self._threads = threading.local()
+        self._connections = redis.ConnectionPool.from_url(
             url, socket_timeout=LIMIT, socket_connect_timeout=LIMIT, retry=None, protocol=2, driver_info=None
         )
 
@@ -35,10 +39,57 @@ class _Bell:
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._client.publish(CHANNEL, b"")
+            self._line().ring(time.monotonic())
         except (redis.RedisError, OSError) as error:
             self._silent_until = time.monotonic() + SILENCE
-            log.warning("logout.bell.failed", error=repr(error), silent_for=SILENCE)
+            log.warning("logout.bell.failed", error=f"{type(error).__name__}: {error}", silent_for=SILENCE)
+
+    def _line(self) -> _Line:
+        line: _Line | None = getattr(self._threads, "line", None)
+        if line is None:
+            line = self._threads.line = _Line(self._connections.make_connection())
+        return line
+
+
+class _Connection(Protocol):
+    """What we use of redis-py's."""
+
+    def can_read(self) -> bool: ...
+    def read_response(self) -> Any: ...
+    def send_packed_command(self, command: bytes | list[bytes], check_health: bool = True) -> None: ...
+    def disconnect(self) -> None: ...
+
+
+class _Line:
+    """A connection that publishes and reads what Redis said to it when it publishes next: a request waits for no answer."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._unanswered = 0
+        self._asked_at = 0.0  # the oldest that is unanswered
+
+    def ring(self, now: float) -> None:
+        """Raises what redis-py raises, also for what Redis answered to an earlier ring."""
+        try:
+            self._read_answers(now)
+        except redis.ConnectionError:  # Redis was restarted since, or dropped an idle connection
+            self._hang_up()
+        self._connection.send_packed_command([PUBLISH], check_health=False)  # connects, if need be
+        if not self._unanswered:
+            self._asked_at = now
+        self._unanswered += 1
+
+    def _read_answers(self, now: float) -> None:
+        while self._connection.can_read():  # also when it was closed
+            self._unanswered -= 1
+            self._connection.read_response()
+        if self._unanswered and now > self._asked_at + LIMIT:
+            self._hang_up()
+            raise redis.TimeoutError("no answer to PUBLISH")
+
+    def _hang_up(self) -> None:
+        self._connection.disconnect()
+        self._unanswered = 0
 
 
 @functools.cache
