@@ -1,66 +1,131 @@
-"""The transport of the fan-out: aiohttp, one long-lived keep-alive client per worker process, guarded by the policy.
+"""The transport of the fan-out: an HTTP/1.1 client for short POSTs with kept connections, guarded by the policy.
 
-Every answer of a name is vetted and one bad answer refuses all; each socket is vetted again when it is made, because
-aiohttp asks no resolver for IP literals. The certificate is checked against the name. One deadline covers everything
-from name resolution to the last byte that is read.
+* The URL is judged, every answer of its name is vetted and one bad answer refuses all; what was vetted is what is dialled. The
+  certificate is checked against the name. A kept connection goes to an address that was vetted for the same scheme, host and
+  port; which hosts an application may have its URLs on is judged by the URL.
+* One deadline covers everything from name resolution to the last byte that is read. Head and body have limits. No redirects,
+  proxies, netrc, cookies or decompression.
+* A kept connection is used only if nothing has come on it since its last answer. If it ends without a word nevertheless the
+  request is not repeated here: somebody may have read it, and receivers refuse a token that they saw. `Reply.unheard`
+  tells the caller, who can make another.
 """
 
 from __future__ import annotations
 
-import socket
+import asyncio
+import functools
+import ipaddress
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Self
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import AsyncResolver
+from urllib.parse import quote, urlsplit
 
 from idp.outbound import policy
+from idp.outbound.answer import Answer
+from idp.outbound.connection import Connection, connect
+from idp.outbound.failure import Failure
+from idp.outbound.names import Names, Resolver, SystemResolver
 
-BODY_LIMIT = 4096  # bytes of an answer that are read
 KEEP_ALIVE = 4.0  # seconds; below the 5 s after which many servers close an idle connection
-DNS_CACHE = 10  # seconds
+MOST_IDLE = 400
+KNOWN_TARGETS = 4096
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+IN_A_TARGET = "/?:@!$&'()*+,;=-._~%[]"  # what RFC 3986 lets stand in path and query, and escapes that are there
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 
-
-class BlockedError(OSError):
-    """The policy refuses where this request would go."""
+Origin = tuple[str, str, int]  # scheme, host, port
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, or `error` (blocked, dns, connect, tls, timeout, reset, protocol) with its detail."""
+    """What came back, or `error` (blocked, dns, connect, tls, timeout, reset, protocol) with its detail.
+
+    `unheard`: most likely nobody read the request, because its kept connection had just been closed.
+    """
 
     status: int | None = None
     body: str = ""
     retry_after: str = ""
     error: str = ""
     detail: str = ""
+    unheard: bool = False
 
 
-class VettingResolver(AbstractResolver):
-    """Refuses a name of which any answer may not be dialled."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a URL goes: whom to connect to, and the first lines of each request."""
 
-    def __init__(self, inner: AbstractResolver, rules: policy.Rules, *, cleartext: bool) -> None:
-        self._inner, self._rules, self._cleartext = inner, rules, cleartext
+    origin: Origin
+    head: bytes
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        answers = await self._inner.resolve(host, port, family)
-        for answer in answers:
-            refuse(answer["host"], self._rules, cleartext=self._cleartext)
-        return answers
-
-    async def close(self) -> None:
-        await self._inner.close()
+    def request(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Raises Failure for headers that would be more than one line."""
+        lines = []
+        for name, value in headers.items():
+            if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+                raise Failure("blocked", "a header holds characters that no header has")
+            lines.append(f"{name}: {value}\r\n")
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (self.head, "".join(lines).encode("ascii"), len(body), body)
 
 
-def refuse(address: str, rules: policy.Rules, *, cleartext: bool) -> None:
-    if reason := policy.check_address(address, rules, cleartext=cleartext):
-        raise BlockedError(reason)
+def target_of(url: str, rules: policy.Rules) -> Target:
+    """Raises Failure for a URL that the rules refuse."""
+    if reason := policy.check_url(url, rules):
+        raise Failure("blocked", f"{url} {reason}")
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or policy.DEFAULT_PORTS[parts.scheme]
+    written = f"[{host}]" if ":" in host else host.rstrip(".")
+    if port != policy.DEFAULT_PORTS[parts.scheme]:
+        written = f"{written}:{port}"
+    path = quote(parts.path or "/", safe=IN_A_TARGET) + (
+        "?" + quote(parts.query, safe=IN_A_TARGET) if parts.query else ""
+    )
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {written}\r\nAccept: */*\r\nAccept-Encoding: identity\r\nUser-Agent: Curfew\r\n"
+    )
+    return Target((parts.scheme, host, port), head.encode("ascii"))
+
+
+class Pool:
+    """Connections that wait for another request, those used last first."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
+        self._count = 0
+
+    def take(self, origin: Origin) -> Connection | None:
+        kept = self._idle.get(origin)
+        oldest = monotonic() - KEEP_ALIVE
+        while kept:
+            since, connection = kept.pop()
+            self._count -= 1
+            if since > oldest and connection.is_quiet:
+                return connection
+            connection.abort()
+        return None
+
+    def put(self, origin: Origin, connection: Connection) -> None:
+        if self._count >= MOST_IDLE:
+            connection.abort()
+            return
+        self._idle.setdefault(origin, []).append((monotonic(), connection))
+        self._count += 1
+
+    def close(self, idle_since: float) -> None:
+        """Those that nobody has used since then."""
+        for origin, kept in list(self._idle.items()):
+            late = [entry for entry in kept if entry[0] <= idle_since]
+            for _, connection in late:
+                connection.abort()
+            self._count -= len(late)
+            self._idle[origin] = [entry for entry in kept if entry[0] > idle_since]
+            if not self._idle[origin]:
+                del self._idle[origin]
 
 
 class Fanout:
@@ -72,103 +137,70 @@ class Fanout:
         *,
         timeout: float,
         tls: ssl.SSLContext | None = None,
-        resolver: AbstractResolver | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._rules, self._timeout = rules, timeout
         self._tls = tls or ssl.create_default_context()
         self._resolver = resolver
-        self._clients: dict[str, aiohttp.ClientSession] = {}
+        self._pool = Pool()
+        self._target = functools.lru_cache(KNOWN_TARGETS)(functools.partial(target_of, rules=rules))
 
     async def __aenter__(self) -> Self:
-        resolver = self._resolver or AsyncResolver(timeout=2.0, tries=2)
-        self._clients = {scheme: self._client(resolver, cleartext=scheme == "http") for scheme in policy.DEFAULT_PORTS}
+        self._names = Names(self._resolver or SystemResolver())
+        self._tidying = asyncio.create_task(self._keep_tidy())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients.values():
-            await client.close()
+        self._tidying.cancel()
+        self._pool.close(monotonic())
+        await self._names.close()
 
-    def _client(self, resolver: AbstractResolver, *, cleartext: bool) -> aiohttp.ClientSession:
-        def vetted_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-            family, kind, protocol, _, address = info
-            refuse(address[0], self._rules, cleartext=cleartext)
-            return socket.socket(family, kind, protocol)
-
-        connector = aiohttp.TCPConnector(
-            limit=0,  # the drain bounds what is in flight, in total and per application
-            resolver=VettingResolver(resolver, self._rules, cleartext=cleartext),
-            socket_factory=vetted_socket,
-            ssl=self._tls,
-            keepalive_timeout=KEEP_ALIVE,
-            ttl_dns_cache=DNS_CACHE,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=self._timeout),
-            headers={"Accept-Encoding": "identity", "Accept": "*/*", "User-Agent": "Curfew"},
-            trust_env=False,
-        )
+    async def _keep_tidy(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE)
+            self._pool.close(monotonic() - KEEP_ALIVE)
 
     async def post_form(self, url: str, body: bytes) -> Reply:
-        return await self.post(url, body, {"Content-Type": "application/x-www-form-urlencoded"})
+        return await self.post(url, body, FORM)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Never raises for what the other side does; cancellation passes."""
-        client = self._clients["http" if url[:5].lower() == "http:" else "https"]
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float | None = None, anew: bool = False
+    ) -> Reply:
+        """Never raises for what the other side does; cancellation passes. `anew`: on a connection of its own."""
         try:
-            async with client.post(
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-            ) as response:
-                text = await _head_of_body(response)
-                return Reply(response.status, text, response.headers.get("Retry-After", ""))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return failure(error)
+            target = self._target(url)
+            request = target.request(body, headers)
+            async with asyncio.timeout(self._timeout if timeout is None else timeout):
+                answer = await self._exchange(target.origin, request, anew=anew)
+        except Failure as failure:
+            return Reply(error=failure.kind, detail=str(failure), unheard=failure.unheard)
+        except TimeoutError as error:
+            return Reply(error="timeout", detail=str(error))
+        return Reply(answer.status, answer.body, answer.retry_after)
+
+    async def _exchange(self, origin: Origin, request: bytes, *, anew: bool) -> Answer:
+        connection = (None if anew else self._pool.take(origin)) or await self._connect(origin)
+        answer = await connection.exchange(request)
+        if answer.is_reusable:
+            self._pool.put(origin, connection)
+        else:
+            connection.abort()
+        return answer
+
+    async def _connect(self, origin: Origin) -> Connection:
+        scheme, host, port = origin
+        addresses = [host] if _is_literal(host) else await self._names.addresses(host)
+        for address in addresses:
+            if reason := policy.check_address(address, self._rules, cleartext=scheme == "http"):
+                raise Failure("blocked", reason)
+        return await connect(addresses, port, tls=self._tls if scheme == "https" else None, name=host.rstrip("."))
 
 
-async def _head_of_body(response: aiohttp.ClientResponse) -> str:
-    """At most BODY_LIMIT bytes; what is longer costs the connection, which is closed unread."""
-    data = bytearray()
-    while len(data) < BODY_LIMIT and not response.content.at_eof():
-        data += await response.content.read(BODY_LIMIT - len(data))
-    if not response.content.at_eof():
-        response.close()
-    return data.decode("utf-8", "replace")
-
-
-def failure(error: Exception) -> Reply:
-    """The error of a request in one word, and its detail."""
-    if blocked := _blocked_in(error):
-        return Reply(error="blocked", detail=str(blocked))
-    return Reply(error=_kind_of(error), detail=str(error))
-
-
-def _kind_of(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "dns"
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return "tls"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "connect"
-    if isinstance(error, aiohttp.ServerDisconnectedError | OSError):
-        return "reset"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "blocked"
-    return "protocol"
-
-
-def _blocked_in(error: BaseException | None) -> BlockedError | None:
-    """aiohttp wraps what a resolver or a socket factory raises."""
-    while error is not None:
-        if isinstance(error, BlockedError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
