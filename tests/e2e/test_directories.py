@@ -17,7 +17,7 @@ from tests.support.stack import Stack
 from tests.support.upstreams import samba, slapd
 
 
-@pytest.fixture(params=["Active Directory", "OpenLDAP"])
+@pytest.fixture(params=["Active Directory", pytest.param("OpenLDAP", marks=pytest.mark.both)])
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
     """The options of a connection, and a name and a password that are good there."""
     server: samba.Samba | slapd.Slapd

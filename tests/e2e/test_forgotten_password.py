@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.receiver import wait_until
@@ -13,6 +14,7 @@ from tests.support.stack import Stack
 LINK = re.compile(r"http://localhost:\d+/account/password/reset/key/[\w-]+/")
 
 
+@pytest.mark.both
 def test_a_forgotten_password_is_replaced_by_the_link_of_a_mail(stack: Stack, page: Page) -> None:
     stack.run("apply", str(_with_pat(stack)))
     page.goto(f"{stack.issuer}account/password/reset/")

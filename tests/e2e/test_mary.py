@@ -12,6 +12,7 @@ from tests.e2e import mary
 from tests.support.chromium import new_page
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.both
 COUNT_DELIVERIES = """
 from logout_app.models import LogoutDelivery
 print(sorted(LogoutDelivery.objects.values_list("application__name", "channel", "state")))

@@ -12,6 +12,8 @@ from tests.e2e import mary
 from tests.support.chromium import new_page
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 def elsewhere(browser: Browser) -> Iterator[Page]:

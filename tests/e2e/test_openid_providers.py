@@ -22,7 +22,7 @@ from tests.support.upstreams.oidc import EVE, REFUSAL, Kind, OidcProvider
 from tests.support.upstreams.scripted_oidc import SECRET
 
 NAME = "Corporate"
-KINDS = [make() for make in oidc.KINDS] + [oidc.generic(6)]
+KINDS = [pytest.param(make(), marks=pytest.mark.both) for make in oidc.KINDS] + [oidc.generic(6)]
 WITHIN = 8.0  # seconds; five for the upstream, the rest for a browser on a busy machine
 
 

@@ -159,6 +159,7 @@ def assert_mary_is_out(stack: Stack, page: Page, upstream: SimpleSaml) -> None:
     expect(page.locator("#password")).to_be_visible()
 
 
+@pytest.mark.both
 def test_federated_sign_out_leads_over_the_identity_provider_and_back(
     stack: Stack, page: Page, upstream: SimpleSaml
 ) -> None:

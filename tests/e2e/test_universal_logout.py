@@ -63,7 +63,7 @@ def wait_until_out(pages: list[Page], stack: Stack, apps: tuple[int, ...], began
     assert time.monotonic() - began < WITHIN
 
 
-@pytest.mark.parametrize("subject_format", ["iss_sub", "email"])
+@pytest.mark.parametrize("subject_format", [pytest.param("iss_sub", marks=pytest.mark.both), "email"])
 def test_one_request_of_okta_signs_ann_out_of_two_apps_in_two_browsers_and_nobody_else(
     browser: Browser, stack: Stack, subject_format: str
 ) -> None:

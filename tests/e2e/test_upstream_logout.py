@@ -117,7 +117,7 @@ def test_an_upstream_that_does_not_come_back_leaves_mary_signed_out_here(
         assert not is_signed_in(page)
 
 
-@pytest.mark.parametrize("major", [9, 6])
+@pytest.mark.parametrize("major", [pytest.param(9, marks=pytest.mark.both), 6])
 def test_a_logout_at_the_upstream_arrives_by_its_back_channel(
     stack: Stack, page: Page, tmp_path: Path, major: int
 ) -> None:

@@ -63,6 +63,7 @@ def become_known_as_relying_party(page: Page, adfs: SimpleSaml) -> None:
     page.wait_for_url(re.compile("/wsfed/"))
 
 
+@pytest.mark.both
 def test_federated_sign_out_leads_over_adfs_and_back(stack: Stack, page: Page, adfs: SimpleSaml) -> None:
     sign_in(stack, page)
     page.goto(f"{stack.issuer}v2/logout?client_id={CLIENT_ID}&federated")

@@ -28,6 +28,7 @@ def openldap(tmp_path: Path) -> Iterator[Slapd]:
     server.stop()
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_while_a_directory_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fast(
     installation: Installation, openldap: Slapd

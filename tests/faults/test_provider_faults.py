@@ -16,6 +16,7 @@ from tests.support.processes import Installation
 from tests.support.upstreams.scripted_oidc import CLIENT, ScriptedProvider
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_while_a_provider_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fast(installation: Installation) -> None:
     with ScriptedProvider() as provider, ThreadPoolExecutor(6) as pool:

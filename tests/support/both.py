@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
-# pytest-django refuses queries to a test that has none of its fixtures; `stack` is a Curfew with a database of its own
-DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server", "stack"})
+DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server"})
 NOTES = "tests_that_need_a_database"  # a file's name, in what a worker is told
 
 
 def needs_a_database(item: pytest.Item) -> bool:
-    """Whether a second database could show something that the first does not."""
-    if item.get_closest_marker("once"):
-        return False
+    """Whether a second database could show something that the first does not.
+
+    A marker says so, the closest one; else it is who may ask a database at all, which pytest-django keeps an eye on.
+    """
+    for marker in item.iter_markers():
+        if marker.name in ("once", "both"):
+            return marker.name == "both"
     fixtures: Sequence[str] = getattr(item, "fixturenames", ())
     return item.get_closest_marker("django_db") is not None or not DATABASE_FIXTURES.isdisjoint(fixtures)
 

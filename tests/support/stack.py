@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MANAGE = [sys.executable, "manage.py"]
+CONSOLE = [sys.executable, "-m", "tests.support.console"]
 CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "idp"]
 WORKER = [*CELERY, "worker", "-B", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 READY_WITHIN = 180.0  # seconds; a cold start on two busy cores
@@ -55,20 +56,28 @@ class Stack:
         found: dict[str, str] = json.loads((self.data / "demo" / "credentials.json").read_text())
         return found
 
-    def start(self, name: str, argv: list[str]) -> None:
-        log = (self.data / f"{name}.log").open("ab")
-        self.processes[name] = subprocess.Popen(
-            argv, cwd=self.root, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
+    def start(self, name: str, argv: list[str], **pipes: int) -> None:
+        with (self.data / f"{name}.log").open("ab") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **pipes}
+            self.processes[name] = subprocess.Popen(argv, cwd=self.root, env=self.environment, **streams)  # type: ignore[call-overload]
+
+    def prepare(self) -> None:
+        """What `manage.py up` does before it starts anything."""
+        subprocess.run([*MANAGE, "up", "--prepare-only"], cwd=self.root, env=self.environment, check=True, timeout=120)
 
     def run(self, *arguments: str) -> str:
         """A management command that ends by itself; its output."""
-        done = subprocess.run(
-            [*MANAGE, *arguments], cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=120
-        )
-        if done.returncode:
-            raise RuntimeError(f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}")
-        return done.stdout
+        if "console" not in self.processes:
+            self.start("console", CONSOLE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        console = self.processes["console"]
+        assert console.stdin
+        assert console.stdout
+        console.stdin.write(json.dumps(arguments).encode() + b"\n")
+        console.stdin.flush()
+        answer = console.stdout.readline()
+        if not answer or json.loads(answer)["failure"]:
+            raise RuntimeError(f"manage.py {' '.join(arguments)}: {answer.decode()}\n{self.log()}")
+        return str(json.loads(answer)["said"])
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
         process = self.processes.pop(name)
@@ -143,7 +152,7 @@ def split(data: Path, database_url: str, redis_url: str, **settings: str) -> Ite
     """Web, worker and demo applications as processes of their own, on PostgreSQL and Redis."""
     allow = {"CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128"}
     with _stack(data, DATABASE_URL=database_url, REDIS_URL=redis_url, **allow, **settings) as stack:
-        stack.run("up", "--prepare-only")
+        stack.prepare()
         stack.start("apps", [*MANAGE, "demo", "--apps"])
         stack.start("web", [*MANAGE, "web"])
         stack.start("worker", WORKER)

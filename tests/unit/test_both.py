@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Run:
 
     def on_both(expected: str, **modules: str) -> Counter[str]:
         (tmp_path / "conftest.py").write_text(CONFTEST)
-        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n postgresql\n django_db\n")
+        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n both\n postgresql\n django_db\n")
         for name, source in modules.items():
             (tmp_path / f"test_{name}.py").write_text(source)
         plugins = ("-p", "xdist", "-p", "tests.support.both")
@@ -60,8 +60,16 @@ def run(tmp_path: Path) -> Run:
 
 def test_what_holds_a_database_runs_on_both_and_the_rest_once(run: Run) -> None:
     ran = run(
-        "11 passed",
-        modules="""
+        "14 passed",
+        all_of_it="""
+import pytest
+
+pytestmark = pytest.mark.once
+
+@pytest.mark.parametrize("kind", [pytest.param("this", marks=pytest.mark.both), "that"])
+def test_kinds(kind, db): pass
+""",
+        mixed="""
 import pytest
 
 def test_direct(db): pass
@@ -77,9 +85,9 @@ def test_many(number): pass
 def test_only_postgres(db): pass
 """,
     )
-    for name in ("test_direct", "test_through_a_fixture", "test_by_marker"):
+    for name in ("test_direct", "test_through_a_fixture", "test_by_marker", "test_kinds[this]"):
         assert ran[f"sqlite {name}"] == ran[f"postgres {name}"] == 1
-    for name in ("test_marked", "test_pure", "test_many[1]", "test_many[2]"):
+    for name in ("test_marked", "test_pure", "test_many[1]", "test_many[2]", "test_kinds[that]"):
         assert ran[f"sqlite {name}"] + ran[f"postgres {name}"] == 1
     assert ran["postgres test_only_postgres"] == 1
 

@@ -24,7 +24,7 @@ from sessions_app.models import SSOSession
 from tests.support.chromium import chromium
 from tests.support.factories import make_application, make_connection, make_session, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
 
 

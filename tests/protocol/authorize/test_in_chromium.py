@@ -15,7 +15,7 @@ from tests.support.chromium import chromium
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import issuer, request_params
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 PAGE = b"""<!doctype html><title>app</title><script>
 addEventListener("message", (event) => { window.got = {origin: event.origin, data: event.data}; });
 </script>"""

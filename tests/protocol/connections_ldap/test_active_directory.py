@@ -16,6 +16,8 @@ from tests.support.factories import browser, make_application, make_session
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form
 from tests.support.upstreams.samba import DOMAIN, PASSWORD, SUFFIX
 
+pytestmark = pytest.mark.once
+
 
 def verify(connection, login, password=PASSWORD):
     return registry.PASSWORD_PROTOCOLS["ad"].verify(connection, login, password, timezone.now())

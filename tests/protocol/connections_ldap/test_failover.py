@@ -21,6 +21,8 @@ from tests.support.processes import free_port
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form
 from tests.support.upstreams.slapd import ADMIN, ADMIN_PASSWORD, PASSWORD, SUFFIX, Slapd
 
+pytestmark = pytest.mark.once
+
 
 def verify(connection, login="mary", password=PASSWORD):
     return registry.PASSWORD_PROTOCOLS["ad"].verify(connection, login, password, timezone.now())

@@ -28,6 +28,7 @@ def is_alive(session):
     return session.ended_at is None
 
 
+@pytest.mark.once
 def test_sessions_of_a_disabled_account_end_and_others_go_on(fabrikam, domain):
     mary, dora = (signed_in(fabrikam, name, samba.PASSWORD) for name in ("mary", "dora"))
     database = make_session(make_user("pat@fabrikamcorp.com", make_connection("Database")))
@@ -47,6 +48,7 @@ def test_sessions_of_a_disabled_account_end_and_others_go_on(fabrikam, domain):
     assert (event.initiator, event.actor, event.sub) == ("account-deactivated", "system", dora.user.user_id)
 
 
+@pytest.mark.once
 def test_sessions_of_a_removed_account_end(fabrikam, domain):
     session = signed_in(fabrikam, "leaver", samba.PASSWORD)
     domain.tool("user", "delete", "leaver")
@@ -54,6 +56,7 @@ def test_sessions_of_a_removed_account_end(fabrikam, domain):
     assert not is_alive(session)
 
 
+@pytest.mark.once
 def test_sessions_of_somebody_who_left_the_group_of_the_filter_end(fabrikam, domain):
     session = signed_in(fabrikam, "mary", samba.PASSWORD)
     change(
@@ -64,6 +67,7 @@ def test_sessions_of_somebody_who_left_the_group_of_the_filter_end(fabrikam, dom
     assert not is_alive(session)
 
 
+@pytest.mark.once
 def test_a_lock_after_wrong_passwords_ends_nothing(fabrikam, domain):
     """Else anybody could sign anybody out by guessing."""
     session = signed_in(fabrikam, "john", samba.PASSWORD)

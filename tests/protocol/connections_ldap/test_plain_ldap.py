@@ -18,6 +18,8 @@ from idp.models import Identity, User
 from tests.protocol.connections_ldap.conftest import change, connect
 from tests.support.upstreams.slapd import ADMIN, ADMIN_PASSWORD, PASSWORD, SUFFIX
 
+pytestmark = pytest.mark.once
+
 MARY = f"uid=mary,ou=people,{SUFFIX}"
 
 
