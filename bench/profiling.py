@@ -111,7 +111,6 @@ class Browser:
                 **PLAN["users"][0],  # type: ignore[dict-item]
             }
             location = self.send("POST", "/login", form)[1]["Location"]
-            location = self.send("GET", location)[1]["Location"]
         code = parse_qs(urlsplit(location).query)["code"][0]
         return self.token(
             {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}

@@ -66,7 +66,8 @@ ENDPOINT = Limit("endpoint", 100, 300)
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What was taken. `exhausted` are the limits that were full already; then nothing may be tried.
+    """What was taken, and the ids of the rows that count it. `exhausted` are the limits that were full already; then
+    nothing may be tried.
 
     `news` are those of them that this reservation was the first to find full: worth an alert, once per window and shard.
     """
@@ -75,6 +76,7 @@ class Reservation:
     exhausted: tuple[Key, ...]
     news: tuple[Key, ...]
     at: datetime
+    rows: tuple[int, ...]
 
     @property
     def allowed(self) -> bool:
@@ -89,10 +91,11 @@ class Reservation:
 def reserve(keys: Iterable[Key], at: datetime) -> Reservation:
     """Take one slot of every key, in one statement. Keys are sorted: two reservations never lock in different orders."""
     taken = tuple((key, _shard(key.limit)) for key in sorted(keys, key=lambda key: key.name))
-    counts = _upsert(taken, at, first=1, change="{count} + 1")
-    over = {key: counts[(key.name, shard)] - key.limit.per_shard for key, shard in taken}
+    counted = _upsert(taken, at, first=1, change="{count} + 1")
+    over = {key: counted[(key.name, shard)][0] - key.limit.per_shard for key, shard in taken}
     exhausted = tuple(key for key, excess in over.items() if excess > 0)
-    return Reservation(taken, exhausted, tuple(key for key in exhausted if over[key] == 1), at)
+    rows = tuple(counted[(key.name, shard)][1] for key, shard in taken)
+    return Reservation(taken, exhausted, tuple(key for key in exhausted if over[key] == 1), at, rows)
 
 
 def give_back(reservation: Reservation) -> None:
@@ -100,10 +103,17 @@ def give_back(reservation: Reservation) -> None:
     _upsert(reservation.keys, reservation.at, first=0, change="CASE WHEN {count} > 0 THEN {count} - 1 ELSE 0 END")
 
 
+def giving_back(reservation: Reservation) -> list[tuple[str, list[int]]]:
+    """The same as an UPDATE for each row, for the writes of another act; in the order in which everybody locks the rows."""
+    table, count = (database.ops.quote_name(name) for name in (LimiterSlot._meta.db_table, "count"))
+    sql = f"UPDATE {table} SET {count} = {count} - 1 WHERE id = %s AND {count} > 0"  # noqa: S608
+    return [(sql, [row]) for row in reservation.rows]
+
+
 def count_failure(key: Key, at: datetime) -> int:
     """Count a failure; returns how many there are in this window. When the limit is reached this process remembers it."""
     shard = _shard(key.limit)
-    count = _upsert(((key, shard),), at, first=1, change="{count} + 1")[(key.name, shard)]
+    count, _ = _upsert(((key, shard),), at, first=1, change="{count} + 1")[(key.name, shard)]
     if count >= key.limit.per_shard:
         _blocked.add(key, at)
     return count
@@ -162,8 +172,10 @@ def _shard(limit: Limit) -> int:
     return random.randrange(limit.shards) if limit.shards > 1 else 0  # noqa: S311  spreads writes, hides nothing
 
 
-def _upsert(slots: tuple[tuple[Key, int], ...], at: datetime, *, first: int, change: str) -> dict[tuple[str, int], int]:
-    """Insert the windows' rows or change their counts; returns the counts. One statement, so atomic on both databases."""
+def _upsert(
+    slots: tuple[tuple[Key, int], ...], at: datetime, *, first: int, change: str
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """Insert the windows' rows or change their counts; returns counts and ids. One statement, so atomic on both databases."""
     table = database.ops.quote_name(LimiterSlot._meta.db_table)
     count, window = (database.ops.quote_name(name) for name in ("count", "window"))
     values: list[str | int | None] = []
@@ -175,7 +187,7 @@ def _upsert(slots: tuple[tuple[Key, int], ...], at: datetime, *, first: int, cha
     counts = prepared.fetch(
         f"INSERT INTO {table} (key, shard, {window}, {count}, expires_at) VALUES {rows} "  # noqa: S608
         f"ON CONFLICT (key, shard, {window}) DO UPDATE SET {count} = {change.format(count=f'{table}.{count}')} "
-        f"RETURNING key, shard, {count}",
+        f"RETURNING key, shard, {count}, id",
         values,
     )
-    return {(key, shard): count for key, shard, count in counts}
+    return {(key, shard): (count, pk) for key, shard, count, pk in counts}

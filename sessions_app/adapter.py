@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -25,7 +27,7 @@ from idp.models import Identity, TenantSettings, User, began_before
 from idp.requests import facts
 from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
-from sessions_app.models import SSOSession
+from sessions_app.models import AuthorizationCode, SSOSession
 
 _IDENTITY = Lookup(
     lambda: (
@@ -113,7 +115,10 @@ class SignInAdapter(DefaultAccountAdapter):
             upstream_sid=proof.upstream_sid,
             upstream=proof.upstream,
             tenant=tenant,
+            code_for=_code_for(request, identity, proof),
+            attempt=getattr(request, "reserved_attempt", None),
         )
+        request.reserved_attempt = None  # type: ignore[attr-defined]  # was given back
         allowed = max(1, tenant.max_sessions_per_user)
         if identity.open_sessions >= allowed:  # type: ignore[attr-defined]  # annotated: before this one
             live = SSOSession.objects.live(timezone.now()).filter(user=identity.user)
@@ -164,6 +169,17 @@ class SignInAdapter(DefaultAccountAdapter):
         """A greeting would cost a row in Django's session for every sign-in; a verified address has a page of its own."""
         if message_template not in ("account/messages/logged_in.txt", "account/messages/email_confirmed.txt"):
             super().add_message(request, level, message_template, *args, **kwargs)
+
+
+def _code_for(
+    request: HttpRequest, identity: Identity, proof: sign_in.Proof
+) -> Callable[[SSOSession], AuthorizationCode | None] | None:
+    """What writes the code of the authorization request that this sign-in answers, if the view knows of one."""
+    waiting: Any = getattr(request, "waiting", None)
+    if waiting is None:
+        return None
+    snapshot = configuration.at(identity.config_version)  # type: ignore[attr-defined]  # annotated
+    return functools.partial(waiting.code_for, snapshot=snapshot, at=proof.at)
 
 
 def _proved(request: HttpRequest, user: User) -> Identity | None:

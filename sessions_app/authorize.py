@@ -1,7 +1,7 @@
 """What happens to a well-formed authorization request: a code, a sign-in first, a question first, or an error.
 
 `decide()` reads and writes nothing but what single sign-on needs; `issue_code()` is one INSERT (and the join, the first
-time). A sign-in that the request forces (`prompt=login`, `max_age`) is proved by a *marker*: it says, signed and bound to
+time). A code that a sign-in waits with is written with its session (`lifecycle.open_session`). A sign-in that the request forces (`prompt=login`, `max_age`) is proved by a *marker*: it says, signed and bound to
 this request and this browser, when the browser was sent to the login page. Only a session proved after that moment
 satisfies it, so that it can neither be skipped nor loop.
 """
@@ -107,9 +107,17 @@ def issue_code(
     at: datetime,
 ) -> str | None:
     """The code for the client, whose application takes part in the session from now on. None: the session ended meanwhile."""
+    raw, code = new_code(request, proceed, application, redirect_uri=redirect_uri, at=at)
+    return raw if lifecycle.join_for(code, proceed.session, facts=facts, at=at) else None
+
+
+def new_code(
+    request: AuthorizationRequest, proceed: Proceed, application: Application, *, redirect_uri: str, at: datetime
+) -> tuple[str, AuthorizationCode]:
+    """What the client gets, and the row to write."""
     raw = new_secret()
     asked = _claims_to_keep(request, proceed.scope, application)
-    code = AuthorizationCode(
+    return raw, AuthorizationCode(
         code=digest(raw),
         expires=at + CODE_LIFETIME,
         redirect_uri=redirect_uri,
@@ -125,9 +133,6 @@ def issue_code(
         created=at,
         updated=at,
     )
-    if not lifecycle.join_for(code, proceed.session, facts=facts, at=at):
-        return None
-    return raw
 
 
 def remember_consent(session: SSOSession, application: Application, scope: list[str], at: datetime) -> None:

@@ -21,7 +21,7 @@ SALT_LENGTH = 22  # 128 random bits and more
 
 def renew(response: HttpResponse, tenant: TenantSettings) -> None:
     """Somebody signed in or out: every page that watches this browser will be told "changed"."""
-    if tenant.session_management:
+    if tenant.session_management and settings.BROWSER_STATE_COOKIE_NAME not in response.cookies:
         _write(response, new_secret(), tenant)
 
 
@@ -30,11 +30,12 @@ def state_for(
 ) -> str | None:
     """The `session_state` of an authorization response, success or error; None when the tenant has it off.
 
-    A browser that has no state yet gets one, as a cookie on `response`.
+    A browser that has no state yet, or in which somebody signs in with this very answer, gets one as a cookie on `response`.
     """
     if not tenant.session_management:
         return None
-    kept = request.COOKIES.get(settings.BROWSER_STATE_COOKIE_NAME, "")
+    changes = getattr(request, "sso_cookie", None) is not None
+    kept = "" if changes else request.COOKIES.get(settings.BROWSER_STATE_COOKIE_NAME, "")
     browser_state = kept if OURS.fullmatch(kept) else new_secret()
     value = session_state(
         client_id=client_id, redirect_uri=redirect_uri, browser_state=browser_state, salt=new_secret()[:SALT_LENGTH]

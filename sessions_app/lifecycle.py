@@ -12,13 +12,14 @@ from typing import Any, ParamSpec
 
 from django.core.exceptions import PermissionDenied
 
-from idp import configuration
+from idp import configuration, limiter
+from idp.limiter import Reservation
 from idp.models import Application, Connection, Identity, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app.binding import limits
 from sessions_app.models import AuthorizationCode, SessionClient, SessionEvent, SSOSession
-from sessions_app.writes import Change, Guard, Row, insert, update_guard, write
+from sessions_app.writes import Change, Guard, Row, insert, update_guard, while_connection_is_enabled, write
 
 TOUCH_EVERY = timedelta(minutes=1)
 UPSTREAM_ENDS = (
@@ -47,8 +48,14 @@ def open_session(
     upstream_sid: str = "",
     upstream: Mapping[str, Any] | None = None,
     tenant: TenantSettings | None = None,
+    code_for: Callable[[SSOSession], AuthorizationCode | None] | None = None,
+    attempt: Reservation | None = None,
 ) -> Opened:
-    """Begin a session; PermissionDenied if the person was blocked or the account revoked meanwhile. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need."""
+    """Begin a session; PermissionDenied if person, account or connection may not any more. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need.
+
+    `code_for` is asked, before anything is written, for the code of the application that waits for this session: it
+    joins in the same act. `attempt` is what was reserved for the password: it is given back in this act.
+    """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
     cookie = new_secret()
@@ -71,9 +78,21 @@ def open_session(
         upstream=dict(upstream or {}),
     )
     opened = _event("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
-    begun = [Row("session", session, after="identity" if identity else ""), Row("event", opened, after="session")]
-    if "session" not in write(_signs_in(user, at), [*_signs_in_through(identity, at), *begun]):
-        raise PermissionDenied("this person was blocked, or the account revoked meanwhile")
+    begun: list[Change | Row] = [
+        Row("session", session, after="identity" if identity else ""),
+        Row("event", opened, after="session"),
+    ]
+    if code_for is not None and (code := code_for(session)) is not None:
+        session.last_application = code.application
+        begun += _takes_part(session, code.application, facts, at, code, is_new=True)
+    if attempt is not None:  # last: these rows are everybody's, and nobody shall wait for them long
+        slots = limiter.giving_back(attempt)
+        begun += [Change(f"slot{number}", Guard(*slot), after="session") for number, slot in enumerate(slots)]
+    guard = _signs_in(user, at)
+    if connection is not None:
+        guard = while_connection_is_enabled(guard, connection.pk)
+    if "session" not in write(guard, [*_signs_in_through(identity, at), *begun]):
+        raise PermissionDenied("this person was blocked, the account revoked, or the connection closed meanwhile")
     user.last_login = at
     return Opened(session, cookie)
 
@@ -160,25 +179,43 @@ def join_for(code: AuthorizationCode, session: SSOSession, *, facts: RequestFact
     if session.last_application_id == code.application_id:
         insert(code)
         return True
-    return bool(_join(session, code.application, facts, at, Row("code", code)))
+    return bool(_join(session, code.application, facts, at, code))
 
 
 def _join(
-    session: SSOSession, application: Application, facts: RequestFacts, at: datetime, *further: Row
+    session: SSOSession,
+    application: Application,
+    facts: RequestFacts,
+    at: datetime,
+    code: AuthorizationCode | None = None,
 ) -> dict[str, int]:
-    client = SessionClient(session_id=session.pk, application_id=application.pk, joined_at=at)
-    joined = _event("joined", session=session, application=application, facts=facts, at=at)
     written = write(
         update_guard(SSOSession, session.pk, where={"ended_at": None}, last_application=application.pk),
-        [
-            Row("client", client, once=("session_id", "application_id")),
-            Row("event", joined, after="client"),
-            *further,
-        ],
+        _takes_part(session, application, facts, at, code),
     )
     if written:
         session.last_application = application
     return written
+
+
+def _takes_part(
+    session: SSOSession,
+    application: Application,
+    facts: RequestFacts,
+    at: datetime,
+    code: AuthorizationCode | None,
+    *,
+    is_new: bool = False,
+) -> list[Row]:
+    """What is written of an application that joins. A session that `is_new` is the row "session" of the same act."""
+    links, after = ({"session_id": "session"}, "session") if is_new else ({}, "")
+    client = SessionClient(session_id=session.pk, application_id=application.pk, joined_at=at)
+    joined = _event("joined", session=session, application=application, facts=facts, at=at)
+    rows = [
+        Row("client", client, links, once=("session_id", "application_id"), after=after),
+        Row("joined", joined, after="client"),
+    ]
+    return [*rows, Row("code", code, links, after=after)] if code else rows
 
 
 def touch(session: SSOSession, facts: RequestFacts, at: datetime) -> None:

@@ -53,6 +53,29 @@ def verify_password(request: HttpRequest, connection: Connection, login: str, pa
 
     UpstreamFault and TemporarilyUnavailable go on to the caller: nothing was tried, so the attempt does not count.
     """
+    identity, reservation = _verify(request, connection, login, password, at)
+    limiter.give_back(reservation)
+    return identity
+
+
+@sensitive_variables("password")
+def by_password(
+    request: HttpRequest, connection: Connection, login: str, password: str, at: datetime, *, redirect_url: str
+) -> HttpResponse:
+    """Sign in with this password; raises as `verify_password` does. The session's own write gives the attempt back."""
+    identity, reservation = _verify(request, connection, login, password, at)
+    request.reserved_attempt = reservation  # type: ignore[attr-defined]  # for the adapter
+    try:
+        return complete(request, identity, method=PASSWORD, redirect_url=redirect_url)
+    finally:
+        if request.reserved_attempt is not None:  # type: ignore[attr-defined]  # no session was opened: a second factor first
+            limiter.give_back(reservation)
+
+
+@sensitive_variables("password")
+def _verify(
+    request: HttpRequest, connection: Connection, login: str, password: str, at: datetime
+) -> tuple[Identity, limiter.Reservation]:
     reservation = attempts.reserve(request, connection, login, at)
     try:
         identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password, at)
@@ -66,8 +89,7 @@ def verify_password(request: HttpRequest, connection: Connection, login: str, pa
     if identity is None or not identity.user.is_active:
         _record_failure(request, connection, login, at)
         raise WrongPassword
-    limiter.give_back(reservation)
-    return identity
+    return identity, reservation
 
 
 @sensitive_variables("password")

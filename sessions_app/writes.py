@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Field, Model
 
 from idp import prepared
-from idp.models import User
+from idp.models import Connection, User
 from sessions_app.models import SSOSession
 
 TEXT = ("varchar", "text")  # PostgreSQL takes a value of unknown type for a text; every other needs a cast
@@ -31,10 +31,14 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A further conditional UPDATE of one row. It comes after the guard, so that rows are locked in this order."""
+    """A further conditional UPDATE of one row. It comes after the guard, so that rows are locked in this order.
+
+    `after`: it depends on this row as well, as a `Row` may.
+    """
 
     name: str
     guard: Guard
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,15 @@ def while_session_lives(guard: Guard, session_pk: int) -> Guard:
     return Guard(f"{guard.sql} AND EXISTS ({lives})", [*guard.params, session_pk])
 
 
+def while_connection_is_enabled(guard: Guard, connection_pk: int) -> Guard:
+    """The guard finds nothing once the way in is closed. On PostgreSQL this write and the closing, which ends the sessions
+    that it finds, wait for each other.
+    """
+    lock = " FOR SHARE" if connection.vendor == "postgresql" else ""
+    enabled = f"SELECT 1 FROM {_table(Connection)} WHERE id = %s AND enabled{lock}"  # noqa: S608
+    return Guard(f"{guard.sql} AND EXISTS ({enabled})", [*guard.params, connection_pk])
+
+
 def write(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:
     """The ids of what was written, by name, and of the "guard"; rows get theirs. Empty: the guard did not find its row."""
     ids = _in_one_statement(guard, parts) if connection.vendor == "postgresql" else _one_by_one(guard, parts)
@@ -109,7 +122,7 @@ def _in_one_statement(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, 
     shapes: list[tuple[Any, ...]] = []
     for part in parts:
         if isinstance(part, Change):
-            shapes.append((part.name, part.guard.sql))
+            shapes.append((part.name, part.guard.sql, part.after))
             params += part.guard.params
         else:
             model, links = type(part.instance), tuple(part.links.items())
@@ -130,8 +143,8 @@ def _cte(guard: str, shapes: tuple[tuple[Any, ...], ...]) -> str:
     return f"WITH {', '.join(statements.values())} SELECT {ids}"
 
 
-def _changed_after_guard(sql: str) -> str:
-    return f"{sql} AND EXISTS (SELECT 1 FROM guard)"  # noqa: S608
+def _changed_after_guard(sql: str, after: str) -> str:
+    return f"{sql} AND EXISTS (SELECT 1 FROM {f'{after}_' if after else 'guard'})"  # noqa: S608
 
 
 def _inserted_after_guard(
@@ -150,9 +163,11 @@ def _one_by_one(guard: Guard, parts: Sequence[Change | Row]) -> dict[str, int]:
     with transaction.atomic():
         ids = _run("guard", f"{guard.sql} RETURNING id", guard.params)
         for part in parts if ids else ():
+            if part.after and part.after not in ids:
+                continue
             if isinstance(part, Change):
                 ids |= _run(part.name, f"{part.guard.sql} RETURNING id", part.guard.params)
-            elif not part.after or part.after in ids:
+            else:
                 insert = _insert(type(part.instance), tuple(part.links))
                 values = [ids[name] for name in part.links.values()] + insert.values(part.instance)
                 ids |= _run(part.name, _insert_sql(part, insert), values)

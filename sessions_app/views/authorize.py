@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from datetime import datetime
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from django.conf import settings
@@ -23,12 +24,14 @@ from idp.views.errors import page_errors
 from sessions_app import authorize as act
 from sessions_app import binding
 from sessions_app.destinations import is_ours
+from sessions_app.models import AuthorizationCode, SSOSession
 from sessions_app.protocol import authorization
-from sessions_app.protocol.authorization import MARKER, OURS
+from sessions_app.protocol.authorization import MARKER, OURS, ResponseMode
 from sessions_app.views import consent_page, reposting
 from sessions_app.views.authorization_response import Recipient, fail, recipient, succeed
 
 log = structlog.get_logger(__name__)
+REDIRECTS = (ResponseMode.QUERY, ResponseMode.FRAGMENT)
 BROWSER_COOKIE = settings.SSO_COOKIE_NAME.replace("sso", "authorize")
 
 
@@ -49,16 +52,9 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
     session = binding.session_of(request)
     snapshot = configuration.at(session.config_version) if session else configuration.current()  # type: ignore[attr-defined]
     to = recipient_of(params, snapshot)
-    situation = act.Situation(
-        application=to.application,
-        session=session,
-        snapshot=snapshot,
-        sent_to_login=act.sent_to_login(params, request.COOKIES.get(BROWSER_COOKIE, ""), at),
-        consented=consented,
-        at=at,
-    )
+    situation = _situation(request, params, to, session, snapshot, at, consented)
     try:
-        asked = authorization.read(params, pkce_required=to.application.is_public or to.application.require_pkce)
+        asked = _read(params, to)
         decision = act.decide(asked, situation)
         if isinstance(decision, act.Login):
             log.info("authorize.login", client_id=to.application.client_id, reason=decision.reason)
@@ -77,6 +73,44 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
     return succeed(request, to, code)
 
 
+class Waiting:
+    """The authorization request behind a sign-in. If a redirect can answer it, its code is written together with the session.
+
+    Errors, questions and pages are /authorize's, where the browser goes then. The rules are the same functions.
+    """
+
+    def __init__(self, request: HttpRequest, url: str) -> None:
+        self._request, self._url = request, url
+        self._granted: tuple[Recipient, str] | None = None
+
+    def code_for(self, session: SSOSession, snapshot: configuration.Snapshot, at: datetime) -> AuthorizationCode | None:
+        """The code, if the request needs nothing but this session, which is about to be written. Stores nothing."""
+        try:
+            params = from_urlencoded(urlsplit(self._url).query)
+            to = recipient_of(params, snapshot)
+            asked = _read(params, to)
+            decision = act.decide(asked, _situation(self._request, params, to, session, snapshot, at, None))
+        except ProtocolError:
+            return None
+        if not isinstance(decision, act.Proceed) or to.mode not in REDIRECTS:
+            return None
+        raw, code = act.new_code(asked, decision, to.application, redirect_uri=to.redirect_uri, at=at)
+        self._granted = to, raw
+        return code
+
+    def answer(self) -> HttpResponse | None:
+        """After the sign-in: the answer to the application; None if that is for /authorize to give."""
+        return succeed(self._request, *self._granted) if self._granted else None
+
+
+def wait(request: HttpRequest, url: str) -> Waiting | None:
+    """Have the sign-in of this request answer the authorization request that `url` is, if it is one."""
+    if urlsplit(url).path != reverse("authorize"):
+        return None
+    waiting = request.waiting = Waiting(request, url)  # type: ignore[attr-defined]  # for the adapter
+    return waiting
+
+
 def recipient_of(params: Params, snapshot: configuration.Snapshot) -> Recipient:
     """The application and its registered redirect URI. Until they are known, an error is a page."""
     doubled = {"client_id", "redirect_uri"} & set(params.duplicates)
@@ -93,6 +127,29 @@ def recipient_of(params: Params, snapshot: configuration.Snapshot) -> Recipient:
         state=authorization.state_of(params),
         silent="none" in params.get("prompt", "").split(),
     )
+
+
+def _situation(
+    request: HttpRequest,
+    params: Params,
+    to: Recipient,
+    session: SSOSession | None,
+    snapshot: configuration.Snapshot,
+    at: datetime,
+    consented: frozenset[str] | None,
+) -> act.Situation:
+    return act.Situation(
+        application=to.application,
+        session=session,
+        snapshot=snapshot,
+        sent_to_login=act.sent_to_login(params, request.COOKIES.get(BROWSER_COOKIE, ""), at),
+        consented=consented,
+        at=at,
+    )
+
+
+def _read(params: Params, to: Recipient) -> authorization.AuthorizationRequest:
+    return authorization.read(params, pkce_required=to.application.is_public or to.application.require_pkce)
 
 
 def _params(request: HttpRequest) -> Params:

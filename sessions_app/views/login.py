@@ -10,7 +10,6 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
@@ -25,7 +24,7 @@ from sessions_app.attempts import TooManyAttempts
 from sessions_app.destinations import Destination, destination, is_ours
 from sessions_app.forms import LoginForm
 from sessions_app.offers import Offer
-from sessions_app.views import upstream_pages
+from sessions_app.views import authorize, login_page, upstream_pages
 from sessions_app.views.callback import depart
 from sessions_app.views.popups import allow_redirects_to, keep_opener
 
@@ -64,64 +63,37 @@ def login(request: HttpRequest) -> HttpResponse:
     only = None if choosing else offered.straight(just_signed_out=just_signed_out)
     if only is not None:
         return depart(request, only, target)
-    known_as = session.identity.login if session is not None and session.identity else ""
-    form = LoginForm(offer=offered, initial={"username": target.login_hint or known_as})
-    return allow_redirects_to(_page(request, target, form), target.form_action)
+    return allow_redirects_to(login_page.first_page(request, target, offered, snapshot), target.form_action)
 
 
 def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpResponse:
     form = LoginForm(request.POST, offer=offered)
     if not form.is_valid():
-        return _page(request, target, form, status=400)
+        return login_page.page(request, target, form, status=400)
     connection, username = form.cleaned_data["chosen"], form.cleaned_data["username"]
     if connection in offered.redirects:
         return upstream_pages.onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
+    waiting = authorize.wait(request, target.url)
     try:
-        identity = sign_in.verify_password(request, connection, username, form.cleaned_data["password"], timezone.now())
+        response = sign_in.by_password(
+            request, connection, username, form.cleaned_data["password"], timezone.now(), redirect_url=target.url
+        )
     except sign_in.WrongPassword:
         form.add_error("password", WRONG)
-        return _page(request, target, form)
+        return login_page.page(request, target, form)
     except UpstreamRefused as error:
         form.add_error(None, error.sentence)
-        return _page(request, target, form)
+        return login_page.page(request, target, form)
     except UpstreamFault as error:
         form.add_error(None, error.sentence)
-        return _page(request, target, form, status=error.status or 502)
+        return login_page.page(request, target, form, status=error.status or 502)
     except TooManyAttempts as error:
         response = error_page(request, "Too many attempts", error.description, status=error.status)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
-    response = sign_in.complete(request, identity, method=sign_in.PASSWORD, redirect_url=target.url)
+    response = (waiting and waiting.answer()) or response
     offers.remember(response, connection)
     return response
-
-
-def _page(request: HttpRequest, target: Destination, form: LoginForm, status: int = 200) -> HttpResponse:
-    form.mark_errors()
-    offered = form.offer
-    buttons = [
-        {
-            "connection": row,
-            "initial": str(row)[:1].upper(),
-            "url": upstream_pages.start_url(row, target.url),
-            "last_used": row.name == offered.last_used,
-        }
-        for row in offered.redirects
-    ]
-    context = {
-        "form": form,
-        "errors": form.errors,
-        "username": form.known,
-        "has_password": bool(offered.passwords),
-        "focus": form.focus,
-        "application": target.application,
-        "next": target.url,
-        "only": offered.named,
-        "choosing": "choose" in form.data or "choose" in request.GET,
-        "buttons": buttons,
-        "buttons_first": offered.buttons_first,
-    }
-    return render(request, "login.html", context, status=status)
 
 
 @login_not_required

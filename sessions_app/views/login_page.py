@@ -1,0 +1,94 @@
+"""The login page. For somebody of whom nothing is known it is made once per configuration, application and connections.
+
+Two such pages differ in the CSRF token and in where they lead. The kept page has marks in these places, and what is put in
+is escaped there. It is rendered without a request: what a browser brings along cannot get into it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+from urllib.parse import quote_plus
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.html import escape
+
+from idp.configuration import Snapshot
+from sessions_app import binding
+from sessions_app.destinations import Destination
+from sessions_app.forms import LoginForm
+from sessions_app.offers import Offer
+from sessions_app.views import upstream_pages
+
+# Letters and digits only: neither a template nor a URL changes them. Random: no name of an application has them in it.
+TOKEN, NEXT, QUOTED = (f"{name}{secrets.token_hex(16)}" for name in ("token", "next", "quoted"))
+MARKS = re.compile(f"({TOKEN}|{NEXT}|{QUOTED})")
+
+
+def page(request: HttpRequest, target: Destination, form: LoginForm, status: int = 200) -> HttpResponse:
+    """The page with what this person typed, and what was wrong with it."""
+    form.mark_errors()
+    choosing = "choose" in form.data or "choose" in request.GET
+    return render(request, "login.html", _context(target, form, choosing=choosing), status=status)
+
+
+def first_page(request: HttpRequest, target: Destination, offered: Offer, snapshot: Snapshot) -> HttpResponse:
+    """The empty page, or one with the name of whom the application or the session hints at."""
+    session = binding.session_of(request)
+    known_as = session.identity.login if session is not None and session.identity else ""
+    hint = target.login_hint or known_as
+    if session is not None or hint or "choose" in request.GET or settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return page(request, target, LoginForm(offer=offered, initial={"username": hint}))
+    parts = _kept(target, offered, snapshot)
+    values = {NEXT: target.url, QUOTED: quote_plus(target.url)}
+    if TOKEN in parts:
+        values[TOKEN] = get_token(request)
+    return HttpResponse("".join([escape(values[part]) if part in values else part for part in parts]))
+
+
+def _kept(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
+    """The page of nobody, in parts: its text and its marks. There are as many as the configuration makes, whatever is asked."""
+    last_used = next((row.pk for row in offered.redirects if row.name == offered.last_used), None)
+    ways = (*(row.pk for row in offered.passwords), *(row.pk for row in offered.redirects))
+    key = f"login page of {(target.application and target.application.pk, ways, last_used, offered.named)}"
+    if key not in snapshot.memo:
+        nobody = _context(Destination(NEXT, target.application), LoginForm(offer=offered), choosing=False)
+        marked = {"buttons": _buttons(offered, QUOTED), "tenant": snapshot.tenant, "csrf_token": TOKEN}
+        text = render_to_string("login.html", nobody | marked)
+        snapshot.memo[key] = MARKS.split(text)
+    parts: list[str] = snapshot.memo[key]
+    return parts
+
+
+def _context(target: Destination, form: LoginForm, *, choosing: bool) -> dict[str, Any]:
+    offered = form.offer
+    return {
+        "form": form,
+        "errors": form.errors,
+        "username": form.known,
+        "has_password": bool(offered.passwords),
+        "focus": form.focus,
+        "application": target.application,
+        "next": target.url,
+        "only": offered.named,
+        "choosing": choosing,
+        "buttons": _buttons(offered, target.url),
+        "buttons_first": offered.buttons_first,
+    }
+
+
+def _buttons(offered: Offer, leads_to: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "connection": row,
+            "initial": str(row)[:1].upper(),
+            "url": upstream_pages.start_url(row, leads_to),
+            "last_used": row.name == offered.last_used,
+        }
+        for row in offered.redirects
+    ]
