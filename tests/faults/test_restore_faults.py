@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def is_signed_in(session: SSOSession) -> bool:
-    return session.user.name in browser(session).get("/").content.decode()
+    return session.user.email in browser(session).get("/").content.decode()
 
 
 def with_offline_access(app: Application) -> RefreshTokenFamily:

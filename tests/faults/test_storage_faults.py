@@ -84,7 +84,7 @@ def assert_nothing_was_done_until_the_fault_is_over(fault):
         refused = sign_out_by_browser(client, apps[0])
         assert SSOSession.objects.get(pk=session.pk).ended_at is None  # reads go on
         page = browser(idle, raise_request_exception=False).get("/")  # of which a visit is noted at other times
-        assert (page.status_code, idle.user.name in page.content.decode()) == (200, True)
+        assert (page.status_code, idle.user.email in page.content.decode()) == (200, True)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]
     assert "not signed out" in refused.content.decode()

@@ -1,4 +1,4 @@
-"""A disk that is really full: a small tmpfs, with a file that takes what is left, and a PostgreSQL of its own on it."""
+"""A disk that is really full: a small tmpfs, with a file that takes what is left, and a database of its own on it."""
 
 from __future__ import annotations
 
@@ -52,17 +52,50 @@ def small_disk() -> Iterator[SmallDisk]:
         folder.rmdir()
 
 
-class OwnPostgres:
-    """A PostgreSQL whose data, write-ahead log included, are on the small disk."""
+class OnDisk:
+    """A copy of the test's database, in its present state, on the small disk. The test's own queries go there too."""
+
+    def __init__(self, disk: SmallDisk, url: str, **settings: str) -> None:
+        self.disk, self.url = disk, url
+        self._theirs = connections["default"]
+        ours = self._theirs.copy()
+        ours.settings_dict |= settings
+        connections["default"] = ours
+
+    def fill_disk(self) -> None:
+        self.disk.fill()
+
+    def stop(self) -> None:
+        connections["default"].close()
+        connections["default"] = self._theirs
+
+
+class SQLiteOnDisk(OnDisk):
+    def __init__(self, disk: SmallDisk) -> None:
+        file = disk.folder / "curfew.sqlite3"
+        backup.back_up(file)
+        super().__init__(disk, f"sqlite:///{file}", NAME=str(file))
+
+    def fill_disk(self) -> None:
+        """Its journal has no room that was used before."""
+        with connections["default"].cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        super().fill_disk()
+
+
+class PostgresOnDisk(OnDisk):
+    """Data and write-ahead log of a server of its own."""
 
     def __init__(self, disk: SmallDisk) -> None:
-        self.disk, self.folder = disk, disk.folder / "pg"
-        _, self.url = start_postgres(self.folder)
+        self.folder = disk.folder / "pg"
+        _, url = start_postgres(self.folder)
+        backup.load(backup.dump(), ["-h", str(self.folder), "-U", "postgres", "-d", "postgres"])
+        super().__init__(disk, url, NAME="postgres", HOST=str(self.folder), PORT="", USER="postgres", PASSWORD="")
 
     def fill_disk(self) -> None:
         """Its catalogue's cache file is written before: without room for that it would let in no new connection."""
         psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres").close()
-        self.disk.fill()
+        super().fill_disk()
 
     def start(self) -> None:
         """What a supervisor does when the server has ended."""
@@ -75,6 +108,7 @@ class OwnPostgres:
         return False
 
     def stop(self) -> None:
+        super().stop()
         self.disk.free()
         if self.is_running():
             self._control("-m", "immediate", "stop")
@@ -84,21 +118,3 @@ class OwnPostgres:
 
         user = self.folder.owner() if os.geteuid() == 0 else None
         pg_ctl(["-w", *arguments], pgdata=self.folder, user=user)
-
-    def copy_tables(self) -> None:
-        """Of the test's database, in its present state: quicker than to migrate another one."""
-        backup.load(backup.dump(), ["-h", str(self.folder), "-U", "postgres", "-d", "postgres"])
-
-
-@contextlib.contextmanager
-def default_database(name: str, folder: Path) -> Iterator[None]:
-    """The test's own queries go to that database too."""
-    theirs = connections["default"]
-    ours = theirs.copy()
-    ours.settings_dict |= {"NAME": name, "HOST": str(folder), "PORT": "", "USER": "postgres", "PASSWORD": ""}
-    connections["default"] = ours
-    try:
-        yield
-    finally:
-        ours.close()
-        connections["default"] = theirs
