@@ -154,6 +154,7 @@ def test_looking_asks_nobody(admin: Client, upstream: tuple[type[Upstream], str]
     assert not ConnectionCheck.objects.exists()
 
 
+@pytest.mark.once
 def test_a_provider_that_hangs_is_given_up_after_ten_seconds(
     admin: Client, upstream: tuple[type[Upstream], str]
 ) -> None:
