@@ -35,7 +35,7 @@ from django.utils import timezone
 
 from idp import configuration, keys, outbound, sealing
 from idp.outbound.fanout import Fanout
-from logout_app import bell, deliver, outbox, tallies
+from logout_app import bell, deliver, metrics, outbox, tallies
 from logout_app.deliver import Job, Sent
 from logout_app.listener import listen
 from logout_app.outbox import Claimed, Result
@@ -310,6 +310,8 @@ def tidy(at: datetime) -> None:
     outbox.drop_orphans(at)
     outbox.give_up(at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
     tallies.add_lost_log_lines()
+    if (off := metrics.clock_difference(timezone.now())) > metrics.CLOCK_TOLERANCE:
+        log.warning("logout.drain.clock_is_wrong", seconds=round(off.total_seconds()))
 
 
 def log_result(result: Result) -> None:

@@ -16,6 +16,7 @@ from tests.support.factories import make_application
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OUT = "https://app.example/out"
+DATABASE_HAS_A_CLOCK = settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3"
 SHIFTS = pytest.mark.parametrize("seconds", [-600, 600], ids=["behind", "ahead"])
 
 
@@ -35,9 +36,9 @@ def clock(seconds: int) -> dict[str, str]:
 def test_a_worker_whose_clock_is_wrong_delivers_as_soon_and_tries_again_as_soon(
     installation, application, receiver, seconds
 ):
-    """Its tokens carry its own time, so applications that look at `iat` refuse them."""
+    """Its tokens carry its own time, so applications that look at `iat` refuse them. Its log tells the administrator."""
     receiver.behave(app4="503")
-    installation.worker(**clock(seconds))
+    worker = installation.worker(**clock(seconds))
     began = time.time()
     sign_out(sign_in(*[application(f"app{number}") for number in range(5)]))
     wait_for_delivered(4, 30)
@@ -45,6 +46,7 @@ def test_a_worker_whose_clock_is_wrong_delivers_as_soon_and_tries_again_as_soon(
     wait_for_delivered(5, 30)
     assert all(abs(token["iat"] - began - seconds) < 60 for token in receiver.tokens())
     reconcile(receiver, 5)
+    assert ("logout.drain.clock_is_wrong" in worker.text) == DATABASE_HAS_A_CLOCK
 
 
 def test_workers_whose_clocks_are_twenty_minutes_apart_lose_nothing(installation, application, receiver):
@@ -67,7 +69,7 @@ def test_a_web_server_whose_clock_is_wrong_says_so_and_what_it_plans_is_sent_at_
     installation.worker()
     installation.web(**clock(seconds))
     address = f"http://localhost:{installation.port}"
-    if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":  # which has no clock of its own
+    if DATABASE_HAS_A_CLOCK:
         status = requests.get(f"{address}/readyz", timeout=20).json()
         assert status["status"] == "degraded"
         assert "clock" in str(status)
