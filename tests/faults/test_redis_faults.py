@@ -49,7 +49,11 @@ def fault(redis, settings, tmp_path):
         other.wait()
 
 
-@pytest.mark.parametrize("name", ["hung", "refused", "flushed", "connections killed", "full", "password"])
+@pytest.mark.parametrize(
+    "name",
+    ["hung", "refused"]
+    + [pytest.param(name, marks=pytest.mark.once) for name in ("flushed", "connections killed", "full", "password")],
+)
 def test_deliveries_go_on_whatever_happens_to_redis(installation, application, receiver, fault, name):
     """F-R02, F-R04, F-R05, F-R07."""
     app = application()
