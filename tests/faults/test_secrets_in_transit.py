@@ -79,7 +79,7 @@ def test_redis_sees_no_token_no_person_and_no_session(
     app, user = application(), make_user()
     session = make_session(user, app)
     seen: list[str] = []
-    watcher = redis_client.Redis.from_url(redis[1]).monitor()
+    watcher = redis_client.Redis.from_url(redis[1], socket_timeout=None).monitor()
 
     def watch() -> None:
         with watcher as monitor, contextlib.suppress(redis_client.ConnectionError):  # Redis ends before we do
