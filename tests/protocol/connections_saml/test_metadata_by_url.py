@@ -19,6 +19,8 @@ from tests.protocol.connections_saml.conftest import ACS, Way
 from tests.support.upstreams.published import Published
 from tests.support.upstreams.scripted_saml import ScriptedIdp, make_key, the_key
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def published(way: Way, settings: Any) -> Iterator[Published]:
