@@ -28,7 +28,6 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/share/doc/php-curl:php-curl \
   /usr/sbin/slapd:slapd \
   /usr/bin/ldapadd:ldap-utils \
-  /usr/bin/faketime:faketime \
   /usr/sbin/samba:samba-ad-dc \
   /usr/bin/samba-tool:samba \
   /usr/share/samba/setup/provision.ldif:samba-ad-provision \
