@@ -6,9 +6,10 @@ class SessionsConfig(AppConfig):
     verbose_name = "Sessions and tokens"
 
     def ready(self) -> None:
-        from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to people
+        from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to people and connections
             checks,
             factors,
             mail,
             sign_in,
+            trail,
         )

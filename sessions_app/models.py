@@ -354,7 +354,8 @@ class MailRequest(models.Model):
 
 
 class SessionEvent(models.Model):
-    """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only."""
+    """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only:
+    triggers say so too (trail.py)."""
 
     at = models.DateTimeField(default=timezone.now)
     type = models.CharField(

@@ -10,6 +10,7 @@ before it, in the order of `batches()`. Nothing that may still be alive is touch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from idp.models import LimiterSlot, SpentToken
+from sessions_app import trail
 from sessions_app.models import (
     AccessToken,
     AuthorizationCode,
@@ -26,6 +28,7 @@ from sessions_app.models import (
     FlowState,
     RefreshToken,
     RefreshTokenFamily,
+    SessionEvent,
 )
 
 BATCH = 500
@@ -50,7 +53,7 @@ def delete(rows: Rows) -> int:
     pks = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
     if not pks:
         return 0
-    with transaction.atomic():
+    with transaction.atomic(), trail.purging() if rows.model is SessionEvent else nullcontext():
         _let_go(rows.model, pks)
         _delete_rows(rows.model._base_manager.filter(pk__in=pks))
     return len(pks)
