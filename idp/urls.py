@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("sessions_app.routes")),  # first: what everybody asks for; all of it is tried in this order
+    path("", include("logout_app.routes")),
     path("", include("idp.routes")),
-    path("", include("logout_app.routes")),  # before sign-in, whose /logout knows no applications to tell
-    path("", include("sessions_app.routes")),
     path("admin/", admin.site.urls),
 ]
 

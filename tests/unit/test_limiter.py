@@ -108,3 +108,14 @@ def test_parallel_reservations_are_all_counted():
 )
 def test_an_address_is_counted_by_its_prefix(ip, expected):
     assert limiter.prefix(ip) == expected
+
+
+@pytest.mark.django_db
+def test_what_is_given_back_with_another_act_is_the_same_slots():
+    for _ in range(3):
+        kept = limiter.reserve([THREE.key("mary"), MANY.key("all")], NOW)
+    for sql, params in limiter.giving_back(kept):
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+    assert sorted(LimiterSlot.objects.filter(key__startswith="three").values_list("count", flat=True)) == [2]
+    assert sum(LimiterSlot.objects.filter(key__startswith="many").values_list("count", flat=True)) == 2

@@ -226,3 +226,29 @@ def test_passwords_are_hashed_a_few_at_a_time(monkeypatch):
     with database.hashing_slot(), pytest.raises(TemporarilyUnavailable):
         DatabaseProtocol().verify(here, "mary@fabrikamcorp.com", PASSWORD, timezone.now())
     assert DatabaseProtocol().verify(here, "mary@fabrikamcorp.com", PASSWORD, timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_right_passwords_among_wrong_ones_at_once_leave_exactly_the_wrong_ones_counted(monkeypatch):
+    """BRU-002: a right one gives its slots back with its session, whoever waits for the same rows."""
+    monkeypatch.setattr(limiter, "TENANT", limiter.Limit("tenant", 2000, 900))  # one row that everybody writes
+    names = [make_user(f"user{number}@fabrikamcorp.com").email for number in range(4)]
+    answers = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(4):
+                right = PASSWORD if (number + turn) % 2 else "guess"
+                answers.append(post(Client(), right, names[(number + turn) % len(names)]).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (answers.count(302), answers.count(200)) == (12, 12)
+    for kind in ("account", "address", "tenant"):
+        slots = LimiterSlot.objects.filter(key__startswith=f"{kind}:")
+        assert sum(slots.values_list("count", flat=True)) == 12
