@@ -30,6 +30,7 @@ def check_values(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list
     """Settings from the environment that cannot be read as what they are."""
     return [
         *_networks("CURFEW_TRUSTED_PROXIES", settings.TRUSTED_PROXIES, "idp.E001"),
+        *_networks("CURFEW_ADMIN_NETWORKS", settings.ADMIN_NETWORKS, "idp.E006"),
         *_networks("CURFEW_OUTBOUND_ALLOW", settings.OUTBOUND_ALLOW, "idp.E002"),
         *_ports(settings.OUTBOUND_PORTS),
         *_counts(),

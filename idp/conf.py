@@ -65,6 +65,9 @@ SETTINGS: tuple[Setting, ...] = (
         "CIDRs of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's are.",
     ),
     Setting(
+        "CURFEW_ADMIN_NETWORKS", "", "CIDRs that may open `/admin/`; for everybody else it is 404. Empty: everywhere."
+    ),
+    Setting(
         "CURFEW_ENCRYPTION_KEYS",
         "",
         "Keys that seal secrets at rest, comma separated; the first seals, all unseal. Empty: derived from SECRET_KEY.",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+ADMIN = "/admin/"
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
@@ -56,8 +57,26 @@ class ForwardedMiddleware:
         return self.get_response(request)
 
 
+class AdminNetworksMiddleware:
+    """Who does not come from CURFEW_ADMIN_NETWORKS finds no admin: not its pages, and not that one has to sign in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.ADMIN_NETWORKS and request.path_info.startswith(ADMIN):
+            address = _parse(client_ip(request) or "")
+            if address is None or not _is_in(address, settings.ADMIN_NETWORKS):
+                raise Http404
+        return self.get_response(request)
+
+
 def _is_trusted(address: Address) -> bool:
-    return any(address in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+    return _is_in(address, settings.TRUSTED_PROXIES)
+
+
+def _is_in(address: Address, cidrs: Iterable[str]) -> bool:
+    return any(address in network for network in _networks(tuple(cidrs)))
 
 
 @functools.cache

@@ -36,6 +36,7 @@ ALLOWED_HOSTS = [
     *([] if HTTPS else ["127.0.0.1", "localhost"]),
 ]
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
+ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
 DEMO = conf.read("CURFEW_DEMO") != "0"
 BIND = conf.read("CURFEW_BIND")
 WEB_WORKERS = conf.read_int("CURFEW_WEB_WORKERS")
@@ -75,6 +76,7 @@ MIDDLEWARE = [
     "idp.middleware.HeadersMiddleware",
     "idp.middleware.RequestLogMiddleware",
     "idp.middleware.ProgramsMiddleware",
+    "idp.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "idp.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
