@@ -16,7 +16,7 @@ from django.utils import timezone
 from idp import configuration, keys, outbound
 from idp.models import Application
 from idp.outbound import policy
-from idp.outbound.fanout import Fanout
+from idp.outbound.fanout import FORM, Fanout, Reply
 from logout_app.models import Channel
 from logout_app.outbox import Claimed, Result
 from logout_app.protocol import gtr, gtr_request, logout_token, retry
@@ -24,7 +24,6 @@ from logout_app.protocol.retry import Answer, Decision, History, Outcome
 
 CHANNELS = (Channel.BACKCHANNEL, Channel.GTR)  # what this worker can send; rows of other channels are never claimed
 URLS = {Channel.BACKCHANNEL: "back-channel logout URL", Channel.GTR: "Global Token Revocation URL"}
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +109,24 @@ async def send(job: Job, fanout: Fanout) -> Sent:
     if job.route.refusal:
         answer, jti = Answer(error="blocked", detail=job.route.refusal), ""
     else:
-        message = mint(job, started_at)
-        reply, jti = await fanout.post(job.route.url, message.body, message.headers), message.jti
+        reply, jti = await _post(job, fanout, started_at)
         answer = Answer(reply.status, reply.error, reply.detail or reply.body, reply.retry_after)
     ended_at = started_at + timedelta(seconds=time.monotonic() - begun)
     if settings.FAILPOINT == "after_post" and retry.is_success(answer.status):
         os.kill(os.getpid(), signal.SIGKILL)
     return _judge(job, answer, jti, started_at, ended_at)
+
+
+async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, str]:
+    """The reply, and the `jti` of the token that it is to."""
+    message, begun = mint(job, at), time.monotonic()
+    reply = await fanout.post(job.route.url, message.body, message.headers)
+    left = settings.DELIVERY_TIMEOUT - (time.monotonic() - begun)
+    if reply.unheard and left > 0:
+        # The application closed its connection just before. A new token: whoever did read the first refuses to see it twice.
+        message = mint(job, timezone.now())
+        reply = await fanout.post(job.route.url, message.body, message.headers, timeout=left, anew=True)
+    return reply, message.jti
 
 
 def mint(job: Job, at: datetime) -> Message:

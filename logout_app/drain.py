@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 AWAY = (OperationalError, InterfaceError, InternalError)  # gone, full; PostgreSQL's "read-only" is an InternalError
 BATCH = 200  # rows of one claim or record; larger ones are not faster
+SLICE = 10  # deliveries that are signed before the first of them go out
 COALESCE = 0.05  # seconds in which results gather while others are in flight
 GATHER = 0.02  # seconds from one claim to the next that a bell asks for: in a storm every sign-out rings
 SWEEP = 1.0  # seconds between looks at the table without a bell
@@ -135,8 +136,10 @@ class Drain:
             log.warning("logout.drain.waits", doing="claim", error=str(error))
             await asyncio.sleep(DATABASE_PAUSE)
             return False
-        for job in jobs:
+        for number, job in enumerate(jobs, 1):
             self._launch(job)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
         if dropped:
             self._note(*dropped)
         return bool(dropped) or len(jobs) == limit

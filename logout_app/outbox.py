@@ -8,7 +8,8 @@ is asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,6 +75,8 @@ due AS (
 )
 {TAKE}"""  # noqa: S608
 
+FINAL = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.DROPPED: DeliveryState.DROPPED}  # all others: dead
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -109,12 +112,7 @@ class Result:
 
     @property
     def state(self) -> DeliveryState:
-        if self.due_at is not None:
-            return DeliveryState.PENDING
-        return {
-            Outcome.DELIVERED: DeliveryState.DELIVERED,
-            Outcome.DROPPED: DeliveryState.DROPPED,
-        }.get(self.outcome, DeliveryState.DEAD)
+        return DeliveryState.PENDING if self.due_at is not None else FINAL.get(self.outcome, DeliveryState.DEAD)
 
 
 def claim(
@@ -186,14 +184,15 @@ def record(results: Sequence[Result], breakers: Mapping[str, float] | None = Non
             [parameter],
         )
         valid = set(ours)
-        tallies.add(_counts(result for result in results if result.claimed.id in valid))
+        tallies.add(_counts([result for result in results if result.claimed.id in valid]))
         tallies.put({("breaker", client_id): until for client_id, until in (breakers or {}).items()})
     return ours
 
 
 def _as_rows(results: Sequence[Result]) -> tuple[str, str]:
     """The batch as the SQL of a table `v`, and its one parameter."""
-    parameter = json.dumps([_as_row(result) for result in results])
+    moment = connection.ops.adapt_datetimefield_value
+    parameter = json.dumps([_as_row(result, moment) for result in results])
     if connection.vendor == "postgresql":
         columns = ", ".join(f"{name} {kind}" for name, kind in FIELDS)
         return f"json_to_recordset(%s::json) AS v({columns})", parameter
@@ -201,18 +200,19 @@ def _as_rows(results: Sequence[Result]) -> tuple[str, str]:
     return f"(SELECT {columns} FROM json_each(%s)) AS v", parameter  # noqa: S608
 
 
-def _as_row(result: Result) -> dict[str, Any]:
-    state = result.state
+def _as_row(result: Result, moment: Callable[[datetime], object]) -> dict[str, Any]:
+    """`moment` makes of a time what this database compares with."""
+    row, state = result.claimed, result.state
     return {
-        "id": result.claimed.id,
-        "fence": result.claimed.fence,
+        "id": row.id,
+        "fence": row.fence,
         "state": state.value,
-        "due_at": _moment(result.due_at),
-        "finished_at": _moment(result.ended_at) if state != DeliveryState.PENDING else None,
+        "due_at": None if result.due_at is None else str(moment(result.due_at)),
+        "finished_at": None if state is DeliveryState.PENDING else str(moment(result.ended_at)),
         "status": result.status,
         "reason": result.reason,
-        "number": result.claimed.attempts,
-        "started_at": _moment(result.started_at),
+        "number": row.attempts,
+        "started_at": str(moment(result.started_at)),
         "duration_ms": max(0, round((result.ended_at - result.started_at).total_seconds() * 1000)),
         "outcome": result.outcome.value,
         "url": result.url[:1000],
@@ -220,23 +220,18 @@ def _as_row(result: Result) -> dict[str, Any]:
     }
 
 
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else str(connection.ops.adapt_datetimefield_value(value))
-
-
-def _counts(results: Iterable[Result]) -> dict[tuple[str, str], float]:
-    counts: dict[tuple[str, str], float] = {}
-    for result in results:
-        keys = [("attempts", f"{result.claimed.channel}:{result.outcome.value}")]
-        if result.state != DeliveryState.PENDING:
-            keys.append(("finished", f"{result.claimed.channel}:{result.state.value}"))
-        if result.outcome == Outcome.DELIVERED:
-            seconds = max(0.0, (result.ended_at - result.claimed.created_at).total_seconds())
-            keys.append(("latency", tallies.bucket(seconds)))
-            counts["latency_sum", ""] = counts.get(("latency_sum", ""), 0.0) + seconds
-        for key in keys:
-            counts[key] = counts.get(key, 0.0) + 1
-    return counts
+def _counts(results: Sequence[Result]) -> dict[tuple[str, str], float]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for (channel, outcome, state), number in Counter((r.claimed.channel, r.outcome, r.state) for r in results).items():
+        counts["attempts", f"{channel}:{outcome.value}"] += number
+        if state != DeliveryState.PENDING:
+            counts["finished", f"{channel}:{state.value}"] += number
+    told = [(r.ended_at - r.claimed.created_at).total_seconds() for r in results if r.outcome is Outcome.DELIVERED]
+    if not told:
+        return dict(counts)
+    for label, number in Counter(map(tallies.bucket, told)).items():
+        counts["latency", label] = number
+    return counts | {("latency_sum", ""): sum(max(0.0, seconds) for seconds in told)}
 
 
 def drop_orphans(at: datetime) -> int:

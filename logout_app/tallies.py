@@ -13,10 +13,6 @@ from logout_app.models import DeliveryTally
 TABLE = DeliveryTally._meta.db_table
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)  # seconds
 
-UPSERT = f"""
-INSERT INTO {TABLE} (metric, label, value) VALUES (%s, %s, %s)
-ON CONFLICT (metric, label) DO UPDATE SET value = """  # noqa: S608  constants only
-
 
 def bucket(seconds: float) -> str:
     """The label of the histogram bucket that this value falls into, not cumulative."""
@@ -26,11 +22,11 @@ def bucket(seconds: float) -> str:
 
 def add(counts: Mapping[tuple[str, str], float]) -> None:
     """Inside the transaction of what is counted. Sorted: two workers lock the rows in the same order."""
-    _write(f"{UPSERT} {TABLE}.value + excluded.value", counts)
+    _write(f"{TABLE}.value + excluded.value", counts)
 
 
 def put(values: Mapping[tuple[str, str], float]) -> None:
-    _write(f"{UPSERT} excluded.value", values)
+    _write("excluded.value", values)
 
 
 def add_lost_log_lines() -> None:
@@ -39,10 +35,16 @@ def add_lost_log_lines() -> None:
         add({("log_lines_lost", ""): lost})
 
 
-def _write(statement: str, values: Mapping[tuple[str, str], float]) -> None:
-    if values:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, [(*key, value) for key, value in sorted(values.items())])
+def _write(new_value: str, values: Mapping[tuple[str, str], float]) -> None:
+    if not values:
+        return
+    rows = ", ".join(["(%s, %s, %s)"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {TABLE} (metric, label, value) VALUES {rows} "  # noqa: S608  constants only
+            f"ON CONFLICT (metric, label) DO UPDATE SET value = {new_value}",
+            [part for (metric, label), value in sorted(values.items()) for part in (metric, label, value)],
+        )
 
 
 def read() -> dict[tuple[str, str], float]:

@@ -30,10 +30,12 @@ class Connection(asyncio.Protocol):
         self._has_served = False
         self._is_closed = False
 
-    async def exchange(self, request: bytes) -> Answer:
-        """Raises Failure. Ask `is_quiet` first if it has served before."""
+    async def exchange(self, request: bytes, deadline: float) -> Answer:
+        """Raises Failure, and TimeoutError at `deadline` of the loop's clock. Ask `is_quiet` first if it has served before."""
+        loop = asyncio.get_running_loop()
         answer = self._answer = Answer()
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = loop.create_future()
+        timer = loop.call_at(deadline, self._fail, TimeoutError())  # asyncio.timeout() takes four times as long
         self._transport.write(request)
         try:
             await waiter
@@ -41,6 +43,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
+            timer.cancel()
             self._answer = self._waiter = None
             self._has_served = True
         return answer
@@ -99,9 +102,9 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, error: Failure | TimeoutError) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(failure)
+            self._waiter.set_exception(error)
 
 
 async def connect(addresses: Sequence[str], port: int, *, tls: ssl.SSLContext | None, name: str) -> Connection:

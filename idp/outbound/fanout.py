@@ -172,17 +172,20 @@ class Fanout:
         try:
             target = self._target(url)
             request = target.request(body, headers)
-            async with asyncio.timeout(self._timeout if timeout is None else timeout):
-                answer = await self._exchange(target.origin, request, anew=anew)
+            answer = await self._exchange(target.origin, request, timeout or self._timeout, anew=anew)
         except Failure as failure:
             return Reply(error=failure.kind, detail=str(failure), unheard=failure.unheard)
         except TimeoutError as error:
             return Reply(error="timeout", detail=str(error))
         return Reply(answer.status, answer.body, answer.retry_after)
 
-    async def _exchange(self, origin: Origin, request: bytes, *, anew: bool) -> Answer:
-        connection = (None if anew else self._pool.take(origin)) or await self._connect(origin)
-        answer = await connection.exchange(request)
+    async def _exchange(self, origin: Origin, request: bytes, timeout: float, *, anew: bool) -> Answer:
+        deadline = asyncio.get_running_loop().time() + timeout
+        connection = None if anew else self._pool.take(origin)
+        if connection is None:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._connect(origin)
+        answer = await connection.exchange(request, deadline)
         if answer.is_reusable:
             self._pool.put(origin, connection)
         else:

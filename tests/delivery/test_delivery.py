@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from datetime import timedelta
 
@@ -15,7 +17,7 @@ from idp.models import SigningKey
 from logout_app import outbox, redeliver
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from tests.delivery.conftest import attempted, make_due, running, sign_in, sign_out, states, wait_for
-from tests.support.receiver import header_of, wait_until
+from tests.support.receiver import claims_of, header_of, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -283,3 +285,40 @@ def test_channels_that_this_worker_cannot_send_are_left_alone(receiver, applicat
     with running():
         time.sleep(0.5)
     assert (states(), LogoutDelivery.objects.get().attempts) == (["pending"], 0)
+
+
+def test_a_delivery_that_a_kept_connection_swallowed_goes_out_once_more_with_a_new_token(application):
+    """The application closed its connection while the request was under way: whoever read it refuses to see its token twice."""
+    tokens: list[str] = []
+
+    def answer_once(connection: socket.socket, last: bool) -> None:
+        with connection:
+            tokens.append(read_token(connection))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            if not last:
+                tokens.append(read_token(connection))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        app = application(url=f"http://127.0.0.1:{server.getsockname()[1]}/")
+        serving = threading.Thread(target=lambda: [answer_once(server.accept()[0], last) for last in (False, True)])
+        serving.start()
+        first, second = sign_in(app), sign_in(app)
+        with running():
+            sign_out(first)
+            wait_for("delivered")
+            sign_out(second)
+            wait_for("delivered", "delivered")
+        serving.join(10)
+    assert len({claims_of(token)["jti"] for token in tokens}) == len(tokens) == 3
+    assert len({claims_of(token)["sid"] for token in tokens[1:]}) == 1
+    assert [attempt.jti for attempt in DeliveryAttempt.objects.order_by("id")] == [
+        claims_of(token)["jti"] for token in (tokens[0], tokens[2])
+    ]
+
+
+def read_token(connection: socket.socket) -> str:
+    head, _, body = connection.recv(100_000).decode().partition("\r\n\r\n")
+    length = int(head.partition("Content-Length: ")[2].partition("\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(100_000).decode()
+    return body.removeprefix("logout_token=")
