@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 from django.conf import settings
 
-from tests.support.chromium import chromium
-from tests.support.factories import make_application, make_session, make_user
+from sessions_app.models import AuthorizationCode
+from tests.support.chromium import chromium, new_page
+from tests.support.factories import PASSWORD, make_application, make_session, make_user
 from tests.support.oauth import issuer, request_params
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
@@ -94,3 +95,44 @@ def test_form_post_sends_itself_and_escapes_what_it_carries(page, live_server, a
     assert page.title() == "posted"
     assert App.posted[0]["state"] == [state]
     assert App.posted[0]["code"]
+
+
+@pytest.fixture
+def stranger(live_server):
+    """A page in a browser in which nobody is signed in, and what its console said of our policy."""
+    make_user()
+    with chromium() as browser, new_page(browser) as page:
+        complaints: list[str] = []
+        page.on(
+            "console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None
+        )
+        yield page, complaints
+
+
+def sign_in(page, address: str) -> None:
+    page.goto(address)
+    page.fill("#id_username", "mary@fabrikamcorp.com")
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]", no_wait_after=True)
+
+
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+def test_the_answer_to_the_form_reaches_the_application(stranger, live_server, app_origin, mode):
+    """With a redirect it is the answer to the POST itself, to which form-action applies too."""
+    page, complaints = stranger
+    query = urlencode(request_params(spa(app_origin), response_mode=mode))
+    sign_in(page, f"{live_server.url}/authorize?{query}")
+    page.wait_for_url(f"{app_origin}/cb**")
+    assert not complaints
+    given = App.posted[0] if mode == "form_post" else parse_qs(page.url.replace("#", "?").partition("?")[2])
+    assert given["code"]
+    assert given["state"] == ["the-state"]
+
+
+def test_the_answer_to_the_form_may_lead_to_a_native_application(stranger, live_server):
+    page, complaints = stranger
+    app = make_application("Native", app_type="native", redirect_uris="com.example.app:/cb")
+    with page.expect_event("requestfailed", lambda failed: "com.example.app:" in failed.url or "/login" in failed.url):
+        sign_in(page, f"{live_server.url}/authorize?{urlencode(request_params(app))}")
+    assert AuthorizationCode.objects.get().application == app
+    assert not complaints
