@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_exempt
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from idp import configuration
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 @login_not_required
+@csrf_exempt  # only GET is answered, and another method is told so
 @require_GET
 @xframe_options_exempt
 @page_errors

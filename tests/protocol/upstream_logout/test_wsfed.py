@@ -38,6 +38,14 @@ def clean_up(client, name="Acme", **query):
     return client.get(f"/wsfed/{name}", {"wa": "wsignoutcleanup1.0", **query})
 
 
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_other_methods_are_not_allowed_and_end_nothing(session, method):
+    strict = browser(session, enforce_csrf_checks=True)
+    answer = getattr(strict, method)("/wsfed/Acme?wa=wsignoutcleanup1.0")
+    assert (answer.status_code, answer["Allow"]) == (405, "GET")
+    assert is_live(session)
+
+
 def is_live(session):
     session.refresh_from_db()
     return session.ended_at is None
