@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 
-from idp import accounts, configuration, sealing
+from idp import accounts, configuration, password_policy, sealing
 from idp.connections import strategies
 from idp.connections.database import requires_username
 from idp.connections.options import secret_context
@@ -144,7 +144,9 @@ class _Plan:
         identity = _identity(row, person) if row else None
         if identity is None and not person.password:
             found.append(f"{person.path}.password: is missing")
-        if "@" in person.login and self._requires_username(person.connection, row):
+        will_be = self._as_it_will_be(person.connection, row)
+        found += self._weak_password(person, will_be, identity)
+        if "@" in person.login and requires_username(will_be):
             found.append(
                 f"{person.path}.username: is missing, or has an @; people of {person.connection} sign in with it"
             )
@@ -155,11 +157,21 @@ class _Plan:
             found.append(f"{person.path}.user_id: belongs to somebody else")
         return found
 
-    def _requires_username(self, name: str, row: Connection | None) -> bool:
+    def _weak_password(self, person: Person, row: Connection, identity: Identity | None) -> list[str]:
+        """What the policy has against a password that would be set; the one that somebody has stays valid."""
+        if not person.password:
+            return []
+        user = User(email=person.email, **person.columns)
+        found = password_policy.problems(person.password, password_policy.policy_of(row), user)
+        if found and identity and identity.user.check_password(person.password):
+            return []
+        return [f"{person.path}.password: {sentence}" for sentence in found]
+
+    def _as_it_will_be(self, name: str, row: Connection | None) -> Connection:
+        """The connection with the options of the file, if it has any; not to be saved."""
         entry = next((entry for entry in self.file.connections if entry.name == name), None)
-        if entry is not None and entry.options is not None:
-            return entry.options.get("requires_username") is True
-        return row is not None and requires_username(row)
+        options = entry.options if entry else None
+        return Connection(name=name, options=(row.options if row else {}) if options is None else options)
 
 
 class _Application:

@@ -161,6 +161,41 @@ def test_a_changed_password_ends_the_persons_sessions(folder: Path, monkeypatch:
     assert session.ended_at is not None
 
 
+STRICT = """
+connections: [{name: Strict, strategy: auth0, options: {passwordPolicy: excellent}}]
+users: [{connection: Strict, email: mary@fabrikamcorp.com, password: {env: MARY_PASSWORD}}]
+"""
+
+
+def test_a_password_that_the_policy_refuses_is_a_problem_with_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy that counts is that of the same file; without one it is that of the house."""
+    monkeypatch.setenv("MARY_PASSWORD", "all lower case letters")
+    found = problems(folder, STRICT)
+    assert found
+    assert all(problem.startswith("users[0].password: ") for problem in found)
+    assert "all lower case" not in " ".join(found)
+    monkeypatch.setenv("MARY_PASSWORD", "password")
+    (common,) = problems(folder, STRICT.replace("passwordPolicy: excellent", ""))
+    assert "too common" in common
+    monkeypatch.setenv("MARY_PASSWORD", "Mary@fabrikamcorp.com")
+    assert any("similar" in problem for problem in problems(folder, STRICT))
+    monkeypatch.setenv("MARY_PASSWORD", "Correct-Horse-7-Battery")
+    assert apply(folder, STRICT)["mary@fabrikamcorp.com"] == "created"
+
+
+def test_a_password_that_somebody_has_stays_good_when_the_policy_grows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARY_PASSWORD", "all lower case letters")
+    apply(folder, STRICT.replace("passwordPolicy: excellent", ""))
+    assert apply(folder, STRICT)["mary@fabrikamcorp.com"] == "unchanged"
+    monkeypatch.setenv("MARY_PASSWORD", "another of lower case")
+    assert problems(folder, STRICT)
+    assert User.objects.get().check_password("all lower case letters")
+
+
 def test_nothing_is_written_when_anything_is_wrong(folder: Path) -> None:
     wrong = WHOLE.replace("audience:", "audience: 'https://nowhere.example/' #")
     assert problems(folder, wrong.replace('"https://api.example.com/", scope: ["read:things"]}', "\n    scope: []}"))
