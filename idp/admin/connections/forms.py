@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -35,6 +36,7 @@ SECRET_LABELS = {
     "bind_password": "Password of the account",
     "decryptionKey": "Private key for decryption",
 }
+_CLEAR = "clear_"  # in front of the name of a secret
 PEM_SECRETS = {"decryptionKey"}
 EMPTY: tuple[Any, ...] = ("", None, [], {})
 HINTS = [
@@ -151,13 +153,17 @@ class ConnectionForm(BaseForm):
                 else forms.PasswordInput(attrs={"autocomplete": "off", "class": "vTextField"}),
                 help_text=f"{self.secret_help.get(name, '')} {state}".strip(),
             )
+            if known:
+                self.fields[_CLEAR + name] = forms.BooleanField(
+                    label=f"{SECRET_LABELS[name]}: remove", required=False, help_text="Nothing takes its place."
+                )
 
     def secret_fields(self) -> tuple[str, ...]:
         return tuple(sorted(self.known & SECRETS))
 
     def option_fields(self) -> tuple[str, ...]:
         apart = {*self._meta.fields, *SECRETS, "other"}  # type: ignore[misc]
-        return tuple(name for name in self.fields if name not in apart)
+        return tuple(name for name in self.fields if name not in apart and not name.startswith(_CLEAR))
 
     def covered(self) -> set[str]:
         """Options of which the form shows something."""
@@ -169,11 +175,18 @@ class ConnectionForm(BaseForm):
         return [
             _fieldset(topic, fields)
             for topic in (*self.topics, signing_out, rest)
-            if (fields := tuple(name for name in topic.fields if name in self.fields))
+            if (fields := tuple(self._shown(topic)))
         ]
+
+    def _shown(self, topic: Topic) -> Iterator[str]:
+        for name in topic.fields:
+            yield from (field for field in (name, _CLEAR + name) if field in self.fields)
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
+        for name in self.secret_fields():
+            if cleaned.get(name) and cleaned.get(_CLEAR + name):
+                self.add_error(_CLEAR + name, "Type a new one or remove the old one, not both.")
         if not self.errors:
             for problem in strategies.problems(self.instance.strategy, self.merged_options()):
                 self.add_error(self._field_of(problem), problem)
@@ -189,6 +202,8 @@ class ConnectionForm(BaseForm):
             if value := self.cleaned_data.get(name):
                 context = secret_context(self.instance.name, name)
                 self.instance.sealed_options[name] = sealing.seal(value, context)
+            elif self.cleaned_data.get(_CLEAR + name):
+                self.instance.sealed_options.pop(name, None)
         return super().save(commit)
 
     def merged_options(self) -> dict[str, Any]:

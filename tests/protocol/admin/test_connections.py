@@ -265,6 +265,25 @@ def test_a_private_key_keeps_its_lines(admin: Client) -> None:
     assert sealing.unseal(connection.sealed_options["decryptionKey"], "connection:partner:decryptionKey") == pem
 
 
+def test_a_secret_is_removed_by_its_box_only(admin: Client) -> None:
+    sealed = {"client_secret": "v1.x.y"}
+    connection = make_connection("okta-main", "okta", sealed_options=sealed)
+    assert 'name="clear_client_secret"' in admin.get(change_url(connection)).content.decode()
+    both = {**OKTA, "client_secret": "another", "clear_client_secret": "on"}
+    assert "clear_client_secret" in errors_of(admin.post(change_url(connection), both))
+    connection.refresh_from_db()
+    assert connection.sealed_options == sealed
+    gone = {**OKTA, "client_secret": "", "clear_client_secret": "on"}
+    assert admin.post(change_url(connection), gone).status_code == 302
+    connection.refresh_from_db()
+    assert connection.sealed_options == {}
+    assert "clear_client_secret" not in connection.options
+    assert "Client secret: remove" in LogEntry.objects.latest("pk").get_change_message()
+    page = admin.get(change_url(connection)).content.decode()
+    assert "Not set." in page
+    assert 'name="clear_client_secret"' not in page
+
+
 def test_a_secret_that_is_left_empty_stays(admin: Client) -> None:
     connection = make_connection("okta-main", "okta", sealed_options={"client_secret": "v1.x.y"})
     assert admin.post(change_url(connection), {**OKTA, "client_secret": ""}).status_code == 302
