@@ -39,15 +39,6 @@ def without_token(text: str) -> str:
     return TOKEN.sub("", text)
 
 
-def made_anew(target: str, *, last_used: str = "", **query: str) -> str:
-    """A browser with a flow session may have messages: its page is never the kept one."""
-    client = browser()
-    client.cookies[settings.SESSION_COOKIE_NAME] = "x" * 32
-    if last_used:
-        client.cookies[settings.LAST_CONNECTION_COOKIE_NAME] = last_used
-    return page(client, target, **query)
-
-
 @pytest.mark.parametrize("last_used", ["", "Zenith", "Nowhere", "Fabri kam"])
 @pytest.mark.parametrize("only", ["", "FabrikamAD", "Acme"])
 def test_it_is_the_page_that_would_be_made_anew(last_used, only):
@@ -59,7 +50,7 @@ def test_it_is_the_page_that_would_be_made_anew(last_used, only):
         if only == "Acme":  # the only way leads upstream unless somebody just signed out
             query["login_hint"] = "unused"
         kept = client.get("/login", {"next": target, **query})
-        fresh = browser()
+        fresh = browser()  # with a flow session there may be messages: such a browser's page is never the kept one
         fresh.cookies[settings.SESSION_COOKIE_NAME] = "x" * 32
         fresh.cookies[settings.LAST_CONNECTION_COOKIE_NAME] = last_used
         anew = fresh.get("/login", {"next": target, **query})
@@ -110,7 +101,7 @@ def test_nothing_personal_stays_in_it():
 
 
 def test_its_form_is_protected_against_forgery():
-    """LGI: the token is that of one browser."""
+    """The token in it is that of one browser."""
     make_user()
     mine, other = csrf_client(), csrf_client()
     form = {"username": "mary@fabrikamcorp.com", "password": PASSWORD}
