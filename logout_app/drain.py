@@ -198,9 +198,8 @@ class Drain:
         elif was_open:
             self._open_until[row.client_id] = 0.0
         if breaker.is_open != was_open:
-            log.warning(
-                "logout.breaker.opened" if breaker.is_open else "logout.breaker.closed", client_id=row.client_id
-            )
+            word = "opened" if breaker.is_open else "closed"
+            log.warning(f"logout.breaker.{word}", client_id=row.client_id)
 
     # --- record ------------------------------------------------------------------------------------------------------
 
