@@ -1,15 +1,16 @@
-"""Who hears of an end, and by which channel: the event, its outbox rows and its lines of the audit trail.
+"""Who hears of an end, and by which channel: the refresh tokens that die with it, the event, its outbox rows and its lines
+of the audit trail.
 
 Set-based: as many statements for one session as for thousands. On PostgreSQL they are one statement (a CTE), which spares a
 sign-out two round trips; on SQLite one each. The text is written here once, because Django takes longer to write such a
-SELECT anew than the database takes to run it.
+SELECT anew than the database takes to run it. In braces is what the two databases say differently (`_words`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -20,10 +21,20 @@ from idp.models import Application, Connection, InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
 
+FAMILIES = f"""
+UPDATE {RefreshTokenFamily._meta.db_table} SET revoked_at = %(at)s, revoke_reason = %(initiator)s
+WHERE revoked_at IS NULL AND ({{which}})
+RETURNING id"""  # noqa: S608  constants only, here and below
+
+COUNTED = "SELECT count(*) AS number FROM families"
+
+# Not written if nothing ended and nothing was revoked.
 EVENT = f"""
 INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, sessions_ended, families_revoked, data)
-VALUES (%(at)s, %(initiator)s, %(actor)s, %(user)s, %(sub)s, %(sessions)s, %(families)s, '{{}}')
-RETURNING id"""  # noqa: S608  constants only, here and below
+SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), %(ended)s, {{families}}, {{object}}()
+FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST(%(person)s AS bigint)
+WHERE %(ended)s > 0 OR {{families}} > 0
+RETURNING id, sub"""  # noqa: S608
 
 # An application that joined a session and hears of this initiator as `Application.hears_of()` says. The JSON list is
 # compared as text: SQLite has no containment operator.
@@ -32,40 +43,46 @@ INSERT INTO {LogoutDelivery._meta.db_table} (
     event_id, session_id, application_id, client_id, sub, sid, channel, state,
     created_at, due_at, fence, attempts, last_reason
 )
-SELECT {{event}}, session.id, application.id, application.client_id, person.user_id, session.sid, channels.name,
+SELECT {{event}}, session.id, application.id, application.client_id, person.user_id, session.sid, '{Channel.BACKCHANNEL}',
     '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
 FROM {SessionClient._meta.db_table} joined
 JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
 JOIN {User._meta.db_table} person ON person.id = session.user_id
 JOIN {Application._meta.db_table} application ON application.id = joined.application_id
-JOIN (SELECT '{Channel.BACKCHANNEL}' AS name UNION ALL SELECT '{Channel.FRONTCHANNEL}') channels ON
-    (channels.name = '{Channel.BACKCHANNEL}' AND application.backchannel_logout_uri <> '' AND (
-        application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
-        OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
-    ))
-    OR (
-        channels.name = '{Channel.FRONTCHANNEL}' AND joined.session_id = CAST(%(page)s AS bigint)
-        AND application.frontchannel_logout_uri <> ''
-    )
-WHERE joined.session_id {{among}}
+WHERE joined.session_id {{among}} AND application.backchannel_logout_uri <> '' AND (
+    application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
+    OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
+)
 {{more}}
 RETURNING channel"""  # noqa: S608
+
+# Of the session whose browser shows the sign-out page, if this act ended it.
+FRAMES = f"""
+UNION ALL
+SELECT {{event}}, session.id, application.id, application.client_id, person.user_id, session.sid, '{Channel.FRONTCHANNEL}',
+    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
+FROM {SessionClient._meta.db_table} joined
+JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
+JOIN {User._meta.db_table} person ON person.id = session.user_id
+JOIN {Application._meta.db_table} application ON application.id = joined.application_id
+WHERE joined.session_id {{among}} AND joined.session_id = %(page)s AND application.frontchannel_logout_uri <> ''"""  # noqa: S608
 
 # When everything of a person ends: each application that has a Global Token Revocation endpoint and was ever used by the
 # person, once, however many sessions there were.
 REVOCATIONS = f"""
 UNION ALL
-SELECT {{event}}, CAST(NULL AS bigint), application.id, application.client_id, %(sub)s, '', '{Channel.GTR}',
+SELECT {{event}}, CAST(NULL AS bigint), application.id, application.client_id, person.user_id, '', '{Channel.GTR}',
     '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
 FROM {Application._meta.db_table} application
-WHERE application.global_token_revocation_uri <> '' AND (
+JOIN {User._meta.db_table} person ON person.id = %(person)s
+WHERE {{event}} IS NOT NULL AND application.global_token_revocation_uri <> '' AND (
     EXISTS (
         SELECT 1 FROM {SSOSession._meta.db_table} session
         JOIN {SessionClient._meta.db_table} joined ON joined.session_id = session.id
-        WHERE session.user_id = %(user)s AND joined.application_id = application.id
+        WHERE session.user_id = person.id AND joined.application_id = application.id
     ) OR EXISTS (
         SELECT 1 FROM {RefreshTokenFamily._meta.db_table} family
-        WHERE family.user_id = %(user)s AND family.application_id = application.id
+        WHERE family.user_id = person.id AND family.application_id = application.id
     )
 )"""  # noqa: S608
 
@@ -83,6 +100,25 @@ WHERE session.id {{among}}"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
+class Families:
+    """Which families of refresh tokens die: an SQL condition and what it is given. `NONE_DIE`: offline ones outlive the session."""
+
+    which: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Further rows of the same act: names and SQL, and what it is given beside the act's own values.
+
+    The SQL may say {event}, the event's key or NULL, and what else `_words` has.
+    """
+
+    statements: tuple[tuple[str, str], ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """How many deliveries were planned, and how many of them are frames of the sign-out page."""
 
@@ -90,41 +126,45 @@ class Told:
     frames: int
 
 
-NOBODY = Told(0, 0)
+NONE_DIE, NOTHING, NOBODY = Families(), Also(), Told(0, 0)
 
 
-def record(event: LogoutEvent, session_pks: Sequence[int], *, page: int | None, whole_user: bool = False) -> Told:
-    """Write the event (it gets its key), one row per (session, application, channel) that must hear, and the audit trail.
+def record(
+    event: LogoutEvent,
+    session_pks: Sequence[int],
+    *,
+    page: int | None,
+    families: Families = NONE_DIE,
+    whole_user: bool = False,
+    also: Also = NOTHING,
+) -> Told:
+    """Revoke families, write the event, one row per (session, application, channel) that must hear, and the audit trail.
 
-    `page`: this session's front-channel rows too. `whole_user`: revocation requests too; the event names the person.
+    The event gets its key, unless there was nothing to write one for. `page`: this session's front-channel rows too.
+    `whole_user`: revocation requests too; the event names the person.
     """
     given: dict[str, Any] = {
+        **families.given,
+        **also.given,
         "at": connection.ops.adapt_datetimefield_value(event.at),
         "initiator": event.initiator,
         "actor": event.actor,
-        "user": event.user_id,
-        "sub": event.sub,
-        "sessions": event.sessions_ended,
-        "families": event.families_revoked,
+        "person": event.user_id,
+        "ended": event.sessions_ended,
         "listed": f'%"{event.initiator}"%',
         "page": page,
         "pks": keys(session_pks),
     }
-    if connection.vendor == "postgresql":
-        event.pk, deliveries, frames = prepared.fetch(_in_one_statement(whole_user), given)[0]
-    else:
-        event.pk, deliveries, frames = _one_by_one(given, whole_user)
-    event._state.adding = False
+    shape = (families.which, page is not None, whole_user, also.statements)
+    act = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
+    event.pk, event.sub, event.families_revoked, deliveries, frames = act(given, *shape)
+    event._state.adding = event.pk is None
     return Told(deliveries, frames)
 
 
-def sub_of(user_pk: int) -> str:
-    return User.objects.values_list("user_id", flat=True).get(pk=user_pk)
-
-
-def keys(pks: Sequence[int]) -> list[int] | str:
+def keys(values: Sequence[int] | Sequence[str]) -> list[Any] | str:
     """The parameter for `among()`."""
-    return list(pks) if connection.vendor == "postgresql" else json.dumps(list(pks))
+    return list(values) if connection.vendor == "postgresql" else json.dumps(list(values))
 
 
 def among(name: str) -> str:
@@ -134,27 +174,57 @@ def among(name: str) -> str:
     return f"IN (SELECT value FROM json_each(%({name})s))"  # noqa: S608  names of ours
 
 
+def _in_one_statement(given: dict[str, Any], *shape: Any) -> tuple[Any, ...]:
+    return prepared.fetch(_statement(*shape), given)[0]
+
+
 @cache
-def _in_one_statement(whole_user: bool) -> str:
-    event, these = "(SELECT id FROM event)", among("pks")
-    deliveries = _deliveries(event, these, whole_user)
-    trail = TRAIL.format(event=event, among=these, object="jsonb_build_object")
+def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...]) -> str:
+    """What the last SELECT reads is done before what it does not read: families, event and deliveries come first.
+
+    So everybody locks families before rows that `also` may wait for.
+    """
+    words = _words("(SELECT id FROM event)", "(SELECT number FROM revoked)" if families else "0")
+    parts = {"families": FAMILIES.format(which=families), "revoked": COUNTED} if families else {}
+    parts |= {"event": EVENT.format(**words), "deliveries": _deliveries(words, page, whole_user)}
+    parts |= {"trail": TRAIL.format(**words), **{name: sql.format(**words) for name, sql in also}}
     return f"""
-WITH event AS ({EVENT}), told AS ({deliveries}), trail AS ({trail})
-SELECT id, (SELECT count(*) FROM told), (SELECT count(*) FROM told WHERE channel = '{Channel.FRONTCHANNEL}') FROM event
+WITH {", ".join(f"{name} AS ({sql})" for name, sql in parts.items())}
+SELECT event.id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames
+FROM (
+    SELECT count(*) AS deliveries, count(*) FILTER (WHERE channel = '{Channel.FRONTCHANNEL}') AS frames FROM deliveries
+) told
+LEFT JOIN event ON true
 """  # noqa: S608
 
 
-def _deliveries(event: str, these: str, whole_user: bool) -> str:
-    return DELIVERIES.format(event=event, among=these, more=REVOCATIONS.format(event=event) if whole_user else "")
+def _one_by_one(
+    given: dict[str, Any], families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...]
+) -> tuple[Any, ...]:
+    words = _words("%(event)s", "%(families)s")
+    given["families"] = len(prepared.fetch(FAMILIES.format(which=families), given)) if families else 0
+    event = prepared.fetch(EVENT.format(**words), given)
+    given["event"], sub = event[0] if event else (None, "")
+    channels: list[str] = []
+    if event:
+        channels = [row[0] for row in prepared.fetch(_deliveries(words, page, whole_user), given)]
+        prepared.fetch(TRAIL.format(**words), given)
+    for _, sql in also:
+        prepared.fetch(sql.format(**words), given)
+    return given["event"], sub, given["families"], len(channels), channels.count(Channel.FRONTCHANNEL)
 
 
-def _one_by_one(given: dict[str, Any], whole_user: bool) -> tuple[int, int, int]:
-    event, these = "%(event)s", among("pks")
-    with connection.cursor() as cursor:
-        cursor.execute(EVENT, given)
-        given["event"] = cursor.fetchone()[0]
-        cursor.execute(_deliveries(event, these, whole_user), given)
-        channels = [row[0] for row in cursor.fetchall()]
-        cursor.execute(TRAIL.format(event=event, among=these, object="json_object"), given)
-    return given["event"], len(channels), channels.count(Channel.FRONTCHANNEL)
+def _words(event: str, families: str) -> dict[str, str]:
+    on_postgresql = connection.vendor == "postgresql"
+    return {
+        "event": event,
+        "families": families,
+        "among": among("pks"),
+        "object": "jsonb_build_object" if on_postgresql else "json_object",
+        "json": "jsonb" if on_postgresql else "json",
+    }
+
+
+def _deliveries(words: Mapping[str, str], page: bool, whole_user: bool) -> str:
+    more = (FRAMES.format(**words) if page else "") + (REVOCATIONS.format(**words) if whole_user else "")
+    return DELIVERIES.format(**words, more=more)

@@ -5,28 +5,30 @@ In this order, which decides the status: who asks (401, 403), what they ask (400
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
 
 from idp import limiter
-from idp.accounts import ascii_lower
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
-from idp.models import Connection, Identity, User
-from idp.protocol.errors import InvalidRequest, ProtocolError, TemporarilyUnavailable, TooManyRequests
+from idp.lookups import Given, Lookup
+from idp.models import Connection
+from idp.protocol.errors import ProtocolError, TemporarilyUnavailable, TooManyRequests
 from idp.protocol.initiators import Initiator
 from idp.requests import RequestFacts
-from idp.spent import spend
-from logout_app import gtr_trust, tallies
-from logout_app.end import Ended, Selection, end_sessions
+from logout_app import gtr_people, gtr_trust, tallies
+from logout_app.end import end_sessions
+from logout_app.fanout import Also
+from logout_app.gtr_people import Person
 from logout_app.models import RevocationRequest
 from logout_app.protocol import gtr as rules
 from logout_app.protocol.gtr import Proof, Subject
 from sessions_app import lifecycle
+from sessions_app.models import SessionEvent
 
 # Per connection and network, so that nobody can lock its identity provider out; and only further failures are refused.
 FAILURES = limiter.Limit("gtr", 100, 300)
@@ -34,14 +36,25 @@ FAILURES = limiter.Limit("gtr", 100, 300)
 KEPT = limiter.Limit("gtr-kept", 200, 3600)
 
 
-class UnknownUser(ProtocolError):
-    error = "user_not_found"
-    status = 404
+_BY_NAME = Lookup(lambda: Connection.objects.filter(name=Given("name")))
 
+AUDIT = f"""
+INSERT INTO {SessionEvent._meta.db_table} (
+    at, type, sid, sub, client_id, connection, initiator, actor, ip, user_agent, data
+)
+VALUES (
+    %(at)s, 'universal_logout_succeeded', '', %(sub)s, '', %(source)s, %(initiator)s, %(actor)s, %(ip)s, %(user_agent)s,
+    {{object}}('event', {{event}}, 'sessions_ended', CAST(%(ended)s AS integer), 'accounts', {{json}}(CAST(%(accounts)s AS text)))
+)"""  # noqa: S608  constants only, here and below
+KEPT_REQUEST = f"""
+INSERT INTO {RevocationRequest._meta.db_table} (
+    connection_id, at, status, reason, subject, sub, jti, event_id, ip, user_agent
+)
+VALUES (%(source_pk)s, %(at)s, 204, '', %(subject)s, %(sub)s, %(jti)s, {{event}}, %(ip)s, %(user_agent)s)"""  # noqa: S608
 
-class CannotSignOut(ProtocolError):
-    error = "cannot_sign_out"
-    status = 422
+TALLY = f"""
+INSERT INTO {tallies.TABLE} (metric, label, value) VALUES ('gtr', '204', 1)
+ON CONFLICT (metric, label) DO UPDATE SET value = {tallies.TABLE}.value + 1"""  # noqa: S608
 
 
 @dataclass
@@ -55,11 +68,10 @@ class Request:
     connection: Connection | None = None
     subjects: Sequence[Subject] = ()
     jti: str = ""
-    identities: list[Identity] = field(default_factory=list)
 
     @property
-    def user(self) -> User | None:
-        return self.identities[0].user if self.identities else None
+    def subject(self) -> str:
+        return "; ".join(f"{subject.format}: {' '.join(subject.values)}" for subject in self.subjects)[:600]
 
 
 def receive(request: Request, at: datetime) -> None:
@@ -67,22 +79,25 @@ def receive(request: Request, at: datetime) -> None:
 
     `at` is when the request arrived: what began later stays.
     """
-    request.connection = Connection.objects.filter(name=request.name).first()
+    request.connection = _BY_NAME.get(name=request.name)
     try:
         connection, trust, proof = _authenticate(request, at)
         request.jti = proof.jti
         request.subjects = rules.read_body(request.body)
         with transaction.atomic():
             # What is rolled back spends nothing: the same token may then be sent again.
-            if not spend("gtr", connection.public_id, proof.jti, expires_at=proof.expires_at):
-                raise rules.refused("this token was used before")
-            request.identities = _identities(connection, request.subjects, trust.issuers)
-            ended = _end(request, connection, at)
-            _keep(request, connection, 204, "", at, ended)
+            person = gtr_people.take(connection, request.subjects, trust.issuers, proof, at)
+            end_sessions(
+                person.selection,
+                initiator=Initiator.IDP_LOGOUT,
+                actor=f"upstream:{connection.name}",
+                at=at,
+                offline_tokens=True,
+                also=_records(request, connection, person),
+            )
     except ProtocolError as error:
         _refuse(request, error, at)
         raise
-    tallies.add({("gtr", "204"): 1})
 
 
 def _authenticate(request: Request, at: datetime) -> tuple[Connection, gtr_trust.Trust, Proof]:
@@ -103,68 +118,21 @@ def _authenticate(request: Request, at: datetime) -> tuple[Connection, gtr_trust
     return connection, trust, proof
 
 
-def _identities(connection: Connection, subjects: Sequence[Subject], issuers: frozenset[str]) -> list[Identity]:
-    """Accounts of one person at this connection. People of other connections do not exist here."""
-    named = Q(pk__in=[])
-    for subject in subjects:
-        named |= _named(subject, issuers)
-    found = list(Identity.objects.filter(named, connection=connection).select_related("user").order_by("pk"))
-    if not found:
-        raise UnknownUser("No user of this connection is named so.")
-    if len({identity.user_id for identity in found}) > 1:
-        if len(subjects) > 1:
-            raise InvalidRequest("The aliases name different people.")
-        raise CannotSignOut("Several users of this connection are named so; name one by iss_sub.")
-    return found
-
-
-def _named(subject: Subject, issuers: frozenset[str]) -> Q:
-    if subject.format == "email":
-        return Q(email=ascii_lower(subject.values[0]))
-    if subject.format == "opaque":
-        return Q(user__user_id=subject.values[0])
-    issuer, sub = subject.values
-    return Q(sub=sub) if issuer in issuers else Q(pk__in=[])
-
-
-def _end(request: Request, connection: Connection, at: datetime) -> Ended:
-    """Everything of the person; of one who also comes in elsewhere, what began through this connection.
-
-    The other connection's identity provider vouches for them too, and did not change its mind.
-    """
-    user, actor = request.identities[0].user, f"upstream:{connection.name}"
-    others = list(user.identities.exclude(connection=connection).select_related("connection"))
-    ended = end_sessions(
-        _accounts(request.identities, at) if others else Selection.user(user.pk),
-        initiator=Initiator.IDP_LOGOUT,
-        actor=actor,
-        at=at,
-        offline_tokens=True,
-    )
-    accounts = [f"{connection.name}|{identity.sub}" for identity in request.identities]
-    lifecycle.record(
-        "universal_logout_succeeded",
-        user=user,
-        connection=connection,
-        facts=request.facts,
-        initiator=Initiator.IDP_LOGOUT,
-        actor=actor,
-        at=at,
-        data={
-            "event": ended.event.pk if ended.event else None,
-            "sessions_ended": len(ended.session_pks),
-            "accounts": accounts + [f"{other.connection.name}|{other.sub}" for other in others],
+def _records(request: Request, connection: Connection, person: Person) -> Also:
+    """Audit, the connection's page, and the count: written with the act, also if the person was signed in nowhere."""
+    return Also(
+        (("audit", AUDIT), ("request", KEPT_REQUEST), ("tally", TALLY)),
+        {
+            "source": connection.name,
+            "source_pk": connection.pk,
+            "sub": person.sub,
+            "accounts": json.dumps(person.accounts),
+            "subject": request.subject,
+            "jti": request.jti,
+            "ip": request.facts.ip,
+            "user_agent": request.facts.user_agent,
         },
     )
-    return ended
-
-
-def _accounts(identities: Sequence[Identity], at: datetime) -> Selection:
-    """What began through these accounts, and a mark on each: what was proved until now opens nothing any more."""
-    pks = [identity.pk for identity in identities]
-    earlier = Q(revoked_before=None) | Q(revoked_before__lt=at)
-    Identity.objects.filter(earlier, pk__in=pks).update(revoked_before=at)
-    return Selection.identities(pks)
 
 
 def _refuse(request: Request, error: ProtocolError, at: datetime) -> None:
@@ -180,8 +148,16 @@ def _refuse(request: Request, error: ProtocolError, at: datetime) -> None:
 
 def _keep_refusal(request: Request, connection: Connection, error: ProtocolError, at: datetime) -> None:
     reason = error.detail or error.description
-    request.identities = []
-    _keep(request, connection, error.status, reason, at)
+    RevocationRequest.objects.create(
+        connection=connection,
+        at=at,
+        status=error.status,
+        reason=reason[:500],
+        subject=request.subject,
+        jti=request.jti,
+        ip=request.facts.ip,
+        user_agent=request.facts.user_agent,
+    )
     lifecycle.record(
         "universal_logout_failed",
         connection=connection,
@@ -189,21 +165,4 @@ def _keep_refusal(request: Request, connection: Connection, error: ProtocolError
         actor=f"upstream:{connection.name}",
         at=at,
         data={"status": error.status, "reason": reason},
-    )
-
-
-def _keep(
-    request: Request, connection: Connection, status: int, reason: str, at: datetime, ended: Ended | None = None
-) -> None:
-    RevocationRequest.objects.create(
-        connection=connection,
-        at=at,
-        status=status,
-        reason=reason[:500],
-        subject="; ".join(f"{subject.format}: {' '.join(subject.values)}" for subject in request.subjects)[:600],
-        sub=request.user.user_id if request.user else "",
-        jti=request.jti,
-        event=ended.event if ended else None,
-        ip=request.facts.ip,
-        user_agent=request.facts.user_agent,
     )

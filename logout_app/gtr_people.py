@@ -1,0 +1,171 @@
+"""Whom a Global Token Revocation request names. Found, the token spent and their mark raised: on PostgreSQL one statement.
+
+The token is spent and the person's row locked first, so that requests about one person wait for each other, and sign-ins for
+them. Whoever is in the way of either is waited for here, before sessions and families are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection as database
+
+from idp import prepared, spent
+from idp.accounts import ascii_lower
+from idp.models import Connection, Identity, User
+from idp.protocol.errors import InvalidRequest, ProtocolError
+from logout_app import fanout
+from logout_app.end import NOT_BEFORE, Selection
+from logout_app.protocol import gtr as rules
+from logout_app.protocol.gtr import Proof, Subject
+
+# Accounts at this connection: people of other connections do not exist here. Each branch has an index of its own.
+NAMED = f"""
+SELECT id, user_id FROM {Identity._meta.db_table} WHERE connection_id = %(connection)s AND sub {{subs}}
+UNION
+SELECT id, user_id FROM {Identity._meta.db_table} WHERE connection_id = %(connection)s AND email {{emails}}
+UNION
+SELECT account.id, account.user_id FROM {Identity._meta.db_table} account
+JOIN {User._meta.db_table} person ON person.id = account.user_id
+WHERE account.connection_id = %(connection)s AND person.user_id {{user_ids}}"""  # noqa: S608  constants only, here and below
+
+# With those of the same people at other connections, whose identity providers did not change their mind.
+ACCOUNTS = f"""
+SELECT account.id, account.id IN (SELECT id FROM named) AS is_named, person.id AS user_id, person.user_id AS user_sub,
+    source.name AS source, account.sub
+FROM {Identity._meta.db_table} account
+JOIN {User._meta.db_table} person ON person.id = account.user_id
+JOIN {Connection._meta.db_table} source ON source.id = account.connection_id
+WHERE account.user_id IN (SELECT user_id FROM named)
+    AND (account.connection_id <> %(connection)s OR account.id IN (SELECT id FROM named))"""  # noqa: S608
+
+# The one person that is meant, whom nobody can sign in meanwhile; nobody, if several are, or if the token was spent before.
+PERSON = f"""
+SELECT id FROM {User._meta.db_table} WHERE id = (
+    SELECT min(user_id) FROM named HAVING count(DISTINCT user_id) = 1 AND EXISTS (SELECT 1 FROM spent)
+) FOR NO KEY UPDATE"""  # noqa: S608
+
+# Of a person who also comes in elsewhere the mark is on the accounts, else on the person.
+MARK_OF_ACCOUNTS = f"""
+UPDATE {Identity._meta.db_table} SET revoked_before = %(at)s
+WHERE id {{which}} AND (revoked_before IS NULL OR revoked_before < %(at)s)"""  # noqa: S608
+
+
+class UnknownUser(ProtocolError):
+    error = "user_not_found"
+    status = 404
+
+
+class CannotSignOut(ProtocolError):
+    error = "cannot_sign_out"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`accounts` are those that were named, then those at other connections, as `connection|sub`."""
+
+    user_pk: int
+    sub: str
+    accounts: list[str]
+    named: list[int]
+
+    @property
+    def is_linked(self) -> bool:
+        return len(self.accounts) > len(self.named)
+
+    @property
+    def selection(self) -> Selection:
+        """Everything of the person; of one who also comes in elsewhere, what began through the named accounts."""
+        return Selection.identities(self.named) if self.is_linked else Selection.user(self.user_pk, marked=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    pk: int
+    is_named: bool
+    user_pk: int
+    user_sub: str
+    source: str
+    sub: str
+
+
+def take(
+    connection: Connection, subjects: Sequence[Subject], issuers: frozenset[str], proof: Proof, at: datetime
+) -> Person:
+    """The one person that is meant; what they proved until `at` opens nothing any more. For the transaction of their end.
+
+    Raises ProtocolError; what it did then must be rolled back.
+    """
+    given: dict[str, Any] = {
+        **spent.given("gtr", connection.public_id, proof.jti, expires_at=proof.expires_at),
+        **_named(subjects, issuers),
+        "connection": connection.pk,
+        "at": database.ops.adapt_datetimefield_value(at),
+    }
+    on_postgresql = database.vendor == "postgresql"
+    is_first, accounts = _in_one_statement(given) if on_postgresql else _one_by_one(given)
+    if not is_first:
+        raise rules.refused("this token was used before")
+    named = [account for account in accounts if account.is_named]
+    if not named:
+        raise UnknownUser("No user of this connection is named so.")
+    if len({account.user_pk for account in named}) > 1:
+        if len(subjects) > 1:
+            raise InvalidRequest("The aliases name different people.")
+        raise CannotSignOut("Several users of this connection are named so; name one by iss_sub.")
+    names = [f"{account.source}|{account.sub}" for account in accounts]
+    return Person(named[0].user_pk, named[0].user_sub, names, [account.pk for account in named])
+
+
+def _named(subjects: Sequence[Subject], issuers: frozenset[str]) -> dict[str, Any]:
+    """An `iss_sub` of another issuer names nobody."""
+    values: dict[str, list[str]] = {"subs": [], "emails": [], "user_ids": []}
+    for subject in subjects:
+        if subject.format == "email":
+            values["emails"].append(ascii_lower(subject.values[0]))
+        elif subject.format == "opaque":
+            values["user_ids"].append(subject.values[0])
+        elif subject.values[0] in issuers:
+            values["subs"].append(subject.values[1])
+    return {name: fanout.keys(texts) for name, texts in values.items()}
+
+
+def _in_one_statement(given: dict[str, Any]) -> tuple[bool, list[_Account]]:
+    rows = prepared.fetch(_statement(), given)
+    return rows[0][0], [_Account(*row[1:]) for row in rows if row[1] is not None]
+
+
+@cache
+def _statement() -> str:
+    person, elsewhere = "(SELECT id FROM person)", "EXISTS (SELECT 1 FROM accounts WHERE NOT is_named)"
+    of_person = NOT_BEFORE.format(which=f"= {person}")
+    of_accounts = MARK_OF_ACCOUNTS.format(which="IN (SELECT id FROM named)")
+    return f"""
+WITH spent AS ({spent.SPEND}), named AS ({_names()}), accounts AS ({ACCOUNTS}), person AS ({PERSON}),
+mark_of_person AS ({of_person} AND NOT {elsewhere}),
+mark_of_accounts AS ({of_accounts} AND {elsewhere} AND {person} IS NOT NULL)
+SELECT EXISTS (SELECT 1 FROM spent), accounts.* FROM (SELECT 1) request LEFT JOIN accounts ON true
+ORDER BY is_named DESC, id
+"""  # noqa: S608
+
+
+def _one_by_one(given: dict[str, Any]) -> tuple[bool, list[_Account]]:
+    if not prepared.fetch(spent.SPEND, given):
+        return False, []
+    rows = prepared.fetch(f"WITH named AS ({_names()}) {ACCOUNTS} ORDER BY is_named DESC, account.id", given)
+    accounts = [_Account(*row) for row in rows]
+    given["named"] = fanout.keys([account.pk for account in accounts if account.is_named])
+    given["user"] = next((account.user_pk for account in accounts), None)
+    is_linked = not all(account.is_named for account in accounts)
+    mark = MARK_OF_ACCOUNTS.format(which=fanout.among("named")) if is_linked else NOT_BEFORE.format(which="= %(user)s")
+    prepared.fetch(mark, given)
+    return True, accounts
+
+
+def _names() -> str:
+    return NAMED.format(**{name: fanout.among(name) for name in ("subs", "emails", "user_ids")})
