@@ -141,7 +141,7 @@ class LogoutDelivery(models.Model):
 class DeliveryAttempt(models.Model):
     """One POST and what came of it."""
 
-    delivery = models.ForeignKey(LogoutDelivery, on_delete=models.CASCADE, related_name="attempt_log")
+    delivery = models.ForeignKey(LogoutDelivery, on_delete=models.CASCADE, related_name="attempt_log", db_index=False)
     number = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     duration_ms = models.PositiveIntegerField()

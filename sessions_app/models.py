@@ -105,7 +105,7 @@ class SSOSession(models.Model):
             models.Index(
                 fields=("connection", "upstream_sid"), condition=Q(ended_at__isnull=True), name="sessions_sso_upstream"
             ),
-            models.Index(fields=("ended_at",), name="sessions_sso_purge"),
+            models.Index(fields=("ended_at",), condition=Q(ended_at__isnull=False), name="sessions_sso_ended"),
         )
 
     def __str__(self) -> str:
@@ -124,7 +124,7 @@ class SSOSession(models.Model):
 class SessionClient(models.Model):
     """An application takes part in a session: written when it joins, never inferred later."""
 
-    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="clients")
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="clients", db_index=False)
     application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+")
     joined_at = models.DateTimeField(default=timezone.now)
 
@@ -181,9 +181,7 @@ class RefreshTokenFamily(models.Model):
                 condition=Q(revoked_at__isnull=True),
                 name="sessions_family_live_of_user",
             ),
-            models.Index(fields=("session",), condition=Q(revoked_at__isnull=True), name="sessions_family_live_of_sso"),
-            models.Index(fields=("code",), name="sessions_family_of_code"),
-            models.Index(fields=("revoked_at",), name="sessions_family_purge"),
+            models.Index(fields=("revoked_at",), condition=Q(revoked_at__isnull=False), name="sessions_family_ended"),
         )
 
     def __str__(self) -> str:
