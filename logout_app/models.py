@@ -120,7 +120,7 @@ class LogoutDelivery(models.Model):
             ),
         )
         indexes = (
-            models.Index(
+            models.Index(  # of SQLite; PostgreSQL has dropped it
                 fields=("due_at", "id"),
                 condition=Q(state="pending") & ~Q(channel="frontchannel"),
                 name="logout_delivery_due",

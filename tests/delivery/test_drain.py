@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 
@@ -57,6 +58,24 @@ def test_a_claim_takes_no_more_than_each_application_has_room_for(application):
     assert [row.client_id for row in claimed] == ["one", "one"]
     assert sorted(row.client_id for row in claim(rooms={one.pk: 0})) == ["two"] * 5
     assert len(claim(limit=3)) == 3
+
+
+@pytest.mark.postgresql
+def test_a_claim_finds_the_rows_of_each_application_by_their_index_whatever_the_statistics_say(application):
+    """They are as a rule from a moment at which nothing was pending, and say that one index is as short as the other."""
+    apps = [application(f"app{number}") for number in range(5)]
+    with connection.cursor() as cursor:
+        sign_out(*[sign_in(*apps) for _ in range(20)])
+        LogoutDelivery.objects.update(state="delivered", finished_at=timezone.now())
+        cursor.execute(f"ANALYZE {outbox.TABLE}")
+        LogoutDelivery.objects.update(state="pending", finished_at=None)
+        at = timezone.now()
+        given = {"now": at, "lease": at, "rooms": "[]", "channels": ["backchannel"], "cap": 5, "limit": 100}
+        cursor.execute(f"EXPLAIN {outbox.CLAIM_POSTGRES}", given)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    used = re.findall(rf"using (\w+) on {outbox.TABLE}", plan)
+    assert set(used) == {"logout_delivery_due_of_app", f"{outbox.TABLE}_pkey"}, plan
+    assert f"Seq Scan on {outbox.TABLE}" not in plan
 
 
 def claim(**options) -> list[outbox.Claimed]:
