@@ -65,9 +65,7 @@ def test_what_is_refreshed_while_it_is_revoked_is_dead(okta, ann):
 def test_requests_sign_ins_and_refreshes_at_once_leave_nothing_alive_and_nobody_waits_for_ever(okta, connection):
     """T13: of one person, of another, and of one who is linked. Whatever was proved before the requests came is dead after them."""
     application = make_application(backchannel_logout_uri="https://app.example/bc")
-    people = [
-        make_federated_user(connection, f"00u{name}", f"{name}@acme.example") for name in ("ann", "ben", "cat")
-    ]
+    people = [make_federated_user(connection, f"00u{name}", f"{name}@acme.example") for name in ("ann", "ben", "cat")]
     contoso = make_connection("contoso", "okta", options={"client_id": "x", "issuer": "https://contoso.example"})
     people[2].identities.create(connection=contoso, sub="cat-at-contoso")
     accounts = [person.identities.select_related("user").get(connection=connection) for person in people]
