@@ -56,7 +56,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CURFEW_DATA", "var", "Folder of everything that an embedded installation keeps."),
     Setting("CURFEW_DEMO", "1", "0: `make run` starts without demo data and demo applications."),
     Setting("CURFEW_BIND", "127.0.0.1", "Address that the web server listens on."),
-    Setting("CURFEW_WEB_WORKERS", "2", "Web server processes."),
+    Setting("CURFEW_WEB_WORKERS", "2", "Web server processes: best one for each core."),
     Setting("CURFEW_WEB_THREADS", "4", "Threads of each web server process."),
     Setting("CURFEW_ALLOWED_HOSTS", "", "Further host names to answer, comma separated (load balancer probes)."),
     Setting(
