@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from idp import conf
+from idp.requests import plain
 
 MIN_SECRET_LENGTH = 50
 COUNTS = {"WEB_WORKERS", "WEB_THREADS", "PER_APP_IN_FLIGHT", "IN_FLIGHT", "DELIVERY_TIMEOUT", "DELIVERY_MAX_AGE"}
@@ -129,12 +130,19 @@ def _proxies() -> Iterator[Error]:
             hint="The CIDRs of the reverse proxy that ends TLS.",
             id="idp.E025",
         )
-    if any(value.endswith("/0") for value in values):
+    if any(_is_everybody(value) for value in values):
         yield Error(
             "CURFEW_TRUSTED_PROXIES believes everybody: an address that a client makes up escapes the limits on guessing.",
             hint="Name the addresses of the reverse proxy only.",
             id="idp.E026",
         )
+
+
+def _is_everybody(cidr: str) -> bool:
+    try:
+        return plain(ipaddress.ip_network(cidr)).prefixlen == 0
+    except ValueError:  # said by another check
+        return False
 
 
 def _secrets() -> Iterator[Error]:

@@ -12,7 +12,7 @@ import ipaddress
 import random
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection as database
@@ -81,6 +81,13 @@ class Reservation:
     @property
     def allowed(self) -> bool:
         return not self.exhausted
+
+    def without_exhausted(self) -> Reservation | None:
+        """What was taken of the limits that still had slots, if any had."""
+        kept = [(taken, row) for taken, row in zip(self.keys, self.rows, strict=True) if taken[0] not in self.exhausted]
+        if not kept:
+            return None
+        return replace(self, keys=tuple(taken for taken, _ in kept), rows=tuple(row for _, row in kept))
 
     @property
     def retry_after(self) -> int:

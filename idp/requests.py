@@ -81,10 +81,10 @@ def _is_in(address: Address, cidrs: Iterable[str]) -> bool:
 
 @functools.cache
 def _networks(cidrs: tuple[str, ...]) -> list[Network]:
-    return [_plain(ipaddress.ip_network(cidr)) for cidr in cidrs]
+    return [plain(ipaddress.ip_network(cidr)) for cidr in cidrs]
 
 
-def _plain(network: Network) -> Network:
+def plain(network: Network) -> Network:
     """IPv4 networks may be written as IPv6; addresses are compared as what they are."""
     if network.version == 6 and network.subnet_of(_MAPPED):
         return ipaddress.ip_network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import check_password
 from django.db import models, transaction
 
 from idp import accounts, configuration, password_policy, sealing
@@ -163,7 +164,7 @@ class _Plan:
             return []
         user = User(email=person.email, **person.columns)
         found = password_policy.problems(person.password, password_policy.policy_of(row), user)
-        if found and identity and identity.user.check_password(person.password):
+        if found and identity and check_password(person.password, identity.user.password):
             return []
         return [f"{person.path}.password: {sentence}" for sentence in found]
 

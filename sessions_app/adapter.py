@@ -117,6 +117,7 @@ class SignInAdapter(DefaultAccountAdapter):
             tenant=tenant,
             code_for=_code_for(request, identity, proof),
             attempt=getattr(request, "reserved_attempt", None),
+            password=identity.stored_password if proof.password else None,  # type: ignore[attr-defined]  # annotated
         )
         request.reserved_attempt = None  # type: ignore[attr-defined]  # was given back
         allowed = max(1, tenant.max_sessions_per_user)

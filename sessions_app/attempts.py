@@ -59,6 +59,8 @@ def reserve(request: HttpRequest, connection: Connection, login: str, at: dateti
     shared = limiter.reserve(keys, at)
     if shared.allowed:
         return shared
+    if rest := shared.without_exhausted():
+        limiter.give_back(rest)  # nothing was tried: what is not full must not fill by it
     if shared.news:
         _alert(request, connection, shared, at)
     if _is_known_network(connection, login, network, at):

@@ -50,11 +50,13 @@ def open_session(
     tenant: TenantSettings | None = None,
     code_for: Callable[[SSOSession], AuthorizationCode | None] | None = None,
     attempt: Reservation | None = None,
+    password: str | None = None,
 ) -> Opened:
     """Begin a session; PermissionDenied if person, account or connection may not any more. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need.
 
     `code_for` is asked, before anything is written, for the code of the application that waits for this session: it
-    joins in the same act. `attempt` is what was reserved for the password: it is given back in this act.
+    joins in the same act. `attempt` is what was reserved for the password: it is given back in this act. `password` is
+    the stored hash by which the person proved who they are, if they did: it must still be theirs.
     """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
@@ -88,7 +90,7 @@ def open_session(
     if attempt is not None:  # last: these rows are everybody's, and nobody shall wait for them long
         slots = limiter.giving_back(attempt)
         begun += [Change(f"slot{number}", Guard(*slot), after="session") for number, slot in enumerate(slots)]
-    guard = _signs_in(user, at)
+    guard = _signs_in(user, at, password)
     if connection is not None:
         guard = while_connection_is_enabled(guard, connection.pk)
     if "session" not in write(guard, [*_signs_in_through(identity, at), *begun]):
@@ -144,17 +146,18 @@ def reauthenticate(
     return Opened(session, cookie)
 
 
-def _signs_in(user: User, at: datetime) -> Guard:
+def _signs_in(user: User, at: datetime, password: str | None = None) -> Guard:
     """Begins with the person's row, which everybody locks first. Of `last_login` reset links that were sent before die."""
-    return update_guard(User, user.pk, where={"is_active": True}, last_login=at)
+    unchanged = {} if password is None else {"password": password}
+    return update_guard(User, user.pk, where={"is_active": True, **unchanged}, last_login=at)
 
 
 def _signs_in_through(identity: Identity | None, at: datetime) -> list[Change]:
-    """Nothing, if the account was revoked since its row was read: no other column would say so of the new session."""
+    """Nothing, if the account was revoked, or given to somebody else, since its row was read."""
     if identity is None:
         return []
-    unrevoked = {"revoked_before": identity.revoked_before}
-    return [Change("identity", update_guard(Identity, identity.pk, where=unrevoked, last_login_at=at))]
+    unchanged = {"revoked_before": identity.revoked_before, "user": identity.user_id}
+    return [Change("identity", update_guard(Identity, identity.pk, where=unchanged, last_login_at=at))]
 
 
 def _last_login(identity: int | None, at: datetime) -> list[Change]:

@@ -42,7 +42,8 @@ def first_page(request: HttpRequest, target: Destination, offered: Offer, snapsh
     session = binding.session_of(request)
     known_as = session.identity.login if session is not None and session.identity else ""
     hint = target.login_hint or known_as
-    if session is not None or hint or "choose" in request.GET or settings.SESSION_COOKIE_NAME in request.COOKIES:
+    personal = session is not None or hint or offered.buttons_first or settings.SESSION_COOKIE_NAME in request.COOKIES
+    if personal or offered.named or "choose" in request.GET:
         return page(request, target, LoginForm(offer=offered, initial={"username": hint}))
     parts = _kept(target, offered, snapshot)
     values = {NEXT: target.url, QUOTED: quote_plus(target.url)}
@@ -52,10 +53,9 @@ def first_page(request: HttpRequest, target: Destination, offered: Offer, snapsh
 
 
 def _kept(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
-    """The page of nobody, in parts: its text and its marks. There are as many as the configuration makes, whatever is asked."""
-    last_used = next((row.pk for row in offered.redirects if row.name == offered.last_used), None)
+    """The page of nobody, in parts: its text and its marks. One for each application, whatever is asked."""
     ways = (*(row.pk for row in offered.passwords), *(row.pk for row in offered.redirects))
-    key = f"login page of {(target.application and target.application.pk, ways, last_used, offered.named)}"
+    key = f"login page of {(target.application and target.application.pk, ways)}"
     if key not in snapshot.memo:
         nobody = _context(Destination(NEXT, target.application), LoginForm(offer=offered), choosing=False)
         marked = {"buttons": _buttons(offered, QUOTED), "tenant": snapshot.tenant, "csrf_token": TOKEN}

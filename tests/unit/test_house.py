@@ -106,6 +106,7 @@ def test_production_settings_pass_the_deploy_check(tmp_path: Path) -> None:
         ({"CURFEW_TRUSTED_PROXIES": "10.0.0.1/8"}, "CURFEW_TRUSTED_PROXIES"),
         ({"CURFEW_TRUSTED_PROXIES": "unset"}, "CURFEW_TRUSTED_PROXIES"),
         ({"CURFEW_TRUSTED_PROXIES": "10.0.0.0/8,::/0"}, "CURFEW_TRUSTED_PROXIES"),
+        ({"CURFEW_TRUSTED_PROXIES": "::ffff:0:0/96"}, "CURFEW_TRUSTED_PROXIES"),
         ({"CURFEW_ADMIN_NETWORKS": "office"}, "CURFEW_ADMIN_NETWORKS"),
         ({"CURFEW_OUTBOUND_PORTS": "443-80"}, "CURFEW_OUTBOUND_PORTS"),
         ({"CURFEW_WEB_THREADS": "0"}, "CURFEW_WEB_THREADS"),

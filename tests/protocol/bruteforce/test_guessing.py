@@ -138,6 +138,17 @@ def test_an_address_that_tries_many_accounts_is_stopped(noon, monkeypatch):
 
 
 @pytest.mark.django_db
+def test_an_attempt_that_was_refused_fills_no_other_limit(noon, monkeypatch):
+    """Nothing was tried: else one address that goes on after its limit would close the sign-in to everybody."""
+    monkeypatch.setattr(limiter, "ADDRESS", limiter.Limit("address", 3, 900))
+    make_user()
+    answers = [post(Client(), username=f"user{n}@fabrikamcorp.com").status_code for n in range(8)]
+    assert answers.count(200) == 3
+    of_tenant = LimiterSlot.objects.filter(key=limiter.TENANT.key("sign-in").name)
+    assert sum(of_tenant.values_list("count", flat=True)) == 3
+
+
+@pytest.mark.django_db
 def test_spraying_from_many_addresses_trips_the_tenants_limit_and_is_audited(noon, monkeypatch):
     """BRU-011."""
     monkeypatch.setattr(limiter, "TENANT", limiter.Limit("tenant", 40, 900, shards=2))

@@ -215,7 +215,7 @@ def test_who_proves_it_again_keeps_the_session_and_goes_by_authorize(app, mary):
     assert set(LimiterSlot.objects.values_list("count", flat=True)) == {0}
 
 
-@pytest.mark.parametrize("meanwhile", ["blocked", "revoked", "closed"])
+@pytest.mark.parametrize("meanwhile", ["blocked", "revoked", "closed", "another password", "given to somebody else"])
 def test_who_may_not_sign_in_any_more_gets_neither_session_nor_code(app, mary, monkeypatch, meanwhile):
     """What happens between the last look and the write is seen by the write."""
     decide = sign_in.lifecycle.open_session
@@ -225,6 +225,11 @@ def test_who_may_not_sign_in_any_more_gets_neither_session_nor_code(app, mary, m
             accounts.block_user(type(mary).objects.get(), actor="admin:x", at=timezone.now())
         elif meanwhile == "revoked":
             Identity.objects.update(revoked_before=timezone.now())
+        elif meanwhile == "another password":
+            mary.set_password("another-horse-9")
+            mary.save()
+        elif meanwhile == "given to somebody else":
+            Identity.objects.update(user=make_user("eve@fabrikamcorp.com"))
         else:
             accounts.disable_connection(Connection.objects.get(), actor="admin:x", at=timezone.now())
         return decide(*args, **kwargs)
