@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections import deque
 from typing import Any, Protocol
 
 import redis
@@ -65,31 +66,33 @@ class _Line:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self._unanswered = 0
-        self._asked_at = 0.0  # the oldest that is unanswered
+        self._unanswered: deque[float] = deque()  # when they were rung
 
     def ring(self, now: float) -> None:
         """Raises what redis-py raises, also for what Redis answered to an earlier ring."""
         try:
             self._read_answers(now)
-        except redis.ConnectionError:  # Redis was restarted since, or dropped an idle connection
+            self._connection.send_packed_command([PUBLISH], check_health=False)  # connects, if need be
+        except (redis.RedisError, OSError):
             self._hang_up()
-        self._connection.send_packed_command([PUBLISH], check_health=False)  # connects, if need be
-        if not self._unanswered:
-            self._asked_at = now
-        self._unanswered += 1
+            raise
+        self._unanswered.append(now)
 
     def _read_answers(self, now: float) -> None:
-        while self._connection.can_read():  # also when it was closed
-            self._unanswered -= 1
-            self._connection.read_response()
-        if self._unanswered and now > self._asked_at + LIMIT:
-            self._hang_up()
+        try:
+            while self._connection.can_read():  # also when it was closed
+                self._connection.read_response()
+                self._unanswered.popleft()
+        except redis.ConnectionError as error:
+            if type(error) is not redis.ConnectionError:  # a refusal: its classes are kinds of this
+                raise
+            self._hang_up()  # Redis was restarted since, or dropped an idle connection
+        if self._unanswered and now > self._unanswered[0] + LIMIT:
             raise redis.TimeoutError("no answer to PUBLISH")
 
     def _hang_up(self) -> None:
         self._connection.disconnect()
-        self._unanswered = 0
+        self._unanswered.clear()
 
 
 @functools.cache

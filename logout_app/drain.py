@@ -250,6 +250,7 @@ class Drain:
 
     async def _finish(self) -> None:
         """What is in flight has five seconds; what then still hangs is handed to the other workers at once."""
+        self._stopping.set()  # also when another part of the loop has failed: nothing more is claimed
         if self._flying:
             await asyncio.wait(list(self._flying), timeout=FINISH)
         late = dict(self._flying)
@@ -291,6 +292,7 @@ def record(batch: list[Result], notes: dict[str, float]) -> None:
             return
         for result in batch:
             record([result], {})
+        outbox.record([], notes)
 
 
 def refuse_wrong_keys() -> None:

@@ -23,7 +23,9 @@ from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent,
 
 FAMILIES = f"""
 UPDATE {RefreshTokenFamily._meta.db_table} SET revoked_at = %(at)s, revoke_reason = %(initiator)s
-WHERE revoked_at IS NULL AND ({{which}})
+WHERE revoked_at IS NULL AND id IN (
+    SELECT id FROM {RefreshTokenFamily._meta.db_table} WHERE revoked_at IS NULL AND ({{which}}) ORDER BY id{{lock}}
+)
 RETURNING id"""  # noqa: S608  constants only, here and below
 
 COUNTED = "SELECT count(*) AS number FROM families"
@@ -185,7 +187,7 @@ def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[st
     So everybody locks families before rows that `also` may wait for.
     """
     words = _words("(SELECT id FROM event)", "(SELECT number FROM revoked)" if families else "0")
-    parts = {"families": FAMILIES.format(which=families), "revoked": COUNTED} if families else {}
+    parts = {"families": _families(families), "revoked": COUNTED} if families else {}
     parts |= {"event": EVENT.format(**words), "deliveries": _deliveries(words, page, whole_user)}
     parts |= {"trail": TRAIL.format(**words), **{name: sql.format(**words) for name, sql in also}}
     return f"""
@@ -202,7 +204,7 @@ def _one_by_one(
     given: dict[str, Any], families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...]
 ) -> tuple[Any, ...]:
     words = _words("%(event)s", "%(families)s")
-    given["families"] = len(prepared.fetch(FAMILIES.format(which=families), given)) if families else 0
+    given["families"] = len(prepared.fetch(_families(families), given)) if families else 0
     event = prepared.fetch(EVENT.format(**words), given)
     given["event"], sub = event[0] if event else (None, "")
     channels: list[str] = []
@@ -212,6 +214,11 @@ def _one_by_one(
     for _, sql in also:
         prepared.fetch(sql.format(**words), given)
     return given["event"], sub, given["families"], len(channels), channels.count(Channel.FRONTCHANNEL)
+
+
+def _families(which: str) -> str:
+    """Locked in one order for everybody, as sessions are."""
+    return FAMILIES.format(which=which, lock=" FOR NO KEY UPDATE" if connection.vendor == "postgresql" else "")
 
 
 def _words(event: str, families: str) -> dict[str, str]:

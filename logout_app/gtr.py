@@ -77,7 +77,7 @@ class Request:
 def receive(request: Request, at: datetime) -> None:
     """Sign out whom the request names, everywhere; committed when this returns. Raises ProtocolError.
 
-    `at` is when the request arrived: what began later stays.
+    `at` is when the request arrived. What opened while it was being believed ends too.
     """
     request.connection = _BY_NAME.get(name=request.name)
     try:

@@ -139,7 +139,7 @@ class LogoutDelivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One POST and what came of it."""
+    """One attempt and what came of it: a POST, or two when a kept connection ended before anybody answered; `jti` is of the last."""
 
     delivery = models.ForeignKey(LogoutDelivery, on_delete=models.CASCADE, related_name="attempt_log", db_index=False)
     number = models.PositiveIntegerField()

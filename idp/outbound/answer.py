@@ -85,7 +85,7 @@ class Answer:
         name = name.lower()
         if name == b"retry-after":
             self.retry_after = self.retry_after or value[:LONGEST_VALUE].decode("latin-1")
-        elif name == b"content-length" or (name == b"transfer-encoding" and value.lower().endswith(b"chunked")):
+        elif name == b"content-length" or (name == b"transfer-encoding" and _is_chunked(value)):
             self._has_length = True
 
     def on_headers_complete(self) -> None:
@@ -108,3 +108,8 @@ class Answer:
     def on_message_complete(self) -> None:
         if self.status:
             self.is_complete = self._is_read = True
+
+
+def _is_chunked(transfer_encoding: bytes) -> bool:
+    """The last coding decides (RFC 9112 section 6.3)."""
+    return transfer_encoding.lower().rpartition(b",")[2].strip() == b"chunked"

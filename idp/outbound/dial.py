@@ -1,4 +1,4 @@
-"""What every transport of ours that speaks TCP shares: one lookup with a limit, and a fuse that ends a conversation."""
+"""What the transports that block share: one lookup with a limit, and a fuse that ends a conversation."""
 
 from __future__ import annotations
 

@@ -104,6 +104,8 @@ class Pool:
         while kept:
             since, connection = kept.pop()
             self._count -= 1
+            if not kept:
+                del self._idle[origin]
             if since > oldest and connection.is_quiet:
                 return connection
             connection.abort()
@@ -111,10 +113,18 @@ class Pool:
 
     def put(self, origin: Origin, connection: Connection) -> None:
         if self._count >= MOST_IDLE:
-            connection.abort()
-            return
+            self._drop_one()
         self._idle.setdefault(origin, []).append((monotonic(), connection))
         self._count += 1
+
+    def _drop_one(self) -> None:
+        """The oldest of the origin that has waited longest for its turn: a busy origin keeps its connections."""
+        origin = min(self._idle, key=lambda origin: self._idle[origin][0][0])
+        _, connection = self._idle[origin].pop(0)
+        connection.abort()
+        self._count -= 1
+        if not self._idle[origin]:
+            del self._idle[origin]
 
     def close(self, idle_since: float) -> None:
         """Those that nobody has used since then."""
@@ -161,9 +171,6 @@ class Fanout:
         while True:
             await asyncio.sleep(KEEP_ALIVE)
             self._pool.close(monotonic() - KEEP_ALIVE)
-
-    async def post_form(self, url: str, body: bytes) -> Reply:
-        return await self.post(url, body, FORM)
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float | None = None, anew: bool = False

@@ -1,4 +1,4 @@
-"""Where outbound requests may go: pure rules that both transports obey.
+"""Where outbound requests may go: pure rules that all transports obey.
 
 A URL is judged when it is saved and again when it is used; every address that its name resolves to is judged when it is
 dialled. Private ranges open only by the operator's settings, never by an administrator's form.

@@ -13,7 +13,7 @@ import uvloop
 from idp.outbound import fanout, names
 from idp.outbound.failure import Failure
 from idp.outbound.fanout import Fanout, Reply, target_of
-from tests.support.outbound import LOOPBACK, OK, OTHER, PUBLIC, Names, raw_server, receive, saying
+from tests.support.outbound import LOOPBACK, OK, OTHER, PUBLIC, Names, post_form, raw_server, receive, saying
 
 pytestmark = pytest.mark.once
 
@@ -27,7 +27,7 @@ def talk(behave, *, posts: int = 1, **options) -> tuple[list[Reply], object]:
 
     async def work():
         async with raw_server(behave) as wire, client(**options) as fan:
-            return [await fan.post_form(wire.url(), b"logout_token=x") for _ in range(posts)], wire
+            return [await post_form(fan, wire.url(), b"logout_token=x") for _ in range(posts)], wire
 
     return uvloop.run(work())
 
@@ -84,7 +84,7 @@ def test_a_url_that_the_rules_refuse_is_not_even_resolved(url):
     async def work() -> Reply:
         resolver = Names(rp=["127.0.0.1"])
         async with client(resolver=resolver) as fan:
-            reply = await fan.post_form(url, b"")
+            reply = await post_form(fan, url, b"")
         assert resolver.asked == []
         return reply
 
@@ -165,9 +165,9 @@ def test_what_comes_unasked_is_never_the_answer_of_the_next_request():
 
     async def work():
         async with raw_server(behave) as wire, client() as fan:
-            first = await fan.post_form(wire.url(), b"")
+            first = await post_form(fan, wire.url(), b"")
             await asyncio.sleep(0.2)
-            return first.status, (await fan.post_form(wire.url(), b"")).status, wire.opened
+            return first.status, (await post_form(fan, wire.url(), b"")).status, wire.opened
 
     assert uvloop.run(work()) == (200, 204, 2)
 
@@ -196,11 +196,11 @@ def test_what_the_loop_has_not_seen_yet_is_not_the_answer_of_the_next_request(wo
         async def work() -> list[int | None]:
             url = f"http://127.0.0.1:{server.getsockname()[1]}/"
             async with client() as fan:
-                first = await fan.post_form(url, b"")
+                first = await post_form(fan, url, b"")
                 may_speak.set()
                 has_spoken.wait(10)  # holds up the loop
                 time.sleep(0.05)
-                return [first.status, (await fan.post_form(url, b"")).status]
+                return [first.status, (await post_form(fan, url, b"")).status]
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -215,9 +215,9 @@ def test_a_connection_that_was_closed_while_idle_is_replaced():
 
     async def work():
         async with raw_server(behave) as wire, client() as fan:
-            await fan.post_form(wire.url(), b"")
+            await post_form(fan, wire.url(), b"")
             await wire.all_ended()
-            return (await fan.post_form(wire.url(), b"")).status, len(wire.requests)
+            return (await post_form(fan, wire.url(), b"")).status, len(wire.requests)
 
     assert uvloop.run(work()) == (200, 2)
 
@@ -253,7 +253,7 @@ def test_idle_connections_end_after_a_while(monkeypatch):
 
     async def work() -> None:
         async with raw_server(saying(OK)) as wire, client() as fan:
-            await fan.post_form(wire.url(), b"")
+            await post_form(fan, wire.url(), b"")
             await wire.all_ended()
 
     uvloop.run(work())
@@ -264,11 +264,11 @@ def test_no_more_connections_are_kept_than_the_limit(monkeypatch):
 
     async def work():
         async with raw_server(saying(*[OK] * 4)) as wire, client() as fan:
-            await asyncio.gather(*(fan.post_form(wire.url(), b"") for _ in range(3)))
+            await asyncio.gather(*(post_form(fan, wire.url(), b"") for _ in range(3)))
             async with asyncio.timeout(10):
                 while wire.ended < 2:
                     await asyncio.sleep(0.01)
-            return (await fan.post_form(wire.url(), b"")).status, wire.opened
+            return (await post_form(fan, wire.url(), b"")).status, wire.opened
 
     assert uvloop.run(work()) == (200, 3)
 
@@ -278,7 +278,7 @@ def test_a_connection_serves_its_own_origin_only():
         resolver = Names(a=["127.0.0.1"], b=["127.0.0.1"])
         async with raw_server(saying(*[OK] * 4)) as wire, client(resolver=resolver) as fan:
             for host in ("a.example", "b.example", "127.0.0.1", "a.example"):
-                assert (await fan.post_form(wire.url(host), b"")).status == 200
+                assert (await post_form(fan, wire.url(host), b"")).status == 200
             return wire.opened
 
     assert uvloop.run(work()) == 3
@@ -303,7 +303,7 @@ def test_what_is_no_answer_ends_the_connection(answer):
 
     async def work() -> Reply:
         async with raw_server(saying(answer, answer)) as wire, client() as fan:
-            reply = await fan.post_form(wire.url(), b"")
+            reply = await post_form(fan, wire.url(), b"")
             await wire.all_ended()
             return reply
 
@@ -318,7 +318,7 @@ def test_a_request_that_is_given_up_ends_its_connection(gives_up):
 
     async def work() -> None:
         async with raw_server(behave) as wire, client(timeout=0.3 if gives_up == "deadline" else 10) as fan:
-            post = asyncio.create_task(fan.post_form(wire.url(), b""))
+            post = asyncio.create_task(post_form(fan, wire.url(), b""))
             if gives_up == "cancel":
                 await asyncio.sleep(0.2)
                 post.cancel()
@@ -342,7 +342,7 @@ def test_no_spelling_of_a_private_address_passes_as_the_answer_of_a_name(address
 
     async def work() -> Reply:
         async with client(rules=PUBLIC, resolver=Names(rp=[address])) as fan:
-            return await fan.post_form("https://rp.example/", b"")
+            return await post_form(fan, "https://rp.example/", b"")
 
     assert uvloop.run(work()).error == "blocked"
 
@@ -356,9 +356,9 @@ def test_a_name_that_is_bound_anew_is_vetted_anew(monkeypatch):
             raw_server(saying(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")) as wire,
             client(resolver=resolver) as fan,
         ):
-            first = await fan.post_form(wire.url("rp.example"), b"")
+            first = await post_form(fan, wire.url("rp.example"), b"")
             resolver.names["rp"] = ["10.0.0.1"]
-            return first.status, (await fan.post_form(wire.url("rp.example"), b"")).error
+            return first.status, (await post_form(fan, wire.url("rp.example"), b"")).error
 
     assert uvloop.run(work()) == (204, "blocked")
 
@@ -367,7 +367,7 @@ def test_a_name_is_asked_for_once_by_all_who_want_it():
     async def work():
         resolver = Names(rp=["127.0.0.1"])
         async with raw_server(saying(*[OK] * 20)) as wire, client(resolver=resolver) as fan:
-            replies = await asyncio.gather(*(fan.post_form(wire.url("rp.example"), b"") for _ in range(20)))
+            replies = await asyncio.gather(*(post_form(fan, wire.url("rp.example"), b"") for _ in range(20)))
             return {reply.status for reply in replies}, resolver.asked
 
     assert uvloop.run(work()) == ({200}, ["rp.example"])
@@ -385,8 +385,8 @@ def test_who_gives_up_on_a_name_does_not_spoil_it_for_the_others():
 
         resolver.addresses = slow
         async with raw_server(saying(OK)) as wire, client(resolver=resolver) as fan:
-            first = asyncio.create_task(fan.post_form(wire.url("rp.example"), b""))
-            second = asyncio.create_task(fan.post_form(wire.url("rp.example"), b""))
+            first = asyncio.create_task(post_form(fan, wire.url("rp.example"), b""))
+            second = asyncio.create_task(post_form(fan, wire.url("rp.example"), b""))
             await asyncio.sleep(0.05)
             first.cancel()
             gate.set()
@@ -399,8 +399,8 @@ def test_the_next_address_is_tried_when_the_first_refuses():
     async def work():
         resolver = Names(rp=["127.0.0.9", "127.0.0.1"], none=["127.0.0.9"])
         async with raw_server(saying(OK)) as wire, client(resolver=resolver) as fan:
-            reply = await fan.post_form(wire.url("rp.example"), b"")
-            return reply.status, (await fan.post_form(wire.url("none.example"), b"")).error
+            reply = await post_form(fan, wire.url("rp.example"), b"")
+            return reply.status, (await post_form(fan, wire.url("none.example"), b"")).error
 
     assert uvloop.run(work()) == (200, "connect")
 
@@ -408,7 +408,7 @@ def test_the_next_address_is_tried_when_the_first_refuses():
 def test_an_ipv6_literal_is_dialled_and_named():
     async def work():
         async with raw_server(saying(OK), "::1") as wire, client() as fan:
-            return (await fan.post_form(wire.url("[::1]"), b"")).status, wire
+            return (await post_form(fan, wire.url("[::1]"), b"")).status, wire
 
     try:
         status, wire = uvloop.run(work())
@@ -421,8 +421,35 @@ def test_an_ipv6_literal_is_dialled_and_named():
 def test_the_systems_resolver_knows_localhost_and_says_what_it_does_not_know():
     async def work():
         async with raw_server(saying(OK)) as wire, client() as fan:
-            return (await fan.post_form(wire.url("localhost"), b"")).status, (
-                await fan.post_form("https://nobody.invalid/", b"")
+            return (await post_form(fan, wire.url("localhost"), b"")).status, (
+                await post_form(fan, "https://nobody.invalid/", b"")
             ).error
 
     assert uvloop.run(work()) == (200, "dns")
+
+
+def test_when_too_many_connections_wait_the_oldest_is_closed_and_a_busy_origin_keeps_its_own(monkeypatch):
+    class Kept:
+        is_quiet, aborted = True, False
+
+        def abort(self):
+            self.aborted = True
+
+    monkeypatch.setattr(fanout, "MOST_IDLE", 3)
+    pool = fanout.Pool()
+    kept = [Kept() for _ in range(5)]
+    for number, connection in enumerate(kept):
+        pool.put(("https", f"app{number}.example", 443), connection)
+    assert [connection.aborted for connection in kept] == [True, True, False, False, False]
+    assert pool.take(("https", "app0.example", 443)) is None
+    assert pool.take(("https", "app4.example", 443)) is kept[4]
+    assert pool.take(("https", "app4.example", 443)) is None
+
+
+def test_a_transfer_coding_that_only_ends_like_chunked_says_nothing_about_the_end():
+    async def behave(wire, reader, writer):
+        await receive(wire, reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nok")
+
+    (reply,), _ = talk(behave)
+    assert reply.status == 200

@@ -17,7 +17,7 @@ import uvloop
 
 from idp.outbound import answer, policy, web
 from idp.outbound.fanout import Fanout, Reply
-from tests.support.outbound import LOOPBACK, PUBLIC, Names
+from tests.support.outbound import LOOPBACK, PUBLIC, Names, post_form
 from tests.support.receiver import Receiver
 
 
@@ -25,7 +25,7 @@ def post(url: str, *, rules=LOOPBACK, timeout: float = 1.0, tls=None, resolver=N
     async def work() -> Reply:
         async with Fanout(rules, timeout=timeout, tls=tls, resolver=resolver) as client:
             for _ in range(times):
-                reply = await client.post_form(url, b"logout_token=x")
+                reply = await post_form(client, url, b"logout_token=x")
         return reply
 
     return uvloop.run(work())

@@ -110,3 +110,41 @@ def test_what_redis_refuses_is_told_at_the_next_ring(redis, caplog):
     ours.ring()
     assert "logout.bell.failed" in caplog.text
     assert "publish" in caplog.text
+
+
+def test_a_password_that_the_bell_does_not_know_is_told(redis, caplog):
+    """redis-py calls it a kind of lost connection; a bell that only opened a new one would be silent for ever."""
+    _, url = redis
+    client = redis_client.Redis.from_url(url)
+    client.config_set("requirepass", "another")
+    ours = bell._Bell(url)
+    ours.ring()
+    time.sleep(bell.LIMIT / 2)
+    ours.ring()
+    assert "logout.bell.failed" in caplog.text
+
+
+def test_a_storm_of_rings_whose_answers_are_under_way_is_no_silence():
+    """Each answer comes in time, but there is always one that has not come yet."""
+
+    class Busy:
+        sent: list[float] = []
+        now = 0.0
+
+        def can_read(self):
+            return bool(self.sent) and self.sent[0] + 0.012 <= self.now
+
+        def read_response(self):
+            self.sent.pop(0)
+
+        def send_packed_command(self, command, check_health=True):
+            self.sent.append(self.now)
+
+        def disconnect(self):
+            raise AssertionError("hung up")
+
+    connection = Busy()
+    line = bell._Line(connection)
+    for number in range(100):
+        connection.now = number * 0.008
+        line.ring(connection.now)

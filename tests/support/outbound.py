@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from idp.outbound import policy
+from idp.outbound.fanout import FORM, Fanout, Reply
 
 PORTS = ("80", "443", "1024-65535")
 LOOPBACK = policy.rules_of(allow=["127.0.0.0/8", "::1/128"], ports=PORTS, own_origin="https://id.example.com")
@@ -96,3 +97,7 @@ async def raw_server(behave: Behaviour, host: str = "127.0.0.1") -> AsyncIterato
         yield wire
     finally:
         server.close()
+
+
+async def post_form(client: Fanout, url: str, body: bytes) -> Reply:
+    return await client.post(url, body, FORM)
