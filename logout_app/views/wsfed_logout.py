@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET
 
 from idp import configuration
 from idp.connections import wsfed
@@ -27,14 +26,22 @@ log = structlog.get_logger(__name__)
 
 @login_not_required
 @csrf_exempt  # only GET is answered, and another method is told so
-@require_GET
 @xframe_options_exempt
-@page_errors
 def wsfed_logout(request: HttpRequest, connection: str) -> HttpResponse:
+    response = _answer(request, connection)
+    if response.status_code == 405:
+        response.headers["Allow"] = "GET"
+    return response
+
+
+@page_errors
+def _answer(request: HttpRequest, connection: str) -> HttpResponse:
     """End this browser's session, if it began at this connection: the message names nobody, so the cookie must.
 
     Then back to `wreply`, which is how one relying party after the other is told; only to the server that asks.
     """
+    if request.method != "GET":  # ADFS posts its tokens, and a person looks at the answer
+        raise InvalidRequest("This address only ends sessions: nobody signs in by WS-Federation.", status=405)
     row = _connection(connection)
     params = from_urlencoded(request.META.get("QUERY_STRING", ""))
     params.refuse_duplicates()
