@@ -42,7 +42,6 @@ from logout_app.outbox import Claimed, Result
 from logout_app.protocol.breaker import Breaker
 from logout_app.protocol.retry import Outcome
 
-LOGGER = logging.getLogger(__name__)
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +56,6 @@ SWEEP_WITHOUT_REDIS = 0.2
 TIDY = 60.0
 DATABASE_PAUSE = 1.0
 FINISH = 5.0  # seconds that requests in flight have after the signal
-SWITCH = 0.0005  # seconds after which a thread hands the interpreter over
 EXIT = 8.0  # seconds after the signal at which the process ends whatever still holds it
 
 
@@ -321,7 +319,7 @@ def tidy(at: datetime) -> None:
 def log_result(result: Result) -> None:
     """Failures, a line each. What went well is in the table; a line each of it only where debugging is asked for."""
     if result.outcome == Outcome.DELIVERED:
-        if not LOGGER.isEnabledFor(logging.DEBUG):
+        if not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
             return
         write = log.debug
     elif result.due_at is None and result.outcome != Outcome.DROPPED:
@@ -349,7 +347,7 @@ def tune_process() -> None:
     The database's thread waited up to 5 ms for the interpreter after each round trip, and a quarter of a delivery's CPU
     time went into looking for garbage among Django's modules.
     """
-    sys.setswitchinterval(SWITCH)
+    sys.setswitchinterval(0.0005)  # seconds
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
