@@ -139,7 +139,10 @@ class LogoutDelivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One attempt and what came of it: a POST, or two when a kept connection ended before anybody answered; `jti` is of the last."""
+    """One attempt and what came of it.
+
+    It is one POST, or two when a kept connection ended before anybody answered; then `jti` is the second's.
+    """
 
     delivery = models.ForeignKey(LogoutDelivery, on_delete=models.CASCADE, related_name="attempt_log", db_index=False)
     number = models.PositiveIntegerField()

@@ -1,9 +1,11 @@
 """What happens to a well-formed authorization request: a code, a sign-in first, a question first, or an error.
 
 `decide()` reads and writes nothing but what single sign-on needs; `issue_code()` is one INSERT (and the join, the first
-time). A code that a sign-in waits with is written with its session (`lifecycle.open_session`). A sign-in that the request forces (`prompt=login`, `max_age`) is proved by a *marker*: it says, signed and bound to
-this request and this browser, when the browser was sent to the login page. Only a session proved after that moment
-satisfies it, so that it can neither be skipped nor loop.
+time). The code that a sign-in answers with is written with its session (`lifecycle.open_session`).
+
+A sign-in that the request forces (`prompt=login`, `max_age`) is proved by a *marker*: it says, signed and bound to this
+request and this browser, when the browser was sent to the login page. Only a session proved after that moment satisfies
+it, so that it can neither be skipped nor loop.
 """
 
 from __future__ import annotations

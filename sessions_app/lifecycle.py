@@ -52,8 +52,9 @@ def open_session(
     attempt: Reservation | None = None,
     password: str | None = None,
 ) -> Opened:
-    """Begin a session; PermissionDenied if person, account or connection may not any more. `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need.
+    """Begin a session; PermissionDenied if person, account or connection may not any more.
 
+    `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need.
     `code_for` is asked, before anything is written, for the code of the application that waits for this session: it
     joins in the same act. `attempt` is what was reserved for the password: it is given back in this act. `password` is
     the stored hash by which the person proved who they are, if they did: it must still be theirs.

@@ -35,7 +35,7 @@ def actor_of(request: HttpRequest) -> str:
 
 
 def is_fresh(request: HttpRequest, at: datetime) -> bool:
-    """Whether the administrator proved who they are within the last hour; dangerous acts ask for it."""
+    """Whether this person proved who they are within the last hour; dangerous acts ask for it, here and on account pages."""
     session = getattr(request, "sso_session", None)
     return session is not None and session.auth_time > at - FRESH
 

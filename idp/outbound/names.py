@@ -1,4 +1,7 @@
-"""Names to addresses, for the fan-out: asked once at a time, kept for ten seconds. Whether an address may be dialled is not decided here."""
+"""Names to addresses, for the fan-out: asked once at a time, kept for ten seconds.
+
+Whether an address may be dialled is not decided here.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
+from django.conf import settings
 
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from tests.delivery.conftest import application, receiver  # noqa: F401  the same fixtures
@@ -50,3 +52,14 @@ def reconcile(log: Receiver, planned: int) -> None:
     assert len(jtis) == len(set(jtis))
     recorded = set(DeliveryAttempt.objects.filter(outcome="delivered").values_list("jti", flat=True))
     assert recorded <= set(jtis)
+
+
+def leave(address: str, cookie: str, client_id: str, return_to: str) -> requests.Response:
+    """Sign out at this web server, as the browser that holds the session's cookie."""
+    return requests.get(
+        f"{address}/v2/logout",
+        params={"client_id": client_id, "returnTo": return_to},
+        cookies={settings.SSO_COOKIE_NAME: cookie},
+        allow_redirects=False,
+        timeout=20,
+    )

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from logout_app.models import LogoutDelivery
 from tests.delivery.conftest import sign_in, sign_out
-from tests.faults.conftest import reconcile, wait_for_delivered
+from tests.faults.conftest import leave, reconcile, wait_for_delivered
 from tests.support.factories import make_application
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,13 +61,7 @@ def test_a_web_server_whose_clock_is_wrong_says_so_and_what_it_plans_is_sent_at_
         status = requests.get(f"{address}/readyz", timeout=20).json()
         assert status["status"] == "degraded"
         assert "clock" in str(status)
-    answer = requests.get(
-        f"{address}/v2/logout",
-        params={"client_id": app.client_id, "returnTo": OUT},
-        cookies={settings.SSO_COOKIE_NAME: session.raw_cookie},
-        allow_redirects=False,
-        timeout=20,
-    )
+    answer = leave(address, session.raw_cookie, app.client_id, OUT)
     assert (answer.status_code, answer.headers["Location"]) == (302, OUT)
     wait_for_delivered(1, 30)
     planned = LogoutDelivery.objects.get().created_at.timestamp()

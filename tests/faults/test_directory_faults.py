@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from django.conf import settings
 
+from tests.faults.conftest import leave
 from tests.protocol.connections_ldap.conftest import connect
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.processes import Installation
@@ -71,11 +71,5 @@ def sign_in(address: str, connection: str) -> tuple[requests.Response, float]:
 
 def sign_out(address: str, client_id: str, cookie: str) -> tuple[requests.Response, float]:
     began = time.monotonic()
-    answer = requests.get(
-        f"{address}/v2/logout",
-        params={"client_id": client_id, "returnTo": OUT},
-        cookies={settings.SSO_COOKIE_NAME: cookie},
-        allow_redirects=False,
-        timeout=20,
-    )
+    answer = leave(address, cookie, client_id, OUT)
     return answer, time.monotonic() - began

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from django.conf import settings
 from django.db import connection, transaction
 
 from logout_app.models import LogoutDelivery
 from sessions_app.models import SSOSession
 from tests.delivery.conftest import sign_in
+from tests.faults.conftest import leave
 from tests.support.factories import make_application
 from tests.support.processes import Program, free_port
 from tests.support.receiver import is_ready, wait_until
@@ -35,14 +35,7 @@ def start_web(installation, port: int) -> Program:
 
 
 def sign_out(port: int, app, session: SSOSession) -> int:
-    answer = requests.get(
-        f"http://localhost:{port}/v2/logout",
-        params={"client_id": app.client_id, "returnTo": OUT},
-        cookies={settings.SSO_COOKIE_NAME: session.raw_cookie},
-        allow_redirects=False,
-        timeout=20,
-    )
-    return answer.status_code
+    return leave(f"http://localhost:{port}", session.raw_cookie, app.client_id, OUT).status_code
 
 
 def test_a_server_that_is_told_to_stop_finishes_what_is_in_flight(installation, app):

@@ -10,7 +10,7 @@ from idp.connections.oidc.options import read
 from idp.connections.upstream import UpstreamFault
 from idp.models import Connection, Identity
 from tests.protocol.connections_oidc.conftest import connect
-from tests.protocol.connections_oidc.test_flow import gives, now, refusal, sign_in
+from tests.protocol.connections_oidc.support import gives, now, refusal, sign_in
 from tests.support.upstreams.oidc import TENANT
 from tests.support.upstreams.scripted_oidc import ABSENT
 
