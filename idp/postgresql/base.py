@@ -51,7 +51,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         now, before = time.monotonic(), self._asked_at
         self._asked_at = now
-        if self.connection is None or now - before > SILENT or _has_something_to_say(self.connection.fileno()):
+        if self.connection is None or self.connection.closed:  # the driver has met its end already, and has no socket
+            return False
+        if now - before > SILENT or _has_something_to_say(self.connection.fileno()):
             return bool(super().is_usable())
         return True
 

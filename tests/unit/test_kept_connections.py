@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, close_old_connections, connection
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -42,7 +42,8 @@ def test_one_that_was_silent_for_long_is_asked(monkeypatch):
     assert statements_asked() == 1
 
 
-def test_one_that_the_server_closed_is_noticed():
+def hang_up() -> None:
+    """The server ends this connection, as it does when it stops."""
     connection.ensure_connection()
     connection.is_usable()
     other = connection.copy()
@@ -50,5 +51,19 @@ def test_one_that_the_server_closed_is_noticed():
         cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
     other.close()
     time.sleep(0.2)
+
+
+def test_one_that_the_server_closed_is_noticed():
+    hang_up()
     assert not connection.is_usable()
     connection.close()
+
+
+def test_one_that_ended_in_the_middle_of_a_statement_is_replaced():
+    hang_up()
+    with pytest.raises(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert connection.connection is not None
+    close_old_connections()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
