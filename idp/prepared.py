@@ -12,25 +12,31 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
 
+PLANS_LAST = 30.0  # seconds
 
-def fetch(sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+
+def fetch(
+    sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, plans_last: float = PLANS_LAST
+) -> list[tuple[Any, ...]]:
     """The rows that this statement gives (a write: by RETURNING)."""
     connection = connections[DEFAULT_DB_ALIAS]
     try:
-        return _fetch(connection, sql, params)
+        return _fetch(connection, sql, params, plans_last)
     except NotSupportedError:
         if connection.in_atomic_block:
             raise
         # A migration changed a column's type since: plans from before are refused, and nothing was done.
         connection.close()
-        return _fetch(connection, sql, params)
+        return _fetch(connection, sql, params, plans_last)
 
 
-def _fetch(connection: Any, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _fetch(
+    connection: Any, sql: str, params: Sequence[Any] | Mapping[str, Any], plans_last: float
+) -> list[tuple[Any, ...]]:
     if connection.vendor != "postgresql" or connection.queries_logged:  # only Django's own cursor can be logged
         with connection.cursor() as cursor:
             return _rows(cursor, sql, params)
-    return _rows(connection.kept_cursor(), sql, params)
+    return _rows(connection.kept_cursor(plans_last), sql, params)
 
 
 def _rows(cursor: Any, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -106,19 +106,48 @@ def end_sessions(
     Session-bound ones die with their session anyway. `page`: the session whose browser shows the sign-out page next, so its
     front channels are planned as well. `also`: rows that are written with the act, even if there was nothing to end.
     """
+    is_plain = selection.single and not offline_tokens and not also.statements
+    if (
+        is_plain
+        and connection.vendor == "postgresql"
+        and (ended := _end_at_once(selection, initiator, actor, at, page))
+    ):
+        return ended
     with transaction.atomic(savepoint=False):  # two round trips less where the caller has a transaction
         if offline_tokens and selection.whole_user and not selection.marked:
             _raise_not_before(selection, at)
-        ended = _end_rows(selection, initiator, actor, at)
-        if not ended and not offline_tokens and not also.statements:
+        rows = _end_rows(selection, initiator, actor, at)
+        if not rows and not offline_tokens and not also.statements:
             return Ended(None, [])
-        event, pks = _event(selection, ended, initiator, actor, at), [pk for pk, _ in ended]
+        event, pks = _event(selection, rows, initiator, actor, at), [pk for pk, _ in rows]
         families = _families(selection) if offline_tokens else NONE_DIE
         everything = offline_tokens and selection.whole_user
         told = fanout.record(event, pks, page=page, families=families, whole_user=everything, also=also)
-        if told.deliveries > told.frames:
-            transaction.on_commit(bell.ring)
+        _ring(told)
     return Ended(event if event.pk else None, pks, told)
+
+
+def _end_at_once(
+    selection: Selection, initiator: Initiator, actor: str, at: datetime, page: int | None
+) -> Ended | None:
+    """One session, in one statement that needs no transaction around it: three round trips less.
+
+    It sees only what was committed when it began. Whoever joins writes the session's row, so the row must still be the one
+    that this statement saw (`xmin`): otherwise it ends nothing, and the longer way sees who joined meanwhile.
+    """
+    unchanged = f"xmin = (SELECT xmin FROM {SSOSession._meta.db_table} WHERE {selection.where})"  # noqa: S608  constants
+    ending = _end_statement(f"{selection.where} AND {unchanged}", limited=False, single=True)
+    event = LogoutEvent(at=at, initiator=initiator.value, actor=actor, sessions_ended=1)
+    told = fanout.end_and_record(event, ending, selection.given, page=page)
+    if told is None:
+        return None
+    _ring(told)
+    return Ended(event, [selection.given["session"]], told)
+
+
+def _ring(told: Told) -> None:
+    if told.deliveries > told.frames:
+        transaction.on_commit(bell.ring)
 
 
 def _raise_not_before(selection: Selection, at: datetime) -> None:

@@ -33,10 +33,10 @@ COUNTED = "SELECT count(*) AS number FROM families"
 # Not written if nothing ended and nothing was revoked.
 EVENT = f"""
 INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, sessions_ended, families_revoked, data)
-SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), %(ended)s, {{families}}, {{object}}()
-FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST(%(person)s AS bigint)
-WHERE %(ended)s > 0 OR {{families}} > 0
-RETURNING id, sub"""  # noqa: S608
+SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), {{ended}}, {{families}}, {{object}}()
+FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({{person}} AS bigint)
+WHERE {{ended}} > 0 OR {{families}} > 0
+RETURNING id, sub, user_id"""  # noqa: S608
 
 # An application that joined a session and hears of this initiator as `Application.hears_of()` says. The JSON list is
 # compared as text: SQLite has no containment operator.
@@ -76,7 +76,7 @@ UNION ALL
 SELECT {{event}}, CAST(NULL AS bigint), application.id, application.client_id, person.user_id, '', '{Channel.GTR}',
     '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
 FROM {Application._meta.db_table} application
-JOIN {User._meta.db_table} person ON person.id = %(person)s
+JOIN {User._meta.db_table} person ON person.id = {{person}}
 WHERE {{event}} IS NOT NULL AND application.global_token_revocation_uri <> '' AND (
     EXISTS (
         SELECT 1 FROM {SSOSession._meta.db_table} session
@@ -99,6 +99,14 @@ JOIN {User._meta.db_table} person ON person.id = session.user_id
 LEFT JOIN {Application._meta.db_table} application ON application.id = session.last_application_id
 LEFT JOIN {Connection._meta.db_table} connection ON connection.id = session.connection_id
 WHERE session.id {{among}}"""  # noqa: S608
+
+
+# What the statement says of the sessions if one of them ends in it.
+ENDED_HERE = {
+    "among": "IN (SELECT id FROM ended)",
+    "ended": "(SELECT count(*) FROM ended)",
+    "person": "(SELECT user_id FROM ended)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +153,42 @@ def record(
     The event gets its key, unless there was nothing to write one for. `page`: this session's front-channel rows too.
     `whole_user`: revocation requests too; the event names the person.
     """
-    given: dict[str, Any] = {
+    given = {
         **families.given,
         **also.given,
-        "at": connection.ops.adapt_datetimefield_value(event.at),
-        "initiator": event.initiator,
-        "actor": event.actor,
+        **_facts(event, page),
         "person": event.user_id,
         "ended": event.sessions_ended,
-        "listed": f'%"{event.initiator}"%',
-        "page": page,
         "pks": keys(session_pks),
     }
     shape = (families.which, page is not None, whole_user, also.statements)
     act = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
-    event.pk, event.sub, event.families_revoked, deliveries, frames = act(given, *shape)
-    event._state.adding = event.pk is None
+    return _told(event, *act(given, *shape))
+
+
+def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *, page: int | None) -> Told | None:
+    """PostgreSQL: one session ends and all of it is recorded, in one statement. The event names the person.
+
+    `ending`: an UPDATE of at most one session that returns `id` and `user_id`. None: it found none, nothing was written.
+    """
+    statement = _statement("", page is not None, False, (), ending)
+    *row, event.user_id = prepared.fetch(statement, {**given, **_facts(event, page)})[0]
+    return None if row[0] is None else _told(event, *row)
+
+
+def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
+    return {
+        "at": connection.ops.adapt_datetimefield_value(event.at),
+        "initiator": event.initiator,
+        "actor": event.actor,
+        "listed": f'%"{event.initiator}"%',
+        "page": page,
+    }
+
+
+def _told(event: LogoutEvent, pk: int | None, sub: str, families: int, deliveries: int, frames: int) -> Told:
+    event.pk, event.sub, event.families_revoked = pk, sub, families
+    event._state.adding = pk is None
     return Told(deliveries, frames)
 
 
@@ -177,22 +205,25 @@ def among(name: str) -> str:
 
 
 def _in_one_statement(given: dict[str, Any], *shape: Any) -> tuple[Any, ...]:
-    return prepared.fetch(_statement(*shape), given)[0]
+    return prepared.fetch(_statement(*shape), given)[0][:-1]
 
 
 @cache
-def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...]) -> str:
+def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...], ending: str = "") -> str:
     """What the last SELECT reads is done before what it does not read: families, event and deliveries come first.
 
     So everybody locks families before rows that `also` may wait for.
     """
     words = _words("(SELECT id FROM event)", "(SELECT number FROM revoked)" if families else "0")
     parts = {"families": _families(families), "revoked": COUNTED} if families else {}
+    if ending:
+        words |= ENDED_HERE
+        parts["ended"] = ending
     parts |= {"event": EVENT.format(**words), "deliveries": _deliveries(words, page, whole_user)}
     parts |= {"trail": TRAIL.format(**words), **{name: sql.format(**words) for name, sql in also}}
     return f"""
 WITH {", ".join(f"{name} AS ({sql})" for name, sql in parts.items())}
-SELECT event.id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames
+SELECT event.id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames, event.user_id
 FROM (
     SELECT count(*) AS deliveries, count(*) FILTER (WHERE channel = '{Channel.FRONTCHANNEL}') AS frames FROM deliveries
 ) told
@@ -206,7 +237,7 @@ def _one_by_one(
     words = _words("%(event)s", "%(families)s")
     given["families"] = len(prepared.fetch(_families(families), given)) if families else 0
     event = prepared.fetch(EVENT.format(**words), given)
-    given["event"], sub = event[0] if event else (None, "")
+    given["event"], sub, _ = event[0] if event else (None, "", None)
     channels: list[str] = []
     if event:
         channels = [row[0] for row in prepared.fetch(_deliveries(words, page, whole_user), given)]
@@ -227,6 +258,8 @@ def _words(event: str, families: str) -> dict[str, str]:
         "event": event,
         "families": families,
         "among": among("pks"),
+        "ended": "%(ended)s",
+        "person": "%(person)s",
         "object": "jsonb_build_object" if on_postgresql else "json_object",
         "json": "jsonb" if on_postgresql else "json",
     }

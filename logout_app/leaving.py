@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from enum import Enum, auto
 from typing import Concatenate, ParamSpec
@@ -18,6 +19,7 @@ from django.urls import reverse
 from django.utils.encoding import iri_to_uri
 
 from idp import configuration
+from idp.configuration import Snapshot
 from idp.models import Application, TenantSettings
 from idp.protocol.errors import ProtocolError
 from idp.protocol.initiators import Initiator
@@ -92,11 +94,14 @@ def leave(
     redirected at once: its deliveries are in the outbox all the same. `federated`: the way leads over the upstream.
     `everywhere`: the person's other sessions and offline tokens end too.
     """
-    tenant = configuration.at(getattr(session, "config_version", None)).tenant
+    snapshot = configuration.at(getattr(session, "config_version", None))
     who = visitor(request)
+    if who is Visitor.OLD_BROWSER and not _has_front_channels(snapshot):
+        who = Visitor.PROGRAM  # there is nothing that it would load
     way_out = upstream.way_out(session)
     started = None
-    with transaction.atomic():
+    may_lead_on = who is not Visitor.PROGRAM or (federated and way_out is not None)
+    with transaction.atomic() if may_lead_on else nullcontext():  # the page's row and the end it shows are one act
         ended = end_sessions(
             Selection.user(session.user_id) if everywhere else Selection.session(session.pk),
             initiator=Initiator.SESSION_REVOKED if everywhere else Initiator.RP_LOGOUT,
@@ -116,7 +121,7 @@ def leave(
                 upstream=upstream.offer(asked=federated) if way_out else {},
                 at=at,
             )
-    forget(request, tenant)
+    forget(request, snapshot.tenant)
     if started:
         if shows_page:
             response = redirect(request, reverse("sign_out_page", args=[started.token]))
@@ -148,6 +153,12 @@ def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     binding.replace_session(request, None)
     request.user = AnonymousUser()
     rotate_token(request)
+
+
+def _has_front_channels(snapshot: Snapshot) -> bool:
+    if "front channels" not in snapshot.memo:
+        snapshot.memo["front channels"] = Application.objects.exclude(frontchannel_logout_uri="").exists()
+    return bool(snapshot.memo["front channels"])
 
 
 def _shows_page(who: Visitor, told: Told) -> bool:

@@ -25,6 +25,7 @@ from logout_app.protocol.retry import Outcome
 TABLE = LogoutDelivery._meta.db_table
 EVENTS = LogoutEvent._meta.db_table
 ATTEMPTS = DeliveryAttempt._meta.db_table
+PLANS_LAST = 1.0  # seconds: an idle worker's plan is that of an empty queue
 LOOK_AHEAD = 2000  # SQLite: due rows that one claim ranks by application
 
 # Spelt as in the partial indexes, or no planner uses them.
@@ -131,7 +132,8 @@ def claim(
         "cap": cap,
         "limit": limit,
     }
-    rows = [_claimed(row) for row in prepared.fetch(CLAIM_POSTGRES if postgres else CLAIM_SQLITE, parameters)]
+    statement = CLAIM_POSTGRES if postgres else CLAIM_SQLITE
+    rows = [_claimed(row) for row in prepared.fetch(statement, parameters, plans_last=PLANS_LAST)]
     return sorted(rows, key=lambda row: row.id)
 
 

@@ -25,6 +25,7 @@ PLACEHOLDER = re.compile(r"%(?:%|s|\((\w+)\)s)")
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _asked_at = 0.0
+    _planned_at = 0.0
     _kept: KeptCursor | None = None
 
     def init_connection_state(self) -> None:
@@ -34,14 +35,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self.get_autocommit():
             self.connection.commit()
 
-    def kept_cursor(self) -> CursorWrapper:
-        """One cursor for all statements that idp/prepared.py runs on this connection, each read to its end before the next."""
+    def kept_cursor(self, plans_last: float) -> CursorWrapper:
+        """One cursor for all statements that idp/prepared.py runs on this connection, each read to its end before the next.
+
+        Plans older than `plans_last` seconds are made anew: one that was made on a table that VACUUM knew to be empty reads it
+        whole however it grows, because that costs nothing then.
+        """
         self.close_if_health_check_failed()
         self.ensure_connection()
         if self._kept is None or self._kept.connection is not self.connection:
             self._kept = KeptCursor(self.connection)
             if self.timezone is UTC:  # Django's own loader is Python, and would only replace one UTC by another
                 self._kept.adapters.register_loader("timestamptz", TimestamptzLoader)
+            self._planned_at = time.monotonic()
+        elif time.monotonic() > self._planned_at + plans_last:
+            self._planned_at = time.monotonic()
+            self._kept.execute("DISCARD PLANS")
         cursor: CursorWrapper = self.make_cursor(self._kept)  # type: ignore[arg-type]  # it wraps the driver's
         return cursor
 
