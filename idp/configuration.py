@@ -29,7 +29,7 @@ class Snapshot:
         self._lock = threading.Lock()
         self._applications: dict[str, Application] = {}
         self._by_pk: dict[int, Application] = {}
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[str | int, Connection] = {}  # by name and by key
         self._resource_servers: dict[str, ResourceServer] | None = None
         self._tenant: TenantSettings | None = None
         self.memo: dict[str, Any] = {}  # what other modules derive from configuration, e.g. parsed keys
@@ -64,12 +64,23 @@ class Snapshot:
 
     def connection(self, name: str) -> Connection | None:
         """The connection with this name, enabled or not; None is not remembered."""
-        if name not in self._connections:
-            row = Connection.objects.filter(name=name).first()
-            if row is None:
-                return None
-            self._connections[name] = row
+        if name not in self._connections and not self._remember_connection(
+            Connection.objects.filter(name=name).first()
+        ):
+            return None
         return self._connections[name]
+
+    def connection_by_pk(self, pk: int) -> Connection | None:
+        if pk not in self._connections and not self._remember_connection(Connection.objects.filter(pk=pk).first()):
+            return None
+        return self._connections[pk]
+
+    def _remember_connection(self, row: Connection | None) -> bool:
+        if row is None:
+            return False
+        with self._lock:
+            self._connections[row.name] = self._connections[row.pk] = row
+        return True
 
     def _remember(self, row: Application) -> None:
         with self._lock:

@@ -28,7 +28,8 @@ JWKS_MAX_AGE = timedelta(minutes=10)
 ROTATE_EVERY = timedelta(days=90)
 LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with the key that signed it
 
-_json = json.JSONEncoder(separators=(",", ":")).encode
+_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_PKCS1, _SHA256, _ECDSA = padding.PKCS1v15(), hashes.SHA256(), ec.ECDSA(hashes.SHA256())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ def _signature(loaded: LoadedKey, message: bytes) -> bytes:
     """RFC 7518 sections 3.3 and 3.4: for ES256 the two numbers, 32 octets each."""
     key: Any = loaded.key.private_key  # of RSAKey and ECKey
     if loaded.algorithm == "RS256":
-        return bytes(key.sign(message, padding.PKCS1v15(), hashes.SHA256()))
-    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return bytes(key.sign(message, _PKCS1, _SHA256))
+    r, s = decode_dss_signature(key.sign(message, _ECDSA))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 

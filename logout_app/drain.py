@@ -42,7 +42,7 @@ from logout_app.outbox import Claimed, Result
 from logout_app.protocol.breaker import Breaker
 from logout_app.protocol.retry import Outcome
 
-log = structlog.get_logger(__name__)
+log, LOGGER = structlog.get_logger(__name__), logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -319,7 +319,7 @@ def tidy(at: datetime) -> None:
 def log_result(result: Result) -> None:
     """Failures, a line each. What went well is in the table; a line each of it only where debugging is asked for."""
     if result.outcome == Outcome.DELIVERED:
-        if not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        if not LOGGER.isEnabledFor(logging.DEBUG):
             return
         write = log.debug
     elif result.due_at is None and result.outcome != Outcome.DROPPED:

@@ -13,7 +13,6 @@ import structlog
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import rotate_token
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.encoding import iri_to_uri
@@ -152,7 +151,7 @@ def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     request.sso_cookie, request.sso_tenant = "", tenant  # type: ignore[attr-defined]
     binding.replace_session(request, None)
     request.user = AnonymousUser()
-    rotate_token(request)
+    request.META.pop("CSRF_COOKIE", None)  # a form of this response gets a new one
 
 
 def _has_front_channels(snapshot: Snapshot) -> bool:

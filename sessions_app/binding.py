@@ -22,7 +22,7 @@ P = ParamSpec("P")
 _BY_COOKIE = Lookup(
     lambda: (
         SSOSession.objects.filter(cookie_hash=Given("cookie_hash"))
-        .select_related("user", "connection")
+        .select_related("user")
         .annotate(config_version=configuration.VERSION)
     )
 )
@@ -42,7 +42,10 @@ def load(request: HttpRequest, at: datetime) -> SSOSession | None:
     session = _BY_COOKIE.get(cookie_hash=digest(value))
     if session is None or not session.is_alive(at):
         return None
-    _shorten(session, configuration.at(session.config_version).tenant)  # type: ignore[attr-defined]  # annotated above
+    snapshot = configuration.at(session.config_version)  # type: ignore[attr-defined]  # annotated above
+    if session.connection_id is not None:  # a join would cost more than all else that is read here
+        session.connection = snapshot.connection_by_pk(session.connection_id)
+    _shorten(session, snapshot.tenant)
     return session if session.is_alive(at) else None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
@@ -43,6 +44,8 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
             binding.set_cookie(response, cookie, getattr(request, "sso_tenant", None))
         elif cookie == "":
             binding.clear_cookie(response, getattr(request, "sso_tenant", None))
+            if settings.CSRF_COOKIE_NAME in request.COOKIES and "CSRF_COOKIE" not in request.META:
+                response.delete_cookie(settings.CSRF_COOKIE_NAME, samesite=settings.CSRF_COOKIE_SAMESITE)
         if device := getattr(request, "device_cookie", ""):
             attempts.set_device_cookie(response, device)
         if binding.was_looked_up(request) or cookie is not None:

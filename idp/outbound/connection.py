@@ -15,6 +15,7 @@ from aiohappyeyeballs.types import AddrInfoType
 from idp.outbound.answer import Answer
 from idp.outbound.failure import Failure
 
+PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 NEXT_ADDRESS = 0.25  # seconds after which the next address of a name is tried beside the first (RFC 8305 section 5)
 
 
@@ -57,7 +58,7 @@ class Connection(asyncio.Protocol):
         if self._is_closed:
             return False
         try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.recv(1, PEEK)
         except BlockingIOError:
             return True
         except OSError:

@@ -6,7 +6,6 @@ No `nonce`, ever: it is what keeps an ID token from passing as a logout token ("
 from __future__ import annotations
 
 import secrets
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +25,7 @@ def claims(*, issuer: str, client_id: str, sub: str, sid: str, include_sub: bool
         "aud": client_id,
         "iat": issued,
         "exp": issued + LIFETIME,
-        "jti": str(uuid.uuid4()),
+        "jti": secrets.token_hex(16),
         "events": {EVENT: {}},
         "trace_id": secrets.token_hex(8),
     }

@@ -14,7 +14,7 @@ def broken(monkeypatch):
     def fail(*args, **kwargs):
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(end, "_end_rows", fail)
+    monkeypatch.setattr(end, "_end_statement", fail)
 
 
 @pytest.mark.usefixtures("broken")
@@ -41,7 +41,7 @@ def test_a_program_gets_the_same_as_json():
 
 def test_another_mistake_of_ours_is_a_500_that_tells_nothing(monkeypatch):
     """API-015, LGI-005"""
-    monkeypatch.setattr(end, "_end_rows", lambda *_: 1 / 0)
+    monkeypatch.setattr(end, "_end_statement", lambda *_, **__: 1 / 0)
     app = make_application()
     client = browser(make_session(make_user(), app), raise_request_exception=False)
     query = {"client_id": app.client_id, "returnTo": app.allowed_logout_urls[0]}

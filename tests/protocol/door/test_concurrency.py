@@ -5,14 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from idp.protocol.initiators import Initiator
+from idp.requests import RequestFacts
 from logout_app.end import Selection, end_sessions
 from logout_app.models import LogoutDelivery, LogoutEvent
+from sessions_app import lifecycle
 from sessions_app.models import SessionEvent
 from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,3 +71,43 @@ def test_doors_that_overlap_end_each_session_once_and_never_deadlock():
     ended = [pk for pks in at_once(door, 24) for pk in pks]
     assert sorted(ended) == sorted(session.pk for session in sessions)
     assert LogoutDelivery.objects.count() == 12
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("joins", [["second"], ["second", "first"]], ids=["another", "another, and the first again"])
+def test_who_joins_while_the_door_waits_for_them_is_told(joins):
+    """The door's one statement began before they committed; the session then looks as it did, or does not."""
+    applications = {
+        name: make_application(name, client_id=name, backchannel_logout_uri=f"https://{name}.example/bc")
+        for name in ("first", "second")
+    }
+    session = make_session(make_user(), applications["first"])
+    lifecycle.join(session, applications["first"], facts=RequestFacts(), at=timezone.now())
+
+    def door():
+        try:
+            return end_sessions(
+                Selection.session(session.pk),
+                initiator=Initiator.RP_LOGOUT,
+                actor="user",
+                at=timezone.now(),
+                offline_tokens=False,
+            )
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            for name in joins:
+                lifecycle.join(session, applications[name], facts=RequestFacts(), at=timezone.now())
+            ending = pool.submit(door)
+            wait_until(somebody_waits_for_a_lock, 10)
+        ended = ending.result(10)
+    assert ended.session_pks == [session.pk]
+    assert set(LogoutDelivery.objects.values_list("client_id", flat=True)) == {"first", "second"}
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0

@@ -60,6 +60,13 @@ def test_ends_one_session_and_tells_each_application_that_joined_it_and_has_a_ba
     assert (ended.event.sessions_ended, ended.event.user_id, ended.event.sub) == (1, session.user_id, sub)
 
 
+@pytest.mark.postgresql
+def test_one_session_costs_one_statement_on_postgresql(django_assert_num_queries):
+    session = make_session(make_user(), make_application("App", backchannel_logout_uri="https://app.example/bc"))
+    with django_assert_num_queries(1):
+        end(Selection.session(session.pk))
+
+
 def test_writes_one_audit_line_for_each_session_that_ended():
     user = make_user()
     sessions = [make_session(user) for _ in range(3)]
