@@ -25,7 +25,7 @@ from logout_app.protocol.retry import Outcome
 TABLE = LogoutDelivery._meta.db_table
 EVENTS = LogoutEvent._meta.db_table
 ATTEMPTS = DeliveryAttempt._meta.db_table
-PLANS_LAST = 1.0  # seconds: an idle worker's plan is that of an empty queue
+PLANS_LAST = 0.1  # seconds: an idle worker's plan is that of an empty queue
 LOOK_AHEAD = 2000  # SQLite: due rows that one claim ranks by application
 
 # Spelt as in the partial indexes, or no planner uses them.

@@ -65,12 +65,20 @@ class Target:
 
     def request(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Raises Failure for headers that would be more than one line."""
-        lines = []
-        for name, value in headers.items():
-            if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
-                raise Failure("blocked", "a header holds characters that no header has")
-            lines.append(f"{name}: {value}\r\n")
-        return b"%b%bContent-Length: %d\r\n\r\n%b" % (self.head, "".join(lines).encode("ascii"), len(body), body)
+        lines = FORM_LINES if headers is FORM else _lines(headers)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (self.head, lines, len(body), body)
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    lines = []
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+            raise Failure("blocked", "a header holds characters that no header has")
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines).encode("ascii")
+
+
+FORM_LINES = _lines(FORM)
 
 
 def target_of(url: str, rules: policy.Rules) -> Target:

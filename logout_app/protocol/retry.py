@@ -132,5 +132,7 @@ def _reason(answer: Answer) -> str:
 
 def printable(text: str) -> str:
     """Control characters (ANSI escapes, NUL, line ends) and lone surrogates spelt out."""
+    if len(text) <= REASON_LENGTH and text.isprintable():
+        return text
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:REASON_LENGTH])
     return shown[:REASON_LENGTH]
