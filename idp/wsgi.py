@@ -2,8 +2,5 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from idp.garbage import collect_seldom
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 application = get_wsgi_application()
-collect_seldom()
