@@ -119,7 +119,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- database, cache, broker -----------------------------------------------------------------------------------------
 DATABASES = {"default": environ.Env.db_url_config(conf.read("DATABASE_URL").replace("$CURFEW_DATA", str(DATA)))}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["CONN_MAX_AGE"] = None
+    DATABASES["default"] |= {"ENGINE": "idp.sqlite", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 5,

@@ -82,20 +82,11 @@ def database_of_its_own(name: str) -> Iterator[tuple[str, Callable[[bool], None]
 @pytest.mark.django_db
 def test_without_postgresql_nobody_is_told_that_they_are_signed_out(tmp_path):
     """OUT-070."""
-    tenant = tmp_path / "tenant.yaml"
-    tenant.write_text(yaml.safe_dump(tenant_of()))
     with (
         database_of_its_own("curfew_refused") as (url, let_in),
         Installation(tmp_path / "own", DATABASE_URL=url, CURFEW_DEMO="0") as installation,
     ):
-        for command in (["up", "--prepare-only"], ["apply", str(tenant)]):
-            program = installation.start("prepare", ["manage.py", *command])
-            assert program.process.wait(120) == 0, program.text
-        installation.web()
-        browser = Browser(installation.environment["ISSUER"])
-        sign_in(browser, browser.open(f"{browser.issuer}login"))
-        assert MARY in home(browser).text
-
+        browser = signed_in(installation)
         let_in(False)
         for _ in range(2):
             page = browser.open(f"{browser.issuer}v2/logout")
@@ -108,6 +99,40 @@ def test_without_postgresql_nobody_is_told_that_they_are_signed_out(tmp_path):
         assert MARY in home(browser).text
         browser.open(f"{browser.issuer}v2/logout")
         assert settings.SSO_COOKIE_NAME not in browser.http.cookies
+
+
+@pytest.mark.sqlite
+def test_without_its_file_nobody_is_told_that_they_are_signed_out(tmp_path):
+    """F-S02: deleted while it is open. Moved back, it is the database again."""
+    file = tmp_path / "own.sqlite3"
+    with Installation(tmp_path / "own", DATABASE_URL=f"sqlite:///{file}", CURFEW_DEMO="0") as installation:
+        browser = signed_in(installation)
+        moved = file.rename(tmp_path / "moved.sqlite3")
+        for _ in range(6):  # every thread's connection
+            page = browser.open(f"{browser.issuer}v2/logout")
+            assert isinstance(page, Page)
+            assert page.status == 503
+            assert settings.SSO_COOKIE_NAME in browser.http.cookies
+        assert not file.exists()
+
+        moved.rename(file)
+        assert MARY in home(browser).text
+        browser.open(f"{browser.issuer}v2/logout")
+        assert settings.SSO_COOKIE_NAME not in browser.http.cookies
+
+
+def signed_in(installation: Installation) -> Browser:
+    """A web server with an empty database is made ready, and somebody signs in."""
+    tenant = installation.folder / "tenant.yaml"
+    tenant.write_text(yaml.safe_dump(tenant_of()))
+    for command in (["up", "--prepare-only"], ["apply", str(tenant)]):
+        program = installation.start("prepare", ["manage.py", *command])
+        assert program.process.wait(120) == 0, program.text
+    installation.web()
+    browser = Browser(installation.environment["ISSUER"])
+    sign_in(browser, browser.open(f"{browser.issuer}login"))
+    assert MARY in home(browser).text
+    return browser
 
 
 def home(browser: Browser) -> Page:

@@ -1,0 +1,41 @@
+"""Django's SQLite backend, which notices that the file of a kept connection is gone.
+
+SQLite itself goes on with a file that has no name any more: sign-outs would be answered that are lost with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Any, ClassVar
+
+from django.db.backends.sqlite3 import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    _seen: ClassVar[set[str]] = set()  # by any thread of this process
+    _file: tuple[int, int] | None = None
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """A file that was there is not made anew: an empty database beside the log of the old one is a broken one."""
+        path = str(conn_params["database"])
+        if path in self._seen and not os.path.exists(path):
+            raise sqlite3.OperationalError("the file of the database is gone")
+        connection = super().get_new_connection(conn_params)
+        self._file = _identity(path)
+        if self._file is not None:
+            self._seen.add(path)
+        return connection
+
+    def is_usable(self) -> bool:
+        """Asked at the first statement of every request."""
+        return self._file == _identity(str(self.settings_dict["NAME"]))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells this file from another of its name; None for a database in memory, or when it is gone."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
