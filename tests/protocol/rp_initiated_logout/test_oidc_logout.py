@@ -8,6 +8,8 @@ import time
 from base64 import urlsafe_b64encode
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from django.conf import settings
 from django.db import connection
 from django.test import Client
@@ -15,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
-from idp import keys
+from idp import configuration, keys
 from idp.models import KeyStatus, SigningKey, TenantSettings
 from logout_app.models import LogoutEvent
 from tests.support.factories import browser, make_application, make_session, make_user
@@ -267,6 +269,31 @@ def test_a_bad_hint_gets_a_page_that_offers_to_sign_out(app, session, method, hi
     assert "Location" not in response
     assert 'href="/oidc/logout"' in response.content.decode()
     assert is_live(session)
+
+
+@pytest.mark.parametrize("extensions", [{}, {"b64": False}, {"b64": False, "crit": ["b64"]}, {"crit": []}], ids=str)
+def test_a_hint_that_we_signed_with_extensions_is_none_of_ours(app, session, extensions):
+    """RFC 7515 section 4.1.11, RFC 7797: what is signed may then be something else than what is read."""
+    kid = our_kid().kid
+    header = {"alg": "RS256", "typ": "JWT", "kid": kid, **extensions}
+    message = ".".join([encoded(json.dumps(header).encode()), id_token(session).split(".")[1]])
+    key = keys.active("RS256", configuration.current()).key.private_key
+    signature = key.sign(message.encode(), padding.PKCS1v15(), hashes.SHA256())
+    data = {"id_token_hint": f"{message}.{encoded(signature)}", "post_logout_redirect_uri": OUT}
+    assert browser(session).get("/oidc/logout", data).status_code == (400 if extensions else 302)
+    assert is_live(session) == bool(extensions)
+
+
+def encoded(part: bytes) -> str:
+    return urlsafe_b64encode(part).decode().rstrip("=")
+
+
+def test_a_sign_out_leaves_no_csrf_secret_with_the_browser(app, session):
+    client = browser(session)
+    client.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+    client.get("/oidc/logout", {"id_token_hint": id_token(session), "post_logout_redirect_uri": OUT})
+    assert not is_live(session)
+    assert client.cookies[settings.CSRF_COOKIE_NAME].value == ""
 
 
 def test_a_hint_of_a_key_that_is_gone_says_nothing_so_it_asks(app, session):
