@@ -14,8 +14,12 @@ Directives = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def allow(response: HttpResponse, directive: str, sources: Iterable[str]) -> None:
-    """Add sources. `form-action` needs those of redirects too: Chromium applies it to what follows a POST."""
-    response._csp_update = {directive: list(sources)}  # type: ignore[attr-defined]
+    """Add sources. `form-action` needs those of redirects too: Chromium applies it to what follows a POST.
+
+    CSP3 section 2.3.1 has no words for an IPv6 address, so its scheme stands for it.
+    """
+    written = [f"{source.partition(':')[0]}:" if "[" in source else source for source in sources]
+    response._csp_update = {directive: written}  # type: ignore[attr-defined]
 
 
 def allow_only(response: HttpResponse, directive: str, sources: Iterable[str]) -> None:

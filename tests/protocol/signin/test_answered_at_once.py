@@ -169,6 +169,7 @@ def test_a_silent_request_is_answered_too(app, mary):
     [
         ("com.example.app:/callback", "com.example.app:/callback", "com.example.app:"),
         ("http://127.0.0.1/callback", "http://127.0.0.1:51234/callback", "http://127.0.0.1:51234"),
+        ("http://[::1]/callback", "http://[::1]:51234/callback", "http:"),  # CSP has no words for IPv6 addresses
         ("https://app.example/callback?tenant=1", "https://app.example/callback?tenant=1", "https://app.example"),
     ],
 )
