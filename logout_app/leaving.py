@@ -151,7 +151,8 @@ def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     request.sso_cookie, request.sso_tenant = "", tenant  # type: ignore[attr-defined]
     binding.replace_session(request, None)
     request.user = AnonymousUser()
-    request.META.pop("CSRF_COOKIE", None)  # a form of this response gets a new one
+    for name in ("CSRF_COOKIE", "CSRF_COOKIE_NEEDS_UPDATE"):  # a form of this response gets a new secret
+        request.META.pop(name, None)
 
 
 def _has_front_channels(snapshot: Snapshot) -> bool:

@@ -48,10 +48,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if self.timezone is UTC:  # Django's own loader is Python, and would only replace one UTC by another
                 self._kept.adapters.register_loader("timestamptz", TimestamptzLoader)
             self._planned_at = time.monotonic()
-        elif time.monotonic() > self._planned_at + plans_last:
-            self._planned_at = time.monotonic()
-            self._kept.execute("DISCARD PLANS")
         cursor: CursorWrapper = self.make_cursor(self._kept)  # type: ignore[arg-type]  # it wraps the driver's
+        if self.connection.prepare_threshold is not None and time.monotonic() > self._planned_at + plans_last:
+            cursor.execute("DISCARD PLANS")
+            self._planned_at = time.monotonic()
         return cursor
 
     def is_usable(self) -> bool:

@@ -7,6 +7,8 @@ import time
 import pytest
 from django.db import OperationalError, close_old_connections, connection
 
+from idp import prepared
+
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
@@ -67,3 +69,33 @@ def test_one_that_ended_in_the_middle_of_a_statement_is_replaced():
     close_old_connections()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("plans_last", [0.0, 60.0])
+def test_a_connection_that_is_lost_is_django_s_error_also_when_plans_are_due(plans_last):
+    prepared.fetch("SELECT 1")
+    hang_up()
+    with pytest.raises(OperationalError):
+        prepared.fetch("SELECT 1", plans_last=plans_last)
+    connection.close()
+
+
+def test_plans_are_made_anew_when_they_are_old():
+    """What was planned while the table was known to be empty would read it whole for ever."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE queue (id int PRIMARY KEY)")
+        cursor.execute("VACUUM queue")
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        for _ in range(2):  # the driver prepares what comes again
+            prepared.fetch("SELECT id FROM queue WHERE id = %s", [1])
+        cursor.execute("INSERT INTO queue SELECT generate_series(1, 10000)")
+        assert "Seq Scan" in plan(cursor)
+        prepared.fetch("SELECT id FROM queue WHERE id = %s", [1], plans_last=0.0)
+        assert "Seq Scan" not in plan(cursor)
+    connection.close()
+
+
+def plan(cursor) -> str:
+    cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%FROM queue%' LIMIT 1")
+    cursor.execute(f"EXPLAIN EXECUTE {cursor.fetchone()[0]}(1)")
+    return "\n".join(line for (line,) in cursor.fetchall())

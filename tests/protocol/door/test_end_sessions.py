@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -65,6 +65,60 @@ def test_one_session_costs_one_statement_on_postgresql(django_assert_num_queries
     session = make_session(make_user(), make_application("App", backchannel_logout_uri="https://app.example/bc"))
     with django_assert_num_queries(1):
         end(Selection.session(session.pk))
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("shows_page", [True, False])
+def test_one_statement_writes_what_the_longer_way_writes(monkeypatch, shows_page):
+    of_these = {"backchannel_logout_initiators_mode": "custom", "backchannel_logout_initiators": ["rp-logout"]}
+    of_others = {**of_these, "backchannel_logout_initiators": ["password-changed"]}
+    applications = [
+        make_application(
+            "Both", backchannel_logout_uri="https://a.example/bc", frontchannel_logout_uri="https://a.example"
+        ),
+        make_application("Frame", frontchannel_logout_uri="https://b.example/"),
+        make_application("Hears", backchannel_logout_uri="https://c.example/bc", **of_these),
+        make_application("Deaf", backchannel_logout_uri="https://d.example/bc", **of_others),
+    ]
+    user, at = make_user(), timezone.now()
+
+    def written() -> list[object]:
+        session = make_session(user, *applications)
+        ended = end(Selection.session(session.pk), page=session.pk if shows_page else None, at=at)
+        session.refresh_from_db()
+        event = {
+            name: value for name, value in LogoutEvent.objects.values().get(pk=ended.event.pk).items() if name != "id"
+        }
+        trail = SessionEvent.objects.filter(sid=session.sid, data={"event": ended.event.pk})
+        return [
+            (session.ended_at, session.end_initiator, session.end_actor, ended.session_pks == [session.pk]),
+            ended.told,
+            event,
+            {name: getattr(ended.event, name) for name in event},
+            [(client_id, channel, sid == session.sid, sub) for client_id, channel, sid, sub in rows(ended.event)],
+            list(
+                LogoutDelivery.objects.filter(event=ended.event).values_list("state", "due_at", "created_at").distinct()
+            ),
+            list(trail.values_list("type", "sub", "client_id", "connection", "initiator", "actor")),
+        ]
+
+    at_once = written()
+    monkeypatch.setattr("logout_app.end._end_at_once", lambda *_: None)
+    assert at_once == written()
+
+
+@pytest.mark.postgresql
+def test_one_statement_in_a_transaction_that_is_rolled_back_leaves_nothing(monkeypatch):
+    rung = []
+    monkeypatch.setattr("logout_app.bell.ring", lambda: rung.append(1))
+    session = make_session(make_user(), make_application("App", backchannel_logout_uri="https://app.example/bc"))
+    with transaction.atomic():
+        assert end(Selection.session(session.pk)).told.deliveries == 1
+        transaction.set_rollback(True)
+    session.refresh_from_db()
+    assert session.ended_at is None
+    assert not LogoutEvent.objects.exists()
+    assert not rung
 
 
 def test_writes_one_audit_line_for_each_session_that_ended():
