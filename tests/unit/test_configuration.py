@@ -1,7 +1,12 @@
 import pytest
+from django.conf import settings
+from django.test import RequestFactory
+from django.utils import timezone
 
 from idp import configuration
-from idp.models import Application, TenantSettings
+from idp.models import Application, Connection, TenantSettings
+from sessions_app import binding
+from tests.support.factories import make_session, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -20,3 +25,17 @@ def test_an_unknown_application_is_asked_for_again():
     TenantSettings.objects.create(pk=1)
     snapshot = configuration.current()
     assert snapshot.application("nobody") is None
+
+
+def test_the_connection_of_a_session_is_as_fresh_as_its_row():
+    """It comes from the snapshot that the session's own SELECT names."""
+    session = make_session(make_user())
+    request = RequestFactory().get("/")
+    request.COOKIES[settings.SSO_COOKIE_NAME] = session.raw_cookie
+    now = timezone.now()
+
+    assert binding.load(request, now).connection.enabled
+    Connection.objects.filter(pk=session.connection_id).update(enabled=False)
+    configuration.bump()  # as another process does with a change
+    assert not binding.load(request, now).connection.enabled
+    assert configuration.current().connection_by_pk(0) is None
