@@ -101,13 +101,13 @@ def test_who_joins_while_the_door_waits_for_them_is_told(joins):
             for name in joins:
                 lifecycle.join(session, applications[name], facts=RequestFacts(), at=timezone.now())
             ending = pool.submit(door)
-            wait_until(somebody_waits_for_a_lock, 10)
+            wait_until(somebody_waits_for_us, 10)
         ended = ending.result(10)
     assert ended.session_pks == [session.pk]
     assert set(LogoutDelivery.objects.values_list("client_id", flat=True)) == {"first", "second"}
 
 
-def somebody_waits_for_a_lock() -> bool:
+def somebody_waits_for_us() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0] > 0
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
