@@ -27,11 +27,12 @@ NOTES = "tests_that_need_a_database"  # a file's name, in what a worker is told
 def needs_a_database(item: pytest.Item) -> bool:
     """Whether a second database could show something that the first does not.
 
-    A marker says so, the closest one; else it is who may ask a database at all, which pytest-django keeps an eye on.
+    A marker says so, the closest one; else it is who may ask a database at all, which pytest-django keeps an eye on. What
+    is for one of them only must not be dealt to the other's worker.
     """
     for marker in item.iter_markers():
-        if marker.name in ("once", "both"):
-            return marker.name == "both"
+        if marker.name in ("once", "both", "sqlite", "postgresql"):
+            return marker.name != "once"
     fixtures: Sequence[str] = getattr(item, "fixturenames", ())
     return item.get_closest_marker("django_db") is not None or not DATABASE_FIXTURES.isdisjoint(fixtures)
 

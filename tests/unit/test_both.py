@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Run:
 
     def on_both(expected: str, **modules: str) -> Counter[str]:
         (tmp_path / "conftest.py").write_text(CONFTEST)
-        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n both\n postgresql\n django_db\n")
+        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n both\n postgresql\n sqlite\n django_db\n")
         for name, source in modules.items():
             (tmp_path / f"test_{name}.py").write_text(source)
         plugins = ("-p", "xdist", "-p", "tests.support.both")
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Run:
 
 def test_what_holds_a_database_runs_on_both_and_the_rest_once(run: Run) -> None:
     ran = run(
-        "14 passed",
+        "16 passed",
         all_of_it="""
 import pytest
 
@@ -83,13 +83,22 @@ def test_pure(): pass
 def test_many(number): pass
 @pytest.mark.postgresql
 def test_only_postgres(db): pass
+@pytest.mark.postgresql
+def test_only_postgres_elsewhere(): pass
+@pytest.mark.sqlite
+def test_only_sqlite_elsewhere(): pass
 """,
     )
     for name in ("test_direct", "test_through_a_fixture", "test_by_marker", "test_kinds[this]"):
         assert ran[f"sqlite {name}"] == ran[f"postgres {name}"] == 1
     for name in ("test_marked", "test_pure", "test_many[1]", "test_many[2]", "test_kinds[that]"):
         assert ran[f"sqlite {name}"] + ran[f"postgres {name}"] == 1
-    assert ran["postgres test_only_postgres"] == 1
+    for name in (
+        "postgres test_only_postgres",
+        "postgres test_only_postgres_elsewhere",
+        "sqlite test_only_sqlite_elsewhere",
+    ):
+        assert ran[name] == 1
 
 
 def test_a_worker_that_is_done_with_its_own_takes_the_rest(run: Run) -> None:
