@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -42,11 +43,12 @@ def redirect(url: str) -> Response:
     return Response(status="303 See Other", headers=[("Location", url)])
 
 
-class Site:
+class Site(ABC):
     """A WSGI application; `answer()` is all that a site has to say."""
 
+    @abstractmethod
     def answer(self, request: Request) -> Response:
-        raise NotImplementedError
+        """To one request."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = self.answer(_read(environ))

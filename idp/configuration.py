@@ -64,23 +64,19 @@ class Snapshot:
 
     def connection(self, name: str) -> Connection | None:
         """The connection with this name, enabled or not; None is not remembered."""
-        if name not in self._connections and not self._remember_connection(
-            Connection.objects.filter(name=name).first()
-        ):
-            return None
-        return self._connections[name]
+        return self._connection(name, name=name)
 
     def connection_by_pk(self, pk: int) -> Connection | None:
-        if pk not in self._connections and not self._remember_connection(Connection.objects.filter(pk=pk).first()):
-            return None
-        return self._connections[pk]
+        return self._connection(pk, pk=pk)
 
-    def _remember_connection(self, row: Connection | None) -> bool:
-        if row is None:
-            return False
-        with self._lock:
-            self._connections[row.name] = self._connections[row.pk] = row
-        return True
+    def _connection(self, key: str | int, **columns: str | int) -> Connection | None:
+        if key not in self._connections:
+            row = Connection.objects.filter(**columns).first()
+            if row is None:
+                return None
+            with self._lock:
+                self._connections[row.name] = self._connections[row.pk] = row
+        return self._connections[key]
 
     def _remember(self, row: Application) -> None:
         with self._lock:

@@ -18,7 +18,10 @@ PLANS_LAST = 30.0  # seconds
 def fetch(
     sql: str, params: Sequence[Any] | Mapping[str, Any] = (), *, plans_last: float = PLANS_LAST
 ) -> list[tuple[Any, ...]]:
-    """The rows that this statement gives (a write: by RETURNING)."""
+    """The rows that this statement gives (a write: by RETURNING).
+
+    `plans_last`: seconds after which PostgreSQL plans anew what it keeps, for a table whose size changes at once.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
     try:
         return _fetch(connection, sql, params, plans_last)

@@ -23,17 +23,11 @@ import structlog
 import uvloop
 from celery import bootsteps, signals
 from django.conf import settings
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    ProgrammingError,
-    connection,
-)
+from django.db import DatabaseError, ProgrammingError, connection
 from django.utils import timezone
 
 from idp import configuration, keys, outbound, sealing
+from idp.outage import AWAY
 from idp.outbound.fanout import Fanout
 from logout_app import bell, deliver, metrics, outbox, tallies
 from logout_app.deliver import Job, Sent
@@ -42,11 +36,11 @@ from logout_app.outbox import Claimed, Result
 from logout_app.protocol.breaker import Breaker
 from logout_app.protocol.retry import Outcome
 
-log, LOGGER = structlog.get_logger(__name__), logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
+_lines = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AWAY = (OperationalError, InterfaceError, InternalError)  # gone, full; PostgreSQL's "read-only" is an InternalError
 BATCH = 200  # rows of one claim or record; larger ones are not faster
 SLICE = 10  # deliveries that are signed before the first of them go out
 COALESCE = 0.05  # seconds in which results gather while others are in flight
@@ -319,7 +313,7 @@ def tidy(at: datetime) -> None:
 def log_result(result: Result) -> None:
     """Failures, a line each. What went well is in the table; a line each of it only where debugging is asked for."""
     if result.outcome == Outcome.DELIVERED:
-        if not LOGGER.isEnabledFor(logging.DEBUG):
+        if not _lines.isEnabledFor(logging.DEBUG):
             return
         write = log.debug
     elif result.due_at is None and result.outcome != Outcome.DROPPED:

@@ -1,7 +1,7 @@
 """The door: the only code that ends sessions.
 
 One transaction, set-based: the number of statements does not depend on how many sessions end or how many applications
-took part. A conditional UPDATE decides which of two concurrent doors ended a session; the other ends nothing. Rows are
+took part. On PostgreSQL it is a single statement when one session ends (ADR 21). A conditional UPDATE decides which of two concurrent doors ended a session; the other ends nothing. Rows are
 locked in the order user, session, family, outbox. Token rows are never touched: their parents' death is theirs.
 """
 
@@ -106,13 +106,11 @@ def end_sessions(
     Session-bound ones die with their session anyway. `page`: the session whose browser shows the sign-out page next, so its
     front channels are planned as well. `also`: rows that are written with the act, even if there was nothing to end.
     """
-    is_plain = selection.single and not offline_tokens and not also.statements
-    if (
-        is_plain
-        and connection.vendor == "postgresql"
-        and (ended := _end_at_once(selection, initiator, actor, at, page))
-    ):
-        return ended
+    fits_one_statement = selection.single and not offline_tokens and not also.statements
+    if fits_one_statement and connection.vendor == "postgresql":
+        ended = _end_at_once(selection, initiator, actor, at, page)
+        if ended is not None:
+            return ended
     with transaction.atomic(savepoint=False):  # two round trips less where the caller has a transaction
         if offline_tokens and selection.whole_user and not selection.marked:
             _raise_not_before(selection, at)

@@ -36,7 +36,7 @@ INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, se
 SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), {{ended}}, {{families}}, {{object}}()
 FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({{person}} AS bigint)
 WHERE {{ended}} > 0 OR {{families}} > 0
-RETURNING id, sub, user_id"""  # noqa: S608
+RETURNING id, user_id, sub"""  # noqa: S608
 
 # An application that joined a session and hears of this initiator as `Application.hears_of()` says. The JSON list is
 # compared as text: SQLite has no containment operator.
@@ -172,7 +172,7 @@ def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *,
     `ending`: an UPDATE of at most one session that returns `id` and `user_id`. None: it found none, nothing was written.
     """
     statement = _statement("", page is not None, False, (), ending)
-    *row, event.user_id = prepared.fetch(statement, {**given, **_facts(event, page)})[0]
+    row = prepared.fetch(statement, {**given, **_facts(event, page)})[0]
     return None if row[0] is None else _told(event, *row)
 
 
@@ -186,8 +186,11 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
     }
 
 
-def _told(event: LogoutEvent, pk: int | None, sub: str, families: int, deliveries: int, frames: int) -> Told:
-    event.pk, event.sub, event.families_revoked = pk, sub, families
+def _told(
+    event: LogoutEvent, pk: int | None, user_pk: int | None, sub: str, families: int, deliveries: int, frames: int
+) -> Told:
+    """The event as it was written."""
+    event.pk, event.user_id, event.sub, event.families_revoked = pk, user_pk, sub, families
     event._state.adding = pk is None
     return Told(deliveries, frames)
 
@@ -205,7 +208,7 @@ def among(name: str) -> str:
 
 
 def _in_one_statement(given: dict[str, Any], *shape: Any) -> tuple[Any, ...]:
-    return prepared.fetch(_statement(*shape), given)[0][:-1]
+    return prepared.fetch(_statement(*shape), given)[0]
 
 
 @cache
@@ -223,7 +226,7 @@ def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[st
     parts |= {"trail": TRAIL.format(**words), **{name: sql.format(**words) for name, sql in also}}
     return f"""
 WITH {", ".join(f"{name} AS ({sql})" for name, sql in parts.items())}
-SELECT event.id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames, event.user_id
+SELECT event.id, event.user_id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames
 FROM (
     SELECT count(*) AS deliveries, count(*) FILTER (WHERE channel = '{Channel.FRONTCHANNEL}') AS frames FROM deliveries
 ) told
@@ -237,14 +240,14 @@ def _one_by_one(
     words = _words("%(event)s", "%(families)s")
     given["families"] = len(prepared.fetch(_families(families), given)) if families else 0
     event = prepared.fetch(EVENT.format(**words), given)
-    given["event"], sub, _ = event[0] if event else (None, "", None)
+    given["event"], user_pk, sub = event[0] if event else (None, None, "")
     channels: list[str] = []
     if event:
         channels = [row[0] for row in prepared.fetch(_deliveries(words, page, whole_user), given)]
         prepared.fetch(TRAIL.format(**words), given)
     for _, sql in also:
         prepared.fetch(sql.format(**words), given)
-    return given["event"], sub, given["families"], len(channels), channels.count(Channel.FRONTCHANNEL)
+    return given["event"], user_pk, sub, given["families"], len(channels), channels.count(Channel.FRONTCHANNEL)
 
 
 def _families(which: str) -> str:

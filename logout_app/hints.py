@@ -16,10 +16,8 @@ from idp.protocol.errors import InvalidRequest
 from logout_app.protocol.rp_initiated_logout import Hint
 
 LONGEST = 20_000
-UNKNOWN = {
-    "crit",
-    "b64",
-}  # extensions that change what is signed; no token of ours has them (RFC 7515 4.1.11, RFC 7797)
+# They change what is signed (RFC 7515 section 4.1.11, RFC 7797); no token of ours has them.
+EXTENSIONS = {"crit", "b64"}
 VERIFIERS = JWSRegistry(algorithms=list(keys.ALGORITHMS))
 KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -35,7 +33,11 @@ def verify(token: str, snapshot: Snapshot) -> Hint | None:
     message, _, signature = token.rpartition(".")
     first, _, second = message.partition(".")
     header = _object(_decoded(first))
-    if header.get("alg") not in keys.ALGORITHMS or header.get("typ", "JWT") != "JWT" or not UNKNOWN.isdisjoint(header):
+    if (
+        header.get("alg") not in keys.ALGORITHMS
+        or header.get("typ", "JWT") != "JWT"
+        or not EXTENSIONS.isdisjoint(header)
+    ):
         raise _refused("its header is not that of an ID token")
     kid = header.get("kid")
     if not isinstance(kid, str) or not KID.fullmatch(kid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -49,10 +50,10 @@ def _open_sessions_of(user: OuterRef) -> Coalesce:
     return Coalesce(Subquery(counted.values("n"), output_field=IntegerField()), 0)
 
 
-class SignInAdapter(DefaultAccountAdapter):
+class SignInAdapter(DefaultAccountAdapter, ABC):
+    @abstractmethod
     def end_replaced_session(self, request: HttpRequest, session: SSOSession) -> None:
         """End a session that a new sign-in replaces (another person in this browser) or pushes out (one too many)."""
-        raise NotImplementedError
 
     def pre_login(self, request: HttpRequest, user: User, **hooks: Any) -> HttpResponse | None:
         """The first factor is proved. What is looked up now answers whether there is a second, and serves `login()` if not."""

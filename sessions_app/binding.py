@@ -43,7 +43,7 @@ def load(request: HttpRequest, at: datetime) -> SSOSession | None:
     if session is None or not session.is_alive(at):
         return None
     snapshot = configuration.at(session.config_version)  # type: ignore[attr-defined]  # annotated above
-    if session.connection_id is not None:  # a join would cost more than all else that is read here
+    if session.connection_id is not None:  # at hand there; a join would read it for each request
         session.connection = snapshot.connection_by_pk(session.connection_id)
     _shorten(session, snapshot.tenant)
     return session if session.is_alive(at) else None

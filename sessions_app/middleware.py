@@ -22,8 +22,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
 from idp.models import User
+from idp.outage import AWAY
 from idp.requests import facts
-from idp.views.errors import AWAY
 from sessions_app import attempts, binding, lifecycle
 from sessions_app.models import SSOSession
 

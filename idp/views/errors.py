@@ -8,17 +8,16 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 import structlog
-from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from idp.models import TenantSettings
+from idp.outage import AWAY
 from idp.protocol.errors import ProtocolError, TooManyRequests
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
-AWAY = (OperationalError, InterfaceError, InternalError)  # gone, full; PostgreSQL's "read-only" is an InternalError
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 

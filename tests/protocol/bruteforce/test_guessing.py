@@ -128,22 +128,25 @@ def test_the_device_cookie_of_one_account_is_worth_nothing_for_another(noon):
     assert post(eve, PASSWORD).status_code == 429
 
 
+def tried_from_one_address(accounts: int, monkeypatch, *, limit: int) -> int:
+    """How many of so many accounts somebody gets to try."""
+    monkeypatch.setattr(limiter, "ADDRESS", limiter.Limit("address", limit, 900))
+    answers = [post(Client(), username=f"user{n}@fabrikamcorp.com").status_code for n in range(accounts)]
+    return answers.count(200)
+
+
 @pytest.mark.django_db
 def test_an_address_that_tries_many_accounts_is_stopped(noon, monkeypatch):
-    monkeypatch.setattr(limiter, "ADDRESS", limiter.Limit("address", 30, 900))
     make_user()
-    answers = [post(Client(), username=f"user{n}@fabrikamcorp.com").status_code for n in range(40)]
-    assert answers.count(200) == 30
+    assert tried_from_one_address(40, monkeypatch, limit=30) == 30
     assert post(Client(), PASSWORD, ip="203.0.113.5").status_code == 302
 
 
 @pytest.mark.django_db
 def test_an_attempt_that_was_refused_fills_no_other_limit(noon, monkeypatch):
     """Nothing was tried: else one address that goes on after its limit would close the sign-in to everybody."""
-    monkeypatch.setattr(limiter, "ADDRESS", limiter.Limit("address", 3, 900))
     make_user()
-    answers = [post(Client(), username=f"user{n}@fabrikamcorp.com").status_code for n in range(8)]
-    assert answers.count(200) == 3
+    assert tried_from_one_address(8, monkeypatch, limit=3) == 3
     of_tenant = LimiterSlot.objects.filter(key=limiter.TENANT.key("sign-in").name)
     assert sum(of_tenant.values_list("count", flat=True)) == 3
 

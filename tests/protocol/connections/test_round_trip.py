@@ -14,9 +14,9 @@ from django.utils import timezone
 from idp import accounts, identities
 from idp.connections import registry
 from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused
-from idp.models import Connection, Identity, User
+from idp.models import Identity, User
 from sessions_app.models import FlowState, SessionEvent, SSOSession
-from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
+from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import answer_of, issuer, request_params
 from tests.support.sign_in import session_of
 from tests.support.upstream import SaysSo, come_back, depart, sign_in, state_of
@@ -444,61 +444,3 @@ def test_the_cookie_is_bound_to_our_host_and_sent_from_other_sites(acme, setting
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("None", "/", "")
     assert cookie["secure"]
     assert cookie["httponly"]
-
-
-class TestProvingItAgain:
-    """Dangerous acts ask for it; who came from upstream proves it upstream."""
-
-    @pytest.fixture
-    def client(self, acme) -> Client:
-        client = Client()
-        sign_in(client)
-        SSOSession.objects.update(auth_time=timezone.now() - timedelta(hours=3))
-        return client
-
-    def again(self, client: Client) -> str:
-        return state_of(client.get("/account/reauthenticate/", {"next": "/admin/"}))
-
-    def test_the_session_goes_on_with_a_new_auth_time(self, acme, client):
-        before = session_of(client)
-        acme.account = Account(sub="00u1", upstream_sid="up-2", auth_time=timezone.now())
-        response = come_back(client, self.again(client))
-        assert response["Location"] == "/admin/"
-        after = session_of(client)
-        assert acme.wishes[-1].force
-        assert (after.sid, after.upstream_sid) == (before.sid, "up-2")
-        assert after.cookie_hash != before.cookie_hash
-        assert timezone.now() - after.auth_time < timedelta(minutes=1)
-
-    def test_another_account_proves_nothing(self, acme, client):
-        acme.account = Account(sub="00u2")
-        before = session_of(client)
-        response = come_back(client, self.again(client))
-        assert response.status_code == 403
-        assert "another account" in page(response)
-        assert session_of(client).auth_time == before.auth_time
-        assert SSOSession.objects.count() == 1
-
-    def test_nobody_signs_in_by_it(self, acme, client):
-        state = self.again(client)
-        del client.cookies[settings.SSO_COOKIE_NAME]
-        assert come_back(client, state).status_code == 403
-        assert session_of(client) is None
-
-    def test_an_old_proof_is_asked_for_once_more(self, acme, client):
-        acme.account = Account(sub="00u1", auth_time=timezone.now() - timedelta(hours=1))
-        sent = come_back(client, self.again(client))
-        assert come_back(client, state_of(sent)).status_code == 403
-
-
-def test_people_with_a_password_prove_it_with_their_password(acme):
-    client = browser(make_session(make_user()))
-    assert 'name="password"' in page(client.get("/account/reauthenticate/"))
-
-
-def test_a_password_of_a_closed_connection_proves_nothing_any_more(acme):
-    """Of somebody who also comes in another way."""
-    mary = make_user()
-    Connection.objects.filter(identities__user=mary).update(enabled=False)
-    client = browser(make_session(mary, connection=None, identity=None))
-    assert client.post("/account/reauthenticate/", {"password": PASSWORD}).status_code == 200
