@@ -9,29 +9,34 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
-from joserfc import jws, jwt
+from joserfc import jwt
 from joserfc.errors import JoseError
 
 from idp import client_keys
 from idp.hashers import ClientSecretHasher
 from idp.models import Application, TokenEndpointAuthMethod
 from idp.protocol.errors import InvalidClient, InvalidRequest
+from idp.protocol.jwt_profile import Mismatch, Parties, Profile, check_claims, expiry, is_text, read_jwt
 from idp.protocol.params import Params
 from idp.spent import spend
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ASSERTION_ALGORITHMS = ["RS256", "PS256", "ES256"]
-LONGEST_ASSERTION = timedelta(minutes=10)
-SKEW = timedelta(seconds=30)
+# RFC 7523 section 3 and OpenID Connect Core section 9; the type is that of draft-ietf-oauth-rfc7523bis.
+CLIENT_ASSERTION = Profile(
+    types=frozenset({"jwt", "client-authentication+jwt"}),
+    algorithms=("RS256", "PS256", "ES256"),
+    texts=("jti",),
+    times=("exp",),
+    leeway=30,
+    lifetime=600,
+)
 _SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
 
 
@@ -121,52 +126,30 @@ def _assertion(assertion: str, params: Params) -> Credentials:
     if params.get("client_assertion_type") != ASSERTION_TYPE:
         raise InvalidRequest("client_assertion_type is not supported.")
     try:
-        claims = json.loads(jws.extract_compact(assertion.encode("ascii")).payload)
-    except (JoseError, ValueError, RecursionError):
-        raise InvalidClient("The client assertion cannot be read.") from None
-    subject = claims.get("sub") if isinstance(claims, dict) else None
-    if not isinstance(subject, str) or not subject.isprintable() or params.get("client_id", subject) != subject:
+        claims = read_jwt(CLIENT_ASSERTION, assertion).claims
+    except Mismatch as mismatch:
+        raise InvalidClient("The client assertion cannot be read.", detail=f"it {mismatch}") from None
+    subject = claims.get("sub")
+    if not is_text(subject) or params.get("client_id", subject) != subject:
         raise InvalidClient("The client assertion is about another client.")
     return Credentials(subject, assertion=assertion)
 
 
 def _verify_assertion(assertion: str, application: Application, at: datetime) -> None:
-    """RFC 7523 section 3, and OpenID Connect Core section 9: jti is required and good for once."""
+    """A good signature, every claim, and a jti that is good for once. Raises InvalidClient."""
+    us = (settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token")
+    algorithms = list(CLIENT_ASSERTION.algorithms)
     try:
-        token = jwt.decode(assertion, client_keys.of(application), algorithms=ASSERTION_ALGORITHMS)
+        claims = jwt.decode(assertion, client_keys.of(application), algorithms=algorithms).claims
+        check_claims(CLIENT_ASSERTION, claims, Parties(application.client_id, us), at)
     except (JoseError, ValueError) as error:
-        raise InvalidClient("Client authentication failed.", detail=f"client assertion: {error}") from None
-    wrong = _fault(token.claims, application.client_id, at)
-    if wrong:
-        raise InvalidClient("Client authentication failed.", detail=f"client assertion: {wrong}")
-    _spend(application.client_id, token.claims, at)
+        raise _refused(str(error)) from None
+    if claims.get("sub") != application.client_id:
+        raise _refused("its sub is not the client")
+    ends = expiry(CLIENT_ASSERTION, claims)
+    if not spend("client_assertion", application.client_id, claims["jti"], expires_at=ends):
+        raise _refused("it was used before")
 
 
-def _fault(claims: Mapping[str, Any], client_id: str, at: datetime) -> str:
-    """What is wrong with the assertion, or ""."""
-    audience = claims.get("aud")
-    named = [value for value in (audience if isinstance(audience, list) else [audience]) if isinstance(value, str)]
-    ours = {settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token"}
-    now, skew = at.timestamp(), SKEW.total_seconds()
-    expiry: Any = claims.get("exp")
-    not_before, issued = claims.get("nbf", now), claims.get("iat", now)
-    if claims.get("iss") != client_id or claims.get("sub") != client_id:
-        return "iss or sub is not the client"
-    if ours.isdisjoint(named):
-        return "aud is not this server"
-    if not all(isinstance(moment, int | float) for moment in (expiry, not_before, issued)):
-        return "exp is missing or a time is not a number"
-    if not now - skew < expiry <= now + LONGEST_ASSERTION.total_seconds() + skew:
-        return "expired, or valid for too long"
-    if not_before > now + skew or issued > now + skew:
-        return "not valid yet"
-    jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or not jti.isprintable():
-        return "jti is missing"
-    return ""
-
-
-def _spend(client_id: str, claims: Mapping[str, Any], at: datetime) -> None:
-    expires_at = datetime.fromtimestamp(claims["exp"], UTC) + SKEW
-    if not spend("client_assertion", client_id, claims["jti"], expires_at=expires_at):
-        raise InvalidClient("Client authentication failed.", detail="client assertion: used before")
+def _refused(detail: str) -> InvalidClient:
+    return InvalidClient("Client authentication failed.", detail=f"client assertion: {detail}")

@@ -25,7 +25,8 @@ from idp.connections.registry import Purpose, usable_for
 from idp.connections.saml import certificates, provider
 from idp.connections.saml.x509 import PublicKey
 from idp.models import Connection, Strategy
-from logout_app.protocol.gtr import Expected, Token
+from idp.protocol.jwt_profile import Unverified
+from logout_app.protocol.gtr import Expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def is_saml(connection: Connection) -> bool:
     return str(connection.strategy) == Strategy.SAML
 
 
-def is_signed_by(connection: Connection, token: Token, encoded: str, at: datetime, deadline: Deadline) -> bool:
+def is_signed_by(connection: Connection, token: Unverified, encoded: str, at: datetime, deadline: Deadline) -> bool:
     """Whether one of the connection's keys signed this. If none did, its keys are asked for anew, when it is time to.
 
     Raises UpstreamFault when the keys cannot be known.
@@ -77,7 +78,9 @@ def is_signed_by(connection: Connection, token: Token, encoded: str, at: datetim
     )
 
 
-def _keys(connection: Connection, token: Token, at: datetime, deadline: Deadline, *, suspect: bool) -> Iterator[Key]:
+def _keys(
+    connection: Connection, token: Unverified, at: datetime, deadline: Deadline, *, suspect: bool
+) -> Iterator[Key]:
     if not is_saml(connection):
         yield from keys.signing_keys(connection, token.kid, token.algorithm, deadline=deadline, suspect=suspect)
         return

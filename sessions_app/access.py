@@ -9,12 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists
-from joserfc import jws, jwt
-from joserfc.errors import JoseError
 
-from idp import configuration, keys
+from idp import configuration, own_tokens
 from idp.models import Application, User, began_before
+from idp.own_tokens import ACCESS_TOKEN
 from idp.protocol.errors import InvalidToken
+from idp.protocol.jwt_profile import audiences
 from sessions_app import minting
 from sessions_app.introspection import load_access_token
 from sessions_app.models import SSOSession
@@ -41,29 +41,12 @@ def bearer(raw: str, at: datetime) -> Bearer:
     return Bearer(token.user, scopes.split(token.scope), list(asked))
 
 
-def verify_own_jwt(raw: str, typ: str) -> Mapping[str, Any]:
-    """The claims of a JWT that we signed with a key that is still published. Raises ValueError; times are not looked at."""
-    try:
-        header = jws.extract_compact(raw.encode("ascii")).headers()
-        kid = header.get("kid")
-        loaded = keys.published_key(kid, configuration.current()) if isinstance(kid, str) else None
-        if loaded is None or header.get("typ") != typ:
-            raise ValueError("not signed by a published key, or of another type")
-        claims: dict[str, Any] = jwt.decode(raw, loaded.key, algorithms=[loaded.algorithm]).claims
-    except (JoseError, UnicodeEncodeError) as error:
-        raise ValueError(str(error)) from error
-    if claims.get("iss") != settings.ISSUER:
-        raise ValueError("another issuer")
-    return claims
-
-
 def _jwt(raw: str, at: datetime) -> Bearer:
     try:
-        claims = verify_own_jwt(raw, "at+jwt")
+        claims = own_tokens.claims_of(ACCESS_TOKEN, raw, configuration.current())
     except ValueError as error:
         raise InvalidToken(_INVALID, detail=str(error)) from None
-    audience = claims.get("aud")
-    if f"{settings.ISSUER}userinfo" not in (audience if isinstance(audience, list) else [audience]):
+    if f"{settings.ISSUER}userinfo" not in audiences(claims):
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)

@@ -18,9 +18,11 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.core import signing
 
+from idp import configuration, own_tokens
 from idp.configuration import Snapshot
 from idp.connections.registry import Purpose, usable_for
 from idp.models import Application, Connection, ResourceServer
+from idp.own_tokens import ID_TOKEN
 from idp.protocol.errors import (
     AccessDenied,
     ConsentRequired,
@@ -34,7 +36,6 @@ from idp.protocol.params import Params
 from idp.protocol.standard_scopes import CLAIMS
 from idp.requests import RequestFacts
 from sessions_app import lifecycle
-from sessions_app.access import verify_own_jwt
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
 from sessions_app.protocol import scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
@@ -239,7 +240,7 @@ def _subjects_in_claims(request: AuthorizationRequest) -> set[str]:
 def subject_of_hint(hint: str) -> str:
     """The sub of an ID token of ours, expired or not; anything else is InvalidRequest."""
     try:
-        return str(verify_own_jwt(hint, "JWT").get("sub"))
+        return str(own_tokens.claims_of(ID_TOKEN, hint, configuration.current())["sub"])
     except ValueError:
         raise InvalidRequest("id_token_hint is not an ID token of this issuer.") from None
 

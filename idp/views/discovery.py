@@ -83,11 +83,11 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
 def _client_authentication() -> dict[str, Any]:
     return {
         "token_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
-        "token_endpoint_auth_signing_alg_values_supported": client_auth.ASSERTION_ALGORITHMS,
+        "token_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
         "revocation_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
-        "revocation_endpoint_auth_signing_alg_values_supported": client_auth.ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
-        "introspection_endpoint_auth_signing_alg_values_supported": client_auth.ASSERTION_ALGORITHMS,
+        "introspection_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
     }
 
 

@@ -9,10 +9,11 @@ from django.utils import timezone
 
 from idp.connections.checks import Finding
 from idp.connections.dialects import has_own_callback
-from idp.connections.oidc import client, discovery, id_token, keys
+from idp.connections.oidc import client, discovery, keys
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
 from idp.connections.oidc.options import OidcOptions
+from idp.connections.oidc.signed import SKEW
 from idp.connections.oidc.wire import Deadline, Document
 from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
@@ -57,7 +58,7 @@ def _clock(document: Document) -> Iterator[Finding]:
     if document.date is None:
         return
     apart = (document.date - timezone.now()).total_seconds()
-    if abs(apart) > id_token.SKEW:
+    if abs(apart) > SKEW:
         side = "ahead of" if apart > 0 else "behind"
         yield Finding(
             "warning", f"The clock of the upstream is {abs(apart):.0f} s {side} ours: ID tokens may be refused."

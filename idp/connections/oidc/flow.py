@@ -13,6 +13,7 @@ from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import Account, Departure, UpstreamFault, UpstreamRefused, Wishes
 from idp.models import Connection
+from idp.protocol.jwt_profile import is_time
 from idp.protocol.opaque import new_secret
 from idp.protocol.params import Params
 from idp.sealing import seal, unseal
@@ -161,7 +162,7 @@ def _end_of_session(claims: Mapping[str, Any]) -> datetime | None:
     value = claims.get("session_expiry")
     if value is None:
         return None
-    if not id_token.is_time(value) or value <= claims["iat"]:
+    if not is_time(value) or value <= claims["iat"]:
         raise UpstreamFault("The session_expiry of the ID token is not a time in seconds after it was issued.")
     return id_token.moment_of(value)
 

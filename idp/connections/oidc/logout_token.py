@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from idp.connections.oidc import discovery, id_token, issuers, keys, person
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.options import OidcOptions
-from idp.connections.oidc.signed import verified
+from idp.connections.oidc.signed import LONGEST, SETTING, SKEW, verified
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
-from idp.protocol.params import printable
+from idp.protocol.jwt_profile import Mismatch, Profile, check_claims, expiry, is_text
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-TYPES = frozenset({"logout+jwt", "jwt"})  # requiring the first "will break most existing deployments" (section 2.4)
-LIFETIME = timedelta(minutes=10)  # for how long after `iat` we take one, where it says no `exp` (older providers)
-LONGEST = 255
+LIFETIME = 600  # seconds after `iat` in which we take one: older providers say no `exp`, and its use must be remembered
+LOGOUT_TOKEN = Profile(
+    types=frozenset({"logout+jwt", "jwt"}),  # requiring the first "will break most existing deployments" (section 2.4)
+    algorithms=(),  # the connection's
+    allowed_by=SETTING,
+    texts=("jti",),
+    forbidden=("nonce",),
+    times=("iat",),
+    leeway=SKEW,
+    oldest=LIFETIME,
+    event=(EVENT, "a logout"),
+    longest=LONGEST,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,15 @@ def verify(connection: Connection, token: str, at: datetime) -> Notice:
         return keys.of_provider(upstream, kid, alg, deadline, suspect=again)
 
     what = f"The logout token of {upstream.issuer}"
-    claims = verified(what, token, algorithms=options.algorithms, types=TYPES, find=find).claims
-    if wrong := (
-        _wrong_parties(claims, upstream.issuer, options.client_id) or _wrong_times(claims, at) or _wrong_content(claims)
-    ):
-        raise UpstreamFault(f"{what} {wrong}.")
+    profile = replace(LOGOUT_TOKEN, algorithms=options.algorithms)
+    claims = verified(what, token, profile=profile, find=find).claims
+    try:
+        check_claims(profile, claims, id_token.parties(upstream.issuer, options.client_id), at)
+    except Mismatch as mismatch:
+        raise UpstreamFault(f"{what} {mismatch}.") from mismatch
+    named = [name for name in ("sub", "sid") if name in claims]
+    if not named or not all(is_text(claims[name]) for name in named):
+        raise UpstreamFault(f"{what} names neither an account (sub) nor a session (sid).")
     sub, sid = _account(claims, options), claims.get("sid", "")
     if not sub and not sid:
         raise UpstreamFault(
@@ -56,7 +70,7 @@ def verify(connection: Connection, token: str, at: datetime) -> Notice:
         sid=sid,
         issuer=claims["iss"],
         jti=claims["jti"],
-        expires_at=_expiry(claims) + timedelta(seconds=id_token.SKEW),
+        expires_at=expiry(profile, claims),
     )
 
 
@@ -69,47 +83,3 @@ def _account(claims: dict[str, Any], options: OidcOptions) -> str:
     """What the identity is kept by, "" where the token does not tell (Entra's `oid`, for one, is no claim of it)."""
     known = all(isinstance(claims.get(name), str) for name in options.subject_claims)
     return person.subject(claims, options) if known else ""
-
-
-def _wrong_parties(claims: dict[str, Any], issuer: str, client_id: str) -> str:
-    if not issuers.matches(issuer, claims.get("iss"), claims.get("tid")):
-        return f"is from another issuer: {printable(str(claims.get('iss')))}"
-    audience = claims.get("aud")
-    if client_id not in (audience if isinstance(audience, list) else [audience]):
-        return f"is for somebody else: its aud is not our client_id {printable(client_id)}"
-    return ""
-
-
-def _wrong_times(claims: dict[str, Any], at: datetime) -> str:
-    now, issued, expires = at.timestamp(), claims.get("iat"), claims.get("exp")
-    if not id_token.is_time(issued) or not (expires is None or id_token.is_time(expires)):
-        return "says no times in seconds: iat or exp is missing or not a number"
-    if issued > now + id_token.SKEW:
-        return "is from the future: is our clock right, and the clock there?"
-    if now > _expiry(claims).timestamp() + id_token.SKEW:
-        return "expired: is our clock right, and the clock there?"
-    return ""
-
-
-def _wrong_content(claims: dict[str, Any]) -> str:
-    events = claims.get("events")
-    if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
-        return "is not about a logout: its events do not say so"
-    if "nonce" in claims:
-        return "is an ID token: it has a nonce"
-    if not _is_text(claims.get("jti")):
-        return "has no jti"
-    named = [name for name in ("sub", "sid") if name in claims]
-    if not named or not all(_is_text(claims[name]) for name in named):
-        return "names neither an account (sub) nor a session (sid)"
-    return ""
-
-
-def _expiry(claims: dict[str, Any]) -> datetime:
-    """Never more than LIFETIME after `iat`: replay marks must be kept until then."""
-    latest = id_token.moment_of(claims["iat"]) + LIFETIME
-    return latest if claims.get("exp") is None else min(latest, id_token.moment_of(claims["exp"]))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST and value.isprintable()

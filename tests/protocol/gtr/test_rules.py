@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from idp.protocol.errors import InvalidRequest, InvalidToken
+from idp.protocol.jwt_profile import Unverified
 from logout_app.protocol import gtr
-from logout_app.protocol.gtr import Expected, Forbidden, Subject, Token
+from logout_app.protocol.gtr import Expected, Forbidden, Subject
 from tests.support.upstreams.scripted_oidc import ABSENT, encode
 
 pytestmark = pytest.mark.once
@@ -33,7 +34,7 @@ def token(**changes):
         "exp": AT + 300,
     }
     kept = {name: value for name, value in (claims | changes).items() if value is not ABSENT}
-    return Token("RS256", None, kept)
+    return Unverified("RS256", None, kept)
 
 
 def parse(header, payload):
