@@ -130,7 +130,8 @@ def audiences(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """`aud`, one or several (RFC 7519 section 4.1.3); empty if it is anything else."""
     value = claims.get("aud")
     named = value if isinstance(value, list) else [value]
-    return tuple(named) if all(isinstance(name, str) for name in named) else ()
+    texts = tuple(name for name in named if isinstance(name, str))
+    return texts if len(texts) == len(named) else ()
 
 
 def is_compact(token: str) -> bool:
