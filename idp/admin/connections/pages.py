@@ -191,11 +191,12 @@ class ConnectionAdmin(ActsAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
-        context["paste"] = paste.groups(obj or first_step(request).save(commit=False))
+        connection = obj or first_step(request).save(commit=False)
+        context["paste"] = paste.groups(connection)
+        context["guarded"] = trust.concern(connection)
         context["show_save_and_add_another"] = False  # each begins with its strategy
         if obj:
             context |= self._does_it_work(obj)
-            context["guarded"] = trust.concern(obj)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _does_it_work(self, connection: Connection) -> dict[str, Any]:

@@ -175,6 +175,7 @@ OKTA = {"domain": "evil.okta.com", "client_id": "0oa1", "enabled_for_all": "on"}
 
 def test_staff_add_no_directory_to_which_a_superusers_password_would_go(clerk: Client, boss: User) -> None:
     """The first connection with passwords gets what is typed on the login page, and names begin with A."""
+    assert "changed by superusers only" in clerk.get(add_url("AAA", "ad")).content.decode()
     response = clerk.post(add_url("AAA", "ad"), DIRECTORY)
     assert "passwords from the login page" in form_errors(response)
     assert not Connection.objects.filter(name="AAA").exists()
