@@ -15,7 +15,7 @@ def untyped(row: Connection, entry: ConnectionEntry) -> list[str]:
     """Secrets that the file would send to a new place without bringing them."""
     if entry.options is None:
         return []
-    change = trust.Change(row, entry.options, given=frozenset(entry.secrets), enabled=row.enabled)
+    change = trust.Change(row, entry.options, given=frozenset(entry.secrets))
     return [f"{entry.path}.options.{secret}: {sentence}" for secret, sentence in trust.untyped(change).items()]
 
 
@@ -34,7 +34,7 @@ def differences(row: Connection, columns: dict[str, Any]) -> list[trust.Differen
     row.strategy = columns["strategy"]  # it can differ only where the row is new
     envelopes = columns["sealed_options"]
     given = {name for name, envelope in envelopes.items() if row.sealed_options.get(name) != envelope}
-    options, enabled = columns.get("options", row.options), columns.get("enabled", row.enabled)
+    options, enabled = columns.get("options", row.options), columns.get("enabled")
     return trust.differences(trust.Change(row, options, given=frozenset(given), enabled=enabled))
 
 

@@ -47,7 +47,7 @@ class Change:
     options: Mapping[str, Any]
     given: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
-    enabled: bool = True
+    enabled: bool | None = None  # as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def differences(change: Change) -> list[Difference]:
         held = name in stored.sealed_options
         found.append(Difference(name, SECRET if held else NOTHING, ANOTHER if held else SECRET))
     found += [Difference(name, SECRET, NOTHING) for name in sorted(change.removed & set(stored.sealed_options))]
-    if change.enabled != stored.enabled:
+    if change.enabled is not None and change.enabled != stored.enabled:
         found.append(Difference("enabled", _switch(stored.enabled), _switch(change.enabled)))
     return found
 

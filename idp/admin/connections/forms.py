@@ -201,8 +201,7 @@ class ConnectionForm(BaseForm):
     def _change(self) -> trust.Change:
         given = {name for name in self.secret_fields() if self.cleaned_data.get(name)}
         removed = {name for name in self.secret_fields() if self.cleaned_data.get(_CLEAR + name)}
-        enabled = self.instance.enabled
-        return trust.Change(self.instance, self.merged_options(), frozenset(given), frozenset(removed), enabled)
+        return trust.Change(self.instance, self.merged_options(), frozenset(given), frozenset(removed))
 
     def _check_trust(self, change: trust.Change) -> None:
         if refused := trust.refusal(change, self.author):
