@@ -6,7 +6,7 @@ rule for every door: the admin's forms, its acts, the tenant file, and what come
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,25 +88,29 @@ def refusal(change: Change, author: Author) -> Refusal | None:
 
 
 def concern(connection: Connection, *proposals: Mapping[str, Any]) -> str:
-    """Why who changes the connection could get in as somebody with powers in the admin, "" if they could not."""
-    staff = people_with_powers()
+    """Why who changes the connection could get in as somebody with powers in the admin, "" if they could not.
+
+    `proposals` are options that it may come to have.
+    """
+    return next(_concerns(connection, proposals), "")
+
+
+def _concerns(connection: Connection, proposals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    staff, own_ids = people_with_powers(), connection.user_id_of("")
     if connection.pk and staff.filter(identities__connection=connection).exists():
-        return "people with powers in this admin sign in through it"
+        yield "people with powers in this admin sign in through it"
     # An account that comes for the first time finds the person with its user id (`idp.identities`).
-    if (
-        connection.strategy != Strategy.DATABASE
-        and staff.filter(user_id__startswith=connection.user_id_of("")).exists()
-    ):
-        return "somebody with powers in this admin has a user id of this connection"
-    if (
-        connection.strategy == Strategy.ACTIVE_DIRECTORY
-        and staff.filter(identities__connection__strategy__in=registry.PASSWORD_PROTOCOLS).exists()
-    ):
-        return "its servers see passwords from the login page, where people with powers in this admin type theirs"
+    if connection.strategy != Strategy.DATABASE and staff.filter(user_id__startswith=own_ids).exists():
+        yield "somebody with powers in this admin has a user id of this connection"
+    if connection.strategy == Strategy.ACTIVE_DIRECTORY and _type_passwords_here(staff):
+        yield "its servers see passwords from the login page, where people with powers in this admin type theirs"
     claimed = {domain for options in (connection.options, *proposals) for domain in registry.domains_of(options)}
     if claimed and claimed & {email.rpartition("@")[2].lower() for email in staff.values_list("email", flat=True)}:
-        return "e-mail addresses of people with powers in this admin lead to it"
-    return ""
+        yield "e-mail addresses of people with powers in this admin lead to it"
+
+
+def _type_passwords_here(people: QuerySet[User]) -> bool:
+    return people.filter(identities__connection__strategy__in=registry.PASSWORD_PROTOCOLS).exists()
 
 
 def people_with_powers() -> QuerySet[User]:
