@@ -81,7 +81,24 @@ def disable_connection(connection: Connection, *, actor: str, at: datetime) -> b
         configuration.bump()
         connection.enabled = False
         signals.connection_disabled.send(Connection, connection=connection, actor=actor, at=at)
+        _tell_switch(connection, "on", "off", actor, at)
     return True
+
+
+def enable_connection(connection: Connection, *, actor: str, at: datetime) -> bool:
+    """Open a connection again. False if it was open already."""
+    with transaction.atomic():
+        if not Connection.objects.filter(pk=connection.pk, enabled=False).update(enabled=True, updated_at=at):
+            return False
+        configuration.bump()
+        connection.enabled = True
+        _tell_switch(connection, "off", "on", actor, at)
+    return True
+
+
+def _tell_switch(connection: Connection, before: str, after: str, actor: str, at: datetime) -> None:
+    changes = [{"what": "enabled", "from": before, "to": after}]
+    signals.connection_changed.send(Connection, connection=connection, changes=changes, actor=actor, at=at, facts=None)
 
 
 def link_identity(identity: Identity, user: User, *, actor: str, at: datetime) -> bool:

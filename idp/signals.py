@@ -13,3 +13,4 @@ email_changed = Signal()
 mfa_removed = Signal()
 connection_disabled = Signal()
 identity_moved = Signal()  # `user` is whose it was, `identity` the account that signs somebody else in from now on
+connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `facts`: of the request, None without one

@@ -12,10 +12,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password
 from django.db import models, transaction
 
-from idp import accounts, configuration, password_policy, sealing
-from idp.connections import strategies
+from idp import accounts, configuration, password_policy, tenant_connections
+from idp.connections import strategies, trust
 from idp.connections.database import requires_username
-from idp.connections.options import secret_context
 from idp.hashers import ClientSecretHasher
 from idp.models import (
     Application,
@@ -107,6 +106,7 @@ class _Plan:
         if row is None and entry.options is None:
             given = [strategies.split(entry.strategy, problem) for problem in strategies.problems(entry.strategy, {})]
             found += [f"{'.'.join(filter(None, (entry.path, 'options', key)))}: {rest}" for key, rest in given]
+        found += tenant_connections.untyped(row, entry) if row else []
         for index, name in enumerate(entry.enabled_clients or []):
             if reason := _unknown_client(name, known):
                 found.append(f"{entry.path}.enabled_clients[{index}]: {reason}")
@@ -223,9 +223,11 @@ class _Application:
             del columns["enabled"]
         if entry.options is not None:
             columns["options"] = entry.options
-        columns["sealed_options"] = _sealed(row, entry)
+        columns["sealed_options"] = tenant_connections.sealed(row, entry)
         columns["enabled_for_all"] = entry.enabled_clients is None
+        changes = tenant_connections.differences(row, columns)
         what = _save(row, columns, existing=existing)
+        trust.record(row, changes, actor=ACTOR, at=self.at)
         wanted = {_application(name).pk for name in entry.enabled_clients or []}
         if wanted != set(row.enabled_clients.values_list("pk", flat=True)):
             row.enabled_clients.set(wanted)
@@ -326,6 +328,7 @@ class _Application:
         closed = accounts.disable_connection(row, actor=ACTOR, at=self.at)
         people = row.identities.count()
         if people == 0:
+            trust.record(row, trust.deletion(row), actor=ACTOR, at=self.at)
             return _remove("connection", row.name, row)
         return Outcome("connection", row.name, "closed" if closed else "unchanged", f"{people} people belong to it")
 
@@ -357,23 +360,6 @@ def _unknown_client(name: str, known: Iterable[str | None]) -> str | None:
 
 def _identity(connection: Connection | None, person: Person) -> Identity | None:
     return Identity.objects.filter(connection=connection, login=person.login).select_related("user").first()
-
-
-def _sealed(row: Connection, entry: ConnectionEntry) -> dict[str, str]:
-    """Envelopes of the secrets; one that holds the same secret already is kept, so that nothing changes."""
-    sealed = dict(row.sealed_options)
-    for option, secret in entry.secrets.items():
-        context = secret_context(entry.name, option)
-        if not _opens_to(sealed.get(option), secret, context):
-            sealed[option] = sealing.seal(secret, context)
-    return sealed
-
-
-def _opens_to(envelope: str | None, secret: str, context: str) -> bool:
-    try:
-        return envelope is not None and sealing.unseal(envelope, context) == secret
-    except sealing.CannotUnseal:
-        return False  # sealed with a key that is gone: the file brings the secret again
 
 
 def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) -> str:

@@ -219,7 +219,6 @@ _URLS = {
     *("discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"),
     *("icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"),
 }
-_ONE_OR_SEVERAL = {"signingCert", "user_id_attribute", "scope"}
 _CHOICES = {"passwordPolicy": PASSWORD_POLICIES, "protocol": ("oidc", "samlp")}
 _LONGEST = 200_000  # metadata documents
 
@@ -235,7 +234,7 @@ def _option(reader: Reader, key: str) -> Any:
         return reader.text(key, check=uris.check_web_url)
     if key in _CHOICES:
         return reader.choice(key, _CHOICES[key])
-    if key in _ONE_OR_SEVERAL and isinstance(reader.values.get(key), list):
+    if key in connection_options.ONE_OR_SEVERAL and isinstance(reader.values.get(key), list):
         return reader.texts(key, longest=_LONGEST)
     return reader.text(key, longest=_LONGEST)
 

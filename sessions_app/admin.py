@@ -89,15 +89,15 @@ class SessionClientAdmin(FactsAdmin):
 
 @admin.register(SessionEvent)
 class SessionEventAdmin(FactsAdmin):
-    """The audit trail: a question is answered by searching for a whole sid, user id or client id."""
+    """The audit trail: a question is answered by searching for a whole sid, user id, client id or connection."""
 
     menu_rank = 0
-    empty = "Nothing happened. Every sign-in, joining of an application and end of a session is written here."
+    empty = "Nothing happened. Every sign-in, joining of an application, end of a session and change of a connection is written here."
 
     list_display = ("at", "type", "sub", "client_id", "connection", "initiator", "actor", "ip")
     list_filter = ("type", "initiator")
-    search_fields = ("=sid", "=sub", "=client_id")
-    search_help_text = "A whole sid, user id or client id."
+    search_fields = ("=sid", "=sub", "=client_id", "=connection")
+    search_help_text = "A whole sid, user id, client id, or the name of a connection."
     fields = (
         "at",
         "type",

@@ -7,6 +7,7 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to people and connections
+            changes,
             checks,
             factors,
             mail,

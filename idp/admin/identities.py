@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from idp import accounts
-from idp.admin.support import Act, FactsAdmin, actor_of
+from idp.admin.support import Act, FactsAdmin, actor_of, may_touch
 from idp.models import Identity, Strategy, User
 
 POWERLESS = "Only a superuser may change how people with powers in this admin sign in."
@@ -98,11 +98,6 @@ def do_unlink(request: HttpRequest, identity: Identity, at: datetime, form: form
         raise PermissionDenied(POWERLESS)
     accounts.unlink_identity(identity, actor=actor_of(request), at=at)
     return f"The account signs in {_full(identity.user)} from now on."
-
-
-def may_touch(request: HttpRequest, user: User) -> bool:
-    """Whoever signs in as somebody with powers has them."""
-    return bool(request.user.is_superuser) or not (user.is_staff or user.is_superuser)
 
 
 LINK = Act(

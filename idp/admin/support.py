@@ -16,6 +16,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from idp.connections.trust import Author
+from idp.models import User
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -40,8 +45,26 @@ def is_fresh(request: HttpRequest, at: datetime) -> bool:
     return session is not None and session.auth_time > at - FRESH
 
 
+def author_of(request: HttpRequest) -> Author:
+    return Author(bool(request.user.is_superuser), is_fresh(request, timezone.now()))
+
+
+def may_touch(request: HttpRequest, user: User | None) -> bool:
+    """Only a superuser changes people who have powers here: a new password, address or account would lend them to anybody."""
+    return user is None or bool(request.user.is_superuser) or not user.has_powers
+
+
 def reauthentication_url(back: str) -> str:
     return f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}"
+
+
+def ask_for_proof(why: str, back: str) -> SafeString:
+    """For a form that is kept open meanwhile: what was typed is not lost."""
+    return format_html(
+        '{} <a href="{}" target="_blank" rel="noopener">Prove who you are</a> (in another tab), then save again.',
+        why,
+        reauthentication_url(back),
+    )
 
 
 class StrictAdmin(ModelAdmin):
@@ -111,6 +134,10 @@ class ActsAdmin(StrictAdmin):
         """Facts cannot be edited, acts on them can be done: by those who hold the model's change permission."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
+    def may_do(self, request: HttpRequest, obj: Any, act: Act) -> bool:
+        """Where acts differ in who may do them."""
+        return self.has_act_permission(request, obj)
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.act_view)
         name = f"{self.opts.app_label}_{self.opts.model_name}_act"
@@ -127,7 +154,7 @@ class ActsAdmin(StrictAdmin):
         act = next((act for act in self.get_acts() if act.name == name), None)
         if obj is None or act is None:
             raise Http404
-        if not self.has_view_permission(request, obj) or not self.has_act_permission(request, obj):
+        if not self.has_view_permission(request, obj) or not self.may_do(request, obj, act):
             raise PermissionDenied
         if not act.offered(obj):
             messages.info(request, "There was nothing left to do.")
@@ -166,7 +193,7 @@ class ActsAdmin(StrictAdmin):
         context["acts"] = [
             {"label": act.label, "url": self.act_url(obj, act.name), "danger": act.danger}
             for act in self.get_acts()
-            if obj is not None and act.offered(obj) and self.has_act_permission(request, obj)
+            if obj is not None and act.offered(obj) and self.may_do(request, obj, act)
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -19,7 +19,15 @@ from django.utils import timezone
 
 from idp import accounts, password_policy
 from idp.admin.fields import https_urls
-from idp.admin.support import Act, ActsAdmin, FactsInline, actor_of, is_fresh, reauthentication_url
+from idp.admin.support import (
+    Act,
+    ActsAdmin,
+    FactsInline,
+    actor_of,
+    ask_for_proof,
+    is_fresh,
+    may_touch,
+)
 from idp.connections.database import requires_username
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
 
@@ -217,18 +225,14 @@ class UserAdmin(ActsAdmin):
 
     # --- who may change whom -------------------------------------------------------------------------------------
 
-    def may_touch(self, request: HttpRequest, obj: User | None) -> bool:
-        """Only a superuser changes people who have powers here: a new password would lend them to anybody."""
-        return obj is None or request.user.is_superuser or not (obj.is_staff or obj.is_superuser)
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and self.may_touch(request, obj)
+        return super().has_change_permission(request, obj) and may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and self.may_touch(request, obj) and obj != request.user
+        return super().has_delete_permission(request, obj) and may_touch(request, obj) and obj != request.user
 
     def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
-        return super().has_act_permission(request, obj) and self.may_touch(request, obj)
+        return super().has_act_permission(request, obj) and may_touch(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed = () if request.user.is_superuser else POWERS
@@ -246,13 +250,12 @@ class UserAdmin(ActsAdmin):
         back, fresh = request.path, is_fresh(request, timezone.now())
 
         class Guarded(form):  # type: ignore[misc, valid-type]
-            """Giving powers asks for a fresh proof of who gives them; what was typed is kept."""
+            """Giving powers, and the address of who has some, ask for a fresh proof; what was typed is kept."""
 
             def clean(self) -> dict[str, Any] | None:
-                if not fresh and set(POWERS) & set(self.changed_data):
-                    raise forms.ValidationError(
-                        f"Giving powers asks who you are: open {reauthentication_url(back)} and save again."
-                    )
+                guarded = {*POWERS, "email", "email_verified"} if obj.has_powers else set(POWERS)
+                if not fresh and guarded & set(self.changed_data):
+                    raise forms.ValidationError(ask_for_proof("This change asks who you are.", back))
                 cleaned: dict[str, Any] | None = super().clean()
                 return cleaned
 

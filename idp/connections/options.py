@@ -83,6 +83,35 @@ OWN: dict[str, frozenset[str]] = {
 }
 KEYS: dict[str, frozenset[str]] = {strategy: own | COMMON for strategy, own in OWN.items()}
 SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey"})
+COSMETIC = frozenset({"display_name", "icon_url"})  # every other option has a say in who gets in
+ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # text, or a list of texts
+# What a form shows of an option that is not there, and writes down when it is saved: that changes nothing.
+DEFAULTS = {
+    "brute_force_protection": True,
+    "disable_signup": True,
+    "passwordPolicy": "good",
+    "protocol": "oidc",
+    "signatureAlgorithm": "rsa-sha256",
+    "digestAlgorithm": "sha256",
+}
+_NO_DESTINATION = COMMON | {"type", "authorization_endpoint", "userinfo_endpoint", "jwks_uri", "oidc_metadata"}
+# Options that say nothing about where a secret goes, and how that place is recognised. An option that is forgotten here
+# counts as a destination: the secret is asked for once too often, and is not sent to a stranger.
+NO_DESTINATION: dict[str, frozenset[str]] = {
+    "client_secret": _NO_DESTINATION
+    | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
+    | {"id_token_signed_response_algs", "id_token_session_expiry_supported"}
+    | {"fedMetadataXml", "signInEndpoint", "entityId", "thumbprints", "user_id_attribute"},  # ADFS by SAML
+    "bind_password": COMMON | {"bind_dn", "base_dn", "user_filter", "group_attribute"},
+}
+NEVER_SENT = frozenset({"decryptionKey"})
+
+
+def destinations(strategy: str, secret: str) -> frozenset[str]:
+    """The options that decide where this secret of a connection is sent."""
+    if secret in NEVER_SENT:
+        return frozenset()
+    return KEYS[strategy] - SECRETS - NO_DESTINATION.get(secret, frozenset())
 
 
 def secret(connection: Connection, option: str) -> str:

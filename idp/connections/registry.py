@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.urls import reverse
@@ -132,5 +132,9 @@ def for_address(connections: list[Connection], address: str) -> Connection | Non
 
 def domains(connection: Connection) -> set[str]:
     """The domains of e-mail addresses whose people belong to this connection."""
-    aliases = connection.options.get("domain_aliases") or []
+    return domains_of(connection.options)
+
+
+def domains_of(options: Mapping[str, Any]) -> set[str]:
+    aliases = options.get("domain_aliases") or []
     return {str(alias).lower() for alias in aliases} if isinstance(aliases, list) else set()

@@ -105,6 +105,11 @@ class User(AbstractBaseUser, PermissionsMixin):
             acts.add("password")
         return [field.name for field in self._meta.concrete_fields if not field.primary_key and field.name not in acts]
 
+    @property
+    def has_powers(self) -> bool:
+        """Whether the admin opens for them. Whoever signs in as such a person has these powers."""
+        return self.is_staff or self.is_superuser
+
     def get_full_name(self) -> str:
         return self.name or self.email
 

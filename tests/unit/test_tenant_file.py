@@ -16,6 +16,7 @@ from idp.connections.options import secret_context
 from idp.hashers import ClientSecretHasher
 from idp.models import Application, ClientGrant, Connection, Identity, ResourceServer, User
 from idp.tenant_reader import TenantFileError
+from sessions_app.models import SessionEvent
 from tests.support.factories import make_connection, make_session, make_user
 
 pytestmark = pytest.mark.django_db
@@ -337,6 +338,55 @@ def test_a_strategy_cannot_change(folder: Path) -> None:
     make_connection("FabrikamAD")
     (problem,) = problems(folder, "connections: [{name: FabrikamAD, strategy: oidc}]")
     assert problem.startswith("connections[0].strategy: ")
+
+
+ACME = "connections: [{name: acme, strategy: okta, options: {domain: %s, client_id: 0oa1%s}}]"
+
+
+def trail() -> list[tuple[str, str, list[dict[str, str]]]]:
+    events = SessionEvent.objects.filter(type="connection_changed").order_by("pk")
+    return [(event.connection, event.actor, event.data["changes"]) for event in events]
+
+
+def test_a_kept_secret_is_not_sent_to_a_new_place_by_a_file_that_does_not_bring_it(folder: Path) -> None:
+    apply(folder, ACME % ("acme.okta.com", ", client_secret: hush-hush"))
+    assert problems(folder, ACME % ("evil.okta.com", "")) == [
+        "connections[0].options.client_secret: Give it again, as domain changed: a secret that is kept here is never sent to a "
+        "new place."
+    ]
+    assert apply(folder, ACME % ("acme.okta.com", "")) == {"acme": "unchanged"}
+    assert apply(folder, ACME % ("new.okta.com", ", client_secret: hush-hush")) == {"acme": "updated"}
+
+
+def test_the_trail_says_what_a_file_changed_of_a_connection_from_what_to_what(folder: Path) -> None:
+    apply(folder, ACME % ("acme.okta.com", ", client_secret: hush-hush"))
+    apply(folder, ACME % ("new.okta.com", ", client_secret: another"))
+    apply(folder, ACME % ("new.okta.com", ", client_secret: another"))
+    apply(folder, "connections: [{name: acme, strategy: okta, enabled: false}]")
+    apply(folder, "connections: [{name: acme, strategy: okta, enabled: true}]")
+    apply(folder, "connections: []", prune=True)
+    nothing = "nothing"
+    made, changed, *rest = trail()
+    assert made == (
+        "acme",
+        "system",
+        [
+            {"what": "connection", "from": nothing, "to": "one of the strategy okta"},
+            {"what": "client_id", "from": nothing, "to": "0oa1"},
+            {"what": "domain", "from": nothing, "to": "acme.okta.com"},
+            {"what": "client_secret", "from": nothing, "to": "a secret"},
+        ],
+    )
+    assert changed[2] == [
+        {"what": "domain", "from": "acme.okta.com", "to": "new.okta.com"},
+        {"what": "client_secret", "from": "a secret", "to": "another secret"},
+    ]
+    assert [lines for _, _, lines in rest] == [
+        [{"what": "enabled", "from": "on", "to": "off"}],
+        [{"what": "enabled", "from": "off", "to": "on"}],
+        [{"what": "enabled", "from": "on", "to": "off"}],
+        [{"what": "connection", "from": "one of the strategy okta", "to": nothing}],
+    ]
 
 
 def test_prune_removes_what_the_sections_do_not_name(folder: Path) -> None:

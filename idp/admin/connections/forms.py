@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -11,7 +11,8 @@ from django import forms
 from idp import sealing
 from idp.admin.connections.fields import Topic, choice, lines, url
 from idp.admin.fields import ObjectField, https_urls
-from idp.connections import strategies, wsfed
+from idp.admin.support import ask_for_proof
+from idp.connections import strategies, trust, wsfed
 from idp.connections.options import KEYS, SECRETS, secret_context
 from idp.models import Connection, Strategy
 
@@ -86,6 +87,9 @@ class ConnectionForm(BaseForm):
     topics: ClassVar[tuple[Topic, ...]] = ()
     signs_out_upstream = True
     secret_help: ClassVar[dict[str, str]] = {}
+    author: ClassVar[trust.Author] = trust.NOBODY  # the page says who it is, and where it is
+    back: ClassVar[str] = ""
+    differences: Sequence[trust.Difference] = ()  # once it is valid: what is changed, for the audit trail
 
     domain_aliases = lines(
         "E-mail domains",
@@ -190,7 +194,22 @@ class ConnectionForm(BaseForm):
         if not self.errors:
             for problem in strategies.problems(self.instance.strategy, self.merged_options()):
                 self.add_error(self._field_of(problem), problem)
+        if not self.errors:
+            self._check_trust(self._change())
         return cleaned
+
+    def _change(self) -> trust.Change:
+        given = {name for name in self.secret_fields() if self.cleaned_data.get(name)}
+        removed = {name for name in self.secret_fields() if self.cleaned_data.get(_CLEAR + name)}
+        return trust.Change(self.instance, self.merged_options(), frozenset(given), frozenset(removed))
+
+    def _check_trust(self, change: trust.Change) -> None:
+        if refused := trust.refusal(change, self.author):
+            needs_proof = refused.needs_proof
+            self.add_error(None, ask_for_proof(refused.sentence, self.back) if needs_proof else refused.sentence)
+        for secret, sentence in trust.untyped(change).items():
+            self.add_error(secret, sentence)
+        self.differences = trust.differences(change)
 
     def _field_of(self, problem: str) -> str | None:
         path = strategies.split(self.instance.strategy, problem)[0].replace(".", "__")

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from idp import accounts
 from idp.admin.connections import paste
 from idp.admin.connections.by_strategy import FORMS
 from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
-from idp.admin.support import Act, ActsAdmin, actor_of
-from idp.connections import health
+from idp.admin.support import Act, ActsAdmin, actor_of, author_of
+from idp.connections import health, trust
 from idp.models import Connection, ConnectionCheck, Strategy
+from idp.requests import facts
 
 
 def do_disable(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:
@@ -30,8 +34,7 @@ def do_disable(request: HttpRequest, connection: Connection, at: datetime, form:
 
 
 def do_enable(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:
-    connection.enabled = True
-    connection.save()
+    accounts.enable_connection(connection, actor=actor_of(request), at=at)
     return f"People can sign in through {connection} again."
 
 
@@ -111,6 +114,26 @@ class ConnectionAdmin(ActsAdmin):
         }
         return TemplateResponse(request, "admin/idp/connection/test.html", context)
 
+    # --- who may change what it trusts ------------------------------------------------------------------------------
+
+    def may_do(self, request: HttpRequest, obj: Any, act: Act) -> bool:
+        """Testing changes nothing; who opens and closes a connection decides who gets in."""
+        return super().may_do(request, obj, act) and (act not in (ENABLE, DISABLE) or is_theirs(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or is_theirs(request, obj))
+
+    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
+        found, at = trust.deletion(obj), timezone.now()
+        trust.record(obj, found, actor=actor_of(request), at=at, facts=facts(request))
+        super().delete_model(request, obj)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """What changed from what to what, for the history of the page."""
+        message = super().construct_change_message(request, form, formsets, add)
+        words = LogEntry(change_message=json.dumps(message)).get_change_message()
+        return "\n".join([words, *map(str, form.differences)])
+
     # --- adding: strategy and name, then its form ---------------------------------------------------------------------
 
     def add_view(
@@ -140,7 +163,12 @@ class ConnectionAdmin(ActsAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Our form as it is: its fields depend on the row, so the form factory cannot know them."""
-        return FORMS[obj.strategy] if obj else _adding(first_step(request))
+        form = FORMS[obj.strategy] if obj else _adding(first_step(request))
+
+        class Guarded(form):  # type: ignore[misc, valid-type]
+            author, back = author_of(request), request.get_full_path()
+
+        return Guarded
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         form: ConnectionForm = self.get_form(request, obj)(**({"instance": obj} if obj else {}))
@@ -156,12 +184,16 @@ class ConnectionAdmin(ActsAdmin):
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        at = timezone.now()
+        trust.record(obj, form.differences, actor=actor_of(request), at=at, facts=facts(request))
         if form.changed_data:
             ConnectionCheck.objects.filter(connection=obj).delete()  # it was about other options
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
-        context["paste"] = paste.groups(obj or first_step(request).save(commit=False))
+        connection = obj or first_step(request).save(commit=False)
+        context["paste"] = paste.groups(connection)
+        context["guarded"] = trust.concern(connection)
         context["show_save_and_add_another"] = False  # each begins with its strategy
         if obj:
             context |= self._does_it_work(obj)
@@ -181,6 +213,10 @@ class ConnectionAdmin(ActsAdmin):
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """What the identity provider told us lately, newest first; the app above knows it."""
         return ()
+
+
+def is_theirs(request: HttpRequest, connection: Connection) -> bool:
+    return bool(request.user.is_superuser) or not trust.concern(connection)
 
 
 def first_step(request: HttpRequest) -> NewConnectionForm:

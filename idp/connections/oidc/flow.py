@@ -153,6 +153,7 @@ def _account(
             "sub": claims["sub"],
             "id_token": seal(tokens.id_token, hint_context(connection)),
             "end_session_endpoint": provider.end_session_endpoint,
+            "sign_out_at": oidc_options.sign_out_url(connection, provider.end_session_endpoint),
         },
     )
 
@@ -167,9 +168,15 @@ def _end_of_session(claims: Mapping[str, Any]) -> datetime | None:
     return id_token.moment_of(value)
 
 
-def id_token_hint(connection: Connection, upstream: Mapping[str, Any]) -> str:
-    """The ID token of a sign-in from its `Account.upstream`, in clear. Raises CannotUnseal."""
+def id_token_hint(connection: Connection, upstream: Mapping[str, Any], url: str) -> str:
+    """The ID token of a sign-in from its `Account.upstream`, in clear, for this address. Raises CannotUnseal.
+
+    "" where there is none, and for an address that was not the one to sign out at when the person signed in: whoever
+    configured it since is not who the token was for.
+    """
     envelope = upstream.get("id_token")
+    if upstream.get("sign_out_at", upstream.get("end_session_endpoint")) != url:
+        return ""
     return unseal(str(envelope), hint_context(connection)) if envelope else ""
 
 

@@ -17,8 +17,6 @@ from idp.models import Connection, Strategy
 from idp.protocol.params import Params
 from idp.sealing import CannotUnseal
 
-# Google announces no end_session_endpoint; its own sign-out page sends nobody back.
-GOOGLE = "https://accounts.google.com/Logout"
 HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 
 
@@ -35,7 +33,7 @@ class OidcLogout:
         hint = _hint(connection)
         if hint == "none":
             return Departure(url)
-        parameters = {**_hints(connection, leaver, hint), "post_logout_redirect_uri": callback, "state": state}
+        parameters = {**_hints(connection, leaver, hint, url), "post_logout_redirect_uri": callback, "state": state}
         return Departure(_with(url, parameters))
 
     def left(
@@ -48,12 +46,7 @@ class OidcLogout:
 
 
 def _endpoint(connection: Connection, leaver: Leaver) -> str:
-    """The connection's own `logout.url`, else what it configures, else what discovery said at sign-in."""
-    given = connection.options.get("logout")
-    if isinstance(given, Mapping) and given.get("url"):
-        return str(given["url"])
-    learned = oidc_options.of(connection).end_session_endpoint or leaver.upstream.get("end_session_endpoint")
-    return str(learned or (GOOGLE if connection.strategy == Strategy.GOOGLE else ""))
+    return oidc_options.sign_out_url(connection, str(leaver.upstream.get("end_session_endpoint") or ""))
 
 
 def _hint(connection: Connection) -> str:
@@ -62,11 +55,11 @@ def _hint(connection: Connection) -> str:
     return chosen if chosen in HINTS else "none" if connection.strategy == Strategy.GOOGLE else "id_token_hint"
 
 
-def _hints(connection: Connection, leaver: Leaver, hint: str) -> dict[str, str]:
+def _hints(connection: Connection, leaver: Leaver, hint: str, url: str) -> dict[str, str]:
     """By what the upstream knows whose session it is. Without an ID token of ours `client_id` says who asks."""
     if hint == "id_token_hint":
         try:
-            if token := flow.id_token_hint(connection, leaver.upstream):
+            if token := flow.id_token_hint(connection, leaver.upstream, url):
                 return {"id_token_hint": token}
         except CannotUnseal as error:
             raise UpstreamFault(f"The ID token of {connection.name} cannot be read any more: {error}") from error

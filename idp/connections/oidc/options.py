@@ -20,6 +20,8 @@ DEFAULT_ALGORITHMS = ("RS256",)
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
 NEEDED = ENDPOINTS[:3]
+# Google announces no end_session_endpoint; its own sign-out page sends nobody back.
+GOOGLE_SIGN_OUT = "https://accounts.google.com/Logout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ class OidcOptions:
 
 def of(connection: Connection) -> OidcOptions:
     return read(connection.strategy, connection.options)
+
+
+def sign_out_url(connection: Connection, learned: str) -> str:
+    """Where people sign out: the connection's own `logout.url`, else what it configures, else what discovery says; "" for nowhere."""
+    given = connection.options.get("logout")
+    if isinstance(given, Mapping) and given.get("url"):
+        return str(given["url"])
+    known = of(connection).end_session_endpoint or learned
+    return known or (GOOGLE_SIGN_OUT if connection.strategy == Strategy.GOOGLE else "")
 
 
 def client_secret(connection: Connection) -> str:

@@ -285,8 +285,9 @@ def test_a_secret_is_removed_by_its_box_only(admin: Client) -> None:
 
 
 def test_a_secret_that_is_left_empty_stays(admin: Client) -> None:
-    connection = make_connection("okta-main", "okta", sealed_options={"client_secret": "v1.x.y"})
-    assert admin.post(change_url(connection), {**OKTA, "client_secret": ""}).status_code == 302
+    options = {"domain": OKTA["domain"], "client_id": OKTA["client_id"]}
+    connection = make_connection("okta-main", "okta", options=options, sealed_options={"client_secret": "v1.x.y"})
+    assert admin.post(change_url(connection), {**OKTA, "client_secret": "", "client_id": "0oa2"}).status_code == 302
     assert Connection.objects.get(pk=connection.pk).sealed_options == {"client_secret": "v1.x.y"}
 
 

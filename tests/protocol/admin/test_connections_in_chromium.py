@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser
 
-from idp import identities
+from idp import identities, sealing
 from idp.connections import health
+from idp.connections.options import secret_context
 from idp.connections.upstream import Account
 from idp.models import Connection, Strategy
 from logout_app.models import RevocationRequest
 from sessions_app.models import SSOSession
 from tests.protocol.admin.test_connection_health import certificate
 from tests.protocol.admin.test_in_chromium import SCREENSHOTS, boss, chrome, page_of, shoot  # noqa: F401  fixtures
-from tests.support.factories import make_connection, make_user
+from tests.support.factories import PASSWORD, make_connection, make_user
+from tests.support.upstreams.scripted_oidc import CLIENT, SECRET, ScriptedProvider
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
@@ -57,6 +60,9 @@ def paths(boss: SSOSession) -> dict[str, str]:  # noqa: F811
         "connection-choose-error": f"{reverse(ADD)}?strategy=okta&name=a+b",
         "connection-closed": reverse("admin:idp_connection_change", args=(Connection.objects.get(name="closed").pk,)),
         "connection-okta": reverse("admin:idp_connection_change", args=(okta.pk,)),
+        "connection-guarded": reverse(
+            "admin:idp_connection_change", args=(Connection.objects.get(name="FabrikamAD").pk,)
+        ),
         "connection-saml": reverse("admin:idp_connection_change", args=(saml.pk,)),
         "connection-test-ask": reverse("admin:idp_connection_act", args=(saml.pk, "test")),
         "account": reverse("admin:idp_identity_change", args=(account.pk,)),
@@ -121,3 +127,54 @@ def test_a_connection_is_added_and_tested_without_javascript(
         assert "expires on" in page.inner_text(".attention .warn >> nth=-1")
         shoot(page, "connection-test-result")
     assert Connection.objects.get(name="partner").options["signInEndpoint"] == "https://idp.example.com/sso"
+
+
+def test_a_kept_secret_is_asked_for_beside_its_field_and_goes_nowhere_meanwhile(
+    chrome: Browser,  # noqa: F811
+    live_server: Any,
+    boss: SSOSession,  # noqa: F811
+    provider: ScriptedProvider,
+    loopback_upstreams: None,
+) -> None:
+    options = {"discovery_url": provider.discovery_url, "client_id": CLIENT}
+    sealed = {"client_secret": sealing.seal(SECRET, secret_context("Acme", "client_secret"))}
+    connection = make_connection("Acme", "oidc", options=options, sealed_options=sealed)
+    with ScriptedProvider() as thief, page_of(chrome, live_server, boss) as (page, complaints):
+        page.goto(reverse("admin:idp_connection_change", args=(connection.pk,)))
+        page.locator("summary", has_text="Endpoints by hand").click()
+        page.fill("[name=token_endpoint]", f"{thief.issuer}/token")
+        page.click("input[name=_save]")
+        assert "never sent to a new place" in page.inner_text(".field-client_secret .errorlist")
+        page.goto(reverse("admin:idp_connection_act", args=(connection.pk, "test")))
+        page.click("input[type=submit][value='Test connection']")
+        page.wait_for_selector(".attention")
+        assert provider.hits.total() > 0
+        assert thief.hits.total() == 0
+        assert complaints == []
+
+
+def test_a_superuser_proves_who_they_are_in_another_tab_and_saves_what_was_typed(
+    chrome: Browser,  # noqa: F811
+    live_server: Any,
+    boss: SSOSession,  # noqa: F811
+) -> None:
+    SSOSession.objects.update(auth_time=timezone.now() - timedelta(hours=2))
+    connection = make_connection("Acme", "ad", options={"servers": ["ldaps://dc1.example.com"], "base_dn": "DC=a"})
+    with page_of(chrome, live_server, boss) as (page, complaints):
+        page.goto(reverse("admin:idp_connection_change", args=(connection.pk,)))
+        assert "changed by superusers only" in page.inner_text(".banner >> nth=0")
+        page.fill("[name=base_dn]", "DC=b")
+        page.click("input[name=_save]")
+        with page.context.expect_page() as opened:
+            page.click("text=Prove who you are")
+        tab = opened.value
+        tab.fill("[name=password]", PASSWORD)
+        tab.press("[name=password]", "Enter")
+        tab.wait_for_url("**/idp/connection/**")
+        tab.close()
+        assert page.input_value("[name=base_dn]") == "DC=b"
+        page.click("input[name=_save]")
+        page.wait_for_selector(".messagelist .success")
+        assert complaints == []
+    connection.refresh_from_db()
+    assert connection.options["base_dn"] == "DC=b"

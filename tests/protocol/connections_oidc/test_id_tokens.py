@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from joserfc.jwk import OctKey
 
 from idp.connections.oidc.flow import id_token_hint
+from idp.connections.oidc.logout import OidcLogout
+from idp.connections.upstream import Leaver
 from idp.models import Connection
 from tests.protocol.connections_oidc.conftest import connect
 from tests.protocol.connections_oidc.support import gives, refusal, sign_in
@@ -28,6 +31,7 @@ from tests.support.upstreams.scripted_oidc import (
     unsigned,
 )
 
+THIEF = "https://evil.example/out"
 FORGED = {
     "another issuer": ({"iss": "https://evil.example"}, "is from another issuer"),
     "no issuer": ({"iss": ABSENT}, "is from another issuer"),
@@ -182,8 +186,24 @@ def test_keys_that_rotate_without_names_are_followed_too(provider, connection):
 def test_the_id_token_is_kept_sealed_for_the_logout(provider, connection):
     account = sign_in(provider, connection)
     assert account.upstream["id_token"].startswith("v1.")
-    assert id_token_hint(connection, account.upstream).count(".") == 2
-    assert id_token_hint(connection, {}) == ""
+    there = f"{provider.issuer}/logout"
+    assert id_token_hint(connection, account.upstream, there).count(".") == 2
+    assert id_token_hint(connection, {}, there) == ""
+
+
+def test_the_kept_id_token_goes_to_no_address_that_was_configured_since(provider, connection):
+    account = sign_in(provider, connection)
+    leaver = Leaver("mary", "", "", account.upstream)
+    for options in ({"logout": {"url": THIEF}}, {"oidc_metadata": {"end_session_endpoint": THIEF}}):
+        changed = connect(provider, **options)
+        departure = OidcLogout().leave(changed, leaver, state="s", callback="https://id.example/", at=timezone.now())
+        assert departure.url.startswith(f"{THIEF}?client_id={CLIENT}&")
+        assert "id_token_hint" not in departure.url
+    own = connect(provider, logout={"url": THIEF})
+    account = sign_in(provider, own)  # who signs in after it was configured is known there
+    leaver = Leaver("mary", "", "", account.upstream)
+    departure = OidcLogout().leave(own, leaver, state="s", callback="https://id.example/", at=timezone.now())
+    assert "id_token_hint=" in departure.url
 
 
 def test_the_sessions_name_upstream_is_kept(provider, connection):

@@ -1,0 +1,205 @@
+"""Who may change what a connection trusts, where its secrets may go, and what is written down of it.
+
+Whoever decides which keys, servers and claims a connection believes can sign in as everybody who comes through it. One
+rule for every door: the admin's forms, its acts, the tenant file, and what comes after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from idp import signals
+from idp.connections import registry
+from idp.connections.options import COSMETIC, DEFAULTS, ONE_OR_SEVERAL, destinations
+from idp.connections.shown import CERTIFICATES, NOTHING, shown
+from idp.models import Connection, Strategy, User
+from idp.requests import RequestFacts
+
+ON, OFF = "on", "off"
+SECRET, ANOTHER = "a secret", "another secret"
+NOT_GIVEN: tuple[Any, ...] = (None, "", [], {})
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wants a change. `is_fresh`: they proved within the last hour that it is them."""
+
+    is_superuser: bool
+    is_fresh: bool
+
+
+NOBODY = Author(is_superuser=False, is_fresh=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`stored` is the row as it is, or one that was never saved; the rest is what becomes of it.
+
+    `given` are secrets that come anew, `removed` those that go; the others stay.
+    """
+
+    stored: Connection
+    options: Mapping[str, Any]
+    given: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    enabled: bool | None = None  # as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One line of the audit trail. Secrets have no value in it, certificates are fingerprints."""
+
+    what: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.what} from {self.before} to {self.after}"
+
+    @property
+    def row(self) -> dict[str, str]:
+        return {"what": self.what, "from": self.before, "to": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`needs_proof`: a superuser who proves who they are may do it."""
+
+    sentence: str
+    needs_proof: bool
+
+
+def refusal(change: Change, author: Author) -> Refusal | None:
+    """Why this change is not this author's to make, or None."""
+    if author.is_superuser and author.is_fresh:
+        return None
+    found = differences(change)
+    if not found or not (reason := concern(change.stored, change.options)):
+        return None
+    what = ", ".join(difference.what for difference in found)
+    if not author.is_superuser:
+        return Refusal(f"Only a superuser may change this ({what}): {reason}.", needs_proof=False)
+    return Refusal(f"This change ({what}) asks who you are, as {reason}.", needs_proof=True)
+
+
+def concern(connection: Connection, *proposals: Mapping[str, Any]) -> str:
+    """Why who changes the connection could get in as somebody with powers in the admin, "" if they could not.
+
+    `proposals` are options that it may come to have.
+    """
+    return next(_concerns(connection, proposals), "")
+
+
+def _concerns(connection: Connection, proposals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    staff, own_ids = people_with_powers(), connection.user_id_of("")
+    if connection.pk and staff.filter(identities__connection=connection).exists():
+        yield "people with powers in this admin sign in through it"
+    # An account that comes for the first time finds the person with its user id (`idp.identities`).
+    if connection.strategy != Strategy.DATABASE and staff.filter(user_id__startswith=own_ids).exists():
+        yield "somebody with powers in this admin has a user id of this connection"
+    if connection.strategy == Strategy.ACTIVE_DIRECTORY and _type_passwords_here(staff):
+        yield "its servers see passwords from the login page, where people with powers in this admin type theirs"
+    claimed = {domain for options in (connection.options, *proposals) for domain in registry.domains_of(options)}
+    if claimed and claimed & {email.rpartition("@")[2].lower() for email in staff.values_list("email", flat=True)}:
+        yield "e-mail addresses of people with powers in this admin lead to it"
+
+
+def _type_passwords_here(people: QuerySet[User]) -> bool:
+    return people.filter(identities__connection__strategy__in=registry.PASSWORD_PROTOCOLS).exists()
+
+
+def people_with_powers() -> QuerySet[User]:
+    """Blocked ones too: they may be let in again."""
+    return User.objects.filter(Q(is_staff=True) | Q(is_superuser=True))
+
+
+def untyped(change: Change) -> dict[str, str]:
+    """Secrets that would be sent to a new place without having been given anew -> the sentence that says so."""
+    kept = set(change.stored.sealed_options) - change.given - change.removed
+    strategy, old = change.stored.strategy, change.stored.options
+    moved = {
+        secret: [name for name in sorted(destinations(strategy, secret)) if _leads_away(name, old, change.options)]
+        for secret in sorted(kept)
+    }
+    return {secret: _retype(names) for secret, names in moved.items() if names}
+
+
+def _retype(names: Sequence[str]) -> str:
+    return f"Give it again, as {' and '.join(names)} changed: a secret that is kept here is never sent to a new place."
+
+
+def _leads_away(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Of a list, which is tried in its order, an entry that goes away leads nowhere new."""
+    before, after = old.get(name), new.get(name)
+    if isinstance(before, list) and isinstance(after, list):
+        return any(entry not in before for entry in after)
+    return not _is_same(name, before, after)
+
+
+def differences(change: Change) -> list[Difference]:
+    """What the change does, option by option; empty if it concerns nothing but looks."""
+    stored, found = change.stored, []
+    if stored._state.adding:
+        found.append(Difference("connection", NOTHING, f"one of the strategy {stored.strategy}"))
+    for name in sorted({*stored.options, *change.options} - COSMETIC):
+        before, after = stored.options.get(name), change.options.get(name)
+        if not _is_same(name, before, after):
+            found.append(Difference(name, shown(name, before), shown(name, after)))
+    for name in sorted(change.given):
+        held = name in stored.sealed_options
+        found.append(Difference(name, SECRET if held else NOTHING, ANOTHER if held else SECRET))
+    found += [Difference(name, SECRET, NOTHING) for name in sorted(change.removed & set(stored.sealed_options))]
+    if change.enabled is not None and change.enabled != stored.enabled:
+        found.append(Difference("enabled", _switch(stored.enabled), _switch(change.enabled)))
+    return found
+
+
+def _switch(value: bool) -> str:
+    return ON if value else OFF
+
+
+def _is_same(name: str, before: Any, after: Any) -> bool:
+    return bool(_meaning(name, before) == _meaning(name, after))
+
+
+def _meaning(name: str, value: Any) -> Any:
+    """What a value says however it is written down: a form writes line ends, lists of one and defaults in its own way."""
+    if value in NOT_GIVEN:
+        value = DEFAULTS.get(name)
+    if name in ONE_OR_SEVERAL and value:
+        texts = [str(item).strip() for item in (value if isinstance(value, list) else [value])]
+        return _in_one_way(name, texts)
+    if isinstance(value, str):
+        return "".join(value.split()) if name in CERTIFICATES else value.replace("\r\n", "\n").strip()
+    return value or None
+
+
+def _in_one_way(name: str, texts: list[str]) -> Any:
+    if name == "signingCert":
+        return "".join("".join(texts).split())
+    return " ".join(texts).split() if name == "scope" else texts
+
+
+def deletion(connection: Connection) -> list[Difference]:
+    return [Difference("connection", f"one of the strategy {connection.strategy}", NOTHING)]
+
+
+def record(
+    connection: Connection,
+    found: Sequence[Difference],
+    *,
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None = None,
+) -> None:
+    """Tell the audit trail, in the transaction of the change."""
+    if found:
+        changes = [difference.row for difference in found]
+        signals.connection_changed.send(
+            Connection, connection=connection, changes=changes, actor=actor, at=at, facts=facts
+        )
