@@ -26,31 +26,17 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A program to keep running; `env` is added to our own environment."""
+    """A program to keep running; `env` is added to our own environment, `pass_fds` are the open files that it inherits."""
 
     name: str
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    pass_fds: tuple[int, ...] = ()
 
 
 def web() -> Child:
-    """Granian finishes running requests after SIGTERM and kills what is left after ten seconds."""
-    return Child(
-        "web",
-        [
-            sys.executable,
-            *("-m", "granian", "idp.wsgi:application"),
-            *("--interface", "wsgi"),
-            *("--host", settings.BIND),
-            *("--port", str(settings.PORT)),
-            *("--workers", str(settings.WEB_WORKERS)),
-            *("--blocking-threads", str(settings.WEB_THREADS)),
-            *("--workers-kill-timeout", "10"),
-            "--respawn-failed-workers",
-            "--no-access-log",  # said here, so that no variable of the environment switches on a log with secrets in paths
-            *("--log-level", "warning"),
-        ],
-    )
+    """Finishes running requests after SIGTERM, and ends before we would kill it."""
+    return Child("web", [sys.executable, "-m", "idp.serving"])
 
 
 def worker() -> Child:
@@ -114,7 +100,7 @@ class Supervisor:
         self.say = say
         self.stop = threading.Event()
 
-    def run(self, ready: Callable[[], bool], when_ready: Callable[[], None]) -> None:
+    def run(self, ready: Callable[[], bool] = lambda: True, when_ready: Callable[[], None] = lambda: None) -> None:
         """Block until told to stop. `when_ready` is called once, as soon as `ready` says so."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -159,6 +145,7 @@ def _spawn(child: Child) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  our own programs
         child.argv,
         env=os.environ | child.env,
+        pass_fds=child.pass_fds,
         cwd=settings.BASE_DIR,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
