@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import ssl
 import sys
 from pathlib import Path
 
-import django
 import uvloop
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -68,5 +68,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    django.setup()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
     main()

@@ -78,9 +78,8 @@ def curfew(
 
 def _tls_server(port: int, certificate: Path, key: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "granian", "idp.wsgi:application", "--interface", "wsgi"),
-        *("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"),
-        *("--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)),
+        *(sys.executable, "-m", "idp.serving", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)),
+        *("--certificate", str(certificate), "--key", str(key)),
     ]
 
 

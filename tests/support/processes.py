@@ -114,11 +114,10 @@ class Installation:
     def beat(self) -> Program:
         return self.start("beat", ["-m", "celery", "-A", "idp", "beat", "--pidfile=", "--loglevel", "warning"])
 
-    def web(self, port: int | None = None, *, application: str = "idp.wsgi:application", **environment: str) -> Program:
+    def web(self, port: int | None = None, *, application: str = "idp.wsgi.application", **environment: str) -> Program:
         """A web server at the issuer's port, or another one beside it."""
         port = port or self.port
-        argv = ["-m", "granian", "--interface", "wsgi", "--workers", "1", "--blocking-threads", "4"]
-        address = ["--host", "127.0.0.1", "--port", str(port)]
-        program = self.start("web", [*argv, *address, application], **environment)
+        argv = ["-m", "idp.serving", "--workers", "1", "--threads", "4", "--host", "127.0.0.1", "--port", str(port)]
+        program = self.start("web", [*argv, "--application", application], **environment)
         wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 30, "the web server did not start")
         return program
