@@ -95,6 +95,10 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         head = self._head
         head.method, head.version = self._parser.get_method().decode(), self._parser.get_http_version()
+        if head.method == "CONNECT":
+            raise NotARequest("This is no proxy.")
+        if self._parser.should_upgrade():
+            return
         if any(value.strip().lower() != b"chunked" for value in head.values(b"transfer-encoding")):
             raise NotARequest("The only transfer coding here is chunked.", 501)
         if self._announced() > limits.LONGEST_BODY:
@@ -119,7 +123,7 @@ class Connection(asyncio.Protocol):
             self.on_message_complete()
 
     def on_message_complete(self) -> None:
-        if self._last:
+        if self._last or self._parser.should_upgrade():
             return
         environ = environ_of(self._head, self._where)
         environ = with_too_large_a_body(environ) if self._too_large else with_body(environ, self._body)
@@ -155,12 +159,12 @@ class Connection(asyncio.Protocol):
             self._next()
 
     def _feed(self, data: bytes) -> bytes:
-        """Returns what belongs to the next request, if this one asked for another protocol, which we ignore."""
+        """Returns what is to be read again: a request that offers another protocol, without its offer."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._parser = httptools.HttpRequestParser(self)
-            return data[upgrade.args[0] :]
+            return self._head.without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self._not_a_request(error.__context__)
         except httptools.HttpParserError:

@@ -44,6 +44,12 @@ class Head:
     version: str = "1.1"
     size: int = 0
 
+    def without_upgrade(self) -> bytes:
+        """As it came, but offering no other protocol: we speak one, and whoever offers has to go on in it (RFC 9110 7.8)."""
+        lines = [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        request = b"%s %s HTTP/%s" % (self.method.encode(), self.target, self.version.encode())
+        return b"\r\n".join([request, *lines, b"", b""])
+
     def values(self, wanted: bytes) -> list[bytes]:
         return [value for name, value in self.headers if name == wanted]
 

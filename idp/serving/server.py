@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import ssl
+from collections.abc import Iterable
 
 import structlog
 
@@ -29,7 +30,7 @@ class Server:
         self._threads = Threads(django, threads)
         self._most = most
         self._held = 0  # bytes of unfinished bodies
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # in the order in which they came
 
     async def run(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Until SIGTERM or SIGINT; then running requests have GRACE seconds."""
@@ -48,12 +49,12 @@ class Server:
     # --- for connections -----------------------------------------------------------------------------------------------
 
     def enter(self, connection: Connection) -> None:
-        self._connections.add(connection)
+        self._connections[connection] = None
         if len(self._connections) > self._most:
             self._make_room(self._connections)
 
     def leave(self, connection: Connection, held: int) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self._held -= held
         if self.stopping and not self._connections:
             self._empty.set()
@@ -62,15 +63,13 @@ class Server:
         """`size` more bytes of its body are in memory, or less."""
         self._held += size
         if size > 0 and self._held > limits.MOST_BODIES:
-            self._make_room({other for other in self._connections if other.state is State.BODY})
+            self._make_room(other for other in self._connections if other.state is State.BODY)
 
     def answer(self, connection: Connection, environ: Environ, form: Form) -> None:
         if environ["PATH_INFO"] == "/livez" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             self._loop.call_soon(connection.give, answers.in_json(200, ALIVE, form))  # by no thread: they may all wait
         else:
-            self._threads.answer(
-                environ, form, lambda answer: self._loop.call_soon_threadsafe(connection.give, answer)
-            )
+            self._threads.answer(environ, form, lambda answer: self._loop.call_soon_threadsafe(connection.give, answer))
 
     # --- deadlines -----------------------------------------------------------------------------------------------------
 
@@ -81,7 +80,7 @@ class Server:
             for connection in [one for one in self._connections if one.due <= now]:
                 connection.expire()
 
-    def _make_room(self, among: set[Connection]) -> None:
+    def _make_room(self, among: Iterable[Connection]) -> None:
         """Idle ones first; whoever waits for us keeps its place."""
         waited = [one for one in among if one.state is not State.WORKING]
         if waited:
