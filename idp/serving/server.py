@@ -81,10 +81,10 @@ class Server:
                 connection.expire()
 
     def _make_room(self, among: Iterable[Connection]) -> None:
-        """Idle ones first; whoever waits for us keeps its place."""
+        """An honest client sends its request in milliseconds; whoever waits for us keeps its place."""
         waited = [one for one in among if one.state is not State.WORKING]
         if waited:
-            min(waited, key=lambda one: (one.state is not State.IDLE, one.since)).expire()
+            min(waited, key=lambda one: one.since).expire()
 
     async def _finish(self) -> None:
         self.stopping = True

@@ -11,7 +11,7 @@ MEGABYTES = 8 * 1024 * 1024
 RELEASED = threading.Event()
 
 
-class application(list[bytes]):  # noqa: N801  a function to whoever serves it, and its own answer, as WSGI allows
+class application(list[bytes]):
     def __init__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
         path = environ["PATH_INFO"]
         if path == "/wait":
