@@ -36,6 +36,7 @@ ALLOWED_HOSTS = [
     *([] if HTTPS else ["127.0.0.1", "localhost"]),
 ]
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
+FORWARDED_HEADER = conf.read_choice("CURFEW_FORWARDED_HEADER", ("X-Forwarded-For", "Forwarded"))
 ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
 DEMO = conf.read("CURFEW_DEMO") != "0"
 BIND = conf.read("CURFEW_BIND")
