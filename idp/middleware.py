@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver
 from django_structlog.middlewares import RequestMiddleware
@@ -23,12 +24,27 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+PROBES = {"/livez", "/readyz", "/metrics"}
 FOR_PROGRAMS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
 }
 _LINES = logging.getLogger("django_structlog.middlewares.request")
 View = TypeVar("View", bound=Callable[..., HttpResponse])
+
+
+class ProbesMiddleware:
+    """Probes and Prometheus ask by address, so what they ask is answered whatever Host says; the name that they used is
+    in `request.asked_host`."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info in PROBES:
+            request.asked_host = request.META.get("HTTP_HOST", "")  # type: ignore[attr-defined]
+            request.META["HTTP_HOST"] = settings.ISSUER_PARTS.netloc
+        return self.get_response(request)
 
 
 class HeadersMiddleware:
