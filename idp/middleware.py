@@ -24,6 +24,7 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+FOR_DOCUMENTS = ("Content-Security-Policy", "X-Frame-Options", "Permissions-Policy")  # redirects go without
 PROBES = {"/livez", "/readyz", "/metrics"}
 FOR_PROGRAMS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -53,11 +54,25 @@ class HeadersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if 300 <= response.status_code < 400:  # no document to protect, and a popup would lose its opener on the way
-            response.headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
+        if 300 <= response.status_code < 400:
+            return _redirected(response)
         for name, value in DEFAULTS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _redirected(response: HttpResponse) -> HttpResponse:
+    """Without what protects a document: there is none, and a proxy may have 4 kB for the address and all other headers.
+
+    A popup would lose its opener on the way, so that policy is said.
+    """
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
+    for name in FOR_DOCUMENTS:
+        if name in response.headers:
+            del response.headers[name]
+    for name in ("Cache-Control", "Cross-Origin-Resource-Policy"):
+        response.headers.setdefault(name, DEFAULTS[name])
+    return response
 
 
 class RequestLogMiddleware(RequestMiddleware):
