@@ -13,7 +13,7 @@ from idp.serving import answers
 from idp.serving.answers import Django, Form
 
 log = structlog.get_logger(__name__)
-Give = Callable[[bytes], None]
+Give = Callable[[bytes], object]
 
 
 class Threads:
