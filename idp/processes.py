@@ -17,26 +17,39 @@ from typing import IO
 
 from django.conf import settings
 
+from idp.serving.limits import HEAD_WITHIN
+
 KILL_AFTER = 10.0  # seconds; an idle Celery worker needs five to stop
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between restarts
 STEADY = 60.0  # seconds that a child must live for its next pause to be the first again
 TICK = 0.1
 _PR_SET_PDEATHSIG = 1
+# HTTP/1 as proxies speak it upstream, and no variable of the environment switches on a log with secrets in paths.
+INTERFACE = (*("--interface", "asginl", "--http", "1"), *("--loop", "uvloop"), "--no-ws", "--no-access-log")
+SERVED = ("idp.serving.application:application", *INTERFACE)
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A program to keep running; `env` is added to our own environment, `pass_fds` are the open files that it inherits."""
+    """A program to keep running; `env` is added to our own environment."""
 
     name: str
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
-    pass_fds: tuple[int, ...] = ()
 
 
 def web() -> Child:
-    """Finishes running requests after SIGTERM, and ends before we would kill it."""
-    return Child("web", [sys.executable, "-m", "idp.serving"])
+    """Granian finishes running requests after SIGTERM and kills what is left after ten seconds."""
+    options = {
+        "host": settings.BIND,
+        "port": settings.PORT,
+        "workers": settings.WEB_WORKERS,
+        "workers-kill-timeout": 10,
+        "http1-header-read-timeout": int(HEAD_WITHIN * 1000),
+        "log-level": "warning",
+    }
+    named = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return Child("web", [sys.executable, "-m", "granian", *SERVED, *named, "--respawn-failed-workers"])
 
 
 def worker() -> Child:
@@ -100,7 +113,7 @@ class Supervisor:
         self.say = say
         self.stop = threading.Event()
 
-    def run(self, ready: Callable[[], bool] = lambda: True, when_ready: Callable[[], None] = lambda: None) -> None:
+    def run(self, ready: Callable[[], bool], when_ready: Callable[[], None]) -> None:
         """Block until told to stop. `when_ready` is called once, as soon as `ready` says so."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -145,7 +158,6 @@ def _spawn(child: Child) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  our own programs
         child.argv,
         env=os.environ | child.env,
-        pass_fds=child.pass_fds,
         cwd=settings.BASE_DIR,
         stdin=subprocess.DEVNULL,
         start_new_session=True,

@@ -1,1 +1,1 @@
-"""Our web server: an event loop reads requests and writes answers, threads answer whole requests by Django (ADR 0025)."""
+"""What stands between the web server and Django: whole requests for threads, deadlines for whoever sends them (ADR 25)."""

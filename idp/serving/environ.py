@@ -1,9 +1,9 @@
-"""A request as WSGI gives it to Django (PEP 3333), made of the bytes that arrived."""
+"""A request as WSGI gives it to Django (PEP 3333), made of the bytes that ASGI has."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -11,9 +11,10 @@ from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import RequestDataTooBig
 
-from idp.serving.limits import LONGEST_BODY
+from idp.serving.limits import LONGEST_BODY, LONGEST_HEAD, MOST_HEADERS
 
 Environ = dict[str, Any]
+_PROTOCOLS = {"1": "HTTP/1.0", "1.0": "HTTP/1.0"}
 _SAME_FOR_ALL = {
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "Curfew",
@@ -26,47 +27,35 @@ _SAME_FOR_ALL = {
 }
 
 
-class NotARequest(Exception):
-    """What a client sent is not HTTP as we speak it; `status` answers it."""
-
-    def __init__(self, reason: str, status: int = 400) -> None:
-        super().__init__(reason)
-        self.reason, self.status = reason, status
-
-
-@dataclass(slots=True)
-class Head:
-    """Request line and headers; names in lower case."""
-
-    target: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    method: str = ""
-    version: str = "1.1"
-    size: int = 0
-
-    def without_upgrade(self) -> bytes:
-        """As it came, but offering no other protocol: we speak one, and whoever offers has to go on in it (RFC 9110 7.8)."""
-        lines = [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
-        request = b"%s %s HTTP/%s" % (self.method.encode(), self.target, self.version.encode())
-        return b"\r\n".join([request, *lines, b"", b""])
-
-    def values(self, wanted: bytes) -> list[bytes]:
-        return [value for name, value in self.headers if name == wanted]
-
-
-def environ_of(head: Head, where: Environ) -> Environ:
-    """Text is Latin-1, as WSGI says: one character for each byte, so nothing is lost on the way. `where` says both ends."""
-    path, query = _target(head.target)
+def environ_of(scope: Mapping[str, Any]) -> Environ:
+    """Text is Latin-1, as WSGI says: one character for each byte, so nothing is lost on the way."""
     environ = {
         **_SAME_FOR_ALL,
-        **where,
-        "REQUEST_METHOD": head.method,
-        "SERVER_PROTOCOL": f"HTTP/{head.version}",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-        "QUERY_STRING": query.decode("latin-1"),
+        "REQUEST_METHOD": scope["method"],
+        "SERVER_PROTOCOL": _PROTOCOLS.get(scope["http_version"], "HTTP/1.1"),
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
+        "SERVER_NAME": scope["server"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(),
+        "CONTENT_LENGTH": "",
     }
-    _add_headers(environ, head.headers)
+    _add_headers(environ, scope["headers"])
     return environ
+
+
+def refuse(scope: Mapping[str, Any]) -> tuple[int, str] | None:
+    """Status and reason for a request that we do not read, though it is well-formed HTTP."""
+    sizes = [len(name) + len(value) for name, value in scope["headers"]]
+    if len(sizes) > MOST_HEADERS or sum(sizes) + len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_HEAD:
+        return 431, "The address and the headers of the request are too long."
+    if scope["method"] == "CONNECT":
+        return 400, "This is no proxy."
+    if any(name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in scope["headers"]):
+        return 501, "The only transfer coding here is chunked."
+    return None
 
 
 def with_body(environ: Environ, body: bytes) -> Environ:
@@ -90,25 +79,13 @@ class _NotRead(BytesIO):
     readline = read
 
 
-def _target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request line: a path, or a whole URL as a proxy is asked (RFC 9112 section 3.2)."""
-    scheme, found, rest = target.partition(b"://")
-    if found and scheme.lower() in (b"http", b"https"):
-        start = min((index for index in (rest.find(b"/"), rest.find(b"?")) if index >= 0), default=len(rest))
-        target = rest[start:] if rest[start : start + 1] == b"/" else b"/" + rest[start:]
-    if not target.startswith(b"/") and target != b"*":
-        raise NotARequest("The request line names no path.")
-    path, _, query = target.partition(b"#")[0].partition(b"?")
-    return path, query
-
-
-def _add_headers(environ: Environ, headers: list[tuple[bytes, bytes]]) -> None:
+def _add_headers(environ: Environ, headers: Sequence[tuple[bytes, bytes]]) -> None:
     cookies = []
     for name, value in headers:
         key = _key(name)
         if key == "HTTP_COOKIE":
             cookies.append(value)
-        elif key:
+        elif key and key != "CONTENT_LENGTH":  # that of what arrived
             text = value.decode("latin-1")
             environ[key] = f"{environ[key]},{text}" if key in environ else text
     if cookies:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
 import structlog
 
 from idp.serving import answers
-from idp.serving.answers import Django, Form
+from idp.serving.answers import Answer, Django
 
 log = structlog.get_logger(__name__)
-Give = Callable[[bytes], object]
+FAILED = answers.in_json(500, {"error": "server_error"})
 
 
 class Threads:
@@ -21,20 +21,26 @@ class Threads:
 
     def __init__(self, django: Django, count: int) -> None:
         self._django = django
-        self._queue: SimpleQueue[tuple[dict[str, Any], Form, Give]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[dict[str, Any], asyncio.Future[Answer]]] = SimpleQueue()
         for number in range(count):
             threading.Thread(target=self._work, name=f"web-{number}", daemon=True).start()
 
-    def answer(self, environ: dict[str, Any], form: Form, give: Give) -> None:
-        """Soon: `give` is called with the answer, in another thread."""
-        self._queue.put((environ, form, give))
+    def answer(self, environ: dict[str, Any]) -> asyncio.Future[Answer]:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.put((environ, future))
+        return future
 
     def _work(self) -> None:
         while True:
-            environ, form, give = self._queue.get()
+            environ, future = self._queue.get()
             try:
-                answer = answers.by_django(self._django, environ, form)
+                answer = answers.by_django(self._django, environ)
             except Exception:
                 log.exception("request.failed")
-                answer = answers.in_json(500, {"error": "server_error"}, form)
-            give(answer)
+                answer = FAILED
+            future.get_loop().call_soon_threadsafe(_give, future, answer)
+
+
+def _give(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():  # the client went away, and nobody waits
+        future.set_result(answer)

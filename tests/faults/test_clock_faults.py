@@ -55,7 +55,7 @@ def test_a_web_server_whose_clock_is_wrong_says_so_and_what_it_plans_is_sent_at_
     app = make_application("App", backchannel_logout_uri=receiver.url("app"), post_logout_redirect_uris=OUT)
     session = sign_in(app)
     installation.worker()
-    installation.web(application=f"{WRONG}.application", CLOCK_OFF=str(seconds))
+    installation.web(application=f"{WRONG}:application", CLOCK_OFF=str(seconds))
     address = f"http://localhost:{installation.port}"
     if DATABASE_HAS_A_CLOCK:
         status = requests.get(f"{address}/readyz", timeout=20).json()

@@ -38,10 +38,12 @@ def try_password(base: str, http: requests.Session, password: str) -> requests.R
 
 
 def test_no_log_of_a_web_process_carries_what_travels_in_addresses(installation: Installation) -> None:
-    """LGI-003: the request log is the only one. 4xx are logged as warnings."""
+    """LGI-003: the request log, and granian's access log even when its variable is set. 4xx are logged as warnings."""
     app, session = make_application(), make_session(make_user())
+    installation.environment["GRANIAN_LOG_ACCESS_ENABLED"] = "true"
     settings_of_port = {"DJANGO_SETTINGS_MODULE": "tests.settings", "CURFEW_LOG_LEVEL": "DEBUG"}
-    argv = [*processes.web().argv[1:], "--port", str(installation.port)]
+    argv = processes.web().argv[1:]
+    argv[argv.index("--port") + 1] = str(installation.port)
     program = installation.start("web", argv, **settings_of_port)
     base = f"http://localhost:{installation.port}"
     wait_until(lambda: is_ready(f"{base}/readyz"), 30, "the web server did not start")

@@ -7,11 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.conf import settings
+
+from idp.serving.application import Application
+
 MEGABYTES = 8 * 1024 * 1024
 RELEASED = threading.Event()
 
 
-class application(list[bytes]):
+class Echo(list[bytes]):
     def __init__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
         path = environ["PATH_INFO"]
         if path == "/wait":
@@ -37,3 +41,6 @@ def _said(environ: dict[str, Any]) -> bytes:
 
 def _plain(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
     return ((name, value) for name, value in environ.items() if isinstance(value, str))
+
+
+application = Application(Echo, settings.WEB_THREADS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from idp import processes
 from tests.support.processes import ROOT, free_port
 from tests.support.receiver import wait_until
 from tests.support.stack import answers, clean_environment
@@ -20,9 +21,10 @@ Serve = Callable[..., Iterator[int]]
 def serving(folder: Path, *, threads: int = 4, files: int = 0) -> Iterator[int]:
     """The web server with an application that echoes; its port. `files` is how many it may open."""
     port = free_port()
-    argv = [sys.executable, "-m", "idp.serving", "--application", "tests.support.echo.application"]
-    options = ["--workers", "1", "--threads", str(threads), "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**clean_environment(), "CURFEW_DATA": str(folder)}
+    argv = [sys.executable, "-m", "granian", "tests.support.echo:application", *processes.web().argv[4:]]
+    options = ["--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**clean_environment(), "CURFEW_DATA": str(folder), "CURFEW_WEB_THREADS": str(threads)}
+    environment["DJANGO_SETTINGS_MODULE"] = "idp.settings"
     limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
     with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(

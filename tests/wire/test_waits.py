@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -47,28 +47,24 @@ def test_who_takes_a_large_answer_slowly_gets_the_whole_of_it(port: int) -> None
         assert len(client.rest().partition(b"\r\n\r\n")[2]) == MEGABYTES
 
 
-def test_half_a_body_is_408_after_a_while_and_half_a_head_too(port: int) -> None:
+def test_half_a_body_is_408_after_a_while_and_half_a_head_the_end_of_the_connection(port: int) -> None:
     begun = time.monotonic()
     with Client(port, HALF_A_BODY) as body, Client(port, HALF_A_HEAD) as head:
         assert body.answer().status == 408
         assert time.monotonic() - begun >= limits.NEXT_PIECE_WITHIN - 1
         assert body.rest() == b""
-        assert head.answer().status == 408
+        assert head.rest() == b""
         assert time.monotonic() - begun >= limits.HEAD_WITHIN - 1
 
 
 def test_a_head_that_comes_a_byte_at_a_time_has_one_deadline_for_all_of_it(port: int) -> None:
     begun = time.monotonic()
     with Client(port) as client:
-        client.socket.settimeout(0.5)
-        answer = b""
-        while not answer:
-            client.send(b"G" if time.monotonic() - begun < 0.1 else b"E")
-            try:
-                answer = client.socket.recv(100)
-            except TimeoutError:
-                assert time.monotonic() - begun < limits.HEAD_WITHIN * 3
-    assert answer.split()[1] in (b"408", b"400")
+        while not client.is_closed_within(0.5):
+            assert time.monotonic() - begun < limits.HEAD_WITHIN * 3
+            with suppress(ConnectionError):
+                client.send(b"G" if time.monotonic() - begun < 0.1 else b"E")
+    assert answers_soon(port)
 
 
 def test_a_body_that_comes_slowly_but_steadily_is_read(port: int) -> None:
@@ -79,11 +75,16 @@ def test_a_body_that_comes_slowly_but_steadily_is_read(port: int) -> None:
         assert client.answer().json()["body"] == "0123456789"
 
 
-def test_a_client_that_sends_far_too_much_still_reads_why_it_was_refused(port: int) -> None:
-    body = b"x" * (5 * limits.LONGEST_BODY)
-    with Client(port, post("/", b"").replace(b"Length: 0", b"Length: %d" % len(body))) as client:
-        client.send(body)
+def test_a_body_that_is_far_too_long_is_not_read_to_its_end(port: int) -> None:
+    """Its sender may be too busy to read why; whoever looks between is told."""
+    head = post("/", b"").replace(b"Length: 0", b"Length: %d" % 10**12)
+    with Client(port, head) as client, suppress(ConnectionError):
+        for _ in range(100):
+            client.send(b"x" * limits.LONGEST_BODY)
+        pytest.fail("all of it was taken")
+    with Client(port, head) as client:
         assert client.answer().status == 500  # the echo reads it, which raises; Django's views say 413
+        assert client.rest() == b""
 
 
 def test_while_every_thread_waits_livez_answers(tmp_path: Path) -> None:
@@ -97,24 +98,18 @@ def test_while_every_thread_waits_livez_answers(tmp_path: Path) -> None:
             client.socket.close()
 
 
-def test_when_connections_run_out_those_that_wait_for_longest_give_way(tmp_path: Path) -> None:
-    most = 40
-    with serving(tmp_path, files=most + limits.SPARE_FILES) as port, ExitStack() as clients:
-        idle = [clients.enter_context(Client(port)) for _ in range(most)]
-        time.sleep(0.2)
-        assert answers_soon(port)
-        assert idle[0].is_closed_within(SOON)
-        assert not idle[-1].is_closed_within(0.1)
-        halves = [clients.enter_context(Client(port, HALF_A_BODY)) for _ in range(most)]
-        assert answers_soon(port)
-        assert halves[0].answer().status == 408
-
-
-def test_unfinished_bodies_may_fill_only_so_much_memory(port: int) -> None:
+def test_of_too_many_unfinished_bodies_the_one_that_began_first_gives_way(port: int) -> None:
     large = post("/", b"").replace(b"Length: 0", b"Length: %d" % limits.LONGEST_BODY) + b"x" * (limits.LONGEST_BODY - 1)
     with ExitStack() as clients:
         first = clients.enter_context(Client(port, large))
-        for _ in range(limits.MOST_BODIES // limits.LONGEST_BODY + 1):
+        for _ in range(limits.MOST_BODIES):
             clients.enter_context(Client(port, large))
         assert first.answer().status == 408
+        assert answers_soon(port)
+
+
+def test_a_thousand_connections_that_say_nothing_end_in_time_for_others(tmp_path: Path) -> None:
+    with serving(tmp_path) as port, ExitStack() as clients:
+        for _ in range(1000):
+            clients.enter_context(Client(port))
         assert answers_soon(port)
