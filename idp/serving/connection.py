@@ -125,6 +125,8 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._last or self._parser.should_upgrade():
             return
+        if len(self._ahead) == limits.MOST_AHEAD:
+            raise NotARequest("Wait for answers before you send more requests.", 429)
         environ = environ_of(self._head, self._where)
         environ = with_too_large_a_body(environ) if self._too_large else with_body(environ, self._body)
         keep_alive = self._parser.should_keep_alive() and not self._too_large and not self._server.stopping
@@ -201,7 +203,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str) -> None:
         """After what came before has been answered."""
-        self._last = True
+        self._server.hold(self, -len(self._body))
+        self._body, self._last = b"", True
         self._ahead.append(answers.refusal(status, reason))
         if self.state in (State.IDLE, State.HEAD, State.BODY):
             self._next()

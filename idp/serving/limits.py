@@ -15,6 +15,7 @@ LONGEST_HEAD = 64 * 1024  # request line and headers
 MOST_HEADERS = 100
 LONGEST_BODY = 1_000_000
 MOST_BODIES = 64_000_000  # bytes of unfinished bodies
+MOST_AHEAD = 20  # requests that a client sends before it has its answers
 MOST_CONNECTIONS = 1000
 SPARE_FILES = 100  # descriptors for everything that is no connection
 

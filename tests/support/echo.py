@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +30,7 @@ class application(list[bytes]):
 
 
 def _said(environ: dict[str, Any]) -> bytes:
-    said = dict(_plain(environ))
+    said = {**dict(_plain(environ)), "pid": str(os.getpid()), "parent": str(os.getppid())}
     if environ["CONTENT_LENGTH"]:
         said["body"] = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode("latin-1")
     return json.dumps(said).encode()

@@ -17,11 +17,11 @@ Serve = Callable[..., Iterator[int]]
 
 
 @contextmanager
-def serving(folder: Path, *, threads: int = 4, files: int = 0) -> Iterator[int]:
+def serving(folder: Path, *, threads: int = 4, files: int = 0, workers: int = 1) -> Iterator[int]:
     """The web server with an application that echoes; its port. `files` is how many it may open."""
     port = free_port()
     argv = [sys.executable, "-m", "idp.serving", "--application", "tests.support.echo.application"]
-    options = ["--workers", "1", "--threads", str(threads), "--host", "127.0.0.1", "--port", str(port)]
+    options = ["--workers", str(workers), "--threads", str(threads), "--host", "127.0.0.1", "--port", str(port)]
     environment = {**clean_environment(), "CURFEW_DATA": str(folder)}
     limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
     with (folder / "web.log").open("wb") as log:
@@ -32,8 +32,8 @@ def serving(folder: Path, *, threads: int = 4, files: int = 0) -> Iterator[int]:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"), 60, (folder / "web.log").read_text())
         yield port
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture(scope="module")

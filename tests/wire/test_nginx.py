@@ -50,7 +50,13 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    "state", ["x" * 1500, json.dumps({"returnTo": "/deep/link?tab=1", "a": ["b"] * 100}), b64encode(bytes(range(256)) * 3).decode()], ids=len
+    "state",
+    [
+        "x" * 1500,
+        json.dumps({"returnTo": "/deep/link?tab=1", "a": ["b"] * 100}),
+        b64encode(bytes(range(256)) * 3).decode(),
+    ],
+    ids=len,
 )
 def test_a_state_of_a_kilobyte_and_more_passes_default_buffers(port: int, state: str) -> None:
     app, _ = make_application("App"), make_user()

@@ -66,6 +66,13 @@ def test_requests_sent_at_once_are_answered_in_their_order_on_one_connection(por
     assert b'{"status": "ok"}' in answers[2]
 
 
+def test_very_many_requests_at_once_are_refused_after_the_first(port: int) -> None:
+    with Client(port, get("/", HOST) * 1000) as client:
+        answers = client.rest()
+    assert 1 <= answers.count(b"HTTP/1.1 200 OK") <= 30
+    assert answers.count(b"HTTP/1.1 429 Too Many Requests") == 1
+
+
 def test_http_1_0_without_host_is_answered_and_closed_unless_it_asks_to_be_kept(port: int) -> None:
     with Client(port, get("/a", version=b"1.0")) as client:
         answer = client.answer()
