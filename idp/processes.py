@@ -17,7 +17,7 @@ from typing import IO
 
 from django.conf import settings
 
-from idp.serving.limits import HEAD_WITHIN
+from idp.serving.limits import HEAD_WITHIN, MOST_CONNECTIONS
 
 KILL_AFTER = 10.0  # seconds; an idle Celery worker needs five to stop
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between restarts
@@ -46,6 +46,7 @@ def web() -> Child:
         "workers": settings.WEB_WORKERS,
         "workers-kill-timeout": 10,
         "http1-header-read-timeout": int(HEAD_WITHIN * 1000),
+        "backpressure": MOST_CONNECTIONS,
         "log-level": "warning",
     }
     named = [part for name, value in options.items() for part in (f"--{name}", str(value))]

@@ -12,6 +12,7 @@ from idp.serving import answers
 from idp.serving.answers import Answer, Django
 from idp.serving.bodies import Bodies, Broken, Receive, TooLarge, TooSlow
 from idp.serving.environ import environ_of, refuse, with_body, with_too_large_a_body
+from idp.serving.limits import allow_connections
 from idp.serving.threads import Threads
 from idp.wsgi import application as django
 
@@ -59,4 +60,5 @@ def _length(answer: Answer) -> list[tuple[bytes, bytes]]:
     return [(b"content-length", b"%d" % len(answer.body))]
 
 
+allow_connections()
 application = Application(django, settings.WEB_THREADS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -47,24 +48,24 @@ def test_who_takes_a_large_answer_slowly_gets_the_whole_of_it(port: int) -> None
         assert len(client.rest().partition(b"\r\n\r\n")[2]) == MEGABYTES
 
 
-def test_half_a_body_is_408_after_a_while_and_half_a_head_the_end_of_the_connection(port: int) -> None:
+def test_half_a_body_is_408_after_a_while_and_half_a_head_the_end_of_the_connection(tmp_path: Path) -> None:
     begun = time.monotonic()
-    with Client(port, HALF_A_BODY) as body, Client(port, HALF_A_HEAD) as head:
+    with serving(tmp_path, head_within=8) as port, Client(port, HALF_A_BODY) as body, Client(port, HALF_A_HEAD) as head:
         assert body.answer().status == 408
         assert time.monotonic() - begun >= limits.NEXT_PIECE_WITHIN - 1
         assert body.rest() == b""
         assert head.rest() == b""
-        assert time.monotonic() - begun >= limits.HEAD_WITHIN - 1
+        assert time.monotonic() - begun >= 7
 
 
-def test_a_head_that_comes_a_byte_at_a_time_has_one_deadline_for_all_of_it(port: int) -> None:
-    begun = time.monotonic()
-    with Client(port) as client:
+def test_a_head_that_comes_a_byte_at_a_time_has_one_deadline_for_all_of_it(tmp_path: Path) -> None:
+    with serving(tmp_path, head_within=4) as port, Client(port) as client:
+        begun = time.monotonic()
         while not client.is_closed_within(0.5):
-            assert time.monotonic() - begun < limits.HEAD_WITHIN * 3
+            assert time.monotonic() - begun < 30
             with suppress(ConnectionError):
                 client.send(b"G" if time.monotonic() - begun < 0.1 else b"E")
-    assert answers_soon(port)
+        assert answers_soon(port)
 
 
 def test_a_body_that_comes_slowly_but_steadily_is_read(port: int) -> None:
@@ -108,8 +109,11 @@ def test_of_too_many_unfinished_bodies_the_one_that_began_first_gives_way(port: 
         assert answers_soon(port)
 
 
-def test_a_thousand_connections_that_say_nothing_end_in_time_for_others(tmp_path: Path) -> None:
+def test_two_thousand_connections_that_say_nothing_keep_nobody_out(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with serving(tmp_path) as port, ExitStack() as clients:
-        for _ in range(1000):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        clients.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(min(2000, hard - 500)):
             clients.enter_context(Client(port))
         assert answers_soon(port)
