@@ -19,6 +19,7 @@ BIN := .venv/bin
 # file:package, for what the tests need beyond Python and Node.js; policy-rc.d keeps their services from starting
 DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
+  /usr/sbin/nginx:nginx-light \
   /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc \
   /usr/share/simplesamlphp/www/index.php:simplesamlphp \
   /usr/bin/php:php-cli \

@@ -283,9 +283,9 @@ def processes(core: str, port: int, folder: str) -> Iterator[None]:
     """Web server and worker of the product, on one core."""
     python = Path(sys.executable).parent
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PORT": str(port), "CURFEW_LOG_LEVEL": "WARNING"}
-    server = f"--interface wsgi --workers 1 --blocking-threads 4 --host 127.0.0.1 --port {port} --no-access-log --log-level warning"
+    server = f"--interface asginl --http 1 --loop uvloop --no-ws --workers 1 --host 127.0.0.1 --port {port} --no-access-log --log-level warning"
     commands = (
-        [str(python / "granian"), *server.split(), "idp.wsgi:application"],
+        [str(python / "granian"), *server.split(), "idp.serving.application:application"],
         [
             str(python / "celery"),
             "-A",

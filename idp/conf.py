@@ -62,7 +62,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "CURFEW_TRUSTED_PROXIES",
         "",
-        "CIDRs of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's are.",
+        "CIDRs of reverse proxies whose word about clients is believed. Empty: nobody's is.",
+    ),
+    Setting(
+        "CURFEW_FORWARDED_HEADER",
+        "X-Forwarded-For",
+        "Header in which those proxies name the client: X-Forwarded-For (with X-Forwarded-Proto) or Forwarded (RFC 7239).",
     ),
     Setting(
         "CURFEW_ADMIN_NETWORKS", "", "CIDRs that may open `/admin/`; for everybody else it is 404. Empty: everywhere."
@@ -126,6 +131,15 @@ def read_int(name: str) -> int:
 
 def read_list(name: str) -> list[str]:
     return [part.strip() for part in read(name).split(",") if part.strip()]
+
+
+def read_choice(name: str, choices: tuple[str, ...]) -> str:
+    """One of `choices`, as it is written there; case does not count."""
+    value = read(name)
+    for choice in choices:
+        if value.lower() == choice.lower():
+            return choice
+    raise ImproperlyConfigured(f"{name} must be {' or '.join(choices)}, not {value!r}.")
 
 
 def read_samesite(*, production: bool) -> SameSite:

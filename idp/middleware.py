@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver
 from django_structlog.middlewares import RequestMiddleware
@@ -23,6 +24,8 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+FOR_DOCUMENTS = ("Content-Security-Policy", "X-Frame-Options", "Permissions-Policy")  # redirects go without
+PROBES = {"/livez", "/readyz", "/metrics"}
 FOR_PROGRAMS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
@@ -31,17 +34,45 @@ _LINES = logging.getLogger("django_structlog.middlewares.request")
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
+class ProbesMiddleware:
+    """Probes and Prometheus ask by address, so what they ask is answered whatever Host says; the name that they used is
+    in `request.asked_host`."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info in PROBES:
+            request.asked_host = request.META.get("HTTP_HOST", "")  # type: ignore[attr-defined]
+            request.META["HTTP_HOST"] = settings.ISSUER_PARTS.netloc
+        return self.get_response(request)
+
+
 class HeadersMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if 300 <= response.status_code < 400:  # no document to protect, and a popup would lose its opener on the way
-            response.headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
+        if 300 <= response.status_code < 400:
+            return _redirected(response)
         for name, value in DEFAULTS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _redirected(response: HttpResponse) -> HttpResponse:
+    """Without what protects a document: there is none, and a proxy may have 4 kB for the address and all other headers.
+
+    A popup would lose its opener on the way, so that policy is said.
+    """
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
+    for name in FOR_DOCUMENTS:
+        if name in response.headers:
+            del response.headers[name]
+    for name in ("Cache-Control", "Cross-Origin-Resource-Policy"):
+        response.headers.setdefault(name, DEFAULTS[name])
+    return response
 
 
 class RequestLogMiddleware(RequestMiddleware):

@@ -17,11 +17,16 @@ from typing import IO
 
 from django.conf import settings
 
+from idp.serving.limits import HEAD_WITHIN, MOST_CONNECTIONS
+
 KILL_AFTER = 10.0  # seconds; an idle Celery worker needs five to stop
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between restarts
 STEADY = 60.0  # seconds that a child must live for its next pause to be the first again
 TICK = 0.1
 _PR_SET_PDEATHSIG = 1
+# HTTP/1 as proxies speak it upstream, and no variable of the environment switches on a log with secrets in paths.
+INTERFACE = (*("--interface", "asginl", "--http", "1"), *("--loop", "uvloop"), "--no-ws", "--no-access-log")
+SERVED = ("idp.serving.application:application", *INTERFACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +40,17 @@ class Child:
 
 def web() -> Child:
     """Granian finishes running requests after SIGTERM and kills what is left after ten seconds."""
-    return Child(
-        "web",
-        [
-            sys.executable,
-            *("-m", "granian", "idp.wsgi:application"),
-            *("--interface", "wsgi"),
-            *("--host", settings.BIND),
-            *("--port", str(settings.PORT)),
-            *("--workers", str(settings.WEB_WORKERS)),
-            *("--blocking-threads", str(settings.WEB_THREADS)),
-            *("--workers-kill-timeout", "10"),
-            "--respawn-failed-workers",
-            "--no-access-log",  # said here, so that no variable of the environment switches on a log with secrets in paths
-            *("--log-level", "warning"),
-        ],
-    )
+    options = {
+        "host": settings.BIND,
+        "port": settings.PORT,
+        "workers": settings.WEB_WORKERS,
+        "workers-kill-timeout": 10,
+        "http1-header-read-timeout": int(HEAD_WITHIN * 1000),
+        "backpressure": MOST_CONNECTIONS,
+        "log-level": "warning",
+    }
+    named = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return Child("web", [sys.executable, "-m", "granian", *SERVED, *named, "--respawn-failed-workers"])
 
 
 def worker() -> Child:

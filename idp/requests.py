@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from idp.protocol.forwarded import UNREADABLE, Address, Hop, address, forwarded, x_forwarded_for
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ADMIN = "/admin/"
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -18,7 +19,7 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """Where a request came from; `ip` is None when the transport gave none (a Unix socket)."""
+    """Where a request came from; `ip` is None when it is not known (`client_ip`)."""
 
     ip: str | None = None
     user_agent: str = ""
@@ -32,15 +33,25 @@ def facts(request: HttpRequest) -> RequestFacts:
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """The peer's address; X-Forwarded-For is read from the right, and only through proxies in CURFEW_TRUSTED_PROXIES."""
-    address = _parse(request.META.get("REMOTE_ADDR", ""))
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
-    while address is not None and hops and _is_trusted(address):
-        forwarded = _parse(hops.pop())
-        if forwarded is None:
-            break
-        address = forwarded
-    return str(address) if address else None
+    """The peer's address; through proxies in CURFEW_TRUSTED_PROXIES the last one that they name and that is none of them.
+
+    None when it is not known: the peer has no address, or a proxy of ours says of somebody what cannot be read. Allow-lists
+    refuse None, and limits count all of it as one; it is never taken for the proxy.
+    """
+    found = address(request.META.get("REMOTE_ADDR", ""))
+    hops = list(_hops(request)) if found is not None and _is_trusted(found) else []
+    while hops and found is not None and _is_trusted(found):
+        found = hops.pop().address
+    return str(found) if found else None
+
+
+def _hops(request: HttpRequest) -> tuple[Hop, ...]:
+    """Of CURFEW_FORWARDED_HEADER. A proxy that sends the other one only is not understood, rather than taken for the client."""
+    headers = request.headers
+    if settings.FORWARDED_HEADER in headers:
+        read = forwarded if settings.FORWARDED_HEADER == "Forwarded" else x_forwarded_for
+        return read(headers[settings.FORWARDED_HEADER])
+    return UNREADABLE if {"X-Forwarded-For", "Forwarded"} & headers.keys() else ()
 
 
 class ForwardedMiddleware:
@@ -50,10 +61,14 @@ class ForwardedMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "HTTP_X_FORWARDED_PROTO" in request.META:
-            peer = _parse(request.META.get("REMOTE_ADDR", ""))
-            if peer is None or not _is_trusted(peer):
-                del request.META["HTTP_X_FORWARDED_PROTO"]
+        said = request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        peer = address(request.META.get("REMOTE_ADDR", ""))
+        if peer is not None and _is_trusted(peer):
+            if settings.FORWARDED_HEADER == "Forwarded":
+                hops = _hops(request)
+                said = hops[-1].proto if hops else None
+            if said:
+                request.META["HTTP_X_FORWARDED_PROTO"] = said
         return self.get_response(request)
 
 
@@ -65,18 +80,18 @@ class AdminNetworksMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.ADMIN_NETWORKS and request.path_info.startswith(ADMIN):
-            address = _parse(client_ip(request) or "")
-            if address is None or not _is_in(address, settings.ADMIN_NETWORKS):
+            client = address(client_ip(request) or "")
+            if client is None or not _is_in(client, settings.ADMIN_NETWORKS):
                 raise Http404
         return self.get_response(request)
 
 
-def _is_trusted(address: Address) -> bool:
-    return _is_in(address, settings.TRUSTED_PROXIES)
+def _is_trusted(peer: Address) -> bool:
+    return _is_in(peer, settings.TRUSTED_PROXIES)
 
 
-def _is_in(address: Address, cidrs: Iterable[str]) -> bool:
-    return any(address in network for network in _networks(tuple(cidrs)))
+def _is_in(peer: Address, cidrs: Iterable[str]) -> bool:
+    return any(peer in network for network in _networks(tuple(cidrs)))
 
 
 @functools.cache
@@ -89,13 +104,3 @@ def plain(network: Network) -> Network:
     if network.version == 6 and network.subnet_of(_MAPPED):
         return ipaddress.ip_network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
     return network
-
-
-@functools.lru_cache(4096)
-def _parse(text: str) -> Address | None:
-    """An address; a socket that listens on IPv6 gives those of IPv4 as ::ffff:192.0.2.1, which is the same peer."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if address.version == 6 else address

@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from idp import conf, masking
+from idp.serving.limits import LONGEST_BODY
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,6 +37,7 @@ ALLOWED_HOSTS = [
     *([] if HTTPS else ["127.0.0.1", "localhost"]),
 ]
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
+FORWARDED_HEADER = conf.read_choice("CURFEW_FORWARDED_HEADER", ("X-Forwarded-For", "Forwarded"))
 ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
 DEMO = conf.read("CURFEW_DEMO") != "0"
 BIND = conf.read("CURFEW_BIND")
@@ -72,6 +74,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "idp.requests.ForwardedMiddleware",
+    "idp.middleware.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "idp.middleware.HeadersMiddleware",
     "idp.middleware.RequestLogMiddleware",
@@ -113,7 +116,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "idp.static_files.StaticFilesStorage"},
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = LONGEST_BODY
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- database, cache, broker -----------------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -30,6 +33,14 @@ def global_token_revocation(request: HttpRequest, connection: str) -> HttpRespon
     return response
 
 
+def _body(request: HttpRequest) -> bytes:
+    with contextlib.suppress(RequestDataTooBig):
+        body = request.read(LONGEST_BODY + 1)
+        if len(body) <= LONGEST_BODY:
+            return body
+    raise InvalidRequest(f"The body may have {LONGEST_BODY} bytes.", status=413)
+
+
 @json_errors
 def _answer(request: HttpRequest, connection: str) -> HttpResponse:
     at = timezone.now()
@@ -37,8 +48,6 @@ def _answer(request: HttpRequest, connection: str) -> HttpResponse:
         raise InvalidRequest("Only POST is allowed here.", status=405)
     if request.content_type != "application/json":
         raise InvalidRequest("Send application/json.", status=415)
-    body = request.read(LONGEST_BODY + 1)
-    if len(body) > LONGEST_BODY:
-        raise InvalidRequest(f"The body may have {LONGEST_BODY} bytes.", status=413)
+    body = _body(request)
     gtr.receive(gtr.Request(connection, request.headers.get("Authorization", ""), body, facts(request)), at)
     return HttpResponse(status=204)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -103,5 +104,16 @@ def _may_read_metrics(request: HttpRequest) -> bool:
         return hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode())
     if {"X-Forwarded-For", "Forwarded"} & request.headers.keys():
         return False  # a reverse proxy on this host asks for somebody else
+    if _is_a_page_of_another_name(request):
+        return False
     address = client_ip(request)
     return address is not None and ipaddress.ip_address(address).is_loopback
+
+
+def _is_a_page_of_another_name(request: HttpRequest) -> bool:
+    """A browser on this host that came by a name of somebody else's, who made it resolve to loopback (DNS rebinding).
+
+    Prometheus may use any name. It sends no Accept-Language, which browsers always do and their scripts cannot omit.
+    """
+    host, _ = split_domain_port(getattr(request, "asked_host", "").lower())
+    return "Accept-Language" in request.headers and not validate_host(host, settings.ALLOWED_HOSTS)

@@ -49,5 +49,15 @@ def test_behind_a_trusted_proxy_the_client_counts(office, settings, administrato
     assert administrator.get("/admin/", headers={"X-Forwarded-For": ELSEWHERE}, **asked).status_code == 404
 
 
+@pytest.mark.parametrize("said", [f"{ELSEWHERE}:51008", "unknown", "_hidden", "", "192.0.2", f"{OFFICE}, ?"])
+def test_what_the_proxy_says_of_a_stranger_is_never_the_proxys_own_address(office, settings, administrator, said):
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    settings.ADMIN_NETWORKS = [*settings.ADMIN_NETWORKS, "10.0.0.0/8"]
+    answer = administrator.get("/admin/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": said})
+    assert answer.status_code == 404
+    answer = administrator.get("/admin/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": f"{OFFICE}:443"})
+    assert answer.status_code == 200
+
+
 def test_without_the_setting_the_admin_is_there_for_all(administrator):
     assert administrator.get("/admin/", REMOTE_ADDR=ELSEWHERE).status_code == 200

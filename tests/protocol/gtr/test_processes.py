@@ -118,6 +118,16 @@ def test_two_authorization_headers_and_two_lengths_are_refused(okta: Okta, ann: 
     assert SSOSession.objects.get().ended_at is None
 
 
+def test_a_genuine_request_in_chunks_signs_the_person_out(okta: Okta, ann: Any, web: Program) -> None:
+    session = make_session(ann)
+    body = json.dumps(okta.subject_of("00uann")).encode()
+    in_chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:5], body[5:], b""))
+    lines = ("Content-Type: application/json", "Connection: close", f"Authorization: Bearer {okta.token()}")
+    assert status(raw(okta, *lines, "Transfer-Encoding: chunked", body=in_chunks)) == 204
+    session.refresh_from_db()
+    assert session.ended_at is not None
+
+
 def test_a_spent_token_stays_spent_over_restarts_of_everything(
     okta: Okta, ann: Any, web: Program, installation: Installation
 ) -> None:
