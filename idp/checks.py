@@ -11,13 +11,12 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from idp import conf
+from idp import conf, redis_url
 from idp.requests import plain
 
 MIN_SECRET_LENGTH = 50
@@ -184,8 +183,8 @@ def _outbound() -> Iterator[Error]:
 
 
 def _redis(url: str) -> Iterator[Error]:
-    parts = urlsplit(url)
-    if parts.scheme in ("redis", "rediss") and not parts.password:
+    place = redis_url.parse(url) if url else None
+    if place is not None and place.hosts and "password" not in place.login:
         yield Error("REDIS_URL has no password: whoever reaches the port can give orders to the worker.", id="idp.E050")
 
 

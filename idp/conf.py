@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from idp import redis_url
 from idp.protocol.uris import is_loopback
 
 SameSite = Literal["Lax", "Strict", "None"]
@@ -50,7 +51,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "REDIS_URL",
         "",
-        "Redis: Celery's broker, the bell and the shared cache. Empty: all of these on disk and in the database.",
+        "Redis: Celery's broker, the bell and the shared cache. Empty: all of these on disk and in the database. "
+        "[Forms](#redis): redis://, rediss:// (TLS), sentinel://, sentinels://, unix://.",
         secret=True,
     ),
     Setting("CURFEW_DATA", "var", "Folder of everything that an embedded installation keeps."),
@@ -157,6 +159,16 @@ def read_issuer() -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ImproperlyConfigured(f"ISSUER {issuer!r} is http: allowed on loopback only, use https.")
     return issuer
+
+
+def read_redis_url() -> str:
+    url = read("REDIS_URL")
+    try:
+        if url:
+            redis_url.parse(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"REDIS_URL {error}.") from None
+    return url
 
 
 def read_secret_key(*, production: bool, data: Path) -> str:

@@ -11,7 +11,7 @@ import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from idp import conf, masking
+from idp import conf, masking, redis_clients
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -133,31 +133,29 @@ else:
     _threshold = DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if _threshold == "None" else _threshold
 
-REDIS_URL = conf.read("REDIS_URL")
+REDIS_URL = conf.read_redis_url()
 REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None}
 CACHES: dict[str, dict[str, object]] = {
     # Shared by all processes: allauth keeps TOTP replay marks in it.
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "OPTIONS": REDIS_LIMITS,
+        "LOCATION": [REDIS_URL],  # a text would be split at its commas
+        "OPTIONS": {"pool_class": "idp.redis_clients.CachePool", **REDIS_LIMITS},
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "curfew_cache"}
 }
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost/"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
-    {"socket_timeout": 5, "socket_connect_timeout": 2}
-    if REDIS_URL
-    else {
+if REDIS_URL:
+    CELERY_BROKER_URL, CELERY_BROKER_USE_SSL, CELERY_BROKER_TRANSPORT_OPTIONS = redis_clients.broker(REDIS_URL)
+else:
+    CELERY_BROKER_URL = "filesystem://localhost/"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA / "broker"),
         "data_folder_out": str(DATA / "broker"),
         "processed_folder": str(DATA / "broker"),
         "control_folder": str(DATA / "broker-control"),
     }
-)
-if not REDIS_URL:
     for _folder in ("broker", "broker-control"):  # kombu expects them
         (DATA / _folder).mkdir(parents=True, exist_ok=True)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
