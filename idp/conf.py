@@ -5,8 +5,10 @@ A name ending in `_FILE` gives the path of a file that holds the value, for ever
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -182,10 +184,11 @@ def read_secret_key(*, production: bool, data: Path) -> str:
 
 def kept_secret(path: Path) -> str:
     """Read a secret, or make one; of two processes that start together the first wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # which nobody else may read
             file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)  # whole or not at all: the others read it at once
     return path.read_text()

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from django.core.cache.backends.redis import RedisCache
 
-from idp import redis_clients
+from idp import redis_clients, redis_trial
 from logout_app import bell, listener
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import wait_for_delivered
@@ -149,3 +149,13 @@ def test_a_worker_hears_the_bell_again_after_a_failover(tmp_path: Path, applicat
         for works in USES:
             works(own.url)
         assert worker.process.poll() is None
+
+
+@pytest.mark.once
+def test_a_master_that_no_sentinel_knows_never_works(sentinels: Sentinels) -> None:
+    redis_trial.try_once(sentinels.url)
+    known = sentinels.url.replace(f"127.0.0.1:{urlsplit(sentinels.url.split(',')[0]).port},", "")
+    with pytest.raises(redis_trial.NeverWorks, match="no Sentinel knows a working master 'another'"):
+        redis_trial.try_once(known.replace("=mymaster", "=another"))
+    with pytest.raises(redis_trial.Away):  # the one that is away may know it
+        redis_trial.try_once(sentinels.url.replace("=mymaster", "=another"))
