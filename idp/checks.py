@@ -115,8 +115,10 @@ def _transport() -> Iterator[Error]:
             yield Error(f"The cookie {name} must have the prefix __Host-.", id="idp.E021")
     if not settings.SESSION_COOKIE_SECURE or not settings.CSRF_COOKIE_SECURE:
         yield Error("SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE must be on.", id="idp.E022")
-    if settings.SECURE_HSTS_SECONDS < 31536000 or not settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
-        yield Error("HSTS must be sent for a year, with sub-domains.", id="idp.E023")
+    if settings.SECURE_HSTS_SECONDS < 31536000 and settings.HSTS != "off":
+        yield Error(
+            "HSTS must be sent for a year.", hint="CURFEW_HSTS=off if the reverse proxy sends it.", id="idp.E023"
+        )
     if settings.DEBUG:
         yield Error("DEBUG is on.", id="idp.E024")
 

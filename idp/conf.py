@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from idp import redis_url
 from idp.protocol.uris import is_loopback
 
+Hsts = Literal["off", "host", "subdomains", "preload"]
 SameSite = Literal["Lax", "Strict", "None"]
 
 
@@ -86,6 +87,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "CURFEW_COOKIE_SAMESITE", "", "SameSite of the session cookie. Empty: None with an https issuer, Lax with http."
     ),
+    Setting(
+        "CURFEW_HSTS",
+        "host",
+        "Whom browsers reach over https only, for a year: host (the issuer's), subdomains (those of the issuer's host too), preload "
+        "(the same, and browsers may build it in: hard to take back) or off (the reverse proxy says it).",
+    ),
     Setting("CURFEW_PER_APP_IN_FLIGHT", "20", "Deliveries in flight to one application, per worker process."),
     Setting("CURFEW_IN_FLIGHT", "400", "Deliveries in flight, per worker process."),
     Setting("CURFEW_DELIVERY_TIMEOUT", "5", "Seconds of wall-clock time for one delivery attempt."),
@@ -138,6 +145,14 @@ def read_samesite(*, production: bool) -> SameSite:
         if value == known:
             return cast(SameSite, value)
     raise ImproperlyConfigured(f"CURFEW_COOKIE_SAMESITE must be None, Lax or Strict, not {value!r}.")
+
+
+def read_hsts() -> Hsts:
+    value = read("CURFEW_HSTS")
+    for known in get_args(Hsts):
+        if value == known:
+            return cast(Hsts, value)
+    raise ImproperlyConfigured(f"CURFEW_HSTS must be off, host, subdomains or preload, not {value!r}.")
 
 
 def refuse_unknown() -> None:

@@ -241,9 +241,10 @@ CSRF_FAILURE_VIEW = "idp.views.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = False  # the reverse proxy's; a redirected POST breaks clients
-SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+HSTS = conf.read_hsts()
+SECURE_HSTS_SECONDS = 31536000 if HTTPS and HSTS != "off" else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in ("subdomains", "preload")  # other services may live below the issuer's host
+SECURE_HSTS_PRELOAD = HSTS == "preload"
 SECURE_REFERRER_POLICY = "same-origin"  # with no-referrer browsers send "Origin: null" with our own forms
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # set per page: popups of SDKs need their opener
 X_FRAME_OPTIONS = "DENY"
@@ -304,6 +305,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["oauth2_provider.contrib.rest_framework.TokenHasScope"],
 }
 SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for sub-domains and its preload are CURFEW_HSTS's: they bind hosts that are not ours
+    "security.W021",
+    "security.W004",  # HSTS that the reverse proxy sends; without CURFEW_HSTS=off idp.E023 asks for it
     "security.W008",  # TLS ends at the reverse proxy; redirecting a POST breaks clients
     "oauth2_provider.W008",  # http redirect URIs: for loopback, where native applications listen (RFC 8252 7.3)
 ]

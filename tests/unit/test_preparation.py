@@ -165,13 +165,20 @@ def test_a_redis_url_that_can_never_work_ends_up_with_one_sentence(tmp_path: Pat
 
 @pytest.mark.once
 def test_a_redis_that_is_away_for_the_moment_stops_nothing(tmp_path: Path) -> None:
-    process = up(tmp_path / "data", REDIS_URL=f"redis://:of-redis@127.0.0.1:{free_port()}")
+    own = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/own.sqlite3",
+        "REDIS_URL": f"redis://:of-redis@127.0.0.1:{free_port()}",
+    }
+    process = up(tmp_path / "data", **own)
+    too_late = threading.Timer(300, process.kill)
+    too_late.start()
     assert process.stdout
     said = ""
     for line in process.stdout:
         said += line
         if "Curfew is ready" in line:
             process.terminate()
+    too_late.cancel()
     process.wait(60)
     assert "does not answer yet" in said.splitlines()[0]
     assert "Curfew is ready" in said
