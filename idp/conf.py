@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from idp import redis_url
+from idp.outbound.proxy import Proxy, proxy_of
 from idp.protocol.uris import is_loopback
 
 Hsts = Literal["off", "host", "subdomains", "preload"]
@@ -84,6 +85,23 @@ SETTINGS: tuple[Setting, ...] = (
         "CIDRs that the outbound guard lets through although they are private, comma separated.",
     ),
     Setting("CURFEW_OUTBOUND_PORTS", "80,443,8080,8443,1024-65535", "Ports that outbound requests may go to."),
+    Setting(
+        "CURFEW_OUTBOUND_PROXY",
+        "",
+        "HTTP proxy that [https requests](operations.md#proxy) to applications and upstreams go through, e.g. "
+        "http://user:password@proxy.example.com:3128. HTTPS_PROXY is not read.",
+        secret=True,
+    ),
+    Setting(
+        "CURFEW_OUTBOUND_PROXY_RESOLVES",
+        "0",
+        "1: the proxy is given names, and must itself refuse private networks. 0: names are resolved and judged here.",
+    ),
+    Setting(
+        "CURFEW_OUTBOUND_NO_PROXY",
+        "",
+        "Hosts that are reached without the proxy, those below them too, and CIDRs of addresses in URLs, comma separated.",
+    ),
     Setting(
         "CURFEW_COOKIE_SAMESITE", "", "SameSite of the session cookie. Empty: None with an https issuer, Lax with http."
     ),
@@ -176,6 +194,18 @@ def read_issuer() -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ImproperlyConfigured(f"ISSUER {issuer!r} is http: allowed on loopback only, use https.")
     return issuer
+
+
+def read_outbound_proxy() -> Proxy | None:
+    resolves = read("CURFEW_OUTBOUND_PROXY_RESOLVES")
+    if resolves not in ("0", "1"):
+        raise ImproperlyConfigured(f"CURFEW_OUTBOUND_PROXY_RESOLVES must be 0 or 1, not {resolves!r}.")
+    try:
+        return proxy_of(
+            url=read("CURFEW_OUTBOUND_PROXY"), resolves=resolves == "1", direct=read_list("CURFEW_OUTBOUND_NO_PROXY")
+        )
+    except ValueError as error:
+        raise ImproperlyConfigured(f"CURFEW_OUTBOUND_PROXY {error}.") from None
 
 
 def read_redis_url() -> str:

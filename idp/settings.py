@@ -44,6 +44,7 @@ WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
 
 OUTBOUND_ALLOW = conf.read_list("CURFEW_OUTBOUND_ALLOW")
 OUTBOUND_PORTS = conf.read_list("CURFEW_OUTBOUND_PORTS")
+OUTBOUND_PROXY = conf.read_outbound_proxy()
 PER_APP_IN_FLIGHT = conf.read_int("CURFEW_PER_APP_IN_FLIGHT")
 IN_FLIGHT = conf.read_int("CURFEW_IN_FLIGHT")
 DELIVERY_TIMEOUT = conf.read_int("CURFEW_DELIVERY_TIMEOUT")

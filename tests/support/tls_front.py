@@ -39,12 +39,13 @@ class TlsFront:
             outer = self._tls.wrap_socket(plain, server_side=True)
             inner = socket.create_connection(("127.0.0.1", self._target))
             self._ends += [outer, inner]
-            threading.Thread(target=self._pass_on, args=(inner, outer), daemon=True).start()
-            self._pass_on(outer, inner)
+            threading.Thread(target=pass_on, args=(inner, outer), daemon=True).start()
+            pass_on(outer, inner)
 
-    @staticmethod
-    def _pass_on(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+
+def pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Everything, to its end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
