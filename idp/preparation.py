@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
@@ -24,7 +25,7 @@ Say = Callable[[str], None]
 
 def prepare(say: Say) -> None:
     """Idempotent. `say` hears a line of each thing that takes time."""
-    with _alone(lambda: say("Another process prepares this installation. Waiting for it.")):
+    with _alone(connection, lambda: say("Another process prepares this installation. Waiting for it.")):
         _migrate(say)
         call_command("createcachetable", verbosity=0)
         keys.ensure()
@@ -32,9 +33,9 @@ def prepare(say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _alone(when_waiting: Callable[[], None]) -> Iterator[None]:
+def _alone(database: Any, when_waiting: Callable[[], None]) -> Iterator[None]:
     """Among all that share our folder, then among all that share our database: neither knows of the other."""
-    with processes.alone(settings.DATA / "prepare.lock", when_waiting), connection.alone(LOCK, when_waiting):
+    with processes.alone(settings.DATA / "prepare.lock", when_waiting), database.alone(LOCK, when_waiting):
         yield
 
 

@@ -74,4 +74,4 @@ def broker(url: str) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
     scheme = "sentinel" if place.service else "redis"
     urls = ";".join(f"{scheme}://{at}{redis_url.host_and_port(host)}/{place.db}" for host in place.hosts)
     sentinels = {"master_name": place.service, **_of_sentinels(place, BROKER_LIMITS)} if place.service else {}
-    return urls, place.tls and dict(place.tls), BROKER_LIMITS | sentinels
+    return urls, None if place.tls is None else dict(place.tls), BROKER_LIMITS | sentinels
