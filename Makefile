@@ -70,7 +70,7 @@ format: .venv/.test
 # Pins and hashes for every supported Python, from pyproject.toml; the files name no package index. Then: is there a wheel of each?
 UV := .venv/uv/bin/uv
 COMPILE := pip compile ../pyproject.toml --generate-hashes --no-header --no-annotate --universal --python-version 3.11 -q
-WHEELS := pip install --dry-run -q --require-hashes --only-binary :all: --target none --python-platform x86_64-manylinux_2_28
+WHEELS := pip install --dry-run -q --require-hashes --only-binary :all: --target ../.venv/wheels --python-platform x86_64-manylinux_2_28
 compile: $(UV)
 	@cd requirements && ../$(UV) $(COMPILE) -o base.txt
 	@cd requirements && ../$(UV) $(COMPILE) --group ../pyproject.toml:test -c base.txt -o test.txt
