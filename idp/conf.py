@@ -5,8 +5,10 @@ A name ending in `_FILE` gives the path of a file that holds the value, for ever
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -14,8 +16,11 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from idp import redis_url
+from idp.outbound.proxy import Proxy, proxy_of
 from idp.protocol.uris import is_loopback
 
+Hsts = Literal["off", "host", "subdomains", "preload"]
 SameSite = Literal["Lax", "Strict", "None"]
 
 
@@ -50,7 +55,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "REDIS_URL",
         "",
-        "Redis: Celery's broker, the bell and the shared cache. Empty: all of these on disk and in the database.",
+        "Redis: Celery's broker, the bell and the shared cache. Empty: all of these on disk and in the database. "
+        "[Forms](#redis): redis://, rediss:// (TLS), sentinel://, sentinels://, unix://.",
         secret=True,
     ),
     Setting("CURFEW_DATA", "var", "Folder of everything that an embedded installation keeps."),
@@ -85,7 +91,30 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("CURFEW_OUTBOUND_PORTS", "80,443,8080,8443,1024-65535", "Ports that outbound requests may go to."),
     Setting(
+        "CURFEW_OUTBOUND_PROXY",
+        "",
+        "HTTP proxy that [https requests](operations.md#proxy) to applications and upstreams go through, e.g. "
+        "http://user:password@proxy.example.com:3128. HTTPS_PROXY is not read.",
+        secret=True,
+    ),
+    Setting(
+        "CURFEW_OUTBOUND_PROXY_RESOLVES",
+        "0",
+        "1: the proxy is given names, and must itself refuse private networks. 0: names are resolved and judged here.",
+    ),
+    Setting(
+        "CURFEW_OUTBOUND_NO_PROXY",
+        "",
+        "Hosts that are reached without the proxy, those below them too, and CIDRs of addresses in URLs, comma separated.",
+    ),
+    Setting(
         "CURFEW_COOKIE_SAMESITE", "", "SameSite of the session cookie. Empty: None with an https issuer, Lax with http."
+    ),
+    Setting(
+        "CURFEW_HSTS",
+        "host",
+        "Whom browsers reach over https only, for a year: host (the issuer's), subdomains (those of the issuer's host too), preload "
+        "(the same, and browsers may build it in: hard to take back) or off (the reverse proxy says it).",
     ),
     Setting("CURFEW_PER_APP_IN_FLIGHT", "20", "Deliveries in flight to one application, per worker process."),
     Setting("CURFEW_IN_FLIGHT", "400", "Deliveries in flight, per worker process."),
@@ -150,6 +179,14 @@ def read_samesite(*, production: bool) -> SameSite:
     raise ImproperlyConfigured(f"CURFEW_COOKIE_SAMESITE must be None, Lax or Strict, not {value!r}.")
 
 
+def read_hsts() -> Hsts:
+    value = read("CURFEW_HSTS")
+    for known in get_args(Hsts):
+        if value == known:
+            return cast(Hsts, value)
+    raise ImproperlyConfigured(f"CURFEW_HSTS must be off, host, subdomains or preload, not {value!r}.")
+
+
 def refuse_unknown() -> None:
     """A misspelt CURFEW_... variable must not be ignored silently."""
     known = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE" if s.secret else s.name)}
@@ -173,6 +210,28 @@ def read_issuer() -> str:
     return issuer
 
 
+def read_outbound_proxy() -> Proxy | None:
+    resolves = read("CURFEW_OUTBOUND_PROXY_RESOLVES")
+    if resolves not in ("0", "1"):
+        raise ImproperlyConfigured(f"CURFEW_OUTBOUND_PROXY_RESOLVES must be 0 or 1, not {resolves!r}.")
+    try:
+        return proxy_of(
+            url=read("CURFEW_OUTBOUND_PROXY"), resolves=resolves == "1", direct=read_list("CURFEW_OUTBOUND_NO_PROXY")
+        )
+    except ValueError as error:
+        raise ImproperlyConfigured(f"CURFEW_OUTBOUND_PROXY {error}.") from None
+
+
+def read_redis_url() -> str:
+    url = read("REDIS_URL")
+    try:
+        if url:
+            redis_url.parse(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"REDIS_URL {error}.") from None
+    return url
+
+
 def read_secret_key(*, production: bool, data: Path) -> str:
     """SECRET_KEY; on a loopback http issuer it is made at first start and kept in CURFEW_DATA."""
     if key := read("SECRET_KEY"):
@@ -184,10 +243,11 @@ def read_secret_key(*, production: bool, data: Path) -> str:
 
 def kept_secret(path: Path) -> str:
     """Read a secret, or make one; of two processes that start together the first wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # which nobody else may read
             file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)  # whole or not at all: the others read it at once
     return path.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -178,6 +179,20 @@ def hold_alone(path: Path) -> IO[str] | None:
         file.close()
         return None
     return file
+
+
+@contextlib.contextmanager
+def alone(path: Path, when_waiting: Callable[[], None]) -> Iterator[None]:
+    """The same lock, waited for. `when_waiting` is called if that takes time."""
+    import fcntl
+
+    lock = hold_alone(path)
+    if lock is None:
+        when_waiting()
+        lock = path.open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
+        yield
 
 
 # Loaded here, because a forked child may not import; Linux only.

@@ -11,7 +11,7 @@ import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from idp import conf, masking
+from idp import conf, masking, redis_clients
 from idp.serving.limits import LONGEST_BODY
 
 conf.refuse_unknown()
@@ -46,6 +46,7 @@ WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
 
 OUTBOUND_ALLOW = conf.read_list("CURFEW_OUTBOUND_ALLOW")
 OUTBOUND_PORTS = conf.read_list("CURFEW_OUTBOUND_PORTS")
+OUTBOUND_PROXY = conf.read_outbound_proxy()
 PER_APP_IN_FLIGHT = conf.read_int("CURFEW_PER_APP_IN_FLIGHT")
 IN_FLIGHT = conf.read_int("CURFEW_IN_FLIGHT")
 DELIVERY_TIMEOUT = conf.read_int("CURFEW_DELIVERY_TIMEOUT")
@@ -136,31 +137,29 @@ else:
     _threshold = DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if _threshold == "None" else _threshold
 
-REDIS_URL = conf.read("REDIS_URL")
+REDIS_URL = conf.read_redis_url()
 REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None}
 CACHES: dict[str, dict[str, object]] = {
     # Shared by all processes: allauth keeps TOTP replay marks in it.
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "OPTIONS": REDIS_LIMITS,
+        "LOCATION": [REDIS_URL],  # a text would be split at its commas
+        "OPTIONS": {"pool_class": "idp.redis_clients.CachePool", **REDIS_LIMITS},
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "curfew_cache"}
 }
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost/"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
-    {"socket_timeout": 5, "socket_connect_timeout": 2}
-    if REDIS_URL
-    else {
+if REDIS_URL:
+    CELERY_BROKER_URL, CELERY_BROKER_USE_SSL, CELERY_BROKER_TRANSPORT_OPTIONS = redis_clients.broker(REDIS_URL)
+else:
+    CELERY_BROKER_URL = "filesystem://localhost/"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA / "broker"),
         "data_folder_out": str(DATA / "broker"),
         "processed_folder": str(DATA / "broker"),
         "control_folder": str(DATA / "broker-control"),
     }
-)
-if not REDIS_URL:
     for _folder in ("broker", "broker-control"):  # kombu expects them
         (DATA / _folder).mkdir(parents=True, exist_ok=True)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -246,9 +245,10 @@ CSRF_FAILURE_VIEW = "idp.views.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = False  # the reverse proxy's; a redirected POST breaks clients
-SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+HSTS = conf.read_hsts()
+SECURE_HSTS_SECONDS = 31536000 if HTTPS and HSTS != "off" else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in ("subdomains", "preload")  # other services may live below the issuer's host
+SECURE_HSTS_PRELOAD = HSTS == "preload"
 SECURE_REFERRER_POLICY = "same-origin"  # with no-referrer browsers send "Origin: null" with our own forms
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # set per page: popups of SDKs need their opener
 X_FRAME_OPTIONS = "DENY"
@@ -309,6 +309,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["oauth2_provider.contrib.rest_framework.TokenHasScope"],
 }
 SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for sub-domains and its preload are CURFEW_HSTS's: they bind hosts that are not ours
+    "security.W021",
+    "security.W004",  # HSTS that the reverse proxy sends; without CURFEW_HSTS=off idp.E023 asks for it
     "security.W008",  # TLS ends at the reverse proxy; redirecting a POST breaks clients
     "oauth2_provider.W008",  # http redirect URIs: for loopback, where native applications listen (RFC 8252 7.3)
 ]

@@ -12,6 +12,8 @@ import redis
 import structlog
 from django.conf import settings
 
+from idp import redis_clients
+
 CHANNEL = "curfew:bell"
 LIMIT = 0.1  # seconds to connect, and seconds to answer: a request loses 0.2 s at most
 SILENCE = 1.0  # seconds without another try after a failure
@@ -32,7 +34,7 @@ class _Bell:
     def __init__(self, url: str) -> None:
         self._silent_until = 0.0
         self._threads = threading.local()
-        self._connections = redis.ConnectionPool.from_url(
+        self._connections = redis_clients.pool(
             url, socket_timeout=LIMIT, socket_connect_timeout=LIMIT, retry=None, protocol=2, driver_info=None
         )
 

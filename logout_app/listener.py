@@ -8,6 +8,8 @@ from collections.abc import Callable
 import redis.asyncio
 import structlog
 
+from idp import redis_clients
+
 log = structlog.get_logger(__name__)
 
 CONNECT_LIMIT = 1.0
@@ -21,7 +23,7 @@ async def listen(url: str, channel: str, ring: Callable[[], None]) -> None:
     while True:
         try:
             async with (
-                redis.asyncio.Redis.from_url(
+                redis_clients.asynchronous(
                     url, socket_connect_timeout=CONNECT_LIMIT, socket_timeout=CONNECT_LIMIT, retry=None, protocol=2
                 ) as client,
                 client.pubsub() as subscription,

@@ -14,6 +14,7 @@ from aiohappyeyeballs.types import AddrInfoType
 
 from idp.outbound.answer import Answer
 from idp.outbound.failure import Failure
+from idp.outbound.proxy import Opening
 
 PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 NEXT_ADDRESS = 0.25  # seconds after which the next address of a name is tried beside the first (RFC 8305 section 5)
@@ -108,13 +109,16 @@ class Connection(asyncio.Protocol):
             self._waiter.set_exception(error)
 
 
-async def connect(addresses: Sequence[str], port: int, *, tls: ssl.SSLContext | None, name: str) -> Connection:
-    """To the first address that takes it. `name` is what the certificate must be for. Raises Failure and TimeoutError."""
+async def connect(
+    addresses: Sequence[str], port: int, *, tls: ssl.SSLContext | None, name: str, tunnels: Sequence[bytes] = ()
+) -> Connection:
+    """To the first address that takes it. `name` is what the certificate must be for. Raises Failure and TimeoutError.
+
+    With `tunnels` the addresses are a proxy's, which is asked for one after the other until it grants one.
+    """
     loop = asyncio.get_running_loop()
     try:
-        connected = await start_connection(
-            [_information(address, port) for address in addresses], happy_eyeballs_delay=NEXT_ADDRESS
-        )
+        connected = await (_through(addresses, port, tunnels) if tunnels else _connected(addresses, port))
         _, connection = await loop.create_connection(
             lambda: Connection(connected), sock=connected, ssl=tls, server_hostname=name if tls else None
         )
@@ -125,6 +129,33 @@ async def connect(addresses: Sequence[str], port: int, *, tls: ssl.SSLContext | 
     except (OSError, RuntimeError) as error:  # uvloop raises the latter for what connect() refuses at once
         raise Failure("connect", str(error)) from error
     return connection
+
+
+async def _connected(addresses: Sequence[str], port: int) -> socket.socket:
+    return await start_connection(
+        [_information(address, port) for address in addresses], happy_eyeballs_delay=NEXT_ADDRESS
+    )
+
+
+async def _through(addresses: Sequence[str], port: int, tunnels: Sequence[bytes]) -> socket.socket:
+    for request in tunnels[:-1]:
+        try:
+            return await _tunnel(await _connected(addresses, port), request)
+        except Failure:
+            continue  # the last one's is told
+    return await _tunnel(await _connected(addresses, port), tunnels[-1])
+
+
+async def _tunnel(connected: socket.socket, request: bytes) -> socket.socket:
+    loop, opening = asyncio.get_running_loop(), Opening()
+    try:
+        await loop.sock_sendall(connected, request)
+        while not opening.is_open(await loop.sock_recv(connected, 4096)):
+            pass
+    except BaseException:
+        connected.close()
+        raise
+    return connected
 
 
 def _information(address: str, port: int) -> AddrInfoType:

@@ -27,15 +27,21 @@ def vetted(host: str, port: int, rules: policy.Rules, *, deadline: float, cleart
 
     Raises Forbidden, TimeoutError (`deadline` is of the monotonic clock) and OSError when the name does not resolve.
     """
+    answers = resolved(host, port, deadline=deadline)
+    for _, address in answers:
+        if reason := policy.check_address(str(address[0]), rules, cleartext=cleartext):
+            raise Forbidden(f"{host} {reason}")
+    return answers
+
+
+def resolved(host: str, port: int, *, deadline: float) -> list[Candidate]:
+    """Every address of a name that the operator gives us, judged by nobody. Raises TimeoutError and OSError."""
     lookup = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
         answers = lookup.result(max(0.0, deadline - time.monotonic()))
     except TimeoutError:
         lookup.cancel()
         raise
-    for *_, address in answers:
-        if reason := policy.check_address(str(address[0]), rules, cleartext=cleartext):
-            raise Forbidden(f"{host} {reason}")
     return [(family, address) for family, _, _, _, address in answers]
 
 

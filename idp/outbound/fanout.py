@@ -4,7 +4,7 @@
   certificate is checked against the name. A kept connection goes to an address that was vetted for the same scheme, host and
   port; which hosts an application may have its URLs on is judged by the URL.
 * One deadline covers everything from name resolution to the last byte that is read. Head and body have limits. No redirects,
-  proxies, netrc, cookies or decompression.
+  netrc, cookies or decompression; a proxy only as the rules name one.
 * A kept connection is used only if nothing has come on it since its last answer. If it ends without a word nevertheless the
   request is not repeated here: somebody may have read it, and receivers refuse a token that they saw. `Reply.unheard`
   tells the caller, who can make another.
@@ -209,11 +209,23 @@ class Fanout:
 
     async def _connect(self, origin: Origin) -> Connection:
         scheme, host, port = origin
+        tls, name = self._tls if scheme == "https" else None, host.rstrip(".")
+        proxy = self._rules.proxy
+        if proxy is None or not proxy.serves(scheme, host):
+            return await connect(await self._vetted(scheme, host), port, tls=tls, name=name)
+        targets = [host] if proxy.resolves else await self._vetted(scheme, host)
+        own = [proxy.host] if _is_literal(proxy.host) else await self._names.addresses(proxy.host)
+        return await connect(
+            own, proxy.port, tls=tls, name=name, tunnels=[proxy.connect_request(t, port) for t in targets]
+        )
+
+    async def _vetted(self, scheme: str, host: str) -> list[str]:
+        """Every address of the host, each of them vetted. Raises Failure."""
         addresses = [host] if _is_literal(host) else await self._names.addresses(host)
         for address in addresses:
             if reason := policy.check_address(address, self._rules, cleartext=scheme == "http"):
                 raise Failure("blocked", reason)
-        return await connect(addresses, port, tls=self._tls if scheme == "https" else None, name=host.rstrip("."))
+        return addresses
 
 
 def _is_literal(host: str) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
+
+from idp.outbound.proxy import Proxy
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -58,15 +60,16 @@ class Rules:
     port_ranges: tuple[range, ...] = (range(1, 65536),)
     own: frozenset[tuple[str, int]] = frozenset()  # our own (host, port)
     hosts: frozenset[str] = frozenset()  # empty: any
+    proxy: Proxy | None = None  # the way that https takes
 
     def only_to(self, hosts: Iterable[str]) -> Rules:
         """The same rules for an application that has an allow-list of host names."""
         names = frozenset(host.lower().rstrip(".") for host in hosts)
-        return Rules(self.allow, self.ports, self.port_ranges, self.own, names) if names else self
+        return replace(self, hosts=names) if names else self
 
 
-def rules_of(*, allow: Collection[str], ports: Collection[str], own_origin: str) -> Rules:
-    """Rules from settings: CIDRs, ports like `443` or `1024-65535`, and our own origin. Raises ValueError."""
+def rules_of(*, allow: Collection[str], ports: Collection[str], own_origin: str, proxy: Proxy | None = None) -> Rules:
+    """Rules from settings: CIDRs, ports like `443` or `1024-65535`, our own origin, and the proxy. Raises ValueError."""
     single, ranges = set(), []
     for part in ports:
         first, dash, last = part.partition("-")
@@ -75,7 +78,7 @@ def rules_of(*, allow: Collection[str], ports: Collection[str], own_origin: str)
         else:
             single.add(int(first))
     networks = tuple(ipaddress.ip_network(cidr) for cidr in allow)
-    return Rules(networks, frozenset(single), tuple(ranges), _own(urlsplit(own_origin)))
+    return Rules(networks, frozenset(single), tuple(ranges), _own(urlsplit(own_origin)), proxy=proxy)
 
 
 def _own(origin: SplitResult) -> frozenset[tuple[str, int]]:
@@ -106,8 +109,14 @@ def check_url(url: str, rules: Rules) -> str | None:
         _check_form(parts, rules)
         or _check_host(host, rules, cleartext=parts.scheme == "http")
         or _check_port(port, rules)
+        or ("goes to the proxy's own machine" if _is_proxys_own(parts.scheme, host, rules) else None)
         or ("is this identity provider itself" if (host.rstrip("."), port) in rules.own else None)
     )
+
+
+def _is_proxys_own(scheme: str, host: str, rules: Rules) -> bool:
+    proxy = rules.proxy
+    return proxy is not None and proxy.resolves and proxy.serves(scheme, host) and _is_loopback_name(host.rstrip("."))
 
 
 def _check_form(parts: SplitResult, rules: Rules) -> str | None:

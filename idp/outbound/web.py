@@ -1,8 +1,8 @@
 """The transport of everything but the fan-out: `requests`, for discovery, key sets, metadata and upstream token endpoints.
 
 Each exchange resolves its host once, vets every answer, dials what was vetted and ends by one deadline, name resolution,
-dripping headers and body included. No redirects, proxies, netrc, cookies or compression. The certificate is checked against
-the name.
+dripping headers and body included. No redirects, netrc, cookies or compression; a proxy only as the rules name one. The
+certificate is checked against the name.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from urllib3.exceptions import HTTPError
 
 from idp import outbound
 from idp.outbound import dial, policy
+from idp.outbound.failure import Failure
+from idp.outbound.proxy import Opening
 
 TIMEOUT = 5.0  # seconds of wall-clock time for one exchange
 BODY_LIMIT = 1_000_000  # bytes; metadata of a federation may be large, a token answer never is
@@ -85,8 +87,8 @@ class _Session(requests.Session):
 class _Exchange:
     """One request: the addresses that it may dial, and the clock that ends it."""
 
-    def __init__(self, addresses: list[dial.Candidate], deadline: float) -> None:
-        self._addresses, self._deadline = addresses, deadline
+    def __init__(self, addresses: list[dial.Candidate], deadline: float, tunnels: list[bytes] | None = None) -> None:
+        self._addresses, self._deadline, self._tunnels = addresses, deadline, tunnels
         self._fuse = dial.Fuse(deadline)
 
     @property
@@ -94,6 +96,25 @@ class _Exchange:
         return self._fuse.blown
 
     def dial(self) -> socket.socket:
+        """Raises OSError. With a proxy, its answer to the first request for a tunnel that it grants."""
+        if self._tunnels is None:
+            return self._dial()
+        failure: OSError = OSError("no address")
+        for request in self._tunnels:
+            connection = self._dial()
+            try:
+                connection.sendall(request)
+                opening = Opening()
+                while not opening.is_open(connection.recv(4096)):
+                    pass
+            except (OSError, Failure) as error:
+                connection.close()
+                failure = OSError(str(error))
+                continue
+            return connection
+        raise failure
+
+    def _dial(self) -> socket.socket:
         failure: OSError = OSError("no address")
         for family, address in self._addresses:
             connection = socket.socket(family, socket.SOCK_STREAM)
@@ -160,7 +181,7 @@ class _Adapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """One exchange, complete with its body."""
         deadline = time.monotonic() + self._timeout
-        exchange = _Exchange(self._vetted(request.url or "", deadline), deadline)
+        exchange = self._exchange(request.url or "", deadline)
         with exchange.bounded():
             try:
                 response = super().send(request, stream=True, timeout=self._timeout)
@@ -179,15 +200,31 @@ class _Adapter(HTTPAdapter):
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
 
-    def _vetted(self, url: str, deadline: float) -> list[dial.Candidate]:
-        """Every address of the URL's host, each of them vetted."""
+    def _exchange(self, url: str, deadline: float) -> _Exchange:
         rules = self._given_rules or outbound.rules()
         if reason := policy.check_url(url, rules):
             raise Blocked(f"{url} {reason}")
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or policy.DEFAULT_PORTS[parts.scheme]
+        proxy = rules.proxy
+        if proxy is None or not proxy.serves(parts.scheme, host):
+            return _Exchange(self._vetted(host, port, rules, deadline, cleartext=parts.scheme == "http"), deadline)
+        targets = [host] if proxy.resolves else self._addresses(host, port, rules, deadline)
         try:
-            return dial.vetted(host, port, rules, deadline=deadline, cleartext=parts.scheme == "http")
+            own = dial.resolved(proxy.host, proxy.port, deadline=deadline)
+        except OSError as error:
+            raise requests.ConnectionError(f"the proxy {proxy.host} does not resolve: {error}") from error
+        return _Exchange(own, deadline, [proxy.connect_request(target, port) for target in targets])
+
+    def _addresses(self, host: str, port: int, rules: policy.Rules, deadline: float) -> list[str]:
+        return [str(address[0]) for _, address in self._vetted(host, port, rules, deadline)]
+
+    def _vetted(
+        self, host: str, port: int, rules: policy.Rules, deadline: float, *, cleartext: bool = False
+    ) -> list[dial.Candidate]:
+        """Every address of the host, each of them vetted."""
+        try:
+            return dial.vetted(host, port, rules, deadline=deadline, cleartext=cleartext)
         except dial.Forbidden as error:
             raise Blocked(str(error)) from None
         except TimeoutError as error:

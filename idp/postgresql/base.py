@@ -3,11 +3,12 @@ and a cursor to keep."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -20,6 +21,9 @@ SILENT = 30.0  # seconds without a request after which a firewall may have dropp
 # A plan that is kept was made when tables were small, perhaps empty: then PostgreSQL reads them whole, also when they have
 # grown, until its autovacuum comes by. Nothing here wants a whole table where an index has the few rows in question.
 PREFER_INDEXES = "SET random_page_cost = 0.1"
+WAIT_LONG = (
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
 PLACEHOLDER = re.compile(r"%(?:%|s|\((\w+)\)s)")
 
 
@@ -53,6 +57,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute("DISCARD PLANS")
             self._planned_at = time.monotonic()
         return cursor
+
+    @contextlib.contextmanager
+    def alone(self, number: int, when_waiting: Callable[[], None]) -> Iterator[None]:
+        """Of all processes that ask this database with this number one is inside at a time; it ends with its process.
+
+        `when_waiting` is called if that takes time. Held by a transaction of a connection of its own, which every pooler keeps
+        together, and which sees and locks no row while the work is done.
+        """
+        other = self.copy()
+        try:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute(WAIT_LONG)
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+                if cursor.fetchone() != (True,):
+                    when_waiting()
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+            yield
+        finally:
+            other.close()
 
     def is_usable(self) -> bool:
         """Asked at the first statement of every request. What a server says before it hangs up waits at the socket: while

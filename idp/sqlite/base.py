@@ -5,11 +5,16 @@ SQLite itself goes on with a file that has no name any more: sign-outs would be 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.db.backends.sqlite3 import base
+
+from idp import processes
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -30,6 +35,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Asked at the first statement of every request."""
         return self._file == _identity(str(self.settings_dict["NAME"]))
+
+    @contextlib.contextmanager
+    def alone(self, number: int, when_waiting: Callable[[], None]) -> Iterator[None]:
+        """The same as on PostgreSQL, by a lock on a file beside the database's: `number` is in its name."""
+        path = Path(self.settings_dict["NAME"])
+        if not path.parent.is_dir():  # in memory: nobody else has it
+            yield
+            return
+        with processes.alone(path.with_name(f"{path.name}-{number:x}.lock"), when_waiting):
+            yield
 
 
 def _identity(path: str) -> tuple[int, int] | None:

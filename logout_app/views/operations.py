@@ -16,7 +16,7 @@ from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from idp import configuration, keys, sealing
+from idp import configuration, keys, redis_clients, sealing
 from idp.requests import client_ip
 from logout_app import metrics
 
@@ -72,7 +72,7 @@ def _check_keys() -> None:
 
 def _check_redis() -> None:
     if settings.REDIS_URL:
-        client = redis.Redis.from_url(
+        client = redis_clients.client(
             settings.REDIS_URL, socket_timeout=REDIS_LIMIT, socket_connect_timeout=REDIS_LIMIT, retry=None, protocol=2
         )
         with client:

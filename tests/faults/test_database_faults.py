@@ -11,6 +11,7 @@ from django.db import connection
 
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import reconcile, wait_for_delivered
+from tests.support import postgres
 from tests.support.receiver import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]  # SQLite has no connections to lose
@@ -46,8 +47,6 @@ def test_a_worker_that_loses_its_connection_again_and_again_goes_on(installation
 @pytest.mark.skipif(not os.environ.get("TEST_POSTGRES_URL"), reason="the server is not ours to restart")
 def test_a_restart_of_postgresql_is_waited_for(installation, application, receiver):
     """F-P01: `pg_ctl restart -m fast` while deliveries are in flight."""
-    from pgserver._commands import pg_ctl
-
     receiver.behave(app="slow:0.3")
     app = application()
     worker = installation.worker()
@@ -56,7 +55,7 @@ def test_a_restart_of_postgresql_is_waited_for(installation, application, receiv
     connection.close()
     folder = Path("/" + os.environ["TEST_POSTGRES_URL"].partition("@")[2].removesuffix("/postgres").strip("/"))
     log = ["-l", str(folder / "log")]  # or the server would hold our own output open
-    pg_ctl([*log, "-w", "-m", "fast", "restart"], pgdata=folder, user=folder.owner() if os.geteuid() == 0 else None)
+    postgres.control(folder, *log, "-w", "-m", "fast", "restart")
     wait_for_delivered(80, 30)
     assert worker.process.poll() is None
     assert "logout.drain.crashed" not in worker.text

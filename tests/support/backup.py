@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.db import connection
 
+from tests.support.postgres import program
+
 
 def back_up(file: Path) -> None:
     if connection.vendor == "sqlite":
@@ -44,10 +46,3 @@ def load(sql: bytes, target: list[str]) -> None:
 def address() -> list[str]:
     ours = connection.settings_dict
     return ["-h", ours["HOST"], "-p", str(ours["PORT"] or 5432), "-U", ours["USER"], "-d", ours["NAME"]]
-
-
-def program(name: str) -> Path:
-    from pgserver._commands import POSTGRES_BIN_PATH
-
-    path: Path = POSTGRES_BIN_PATH / name
-    return path

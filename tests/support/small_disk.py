@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 from django.db import connections
 
-from tests.support import backup
+from tests.support import backup, postgres
 from tests.support.servers import start_postgres
 
 SIZE = "160m"
@@ -114,7 +113,4 @@ class PostgresOnDisk(OnDisk):
             self._control("-m", "immediate", "stop")
 
     def _control(self, *arguments: str) -> None:
-        from pgserver._commands import pg_ctl
-
-        user = self.folder.owner() if os.geteuid() == 0 else None
-        pg_ctl(["-w", *arguments], pgdata=self.folder, user=user)
+        postgres.control(self.folder, "-w", *arguments)

@@ -142,6 +142,8 @@ def test_a_secret_file_that_everybody_reads_fails_the_deploy_check(tmp_path: Pat
         ({"ISSUER": "https://id.example.com/login/"}, "ISSUER"),
         ({"PORT": "eighty"}, "PORT"),
         ({"CURFEW_COOKIE_SAMESITE": "lax"}, "CURFEW_COOKIE_SAMESITE"),
+        ({"CURFEW_HSTS": "on"}, "CURFEW_HSTS"),
+        ({"REDIS_URL": "sentinel://:secret@a,b"}, "REDIS_URL"),
         ({"CURFEW_FAILPOINT": "somewhere"}, "CURFEW_FAILPOINT"),
         ({"SECRET_KEY": "unset", "SECRET_KEY_FILE": "no-such-file"}, "SECRET_KEY_FILE"),
     ],
@@ -152,6 +154,26 @@ def test_a_start_with_a_bad_setting_stops_and_names_it(tmp_path: Path, change: d
     assert result.returncode == 1
     assert "ImproperlyConfigured" in result.stderr
     assert named in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("unset", "max-age=31536000"),
+        ("subdomains", "max-age=31536000; includeSubDomains"),
+        ("preload", "max-age=31536000; includeSubDomains; preload"),
+        ("off", None),
+    ],
+)
+def test_browsers_are_told_of_https_for_as_many_hosts_as_the_operator_says(tmp_path: Path, value, sent) -> None:
+    """The issuer may be an apex whose other hosts are not ready for it."""
+    code = (
+        "import django; django.setup(); from django.test import Client; "
+        "print(Client().get('/livez', secure=True, headers={'host': 'id.example.com'}).headers.get('Strict-Transport-Security'))"
+    )
+    env = production(tmp_path, CURFEW_HSTS=value, DATABASE_URL="unset") | {"DJANGO_SETTINGS_MODULE": "idp.settings"}
+    assert run(sys.executable, "-c", code, env=env).stdout.strip() == str(sent)
+    assert deploy_check(production(tmp_path, CURFEW_HSTS=value)).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,13 @@ else:
 
 def test_the_last_lines_are_written_also_after_a_fork() -> None:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings"}
-    done = subprocess.run([sys.executable, "-c", SAY], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", SAY],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     events = {json.loads(line)["event"] for line in done.stderr.splitlines()}
     assert events == {"from the parent", "from the child"}
 

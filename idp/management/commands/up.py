@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.staticfiles import finders
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
 
-from idp import keys, processes
+from idp import preparation, processes, redis_trial, redis_url
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -36,27 +30,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["prepare_only"]:
-            self._prepare()
+            preparation.prepare(self._say)
             return
         lock = processes.hold_alone(settings.DATA / "up.lock")
         if lock is None:
             raise CommandError(f"Another Curfew runs on {settings.DATA}. Stop it, or set CURFEW_DATA.")
         with lock:
             self._require_free_port(settings.PORT)
-            self._prepare()
+            self._require_redis(settings.REDIS_URL)
+            preparation.prepare(self._say)
             children, lines = self._plan()
             connections.close_all()  # the children must not inherit an open one
             supervisor = processes.Supervisor(children, self._say)
             supervisor.run(is_ready, lambda: self._announce(lines))
-
-    def _prepare(self) -> None:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            self._say("Preparing the database.")
-            call_command("migrate", interactive=False, verbosity=0)
-        call_command("createcachetable", verbosity=0)
-        keys.ensure()
-        collect_static(self._say)
 
     def _plan(self) -> tuple[list[processes.Child], list[str]]:
         """What to run, and the lines to print when it runs."""
@@ -76,6 +62,17 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+    def _require_redis(self, url: str) -> None:
+        """One that is away for the moment stops nothing: Curfew works on without it."""
+        if not url:
+            return
+        try:
+            redis_trial.try_once(url)
+        except redis_trial.NeverWorks as error:
+            raise CommandError(f"REDIS_URL cannot work: {error}.") from error
+        except redis_trial.Away as error:
+            self._say(f"Redis at {redis_url.parse(url).name} does not answer yet ({error}). Starting without it.")
 
     @staticmethod
     def _require_free_port(port: int) -> None:
@@ -98,23 +95,3 @@ def is_ready() -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def collect_static(say: Callable[[str], None]) -> None:
-    """Collect and compress static files, unless they are those of last time."""
-    stamp: Path = settings.DATA / "static.stamp"
-    now = _static_fingerprint()
-    if stamp.exists() and stamp.read_text() == now:
-        return
-    say("Preparing static files.")
-    call_command("collectstatic", interactive=False, clear=True, verbosity=0)
-    stamp.write_text(now)
-
-
-def _static_fingerprint() -> str:
-    digest = hashlib.sha256(str(settings.STATIC_ROOT).encode())
-    for finder in finders.get_finders():
-        for path, storage in finder.list([]):
-            facts = Path(storage.path(path)).stat()
-            digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-    return digest.hexdigest()

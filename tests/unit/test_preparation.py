@@ -1,0 +1,186 @@
+"""What `manage.py up` does before it starts anything, tried with real processes on an empty database."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import trustme
+from django.db import connection
+
+from idp import conf
+from tests.support.processes import database_url, free_port
+from tests.support.servers import start_redis, stop
+from tests.support.tls_front import TlsFront
+
+ROOT = Path(__file__).parents[2]
+COUNT = "SELECT count(*) FROM idp_signingkey"
+
+
+@pytest.fixture
+def empty(tmp_path: Path, transactional_db) -> Iterator[str]:
+    """The URL of a database in which nothing is."""
+    if connection.vendor == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.sqlite3"
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE prepared")
+    yield f"{database_url().rsplit('/', 1)[0]}/prepared"
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE prepared WITH (FORCE)")
+
+
+def up(data: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    given = {"CURFEW_DATA": str(data), "CURFEW_DEMO": "0", "PORT": str(free_port()), "REDIS_URL": "", **environment}
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings", **given}
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "up", *arguments],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def said_until_the_end(process: subprocess.Popen[str]) -> list[str]:
+    try:
+        return process.communicate(timeout=300)[0].splitlines()
+    finally:
+        process.kill()
+
+
+def prepare_at_once(folders: list[Path], url: str) -> list[str]:
+    """What each of them said."""
+    started = [up(folder, "--prepare-only", DATABASE_URL=url) for folder in folders]
+    said = ["\n".join(said_until_the_end(process)) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], said
+    return said
+
+
+def keys_in(url: str) -> int:
+    if url.startswith("sqlite"):
+        return int(sqlite3.connect(url.removeprefix("sqlite:///")).execute(COUNT).fetchone()[0])
+    name = url.rsplit("/", 1)[1]
+    with psycopg.connect(**{**connection.get_connection_params(), "dbname": name}) as other:
+        return int(other.execute(COUNT).fetchone()[0])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one folder", "a folder each"])
+def test_three_that_prepare_an_empty_database_at_once_all_succeed(empty: str, tmp_path: Path, shared: bool) -> None:
+    folders = [tmp_path / ("data" if shared else f"data{number}") for number in range(3)]
+    said = "".join(prepare_at_once(folders, empty))
+    assert said.count("Preparing the database.") == 1
+    assert said.count("Preparing static files.") == (1 if shared else 3)
+    assert keys_in(empty) == 2
+    assert all((folder / "static" / "staticfiles.json").exists() for folder in folders)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_prepares_waits_for_the_one_before(settings, tmp_path: Path) -> None:
+    settings.DATA = tmp_path
+    waiting, inside, done = threading.Event(), threading.Event(), threading.Event()
+
+    def second() -> None:
+        with connection.alone(7, waiting.set):
+            inside.set()
+        connection.close()
+        done.set()
+
+    with connection.alone(7, lambda: pytest.fail("nobody is before it")):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waiting.wait(60)
+        assert not inside.is_set()
+    assert done.wait(60)
+    thread.join()
+
+
+def test_each_migration_is_said_when_it_begins(empty: str, tmp_path: Path) -> None:
+    said = said_until_the_end(up(tmp_path / "data", "--prepare-only", DATABASE_URL=empty))
+    assert said[0] == "Preparing the database."
+    begun = [line for line in said if line.startswith("  migration ")]
+    assert begun[0].startswith(f"  migration 1 of {len(begun)}: ")
+    assert any("sessions_app.0001_initial" in line for line in begun)
+
+
+@pytest.mark.once
+def test_two_processes_that_need_a_secret_at_once_read_the_same_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "key"
+    start, read = threading.Barrier(8), []
+
+    def work() -> None:
+        start.wait()
+        read.append(conf.kept_secret(path))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read) == 8
+    assert len(set(read)) == 1
+    assert len(read[0]) > 50
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in path.parent.iterdir()] == ["key"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("amqp://localhost", "Curfew cannot start: REDIS_URL must begin with redis://"),
+        ("sentinel://localhost", "Curfew cannot start: REDIS_URL needs ?service_name="),
+        ("redis://no-such-host.invalid", "REDIS_URL cannot work: "),
+        ("redis://:wrong@127.0.0.1:{redis}", "REDIS_URL cannot work: "),
+        ("redis://127.0.0.1:{redis}/99", "REDIS_URL cannot work: DB index is out of range"),
+        ("rediss://localhost:{tls}", "REDIS_URL cannot work: "),
+        ("sentinel://127.0.0.1:{redis}?service_name=m", "REDIS_URL cannot work: "),
+    ],
+)
+def test_a_redis_url_that_can_never_work_ends_up_with_one_sentence(tmp_path: Path, url: str, said: str) -> None:
+    server, own = start_redis(tmp_path / "redis")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    port = int(own.rsplit(":", 1)[1].removesuffix("/0"))
+    with (
+        TlsFront(tls, port) as front,
+        up(tmp_path / "data", REDIS_URL=url.format(redis=port, tls=front.port)) as process,
+    ):
+        lines = said_until_the_end(process)
+    stop(server)
+    assert process.returncode == 1
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "wrong@" not in lines[0]
+
+
+@pytest.mark.once
+def test_a_redis_that_is_away_for_the_moment_stops_nothing(tmp_path: Path) -> None:
+    own = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/own.sqlite3",
+        "REDIS_URL": f"redis://:of-redis@127.0.0.1:{free_port()}",
+    }
+    process = up(tmp_path / "data", **own)
+    too_late = threading.Timer(300, process.kill)
+    too_late.start()
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Curfew is ready" in line:
+            process.terminate()
+    too_late.cancel()
+    process.wait(60)
+    assert "does not answer yet" in said.splitlines()[0]
+    assert "Curfew is ready" in said
+    assert "Traceback" not in said
+    assert "of-redis" not in said
