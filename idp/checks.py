@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
-from idp import conf
+from idp import conf, redis_health
 from idp.requests import plain
 
 MIN_SECRET_LENGTH = 50
-COUNTS = {"WEB_WORKERS", "WEB_THREADS", "PER_APP_IN_FLIGHT", "IN_FLIGHT", "DELIVERY_TIMEOUT", "DELIVERY_MAX_AGE"}
+COUNTS = {
+    *("WEB_WORKERS", "WEB_THREADS", "PER_APP_IN_FLIGHT", "IN_FLIGHT", "DELIVERY_TIMEOUT", "DELIVERY_MAX_AGE"),
+    *("DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT"),
+}
 PRIVATE_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
 GATES = ("TOKEN_STORAGE", "PKCE_REQUIRED", "PKCE_METHOD", "REDIRECT_URI_MATCHING", "IMPLICIT_GRANT", "PASSWORD_GRANT")
 
@@ -75,6 +79,7 @@ def check_production(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> 
         *_secrets(),
         *_outbound(),
         *_redis(settings.REDIS_URL),
+        *_eviction(settings.REDIS_URL),
         *_policy(settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]),
         *_mail(),
     ]
@@ -187,6 +192,25 @@ def _redis(url: str) -> Iterator[Error]:
     parts = urlsplit(url)
     if parts.scheme in ("redis", "rediss") and not parts.password:
         yield Error("REDIS_URL has no password: whoever reaches the port can give orders to the worker.", id="idp.E050")
+
+
+def _eviction(url: str) -> Iterator[CheckMessage]:
+    """An answer that cannot be had is no error: images are built where no Redis is, and managed ones may not tell."""
+    if not url:
+        return
+    try:
+        policy = redis_health.eviction()
+    except (redis.RedisError, OSError, ValueError) as error:
+        yield Warning(f"REDIS_URL: Redis cannot be asked whether it may throw keys away: {error}.", id="idp.W051")
+        return
+    if not policy:
+        yield Info("REDIS_URL: Redis does not say whether it may throw keys away; it must not.", id="idp.I051")
+    elif policy != redis_health.KEEPS_ALL:
+        yield Error(
+            f"REDIS_URL: when its memory is full this Redis throws keys away ({policy}): queued work, used one-time codes.",
+            hint="CONFIG SET maxmemory-policy noeviction",
+            id="idp.E051",
+        )
 
 
 def _policy(directives: Mapping[str, Iterable[str]]) -> Iterator[Error]:

@@ -17,6 +17,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from idp.protocol.errors import TemporarilyUnavailable
+from idp.views.errors import error_page
+
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
@@ -154,7 +157,10 @@ class ActsAdmin(StrictAdmin):
         return TemplateResponse(request, "admin/curfew_act.html", context)
 
     def _do(self, request: HttpRequest, obj: Model, act: Act, form: forms.Form | None, at: datetime) -> HttpResponse:
-        result = act.do(request, obj, at, form)
+        try:
+            result = act.do(request, obj, at, form)
+        except TemporarilyUnavailable as error:
+            return error_page(request, act.label, error.description, code=error.error, status=error.status)
         self.log_change(request, obj, act.label)
         if isinstance(result, HttpResponse):
             return result

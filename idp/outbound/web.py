@@ -26,7 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from idp import outbound
-from idp.outbound import dial, policy
+from idp.outbound import dial, gate, policy
 
 TIMEOUT = 5.0  # seconds of wall-clock time for one exchange
 BODY_LIMIT = 1_000_000  # bytes; metadata of a federation may be large, a token answer never is
@@ -34,6 +34,10 @@ BODY_LIMIT = 1_000_000  # bytes; metadata of a federation may be large, a token 
 
 class Blocked(requests.ConnectionError):
     """The policy refuses where this request would go."""
+
+
+class Busy(requests.ConnectionError):
+    """Nothing was sent: enough threads wait for other servers already."""
 
 
 class TooLarge(requests.ConnectionError):
@@ -159,6 +163,13 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """One exchange, complete with its body."""
+        try:
+            with gate.place():
+                return self._exchanged(request)
+        except gate.NoPlace:
+            raise Busy("too many requests wait for other servers", request=request) from None
+
+    def _exchanged(self, request: requests.PreparedRequest) -> requests.Response:
         deadline = time.monotonic() + self._timeout
         exchange = _Exchange(self._vetted(request.url or "", deadline), deadline)
         with exchange.bounded():

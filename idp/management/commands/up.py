@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from idp import keys, processes
+from idp import keys, processes, redis_health
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -56,6 +56,7 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
         call_command("createcachetable", verbosity=0)
         keys.ensure()
+        redis_health.warn_of_eviction()
         collect_static(self._say)
 
     def _plan(self) -> tuple[list[processes.Child], list[str]]:

@@ -1,0 +1,46 @@
+"""How long a process waits for its database: seconds, by what the process is (`idp/role.py`). 0: as long as it takes.
+
+A statement of the web server ends before its client gives up. A worker's may take longer, nobody waits for it. A management
+command waits: migrations, `post_restore` and a shell are ended by whoever started them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from idp.role import Role, current
+
+ANSWER = (
+    0.5  # seconds that an answer may come after its statement's time is over: the server's own word is better than ours
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`lock` and `statement` are told to the server; `answer` is when we stop to wait for a server that says nothing."""
+
+    connect: int
+    lock: int
+    statement: int
+    idle_in_transaction: int
+
+    @property
+    def answer(self) -> float:
+        return self.statement + ANSWER if self.statement else 0.0
+
+
+_WORKER = Limits(connect=5, lock=10, statement=120, idle_in_transaction=120)
+_COMMAND = Limits(connect=5, lock=0, statement=0, idle_in_transaction=0)
+
+
+def limits() -> Limits:
+    """Those of this process."""
+    role = current()
+    if role is Role.WEB:
+        statement = settings.DATABASE_STATEMENT_TIMEOUT
+        return Limits(
+            connect=2, lock=settings.DATABASE_LOCK_TIMEOUT, statement=statement, idle_in_transaction=statement
+        )
+    return _WORKER if role is Role.WORKER else _COMMAND
