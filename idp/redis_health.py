@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -35,7 +35,9 @@ def eviction() -> str:
     Raises redis.RedisError or OSError when it cannot be asked at all.
     """
     with _client() as client:
-        return next(filter(None, _policies(client)), "")
+        return _said(client.info, "memory", "maxmemory_policy") or _said(
+            client.config_get, "maxmemory-policy", "maxmemory-policy"
+        )
 
 
 def warn_of_eviction() -> None:
@@ -51,17 +53,13 @@ def warn_of_eviction() -> None:
         log.warning("redis.may_evict", policy=policy, wanted=KEEPS_ALL)
 
 
-def _policies(client: redis.Redis) -> Iterator[str]:
-    """INFO says it also where CONFIG is forbidden or does not exist."""
-    yield str(_mapping(client.info("memory")).get("maxmemory_policy") or "")
+def _said(ask: Callable[[str], Any], what: str, name: str) -> str:
+    """INFO says it also where CONFIG is forbidden or does not exist; perhaps neither may be asked."""
     try:
-        yield str(_mapping(client.config_get("maxmemory-policy")).get("maxmemory-policy") or "")
+        answer = ask(what)
     except redis.ResponseError:
-        yield ""
-
-
-def _mapping(answer: Any) -> Mapping[str, Any]:
-    return answer if isinstance(answer, Mapping) else {}
+        return ""
+    return str(answer.get(name) or "")
 
 
 def _failed(why: str, error: Exception) -> str:

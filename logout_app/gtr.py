@@ -36,8 +36,8 @@ from sessions_app.models import SessionEvent
 FAILURES = limiter.Limit("gtr", 100, 300)
 # Refused requests that are kept per connection. What its own key signed has room that strangers cannot fill; of what
 # anybody may have sent one network may fill a part only, and a network that was believed before always finds room.
-KEPT_BELIEVED = limiter.Limit("gtr-kept-believed", 1000, 3600)
-KEPT_OF_NETWORK = limiter.Limit("gtr-kept-network", 50, 3600)
+KEPT_BELIEVED = limiter.Limit("gtr-believed", 1000, 3600)
+KEPT_OF_NETWORK = limiter.Limit("gtr-network", 50, 3600)
 KEPT = limiter.Limit("gtr-kept", 200, 3600)
 KNOWN_FOR = timedelta(days=30)  # how long the network of a request that was believed stays known
 

@@ -42,10 +42,10 @@ def test_while_a_provider_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fast
     assert max(seconds for _, seconds in ins) < 6
 
 
-def depart(address: str) -> tuple[requests.Session, str]:
+def depart(address: str, name: str = "Acme") -> tuple[requests.Session, str]:
     """A browser that is away at the provider, and the state that it will bring back."""
     browser = requests.Session()
-    answer = browser.get(f"{address}/login/upstream/Acme", allow_redirects=False, timeout=20)
+    answer = browser.get(f"{address}/login/upstream/{name}", allow_redirects=False, timeout=20)
     return browser, dict(parse_qsl(urlsplit(answer.headers["Location"]).query))["state"]
 
 
