@@ -44,6 +44,13 @@ class TooLarge(requests.ConnectionError):
     """The answer is longer than any answer that we ask for."""
 
 
+def is_silence(error: requests.RequestException) -> bool:
+    """Whether nobody answered. Who answers too much, or with a certificate of somebody else, is there; and some are not asked."""
+    if isinstance(error, Blocked | TooLarge | Busy | requests.exceptions.SSLError):
+        return False
+    return isinstance(error, requests.Timeout | requests.ConnectionError) and "CERTIFICATE" not in str(error)
+
+
 def session(
     *,
     timeout: float = TIMEOUT,

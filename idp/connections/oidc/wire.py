@@ -77,7 +77,8 @@ def fault(what: str, url: str, error: requests.RequestException) -> UpstreamFaul
     """A request that got no answer, in a sentence."""
     if isinstance(error, web.Busy):
         return busy(what, url)
-    return UpstreamFault(f"{what} at {url} {why(error)}.", status=504 if isinstance(error, requests.Timeout) else 502)
+    status = 504 if isinstance(error, requests.Timeout) else 502
+    return UpstreamFault(f"{what} at {url} {why(error)}.", status=status, silent=web.is_silence(error))
 
 
 def busy(what: str, url: str) -> UpstreamFault:
