@@ -46,6 +46,7 @@ def depart(address: str, name: str = "Acme") -> tuple[requests.Session, str]:
     """A browser that is away at the provider, and the state that it will bring back."""
     browser = requests.Session()
     answer = browser.get(f"{address}/login/upstream/{name}", allow_redirects=False, timeout=20)
+    assert answer.status_code == 303, answer.text
     return browser, dict(parse_qsl(urlsplit(answer.headers["Location"]).query))["state"]
 
 
