@@ -34,7 +34,7 @@ PLACEHOLDER = re.compile(r"%(?:%|s|\((\w+)\)s)")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    Database = driver  # type: ignore[assignment]  # a driver is a module
+    Database = driver
     _left_at = float("-inf")  # of all threads: connections that were made before are not used again
     _made_at = 0.0
     _asked_at = 0.0
@@ -69,7 +69,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.connection.commit()
 
     @cached_property
-    def wrap_database_errors(self) -> _NotesWhoIsLeaving:  # type: ignore[override]
+    def wrap_database_errors(self) -> _NotesWhoIsLeaving:
         return _NotesWhoIsLeaving(self)
 
     def leave(self) -> None:
@@ -111,9 +111,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 class _NotesWhoIsLeaving(DatabaseErrorWrapper):
+    def __init__(self, connection: DatabaseWrapper) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
         if exc_type is not None and getattr(exc_value, "sqlstate", None) in LEAVE:
-            self.wrapper.leave()
+            self._connection.leave()
         super().__exit__(exc_type, exc_value, traceback)
 
 
