@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import redis
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
 
 from idp import conf, redis_health
 from idp.requests import plain
@@ -201,7 +201,7 @@ def _eviction(url: str) -> Iterator[CheckMessage]:
     try:
         policy = redis_health.eviction()
     except (redis.RedisError, OSError, ValueError) as error:
-        yield Warning(f"REDIS_URL: Redis cannot be asked whether it may throw keys away: {error}.", id="idp.W051")
+        yield Info(f"REDIS_URL: Redis cannot be asked whether it may throw keys away: {error}.", id="idp.I052")
         return
     if not policy:
         yield Info("REDIS_URL: Redis does not say whether it may throw keys away; it must not.", id="idp.I051")

@@ -7,6 +7,7 @@ command waits: migrations, `post_restore` and a shell are ended by whoever start
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 
@@ -39,8 +40,10 @@ def limits() -> Limits:
     """Those of this process."""
     role = current()
     if role is Role.WEB:
-        statement = settings.DATABASE_STATEMENT_TIMEOUT
-        return Limits(
-            connect=2, lock=settings.DATABASE_LOCK_TIMEOUT, statement=statement, idle_in_transaction=statement
-        )
+        return _of_web(settings.DATABASE_LOCK_TIMEOUT, settings.DATABASE_STATEMENT_TIMEOUT)
     return _WORKER if role is Role.WORKER else _COMMAND
+
+
+@cache
+def _of_web(lock: int, statement: int) -> Limits:
+    return Limits(connect=2, lock=lock, statement=statement, idle_in_transaction=statement)

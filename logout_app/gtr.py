@@ -119,7 +119,7 @@ def _authenticate(request: Request, at: datetime) -> tuple[Connection, gtr_trust
         trust = gtr_trust.trust(connection, at, deadline) if connection else None
         if connection is None or trust is None:
             raise rules.refused("the connection is unknown, disabled or not configured for revocation requests")
-        proof = _proof(request, trust, token, encoded, at, deadline)
+        proof = _proof(request, connection, trust, token, encoded, at, deadline)
     except UpstreamFault as fault:
         description = "The keys of the identity provider cannot be read at the moment. Please try again."
         raise TemporarilyUnavailable(description, detail=fault.reason) from fault
@@ -128,17 +128,22 @@ def _authenticate(request: Request, at: datetime) -> tuple[Connection, gtr_trust
 
 
 def _proof(
-    request: Request, trust: gtr_trust.Trust, token: rules.Token, encoded: str, at: datetime, deadline: Deadline
+    request: Request,
+    connection: Connection,
+    trust: gtr_trust.Trust,
+    token: rules.Token,
+    encoded: str,
+    at: datetime,
+    deadline: Deadline,
 ) -> Proof:
     """What the token proves. One that says something wrong may still be signed: then an administrator must learn of it."""
-    assert request.connection is not None  # noqa: S101  the caller has its trust
     try:
         proof = rules.check(token, trust.expected, at)
     except ProtocolError:
         with suppress(UpstreamFault):
-            request.is_believed = gtr_trust.is_signed_by(request.connection, token, encoded, at, deadline)
+            request.is_believed = gtr_trust.is_signed_by(connection, token, encoded, at, deadline)
         raise
-    request.is_believed = gtr_trust.is_signed_by(request.connection, token, encoded, at, deadline)
+    request.is_believed = gtr_trust.is_signed_by(connection, token, encoded, at, deadline)
     if not request.is_believed:
         raise rules.refused("the signature is not by a key of this connection")
     return proof

@@ -15,7 +15,8 @@ from psycopg.errors import OperationalError, _WaitTimeout
 from idp.database_limits import limits
 from idp.postgresql.silence import Silent, server
 
-CROWDED = 1.0  # seconds after which a statement counts as waiting; the last free thread of the process waits no longer
+WAITING = 1.0  # seconds after which a statement counts as waiting; the last free thread of the process waits no longer
+CROWDED = 0.3  # the same when all the others wait already: who asks for nothing slow is served meanwhile
 LOOK = 0.25  # seconds between looks whether another thread has found the server silent meanwhile
 CANCEL = 0.5  # seconds for the server to take our wish to end a statement, and again for its word that it did
 
@@ -33,7 +34,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     def _wait_in_time(self, gen: Any, interval: float, longest: float) -> Any:
         ends = monotonic() + longest
         try:
-            return super().wait(gen, interval, min(CROWDED, longest))
+            return super().wait(gen, interval, min(CROWDED if server.is_crowded else WAITING, longest))
         except _WaitTimeout:
             pass
         with server.place() as has_place:

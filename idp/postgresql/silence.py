@@ -31,7 +31,8 @@ class _Server:
     def __init__(self) -> None:
         self._silent = False
         self._trial = threading.Lock()
-        self._places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS - 1))
+        self._counting = threading.Lock()
+        self._waiting = 0
 
     @property
     def is_silent(self) -> bool:
@@ -42,6 +43,11 @@ class _Server:
         if silent != self._silent:
             log.warning("database.silent" if silent else "database.answers_again")
         self._silent = silent
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether all threads but one wait already."""
+        return self._waiting >= max(1, settings.WEB_THREADS - 1)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -65,12 +71,14 @@ class _Server:
         if current() is not Role.WEB:
             yield True
             return
-        has_place = self._places.acquire(blocking=False)
+        with self._counting:
+            has_place = not self.is_crowded
+            self._waiting += has_place
         try:
             yield has_place
         finally:
-            if has_place:
-                self._places.release()
+            with self._counting:
+                self._waiting -= has_place
 
 
 server = _Server()

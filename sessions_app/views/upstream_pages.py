@@ -40,7 +40,10 @@ def fault(
     log.warning("sign_in.upstream_failed", connection=connection.name, reason=error.reason, status=status)
     silence.note(connection, error, at=timezone.now())
     code = AWAY if status >= 500 else "server_error"
-    return _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+    page = _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+    if status == 503:
+        page.headers["Retry-After"] = str(RETRY_SOON)
+    return page
 
 
 def silent(request: HttpRequest, connection: Connection, redirect_url: str, again: str) -> HttpResponse:

@@ -126,7 +126,7 @@ def test_a_redis_that_does_not_tell_its_policy_is_no_error(settings, redis_of_it
     client.execute_command("ACL", "SETUSER", "managed", "-info")
     assert eviction_messages() == ["idp.I051"]
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    assert eviction_messages() == ["idp.W051"]
+    assert eviction_messages() == ["idp.I052"]
 
 
 def eviction_messages() -> list[str | None]:

@@ -38,6 +38,7 @@ def test_while_a_provider_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fast
     assert [answer.status_code for answer, _ in outs] == [302] * 4
     assert max(seconds for _, seconds in outs) < 1
     assert {answer.status_code for answer, _ in ins} <= {503, 504}
+    assert all("Retry-After" in answer.headers for answer, _ in ins if answer.status_code == 503)
     assert all("You are not signed in" in answer.text for answer, _ in ins)
     assert max(seconds for _, seconds in ins) < 6
 
