@@ -28,6 +28,11 @@ class Limits:
     idle_in_transaction: int
 
     @property
+    def waiting(self) -> float:
+        """After which a statement counts as one that waits."""
+        return self.lock / 2
+
+    @property
     def answer(self) -> float:
         return self.statement + ANSWER if self.statement else 0.0
 

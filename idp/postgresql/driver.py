@@ -12,29 +12,29 @@ import psycopg
 from psycopg import *  # noqa: F403  what Django expects of a driver
 from psycopg.errors import OperationalError, _WaitTimeout
 
-from idp.database_limits import limits
+from idp.database_limits import Limits, limits
 from idp.postgresql.silence import Silent, server
 
-WAITING = 1.0  # seconds after which a statement counts as waiting; the last free thread of the process waits no longer
-CROWDED = 0.3  # the same when all the others wait already: who asks for nothing slow is served meanwhile
+# Seconds for a statement while all threads but this one wait (`Limits.waiting`): who asks for nothing slow is served meanwhile.
+CROWDED = 0.3
 LOOK = 0.25  # seconds between looks whether another thread has found the server silent meanwhile
 CANCEL = 0.5  # seconds for the server to take our wish to end a statement, and again for its word that it did
 
 
 class BoundedConnection(psycopg.Connection[Any]):
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        longest = limits().answer
-        if timeout is not None or not longest:
+        given = limits()
+        if timeout is not None or not given.answer:
             return super().wait(gen, interval, timeout)
         if server.is_silent:
             with server.trial():
-                return self._wait_in_time(gen, interval, longest)
-        return self._wait_in_time(gen, interval, longest)
+                return self._wait_in_time(gen, interval, given)
+        return self._wait_in_time(gen, interval, given)
 
-    def _wait_in_time(self, gen: Any, interval: float, longest: float) -> Any:
-        ends = monotonic() + longest
+    def _wait_in_time(self, gen: Any, interval: float, given: Limits) -> Any:
+        ends = monotonic() + given.answer
         try:
-            return super().wait(gen, interval, min(CROWDED if server.is_crowded else WAITING, longest))
+            return super().wait(gen, interval, CROWDED if server.is_crowded else min(given.waiting, given.answer))
         except _WaitTimeout:
             pass
         with server.place() as has_place:
