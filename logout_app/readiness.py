@@ -13,6 +13,8 @@ from idp.probe import Probe
 from logout_app import tallies
 
 METRIC = "probe"  # a row of its own, which no act writes
+READ_ONLY = "25006"
+LOCKED = "55P03"  # the table is: who holds it, an index that is being made, says nothing about other tables
 log = structlog.get_logger(__name__)
 
 
@@ -20,6 +22,8 @@ def _write_failure() -> str:
     try:
         _write(time())
     except DatabaseError as error:
+        if _sqlstate(error) == LOCKED:
+            return ""
         log.warning("readyz.failed", check="database write", error=repr(error))
         connection.close()  # what is wrong may be wrong with this connection only
         return "read-only" if _is_read_only(error) else "takes no writes"
@@ -43,7 +47,11 @@ def _write(now: float) -> None:
 
 
 def _is_read_only(error: DatabaseError) -> bool:
-    return getattr(error.__cause__, "sqlstate", "") == "25006" or "readonly" in str(error)
+    return _sqlstate(error) == READ_ONLY or "readonly" in str(error)
+
+
+def _sqlstate(error: DatabaseError) -> str:
+    return getattr(error.__cause__, "sqlstate", None) or ""
 
 
 database = Probe(_write_failure)

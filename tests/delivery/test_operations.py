@@ -11,14 +11,14 @@ import pytest
 import redis
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from idp import checks, logs, redis_health
 from idp.probe import Probe
-from logout_app import readiness
+from logout_app import readiness, tallies
 from logout_app.models import DeliveryState, LogoutDelivery
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
@@ -65,6 +65,21 @@ def test_a_read_only_database_is_not_ready_and_the_next_connection_is_asked_anew
     assert (answer.status_code, answer.json()["database"]) == (503, "read-only")
     monkeypatch.setattr(readiness.database, "_until", -1.0)
     assert Client().get("/readyz").status_code == 200  # over a connection that may write
+
+
+@pytest.mark.postgresql
+def test_an_index_that_is_made_on_the_probes_table_takes_no_server_away():
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {tallies.TABLE} IN SHARE MODE")
+            with connection.cursor() as ours:
+                ours.execute("SET lock_timeout = 100")
+            assert Client().get("/readyz").status_code == 200
+    finally:
+        other.close()
+        connection.close()
 
 
 def test_many_probes_write_once_a_second():
