@@ -7,7 +7,8 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 import psycopg
@@ -122,14 +123,26 @@ def postgres() -> list[int]:
 
 @contextmanager
 def stopped(parent: int) -> Iterator[None]:
-    pids = [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+    """The server first: then it starts nobody, and a helper that had ended just now is still there to be counted."""
+    pids: list[int] = []
     try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        for pid in chain([parent], children(parent)):
+            send(pid, signal.SIGSTOP)
+            pids.append(pid)
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
+
+
+def children(parent: int) -> Iterator[int]:
+    """Read when the parent stands still."""
+    yield from map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+
+
+def send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):  # one of PostgreSQL's helpers, which come and go
+        os.kill(pid, number)
 
 
 def test_while_postgresql_says_nothing_people_are_told_in_time_and_it_recovers_by_itself(web, people, postgres):
