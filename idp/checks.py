@@ -12,15 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import redis
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
 
-from idp import conf, redis_url
+from idp import conf, redis_health, redis_url
 from idp.requests import plain
 
 MIN_SECRET_LENGTH = 50
-COUNTS = {"WEB_WORKERS", "WEB_THREADS", "PER_APP_IN_FLIGHT", "IN_FLIGHT", "DELIVERY_TIMEOUT", "DELIVERY_MAX_AGE"}
+COUNTS = {
+    *("WEB_WORKERS", "WEB_THREADS", "PER_APP_IN_FLIGHT", "IN_FLIGHT", "DELIVERY_TIMEOUT", "DELIVERY_MAX_AGE"),
+    *("DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT"),
+}
 PRIVATE_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
 GATES = ("TOKEN_STORAGE", "PKCE_REQUIRED", "PKCE_METHOD", "REDIRECT_URI_MATCHING", "IMPLICIT_GRANT", "PASSWORD_GRANT")
 
@@ -74,6 +78,7 @@ def check_production(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> 
         *_secrets(),
         *_outbound(),
         *_redis(settings.REDIS_URL),
+        *_eviction(settings.REDIS_URL),
         *_policy(settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]),
         *_mail(),
     ]
@@ -188,6 +193,25 @@ def _redis(url: str) -> Iterator[Error]:
     place = redis_url.parse(url) if url else None
     if place is not None and place.hosts and "password" not in place.login:
         yield Error("REDIS_URL has no password: whoever reaches the port can give orders to the worker.", id="idp.E050")
+
+
+def _eviction(url: str) -> Iterator[CheckMessage]:
+    """An answer that cannot be had is no error: images are built where no Redis is, and managed ones may not tell."""
+    if not url:
+        return
+    try:
+        policy = redis_health.eviction()
+    except (redis.RedisError, OSError, ValueError) as error:
+        yield Info(f"REDIS_URL: Redis cannot be asked whether it may throw keys away: {error}.", id="idp.I052")
+        return
+    if not policy:
+        yield Info("REDIS_URL: Redis does not say whether it may throw keys away; it must not.", id="idp.I051")
+    elif policy != redis_health.KEEPS_ALL:
+        yield Error(
+            f"REDIS_URL: when its memory is full this Redis throws keys away ({policy}): queued work, used one-time codes.",
+            hint="CONFIG SET maxmemory-policy noeviction",
+            id="idp.E051",
+        )
 
 
 def _policy(directives: Mapping[str, Iterable[str]]) -> Iterator[Error]:

@@ -11,8 +11,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from idp.models import Application
-from idp.outbound import web
-from idp.protocol.errors import InvalidClient
+from idp.outbound import gate, web
+from idp.protocol.errors import InvalidClient, TemporarilyUnavailable
 
 FRESH_SECONDS = 300
 FAILED_SECONDS = 10
@@ -26,10 +26,26 @@ def of(application: Application) -> KeySet:
         if application.jwks:
             return KeySet.import_key_set(application.jwks)
         if application.jwks_uri:
-            return _fetch(application.jwks_uri)
+            return _kept(application.jwks_uri) or _fetch_in_turn(application.jwks_uri)
     except (JoseError, ValueError, KeyError, TypeError, requests.RequestException) as error:
         raise InvalidClient("Client authentication failed.", detail=f"keys of the client: {error}") from None
     raise InvalidClient("Client authentication failed.", detail="the client has no keys")
+
+
+def _kept(uri: str) -> KeySet | None:
+    """Keys that are fresh, for which nobody has to wait."""
+    until, keys = _fetched.get(uri, (0.0, None))
+    return keys if time.monotonic() < until else None
+
+
+def _fetch_in_turn(uri: str) -> KeySet:
+    """A client whose keys nobody could ask for did not fail to prove who it is. Raises TemporarilyUnavailable."""
+    try:
+        with gate.place():
+            return _fetch(uri)
+    except gate.NoPlace:
+        busy = "The keys of the client cannot be asked for at the moment. Please try again."
+        raise TemporarilyUnavailable(busy, detail=f"too many requests wait for other servers, {uri}") from None
 
 
 def _fetch(uri: str) -> KeySet:

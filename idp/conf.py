@@ -53,6 +53,21 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "CURFEW_DATABASE_LOCK_TIMEOUT",
+        "2",
+        "Seconds that a request waits for what another transaction holds; then it is 503 and nothing was done.",
+    ),
+    Setting(
+        "CURFEW_DATABASE_STATEMENT_TIMEOUT",
+        "4",
+        "Seconds that a request waits for one statement, also where PostgreSQL says nothing at all; then it is 503.",
+    ),
+    Setting(
+        "CURFEW_DATABASE_SESSION_SETTINGS",
+        "1",
+        "0: connections begin without SET, for a pooler that hands them out by transaction; give the role these settings.",
+    ),
+    Setting(
         "REDIS_URL",
         "",
         "Redis: Celery's broker, the bell and the shared cache. Empty: all of these on disk and in the database. "

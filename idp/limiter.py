@@ -110,6 +110,12 @@ def give_back(reservation: Reservation) -> None:
     _upsert(reservation.keys, reservation.at, first=0, change="CASE WHEN {count} > 0 THEN {count} - 1 ELSE 0 END")
 
 
+def undo(reservation: Reservation) -> None:
+    """Nothing was tried: what was taken is given back, and rows that count nothing go, for names that strangers make up."""
+    give_back(reservation)
+    LimiterSlot.objects.filter(pk__in=reservation.rows, count=0).delete()
+
+
 def giving_back(reservation: Reservation) -> list[tuple[str, list[int]]]:
     """The same as an UPDATE for each row, for the writes of another act; in the order in which everybody locks the rows."""
     table, count = (database.ops.quote_name(name) for name in (LimiterSlot._meta.db_table, "count"))

@@ -121,6 +121,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = LONGEST_BODY
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- database, cache, broker -----------------------------------------------------------------------------------------
+DATABASE_LOCK_TIMEOUT = conf.read_int("CURFEW_DATABASE_LOCK_TIMEOUT")
+DATABASE_STATEMENT_TIMEOUT = conf.read_int("CURFEW_DATABASE_STATEMENT_TIMEOUT")
+DATABASE_SESSION_SETTINGS = conf.read("CURFEW_DATABASE_SESSION_SETTINGS") != "0"
 DATABASES = {"default": environ.Env.db_url_config(conf.read("DATABASE_URL").replace("$CURFEW_DATA", str(DATA)))}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"] |= {"ENGINE": "idp.sqlite", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
@@ -132,7 +135,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["ENGINE"] = "idp.postgresql"
     DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"].setdefault("OPTIONS", {})
     # For idp/prepared.py; Django's own cursors prepare nothing. An address gives "None" as text.
     _threshold = DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if _threshold == "None" else _threshold
@@ -184,6 +187,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 900,
         "options": {"expires": 800},
     },
+    "watch upstreams": {"task": "idp.tasks.watch_upstreams", "schedule": 30, "options": {"expires": 25}},
     "test connections": {"task": "idp.tasks.test_connections", "schedule": 3600, "options": {"expires": 3500}},
 }
 

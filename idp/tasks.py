@@ -2,12 +2,17 @@ from celery import shared_task
 from django.utils import timezone
 
 from idp import keys
-from idp.connections import health
+from idp.connections import health, silence
 
 
 @shared_task
 def rotate_signing_keys() -> None:
     keys.rotate(timezone.now())
+
+
+@shared_task
+def watch_upstreams() -> None:
+    silence.watch(at=timezone.now())
 
 
 @shared_task

@@ -26,7 +26,7 @@ from django.conf import settings
 from django.db import DatabaseError, ProgrammingError, connection
 from django.utils import timezone
 
-from idp import configuration, keys, outbound, sealing
+from idp import configuration, keys, outbound, redis_health, sealing
 from idp.outage import AWAY
 from idp.outbound.fanout import Fanout
 from logout_app import bell, deliver, metrics, outbox, tallies
@@ -377,6 +377,7 @@ class DrainStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         refuse_wrong_keys()
+        redis_health.warn_of_eviction()
         tune_process()
         self.thread = DrainThread()
         self.thread.start()

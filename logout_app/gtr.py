@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -30,10 +31,15 @@ from logout_app.protocol.gtr import Proof, Subject
 from sessions_app import lifecycle
 from sessions_app.models import SessionEvent
 
-# Per connection and network, so that nobody can lock its identity provider out; and only further failures are refused.
+# Per network, whatever connection the path names: names that somebody makes up make no rows. Only further failures are
+# refused, and never what a connection's own key has signed, so nobody can lock an identity provider out.
 FAILURES = limiter.Limit("gtr", 100, 300)
-# Refused requests that are kept per connection: strangers must not fill the table from many networks.
+# Refused requests that are kept per connection. What its own key signed has room that strangers cannot fill; of what
+# anybody may have sent one network may fill a part only, and a network that was believed before always finds room.
+KEPT_BELIEVED = limiter.Limit("gtr-believed", 1000, 3600)
+KEPT_OF_NETWORK = limiter.Limit("gtr-network", 50, 3600)
 KEPT = limiter.Limit("gtr-kept", 200, 3600)
+KNOWN_FOR = timedelta(days=30)  # how long the network of a request that was believed stays known
 
 
 _BY_NAME = Lookup(lambda: Connection.objects.filter(name=Given("name")))
@@ -68,6 +74,11 @@ class Request:
     connection: Connection | None = None
     subjects: Sequence[Subject] = ()
     jti: str = ""
+    is_believed: bool = False  # one of the connection's keys signed its token, whatever that says
+
+    @property
+    def network(self) -> str:
+        return limiter.prefix(self.facts.ip)
 
     @property
     def subject(self) -> str:
@@ -108,14 +119,34 @@ def _authenticate(request: Request, at: datetime) -> tuple[Connection, gtr_trust
         trust = gtr_trust.trust(connection, at, deadline) if connection else None
         if connection is None or trust is None:
             raise rules.refused("the connection is unknown, disabled or not configured for revocation requests")
-        proof = rules.check(token, trust.expected, at)
-        if not gtr_trust.is_signed_by(connection, token, encoded, at, deadline):
-            raise rules.refused("the signature is not by a key of this connection")
+        proof = _proof(request, connection, trust, token, encoded, at, deadline)
     except UpstreamFault as fault:
         description = "The keys of the identity provider cannot be read at the moment. Please try again."
         raise TemporarilyUnavailable(description, detail=fault.reason) from fault
     rules.check_subject(token, trust.expected)
     return connection, trust, proof
+
+
+def _proof(
+    request: Request,
+    connection: Connection,
+    trust: gtr_trust.Trust,
+    token: rules.Token,
+    encoded: str,
+    at: datetime,
+    deadline: Deadline,
+) -> Proof:
+    """What the token proves. One that says something wrong may still be signed: then an administrator must learn of it."""
+    try:
+        proof = rules.check(token, trust.expected, at)
+    except ProtocolError:
+        with suppress(UpstreamFault):
+            request.is_believed = gtr_trust.is_signed_by(connection, token, encoded, at, deadline)
+        raise
+    request.is_believed = gtr_trust.is_signed_by(connection, token, encoded, at, deadline)
+    if not request.is_believed:
+        raise rules.refused("the signature is not by a key of this connection")
+    return proof
 
 
 def _records(request: Request, connection: Connection, person: Person) -> Also:
@@ -137,13 +168,34 @@ def _records(request: Request, connection: Connection, person: Person) -> Also:
 
 def _refuse(request: Request, error: ProtocolError, at: datetime) -> None:
     """Count, keep and audit a refusal. Raises TooManyRequests instead when this network failed too often."""
-    key = FAILURES.key(request.name, limiter.prefix(request.facts.ip))
+    key = FAILURES.key(request.network)
+    counts = error.status == 401 and not request.is_believed
     with transaction.atomic():  # one commit, whether the connection exists or not: they should take the same time
-        if error.status == 401 and (limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count):
+        if counts and (limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count):
             raise TooManyRequests("Too many requests that could not be believed. Please try again later.") from error
         tallies.add({("gtr", str(error.status)): 1})
-        if limiter.count_failure(KEPT.key(request.name), at) <= KEPT.count and request.connection:
+        if _has_room(request, at) and request.connection:
             _keep_refusal(request, request.connection, error, at)
+
+
+def _has_room(request: Request, at: datetime) -> bool:
+    """Whether one more refusal is kept. All connections that do not exist are one."""
+    source = request.connection.pk if request.connection else ""
+    if request.is_believed:
+        return _counted(KEPT_BELIEVED.key(source), at)
+    if not _counted(KEPT_OF_NETWORK.key(source, request.network), at):
+        return False
+    return _counted(KEPT.key(source), at) or _is_known_network(request, at)
+
+
+def _counted(key: limiter.Key, at: datetime) -> bool:
+    return limiter.count_failure(key, at) <= key.limit.count
+
+
+def _is_known_network(request: Request, at: datetime) -> bool:
+    believed = RevocationRequest.objects.filter(connection=request.connection, status=204, at__gt=at - KNOWN_FOR)
+    addresses = believed.order_by("-at").values_list("ip", flat=True)[:50]
+    return request.network in {limiter.prefix(address) for address in addresses}
 
 
 def _keep_refusal(request: Request, connection: Connection, error: ProtocolError, at: datetime) -> None:

@@ -21,9 +21,10 @@ from django.utils.encoding import iri_to_uri
 
 from idp import sealing
 from idp.connections.registry import LOGOUT_PROTOCOLS, Purpose, usable_for
+from idp.connections.turns import turn
 from idp.connections.upstream import Departure, Leaver, UpstreamFault, UpstreamRefused
 from idp.models import Connection
-from idp.protocol.errors import InvalidRequest
+from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from logout_app import transactions
@@ -66,14 +67,15 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
         return _to_page(token)
     state = new_secret()
     try:
-        departure = LOGOUT_PROTOCOLS[connection.strategy].leave(
-            connection,
-            _leaver(page.session),
-            state=state,
-            callback=f"{settings.ISSUER_ORIGIN}{reverse('logout_callback')}",
-            at=at,
-        )
-    except (UpstreamFault, sealing.CannotUnseal) as fault:
+        with turn():
+            departure = LOGOUT_PROTOCOLS[connection.strategy].leave(
+                connection,
+                _leaver(page.session),
+                state=state,
+                callback=f"{settings.ISSUER_ORIGIN}{reverse('logout_callback')}",
+                at=at,
+            )
+    except (UpstreamFault, TemporarilyUnavailable, sealing.CannotUnseal) as fault:
         log.warning("logout.upstream_failed", connection=connection.name, reason=str(fault))
         _note(page, Standing.FAILED, "It cannot be reached at the moment.")
         return _to_page(token)

@@ -60,7 +60,7 @@ def reserve(request: HttpRequest, connection: Connection, login: str, at: dateti
     if shared.allowed:
         return shared
     if rest := shared.without_exhausted():
-        limiter.give_back(rest)  # nothing was tried: what is not full must not fill by it
+        limiter.undo(rest)  # what is not full must not fill by it
     if shared.news:
         _alert(request, connection, shared, at)
     if _is_known_network(connection, login, network, at):

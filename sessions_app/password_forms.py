@@ -23,7 +23,10 @@ class ResetPasswordForm(account_forms.ResetPasswordForm):
         email: str = self.cleaned_data["email"]
         key = limiter.RESET_MAIL.key(email.lower())
         network = limiter.ADDRESS.key("reset", limiter.prefix(client_ip(context.request)))
-        self.allowed = limiter.reserve([key, network], timezone.now()).allowed and not is_malformed(email, 254)
+        taken = limiter.reserve([key, network], timezone.now())
+        if network in taken.exhausted and (rest := taken.without_exhausted()):
+            limiter.undo(rest)  # addresses that somebody makes up leave no rows
+        self.allowed = taken.allowed and not is_malformed(email, 254)
         return email
 
     def save(self, request: HttpRequest, **kwargs: object) -> str:

@@ -21,6 +21,8 @@ from django.utils.safestring import SafeString
 
 from idp.connections.trust import Author
 from idp.models import User
+from idp.protocol.errors import TemporarilyUnavailable
+from idp.views.errors import error_page
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -181,7 +183,10 @@ class ActsAdmin(StrictAdmin):
         return TemplateResponse(request, "admin/curfew_act.html", context)
 
     def _do(self, request: HttpRequest, obj: Model, act: Act, form: forms.Form | None, at: datetime) -> HttpResponse:
-        result = act.do(request, obj, at, form)
+        try:
+            result = act.do(request, obj, at, form)
+        except TemporarilyUnavailable as error:
+            return error_page(request, act.label, error.description, code=error.error, status=error.status)
         self.log_change(request, obj, act.label)
         if isinstance(result, HttpResponse):
             return result

@@ -51,8 +51,13 @@ def complaints() -> Iterator[tuple[Connection, Finding]]:
     """What somebody must see to, as the last tests of all enabled connections found: what fails, then what expires."""
     rows = ConnectionCheck.objects.filter(connection__enabled=True).select_related("connection")
     found = [(row.connection, _finding(entry)) for row in rows for entry in row.findings]
+    found += [(row, _silence(row)) for row in Connection.objects.filter(enabled=True, silent_since__isnull=False)]
     urgent = [pair for pair in found if pair[1].level == "error" or pair[1].expires]
     yield from sorted(urgent, key=lambda pair: (pair[1].level != "error", pair[0].name))
+
+
+def _silence(connection: Connection) -> Finding:
+    return Finding("error", f"It does not answer since {connection.silent_since:%d %B %Y %H:%M} (UTC).")
 
 
 def obstacles(connection: Connection) -> list[Finding]:

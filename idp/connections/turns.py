@@ -1,26 +1,21 @@
-"""An upstream that hangs must not take every thread of the web server with it: signing out goes on."""
+"""What a person does that waits for an upstream takes one of the places that people have (`idp/outbound/gate.py`)."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
-
+from idp.outbound.gate import NoPlace, Share, place
 from idp.protocol.errors import TemporarilyUnavailable
 
-PATIENCE = 0.25  # seconds that a sign-in waits for its turn
-
-_turns = threading.BoundedSemaphore(max(1, settings.WEB_THREADS - 1))
+BUSY = "Too many requests wait for other servers right now. Please try again in a moment."
 
 
 @contextmanager
-def turn() -> Iterator[None]:
-    """While a sign-in waits for its upstream, of whatever protocol. Raises TemporarilyUnavailable when too many do."""
-    if not _turns.acquire(timeout=PATIENCE):
-        raise TemporarilyUnavailable("Too many people are signing in right now. Please try again in a moment.")
+def turn(busy: str = "Too many people are signing in right now. Please try again in a moment.") -> Iterator[None]:
+    """While somebody waits for an upstream, of whatever protocol. Raises TemporarilyUnavailable when too many do."""
     try:
-        yield
-    finally:
-        _turns.release()
+        with place(Share.PEOPLE):
+            yield
+    except NoPlace:
+        raise TemporarilyUnavailable(busy) from None

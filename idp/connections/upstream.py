@@ -121,12 +121,14 @@ class UpstreamFault(Exception):
 
     `reason` is one sentence for the administrator and the log; the person learns no more than `sentence`. `status` is that of
     the page: 502 and 504 where a server upstream did not answer, 0 to leave it to the view (400 for an answer that proves nothing).
+    `silent`: there was no answer at all.
     """
 
     sentence = "Signing in there does not work at the moment. Please try again, or use another way to sign in."
 
-    def __init__(self, reason: str, sentence: str = "", *, status: int = 0) -> None:
+    def __init__(self, reason: str, sentence: str = "", *, status: int = 0, silent: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.silent = silent
         self.sentence = sentence or self.sentence
         self.status = status

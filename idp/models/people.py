@@ -150,6 +150,9 @@ class Connection(models.Model):
     enabled_clients: models.ManyToManyField[Application, Any] = models.ManyToManyField(
         "idp.Application", blank=True, related_name="connections"
     )
+    silent_since = models.DateTimeField(
+        null=True, editable=False, help_text="Since when it does not answer us; empty: it does, or nobody can know."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -26,7 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from idp import outbound
-from idp.outbound import dial, policy
+from idp.outbound import dial, gate, policy
 from idp.outbound.failure import Failure
 from idp.outbound.proxy import Opening
 
@@ -38,8 +38,19 @@ class Blocked(requests.ConnectionError):
     """The policy refuses where this request would go."""
 
 
+class Busy(requests.ConnectionError):
+    """Nothing was sent: enough threads wait for other servers already."""
+
+
 class TooLarge(requests.ConnectionError):
     """The answer is longer than any answer that we ask for."""
+
+
+def is_silence(error: requests.RequestException) -> bool:
+    """Whether nobody answered. Who answers too much, or with a certificate of somebody else, is there; and some are not asked."""
+    if isinstance(error, Blocked | TooLarge | Busy | requests.exceptions.SSLError):
+        return False
+    return isinstance(error, requests.Timeout | requests.ConnectionError) and "CERTIFICATE" not in str(error)
 
 
 def session(
@@ -180,6 +191,13 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """One exchange, complete with its body."""
+        try:
+            with gate.place():
+                return self._exchanged(request)
+        except gate.NoPlace:
+            raise Busy("too many requests wait for other servers", request=request) from None
+
+    def _exchanged(self, request: requests.PreparedRequest) -> requests.Response:
         deadline = time.monotonic() + self._timeout
         exchange = self._exchange(request.url or "", deadline)
         with exchange.bounded():

@@ -1,5 +1,5 @@
 """Django's PostgreSQL backend, with plans for small tables that grow, a cheaper question whether a kept connection still lives,
-and a cursor to keep."""
+a cursor to keep, an end to every wait, and no second use of a connection that leads to a server which takes no writes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
+from django.db.utils import DatabaseErrorWrapper
+from django.utils.functional import cached_property
 from psycopg import RawCursor
+from psycopg.errors import ConnectionTimeout
 from psycopg.types.datetime import TimestamptzLoader
+
+from idp.database_limits import limits
+from idp.postgresql import driver
+from idp.postgresql.silence import server
 
 SILENT = 30.0  # seconds without a request after which a firewall may have dropped the connection and told nobody
 # A plan that is kept was made when tables were small, perhaps empty: then PostgreSQL reads them whole, also when they have
@@ -24,20 +32,53 @@ PREFER_INDEXES = "SET random_page_cost = 0.1"
 WAIT_LONG = (
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
+# What a server says that is none to write to any more: read-only since a failover, or about to end.
+LEAVE = frozenset({"25006", "57P01", "57P02", "57P03"})
 PLACEHOLDER = re.compile(r"%(?:%|s|\((\w+)\)s)")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    Database = driver
+    _left_at = float("-inf")  # of all threads: connections that were made before are not used again
+    _made_at = 0.0
     _asked_at = 0.0
     _planned_at = 0.0
     _kept: KeptCursor | None = None
 
+    def get_connection_params(self) -> dict[str, Any]:
+        """What the address says wins; all of it is for libpq here, a pooler sees nothing of it."""
+        return _waits() | super().get_connection_params()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        made_at = time.monotonic()
+        try:
+            if server.is_silent:
+                with server.trial():
+                    connection = super().get_new_connection(conn_params)
+            else:
+                connection = super().get_new_connection(conn_params)
+        except ConnectionTimeout:
+            server.is_silent = True
+            raise
+        self._made_at = made_at
+        return connection
+
     def init_connection_state(self) -> None:
         super().init_connection_state()
+        if not settings.DATABASE_SESSION_SETTINGS:
+            return
         with self.connection.cursor() as cursor:
-            cursor.execute(PREFER_INDEXES)
+            cursor.execute(_session_settings())
         if not self.get_autocommit():
             self.connection.commit()
+
+    @cached_property
+    def wrap_database_errors(self) -> _NotesWhoIsLeaving:
+        return _NotesWhoIsLeaving(self)
+
+    def leave(self) -> None:
+        """The server behind this connection is none to stay with, nor for the other threads' connections."""
+        type(self)._left_at = time.monotonic()
 
     def kept_cursor(self, plans_last: float) -> CursorWrapper:
         """One cursor for all statements that idp/prepared.py runs on this connection, each read to its end before the next.
@@ -86,9 +127,46 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._asked_at = now
         if self.connection is None or self.connection.closed:  # the driver has met its end already, and has no socket
             return False
+        if self._made_at <= self._left_at:
+            return False
         if now - before > SILENT or _has_something_to_say(self.connection.fileno()):
             return bool(super().is_usable())
         return True
+
+
+class _NotesWhoIsLeaving(DatabaseErrorWrapper):
+    def __init__(self, connection: DatabaseWrapper) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        if exc_type is not None and getattr(exc_value, "sqlstate", None) in LEAVE:
+            self._connection.leave()
+        super().__exit__(exc_type, exc_value, traceback)
+
+
+def _waits() -> dict[str, Any]:
+    """How long libpq waits for a machine that is gone: whatever was sent has to arrive in this time."""
+    given = limits()
+    longest = max(1, round(given.answer or 30))
+    return {
+        "connect_timeout": given.connect,
+        "keepalives_idle": longest,
+        "keepalives_interval": max(1, longest // 3),
+        "keepalives_count": 3,
+        "tcp_user_timeout": longest * 1000,  # milliseconds
+    }
+
+
+def _session_settings() -> str:
+    """One round trip. Not the start-up packet's `options`: poolers refuse those."""
+    given = limits()
+    seconds = {
+        "lock_timeout": given.lock,
+        "statement_timeout": given.statement,
+        "idle_in_transaction_session_timeout": given.idle_in_transaction,
+    }
+    return "; ".join([PREFER_INDEXES, *(f"SET {name} = {1000 * value}" for name, value in seconds.items())])
 
 
 class KeptCursor(RawCursor[Any]):

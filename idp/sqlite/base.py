@@ -15,11 +15,17 @@ from typing import Any, ClassVar
 from django.db.backends.sqlite3 import base
 
 from idp import processes
+from idp.database_limits import limits
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _seen: ClassVar[set[str]] = set()  # by any thread of this process
     _file: tuple[int, int] | None = None
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Who writes waits for the one writer that there may be, as long as this process waits for locks."""
+        params: dict[str, Any] = super().get_connection_params()
+        return params | ({"timeout": lock} if (lock := limits().lock) else {})
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A file that was there is not made anew: an empty database beside the log of the old one is a broken one."""

@@ -14,9 +14,12 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from idp.models import TenantSettings
-from idp.outage import AWAY
+from idp.outage import AWAY, is_outcome_unknown
 from idp.protocol.errors import ProtocolError, TooManyRequests
 
+NOT_DONE = "Nothing was changed, and you are not signed out. Please try again soon."
+UNKNOWN = "We had no answer in time and cannot say whether it was done. Do not rely on being signed out: please try again soon."
+RETRY_SOON = 5  # seconds
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -28,10 +31,16 @@ def error_json(error: ProtocolError) -> JsonResponse:
     if error.status == 401:
         scheme = "Bearer" if error.error == "invalid_token" else "Basic"
         response.headers["WWW-Authenticate"] = f'{scheme} realm="curfew", error="{error.error}"'
-    if isinstance(error, TooManyRequests) and error.retry_after:
-        response.headers["Retry-After"] = str(error.retry_after)
+    if retry_after := _retry_after(error):
+        response.headers["Retry-After"] = str(retry_after)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _retry_after(error: ProtocolError) -> int:
+    if isinstance(error, TooManyRequests):
+        return error.retry_after
+    return RETRY_SOON if error.status == 503 else 0
 
 
 def error_page(
@@ -69,9 +78,12 @@ def page_errors(view: View[P]) -> View[P]:
             log.info(
                 "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
             )
-            return error_page(
+            page = error_page(
                 request, "This request cannot be completed", error.description, code=error.error, status=error.status
             )
+            if retry_after := _retry_after(error):
+                page.headers["Retry-After"] = str(retry_after)
+            return page
 
     return wrapped
 
@@ -102,9 +114,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     Django calls this while it handles the exception. The tenant's name is not asked for: the database may be gone.
     """
-    away = isinstance(sys.exc_info()[1], AWAY)
+    error = sys.exc_info()[1]
+    away = isinstance(error, AWAY)
     title, message, status = (
-        ("We cannot do this right now", "Nothing was changed, and you are not signed out. Please try again soon.", 503)
+        ("We cannot do this right now", UNKNOWN if is_outcome_unknown(error) else NOT_DONE, 503)
         if away
         else ("Something went wrong on our side", "Nothing was changed. Please try again in a moment.", 500)
     )
@@ -116,5 +129,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
         code = "temporarily_unavailable" if away else "server_error"
         response = JsonResponse({"error": code, "error_description": message}, status=status)
     if away:
-        response.headers["Retry-After"] = "5"
+        response.headers["Retry-After"] = str(RETRY_SOON)
     return response

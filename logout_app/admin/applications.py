@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from idp.admin import applications
 from idp.admin.support import Act
+from idp.connections.turns import BUSY, turn
 from idp.models import Application
 from logout_app import preflight, redeliver
 from logout_app.models import DeliveryState, LogoutDelivery
@@ -70,13 +71,15 @@ class ApplicationAdmin(applications.ApplicationAdmin):
     def do_preflight(
         self, request: HttpRequest, application: Application, at: datetime, form: forms.Form | None
     ) -> HttpResponse:
+        with turn(BUSY):
+            reports = preflight.check(application)
         context = {
             **self.admin_site.each_context(request),
             "title": "Logout preflight",
             "opts": self.opts,
             "object": application,
             "object_url": self.object_url(application),
-            "reports": preflight.check(application),
+            "reports": reports,
         }
         return TemplateResponse(request, "admin/idp/application/preflight.html", context)
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act
+from idp.connections.turns import BUSY, turn
 from idp.models import Connection
 from logout_app import gtr_check
 from logout_app.models import RevocationRequest
@@ -42,13 +43,15 @@ class ConnectionAdmin(pages.ConnectionAdmin):
     def do_test_revocation(
         self, request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None
     ) -> HttpResponse:
+        with turn(BUSY):
+            findings = gtr_check.check(connection, at)
         context = {
             **self.admin_site.each_context(request),
             "title": "Send a test request",
             "opts": self.opts,
             "object": connection,
             "object_url": self.object_url(connection),
-            "findings": gtr_check.check(connection, at),
+            "findings": findings,
         }
         return TemplateResponse(request, "admin/idp/connection/test.html", context)
 

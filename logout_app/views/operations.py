@@ -6,7 +6,6 @@ import hmac
 import ipaddress
 from collections.abc import Callable
 
-import redis
 import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -16,12 +15,11 @@ from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from idp import configuration, keys, redis_clients, sealing
+from idp import configuration, keys, sealing
 from idp.requests import client_ip
-from logout_app import metrics
+from logout_app import metrics, readiness
 
 log = structlog.get_logger(__name__)
-REDIS_LIMIT = 0.5  # seconds
 
 
 @login_not_required
@@ -38,10 +36,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
     A backlog is degraded only: to take web servers away because workers are slow would make two outages of one.
     """
-    needed = {"database": _failure(_check_database), "keys": _failure(_check_keys)}
+    needed = {"database": _failure(_check_database) or readiness.database(), "keys": _failure(_check_keys)}
     if any(needed.values()):
         return JsonResponse({"status": "unavailable", **_shown(needed)}, status=503)
-    wished = {"backlog": _check_backlog(), "clock": _check_clock(), "redis": _failure(_check_redis)}
+    wished = {"backlog": _check_backlog(), "clock": _check_clock(), "redis": readiness.redis()}
     status = "degraded" if any(wished.values()) else "ok"
     return JsonResponse({"status": status, **_shown(needed | wished)})
 
@@ -54,7 +52,7 @@ def _failure(check: Callable[[], object]) -> str:
     """One word for anybody who asks; the log says the rest."""
     try:
         check()
-    except (DatabaseError, sealing.CannotUnseal, redis.RedisError, OSError) as error:
+    except (DatabaseError, sealing.CannotUnseal, OSError) as error:
         log.warning("readyz.failed", check=check.__name__, error=repr(error))
         return "unavailable"
     return ""
@@ -68,15 +66,6 @@ def _check_keys() -> None:
     snapshot = configuration.current()
     for algorithm in keys.ALGORITHMS:
         keys.active(algorithm, snapshot)
-
-
-def _check_redis() -> None:
-    if settings.REDIS_URL:
-        client = redis_clients.client(
-            settings.REDIS_URL, socket_timeout=REDIS_LIMIT, socket_connect_timeout=REDIS_LIMIT, retry=None, protocol=2
-        )
-        with client:
-            client.ping()
 
 
 def _check_backlog() -> str:

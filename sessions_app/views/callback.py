@@ -44,7 +44,12 @@ def start(request: HttpRequest, connection: str) -> HttpResponse:
     row = upstream.check_usable(snapshot.connection(connection), target.url, snapshot)
     if "fresh" in params:
         target = replace(target, wishes=replace(target.wishes, force=True, select_account=True))
-    return depart(request, row, target, login_hint=params.get("login_hint", "")[:255])
+    login_hint = params.get("login_hint", "")[:255]
+    if row.silent_since and "anyway" not in params:
+        more = {name: params.get(name, "") for name in ("fresh", "login_hint") if name in params}
+        again = upstream_pages.start_url(row, target.url, anyway="1", **more)
+        return upstream_pages.silent(request, row, target.url, again)
+    return depart(request, row, target, login_hint=login_hint)
 
 
 def depart(

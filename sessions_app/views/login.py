@@ -61,6 +61,8 @@ def login(request: HttpRequest) -> HttpResponse:
         return allow_redirects_to(_try(request, target, offered), target.form_action)
     just_signed_out = settings.SIGNED_OUT_COOKIE_NAME in request.COOKIES
     only = None if choosing else offered.straight(just_signed_out=just_signed_out)
+    if only is not None and only.silent_since:
+        return upstream_pages.silent(request, only, target.url, upstream_pages.start_url(only, target.url, anyway="1"))
     if only is not None:
         return depart(request, only, target)
     return allow_redirects_to(login_page.first_page(request, target, offered, snapshot), target.form_action)

@@ -8,16 +8,19 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from idp import configuration
-from idp.connections import registry
+from idp.connections import registry, silence
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError
+from idp.views.errors import RETRY_SOON
 from sessions_app.destinations import destination
 from sessions_app.upstream import NotEnough
 
 log = structlog.get_logger(__name__)
+AWAY = "temporarily_unavailable"
 LONGEST_SENTENCE = 300  # of what somebody else wrote
 
 
@@ -35,8 +38,22 @@ def fault(
     """Something is wrong with the upstream or with its answer: the reason is for the log."""
     status = error.status or status
     log.warning("sign_in.upstream_failed", connection=connection.name, reason=error.reason, status=status)
-    code = "temporarily_unavailable" if status >= 500 else "server_error"
-    return _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+    silence.note(connection, error, at=timezone.now())
+    code = AWAY if status >= 500 else "server_error"
+    page = _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+    if status == 503:
+        page.headers["Retry-After"] = str(RETRY_SOON)
+    return page
+
+
+def silent(request: HttpRequest, connection: Connection, redirect_url: str, again: str) -> HttpResponse:
+    """Before anybody is sent to a server that does not answer: what they would see there is their browser's error page."""
+    log.info("sign_in.upstream_silent", connection=connection.name)
+    message = f"{connection} does not answer at the moment."
+    label = "Try it anyway"
+    answer = _failed(request, connection, redirect_url, message, code=AWAY, status=503, again=again, again_label=label)
+    answer.headers["Retry-After"] = str(RETRY_SOON)
+    return answer
 
 
 def not_enough(request: HttpRequest, connection: Connection, redirect_url: str, error: NotEnough) -> HttpResponse:
@@ -74,6 +91,7 @@ def _failed(
     code: str,
     status: int,
     again: str = "",
+    again_label: str = "Try again",
 ) -> HttpResponse:
     snapshot = configuration.current()
     application = destination(redirect_url, snapshot).application
@@ -87,6 +105,7 @@ def _failed(
         "connection": connection,
         "application": application,
         "again": again or start_url(connection, redirect_url),
+        "again_label": again_label,
         "other": other_ways(redirect_url) if any(row.pk != connection.pk for row in offered) else "",
         "back": f"{reverse('login_cancel')}?{urlencode({'next': redirect_url, 'error': code})}" if application else "",
     }

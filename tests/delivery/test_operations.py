@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import redis
+import structlog
+from django.conf import settings
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from idp import logs
+from idp import checks, logs, redis_health
+from idp.probe import Probe
+from logout_app import readiness, tallies
 from logout_app.models import DeliveryState, LogoutDelivery
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
+from tests.support.servers import start_redis
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch):
+    """Answers are good for a second, which is longer than some of these tests take."""
+    monkeypatch.setattr(readiness.database, "_until", -1.0)
+    monkeypatch.setattr(readiness.redis, "_until", -1.0)
 
 
 def test_a_healthy_installation_is_ready():
@@ -37,6 +54,106 @@ def test_a_redis_that_is_gone_degrades_only(settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()["redis"]) == (200, "unavailable")
+
+
+def test_a_read_only_database_is_not_ready_and_the_next_connection_is_asked_anew(monkeypatch):
+    """14.D2: reads go on there, so that only a write tells."""
+    with connection.cursor() as cursor:
+        on_sqlite = connection.vendor == "sqlite"
+        cursor.execute("PRAGMA query_only = 1" if on_sqlite else "SET default_transaction_read_only = on")
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["database"]) == (503, "read-only")
+    monkeypatch.setattr(readiness.database, "_until", -1.0)
+    assert Client().get("/readyz").status_code == 200  # over a connection that may write
+
+
+@pytest.mark.postgresql
+def test_an_index_that_is_made_on_the_probes_table_takes_no_server_away():
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {tallies.TABLE} IN SHARE MODE")
+            with connection.cursor() as ours:
+                ours.execute("SET lock_timeout = 100")
+            assert Client().get("/readyz").status_code == 200
+    finally:
+        other.close()
+        connection.close()
+
+
+def test_many_probes_write_once_a_second():
+    Client().get("/readyz")
+    with CaptureQueriesContext(connection) as queries:
+        for _ in range(5):
+            Client().get("/readyz")
+    assert sum(query["sql"].startswith("UPDATE") for query in queries) <= 1
+
+
+def test_a_probe_does_not_wait_for_another_one():
+    """A load balancer that asks every second must not stop a server whose database is slow."""
+    asked, over = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        asked.set()
+        return "late" if over.wait(10) else ""
+
+    probe = Probe(slow)
+    probe._until = 0.0  # asked before, with a good answer
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(probe)
+        assert asked.wait(10)
+        assert probe() == ""  # what is known from before
+        over.set()
+        assert first.result() == "late"
+
+
+@pytest.mark.once
+def test_a_redis_without_memory_degrades_although_it_answers(settings, redis_of_its_own):
+    """C4: PING is answered, PUBLISH too; what is written is refused."""
+    settings.REDIS_URL = redis_of_its_own
+    redis.Redis.from_url(redis_of_its_own).config_set("maxmemory", 1)
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["redis"]) == (200, "out of memory")
+
+
+@pytest.mark.once
+def test_a_redis_that_may_throw_keys_away_is_named_before_production(settings, redis_of_its_own):
+    """C5: `allkeys-lru` deletes the cache's limits, used codes and what waits in the queue, without an error."""
+    settings.REDIS_URL = redis_of_its_own
+    client = redis.Redis.from_url(redis_of_its_own)
+    assert not eviction_messages()
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    with structlog.testing.capture_logs() as lines:
+        redis_health.warn_of_eviction()
+    assert [(line["event"], line["policy"]) for line in lines] == [("redis.may_evict", "allkeys-lru")]
+    assert eviction_messages() == ["idp.E051"]
+
+
+@pytest.mark.once
+def test_a_redis_that_does_not_tell_its_policy_is_no_error(settings, redis_of_its_own):
+    """Managed ones forbid CONFIG, some INFO too."""
+    client = redis.Redis.from_url(redis_of_its_own)
+    client.execute_command("ACL", "SETUSER", "managed", "on", ">secret", "~*", "+@all", "-config")
+    client.config_set("maxmemory-policy", "volatile-lru")
+    settings.REDIS_URL = redis_of_its_own.replace("//", "//managed:secret@")
+    assert eviction_messages() == ["idp.E051"]  # INFO tells
+    client.execute_command("ACL", "SETUSER", "managed", "-info")
+    assert eviction_messages() == ["idp.I051"]
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert eviction_messages() == ["idp.I052"]
+
+
+def eviction_messages() -> list[str | None]:
+    return [message.id for message in checks._eviction(settings.REDIS_URL)]
+
+
+@pytest.fixture
+def redis_of_its_own(tmp_path):
+    process, url = start_redis(tmp_path / "redis")
+    yield url
+    process.kill()
+    process.wait()
 
 
 def test_without_the_sealing_key_no_request_is_let_in(settings):

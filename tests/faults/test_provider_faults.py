@@ -38,14 +38,16 @@ def test_while_a_provider_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fast
     assert [answer.status_code for answer, _ in outs] == [302] * 4
     assert max(seconds for _, seconds in outs) < 1
     assert {answer.status_code for answer, _ in ins} <= {503, 504}
+    assert all("Retry-After" in answer.headers for answer, _ in ins if answer.status_code == 503)
     assert all("You are not signed in" in answer.text for answer, _ in ins)
     assert max(seconds for _, seconds in ins) < 6
 
 
-def depart(address: str) -> tuple[requests.Session, str]:
+def depart(address: str, name: str = "Acme") -> tuple[requests.Session, str]:
     """A browser that is away at the provider, and the state that it will bring back."""
     browser = requests.Session()
-    answer = browser.get(f"{address}/login/upstream/Acme", allow_redirects=False, timeout=20)
+    answer = browser.get(f"{address}/login/upstream/{name}", allow_redirects=False, timeout=20)
+    assert answer.status_code == 303, answer.text
     return browser, dict(parse_qsl(urlsplit(answer.headers["Location"]).query))["state"]
 
 

@@ -28,8 +28,9 @@ def app(receiver):
     return make_application("App", backchannel_logout_uri=receiver.url("app"), post_logout_redirect_uris=OUT)
 
 
-def start_web(installation, port: int) -> Program:
-    program = installation.start("web", ["manage.py", "web"], PORT=str(port), CURFEW_WEB_WORKERS="1")
+def start_web(installation, port: int, **environment: str) -> Program:
+    argv = ["manage.py", "web"]
+    program = installation.start("web", argv, PORT=str(port), CURFEW_WEB_WORKERS="1", **environment)
     wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 60, program.log.name)
     return program
 
@@ -40,7 +41,8 @@ def sign_out(port: int, app, session: SSOSession) -> int:
 
 def test_a_server_that_is_told_to_stop_finishes_what_is_in_flight(installation, app):
     port = installation.port
-    web = start_web(installation, port)
+    patient = {"CURFEW_DATABASE_LOCK_TIMEOUT": "30", "CURFEW_DATABASE_STATEMENT_TIMEOUT": "60"}
+    web = start_web(installation, port, **patient)
     sessions = [sign_in(app) for _ in range(8)]  # four are in the door, four wait for a thread
     with ThreadPoolExecutor(8) as pool:
         with transaction.atomic():  # they wait for us

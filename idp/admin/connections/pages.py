@@ -24,6 +24,7 @@ from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act, ActsAdmin, actor_of, author_of
 from idp.connections import health, trust
+from idp.connections.turns import BUSY, turn
 from idp.models import Connection, ConnectionCheck, Strategy
 from idp.requests import facts
 
@@ -104,13 +105,15 @@ class ConnectionAdmin(ActsAdmin):
         ]
 
     def do_test(self, request: HttpRequest, connection: Connection, at: datetime, form: Any) -> HttpResponse:
+        with turn(BUSY):
+            findings = health.examine(connection, at=at)
         context = {
             **self.admin_site.each_context(request),
             "title": "Test connection",
             "opts": self.opts,
             "object": connection,
             "object_url": self.object_url(connection),
-            "findings": health.examine(connection, at=at),
+            "findings": findings,
         }
         return TemplateResponse(request, "admin/idp/connection/test.html", context)
 

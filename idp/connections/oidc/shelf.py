@@ -10,8 +10,10 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from idp.connections.oidc import wire
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
+from idp.outbound import gate
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -51,10 +53,32 @@ class Shelf(Generic[T]):
         `fetch` gives the document and its max-age. Raises UpstreamFault when there is nothing that may be served.
         """
         entry, now = self._entries.get(key) or _Entry[T](), time.monotonic()
-        kept, seen = entry.servable(now), entry.fetched_at
+        kept = entry.servable(now)
         if kept is not None and not newer and now < entry.fresh_until:
             return kept
         lock = self._locks.setdefault(key, threading.Lock())
+        if kept is not None and newer and not lock.locked() and now < entry.forced_at + COOL_DOWN:
+            return kept
+        try:
+            with gate.place():
+                return self._fetched(key, entry, fetch, deadline, lock, newer=newer)
+        except gate.NoPlace:
+            if kept is not None and not newer:
+                return kept
+            raise wire.busy(self._what, key) from None  # what is kept may be too old: to go by it would be a guess
+
+    def _fetched(
+        self,
+        key: str,
+        entry: _Entry[T],
+        fetch: Callable[[], tuple[T, int | None]],
+        deadline: Deadline,
+        lock: threading.Lock,
+        *,
+        newer: bool,
+    ) -> T:
+        """One thread at a time asks the server; who has nothing older to go on with waits for it."""
+        kept, seen = entry.servable(time.monotonic()), entry.fetched_at
         patience = deadline.left() if kept is None or newer else 0.0
         if not lock.acquire(timeout=patience):
             if kept is None:
@@ -76,6 +100,8 @@ class Shelf(Generic[T]):
             try:
                 return self._store(entry, fetch())
             except UpstreamFault as fault:
+                if fault.status == wire.NOT_ASKED:
+                    raise
                 entry.fault, entry.not_before = fault, time.monotonic() + AFTER_FAILURE
                 log.warning("upstream.fetch_failed", reason=fault.reason, serving_older=kept is not None)
         if kept is not None:

@@ -15,6 +15,8 @@ from idp.connections.upstream import UpstreamFault
 from idp.outbound import web
 from idp.protocol.strict_json import parse_object
 
+NOT_ASKED = 503  # the status of a fault that says nothing about the upstream
+BUSY = "Too many people are signing in right now. Please try again in a moment."
 PATIENCE = 5.0  # seconds for everything that one request of a browser may wait for its upstream
 LONGEST_DOCUMENT = 512_000  # bytes
 _MAX_AGE = re.compile(r"(?:^|,)\s*max-age=(\d{1,9})(?:,|\s|$)", re.IGNORECASE)
@@ -73,7 +75,17 @@ def session(deadline: Deadline, what: str, url: str) -> requests.Session:
 
 def fault(what: str, url: str, error: requests.RequestException) -> UpstreamFault:
     """A request that got no answer, in a sentence."""
-    return UpstreamFault(f"{what} at {url} {why(error)}.", status=504 if isinstance(error, requests.Timeout) else 502)
+    if isinstance(error, web.Busy):
+        return busy(what, url)
+    status = 504 if isinstance(error, requests.Timeout) else 502
+    return UpstreamFault(f"{what} at {url} {why(error)}.", status=status, silent=web.is_silence(error))
+
+
+def busy(what: str, url: str) -> UpstreamFault:
+    """Nobody was asked, which says nothing about the upstream."""
+    return UpstreamFault(
+        f"{what} at {url} was not asked: too many requests wait for other servers.", BUSY, status=NOT_ASKED
+    )
 
 
 def why(error: requests.RequestException) -> str:

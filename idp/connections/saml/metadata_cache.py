@@ -10,7 +10,7 @@ import requests
 
 from idp.connections.saml import idp_metadata
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
-from idp.outbound import web
+from idp.outbound import gate, web
 
 FRESH = 3600.0  # seconds; a new key is noticed sooner, by its first signature, one that was taken away is not
 COOL_DOWN = 60.0  # between two fetches that somebody's unknown signature asks for
@@ -18,7 +18,15 @@ RETRY = 10.0  # after a failure: nobody waits for a dead publisher more often
 
 
 class Unavailable(Exception):
-    """No metadata; the text is a sentence for the administrator."""
+    """No metadata; the text is a sentence for the administrator. `status` is that of the page."""
+
+    status = 502
+
+
+class Busy(Unavailable):
+    """Nobody was asked: enough threads wait for other servers."""
+
+    status = 503
 
 
 @dataclass(slots=True)
@@ -41,6 +49,18 @@ def get(url: str, *, suspect: bool = False) -> IdpMetadata:
     A document that cannot be fetched or used never takes the place of one that could. Raises Unavailable.
     """
     entry = _entry(url)
+    if entry.metadata is not None and not entry.lock.locked() and not _is_due(entry, suspect):
+        return entry.metadata
+    try:
+        with gate.place():
+            return _renewed(url, entry, suspect)
+    except gate.NoPlace:
+        if entry.metadata is not None and not suspect:
+            return entry.metadata
+        raise Busy(f"The metadata at {url} was not asked for: too many requests wait for other servers.") from None
+
+
+def _renewed(url: str, entry: _Entry, suspect: bool) -> IdpMetadata:
     known = entry.metadata
     if not entry.lock.acquire(blocking=known is None or suspect) and known is not None:
         return known  # somebody else is fetching: nobody has to wait for that

@@ -104,7 +104,7 @@ def _metadata(connection: Connection, given: SamlOptions, suspect: bool) -> IdpM
     except BadMetadata as error:
         raise UpstreamFault(f"The metadata of {connection.name} {error}.") from error
     except metadata_cache.Unavailable as error:
-        raise UpstreamFault(f"{connection.name}: {error}", status=502) from error
+        raise UpstreamFault(f"{connection.name}: {error}", status=error.status) from error
     return None
 
 

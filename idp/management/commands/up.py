@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from idp import preparation, processes, redis_trial, redis_url
+from idp import preparation, processes, redis_health, redis_trial, redis_url
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -38,6 +38,7 @@ class Command(BaseCommand):
         with lock:
             self._require_free_port(settings.PORT)
             self._require_redis(settings.REDIS_URL)
+            redis_health.warn_of_eviction()
             preparation.prepare(self._say)
             children, lines = self._plan()
             connections.close_all()  # the children must not inherit an open one

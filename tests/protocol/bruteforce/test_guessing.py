@@ -266,3 +266,23 @@ def test_right_passwords_among_wrong_ones_at_once_leave_exactly_the_wrong_ones_c
     for kind in ("account", "address", "tenant"):
         slots = LimiterSlot.objects.filter(key__startswith=f"{kind}:")
         assert sum(slots.values_list("count", flat=True)) == 12
+
+
+@pytest.mark.django_db
+def test_names_that_a_stopped_network_makes_up_leave_no_rows(noon, monkeypatch):
+    """14.D7: the address has no attempts left, so that nothing is tried and nothing needs to be counted."""
+    monkeypatch.setattr(limiter, "ADDRESS", limiter.Limit("address", 3, limiter.QUARTER))
+    make_user()
+    statuses = [post(Client(), username=f"invented{number}@example.com").status_code for number in range(30)]
+    assert statuses == [200] * 3 + [429] * 27
+    assert LimiterSlot.objects.count() <= 3 + 1 + limiter.TENANT.shards
+
+
+@pytest.mark.django_db
+def test_addresses_that_a_stopped_network_makes_up_leave_no_rows(noon, monkeypatch):
+    monkeypatch.setattr(limiter, "ADDRESS", limiter.Limit("address", 3, limiter.QUARTER))
+    for number in range(12):
+        Client().post(
+            "/account/password/reset/", {"email": f"invented{number}@example.com"}, REMOTE_ADDR="198.51.100.7"
+        )
+    assert 0 < LimiterSlot.objects.count() <= 3 + 1

@@ -6,16 +6,21 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.utils import timezone
 
+from idp import role
 from idp.connections import registry, turns
 from idp.connections.ldap import check, directory
 from idp.connections.upstream import UpstreamFault
 from idp.models import LimiterSlot
+from idp.outbound import gate
+from idp.outbound.gate import Gate
 from idp.protocol.errors import TemporarilyUnavailable
+from idp.role import Role
 from tests.protocol.connections_ldap.conftest import change, connect
 from tests.support.processes import free_port
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form
@@ -123,10 +128,30 @@ def test_while_a_directory_hangs_others_learn_it_at_once(plain, openldap):
 
 
 def test_only_so_many_sign_ins_ask_a_directory_at_once(plain, monkeypatch):
-    monkeypatch.setattr(turns, "_turns", threading.BoundedSemaphore(1))
-    with turns.turn(), took_at_most(1), pytest.raises(TemporarilyUnavailable):
+    monkeypatch.setattr(role, "_now", Role.WEB)
+    monkeypatch.setattr(gate, "_gate", Gate(2))
+    with ThreadPoolExecutor(1) as pool, somebody_waits(pool), took_at_most(1), pytest.raises(TemporarilyUnavailable):
         verify(plain)
     assert verify(plain) is not None
+
+
+@contextlib.contextmanager
+def somebody_waits(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """Another thread has the only place."""
+    began, over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with turns.turn():
+            began.set()
+            over.wait(10)
+
+    waiting = pool.submit(wait)
+    assert began.wait(10)
+    try:
+        yield
+    finally:
+        over.set()
+        waiting.result()
 
 
 def test_a_directory_that_is_away_costs_nobody_an_attempt(plain):

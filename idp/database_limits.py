@@ -1,0 +1,54 @@
+"""How long a process waits for its database: seconds, by what the process is (`idp/role.py`). 0: as long as it takes.
+
+A statement of the web server ends before its client gives up. A worker's may take longer, nobody waits for it. A management
+command waits: migrations, `post_restore` and a shell are ended by whoever started them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+
+from idp.role import Role, current
+
+ANSWER = (
+    0.5  # seconds that an answer may come after its statement's time is over: the server's own word is better than ours
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`lock` and `statement` are told to the server; `answer` is when we stop to wait for a server that says nothing."""
+
+    connect: int
+    lock: int
+    statement: int
+    idle_in_transaction: int
+
+    @property
+    def waiting(self) -> float:
+        """After which a statement counts as one that waits."""
+        return self.lock / 2
+
+    @property
+    def answer(self) -> float:
+        return self.statement + ANSWER if self.statement else 0.0
+
+
+_WORKER = Limits(connect=5, lock=10, statement=120, idle_in_transaction=120)
+_COMMAND = Limits(connect=5, lock=0, statement=0, idle_in_transaction=0)
+
+
+def limits() -> Limits:
+    """Those of this process."""
+    role = current()
+    if role is Role.WEB:
+        return _of_web(settings.DATABASE_LOCK_TIMEOUT, settings.DATABASE_STATEMENT_TIMEOUT)
+    return _WORKER if role is Role.WORKER else _COMMAND
+
+
+@cache
+def _of_web(lock: int, statement: int) -> Limits:
+    return Limits(connect=2, lock=lock, statement=statement, idle_in_transaction=statement)
