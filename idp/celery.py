@@ -1,4 +1,4 @@
-"""The Celery application. The worker process hosts the drain (`logout_app/drain.py`), named here as a string only."""
+"""The Celery application. The worker process hosts the drain (`logout_app/worker.py`), named here as a string only."""
 
 import os
 
@@ -9,4 +9,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 app = Celery("curfew")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].add("logout_app.drain:DrainStep")
+app.steps["worker"].add("logout_app.worker:DrainStep")
