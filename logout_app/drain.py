@@ -80,7 +80,6 @@ class Drain:
         ):
             async with self._fanout:
                 await self._run()
-            await self._in_database(self._claims, say_goodbye, self._name)
             for executor in (self._claims, self._records):
                 await self._in_database(executor, disconnect)
 
@@ -308,14 +307,6 @@ def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     except (DatabaseError, *aside.FAULTS):
         connection.close()
         raise
-
-
-def say_goodbye(name: str) -> None:
-    """Its report goes with a worker that ends; one that cannot say so is silent soon."""
-    try:
-        reports.leave(name)
-    except DatabaseError as error:
-        log.warning("logout.drain.waits", doing="leave", error=str(error))
 
 
 def disconnect() -> None:

@@ -26,7 +26,7 @@ class Drains:
     """The workers of the last half minute, together."""
 
     running: int = 0
-    silent_for: timedelta | None = None  # since the last word of any; None: there never was one
+    silent_for: timedelta | None = None  # since the last word of any; None: workers of this release never ran
     held: int = 0
     stuck_for: float = 0.0  # seconds, of the one that is worst off
     reason: str = ""
@@ -42,12 +42,8 @@ def tell(name: str, *, held: int, stuck_for: float | None, reason: str) -> None:
     DrainReport.objects.bulk_create([report], update_conflicts=True, unique_fields=["name"], update_fields=UPDATED)
 
 
-def leave(name: str) -> None:
-    DrainReport.objects.filter(name=name).delete()
-
-
 def forget() -> None:
-    """Workers that were killed and never said goodbye."""
+    """Workers that ended long ago. The last one stays: nobody is left to forget it, and its silence is what /readyz says."""
     DrainReport.objects.filter(seen_at__lt=Now() - FORGOTTEN).delete()
 
 

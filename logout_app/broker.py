@@ -1,0 +1,103 @@
+"""Celery's transports, except that a message which nobody can read ends no worker.
+
+kombu lets a message that is not JSON, or not its envelope, raise out of the consumer's loop, which ends the worker; and what
+BRPOP or a rename took from the queue does not come back. Such a message is set aside: named in the log, counted, gone.
+(A body that is not JSON, and a task that nobody knows, Celery refuses itself.)
+"""
+
+from __future__ import annotations
+
+from queue import Empty
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, connection
+from kombu.transport import filesystem, redis
+from kombu.transport.virtual import Message
+
+from logout_app import tallies
+from logout_app.protocol.retry import printable
+
+log = structlog.get_logger(__name__)
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+SHOWN = 200  # characters
+
+
+class RedisChannel(redis.Channel):
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except UNREADABLE as error:
+            set_aside(error, taken_by(error))
+            raise Empty from None
+
+    def _get(self, queue: str) -> Any:
+        try:
+            return super()._get(queue)
+        except UNREADABLE as error:
+            set_aside(error, taken_by(error))
+            raise Empty from None
+
+
+class FilesystemChannel(filesystem.Channel):
+    def _get(self, queue: str) -> Any:
+        try:
+            return super()._get(queue)
+        except UNREADABLE as error:
+            set_aside(error, taken_by(error))
+            raise Empty from None
+
+
+class Careful:
+    """Of a transport: an exception of a message's consumer is that message's."""
+
+    channels: list[Any]
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        tag = ""
+        try:
+            tag = tag_of(message, self.channels[0])
+            super()._deliver(message, queue)  # type: ignore[misc]  # the transport's
+        except UNREADABLE as error:
+            set_aside(error, str(message))
+            self._let_go(tag)
+
+    def _let_go(self, tag: str) -> None:
+        """Or it would come again, and count as work in progress until then."""
+        for channel in self.channels:
+            if tag in channel.qos._delivered:
+                channel.basic_reject(tag, requeue=False)
+
+
+class RedisTransport(Careful, redis.Transport):
+    Channel = RedisChannel
+
+
+class FilesystemTransport(Careful, filesystem.Transport):
+    Channel = FilesystemChannel
+
+
+def tag_of(message: Any, channel: Any) -> str:
+    """By which the message is acknowledged; raises for what is no message."""
+    read = Message(message, channel=channel)
+    hash((read.delivery_tag, read.delivery_info["exchange"], read.delivery_info["routing_key"]))
+    return str(read.delivery_tag)
+
+
+def taken_by(error: Exception) -> str:
+    """What the queue gave, as far as the error knows it."""
+    return str(getattr(error, "doc", getattr(error, "object", "")))
+
+
+def set_aside(error: Exception, message: str) -> None:
+    """Gone from the queue; its beginning is in the log."""
+    log.error(
+        "queue.message.set_aside", error=f"{type(error).__name__}: {error}"[:SHOWN], message=printable(message[:SHOWN])
+    )
+    try:
+        tallies.add({("aside", "message"): 1})
+    except DatabaseError as away:
+        log.warning("queue.message.uncounted", error=str(away))
+    finally:
+        connection.close()  # this thread has no other use for one
