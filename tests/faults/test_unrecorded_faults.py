@@ -17,17 +17,23 @@ from logout_app.models import DeliveryAttempt, DrainReport
 from logout_app.outbox import ATTEMPTS
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import reconcile, wait_for_delivered
-from tests.support.processes import database_url
 from tests.support.receiver import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 LEASE = 7.0  # seconds, of workers with the installation's timeout
 
 
+def another_connection() -> psycopg.Connection:
+    known = connection.get_connection_params()
+    return psycopg.connect(
+        **{name: known[name] for name in ("host", "user", "dbname", "password", "port") if name in known}
+    )
+
+
 @contextlib.contextmanager
 def no_attempt_can_be_written() -> Iterator[None]:
     """The lock that CREATE INDEX takes, kept until the end of the block."""
-    with psycopg.connect(database_url().replace("postgres:", "postgresql:")) as other:
+    with another_connection() as other:
         other.execute(f"LOCK TABLE {ATTEMPTS} IN SHARE MODE")
         yield
 
@@ -87,7 +93,7 @@ def every_connection_taken() -> Iterator[None]:
     def take() -> None:
         while not released.is_set():
             try:
-                taken.append(psycopg.connect(database_url().replace("postgres:", "postgresql:")))
+                taken.append(another_connection())
             except psycopg.OperationalError:
                 released.wait(0.005)
 
