@@ -7,6 +7,7 @@ taken one by one for a while, and what fails alone is dead, with its reason, for
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import DataError, IntegrityError, connection, transaction
@@ -37,9 +38,9 @@ UNKNOWN_FOR = timedelta(minutes=1)  # a worker that knows the channel would have
 PICK_ONE = f"WITH picked AS (SELECT id FROM {TABLE} WHERE id = %(id)s AND {DUE}) {TAKE}"  # noqa: S608  constants only
 
 
-def claim_one_by_one(at: datetime, lease: timedelta, **room: object) -> list[Claimed]:
+def claim_one_by_one(at: datetime, lease: timedelta, **room: Any) -> list[Claimed]:
     """As `outbox.claim`, but a row that cannot be claimed harms no other."""
-    parameters = claim_parameters(at=at, lease=lease, **room)  # type: ignore[arg-type]
+    parameters = claim_parameters(at=at, lease=lease, **room)
     pick = PICK_POSTGRES if connection.vendor == "postgresql" else PICK_SQLITE
     with connection.cursor() as cursor:
         cursor.execute(pick + "SELECT id FROM picked ORDER BY id", parameters)  # noqa: S608  constants only
@@ -47,7 +48,7 @@ def claim_one_by_one(at: datetime, lease: timedelta, **room: object) -> list[Cla
     return [row for pk in pks if (row := _take(pk, parameters, at)) is not None]
 
 
-def _take(pk: int, parameters: dict[str, object], at: datetime) -> Claimed | None:
+def _take(pk: int, parameters: dict[str, Any], at: datetime) -> Claimed | None:
     try:
         with connection.cursor() as cursor:
             cursor.execute(PICK_ONE, {"id": pk, "now": parameters["now"], "lease": parameters["lease"]})

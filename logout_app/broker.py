@@ -7,6 +7,7 @@ BRPOP or a rename took from the queue does not come back. Such a message is set 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from queue import Empty
 from typing import Any
 
@@ -27,12 +28,12 @@ SHOWN = 200  # characters
 class RedisChannel(redis.Channel):
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs do not know it
         except UNREADABLE as error:
             set_aside(error, taken_by(error))
             raise Empty from None
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
             return super()._get(queue)
         except UNREADABLE as error:
@@ -41,7 +42,7 @@ class RedisChannel(redis.Channel):
 
 
 class FilesystemChannel(filesystem.Channel):
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
             return super()._get(queue)
         except UNREADABLE as error:
@@ -49,33 +50,38 @@ class FilesystemChannel(filesystem.Channel):
             raise Empty from None
 
 
-class Careful:
-    """Of a transport: an exception of a message's consumer is that message's."""
-
-    channels: list[Any]
-
-    def _deliver(self, message: Any, queue: str) -> None:
-        tag = ""
-        try:
-            tag = tag_of(message, self.channels[0])
-            super()._deliver(message, queue)  # type: ignore[misc]  # the transport's
-        except UNREADABLE as error:
-            set_aside(error, str(message))
-            self._let_go(tag)
-
-    def _let_go(self, tag: str) -> None:
-        """Or it would come again, and count as work in progress until then."""
-        for channel in self.channels:
-            if tag in channel.qos._delivered:
-                channel.basic_reject(tag, requeue=False)
-
-
-class RedisTransport(Careful, redis.Transport):
+class RedisTransport(redis.Transport):
     Channel = RedisChannel
 
+    def _deliver(self, message: Any, queue: str | None) -> None:
+        deliver(super()._deliver, self.channels or (), message, queue)
 
-class FilesystemTransport(Careful, filesystem.Transport):
+
+class FilesystemTransport(filesystem.Transport):
     Channel = FilesystemChannel
+
+    def _deliver(self, message: Any, queue: str | None) -> None:
+        deliver(super()._deliver, self.channels or (), message, queue)
+
+
+def deliver(
+    give: Callable[[Any, str | None], object], channels: Sequence[Any], message: Any, queue: str | None
+) -> None:
+    """Give the message to its consumer; an exception of the consumer is the message's fault."""
+    tag = ""
+    try:
+        tag = tag_of(message, channels[0]) if channels else ""
+        give(message, queue)
+    except UNREADABLE as error:
+        set_aside(error, str(message))
+        _let_go(channels, tag)
+
+
+def _let_go(channels: Sequence[Any], tag: str) -> None:
+    """Or it would come again, and count as work in progress until then."""
+    for channel in channels:
+        if tag in channel.qos._delivered:
+            channel.basic_reject(tag, requeue=False)
 
 
 def tag_of(message: Any, channel: Any) -> str:

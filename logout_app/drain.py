@@ -8,6 +8,7 @@ its own timer, so a broker that is lost, hung or flushed delays a delivery by a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine
@@ -42,8 +43,7 @@ GATHER = 0.02  # seconds from one claim to the next that a bell asks for: in a s
 SWEEP = 1.0  # seconds between looks at the table without a bell
 SWEEP_WITHOUT_REDIS = 0.2
 TIDY = 60.0
-DATABASE_PAUSE = 1.0  # after a claim that failed, doubled by each that follows
-LONGEST_PAUSE = 8.0
+DATABASE_PAUSE = 1.0
 HOLD = 1.0  # between looks whether results can be recorded again
 FINISH = 5.0  # seconds that requests in flight have after the signal
 
@@ -68,11 +68,15 @@ class Drain:
         """From any thread: claim nothing more, finish what is in flight."""
         self._stopping.set()
         if (loop := getattr(self, "_loop", None)) is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake.set)
+            loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._ending.set()
+        self._wake.set()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
+        self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self.ledger.start(self._write, lambda: len(self._flying))
         with (
             ThreadPoolExecutor(1, "curfew-claim") as self._claims,
@@ -125,11 +129,16 @@ class Drain:
         except TimeoutError:
             return  # the sweep
 
+    async def _rest(self, seconds: float) -> None:
+        """As long as the worker is not told to end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+
     async def _hold(self) -> None:
         """Claim nothing while results cannot be recorded, and keep their rows from the other workers."""
         pks = list(self.ledger.held)
         await self._try("hold", self._claims, outbox.keep_leased, pks, timezone.now() + self._lease)
-        await asyncio.sleep(HOLD)
+        await self._rest(HOLD)
 
     async def _claim(self, limit: int) -> bool:
         """Whether to claim again at once: there may be more for which there is room."""
@@ -137,7 +146,7 @@ class Drain:
             prepared = await self._in_database(self._claims, self._claim_and_prepare, self._rooms(), limit)
         except DatabaseError as error:  # what was claimed comes again when its lease ends
             log.warning("logout.drain.waits", doing="claim", error=str(error))
-            await asyncio.sleep(min(DATABASE_PAUSE * 2**self._failed_claims, LONGEST_PAUSE))
+            await self._rest(ledger.pause(self._failed_claims))
             self._failed_claims += 1
             return False
         self._failed_claims = 0
@@ -287,7 +296,7 @@ class Drain:
         self._note(*(deliver.interrupted(job, began, at) for task, (job, began) in late.items() if task.cancelled()))
         await self.ledger.record()
 
-    async def _try(self, doing: str, thread: ThreadPoolExecutor, function: Callable[P, object], *args: P.args) -> None:  # type: ignore[valid-type]
+    async def _try(self, doing: str, thread: ThreadPoolExecutor, function: Callable[..., object], *args: Any) -> None:
         """What may fail for as long as the database does."""
         try:
             await self._in_database(thread, function, *args)

@@ -100,7 +100,7 @@ class Ledger:
             if self._in_flight() and len(self.held) < BATCH:
                 await asyncio.sleep(COALESCE)
             if not await self.record():
-                await asyncio.sleep(min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE))
+                await asyncio.sleep(pause(self._failures - 1))
 
     async def record(self) -> bool:
         """Write what is at hand; False: the database did not take it, it stays at hand."""
@@ -143,6 +143,11 @@ class Ledger:
                 del self.held[result.claimed.id]
         if self.held:
             self._news.set()
+
+
+def pause(failures: int) -> float:
+    """Seconds until the next try, after so many failures before the last one."""
+    return min(FIRST_PAUSE * 2 ** min(failures, 10), LONGEST_PAUSE)
 
 
 def write(batch: list[Result], notes: dict[str, float]) -> list[Result]:

@@ -50,7 +50,7 @@ def backlog(at: datetime) -> Backlog:
 def backlog_of_applications() -> list[tuple[str, int, datetime]]:
     """client_id, deliveries that wait and the oldest one's beginning, the longest backlog first; one statement."""
     rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False)
-    counted = rows.sendable().order_by().values("client_id").annotate(n=Count("pk"), since=Min("created_at"))  # type: ignore[attr-defined]
+    counted = rows.sendable().order_by().values("client_id").annotate(n=Count("pk"), since=Min("created_at"))
     return list(counted.order_by("-n", "client_id").values_list("client_id", "n", "since")[:MOST_APPLICATIONS])
 
 

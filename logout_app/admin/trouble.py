@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ class Attention:
 
 def failing(now: datetime) -> Iterator[Attention]:
     """Applications that fail for minutes, or behind whose open breaker people wait."""
-    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False).sendable()  # type: ignore[attr-defined]
+    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False).sendable()
     by_application = waiting.order_by().values("application", "application__name", "client_id")
     found = by_application.annotate(
         people=Count("sub", distinct=True),
@@ -43,7 +43,7 @@ def failing(now: datetime) -> Iterator[Attention]:
         yield _failing(row, now)
 
 
-def _failing(row: dict[str, Any], now: datetime) -> Attention:
+def _failing(row: Mapping[str, Any], now: datetime) -> Attention:
     people, since = row["people"], row["since"]
     began = f"for {timesince(since, now, depth=1)}" if since else "now"
     return Attention(
