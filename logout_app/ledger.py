@@ -147,7 +147,7 @@ class Ledger:
 
 def pause(failures: int) -> float:
     """Seconds until the next try, after so many failures before the last one."""
-    return min(FIRST_PAUSE * 2 ** min(failures, 10), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
 
 
 def write(batch: list[Result], notes: dict[str, float]) -> list[Result]:
