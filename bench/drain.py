@@ -47,7 +47,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(ours)})
     with tempfile.TemporaryDirectory(prefix="curfew-drain-") as folder, sink(theirs) as base:
         prepare(Path(folder), base, options)
-        from logout_app.drain import tune_process
+        from logout_app.worker import tune_process
 
         tune_process()
         for _ in range(options.rounds):

@@ -149,6 +149,8 @@ def _first_key(algorithm: str) -> SigningKey:
 
 
 def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"no signing algorithm of ours: {algorithm!r}")
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = (
         rsa.generate_private_key(65537, 2048) if algorithm == "RS256" else ec.generate_private_key(ec.SECP256R1())
     )

@@ -15,7 +15,7 @@ from idp.protocol.initiators import Initiator
 from idp.requests import RequestFacts
 from logout_app.end import Selection, end_sessions
 from logout_app.models import LogoutDelivery
-from logout_app.protocol.sign_out_state import PENDING, RowState, row_state
+from logout_app.protocol.sign_out_state import FAILING, PENDING, RowState, row_state, standing
 from sessions_app import lifecycle
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
 from sessions_app.protocol import user_agents
@@ -167,7 +167,8 @@ def _channels(ended: list[SSOSession]) -> dict[tuple[int | None, int | None], di
     found: dict[tuple[int | None, int | None], dict[str, str]] = defaultdict(dict)
     if ended:
         for row in LogoutDelivery.objects.filter(session__in=ended):
-            found[row.session_id, row.application_id][row.channel] = row.state
+            state = standing(row.state, row.last_status, row.last_reason)
+            found[row.session_id, row.application_id][row.channel] = state
     return found
 
 
@@ -182,7 +183,7 @@ def _signed_out(
     for application in _applications(session):
         states = channels.get((session.pk, application.pk), {})
         state = row_state(states, overdue=at >= ended_at + timeout)
-        retrying = retrying or (state == RowState.DEAD and PENDING in states.values())
+        retrying = retrying or (state == RowState.DEAD and not {PENDING, FAILING}.isdisjoint(states.values()))
         apps.append(AppTold(application, state))
     return SignedOut(device_name(session), _ago(ended_at, at), apps, retrying)
 

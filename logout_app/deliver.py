@@ -7,20 +7,25 @@ import random
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from idp import configuration, keys, outbound
+from idp import configuration, keys, outbound, sealing
 from idp.models import Application
+from idp.outage import AWAY
 from idp.outbound import policy
 from idp.outbound.fanout import FORM, Fanout, Reply
+from logout_app.aside import described
 from logout_app.models import Channel
 from logout_app.outbox import Claimed, Result
 from logout_app.protocol import gtr, gtr_request, logout_token, retry
 from logout_app.protocol.retry import Answer, Decision, History, Outcome
+
+log = structlog.get_logger(__name__)
 
 CHANNELS = (Channel.BACKCHANNEL, Channel.GTR)  # what this worker can send; rows of other channels are never claimed
 URLS = {Channel.BACKCHANNEL: "back-channel logout URL", Channel.GTR: "Global Token Revocation URL"}
@@ -59,18 +64,39 @@ class Sent:
     decision: Decision
 
 
-def prepare(rows: Sequence[Claimed], at: datetime) -> tuple[list[Job], list[Result]]:
-    """What to send, and the rows that have nothing left to tell. Reads configuration: runs in the database's thread."""
-    jobs, dropped = [], []
+@dataclass(slots=True)
+class Prepared:
+    """What to send, what came of rows that are not sent, and applications whose signing key cannot be unsealed: why."""
+
+    jobs: list[Job] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    sealed: dict[int, str] = field(default_factory=dict)
+
+
+def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
+    """Each row by itself: no configuration of one application keeps the others from hearing. In the database's thread."""
+    prepared = Prepared()
     for row in rows:
-        snapshot = configuration.at(row.config_version)
-        application = snapshot.application_by_pk(row.application_id)
-        reason = _nothing_to_tell(application, row)
-        if reason or application is None:
-            dropped.append(Result(row, Outcome.DROPPED, reason, at, at))
-        else:
-            jobs.append(Job(row, _route(application, row.channel, snapshot)))
-    return jobs, dropped
+        try:
+            _prepare(row, at, prepared)
+        except AWAY:
+            raise
+        except sealing.CannotUnseal as error:
+            prepared.sealed[row.application_id] = str(error)
+        except Exception as error:
+            log.exception("logout.delivery.failed", delivery=row.id)
+            prepared.results.append(failed(row, described(error), at, timezone.now()))
+    return prepared
+
+
+def _prepare(row: Claimed, at: datetime, prepared: Prepared) -> None:
+    snapshot = configuration.at(row.config_version)
+    application = snapshot.application_by_pk(row.application_id)
+    reason = _nothing_to_tell(application, row)
+    if reason or application is None:
+        prepared.results.append(Result(row, Outcome.DROPPED, reason, at, at))
+    else:
+        prepared.jobs.append(Job(row, _route(application, row.channel, snapshot)))
 
 
 def _nothing_to_tell(application: Application | None, row: Claimed) -> str:
@@ -158,10 +184,7 @@ def _revocation_request(job: Job, at: datetime) -> Message:
 
 
 def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: datetime) -> Sent:
-    row = job.claimed
-    history = History(
-        row.attempts, row.last_status, ended_at - row.created_at, timedelta(seconds=settings.DELIVERY_MAX_AGE)
-    )
+    row, history = job.claimed, _history(job.claimed, ended_at)
     jitter = random.random()  # noqa: S311  not a secret
     if row.channel == Channel.GTR:
         decision = retry.decide(
@@ -169,11 +192,25 @@ def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: d
         )
     else:
         decision = retry.decide(answer, history, at=ended_at, jitter=jitter)
-    due_at = None if decision.delay is None else ended_at + timedelta(seconds=decision.delay)
+    due_at = _due_at(decision, ended_at)
     result = Result(
         row, decision.outcome, decision.reason, started_at, ended_at, due_at, answer.status, job.route.url, jti
     )
     return Sent(result, decision)
+
+
+def _history(row: Claimed, at: datetime) -> History:
+    return History(row.attempts, row.last_status, at - row.created_at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
+
+
+def _due_at(decision: Decision, ended_at: datetime) -> datetime | None:
+    return None if decision.delay is None else ended_at + timedelta(seconds=decision.delay)
+
+
+def failed(row: Claimed, problem: str, started_at: datetime, ended_at: datetime) -> Result:
+    """An attempt that we could not make or judge: the application has no part in it."""
+    decision = retry.unprocessable(problem, _history(row, ended_at))
+    return Result(row, decision.outcome, decision.reason, started_at, ended_at, _due_at(decision, ended_at))
 
 
 def interrupted(job: Job, started_at: datetime, ended_at: datetime) -> Result:

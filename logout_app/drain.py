@@ -8,29 +8,25 @@ its own timer, so a broker that is lost, hung or flushed delays a delivery by a 
 from __future__ import annotations
 
 import asyncio
-import gc
+import contextlib
 import logging
-import os
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from time import monotonic, time
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
-import uvloop
-from celery import bootsteps, signals
 from django.conf import settings
-from django.db import DatabaseError, ProgrammingError, connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from idp import configuration, keys, outbound, redis_health, sealing
-from idp.outage import AWAY
+from idp import outbound
 from idp.outbound.fanout import Fanout
-from logout_app import bell, deliver, metrics, outbox, tallies
-from logout_app.deliver import Job, Sent
+from logout_app import aside, bell, deliver, ledger, metrics, outbox, reports, tallies
+from logout_app.deliver import Job, Prepared, Sent
+from logout_app.ledger import Ledger
 from logout_app.listener import listen
 from logout_app.outbox import Claimed, Result
 from logout_app.protocol.breaker import Breaker
@@ -41,28 +37,30 @@ _lines = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BATCH = 200  # rows of one claim or record; larger ones are not faster
+BATCH = 200  # rows of one claim; larger ones are not faster
 SLICE = 10  # deliveries that are signed before the first of them go out
-COALESCE = 0.05  # seconds in which results gather while others are in flight
 GATHER = 0.02  # seconds from one claim to the next that a bell asks for: in a storm every sign-out rings
 SWEEP = 1.0  # seconds between looks at the table without a bell
 SWEEP_WITHOUT_REDIS = 0.2
 TIDY = 60.0
 DATABASE_PAUSE = 1.0
+HOLD = 1.0  # between looks whether results can be recorded again
 FINISH = 5.0  # seconds that requests in flight have after the signal
-EXIT = 8.0  # seconds after the signal at which the process ends whatever still holds it
 
 
 class Drain:
     """Runs until `stop()`. Everything but `stop` belongs to its own thread."""
 
-    def __init__(self, fanout: Fanout | None = None) -> None:
+    def __init__(self, fanout: Fanout | None = None, held: dict[int, Result] | None = None) -> None:
         self._fanout = fanout or Fanout(outbound.rules(), timeout=settings.DELIVERY_TIMEOUT)
         self._lease = timedelta(seconds=settings.DELIVERY_TIMEOUT + 5)
         self._flying: dict[asyncio.Task[None], tuple[Job, datetime]] = {}
+        self._asked: set[int] = set()  # the deliveries in flight
         self._breakers: dict[int, Breaker] = {}
-        self._results: list[Result] = []
-        self._open_until: dict[str, float] = {}
+        self.ledger = Ledger(held)
+        self._name = reports.own_name()
+        self._failed_claims = 0
+        self._careful_until = 0.0  # one row at a time until then: a claim of many has failed for the values of one
         self._refill_at = -1  # in flight: when it is so few that the next claim is due
         self._stopping = threading.Event()
 
@@ -70,11 +68,16 @@ class Drain:
         """From any thread: claim nothing more, finish what is in flight."""
         self._stopping.set()
         if (loop := getattr(self, "_loop", None)) is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake.set)
+            loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._ending.set()
+        self._wake.set()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wake, self._finished, self._recording = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        self._wake, self._ending = asyncio.Event(), asyncio.Event()
+        self.ledger.start(self._write, lambda: len(self._flying))
         with (
             ThreadPoolExecutor(1, "curfew-claim") as self._claims,
             ThreadPoolExecutor(1, "curfew-record") as self._records,
@@ -85,7 +88,7 @@ class Drain:
                 await self._in_database(executor, disconnect)
 
     async def _run(self) -> None:
-        helpers = [asyncio.create_task(work) for work in (self._keep_recording(), self._keep_tidy())]
+        helpers = [asyncio.create_task(work) for work in self._helpers()]
         if settings.REDIS_URL:
             helpers.append(asyncio.create_task(listen(settings.REDIS_URL, bell.CHANNEL, self._wake.set)))
         main = asyncio.create_task(self._keep_claiming())
@@ -100,12 +103,18 @@ class Drain:
             if isinstance(ending, Exception):
                 raise ending
 
+    def _helpers(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self.ledger.keep_recording(), self._keep_tidy(), self._keep_reporting()
+
     # --- claim and send ----------------------------------------------------------------------------------------------
 
     async def _keep_claiming(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
             began = monotonic()
+            if self.ledger.stuck_for is not None:
+                await self._hold()
+                continue
             limit = min(BATCH, settings.IN_FLIGHT - len(self._flying))
             if limit > 0 and await self._claim(limit):
                 continue
@@ -120,25 +129,44 @@ class Drain:
         except TimeoutError:
             return  # the sweep
 
+    async def _rest(self, seconds: float) -> None:
+        """As long as the worker is not told to end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+
+    async def _hold(self) -> None:
+        """Claim nothing while results cannot be recorded, and keep their rows from the other workers."""
+        pks = list(self.ledger.held)
+        await self._try("hold", self._claims, outbox.keep_leased, pks, timezone.now() + self._lease)
+        await self._rest(HOLD)
+
     async def _claim(self, limit: int) -> bool:
         """Whether to claim again at once: there may be more for which there is room."""
         try:
-            jobs, dropped = await self._in_database(self._claims, self._claim_and_prepare, self._rooms(), limit)
-        except (*AWAY, sealing.CannotUnseal) as error:  # what was claimed comes again when its lease ends
+            prepared = await self._in_database(self._claims, self._claim_and_prepare, self._rooms(), limit)
+        except DatabaseError as error:  # what was claimed comes again when its lease ends
             log.warning("logout.drain.waits", doing="claim", error=str(error))
-            await asyncio.sleep(DATABASE_PAUSE)
+            await self._rest(ledger.pause(self._failed_claims))
+            self._failed_claims += 1
             return False
-        for number, job in enumerate(jobs, 1):
+        self._failed_claims = 0
+        for number, job in enumerate(prepared.jobs, 1):
             self._launch(job)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-        if dropped:
-            self._note(*dropped)
-        return bool(dropped) or len(jobs) == limit
+        self._note(*(result for result in prepared.results if not self.ledger.knows(result.claimed)))
+        self._leave_alone(prepared.sealed)
+        return bool(prepared.results) or len(prepared.jobs) == limit
 
-    def _claim_and_prepare(self, rooms: dict[int, int], limit: int) -> tuple[list[Job], list[Result]]:
+    def _leave_alone(self, sealed: dict[int, str]) -> None:
+        """Applications whose signing key cannot be unsealed: their rows come again when the lease ends."""
+        for pk, problem in sealed.items():
+            log.warning("logout.drain.waits", doing="sign", application=pk, error=problem)
+            self._breakers.setdefault(pk, Breaker()).pause(monotonic() + DATABASE_PAUSE)
+
+    def _claim_and_prepare(self, rooms: dict[int, int], limit: int) -> Prepared:
         at = timezone.now()
-        rows: list[Claimed] = outbox.claim(
+        rows = self._claim_rows(
             channels=deliver.CHANNELS,
             rooms=rooms,
             cap=settings.PER_APP_IN_FLIGHT,
@@ -146,7 +174,17 @@ class Drain:
             at=at,
             lease=self._lease,
         )
-        return deliver.prepare(rows, at) if rows else ([], [])
+        return deliver.prepare(rows, at) if rows else Prepared()
+
+    def _claim_rows(self, **claim: Any) -> list[Claimed]:
+        if monotonic() >= self._careful_until:
+            try:
+                return outbox.claim(**claim)
+            except aside.FAULTS as error:
+                log.exception("logout.drain.claims_one_by_one", error=aside.described(error))
+                # Rows that were leased before their values turned out to be unreadable come once more in that time.
+                self._careful_until = monotonic() + 2 * self._lease.total_seconds()
+        return aside.claim_one_by_one(**claim)
 
     def _rooms(self) -> dict[int, int]:
         """What each application may still have in flight, where it is not simply the cap."""
@@ -154,24 +192,40 @@ class Drain:
         return {pk: room for pk, breaker in self._breakers.items() if (room := breaker.room(cap, now)) != cap}
 
     def _launch(self, job: Job) -> None:
-        self._breakers.setdefault(job.claimed.application_id, Breaker()).in_flight += 1
+        row = job.claimed
+        if row.id in self._asked:
+            self.ledger.claimed_in_flight(row)
+            return
+        if self.ledger.knows(row):
+            return
+        self._asked.add(row.id)
+        self._breakers.setdefault(row.application_id, Breaker()).in_flight += 1
         task = self._loop.create_task(self._send(job))
         self._flying[task] = (job, timezone.now())
         task.add_done_callback(self._landed)
 
     async def _send(self, job: Job) -> None:
-        sent = await deliver.send(job, self._fanout)
+        began = timezone.now()
+        try:
+            sent = await deliver.send(job, self._fanout)
+        except (
+            Exception
+        ) as error:  # ours, not the application's: it must neither stop the others nor come back for ever
+            log.exception("logout.delivery.failed", delivery=job.claimed.id)
+            self._note(deliver.failed(job.claimed, aside.described(error), began, timezone.now()))
+            return
         self._judge(sent)
         self._note(sent.result)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         job, _ = self._flying.pop(task)
+        self._asked.discard(job.claimed.id)
+        self.ledger.landed(job.claimed.id)
         self._breakers[job.claimed.application_id].in_flight -= 1
         if len(self._flying) <= self._refill_at:  # claim while the other half is in the air
             self._refill_at = -1
             self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Not the application's fault: the row stays leased and is sent again when the lease ends.
             log.error("logout.delivery.failed", delivery=job.claimed.id, exc_info=error)
 
     def _judge(self, sent: Sent) -> None:
@@ -186,9 +240,10 @@ class Drain:
         if decision.pause:
             breaker.pause(now + decision.pause)
         if breaker.is_open:
-            self._open_until[row.client_id] = time() + max(0.0, breaker.silent_until - now) + settings.DELIVERY_TIMEOUT
+            until = time() + max(0.0, breaker.silent_until - now) + settings.DELIVERY_TIMEOUT
+            self.ledger.note_breaker(row.client_id, until)
         elif was_open:
-            self._open_until[row.client_id] = 0.0
+            self.ledger.note_breaker(row.client_id, 0.0)
         if breaker.is_open != was_open:
             word = "opened" if breaker.is_open else "closed"
             log.warning(f"logout.breaker.{word}", client_id=row.client_id)
@@ -196,35 +251,14 @@ class Drain:
     # --- record ------------------------------------------------------------------------------------------------------
 
     def _note(self, *results: Result) -> None:
-        self._results.extend(results)
-        self._finished.set()
+        if not results:
+            return
+        self.ledger.note(*results)
         for result in results:
             log_result(result)
 
-    async def _keep_recording(self) -> None:
-        while True:
-            await self._finished.wait()
-            if self._flying and len(self._results) < BATCH:
-                await asyncio.sleep(COALESCE)
-            if not await self._record():
-                await asyncio.sleep(DATABASE_PAUSE)
-
-    async def _record(self) -> bool:
-        """Write the results at hand; False: the database did not take them, they stay at hand."""
-        async with self._recording:  # the end waits for a write that has begun, before it cancels the helpers
-            batch, notes = self._results, self._open_until
-            self._results, self._open_until = [], {}
-            self._finished.clear()
-            if not batch and not notes:
-                return True
-            try:
-                await self._in_database(self._records, record, batch, notes)
-            except AWAY as error:
-                log.warning("logout.drain.waits", doing="record", results=len(batch), error=str(error))
-                self._results = batch + self._results
-                self._finished.set()
-                return False
-        return True
+    async def _write(self, batch: list[Result], notes: dict[str, float]) -> list[Result]:
+        return await self._in_database(self._records, ledger.write, batch, notes)
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
 
@@ -234,11 +268,20 @@ class Drain:
             self._breakers = {
                 pk: b for pk, b in self._breakers.items() if b.in_flight or b.failures or b.silent_until > now
             }
-            try:
-                await self._in_database(self._records, tidy, timezone.now())
-            except AWAY as error:
-                log.warning("logout.drain.waits", doing="tidy", error=str(error))
+            await self._try("tidy", self._records, tidy, timezone.now())
             await asyncio.sleep(TIDY)
+
+    async def _keep_reporting(self) -> None:
+        """By the thread that claims: one that hangs falls silent, and /readyz says so."""
+        while True:
+            await self._try("report", self._claims, self._report)
+            await asyncio.sleep(reports.EVERY)
+
+    def _report(self) -> None:
+        known = self.ledger
+        reports.tell(
+            self._name, held=len(known.held) + len(known.refused), stuck_for=known.stuck_for, reason=known.reason
+        )
 
     async def _finish(self) -> None:
         """What is in flight has five seconds; what then still hangs is handed to the other workers at once."""
@@ -251,7 +294,14 @@ class Drain:
         await asyncio.gather(*late, return_exceptions=True)
         at = timezone.now()
         self._note(*(deliver.interrupted(job, began, at) for task, (job, began) in late.items() if task.cancelled()))
-        await self._record()
+        await self.ledger.record()
+
+    async def _try(self, doing: str, thread: ThreadPoolExecutor, function: Callable[..., object], *args: Any) -> None:
+        """What may fail for as long as the database does."""
+        try:
+            await self._in_database(thread, function, *args)
+        except DatabaseError as error:
+            log.warning("logout.drain.waits", doing=doing, error=str(error))
 
     async def _in_database(
         self, thread: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -263,7 +313,7 @@ def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     """A connection that failed is closed, so that the next statement gets a new one."""
     try:
         return function(*args, **kwargs)
-    except AWAY:
+    except (DatabaseError, *aside.FAULTS):
         connection.close()
         raise
 
@@ -272,39 +322,11 @@ def disconnect() -> None:
     connection.close()
 
 
-def record(batch: list[Result], notes: dict[str, float]) -> None:
-    """A row that the database refuses must not keep the others of its batch from being recorded."""
-    try:
-        outbox.record(batch, notes)
-    except AWAY:
-        raise
-    except DatabaseError:
-        if len(batch) == 1:
-            log.exception("logout.delivery.unrecorded", delivery=batch[0].claimed.id)
-            return
-        for result in batch:
-            record([result], {})
-        outbox.record([], notes)
-
-
-def refuse_wrong_keys() -> None:
-    """A worker that cannot unseal the signing keys must not start: it would claim rows that it cannot send."""
-    try:
-        snapshot = configuration.current()
-        for algorithm in keys.ALGORITHMS:
-            keys.active(algorithm, snapshot)
-    except sealing.CannotUnseal as error:
-        log.critical("logout.drain.refused", error=str(error))
-        raise SystemExit(1) from error
-    except (*AWAY, ProgrammingError) as error:
-        log.warning("logout.drain.waits", doing="start", error=str(error))  # the drain waits for it
-    finally:
-        connection.close()
-
-
 def tidy(at: datetime) -> None:
     outbox.drop_orphans(at)
     outbox.give_up(at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
+    aside.set_aside_unknown_channels(at)
+    reports.forget()
     tallies.add_lost_log_lines()
     if (off := metrics.clock_difference(timezone.now())) > metrics.CLOCK_TOLERANCE:
         log.warning("logout.drain.clock_is_wrong", seconds=round(off.total_seconds()))
@@ -333,63 +355,3 @@ def log_result(result: Result) -> None:
         uri=result.url,
         state=result.state.value,
     )
-
-
-def tune_process() -> None:
-    """For a loop that uses a core whole, beside a thread that talks to the database and a large heap that hardly changes.
-
-    The database's thread waited up to 5 ms for the interpreter after each round trip, and a quarter of a delivery's CPU
-    time went into looking for garbage among Django's modules.
-    """
-    sys.setswitchinterval(0.0005)  # seconds
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-class DrainThread(threading.Thread):
-    def __init__(self) -> None:
-        super().__init__(name="curfew-drain", daemon=True)
-        self._stopping = threading.Event()
-        self._drain = Drain()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._drain.stop()
-
-    def run(self) -> None:
-        log.info("logout.drain.started", in_flight=settings.IN_FLIGHT, per_application=settings.PER_APP_IN_FLIGHT)
-        while not self._stopping.is_set():
-            try:
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(self._drain.run())
-            except Exception:  # the thread's boundary: a worker without its drain would look healthy and do nothing
-                log.exception("logout.drain.crashed")
-                self._stopping.wait(DATABASE_PAUSE)
-                self._drain = Drain()
-        log.info("logout.drain.stopped")
-
-
-class DrainStep(bootsteps.StartStopStep):
-    """Starts the drain once pool and embedded beat have forked; needs no broker."""
-
-    requires = ("celery.worker.components:Pool", "celery.worker.components:Beat")
-
-    def start(self, worker: Any) -> None:
-        refuse_wrong_keys()
-        redis_health.warn_of_eviction()
-        tune_process()
-        self.thread = DrainThread()
-        self.thread.start()
-        signals.worker_shutting_down.connect(self._shutting_down, weak=False)
-
-    def _shutting_down(self, **_: Any) -> None:
-        """In the signal's handler: a hung Redis may keep Celery itself from ever coming to `stop()`."""
-        self.thread.stop()
-        leave = threading.Timer(EXIT, os._exit, (0,))
-        leave.daemon = True
-        leave.start()
-
-    def stop(self, worker: Any) -> None:
-        self.thread.stop()
-        self.thread.join(FINISH + 1)

@@ -20,6 +20,7 @@ from idp.lookups import Given, Lookup
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TemporarilyUnavailable, TooManyRequests
 from idp.protocol.initiators import Initiator
+from idp.protocol.jwt_profile import Unverified
 from idp.requests import RequestFacts
 from logout_app import gtr_people, gtr_trust, tallies
 from logout_app.end import end_sessions
@@ -131,7 +132,7 @@ def _proof(
     request: Request,
     connection: Connection,
     trust: gtr_trust.Trust,
-    token: rules.Token,
+    token: Unverified,
     encoded: str,
     at: datetime,
     deadline: Deadline,

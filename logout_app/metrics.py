@@ -7,6 +7,7 @@ rest is read from the outbox through its partial indexes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,10 +18,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from logout_app import tallies
+from logout_app import reports, tallies
+from logout_app.aside import known as known_channel
 from logout_app.models import DeliveryState, LogoutDelivery
 
 OLD_BACKLOG = timedelta(minutes=1)
+MOST_APPLICATIONS = 20  # that /metrics names: those for which most deliveries wait
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
 Tallies = Mapping[tuple[str, str], float]
@@ -38,8 +41,17 @@ def backlog(at: datetime) -> Backlog:
     rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING)
     sendable = LogoutDelivery.objects.all().due(at)
     oldest = sendable.aggregate(oldest=Min("due_at"))["oldest"]
-    counts = dict(rows.order_by().values_list("channel").annotate(Count("pk")))
-    return Backlog(counts, max(timedelta(), at - oldest) if oldest else timedelta())
+    counts: Counter[str] = Counter()
+    for channel, count in rows.order_by().values_list("channel").annotate(Count("pk")):
+        counts[known_channel(channel)] += count
+    return Backlog(dict(counts), max(timedelta(), at - oldest) if oldest else timedelta())
+
+
+def backlog_of_applications() -> list[tuple[str, int, datetime]]:
+    """client_id, deliveries that wait and the oldest one's beginning, the longest backlog first; one statement."""
+    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False)
+    counted = rows.sendable().order_by().values("client_id").annotate(n=Count("pk"), since=Min("created_at"))
+    return list(counted.order_by("-n", "client_id").values_list("client_id", "n", "since")[:MOST_APPLICATIONS])
 
 
 def clock_difference(at: datetime) -> timedelta:
@@ -76,6 +88,9 @@ class _Deliveries(Collector):
         yield GaugeMetricFamily(
             "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
         )
+        yield from _applications(self._at)
+        yield _aside(known)
+        yield from _drains()
         yield _latency(known)
         yield _breakers(known, self._at)
         lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
@@ -106,6 +121,48 @@ def _pending(waiting: Backlog) -> Metric:
     for channel, count in sorted(waiting.pending.items()):
         family.add_metric([channel], count)
     return family
+
+
+def _applications(at: datetime) -> Iterator[Metric]:
+    """Only those that have a backlog, and of these the largest: as many series as there is trouble."""
+    waiting = GaugeMetricFamily(
+        "curfew_logout_application_pending",
+        "Deliveries that wait, for the applications that have most.",
+        labels=("client_id",),
+    )
+    age = GaugeMetricFamily(
+        "curfew_logout_application_oldest_seconds", "Age of the oldest of them.", labels=("client_id",)
+    )
+    for client_id, count, since in backlog_of_applications():
+        waiting.add_metric([client_id], count)
+        age.add_metric([client_id], max(0.0, (at - since).total_seconds()))
+    yield waiting
+    yield age
+
+
+def _aside(known: Tallies) -> Metric:
+    family = CounterMetricFamily(
+        "curfew_set_aside",
+        "Deliveries, by channel, and messages of the queue that cannot be processed.",
+        labels=("what",),
+    )
+    for (kind, what), value in sorted(known.items()):
+        if kind == "aside":
+            family.add_metric([what], value)
+    return family
+
+
+def _drains() -> Iterator[Metric]:
+    drains = reports.look()
+    yield GaugeMetricFamily("curfew_drain_workers", "Workers that were heard of within half a minute.", drains.running)
+    yield GaugeMetricFamily(
+        "curfew_drain_held", "Answers of applications that workers know and the database does not yet.", drains.held
+    )
+    yield GaugeMetricFamily(
+        "curfew_drain_stuck_seconds",
+        "For how long a worker could record nothing, and claims nothing.",
+        drains.stuck_for,
+    )
 
 
 def _latency(known: Tallies) -> Metric:

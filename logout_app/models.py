@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 
@@ -67,6 +67,10 @@ class DeliveryState(models.TextChoices):
     LOADED = "loaded", "Page loaded, not confirmed"
     DEAD = "dead", "No answer"
     DROPPED = "dropped", "Dropped: nothing left to tell"
+
+
+HIGHEST = 2**31 - 1  # of a PostgreSQL integer
+NEXT_FENCE = Case(When(fence__gte=HIGHEST, then=Value(1)), default=F("fence") + 1)
 
 
 class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
@@ -176,6 +180,19 @@ class DeliveryTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metric} {self.label}"
+
+
+class DrainReport(models.Model):
+    """What a worker says of itself every few seconds, by the database's clock: /readyz and /metrics of every web process know it."""
+
+    name = models.CharField(max_length=255, unique=True, help_text="Host and process.")
+    seen_at = models.DateTimeField()
+    held = models.PositiveIntegerField(default=0, help_text="Answers of applications that are not recorded yet.")
+    stuck_for = models.FloatField(null=True, help_text="Seconds for which nothing could be recorded; empty: it can.")
+    reason = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class RevocationRequest(models.Model):

@@ -15,11 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from idp import prepared
 from logout_app import tallies
-from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.models import NEXT_FENCE, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol.retry import Outcome
 
 TABLE = LogoutDelivery._meta.db_table
@@ -40,7 +39,7 @@ RETURNING id, fence, attempts, application_id, client_id, sub, sid, channel, cre
     (SELECT config_version FROM idp_tenantsettings LIMIT 1)
 """  # noqa: S608  constants only
 # Walks the index from application to application, so that a backlog of one costs the others nothing.
-CLAIM_POSTGRES = f"""
+PICK_POSTGRES = f"""
 WITH RECURSIVE applications(id) AS (
     (SELECT application_id FROM {TABLE} WHERE {PENDING} AND application_id > 0 ORDER BY application_id LIMIT 1)
     UNION ALL
@@ -59,8 +58,8 @@ WITH RECURSIVE applications(id) AS (
     WHERE applications.id IS NOT NULL AND coalesce(room.n, %(cap)s) > 0
     ORDER BY due.due_at, due.id LIMIT %(limit)s
 )
-{TAKE}"""  # noqa: S608
-CLAIM_SQLITE = f"""
+"""  # noqa: S608
+PICK_SQLITE = f"""
 WITH room AS (SELECT value->>'application' AS application, value->>'n' AS n FROM json_each(%(rooms)s)),
 due AS (
     SELECT id, due_at, application_id FROM {TABLE}
@@ -74,7 +73,8 @@ due AS (
     SELECT id FROM ranked LEFT JOIN room ON room.application = application_id
     WHERE place <= coalesce(n, %(cap)s) ORDER BY due_at, id LIMIT %(limit)s
 )
-{TAKE}"""  # noqa: S608
+"""  # noqa: S608
+CLAIM_POSTGRES, CLAIM_SQLITE = PICK_POSTGRES + TAKE, PICK_SQLITE + TAKE
 
 FINAL = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.DROPPED: DeliveryState.DROPPED}  # all others: dead
 
@@ -123,8 +123,17 @@ def claim(
 
     One statement, which commits by itself: HTTP never happens inside a transaction.
     """
+    parameters = claim_parameters(channels=channels, rooms=rooms, cap=cap, limit=limit, at=at, lease=lease)
+    statement = CLAIM_POSTGRES if connection.vendor == "postgresql" else CLAIM_SQLITE
+    rows = [as_claimed(row) for row in prepared.fetch(statement, parameters, plans_last=PLANS_LAST)]
+    return sorted(rows, key=lambda row: row.id)
+
+
+def claim_parameters(
+    *, channels: Sequence[str], rooms: Mapping[int, int], cap: int, limit: int, at: datetime, lease: timedelta
+) -> dict[str, Any]:
     postgres = connection.vendor == "postgresql"
-    parameters = {
+    return {
         "now": connection.ops.adapt_datetimefield_value(at),
         "lease": connection.ops.adapt_datetimefield_value(at + lease),
         "rooms": json.dumps([{"application": pk, "n": n} for pk, n in rooms.items()]),
@@ -132,12 +141,9 @@ def claim(
         "cap": cap,
         "limit": limit,
     }
-    statement = CLAIM_POSTGRES if postgres else CLAIM_SQLITE
-    rows = [_claimed(row) for row in prepared.fetch(statement, parameters, plans_last=PLANS_LAST)]
-    return sorted(rows, key=lambda row: row.id)
 
 
-def _claimed(row: Sequence[Any]) -> Claimed:
+def as_claimed(row: Sequence[Any]) -> Claimed:
     claimed = Claimed(*row)
     # SQLite stores UTC without saying so.
     return claimed if claimed.created_at.tzinfo else replace(claimed, created_at=claimed.created_at.replace(tzinfo=UTC))
@@ -160,35 +166,42 @@ FIELDS = (
 )
 
 
-def record(results: Sequence[Result], breakers: Mapping[str, float] | None = None) -> list[int]:
-    """Write results in one transaction; returns the rows that still were ours. `breakers`: client_id -> open until (Unix time).
+def record(
+    results: Sequence[Result], breakers: Mapping[str, float] | None = None, *, delivered_is_final: bool = False
+) -> list[int]:
+    """Write results in one transaction; returns the rows that they decided. `breakers`: client_id -> open until (Unix time).
 
-    An attempt is a fact even if its claim is void by now, so every attempt gets its row.
+    An attempt is a fact even if its claim is void by now, so every attempt gets its row, once however often it is written.
+    `delivered_is_final`: that an application has signed somebody out is true whoever leases the row by now, so that
+    nobody asks it again.
     """
+    ours = "v.state = 'delivered' OR" if delivered_is_final else ""
     with transaction.atomic(), connection.cursor() as cursor:
         values, parameter = _as_rows(results)
         cursor.execute(
             f"""
             UPDATE {TABLE} SET state = v.state, due_at = coalesce(v.due_at, {TABLE}.due_at), lease_until = NULL,
                 last_status = v.status, last_reason = v.reason, finished_at = v.finished_at
-            FROM {values} WHERE {TABLE}.id = v.id AND {TABLE}.fence = v.fence AND {TABLE}.state = 'pending'
+            FROM {values} WHERE {TABLE}.id = v.id AND {TABLE}.state = 'pending'
+                AND ({ours} {TABLE}.fence = v.fence)
             RETURNING {TABLE}.id
             """,  # noqa: S608
             [parameter],
         )
-        ours = [row[0] for row in cursor.fetchall()]
+        decided = [row[0] for row in cursor.fetchall()]
         cursor.execute(
             f"""
             INSERT INTO {ATTEMPTS} (delivery_id, number, started_at, duration_ms, status, outcome, reason, url, jti)
             SELECT v.id, v.number, v.started_at, v.duration_ms, v.status, v.outcome, v.reason, v.url, v.jti
-            FROM {values} JOIN {TABLE} d ON d.id = v.id
+            FROM {values} JOIN {TABLE} d ON d.id = v.id WHERE true
+            ON CONFLICT (delivery_id, number) DO NOTHING
             """,  # noqa: S608
             [parameter],
         )
-        valid = set(ours)
-        tallies.add(_counts([result for result in results if result.claimed.id in valid]))
+        valid = set(decided)
+        tallies.add(counts_of([result for result in results if result.claimed.id in valid]))
         tallies.put({("breaker", client_id): until for client_id, until in (breakers or {}).items()})
-    return ours
+    return decided
 
 
 def _as_rows(results: Sequence[Result]) -> tuple[str, str]:
@@ -222,10 +235,12 @@ def _as_row(result: Result, moment: Callable[[datetime], object]) -> dict[str, A
     }
 
 
-def _counts(results: Sequence[Result]) -> dict[tuple[str, str], float]:
+def counts_of(results: Sequence[Result]) -> dict[tuple[str, str], float]:
     counts: Counter[tuple[str, str]] = Counter()
     for (channel, outcome, state), number in Counter((r.claimed.channel, r.outcome, r.state) for r in results).items():
         counts["attempts", f"{channel}:{outcome.value}"] += number
+        if outcome is Outcome.UNPROCESSABLE:
+            counts["aside", channel] += number
         if state != DeliveryState.PENDING:
             counts["finished", f"{channel}:{state.value}"] += number
     told = [(r.ended_at - r.claimed.created_at).total_seconds() for r in results if r.outcome is Outcome.DELIVERED]
@@ -254,4 +269,20 @@ def give_up(at: datetime, max_age: timedelta, limit: int = 1000) -> int:
     rows = LogoutDelivery.objects.due(waiting).filter(created_at__lt=at - max_age, attempts__gt=0)
     return LogoutDelivery.objects.filter(
         pk__in=list(rows.values_list("pk", flat=True)[:limit]), state="pending"
-    ).update(state=DeliveryState.DEAD, finished_at=at, fence=F("fence") + 1)
+    ).update(state=DeliveryState.DEAD, finished_at=at, fence=NEXT_FENCE)
+
+
+def keep_leased(pks: Sequence[int], until: datetime) -> None:
+    """For rows whose result is known here and cannot be recorded yet: no other worker shall send them meanwhile.
+
+    A row that is locked is being recorded, and nobody claims it.
+    """
+    if connection.vendor != "postgresql":
+        LogoutDelivery.objects.filter(pk__in=pks, state=DeliveryState.PENDING).update(lease_until=until)
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {TABLE} SET lease_until = %s WHERE id IN "  # noqa: S608  constants only
+            f"(SELECT id FROM {TABLE} WHERE id = ANY(%s) AND state = 'pending' FOR UPDATE SKIP LOCKED)",
+            [until, list(pks)],
+        )

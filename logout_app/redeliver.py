@@ -6,10 +6,10 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from logout_app import bell
-from logout_app.models import DeliveryState, LogoutDelivery
+from logout_app.models import NEXT_FENCE, DeliveryState, LogoutDelivery
 
 
 def deliveries(pks: Collection[int], *, at: datetime) -> int:
@@ -35,7 +35,7 @@ def _requeue(rows: QuerySet[LogoutDelivery], at: datetime) -> int:
                 lease_until=None,
                 created_at=at,
                 due_at=at,
-                fence=F("fence") + 1,
+                fence=NEXT_FENCE,
             )
         )
         transaction.on_commit(bell.ring)

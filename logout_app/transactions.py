@@ -22,7 +22,7 @@ from idp.protocol.opaque import digest, new_secret
 from logout_app import redeliver
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
 from logout_app.protocol.frontchannel import frame_origin, frame_url
-from logout_app.protocol.sign_out_state import RowState, row_state
+from logout_app.protocol.sign_out_state import RowState, row_state, standing
 from sessions_app.models import SessionClient, SSOSession
 
 LIFETIME = timedelta(minutes=10)
@@ -53,6 +53,7 @@ class Row:
     sid: str = ""
     milliseconds: int | None = None
     retrying: bool = False
+    answered: bool = False  # with an error
     reasons: list[str] = field(default_factory=list)
     channels: dict[str, str] = field(default_factory=dict)
     state: RowState = RowState.UNREACHABLE
@@ -71,7 +72,8 @@ class Row:
 
     def see(self, delivery: LogoutDelivery, began_at: datetime) -> None:
         """Take in what one channel knows."""
-        self.channels[delivery.channel] = delivery.state
+        self.channels[delivery.channel] = standing(delivery.state, delivery.last_status, delivery.last_reason)
+        self.answered = self.answered or delivery.last_status is not None
         if delivery.state == DeliveryState.DELIVERED and delivery.finished_at:
             self.milliseconds = max(0, round((delivery.finished_at - began_at).total_seconds() * 1000))
         if delivery.channel == Channel.BACKCHANNEL and delivery.state == DeliveryState.PENDING:
@@ -161,6 +163,8 @@ def status_of(request: HttpRequest, token: str, at: datetime) -> list[dict[str, 
             "event__deliveries__channel",
             "event__deliveries__state",
             "event__deliveries__finished_at",
+            "event__deliveries__last_status",
+            "event__deliveries__last_reason",
         )
     )
     if not found:
@@ -168,14 +172,20 @@ def status_of(request: HttpRequest, token: str, at: datetime) -> list[dict[str, 
     began_at, timeout = found[0][:2]
     channels: dict[int, dict[str, str]] = defaultdict(dict)
     finished: dict[int, datetime] = {}
-    for _, _, session_pk, of_session, application_pk, channel, state, finished_at in found:
+    answered: set[int] = set()
+    for _, _, session_pk, of_session, application_pk, channel, state, finished_at, status, reason in found:
         if application_pk is None or of_session != session_pk:
             continue
-        channels[application_pk][channel] = state
+        channels[application_pk][channel] = standing(state, status, reason)
+        if status is not None:
+            answered.add(application_pk)
         if state == DeliveryState.DELIVERED:
             finished[application_pk] = min(finished_at, finished.get(application_pk, finished_at))
     overdue = _overdue(began_at, at, timeout or DEFAULT_TIMEOUT)
-    return [_status(pk, states, finished.get(pk), began_at, overdue=overdue) for pk, states in channels.items()]
+    return [
+        {**_status(pk, states, finished.get(pk), began_at, overdue=overdue), "answered": pk in answered}
+        for pk, states in channels.items()
+    ]
 
 
 def report(page: LogoutTransaction, application_pk: int, outcome: DeliveryState, at: datetime) -> bool:

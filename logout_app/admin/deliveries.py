@@ -21,6 +21,7 @@ from logout_app.models import (
     DeliveryAttempt,
     DeliveryState,
     DeliveryTally,
+    DrainReport,
     LogoutDelivery,
     LogoutEvent,
     LogoutTransaction,
@@ -73,7 +74,7 @@ class LogoutDeliveryAdmin(FactsAdmin):
     list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
     list_filter = ("state", "channel", "application")
     list_select_related = ("application",)
-    allowed_lookups = ("event", "session")
+    allowed_lookups = ("event", "session", "last_reason__startswith")
     search_fields = ("=sub", "=sid", "=client_id")
     search_help_text = "A whole user id, sid or client id."
     inlines = (AttemptInline,)
@@ -165,4 +166,12 @@ class DeliveryTallyAdmin(FactsAdmin):
     menu_rank = 2
     list_display = ("metric", "label", "value")
     list_filter = ("metric",)
+    fields = list_display
+
+
+@admin.register(DrainReport)
+class DrainReportAdmin(FactsAdmin):
+    menu_rank = 2
+    empty = "None. Each worker that delivers has a row, and renews it every few seconds."
+    list_display = ("name", "seen_at", "held", "stuck_for", "reason")
     fields = list_display

@@ -17,6 +17,8 @@ from django.utils.timesince import timesince
 from idp import keys
 from idp.connections import health
 from idp.models import Application, KeyStatus, SigningKey
+from logout_app.admin import trouble
+from logout_app.admin.trouble import Attention
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.models import SessionEvent, SSOSession
 
@@ -36,14 +38,6 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
-    level: str  # bad or warn
-    text: str
-    action: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
 class StartPage:
     figures: list[Figure] = field(default_factory=list)
     attention: list[Attention] = field(default_factory=list)
@@ -55,7 +49,8 @@ def overview(user: Any, now: datetime) -> StartPage:
     if not user.has_perms(wanted):
         return StartPage()
     figures = [_live_sessions(now), _sign_outs(now), _median(now), _waiting(now)]
-    return StartPage(figures, [*_dead(), *_late(now), *_connections(user), *_keys(now), *_deaf()])
+    deliveries = [*trouble.workers(), *_late(now), *trouble.failing(now), *_dead(), *trouble.set_aside()]
+    return StartPage(figures, [*deliveries, *_connections(user), *_keys(now), *_deaf()])
 
 
 def _live_sessions(now: datetime) -> Figure:

@@ -17,6 +17,7 @@ CONFIGURATION_TRIES = 3
 CONFIGURATION_DELAYS = (15.0, 60.0)  # the application may just be deploying
 RETRY_AFTER_LIMITS = (1.0, 3600.0)
 REASON_LENGTH = 500
+SET_ASIDE = "set aside: "  # how the reason of a delivery begins that cannot be processed
 
 
 class Outcome(StrEnum):
@@ -28,6 +29,7 @@ class Outcome(StrEnum):
     MISCONFIGURED = "misconfigured"  # nothing at that URL takes logout tokens, or we may not go there
     EXPIRED = "expired"  # too old to be tried again
     DROPPED = "dropped"  # nothing left to tell
+    UNPROCESSABLE = "unprocessable"  # set aside: we cannot make or send this request
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,19 @@ def _misconfigured(reason: str, history: History) -> Decision:
     again = history.last_status is None or is_configuration_error(Answer(history.last_status))
     if history.attempts >= CONFIGURATION_TRIES and (again or history.age >= history.max_age):
         return Decision(Outcome.MISCONFIGURED, reason)
-    delay = CONFIGURATION_DELAYS[min(history.attempts, len(CONFIGURATION_DELAYS)) - 1]
-    return Decision(Outcome.RETRY, reason, delay=delay)
+    return Decision(Outcome.RETRY, reason, delay=_configuration_delay(history.attempts))
+
+
+def unprocessable(problem: str, history: History) -> Decision:
+    """An attempt that failed here, before or after any request: a few spaced tries, then it is set aside."""
+    reason = printable(f"cannot be processed: {problem}")
+    if history.attempts >= CONFIGURATION_TRIES:
+        return Decision(Outcome.UNPROCESSABLE, printable(f"{SET_ASIDE}{problem}"))
+    return Decision(Outcome.RETRY, reason, delay=_configuration_delay(history.attempts))
+
+
+def _configuration_delay(attempts: int) -> float:
+    return CONFIGURATION_DELAYS[min(attempts, len(CONFIGURATION_DELAYS)) - 1]
 
 
 def backoff(attempts: int, jitter: float) -> float:

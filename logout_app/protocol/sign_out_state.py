@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 DELIVERED, LOADED, DEAD, PENDING, DROPPED = "delivered", "loaded", "dead", "pending", "dropped"
+FAILING = "failing"  # pending, and the last attempt failed
+FRONTCHANNEL = "frontchannel"
 
 
 class RowState(StrEnum):
@@ -18,17 +20,23 @@ class RowState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-def row_state(channels: Mapping[str, str], *, overdue: bool) -> RowState:
-    """`channels`: channel -> delivery state; `overdue`: the application's time for an answer is over.
+def standing(state: str, last_status: int | None, last_reason: str) -> str:
+    """A delivery's state as `row_state` takes it."""
+    return FAILING if state == PENDING and (last_status is not None or last_reason) else state
 
-    Green is proof by any channel, also late. A channel that is still trying holds the row open only until the deadline;
-    then a page that loaded is worth more than no answer.
+
+def row_state(channels: Mapping[str, str], *, overdue: bool) -> RowState:
+    """`channels`: channel -> standing of its delivery; `overdue`: the application's time for an answer is over.
+
+    Green is proof by any channel, also late. A channel that is still trying holds the row open only until the deadline.
+    Then a page that loaded is worth more than silence, but not than a failure: a browser loads error pages too.
     """
     states = [state for state in channels.values() if state != DROPPED]
     if not states:
         return RowState.UNREACHABLE
     if DELIVERED in states:
         return RowState.DELIVERED
-    if PENDING in states and not overdue:
+    if {PENDING, FAILING} & set(states) and not overdue:
         return RowState.PENDING
-    return RowState.LOADED if LOADED in states else RowState.DEAD
+    failed = any(state in (FAILING, DEAD) for channel, state in channels.items() if channel != FRONTCHANNEL)
+    return RowState.LOADED if LOADED in states and not failed else RowState.DEAD

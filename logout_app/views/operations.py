@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from idp import configuration, keys, sealing
 from idp.requests import client_ip
-from logout_app import metrics, readiness
+from logout_app import metrics, readiness, reports
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,12 @@ def readyz(request: HttpRequest) -> HttpResponse:
     needed = {"database": _failure(_check_database) or readiness.database(), "keys": _failure(_check_keys)}
     if any(needed.values()):
         return JsonResponse({"status": "unavailable", **_shown(needed)}, status=503)
-    wished = {"backlog": _check_backlog(), "clock": _check_clock(), "redis": readiness.redis()}
+    wished = {
+        "backlog": _check_backlog(),
+        "drain": _check_drain(),
+        "clock": _check_clock(),
+        "redis": readiness.redis(),
+    }
     status = "degraded" if any(wished.values()) else "ok"
     return JsonResponse({"status": status, **_shown(needed | wished)})
 
@@ -71,6 +76,19 @@ def _check_keys() -> None:
 def _check_backlog() -> str:
     age = metrics.backlog(timezone.now()).age
     return f"the oldest delivery waits for {round(age.total_seconds())} s" if age > metrics.OLD_BACKLOG else ""
+
+
+def _check_drain() -> str:
+    """Whether a worker runs, and whether it can write down what applications answer.
+
+    Before the first has said anything nobody knows: workers of the release before this one say nothing.
+    """
+    drains = reports.look()
+    if drains.silent_for and not drains.running:
+        return f"no worker has reported for {round(drains.silent_for.total_seconds())} s"
+    if drains.stuck_for:
+        return f"results cannot be recorded for {round(drains.stuck_for)} s ({drains.held} wait)"
+    return ""
 
 
 def _check_clock() -> str:

@@ -15,7 +15,7 @@ from idp.views.errors import error_page
 from logout_app import transactions
 from logout_app.leaving import redirect
 from logout_app.models import Channel, DeliveryState, LogoutTransaction
-from logout_app.protocol.sign_out_state import RowState
+from logout_app.protocol.sign_out_state import RowState, row_state
 from logout_app.transactions import Row
 from logout_app.upstream import Standing
 
@@ -43,6 +43,7 @@ UPSTREAM_WORDS = {
     Standing.LEFT: "Signed out",
     Standing.FAILED: "Not signed out",
 }
+ANSWERED_WITH_AN_ERROR = "Answered with an error"
 PLAIN_WORDS = {RowState.LOADED: "Asked, not confirmed"}  # nobody saw whether the frame loaded
 
 
@@ -69,7 +70,8 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     upstream = _upstream_row(page)
     context = {
         "page": page,
-        "rows": [{"row": row, "words": words[row.state]} for row in rows],
+        "rows": [{"row": row, "words": _words(row, words)} for row in rows],
+        "headline": _failures(rows),
         "plain": plain,
         "done": done,
         "total": total,
@@ -126,6 +128,17 @@ def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:
     return redirect(request, reverse("sign_out_page", args=[token]))
 
 
+def _words(row: Row, words: dict[RowState, str]) -> str:
+    return ANSWERED_WITH_AN_ERROR if row.state == RowState.DEAD and row.answered else words[row.state]
+
+
+def _failures(rows: list[Row]) -> str:
+    """The headline where somebody may still be signed in, as the script has it."""
+    failed = [row for row in rows if row.state == RowState.DEAD]
+    did_not = "did not sign you out" if any(row.answered for row in failed) else "did not answer"
+    return f"{len(failed)} app{'s' * (len(failed) != 1)} {did_not}" if failed else ""
+
+
 def _upstream_row(page: LogoutTransaction) -> dict[str, object] | None:
     """The row of the identity provider upstream, where there is a way to sign out of it too."""
     connection = page.session.connection if page.session else None
@@ -171,10 +184,10 @@ def gone(request: HttpRequest) -> HttpResponse:
 
 
 def _take_frames_as_loaded(rows: list[Row]) -> None:
-    """Without JavaScript nobody can say what a frame did: asked, not confirmed."""
+    """Without JavaScript nobody can say what a frame did: asked, not confirmed, unless the back channel failed."""
     for row in rows:
         if row.channels.get(Channel.FRONTCHANNEL) in (DeliveryState.PENDING, DeliveryState.DEAD) and row.state in (
             RowState.PENDING,
             RowState.DEAD,
         ):
-            row.state = RowState.LOADED
+            row.state = row_state({**row.channels, Channel.FRONTCHANNEL: DeliveryState.LOADED}, overdue=True)

@@ -12,6 +12,7 @@
     dead: "No answer",
     unreachable: "Cannot be signed out from here",
   };
+  const ANSWERED_WITH_AN_ERROR = "Answered with an error";
   const ACKNOWLEDGEMENT = "curfew:signed-out";
   const timeout = Number(page.dataset.timeout) * 1000;
   const part = (name, root = page) => root.querySelector(`[data-${name}]`);
@@ -22,6 +23,8 @@
   let looked = 0;
 
   const state = (row) => row.element.dataset.state;
+  const answered = (row) => "answered" in row.element.dataset;
+  const words = (row, next) => (next === "dead" && answered(row) ? ANSWERED_WITH_AN_ERROR : WORDS[next]);
 
   function post(url, fields) {
     return fetch(url, {
@@ -79,10 +82,10 @@
     }
     if (before === next) return;
     row.element.dataset.state = next;
-    part("words", row.element).textContent = WORDS[next];
+    part("words", row.element).textContent = words(row, next);
     part("more", row.element).hidden = next !== "dead";
     if (next !== "delivered") part("time", row.element).textContent = "";
-    if (next !== "pending") announce(`${row.element.dataset.name}: ${WORDS[next]}`);
+    if (next !== "pending") announce(`${row.element.dataset.name}: ${words(row, next)}`);
     if (next === "dead" && row.frame && !row.reported) tell(row, "no_answer");
   }
 
@@ -112,7 +115,9 @@
     const told = rows.filter((row) => state(row) !== "unreachable");
     const done = told.filter((row) => state(row) === "delivered").length;
     const pending = told.some((row) => state(row) === "pending");
-    const failed = told.filter((row) => state(row) === "dead").length;
+    const dead = told.filter((row) => state(row) === "dead");
+    const failed = dead.length;
+    const didNot = dead.some(answered) ? "did not sign you out" : "did not answer";
     const upstream = part("upstream");
     const left = upstream === null || upstream.dataset.state === "delivered";
     const everywhere = left && rows.every((row) => state(row) === "delivered");
@@ -122,7 +127,7 @@
     const headline = everywhere
       ? "You are signed out everywhere"
       : failed
-        ? `${failed} app${failed === 1 ? "" : "s"} did not answer`
+        ? `${failed} app${failed === 1 ? "" : "s"} ${didNot}`
         : "You are signed out";
     if (part("headline").textContent !== headline) {
       part("headline").textContent = headline;
@@ -166,7 +171,9 @@
     const known = new Map((await response.json()).rows.map((row) => [String(row.app), row]));
     for (const row of rows) {
       const news = known.get(row.element.dataset.app);
-      if (news) show(row, settle(row, news.state), news.ms);
+      if (!news) continue;
+      row.element.toggleAttribute("data-answered", news.answered);
+      show(row, settle(row, news.state), news.ms);
     }
     tick();
   }

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from idp import checks, logs, redis_health
 from idp.probe import Probe
-from logout_app import readiness, tallies
-from logout_app.models import DeliveryState, LogoutDelivery
+from logout_app import metrics, readiness, reports, tallies
+from logout_app.models import DeliveryState, DrainReport, LogoutDelivery
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
 from tests.support.servers import start_redis
@@ -48,6 +48,45 @@ def test_an_old_backlog_degrades_but_keeps_the_web_servers(application):
     waits = re.search(r"waits for (\d+) s", answer.json()["backlog"])
     assert waits
     assert 300 <= int(waits[1]) < 330
+
+
+def test_a_worker_that_is_silent_degrades_and_one_that_reports_does_not():
+    """Its words are of the database's clock."""
+    reports.tell("host:1", held=0, stuck_for=None, reason="")
+    assert Client().get("/readyz").json()["drain"] == "ok"
+    assert "curfew_drain_workers 1.0" in Client().get("/metrics").content.decode()
+    DrainReport.objects.update(seen_at=timezone.now() - timedelta(seconds=50))
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert re.fullmatch(r"no worker has reported for (49|50|51|52) s", answer.json()["drain"])
+    assert "curfew_drain_workers 0.0" in Client().get("/metrics").content.decode()
+
+
+def test_a_worker_that_cannot_record_degrades():
+    reports.tell("host:1", held=0, stuck_for=None, reason="")
+    reports.tell("host:2", held=100, stuck_for=45.0, reason="OperationalError: lock timeout")
+    assert Client().get("/readyz").json()["drain"] == "results cannot be recorded for 45 s (100 wait)"
+    reports.tell("host:2", held=0, stuck_for=None, reason="")
+    assert Client().get("/readyz").json()["drain"] == "ok"
+
+
+def test_workers_that_ended_long_ago_are_forgotten():
+    reports.tell("host:1", held=0, stuck_for=None, reason="")
+    reports.tell("host:2", held=0, stuck_for=None, reason="")
+    DrainReport.objects.filter(name="host:1").update(seen_at=timezone.now() - timedelta(days=2))
+    reports.forget()
+    assert list(DrainReport.objects.values_list("name", flat=True)) == ["host:2"]
+
+
+def test_metrics_name_the_applications_that_have_the_largest_backlog_and_no_others(application, monkeypatch):
+    monkeypatch.setattr(metrics, "MOST_APPLICATIONS", 2)
+    one, two, three = (application(name) for name in ("one", "two", "three"))
+    application("idle")
+    sign_out(sign_in(one, two, three), sign_in(one, two), at=timezone.now() - timedelta(minutes=1))
+    text = Client().get("/metrics").content.decode()
+    pending = re.findall(r'curfew_logout_application_pending{client_id="(\w+)"} (\d+)', text)
+    assert pending == [("one", "2"), ("two", "2")]
+    assert re.search(r'curfew_logout_application_oldest_seconds{client_id="one"} 6\d\.', text)
 
 
 def test_a_redis_that_is_gone_degrades_only(settings):

@@ -7,9 +7,10 @@ import signal
 import time
 
 import pytest
+import requests
 from django.utils import timezone
 
-from logout_app.models import DeliveryAttempt, LogoutDelivery
+from logout_app.models import DeliveryAttempt, DrainReport, LogoutDelivery
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import count, reconcile, wait_for_delivered
 from tests.support import earlier_release
@@ -130,6 +131,20 @@ def test_workers_killed_again_and_again_lose_nothing(installation, application, 
     installation.worker()
     wait_for_delivered(240, 40)
     reconcile(receiver, 240)
+
+
+def test_a_worker_that_ends_is_missed(installation, application, receiver):
+    """Without a single delivery that waits: nobody has signed out yet."""
+    worker = installation.worker()
+    installation.web()
+    address = f"http://localhost:{installation.port}/readyz"
+    wait_until(lambda: DrainReport.objects.exists(), 20)
+    assert requests.get(address, timeout=10).json()["drain"] == "ok"
+    worker.kill()
+    wait_until(lambda: "no worker has reported" in requests.get(address, timeout=10).json()["drain"], 60)
+    assert requests.get(address, timeout=10).json()["status"] == "degraded"
+    installation.worker()
+    wait_until(lambda: requests.get(address, timeout=10).json()["drain"] == "ok", 20)
 
 
 def test_a_worker_with_the_wrong_encryption_key_refuses_to_start(installation, application, receiver):

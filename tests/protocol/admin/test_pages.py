@@ -27,6 +27,7 @@ from idp.protocol.opaque import digest
 from logout_app.models import (
     DeliveryAttempt,
     DeliveryTally,
+    DrainReport,
     LogoutDelivery,
     LogoutEvent,
     LogoutTransaction,
@@ -80,6 +81,7 @@ def one_of_each(boss: User) -> dict[type[models.Model], models.Model]:
             delivery=delivery, number=1, started_at=now, duration_ms=7, status=503, outcome="retry", reason="busy"
         ),
         DeliveryTally.objects.create(metric="m"),
+        DrainReport.objects.create(name="host:1", seen_at=now),
         LogoutTransaction.objects.create(token_hash=digest(SECRET), browser_hash=digest(SECRET), expires_at=later),
         AccessToken.rows.create(
             user=mary, application=app, session=session, token="", token_checksum=digest(SECRET), expires=later

@@ -37,14 +37,15 @@ for (const attempt of attempts) { try { attempt(); } catch { /* the sandbox said
 
 
 class Apps:
-    """The server of all of them: `by_cookie`, `by_sid`, `both` (by cookie, and back channel), `mute`, `hostile`."""
+    """The server of all of them: `by_cookie`, `by_sid`, `both` (by cookie, and back channel), `mute`, `hostile`, `failing` (500 by both)."""
 
-    NAMES = ("by-cookie", "by-sid", "both", "mute", "hostile")
+    NAMES = ("by-cookie", "by-sid", "both", "mute", "hostile", "failing")
 
     def __init__(self) -> None:
         self.sessions: dict[str, tuple[str, str]] = {}  # cookie -> (application, sid)
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.issuer = ""
+        self.failing = True
         self.patience = threading.Event()
         handler = type("Handler", (_Handler,), {"apps": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -67,7 +68,7 @@ class Apps:
             "frontchannel_logout_uri": f"{self.site(name)}/out",
             "frontchannel_logout_session_required": True,
         }
-        if name == "both":
+        if name in ("both", "failing"):
             # Our own process resolves no names under localhost.
             oidc_logout["backchannel_logout_urls"] = [f"http://127.0.0.1:{self.port}/backchannel"]  # type: ignore[assignment]
         return web_application(name, self.site(name), "/callback", oidc_logout=oidc_logout)
@@ -111,12 +112,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         claims = _claims(parse_qs(body)["logout_token"][0])
+        if claims["aud"] == "failing" and self.apps.failing:
+            self._answer(500)
+            return
         self.apps.end(claims["sid"], claims["aud"])
         self._answer(204)
 
     def _sign_out(self, name: str, sid: str) -> None:
         acknowledged = ACKNOWLEDGE % (sid, self.apps.issuer.rstrip("/"))
-        if name == "mute":
+        if name == "failing":
+            self._answer(500, "Something is broken here.")
+        elif name == "mute":
             self.apps.patience.wait(60)
         elif name == "hostile":
             self._answer(200, HOSTILE)

@@ -103,6 +103,29 @@ def test_a_page_that_never_answers_is_red_after_five_seconds_and_holds_nobody_up
     expect(page.get_by_role("link", name="Continue")).to_be_visible()
 
 
+def test_an_application_that_answers_with_an_error_is_red_counted_and_can_be_tried_again(
+    one_context: BrowserContext, apps: Apps
+) -> None:
+    """Its error page loads in the frame as any other page does, and its person is still in."""
+    apps.failing = True
+    page = use(one_context, apps, "failing", "by-sid")
+    sign_out(page, apps)
+    expect(row(page, "by-sid")).to_have_attribute("data-state", "delivered")
+    failing = row(page, "failing")
+    expect(failing).to_have_attribute("data-state", "dead", timeout=15_000)
+    expect(failing).to_contain_text("Answered with an error")
+    expect(page.get_by_role("heading", name="1 app did not sign you out")).to_be_visible()
+    address = page.url
+    assert says(page, apps, "failing") == "signed in"
+    page.goto(address)
+    expect(failing.get_by_role("button", name="Try again")).to_be_visible(timeout=15_000)
+    apps.failing = False
+    failing.get_by_role("button", name="Try again").click()
+    expect(failing).to_have_attribute("data-state", "delivered", timeout=30_000)
+    expect(page.get_by_role("heading", name="You are signed out everywhere")).to_be_visible()
+    assert says(page, apps, "failing") == "signed out"
+
+
 def test_a_hostile_page_in_a_frame_can_do_nothing_outside_of_it(one_context: BrowserContext, apps: Apps) -> None:
     """FRN-006: navigation of the top, windows, dialogs, downloads, forms to the top, our document."""
     happened: list[str] = []

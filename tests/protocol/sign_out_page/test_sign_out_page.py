@@ -194,6 +194,23 @@ def test_no_answer_in_time_is_red_and_a_late_one_still_turns_it_green(page, both
         assert "You are signed out everywhere" not in page.get().content.decode()  # one could not be told
 
 
+def test_a_back_channel_that_failed_is_red_although_the_page_loaded(page, both, front):
+    """A browser loads error pages too."""
+    page.outcome(both, "loaded")
+    page.outcome(front, "acknowledged")
+    rows = LogoutDelivery.objects.filter(application=both, channel=Channel.BACKCHANNEL)
+    rows.update(attempts=1, last_status=500, last_reason="500: broken")
+    assert page.states()[both.pk] == "pending"  # it is tried again within the time for an answer
+    with time_machine.travel(timezone.now() + timedelta(seconds=6), tick=False):
+        assert page.states()[both.pk] == "dead"
+        for query in ("", "?plain"):
+            html = page.get(query).content.decode()
+            assert re.findall(r'data-state="(\w+)"', html) == ["dead", "delivered", "unreachable"]
+            assert "Answered with an error" in html
+            assert "1 app did not sign you out" in html
+            assert "Try again" in html
+
+
 def test_everything_green_says_everywhere(both):
     page = Page(make_session(make_user(), both))
     back(both, DeliveryState.DELIVERED)
