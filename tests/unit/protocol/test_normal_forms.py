@@ -71,7 +71,9 @@ def test_a_password_is_the_same_in_every_form_but_never_in_another_case():
     assert normal_forms.password("Geheim") == "Geheim"
 
 
-@pytest.mark.parametrize("typed", ["plain ascii", "Schl\u00fcssel", "Schlu\u0308ssel", "a\u00a0b", "a\u0308\u00fc\u2003"])
+@pytest.mark.parametrize(
+    "typed", ["plain ascii", "Schl\u00fcssel", "Schlu\u0308ssel", "a\u00a0b", "a\u0308\u00fc\u2003"]
+)
 def test_a_password_is_looked_for_in_two_forms_at_most(typed):
     spellings = normal_forms.password_spellings(typed)
     assert len(spellings) <= (1 if typed.isascii() else 2)
