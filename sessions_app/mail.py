@@ -63,7 +63,12 @@ def people_with_address(address: str) -> list[User]:
 
 def may_reset(user: User) -> bool:
     """Whether a link may still give this person a new password: the connection may have been closed meanwhile."""
-    return _resettable().filter(user=user).exists()
+    return resettable(user) is not None
+
+
+def resettable(user: User) -> Identity | None:
+    """The account whose password a link would set."""
+    return _resettable().filter(user=user).select_related("connection").order_by("pk").first()
 
 
 def names_of(user: User) -> list[str]:

@@ -68,9 +68,12 @@ def page_errors(view: View[P]) -> View[P]:
             log.info(
                 "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
             )
-            return error_page(
+            response = error_page(
                 request, "This request cannot be completed", error.description, code=error.error, status=error.status
             )
+            if isinstance(error, TooManyRequests) and error.retry_after:
+                response.headers["Retry-After"] = str(error.retry_after)
+            return response
 
     return wrapped
 

@@ -78,6 +78,8 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         response = sign_in.by_password(
             request, connection, username, form.cleaned_data["password"], timezone.now(), redirect_url=target.url
         )
+    except sign_in.Blocked:
+        return login_page.page(request, target, form, blocked=True)
     except sign_in.WrongPassword:
         form.add_error("password", WRONG)
         return login_page.page(request, target, form)
