@@ -212,6 +212,7 @@ MFA_FORMS = {
     "reauthenticate": "sessions_app.factor_forms.ReauthenticateCodeForm",
     "authenticate_webauthn": "sessions_app.factor_forms.SecurityKeyForm",
     "reauthenticate_webauthn": "sessions_app.factor_forms.ReauthenticateSecurityKeyForm",
+    "add_webauthn": "sessions_app.factor_forms.AddSecurityKeyForm",
     "activate_totp": "sessions_app.factor_forms.ActivateCodeForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import struct
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa import app_settings
+from allauth.mfa.adapter import get_adapter as mfa_adapter
 from allauth.mfa.base import forms as mfa_forms
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp_forms
 from allauth.mfa.webauthn import forms as webauthn_forms
+from cryptography.exceptions import InvalidSignature
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
@@ -41,12 +45,25 @@ class ActivateCodeForm(totp_forms.ActivateTOTPForm):
 
 class SecurityKeyForm(webauthn_forms.AuthenticateWebAuthnForm):
     def clean_credential(self) -> Authenticator:
-        return _limited(self.user, Factor.SECURITY_KEY, super().clean_credential)
+        return _limited(self.user, Factor.SECURITY_KEY, functools.partial(_understood, super().clean_credential))
 
 
 class ReauthenticateSecurityKeyForm(webauthn_forms.ReauthenticateWebAuthnForm):
     def clean_credential(self) -> Authenticator:
-        return _limited(self.user, Factor.SECURITY_KEY, super().clean_credential)
+        return _limited(self.user, Factor.SECURITY_KEY, functools.partial(_understood, super().clean_credential))
+
+
+class AddSecurityKeyForm(webauthn_forms.AddWebAuthnForm):
+    def clean(self) -> dict[str, Any]:
+        return _understood(super().clean)
+
+
+def _understood(read: Callable[[], T]) -> T:
+    """A credential that is no credential, or whose signature is wrong, is a wrong one: the packages beneath raise what they meet."""
+    try:
+        return read()
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error, InvalidSignature):
+        raise mfa_adapter().validation_error("incorrect_code") from None
 
 
 def _factor_of(code: str) -> Factor:
@@ -63,6 +80,8 @@ def _limited(user: User, factor: Factor, check: Callable[[], T]) -> T:
     try:
         reservation = attempts.reserve_factor(request, identity, factor, at)
     except attempts.TooManyAttempts:
+        if factor is Factor.SECURITY_KEY:  # a hidden field, beside which allauth shows no error: a page of its own
+            raise
         raise get_adapter().validation_error("too_many_login_attempts") from None
     try:
         proved = check()

@@ -100,6 +100,7 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
 
 @login_not_required
 @keep_opener
+@page_errors
 def second_factor(request: HttpRequest) -> HttpResponse:
     """allauth's page; a person who proves again who they are is signed in already, which allauth would send home."""
     pending = sign_in.pending_redirect(request)

@@ -38,9 +38,7 @@ def test_the_page_says_what_will_happen_and_changes_nothing(admin: Client) -> No
 
 def test_their_factors_go_their_sessions_end_and_it_is_audited(admin: Client, boss: User) -> None:
     mary = with_factors(make_user())
-    app = make_application(
-        backchannel_logout_uri="https://rp.example/out", backchannel_logout_initiators_mode="all"
-    )
+    app = make_application(backchannel_logout_uri="https://rp.example/out", backchannel_logout_initiators_mode="all")
     session = make_session(mary, app)
     page = admin.post(url(mary), follow=True).content.decode()
     assert "has no second factor any more" in page
@@ -69,7 +67,9 @@ def test_it_takes_a_fresh_proof(tired_admin: Client) -> None:
 
 
 @pytest.mark.parametrize("powers", [{"is_superuser": True}, {"is_staff": True}])
-def test_only_a_superuser_removes_those_of_people_with_powers(boss: User, admin: Client, powers: dict[str, bool]) -> None:
+def test_only_a_superuser_removes_those_of_people_with_powers(
+    boss: User, admin: Client, powers: dict[str, bool]
+) -> None:
     helper = make_user("help@fabrikamcorp.com", is_staff=True)
     helper.user_permissions.set(Permission.objects.filter(codename__in=("change_user", "view_user")))
     root = with_factors(make_user("root@fabrikamcorp.com", **powers))

@@ -34,8 +34,14 @@ def configure(**values):
 @pytest.mark.parametrize(
     ("settings", "contact"),
     [
-        ({"support_email": "help@fabrikamcorp.com"}, '<a href="mailto:help@fabrikamcorp.com">help@fabrikamcorp.com</a>'),
-        ({"support_url": "https://help.example/"}, '<a href="https://help.example/" rel="noreferrer">the help desk</a>'),
+        (
+            {"support_email": "help@fabrikamcorp.com"},
+            '<a href="mailto:help@fabrikamcorp.com">help@fabrikamcorp.com</a>',
+        ),
+        (
+            {"support_url": "https://help.example/"},
+            '<a href="https://help.example/" rel="noreferrer">the help desk</a>',
+        ),
         ({}, "Please ask your administrator"),
     ],
 )
