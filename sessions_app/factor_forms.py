@@ -30,17 +30,20 @@ T = TypeVar("T")
 
 class CodeForm(mfa_forms.AuthenticateForm):
     def clean_code(self) -> str:
-        return _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
+        code: str = _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
+        return code
 
 
 class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):
     def clean_code(self) -> str:
-        return _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
+        code: str = _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
+        return code
 
 
 class ActivateCodeForm(totp_forms.ActivateTOTPForm):
     def clean_code(self) -> str:
-        return _limited(self.user, Factor.CODE, super().clean_code)
+        code: str = _limited(self.user, Factor.CODE, super().clean_code)
+        return code
 
 
 class SecurityKeyForm(webauthn_forms.AuthenticateWebAuthnForm):

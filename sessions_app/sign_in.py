@@ -196,6 +196,8 @@ def identity_in(request: HttpRequest, user: User) -> Identity | None:
     """The account by which this person comes in, or came in, in this browser."""
     session, proof = binding.session_of(request), proof_of(request, user)
     pk = proof.identity_pk if proof else session.identity_id if session and session.user_id == user.pk else None
+    if pk is None:
+        return None
     return Identity.objects.filter(pk=pk, user=user).select_related("user", "connection").first()
 
 

@@ -89,8 +89,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(None if raw_password is None else normal_forms.password(raw_password))
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """A hash that is out of date, or of another form of the password, is replaced: nobody's sessions end by that."""
+        if raw_password is None:
+            return False
         found = passwords.match(self.password, raw_password)
         if found is not None and found.is_outdated:
             renewed = passwords.hashed(raw_password)
@@ -98,7 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin):
                 self.password = renewed
         return found is not None
 
-    async def acheck_password(self, raw_password: str) -> bool:
+    async def acheck_password(self, raw_password: str | None) -> bool:
         return await sync_to_async(self.check_password)(raw_password)
 
     def save(self, *args: Any, **kwargs: Any) -> None:

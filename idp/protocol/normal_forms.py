@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
+from typing import Final
 
-NFC, NFD = "NFC", "NFD"
+NFC: Final = "NFC"
+NFD: Final = "NFD"
 
 
 def name(text: str) -> str:
