@@ -21,6 +21,9 @@ from idp import prepared
 from idp.models import LimiterSlot
 
 
+LONGEST_KIND = 15  # LimiterSlot.key holds it, a colon and 64 hexadecimal digits
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `count` in `window` seconds. `shards` spreads a key that everybody writes over that many rows."""
@@ -29,6 +32,10 @@ class Limit:
     count: int
     window: int
     shards: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.kind) > LONGEST_KIND:
+            raise ValueError(f"{self.kind} is too long for the column of keys")
 
     @property
     def per_shard(self) -> int:

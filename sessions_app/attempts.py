@@ -118,7 +118,7 @@ def _shared_budgets(factor: Factor, network: str, password: str) -> list[tuple[L
     if factor is Factor.SECURITY_KEY:
         return [(limiter.SECURITY_KEY, (network,))]  # nothing for all networks: nobody may lock out the owner's key
     whole, day = (limiter.CODE, limiter.CODE_DAY) if factor is Factor.CODE else (limiter.RECOVERY, limiter.RECOVERY_DAY)
-    of_one = Limit(f"{whole.kind}-network", max(1, whole.count * 3 // 4), whole.window)
+    of_one = Limit(f"{whole.kind}-net", max(1, whole.count * 3 // 4), whole.window)
     return [(of_one, (network,)), (whole, ()), (day, (password,))]
 
 
