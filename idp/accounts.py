@@ -9,9 +9,12 @@ from datetime import datetime
 
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 
 from idp import configuration, signals
 from idp.models import Connection, Identity, Strategy, User
+from idp.protocol import normal_forms
+from idp.protocol.normal_forms import ascii_lower
 
 
 class CannotLink(Exception):
@@ -135,18 +138,19 @@ def _move(identity: Identity, user: User, actor: str, at: datetime) -> bool:
     return True
 
 
-def ascii_lower(text: str) -> str:
-    """Lower case of A to Z only: Unicode's rules would make one login of two different ones (the Kelvin sign and k)."""
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
+def with_address(address: str) -> QuerySet[User]:
+    """People who have this address, here or at a connection, verified or not."""
+    at_a_connection = Identity.objects.filter(email=normal_forms.name(address)).values("user")
+    return User.objects.filter(Q(email__iexact=address) | Q(pk__in=at_a_connection)).order_by("pk")
 
 
 def _rename_logins(user: User, old: str, new: str) -> None:
     mine = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE)
-    spellings = {old.lower(), ascii_lower(old)}
+    spellings, name = {normal_forms.name(old), ascii_lower(old)}, normal_forms.name(new)
     try:
         with transaction.atomic():
-            mine.filter(login__in=spellings).update(login=ascii_lower(new), email=ascii_lower(new))
+            mine.filter(login__in=spellings).update(login=name, email=name)
             # Also where people sign in by a user name: reset links must not go to the old mailbox any more.
-            mine.filter(email__in=spellings).update(email=ascii_lower(new))
+            mine.filter(email__in=spellings).update(email=name)
     except IntegrityError:
         raise EmailTaken(f"{new} is the sign-in name of another account.") from None

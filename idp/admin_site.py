@@ -48,6 +48,17 @@ class CurfewAdminSite(AdminSite):
             target = reverse("admin:index")
         return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({'next': target})}")
 
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ours counts guesses at the old password."""
+        return HttpResponseRedirect(reverse("account_change_password"))
+
+    def password_change_done(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(reverse("account_change_password"))
+
     def logout(  # type: ignore[override]  # Django answers by a page, we lead to ours; 307: the POST goes on
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from idp.accounts import ascii_lower
 from idp.connections.upstream import Account, UpstreamFault
 from idp.models import Connection, Identity, User
+from idp.protocol import normal_forms
 
 LONGEST_ID = 255  # User.user_id, Identity.sub
 LONGEST_EMAIL = 254
@@ -93,8 +93,9 @@ def _person(account: Account) -> dict[str, Any]:
 
 
 def _email(account: Account, *, lower: bool = True) -> str:
-    email = account.email if len(account.email) <= LONGEST_EMAIL and account.email.isprintable() else ""
-    return ascii_lower(email) if lower else email
+    compared = normal_forms.name(account.email)
+    fits = max(len(account.email), len(compared)) <= LONGEST_EMAIL and account.email.isprintable()
+    return (compared if lower else account.email) if fits else ""
 
 
 def _storable(value: Any) -> Any:

@@ -20,6 +20,8 @@ from django.db import connection as database
 from idp import prepared
 from idp.models import LimiterSlot
 
+LONGEST_KIND = 15  # LimiterSlot.key holds it, a colon and 64 hexadecimal digits
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -29,6 +31,10 @@ class Limit:
     count: int
     window: int
     shards: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.kind) > LONGEST_KIND:
+            raise ValueError(f"{self.kind} is too long for the column of keys")
 
     @property
     def per_shard(self) -> int:
@@ -45,28 +51,38 @@ class Key:
     name: str
 
 
-QUARTER = 900  # seconds
+QUARTER, DAY = 900, 86_400  # seconds
 
 # 20 wrong passwords in a quarter of an hour are more than a person needs and 1,920 guesses a day: NIST SP 800-63B-4
 # section 3.2.2 allows 100 in a row. Right passwords do not count, so a benchmark or a shared account is not stopped.
 ACCOUNT = Limit("account", 20, QUARTER)
 # One prefix is one office or one household behind NAT; 200 wrong passwords stop a sprayer, not a Monday morning.
 ADDRESS = Limit("address", 200, QUARTER)
-# Spraying from many addresses. 2,000 wrong passwords in a quarter of an hour is an attack on the whole tenant.
-TENANT = Limit("tenant", 2000, QUARTER, shards=8)
+# Spraying from many addresses. 1,000 wrong passwords in a quarter of an hour are an attack on the whole tenant: from then on
+# a network that nobody knows may be wrong five times, not 200. So few networks cannot use up the budget of all, 5,000.
+TENANT = Limit("tenant", 5000, QUARTER, shards=8)
+PRESSURE = 1000
+UNDER_PRESSURE = 5
+FIRST_PRESSURE = Limit("pressure", 1, QUARTER)  # told once
 # A browser or a network that this person signed in from before has its own small budget, which strangers cannot use up.
 KNOWN = Limit("known", 10, QUARTER)
-# A six-digit code has 1,000,000 values and three are valid at once: 10 in a quarter of an hour.
+# A six-digit code has 1,000,000 values, one of which is valid: 60 a day. Whoever tries knows the password, so a day ends with it.
 CODE = Limit("code", 10, QUARTER)
+CODE_DAY = Limit("code-day", 60, DAY)
+# Ten recovery codes of eight digits: as likely to be guessed as one of seven. Wrong codes of an app do not use them up.
+RECOVERY = Limit("recovery", 20, QUARTER)
+RECOVERY_DAY = Limit("recovery-day", 100, DAY)
+# Nobody guesses the signature of a security key: this is for a network that tries all the same.
+SECURITY_KEY = Limit("security-key", 20, QUARTER)
 # Mails that a stranger makes us send to one address.
 RESET_MAIL = Limit("reset", 5, 3600)
-# Wrong registration access tokens, per address prefix; they have 256 bits.
+# Wrong values of what nobody guesses (registration access tokens, links of mails, the token of /metrics), per address prefix.
 ENDPOINT = Limit("endpoint", 100, 300)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What was taken, and the ids of the rows that count it. `exhausted` are the limits that were full already; then
+    """What was taken, the ids of the rows that count it, and their counts with it. `exhausted` are the limits that were full already; then
     nothing may be tried.
 
     `news` are those of them that this reservation was the first to find full: worth an alert, once per window and shard.
@@ -77,6 +93,7 @@ class Reservation:
     news: tuple[Key, ...]
     at: datetime
     rows: tuple[int, ...]
+    counts: tuple[int, ...]
 
     @property
     def allowed(self) -> bool:
@@ -88,6 +105,10 @@ class Reservation:
         if not kept:
             return None
         return replace(self, keys=tuple(taken for taken, _ in kept), rows=tuple(row for _, row in kept))
+
+    def count_of(self, wanted: Key) -> int:
+        """How often the key was taken in this window, this time included; of one with shards, in this shard."""
+        return next(count for (key, _), count in zip(self.keys, self.counts, strict=False) if key == wanted)
 
     @property
     def retry_after(self) -> int:
@@ -102,7 +123,8 @@ def reserve(keys: Iterable[Key], at: datetime) -> Reservation:
     over = {key: counted[(key.name, shard)][0] - key.limit.per_shard for key, shard in taken}
     exhausted = tuple(key for key, excess in over.items() if excess > 0)
     rows = tuple(counted[(key.name, shard)][1] for key, shard in taken)
-    return Reservation(taken, exhausted, tuple(key for key in exhausted if over[key] == 1), at, rows)
+    counts = tuple(counted[(key.name, shard)][0] for key, shard in taken)
+    return Reservation(taken, exhausted, tuple(key for key in exhausted if over[key] == 1), at, rows, counts)
 
 
 def give_back(reservation: Reservation) -> None:

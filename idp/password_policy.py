@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 
 from idp.connections.database import LONGEST_PASSWORD, is_malformed
 from idp.models import Connection, Identity, Strategy, User
+from idp.protocol import normal_forms
 
 HOUSE = ""  # a connection that says nothing
 _CLASSES = {"a lower-case letter": r"[a-z]", "an upper-case letter": r"[A-Z]", "a digit": r"[0-9]"}
@@ -22,7 +23,8 @@ _THREE_IN_A_ROW = re.compile(r"(.)\1\1", re.DOTALL)
 
 def problems(password: str, policy: str, user: User | None = None) -> list[str]:
     """What the policy asks for and the password has not, one sentence each."""
-    found = [*_unusable(password), *_POLICIES[policy](password)]
+    found, password = [*_unusable(password)], normal_forms.password(password)
+    found += _POLICIES[policy](password)
     if policy != "none":
         found += _guessable(password, user)
     return found

@@ -208,13 +208,18 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
 ACCOUNT_FORMS = {
+    "change_password": "sessions_app.password_forms.ChangePasswordForm",
     "reset_password": "sessions_app.password_forms.ResetPasswordForm",
     "user_token": "sessions_app.password_forms.UserTokenForm",
 }
 MFA_ADAPTER = "sessions_app.factors.MFAAdapter"
 MFA_FORMS = {
-    "authenticate": "sessions_app.forms.CodeForm",
-    "reauthenticate": "sessions_app.forms.ReauthenticateCodeForm",
+    "authenticate": "sessions_app.factor_forms.CodeForm",
+    "reauthenticate": "sessions_app.factor_forms.ReauthenticateCodeForm",
+    "authenticate_webauthn": "sessions_app.factor_forms.SecurityKeyForm",
+    "reauthenticate_webauthn": "sessions_app.factor_forms.ReauthenticateSecurityKeyForm",
+    "add_webauthn": "sessions_app.factor_forms.AddSecurityKeyForm",
+    "activate_totp": "sessions_app.factor_forms.ActivateCodeForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

@@ -1,7 +1,7 @@
 """What happens here and must be heard above.
 
 Each is sent with `send()` inside the transaction of the change, so that a receiver that fails rolls the change back.
-Keyword arguments of all: `user` (or `connection`), `actor` (str, who did it), `at` (aware datetime).
+Keyword arguments of all but the last: `user` (or `connection`), `actor` (str, who did it), `at` (aware datetime).
 """
 
 from django.dispatch import Signal
@@ -14,3 +14,4 @@ mfa_removed = Signal()
 connection_disabled = Signal()
 identity_moved = Signal()  # `user` is whose it was, `identity` the account that signs somebody else in from now on
 connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `facts`: of the request, None without one
+guessing_throttled = Signal()  # `what` was guessed at too often, `facts` of the request, `at`

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.hashers import check_password
 from django.db import models, transaction
 
-from idp import accounts, configuration, password_policy, tenant_connections
+from idp import accounts, configuration, password_policy, passwords, tenant_connections
 from idp.connections import strategies, trust
-from idp.connections.database import requires_username
+from idp.connections.database import by_login, requires_username
 from idp.hashers import ClientSecretHasher
 from idp.models import (
     Application,
@@ -27,7 +26,7 @@ from idp.models import (
     User,
     new_database_sub,
 )
-from idp.protocol import uris
+from idp.protocol import normal_forms, uris
 from idp.protocol.opaque import new_secret
 from idp.tenant_clients import Client
 from idp.tenant_reader import TenantFileError
@@ -164,7 +163,7 @@ class _Plan:
             return []
         user = User(email=person.email, **person.columns)
         found = password_policy.problems(person.password, password_policy.policy_of(row), user)
-        if found and identity and check_password(person.password, identity.user.password):
+        if found and identity and passwords.matches(identity.user.password, person.password):
             return []
         return [f"{person.path}.password: {sentence}" for sentence in found]
 
@@ -284,7 +283,7 @@ class _Application:
             connection=connection,
             sub=sub,
             login=person.login,
-            email=accounts.ascii_lower(person.email),
+            email=normal_forms.name(person.email),
             created_at=self.at,
         )
         return "created"
@@ -318,7 +317,7 @@ class _Application:
         outcomes = []
         rows = Identity.objects.filter(connection__strategy=Strategy.DATABASE).select_related("user", "connection")
         for identity in rows:
-            if (identity.connection.name, identity.login) not in named:
+            if (identity.connection.name, normal_forms.name(identity.login or "")) not in named:
                 accounts.delete_user(identity.user, actor=ACTOR, at=self.at)
                 outcomes.append(Outcome("user", identity.user.email or identity.sub, "removed"))
         return outcomes
@@ -359,7 +358,7 @@ def _unknown_client(name: str, known: Iterable[str | None]) -> str | None:
 
 
 def _identity(connection: Connection | None, person: Person) -> Identity | None:
-    return Identity.objects.filter(connection=connection, login=person.login).select_related("user").first()
+    return by_login(connection, person.typed) if connection else None
 
 
 def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) -> str:

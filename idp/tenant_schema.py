@@ -14,13 +14,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from idp.accounts import ascii_lower
 from idp.connections import options as connection_options
 from idp.connections import strategies
 from idp.connections.options import PASSWORD_POLICIES
 from idp.keys import ALGORITHMS
 from idp.models import CONNECTION_NAME, Strategy, TokenFormat
-from idp.protocol import uris
+from idp.protocol import normal_forms, uris
 from idp.tenant_clients import Client, client
 from idp.tenant_reader import Reader, TenantFileError, given, load
 
@@ -59,11 +58,15 @@ class Person:
     path: str
     connection: str
     email: str
-    login: str
+    typed: str  # the name to sign in with, as it stands in the file
     user_id: str | None
     password: str | None
     blocked: bool | None
     columns: dict[str, Any]
+
+    @property
+    def login(self) -> str:
+        return normal_forms.name(self.typed)
 
 
 @dataclass(slots=True)
@@ -293,7 +296,7 @@ def _person(reader: Reader) -> Person:
         path=reader.path,
         connection=reader.text("connection", required=True) or "",
         email=email,
-        login=ascii_lower(reader.text("username", longest=255) or email),
+        typed=reader.text("username", check=_user_name, longest=255) or email,
         user_id=reader.text("user_id", check=_local_user_id, longest=200),
         password=reader.secret("password"),
         blocked=reader.boolean("blocked"),
@@ -310,6 +313,10 @@ def _person(reader: Reader) -> Person:
     )
     reader.done()
     return person
+
+
+def _user_name(value: str) -> str | None:
+    return "has a letter that stands for another one: type it plainly" if normal_forms.has_look_alike(value) else None
 
 
 def _local_user_id(value: str) -> str | None:

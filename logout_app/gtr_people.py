@@ -15,8 +15,8 @@ from typing import Any
 from django.db import connection as database
 
 from idp import prepared, spent
-from idp.accounts import ascii_lower
 from idp.models import Connection, Identity, User
+from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from logout_app import fanout
 from logout_app.end import NOT_BEFORE, Selection
@@ -24,10 +24,20 @@ from logout_app.protocol import gtr as rules
 from logout_app.protocol.gtr import Proof, Subject
 
 # Accounts at this connection: people of other connections do not exist here. Each branch has an index of its own.
+# Of several accounts with an address, those are meant of which it is verified, if there are any: what somebody else only
+# wrote into a profile must not stand in the way. What is verified of a person is the address of the account that is their
+# own, and of every linked one that has the same.
+VERIFIED = "{person}.email_verified AND ({person}.user_id = %(own)s || {account}.sub OR lower({person}.email) = {account}.email)"
 NAMED = f"""
 SELECT id, user_id FROM {Identity._meta.db_table} WHERE connection_id = %(connection)s AND sub {{subs}}
 UNION
-SELECT id, user_id FROM {Identity._meta.db_table} WHERE connection_id = %(connection)s AND email {{emails}}
+SELECT account.id, account.user_id FROM {Identity._meta.db_table} account
+JOIN {User._meta.db_table} person ON person.id = account.user_id
+WHERE account.connection_id = %(connection)s AND account.email {{emails}}
+    AND ({VERIFIED.format(account="account", person="person")} OR NOT EXISTS (
+        SELECT 1 FROM {Identity._meta.db_table} other JOIN {User._meta.db_table} owner ON owner.id = other.user_id
+        WHERE other.connection_id = %(connection)s AND other.email = account.email
+            AND {VERIFIED.format(account="other", person="owner")}))
 UNION
 SELECT account.id, account.user_id FROM {Identity._meta.db_table} account
 JOIN {User._meta.db_table} person ON person.id = account.user_id
@@ -105,6 +115,7 @@ def take(
         **spent.given("gtr", connection.public_id, proof.jti, expires_at=proof.expires_at),
         **_named(subjects, issuers),
         "connection": connection.pk,
+        "own": connection.user_id_of(""),
         "at": database.ops.adapt_datetimefield_value(at),
     }
     on_postgresql = database.vendor == "postgresql"
@@ -127,7 +138,7 @@ def _named(subjects: Sequence[Subject], issuers: frozenset[str]) -> dict[str, An
     values: dict[str, list[str]] = {"subs": [], "emails": [], "user_ids": []}
     for subject in subjects:
         if subject.format == "email":
-            values["emails"].append(ascii_lower(subject.values[0]))
+            values["emails"].append(normal_forms.name(subject.values[0]))
         elif subject.format == "opaque":
             values["user_ids"].append(subject.values[0])
         elif subject.values[0] in issuers:

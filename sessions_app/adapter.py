@@ -80,8 +80,8 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         binding.replace_session(request, opened.session)
         request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
         request.sso_tenant = tenant  # type: ignore[attr-defined]  # spares the middleware a statement
-        if identity.login:
-            attempts.remember_device(request, identity.connection, identity.login)
+        if identity.login or identity.has_second_factor:  # type: ignore[attr-defined]  # annotated
+            attempts.remember_device(request, identity)
         rotate_token(request)
 
     def _continue(

@@ -9,11 +9,13 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.db import transaction
 from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -21,7 +23,8 @@ from django.utils import timezone
 
 from idp import signals
 from idp.models import User
-from sessions_app import binding
+from idp.requests import RequestFacts
+from sessions_app import binding, lifecycle
 from sessions_app.models import SSOSession
 
 FACTORS = frozenset({Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN})  # recovery codes stand in for one of these
@@ -39,6 +42,25 @@ class MFAAdapter(DefaultMFAAdapter):
         if known is not None and types is not None and frozenset(types) == FACTORS:
             return known
         return bool(super().is_mfa_enabled(user, types=types))
+
+
+def of_person(user: User) -> list[Authenticator]:
+    """Their second factors, without the recovery codes that stand in for them."""
+    return list(Authenticator.objects.filter(user=user, type__in=sorted(FACTORS)).order_by("pk"))
+
+
+def reset(user: User, *, actor: str, facts: RequestFacts, at: datetime) -> int:
+    """Take away what a person proves after their password, recovery codes included: they sign in without and set up anew.
+
+    Returns how many factors there were. The signal of each deletion ends their sessions.
+    """
+    with transaction.atomic():
+        kinds = [factor.type for factor in of_person(User.objects.select_for_update().get(pk=user.pk))]
+        if kinds:
+            data = {"factors": kinds}
+            lifecycle.record("second_factors_reset", user=user, actor=actor, facts=facts, at=at, data=data)
+        Authenticator.objects.filter(user=user).delete()
+    return len(kinds)
 
 
 @receiver(post_delete, sender=Authenticator, dispatch_uid="a second factor is removed")

@@ -1,18 +1,14 @@
-"""Forms of sign-in and of the account pages that allauth serves."""
+"""The form of the login page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.adapter import get_adapter
-from allauth.mfa.base import forms as mfa_forms
 from django import forms
-from django.utils import timezone
 
-from idp import limiter
 from idp.connections import registry
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
-from idp.models import Connection, User
+from idp.models import Connection
 from sessions_app.offers import Offer
 
 NO_PASSWORD = "Enter your password."
@@ -96,23 +92,3 @@ class LoginForm(forms.Form):
         by_name = {row.name: row for row in self.offer.passwords}
         claims = registry.for_address([*self.offer.redirects, *self.offer.passwords], address)
         return by_name.get(named) or claims or next(iter(self.offer.passwords), None)
-
-
-class CodeForm(mfa_forms.AuthenticateForm):
-    def clean_code(self) -> str:
-        return _limited(self.user, super().clean_code)
-
-
-class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):
-    def clean_code(self) -> str:
-        return _limited(self.user, super().clean_code)
-
-
-def _limited(user: User, clean_code: Any) -> str:
-    """allauth's own limits are off; the slot is taken before the code is looked at and given back when it was right."""
-    reservation = limiter.reserve([limiter.CODE.key(user.pk)], timezone.now())
-    if not reservation.allowed:
-        raise get_adapter().validation_error("too_many_login_attempts")
-    code: str = clean_code()
-    limiter.give_back(reservation)
-    return code

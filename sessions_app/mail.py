@@ -22,9 +22,9 @@ from django.dispatch import receiver
 from django.urls import reverse
 
 from idp import configuration, limiter, signals
-from idp.accounts import ascii_lower
 from idp.connections import registry
 from idp.models import Identity, User
+from idp.protocol import normal_forms
 from sessions_app.models import MailKind, MailRequest
 
 log = structlog.get_logger(__name__)
@@ -56,14 +56,19 @@ def send_due(at: datetime) -> int:
 
 def people_with_address(address: str) -> list[User]:
     """Active people of enabled database connections with this address; two connections may hold the same one."""
-    rows = _resettable().filter(email=ascii_lower(address)).select_related("user")
+    rows = _resettable().filter(email=normal_forms.name(address)).select_related("user")
     people = {row.user_id: row.user for row in rows}
     return [user for user in people.values() if user.has_usable_password() and user.email]
 
 
 def may_reset(user: User) -> bool:
     """Whether a link may still give this person a new password: the connection may have been closed meanwhile."""
-    return _resettable().filter(user=user).exists()
+    return resettable(user) is not None
+
+
+def resettable(user: User) -> Identity | None:
+    """The account whose password a link would set."""
+    return _resettable().filter(user=user).select_related("connection").order_by("pk").first()
 
 
 def names_of(user: User) -> list[str]:

@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/callback", callback.callback, name="login_callback"),
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
+    path("account/mfa/webauthn/reauthenticate/", account.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),
     path("account/reauthenticate/", reauthenticate, name="account_reauthenticate"),

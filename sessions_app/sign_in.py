@@ -23,7 +23,8 @@ from django.views.decorators.debug import sensitive_variables
 from idp import limiter
 from idp.connections.registry import PASSWORD_PROTOCOLS, Purpose, usable_for
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
-from idp.models import Connection, Identity, User
+from idp.models import Connection, Identity, Strategy, User
+from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
@@ -44,12 +45,16 @@ _AMR: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 
 class WrongPassword(Exception):
-    """Unknown login, wrong password, blocked person: nobody outside may tell them apart."""
+    """Unknown login or wrong password: nobody outside may tell them apart."""
+
+
+class Blocked(WrongPassword):
+    """The password is right, and its person blocked: said to nobody who does not know the password."""
 
 
 @sensitive_variables("password")
 def verify_password(request: HttpRequest, connection: Connection, login: str, password: str, at: datetime) -> Identity:
-    """The active identity whose password this is. Raises WrongPassword, TooManyAttempts or UpstreamRefused; all are audited.
+    """The active identity whose password this is. Raises WrongPassword (Blocked), TooManyAttempts or UpstreamRefused, all audited.
 
     UpstreamFault and TemporarilyUnavailable go on to the caller: nothing was tried, so the attempt does not count.
     """
@@ -86,16 +91,22 @@ def _verify(
         limiter.give_back(reservation)
         log.warning("sign_in.impossible", connection=connection.name, reason=str(fault))
         raise
-    if identity is None or not identity.user.is_active:
+    if identity is None:
         _record_failure(request, connection, login, at)
         raise WrongPassword
+    if not identity.user.is_active:
+        record_blocked(request, identity, at)
+        raise Blocked
     return identity, reservation
 
 
 @sensitive_variables("password")
-def proves_again(request: HttpRequest, user: User, password: str, at: datetime) -> bool:
-    """Whether a person who is signed in knows their password; counted like a sign-in. Raises TooManyAttempts."""
-    identity = _password_identity(request, user)
+def proves_again(request: HttpRequest, user: User, password: str, at: datetime, *, own: bool = False) -> bool:
+    """Whether a person who is signed in knows their password (`own`: the one that we keep); counted like a sign-in.
+
+    Raises TooManyAttempts.
+    """
+    identity = _password_identity(request, user, own=own)
     if identity is None:
         return False
     try:
@@ -104,9 +115,9 @@ def proves_again(request: HttpRequest, user: User, password: str, at: datetime) 
         return False
 
 
-def has_password(request: HttpRequest, user: User) -> bool:
-    """Whether a password of this person can be checked, ours or a directory's."""
-    return _password_identity(request, user) is not None
+def has_password(request: HttpRequest, user: User, *, own: bool = False) -> bool:
+    """Whether a password of this person can be checked, ours or a directory's (`own`: ours only)."""
+    return _password_identity(request, user, own=own) is not None
 
 
 def complete(
@@ -181,6 +192,22 @@ def proof_of(request: HttpRequest, user: User) -> Proof | None:
     )
 
 
+def identity_in(request: HttpRequest, user: User) -> Identity | None:
+    """The account by which this person comes in, or came in, in this browser."""
+    session, proof = binding.session_of(request), proof_of(request, user)
+    pk = proof.identity_pk if proof else session.identity_id if session and session.user_id == user.pk else None
+    if pk is None:
+        return None
+    return Identity.objects.filter(pk=pk, user=user).select_related("user", "connection").first()
+
+
+def record_blocked(request: HttpRequest, identity: Identity, at: datetime) -> None:
+    data = {"reason": "blocked"}
+    lifecycle.record(
+        "sign_in_failed", user=identity.user, connection=identity.connection, facts=facts(request), at=at, data=data
+    )
+
+
 def pending_redirect(request: HttpRequest) -> str | None:
     """Where the sign-in that waits for its second factor will lead; None: none waits."""
     login = stagekit.unstash_login(request, peek=True)
@@ -221,10 +248,11 @@ def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{"name": name, "timestamp": moment} for name, moment in entries.items()]
 
 
-def _password_identity(request: HttpRequest, user: User) -> Identity | None:
+def _password_identity(request: HttpRequest, user: User, *, own: bool = False) -> Identity | None:
     """The identity of this session if its password is typed into our form, else the person's first one of that kind."""
     session = binding.session_of(request)
-    rows = Identity.objects.filter(user=user, connection__strategy__in=PASSWORD_PROTOCOLS).select_related("connection")
+    kinds = [Strategy.DATABASE] if own else list(PASSWORD_PROTOCOLS)
+    rows = Identity.objects.filter(user=user, connection__strategy__in=kinds).select_related("connection")
     usable = [row for row in rows.order_by("pk") if usable_for(row.connection, Purpose.SIGN_IN)]
     preferred = (row for row in usable if session and row.pk == session.identity_id)
     return next(preferred, usable[0] if usable else None)
@@ -234,7 +262,8 @@ def _record_failure(
     request: HttpRequest, connection: Connection, login: str, at: datetime, *, reason: str = ""
 ) -> None:
     """The typed name is not kept: people type passwords there. A known account is named by its `sub`."""
-    row = Identity.objects.filter(connection=connection, login=login.strip().lower()).select_related("user").first()
+    name = normal_forms.name(login.strip())
+    row = Identity.objects.filter(connection=connection, login=name).select_related("user").first()
     user = row.user if row else None
     data = {"reason": reason} if reason else {}
     lifecycle.record("sign_in_failed", user=user, connection=connection, facts=facts(request), at=at, data=data)

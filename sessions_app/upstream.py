@@ -28,7 +28,6 @@ from idp.models import Connection, Identity, began_before
 from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
-from idp.requests import facts
 from sessions_app import binding, lifecycle, sign_in
 from sessions_app.binding import LONGEST_COOKIE
 from sessions_app.destinations import HOME, destination, is_ours
@@ -164,14 +163,7 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
     identity = identities.receive(connection, account, at=at)
     if not identity.user.is_active:
-        lifecycle.record(
-            "sign_in_failed",
-            user=identity.user,
-            connection=connection,
-            facts=facts(request),
-            at=at,
-            data={"reason": "blocked"},
-        )
+        sign_in.record_blocked(request, identity, at)
     elif not _is_fresh(account, identity, trip):
         return _once_more(request, trip, at)
     if trip.reauthenticates:

@@ -34,7 +34,7 @@ class LinkForm(forms.Form):
 
     def clean_person(self) -> User:
         typed: str = self.cleaned_data["person"]
-        found = list(User.objects.filter(user_id=typed) or User.objects.filter(email__iexact=typed)[:2])
+        found = list(User.objects.filter(user_id=typed) or accounts.with_address(typed)[:2])
         if len(found) != 1:
             raise forms.ValidationError(
                 "Several people have this address: give the user id." if found else "There is nobody like that."

@@ -28,8 +28,9 @@ from idp.admin.support import (
     is_fresh,
     may_touch,
 )
-from idp.connections.database import requires_username
+from idp.connections.database import by_login, requires_username
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
+from idp.protocol import normal_forms
 
 if TYPE_CHECKING:
     BaseUserForm = forms.ModelForm[User]
@@ -63,10 +64,13 @@ class NewUserForm(BaseUserForm):
         cleaned = super().clean() or {}
         connection, email = cleaned.get("connection"), cleaned.get("email")
         named = connection is not None and requires_username(connection)
-        login = accounts.ascii_lower((cleaned.get("username", "").strip() if named else email) or "")
+        typed = (cleaned.get("username", "").strip() if named else email) or ""
+        login = normal_forms.name(typed)
         if named and (not login or "@" in login):
             self.add_error("username", "Give a user name without @: people of this connection sign in with it.")
-        elif connection and login and Identity.objects.filter(connection=connection, login=login).exists():
+        elif named and normal_forms.has_look_alike(typed):
+            self.add_error("username", "It has a letter that stands for another one: type it plainly.")
+        elif connection and login and by_login(connection, typed) is not None:
             what = "user name" if named else "address"
             self.add_error("username" if named else "email", f"Somebody signs in with this {what} already.")
         cleaned["login"] = login
@@ -87,7 +91,7 @@ class UserForm(BaseUserForm):
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
-        login = accounts.ascii_lower(email)
+        login = normal_forms.name(email)
         mine = Connection.objects.filter(strategy=Strategy.DATABASE, identities__user=self.instance)
         if "email" in self.changed_data and (
             Identity.objects.filter(connection__in=mine, login=login).exclude(user=self.instance).exists()
@@ -273,7 +277,7 @@ class UserAdmin(ActsAdmin):
         super().save_model(request, obj, form, change)
 
     def _create(self, user: User, data: dict[str, Any]) -> None:
-        sub, address = new_database_sub(), accounts.ascii_lower(data["email"])
+        sub, address = new_database_sub(), normal_forms.name(data["email"])
         with transaction.atomic():
             user.user_id = f"auth0|{sub}"
             user.set_password(data["password"])

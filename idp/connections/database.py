@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from idp.lookups import Given, Lookup
 from idp.models import Connection, Identity
+from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
 
 LONGEST_LOGIN = 255  # Identity.login
@@ -35,15 +36,16 @@ class DatabaseProtocol:
     def verify(self, connection: Connection, login: str, password: str, at: datetime) -> Identity | None:
         """The identity whose password this is, blocked person or not.
 
-        An unknown login and one without a password cost the same statement and the same hash as a wrong password.
+        An unknown login and one without a password cost the same statement and the same hashes as a wrong password.
         Raises TemporarilyUnavailable when too many passwords are being checked.
         """
         if is_malformed(login, LONGEST_LOGIN) or is_malformed(password, LONGEST_PASSWORD):
             return None
-        identity = _find(connection, login.strip().lower())
+        identity = _find(connection, login.strip())
         with hashing_slot():
             if identity is None or not identity.user.has_usable_password():
-                check_password(password, _dummy(settings.PASSWORD_HASHERS[0]))
+                for spelling in normal_forms.password_spellings(password):
+                    check_password(spelling, _dummy(settings.PASSWORD_HASHERS[0]))
                 return None
             matches = identity.user.check_password(password)
         identity.connection = connection
@@ -55,12 +57,30 @@ def requires_username(connection: Connection) -> bool:
     return connection.options.get("requires_username") is True
 
 
-def _find(connection: Connection, login: str) -> Identity | None:
-    """One statement. Of two accounts with the address neither is meant."""
-    if requires_username(connection) and "@" in login:
-        rows = Identity.objects.filter(connection=connection, email=login).select_related("user")[:2]
-        return rows[0] if len(rows) == 1 else None
-    return _BY_LOGIN.get(connection=connection.pk, login=login)
+def _find(connection: Connection, typed: str) -> Identity | None:
+    """One statement, or two for a name with letters beyond ASCII in a form that is not ours."""
+    name = normal_forms.name(typed)
+    if requires_username(connection) and "@" in name:
+        return _by_address(connection, name)
+    return by_login(connection, typed)
+
+
+def by_login(connection: Connection, typed: str) -> Identity | None:
+    """Whom this name signs in. Two people whose names differed in their form only, from before there was one form, kept
+    their names: each is found by the exact one.
+    """
+    name, before = normal_forms.name(typed), normal_forms.ascii_lower(typed)
+    exactly = _BY_LOGIN.get(connection=connection.pk, login=before) if before != name else None
+    return exactly or _BY_LOGIN.get(connection=connection.pk, login=name)
+
+
+def _by_address(connection: Connection, address: str) -> Identity | None:
+    """The account whose verified address it is, else the only one that has it. Of two that are alike neither is meant."""
+    accounts = Identity.objects.filter(connection=connection, email=address).select_related("user")
+    first, second = (*accounts.order_by("-user__email_verified")[:2], None, None)[:2]
+    if first is None or second is None:
+        return first
+    return first if first.user.email_verified and not second.user.email_verified else None
 
 
 def is_malformed(text: str, longest: int) -> bool:

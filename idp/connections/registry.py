@@ -21,6 +21,7 @@ from idp.connections.saml.flow import SamlProtocol
 from idp.connections.saml.logout import SamlLogout
 from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
+from idp.protocol import normal_forms
 
 
 class Purpose(StrEnum):
@@ -126,7 +127,7 @@ def callback_url(connection: Connection) -> str:
 
 def for_address(connections: list[Connection], address: str) -> Connection | None:
     """Home-realm discovery: the connection that claims the domain of this e-mail address."""
-    domain = address.rpartition("@")[2].lower()
+    domain = normal_forms.name(address).rpartition("@")[2]
     return next((row for row in connections if domain and domain in domains(row)), None)
 
 
@@ -137,4 +138,4 @@ def domains(connection: Connection) -> set[str]:
 
 def domains_of(options: Mapping[str, Any]) -> set[str]:
     aliases = options.get("domain_aliases") or []
-    return {str(alias).lower() for alias in aliases} if isinstance(aliases, list) else set()
+    return {normal_forms.name(str(alias)) for alias in aliases} if isinstance(aliases, list) else set()

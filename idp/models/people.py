@@ -7,14 +7,16 @@ import secrets
 from datetime import datetime
 from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from idp import signals
+from idp import passwords, signals
 from idp.models.applications import Application
+from idp.protocol import normal_forms
 
 
 def new_database_sub() -> str:
@@ -83,6 +85,23 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email or self.user_id
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(None if raw_password is None else normal_forms.password(raw_password))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """A hash that is out of date, or of another form of the password, is replaced: nobody's sessions end by that."""
+        if raw_password is None:
+            return False
+        found = passwords.match(self.password, raw_password)
+        if found is not None and found.is_outdated:
+            renewed = passwords.hashed(raw_password)
+            if type(self).objects.filter(pk=self.pk, password=self.password).update(password=renewed):
+                self.password = renewed
+        return found is not None
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        return await sync_to_async(self.check_password)(raw_password)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a new password is announced in the same transaction, whoever set it (reset form, change form, admin).
@@ -188,9 +207,9 @@ class Identity(models.Model):
         max_length=255,
         null=True,
         blank=True,
-        help_text="Database connections: what is typed at sign-in, in lower case.",
+        help_text="What is typed at sign-in, in the form of idp/protocol/normal_forms.py.",
     )
-    email = models.CharField(max_length=254, blank=True, help_text="As the connection gave it, in ASCII lower case.")
+    email = models.CharField(max_length=254, blank=True, help_text="As the connection gave it, in the same form.")
     profile = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_login_at = models.DateTimeField(null=True, blank=True)

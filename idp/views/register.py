@@ -11,13 +11,14 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from idp import configuration, limiter, registration
+from idp import configuration, guesses, limiter, registration
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError, TooManyRequests
 from idp.protocol.registration import parse, parse_document
 from idp.requests import facts
 from idp.views.errors import json_errors
 
 LARGEST_BODY = 65_536
+TOKEN = "registration access token"
 # Every registration changes the configuration that all processes cache: a stranger may cause that, but not all the time.
 REGISTRATIONS = limiter.Limit("register", 100, 3600)
 ALL_REGISTRATIONS = limiter.Limit("registers", 1000, 3600)
@@ -62,13 +63,14 @@ def _refuse_unless_on() -> None:
 
 def _authenticate(request: HttpRequest, client_id: str) -> registration.Registered:
     """A success costs the limiter nothing; whoever failed too often is not looked up any more."""
-    now, key = timezone.now(), limiter.ENDPOINT.key("register", limiter.prefix(facts(request).ip))
+    now, sender = timezone.now(), facts(request)
+    key = guesses.key_of(sender, limiter.ENDPOINT, TOKEN)
     if limiter.is_blocked(key, now):
-        raise TooManyRequests("Too many attempts. Try again later.", retry_after=limiter.seconds_left(key.limit, now))
+        raise guesses.refusal(key, now)
     try:
         return registration.authenticate(client_id, _bearer(request))
     except InvalidToken:
-        limiter.count_failure(key, now)
+        guesses.count(sender, limiter.ENDPOINT, TOKEN, now)
         raise
 
 

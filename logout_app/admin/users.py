@@ -15,7 +15,9 @@ from idp.admin import users
 from idp.admin.support import Act, FactsInline, actor_of
 from idp.models import User
 from idp.protocol.initiators import Initiator
+from idp.requests import facts
 from logout_app.end import Selection, end_sessions
+from sessions_app import factors
 from sessions_app.models import RefreshTokenFamily, SSOSession
 
 
@@ -41,6 +43,28 @@ def do_sign_out(request: HttpRequest, user: User, at: datetime, form: forms.Form
     return f"{user} is signed out of {len(ended.session_pks)} session{'s' * (len(ended.session_pks) != 1)}."
 
 
+def explain_reset(user: User) -> list[str]:
+    kinds = [str(factor.get_type_display()) for factor in factors.of_person(user)]
+    return [
+        f"{user} loses {len(kinds)} second factor{'s' * (len(kinds) != 1)} ({', '.join(kinds)}) and the recovery codes.",
+        "From now on the password alone signs them in, until they set up a new one under Two-factor authentication.",
+        "Every session of theirs ends, and the applications are told.",
+        "Be sure that it is really them who asks: whoever knows their password gets in.",
+    ]
+
+
+def do_reset(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
+    factors.reset(user, actor=actor_of(request), facts=facts(request), at=at)
+    return f"{user} has no second factor any more, and is signed out."
+
+
+RESET_FACTORS = Act(
+    "reset-factors",
+    "Remove second factors",
+    explain_reset,
+    do_reset,
+    offered=lambda user: bool(factors.of_person(user)),
+)
 SIGN_OUT = Act("sign-out", "Sign out everywhere", explain_sign_out, do_sign_out)
 
 
@@ -63,4 +87,4 @@ class UserAdmin(users.UserAdmin):
     inlines: ClassVar[Any] = (users.IdentityInline, SessionInline)
 
     def get_acts(self) -> Sequence[Act]:
-        return (SIGN_OUT, *super().get_acts())
+        return (SIGN_OUT, RESET_FACTORS, *super().get_acts())

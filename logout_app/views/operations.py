@@ -15,8 +15,9 @@ from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from idp import configuration, keys, sealing
-from idp.requests import client_ip
+from idp import configuration, guesses, keys, limiter, sealing
+from idp.requests import client_ip, facts
+from idp.views.errors import json_errors
 from logout_app import metrics, readiness, reports
 
 log = structlog.get_logger(__name__)
@@ -98,9 +99,12 @@ def _check_clock() -> str:
 
 @login_not_required
 @require_safe
+@json_errors
 def metrics_page(request: HttpRequest) -> HttpResponse:
     """For holders of CURFEW_METRICS_TOKEN; without one, for clients on loopback only."""
     if not _may_read_metrics(request):
+        if settings.METRICS_TOKEN and request.headers.get("Authorization"):
+            guesses.count(facts(request), limiter.ENDPOINT, "metrics token", timezone.now())
         return HttpResponse("401 Unauthorized\n", "text/plain", 401, headers={"WWW-Authenticate": "Bearer"})
     return HttpResponse(metrics.render(timezone.now()), "text/plain; version=0.0.4; charset=utf-8")
 

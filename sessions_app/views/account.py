@@ -5,22 +5,33 @@ from __future__ import annotations
 from typing import cast
 
 from allauth.account import views
+from allauth.account.models import EmailConfirmationHMAC
+from allauth.mfa.webauthn import views as webauthn_views
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_safe
 
+from idp import guesses, limiter
 from idp.models import User
-from idp.views.errors import error_page
-from sessions_app import mail
+from idp.requests import facts
+from idp.views.errors import error_page, page_errors
+from sessions_app import attempts, mail, sign_in
 
 
 class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
     def logout(self) -> None:
         """allauth signs out whoever opens somebody else's link by GET: a picture on another site could do that."""
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        response: HttpResponse = super().form_valid(form)
+        if identity := mail.resettable(self.reset_user):
+            attempts.remember_mailbox(self.request, identity)
+        return response
 
 
 @method_decorator(login_not_required, name="dispatch")
@@ -30,13 +41,21 @@ class ConfirmEmailView(views.ConfirmEmailView):
     def logout(self) -> None:
         """As above."""
 
+    def get_object(self, queryset: object = None) -> EmailConfirmationHMAC:
+        try:
+            return super().get_object(queryset)
+        except Http404:
+            guesses.count(facts(self.request), limiter.ENDPOINT, "address link", timezone.now())
+            raise
+
     def get_redirect_url(self) -> str:
         return reverse("account_email_confirmed")
 
 
 def password_change(request: HttpRequest) -> HttpResponse:
     """Of a password of ours; whoever signs in elsewhere changes it there."""
-    if not _person(request).has_usable_password():
+    person = _person(request)
+    if not person.has_usable_password() or not sign_in.has_password(request, person, own=True):
         return error_page(
             request, "Your password is not kept here", "Please change it where you sign in from.", status=403
         )
@@ -69,7 +88,8 @@ def email_confirmed(request: HttpRequest) -> HttpResponse:
 
 password_reset = views.password_reset
 password_reset_done = views.password_reset_done
-password_reset_from_key = PasswordResetFromKeyView.as_view()
+password_reset_from_key = page_errors(PasswordResetFromKeyView.as_view())
 password_reset_from_key_done = views.password_reset_from_key_done
-confirm_email = ConfirmEmailView.as_view()
+reauthenticate_webauthn = page_errors(webauthn_views.reauthenticate_webauthn)
+confirm_email = page_errors(ConfirmEmailView.as_view())
 inactive = views.account_inactive

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods
 from idp import configuration, limiter
 from idp.protocol.errors import TooManyRequests
 from idp.protocol.standard_scopes import OPENID
-from idp.requests import client_ip, facts
+from idp.requests import facts
 from idp.views.errors import page_errors
-from sessions_app import binding, device
+from sessions_app import binding, device, lifecycle
+from sessions_app.models import DeviceGrant, SSOSession
 from sessions_app.protocol import scopes
 from sessions_app.views.consent_page import WORDS
 from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
@@ -49,15 +50,10 @@ def activate(request: HttpRequest) -> HttpResponse:
     typed = request.POST.get("user_code") or request.GET.get("user_code", "")
     if session is None or not typed:
         return render(request, "device_code.html", {"failed": False})
-    key = limiter.CODE.key("device", session.user_id, limiter.prefix(client_ip(request)))
-    at = timezone.now()
-    if limiter.is_blocked(key, at):
-        raise TooManyRequests("Too many wrong codes. Try again in a quarter of an hour.")
-    grant = device.waiting(typed, at)
+    grant = _waiting(request, session, typed)
     if grant is None:
-        limiter.count_failure(key, at)
         return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
-    answer = request.POST.get("answer", "")
+    answer, at = request.POST.get("answer", ""), timezone.now()
     if answer == "allow":
         done = device.approve(grant, session, facts(request), at)
         return render(request, "device_done.html", {"application": grant.application, "allowed": done})
@@ -68,3 +64,19 @@ def activate(request: HttpRequest) -> HttpResponse:
     return render(
         request, "device_confirm.html", {"application": grant.application, "typed": typed[:20], "items": items}
     )
+
+
+def _waiting(request: HttpRequest, session: SSOSession, typed: str) -> DeviceGrant | None:
+    """The device with this code, counted for whoever types it before it is looked for. Raises TooManyRequests."""
+    at = timezone.now()
+    taken = limiter.reserve([limiter.CODE.key("device", session.user_id)], at)
+    if taken.news:
+        lifecycle.record("device_code_throttled", session=session, facts=facts(request), at=at)
+    if not taken.allowed:
+        message = "Too many wrong codes. Try again in a quarter of an hour."
+        raise TooManyRequests(message, retry_after=taken.retry_after)
+    if (grant := device.waiting(typed, at)) is None:
+        lifecycle.record("device_code_failed", session=session, facts=facts(request), at=at)
+        return None
+    limiter.give_back(taken)
+    return grant

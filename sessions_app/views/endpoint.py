@@ -12,13 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from idp import client_auth, configuration, limiter
+from idp import client_auth, configuration, guesses, limiter
 from idp.cors import cross_origin
 from idp.middleware import for_programs
 from idp.models import Application
-from idp.protocol.errors import InvalidClient, InvalidRequest, TooManyRequests
+from idp.protocol.errors import InvalidClient, InvalidRequest
 from idp.protocol.params import Params, from_json, from_urlencoded
-from idp.requests import client_ip
+from idp.requests import facts
 from idp.views.errors import json_errors
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -78,8 +78,4 @@ def authenticate_client(request: HttpRequest, params: Params, at: datetime) -> A
 
 
 def _count(request: HttpRequest, at: datetime) -> None:
-    key = CLIENT_FAILURES.key(limiter.prefix(client_ip(request)))
-    if limiter.is_blocked(key, at) or limiter.count_failure(key, at) > key.limit.count:
-        raise TooManyRequests(
-            "Too many failed requests. Try again later.", retry_after=limiter.seconds_left(key.limit, at)
-        )
+    guesses.count(facts(request), CLIENT_FAILURES, "client secret", at)

@@ -80,6 +80,8 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         response = sign_in.by_password(
             request, connection, username, form.cleaned_data["password"], timezone.now(), redirect_url=target.url
         )
+    except sign_in.Blocked:
+        return login_page.page(request, target, form, blocked=True)
     except sign_in.WrongPassword:
         form.add_error("password", WRONG)
         return login_page.page(request, target, form)
@@ -100,6 +102,7 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
 
 @login_not_required
 @keep_opener
+@page_errors
 def second_factor(request: HttpRequest) -> HttpResponse:
     """allauth's page; a person who proves again who they are is signed in already, which allauth would send home."""
     pending = sign_in.pending_redirect(request)

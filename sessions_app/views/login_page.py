@@ -30,11 +30,14 @@ TOKEN, NEXT, QUOTED = (f"{name}{secrets.token_hex(16)}" for name in ("token", "n
 MARKS = re.compile(f"({TOKEN}|{NEXT}|{QUOTED})")
 
 
-def page(request: HttpRequest, target: Destination, form: LoginForm, status: int = 200) -> HttpResponse:
-    """The page with what this person typed, and what was wrong with it."""
+def page(
+    request: HttpRequest, target: Destination, form: LoginForm, status: int = 200, *, blocked: bool = False
+) -> HttpResponse:
+    """The page with what this person typed, and what was wrong with it; or that they are blocked, and whom to ask."""
     form.mark_errors()
     choosing = "choose" in form.data or "choose" in request.GET
-    return render(request, "login.html", _context(target, form, choosing=choosing), status=status)
+    context = {**_context(target, form, choosing=choosing), "blocked": blocked}
+    return render(request, "login.html", context, status=status)
 
 
 def first_page(request: HttpRequest, target: Destination, offered: Offer, snapshot: Snapshot) -> HttpResponse:

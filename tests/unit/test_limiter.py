@@ -119,3 +119,10 @@ def test_what_is_given_back_with_another_act_is_the_same_slots():
             cursor.execute(sql, params)
     assert sorted(LimiterSlot.objects.filter(key__startswith="three").values_list("count", flat=True)) == [2]
     assert sum(LimiterSlot.objects.filter(key__startswith="many").values_list("count", flat=True)) == 2
+
+
+def test_a_kind_that_its_column_cannot_hold_is_refused_at_once():
+    longest = LimiterSlot._meta.get_field("key").max_length
+    assert len(Limit("k" * limiter.LONGEST_KIND, 1, 60).key("x").name) == longest
+    with pytest.raises(ValueError, match="too long"):
+        Limit("k" * (limiter.LONGEST_KIND + 1), 1, 60)

@@ -11,6 +11,7 @@ from typing import Any
 from idp.connections.ldap.conversation import Answer, Entry
 from idp.connections.ldap.options import LdapOptions
 from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused
+from idp.protocol import normal_forms
 
 CLAIMS = {
     "name": ("displayName", "cn"),
@@ -69,12 +70,13 @@ def key_of(entry: Entry) -> str:
 
 
 def is_called(entry: Entry, login: str, options: LdapOptions) -> bool:
-    """Whether the entry is called what was typed, letter for letter but for upper and lower case.
+    """Whether the entry is called what was typed, letter for letter but for upper and lower case and the form of accents.
 
     Directories match more generously (spaces, accents, wide letters): each such spelling would be another budget of guesses.
     """
-    typed = login.lower()
-    return any(typed == name.lower() for attribute in options.login_attributes for name in entry.texts(attribute))
+    typed = normal_forms.name(login)
+    names = (name for attribute in options.login_attributes for name in entry.texts(attribute))
+    return any(typed == normal_forms.name(name) for name in names)
 
 
 def domain_of(dn: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import unicodedata
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -13,10 +14,11 @@ from ldap3.utils.conv import escape_filter_chars
 from idp import identities
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
 from idp.connections.ldap import directory, people
-from idp.connections.ldap.conversation import SUCCESS, Conversation, Entry
+from idp.connections.ldap.conversation import SUCCESS, Answer, Conversation, Entry
 from idp.connections.ldap.options import LdapOptions
 from idp.connections.upstream import Account
 from idp.models import Connection, Identity
+from idp.protocol import normal_forms
 
 PRINCIPAL_NAME = "sAMAccountName"  # what follows DOMAIN\
 
@@ -36,11 +38,11 @@ class LdapProtocol:
         if not password.strip() or is_malformed(password, LONGEST_PASSWORD):
             return None
         options = directory.options_of(connection)
-        account = directory.ask(connection, lambda server: _prove(server, options, name, password.encode(), at))
+        account = directory.ask(connection, lambda server: _prove(server, options, name, password, at))
         if account is None:
             return None
         identity = identities.receive(connection, account, at=at)
-        _remember_name(identity, name.lower())
+        _remember_name(identity, normal_forms.name(name))
         return identity
 
 
@@ -49,7 +51,7 @@ def _remember_name(identity: Identity, login: str) -> None:
 
     A name that the directory gave to somebody else since is theirs.
     """
-    if identity.login == login:
+    if identity.login == login or len(login) > LONGEST_LOGIN:
         return
     mine = Identity.objects.filter(pk=identity.pk)
     Identity.objects.filter(connection=identity.connection, login=login).exclude(pk=identity.pk).update(login=None)
@@ -59,9 +61,9 @@ def _remember_name(identity: Identity, login: str) -> None:
 
 
 @sensitive_variables("password")
-def _prove(server: Conversation, options: LdapOptions, name: str, password: bytes, at: datetime) -> Account | None:
+def _prove(server: Conversation, options: LdapOptions, name: str, password: str, at: datetime) -> Account | None:
     entry = find(server, options, name)
-    answer = server.bind(entry.dn if entry else f"cn={secrets.token_hex(8)},{options.base_dn}", password)
+    answer = _bind(server, entry.dn if entry else f"cn={secrets.token_hex(8)},{options.base_dn}", password)
     if entry is None:
         return None
     if answer.code != SUCCESS:
@@ -72,18 +74,28 @@ def _prove(server: Conversation, options: LdapOptions, name: str, password: byte
     return people.account_of(entry, options)
 
 
+@sensitive_variables("password")
+def _bind(server: Conversation, dn: str, password: str) -> Answer:
+    """With the password in NFC, as keyboards of Windows and Linux give it; if it is wrong so, and only then, as it was typed."""
+    answer = server.bind(dn, (composed := unicodedata.normalize(normal_forms.NFC, password)).encode())
+    if answer.code == SUCCESS or composed == password or people.refusal_of(answer):
+        return answer
+    return server.bind(dn, password.encode())
+
+
 def find(server: Conversation, options: LdapOptions, name: str) -> Entry | None:
     """The one entry that this name stands for; of two, neither. `DOMAIN\\user` is a name of its own in Active Directory."""
     domain, separator, typed = name.rpartition("\\")
     labels = _labels_of(server, domain) if domain else []
-    entries = server.search(options.filter_for(typed), people.attributes_for(options)) if typed else []
+    asked = options.filter_for(unicodedata.normalize(normal_forms.NFC, typed))
+    entries = server.search(asked, people.attributes_for(options)) if typed else []
     if len(entries) != 1 or not entries[0].dn:
         return None
     entry = entries[0]
     if not separator:
         return entry if people.is_called(entry, typed, options) else None
     is_theirs = bool(labels) and people.domain_of(entry.dn) == labels
-    return entry if is_theirs and typed.lower() == entry.text(PRINCIPAL_NAME).lower() else None
+    return entry if is_theirs and normal_forms.name(typed) == normal_forms.name(entry.text(PRINCIPAL_NAME)) else None
 
 
 def _labels_of(server: Conversation, domain: str) -> list[str]:
@@ -96,5 +108,5 @@ def _labels_of(server: Conversation, domain: str) -> list[str]:
         return []
     criteria = f"(&(objectClass=crossRef)(nETBIOSName={escape_filter_chars(domain)}))"
     found = server.search(criteria, ["nCName", "nETBIOSName"], base=configuration)
-    same = [entry for entry in found if entry.text("nETBIOSName").lower() == domain.lower()]
+    same = [entry for entry in found if normal_forms.name(entry.text("nETBIOSName")) == normal_forms.name(domain)]
     return people.domain_of(same[0].text("nCName")) if len(same) == 1 else []

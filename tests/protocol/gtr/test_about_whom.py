@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
-from idp.models import Identity, SpentToken
+from idp import accounts
+from idp.models import Identity, SpentToken, User
 from tests.protocol.gtr.support import DRAFT, assert_refused, lives, make_federated_user
 from tests.support.factories import make_connection, make_session, make_user
 
@@ -106,3 +108,51 @@ def test_aliases_name_one_person_or_are_refused(okta, session, connection):
     assert okta.post({"sub_id": {"format": "aliases", "identifiers": [unknown, one]}}).status_code == 204
     assert not lives(session)
     assert lives(ben)
+
+
+# --- one form of an address, and whose it is -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "email", ["z\u00f6e@acme.example", "zo\u0308e@acme.example", "ZO\u0308E@Acme.example", "Z\u00d6E@acme.example"]
+)
+@pytest.mark.spec("RFC 9493", "3.2.2", "T10 the case and the form of an address do not matter")
+def test_a_person_is_found_by_address_in_every_form(okta, connection, email):
+    session = make_session(make_federated_user(connection, "00uzoe", "Z\u00f6e@acme.example"))
+    assert okta.post({"sub_id": {"format": "email", "email": email}}).status_code == 204
+    assert not lives(session)
+
+
+def test_an_address_with_the_kelvin_sign_is_another(okta, connection):
+    session = make_session(make_federated_user(connection, "00ukarl", "karl@acme.example"))
+    assert okta.post({"sub_id": {"format": "email", "email": "\u212aarl@acme.example"}}).status_code == 404
+    assert lives(session)
+
+
+def unverified(connection, sub, email):
+    user = make_federated_user(connection, sub, email)
+    User.objects.filter(pk=user.pk).update(email_verified=False)
+    return make_session(user)
+
+
+def test_an_address_that_somebody_else_only_claims_does_not_keep_its_owner_in(okta, session, connection):
+    """GTR: what is unverified blocks no revocation of what is."""
+    claims_it = unverified(connection, "00ueve", "Ann@acme.example")
+    assert okta.post({"sub_id": {"format": "email", "email": "ann@acme.example"}}).status_code == 204
+    assert not lives(session)
+    assert lives(claims_it)
+
+
+def test_an_address_that_two_people_only_claim_signs_out_neither(okta, connection):
+    sessions = [unverified(connection, f"00u{n}", "eve@acme.example") for n in range(2)]
+    assert_refused(okta.post({"sub_id": {"format": "email", "email": "eve@acme.example"}}), 422)
+    assert lives(*sessions)
+
+
+def test_a_linked_account_counts_as_verified_by_the_address_of_its_person(okta, connection):
+    mary = make_user("mary@acme.example")
+    user = make_federated_user(connection, "00umary", "mary@acme.example")
+    accounts.link_identity(user.identities.get(), mary, actor="admin:a", at=timezone.now())
+    through_it = make_session(mary, identity=mary.identities.get(connection=connection), connection=connection)
+    claims_it = unverified(connection, "00ueve", "mary@acme.example")
+    assert okta.post({"sub_id": {"format": "email", "email": "mary@acme.example"}}).status_code == 204
+    assert not lives(through_it)
+    assert lives(claims_it)

@@ -117,7 +117,7 @@ def test_a_new_csrf_token_after_sign_in():
     [
         ("mary@fabrikamcorp.com", "guess-one-two"),
         ("nobody@fabrikamcorp.com", "guess-one-two"),
-        ("blocked@fabrikamcorp.com", "correct horse battery staple"),
+        ("blocked@fabrikamcorp.com", "guess-one-two"),
         ("unusable@fabrikamcorp.com", "correct horse battery staple"),
     ],
 )
