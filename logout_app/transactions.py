@@ -169,8 +169,8 @@ def status_of(request: HttpRequest, token: str, at: datetime) -> list[dict[str, 
     channels: dict[int, dict[str, str]] = defaultdict(dict)
     finished: dict[int, datetime] = {}
     for _, _, session_pk, of_session, application_pk, channel, state, finished_at in found:
-        if application_pk is None or of_session != session_pk:
-            continue
+        if application_pk is None or of_session != session_pk or state == DeliveryState.NOT_TOLD:
+            continue  # what the page says of those that are not told does not change
         channels[application_pk][channel] = state
         if state == DeliveryState.DELIVERED:
             finished[application_pk] = min(finished_at, finished.get(application_pk, finished_at))

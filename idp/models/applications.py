@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from idp.protocol.initiators import Initiator
+from idp.protocol.initiators import EVERY
 
 
 class AppType(models.TextChoices):
@@ -35,7 +35,8 @@ def default_grant_types() -> list[str]:
 
 
 def default_initiators() -> list[str]:
-    return [Initiator.RP_LOGOUT.value, Initiator.IDP_LOGOUT.value]
+    """All of them: whoever narrows the choice begins with the whole."""
+    return list(EVERY)
 
 
 class Application(AbstractApplication):
@@ -74,7 +75,7 @@ class Application(AbstractApplication):
     )
     backchannel_logout_include_sub = models.BooleanField(default=True)
     backchannel_logout_initiators_mode = models.CharField(
-        max_length=8, choices=InitiatorMode, default=InitiatorMode.CUSTOM
+        max_length=8, choices=InitiatorMode, default=InitiatorMode.ALL
     )
     backchannel_logout_initiators = models.JSONField(default=default_initiators, blank=True)
     frontchannel_logout_uri = models.URLField(max_length=1000, blank=True)
@@ -133,6 +134,11 @@ class Application(AbstractApplication):
         if self.backchannel_logout_initiators_mode == InitiatorMode.ALL:
             return True
         return initiator in self.backchannel_logout_initiators
+
+    @property
+    def deaf_to(self) -> list[str]:
+        """The initiators of which no logout token is sent."""
+        return [initiator for initiator in EVERY if not self.hears_of(initiator)]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         # django-oauth-toolkit asks client_type and one grant; ours say more, so its columns follow them.
