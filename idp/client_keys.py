@@ -25,8 +25,8 @@ def of(application: Application) -> KeySet:
     try:
         if application.jwks:
             return KeySet.import_key_set(application.jwks)
-        if application.jwks_uri:
-            return _fetch(application.jwks_uri)
+        if uri := application.usable.jwks_uri:
+            return _fetch(uri)
     except (JoseError, ValueError, KeyError, TypeError, requests.RequestException) as error:
         raise InvalidClient("Client authentication failed.", detail=f"keys of the client: {error}") from None
     raise InvalidClient("Client authentication failed.", detail="the client has no keys")

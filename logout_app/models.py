@@ -54,6 +54,11 @@ class LogoutTransaction(models.Model):
     def __str__(self) -> str:
         return f"transaction #{self.pk}"
 
+    @property
+    def leads_to(self) -> str:
+        """Where the browser may go on to: nowhere, if the application that asked was disabled since."""
+        return "" if self.application is not None and not self.application.enabled else self.return_url
+
 
 class Channel(models.TextChoices):
     BACKCHANNEL = "backchannel", "Back channel"

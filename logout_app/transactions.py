@@ -225,14 +225,14 @@ def _of_application(page: LogoutTransaction, application_pk: int) -> QuerySet[Lo
 
 
 def _row(application: Application, session: SSOSession, issuer: str, issuer_origin: str) -> Row:
-    uri = application.frontchannel_logout_uri
+    uri = application.usable.frontchannel_logout_uri
     origin = frame_origin(uri, issuer_origin=issuer_origin) if uri else ""
     required = application.frontchannel_logout_session_required
     return Row(
         application.pk,
         application.name or application.client_id,
         application.client_id,
-        icon=application.logo_uri if application.logo_uri.startswith("https://") else "",
+        icon=application.usable.https_logo,
         frame_url=frame_url(uri, issuer=issuer, sid=session.sid, session_required=required) if origin else "",
         frame_origin=origin,
         sid=session.sid if required else "",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
+from idp.applications import rules
 from idp.protocol.initiators import EVERY
 
 
@@ -115,9 +117,15 @@ class Application(AbstractApplication):
         return str(self.post_logout_redirect_uris).split()
 
     @property
-    def cors_origins(self) -> set[str]:
-        """Origins whose scripts may call the token endpoints of this application."""
-        return {*self.web_origins, *self.allowed_origins.split()}
+    def usable(self) -> rules.Usable:
+        """What of the stored URLs may be used: everything that acts on one asks here."""
+        if "_usable" not in self.__dict__:
+            self._usable = rules.Usable(self)
+        return self._usable
+
+    @property
+    def is_native(self) -> bool:
+        return self.app_type == AppType.NATIVE
 
     @property
     def is_public(self) -> bool:
@@ -150,6 +158,7 @@ class Application(AbstractApplication):
         )
         self.skip_authorization = self.is_first_party
         super().save(*args, **kwargs)
+        self.__dict__.pop("_usable", None)
 
     def allows_grant_type(self, *grant_types: str) -> bool:
         # django-oauth-toolkit spells authorization_code with a hyphen.
@@ -161,7 +170,12 @@ class Application(AbstractApplication):
         return self.enabled
 
     def clean(self) -> None:
-        """django-oauth-toolkit's own rules do not fit (one grant, RSA key in a setting): ours are in the admin's form and `tenant`."""
+        """Our rules on URLs. django-oauth-toolkit's own do not fit (one grant, RSA key in a setting)."""
+        found: dict[str, list[str]] = {}
+        for problem in rules.problems(self):
+            found.setdefault(problem.field, []).append(f"{problem.value}: {problem.reason}")
+        if found:
+            raise ValidationError(found)
 
 
 class ClientRegistration(models.Model):

@@ -128,7 +128,9 @@ class LogoutDeliveryAdmin(FactsAdmin):
     def redeliver_selected(self, request: HttpRequest, queryset: QuerySet[LogoutDelivery]) -> None:
         pks = list(queryset.values_list("pk", flat=True))
         done = redeliver.deliveries(pks, at=timezone.now())
-        messages.success(request, f"{done} of {len(pks)} are sent again. What was delivered, dropped or not told stays so.")
+        messages.success(
+            request, f"{done} of {len(pks)} are sent again. What was delivered, dropped or not told stays so."
+        )
 
 
 class DeliveryInline(FactsInline):

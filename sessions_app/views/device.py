@@ -10,11 +10,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from idp import configuration, limiter
-from idp.protocol.errors import TooManyRequests
+from idp.protocol.errors import AccessDenied, TooManyRequests
 from idp.protocol.standard_scopes import OPENID
 from idp.requests import client_ip, facts
 from idp.views.errors import page_errors
 from sessions_app import binding, device
+from sessions_app.gate import may_use
 from sessions_app.protocol import scopes
 from sessions_app.views.consent_page import WORDS
 from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
@@ -57,6 +58,8 @@ def activate(request: HttpRequest) -> HttpResponse:
     if grant is None:
         limiter.count_failure(key, at)
         return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
+    if not may_use(grant.application, session, session.user, configuration.of(request)):
+        raise AccessDenied(device.NOT_FOR_THEM)
     answer = request.POST.get("answer", "")
     if answer == "allow":
         done = device.approve(grant, session, facts(request), at)

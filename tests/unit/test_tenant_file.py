@@ -55,7 +55,8 @@ users:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Path:
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
     monkeypatch.setenv("SHAREPOINT_SECRET", "sharepoint-secret")
     monkeypatch.setenv("MARY_PASSWORD", "correct horse battery staple")
     (tmp_path / "backend.secret").write_text("backend-secret\n")

@@ -66,6 +66,7 @@ class Command(BaseCommand):
         demo = import_module("idp.demo")
         allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, LOOPBACK]))
         os.environ["CURFEW_OUTBOUND_ALLOW"] = allow  # for every child: the demo's applications are on loopback
+        settings.OUTBOUND_ALLOW = allow.split(",")  # and here, where they are made
         lines: list[str] = demo.prepare(settings.PORT)
         return [*children, *demo.children(settings.PORT)], lines
 

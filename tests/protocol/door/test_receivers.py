@@ -197,7 +197,10 @@ def test_each_cause_reaches_the_applications_that_asked_for_it_under_its_own_nam
         "Hears", backchannel_logout_uri="https://hears.example/bc", backchannel_logout_initiators=[cause], **selected
     )
     deaf = make_application(
-        "Deaf", backchannel_logout_uri="https://deaf.example/bc", backchannel_logout_initiators=["rp-logout"], **selected
+        "Deaf",
+        backchannel_logout_uri="https://deaf.example/bc",
+        backchannel_logout_initiators=["rp-logout"],
+        **selected,
     )
     make_session(mary, hears, deaf)
     factor = Authenticator.objects.create(user=mary, type=Authenticator.Type.TOTP, data={})

@@ -120,7 +120,7 @@ def test_the_type_follows_from_what_was_registered(
     row = Application.objects.get(client_id=answer["client_id"])
     assert row.app_type == app_type
     assert ("client_secret" in answer) == (app_type == AppType.REGULAR_WEB)
-    assert row.cors_origins == ({"https://rp.example"} if app_type == AppType.SPA else set())
+    assert row.usable.cors_origins == ({"https://rp.example"} if app_type == AppType.SPA else set())
 
 
 def test_without_a_name_people_see_the_host(client: Client, on: None) -> None:
