@@ -226,12 +226,9 @@ class LivingAccessTokens(models.Manager["AccessToken"]):
     statement."""
 
     def get_queryset(self) -> models.QuerySet[AccessToken]:
-        return (
-            super()
-            .get_queryset()
-            .select_related("application", "user", "session__user", "family__user", "family__session__user")
-            .annotate(config_version=configuration.VERSION)
-        )
+        rows = super().get_queryset()
+        parents = rows.select_related("application", "user", "session__user", "family__user", "family__session__user")
+        return parents.annotate(config_version=configuration.VERSION)  # type: ignore[no-any-return]
 
 
 class AccessToken(AbstractAccessToken):

@@ -11,7 +11,7 @@ from typing import Protocol
 DISABLED = "the application is disabled"
 NO_URL = "it has no logout URL"
 NO_BROWSER = "it hears by its front channel only, and no browser showed the sign-out page"
-DELETED = "the application was deleted before"
+DELETED = "it had been deleted before"
 
 
 class Listener(Protocol):

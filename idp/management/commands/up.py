@@ -21,8 +21,6 @@ from django.db.migrations.executor import MigrationExecutor
 
 from idp import keys, processes
 
-LOOPBACK = "127.0.0.0/8,::1/128"
-
 
 class Command(BaseCommand):
     help = "Prepare the database, then run web server, delivery worker and scheduler in the foreground."
@@ -64,9 +62,8 @@ class Command(BaseCommand):
         if not settings.DEMO or settings.HTTPS:
             return children, []
         demo = import_module("idp.demo")
-        allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, LOOPBACK]))
+        allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, *demo.LOOPBACK]))
         os.environ["CURFEW_OUTBOUND_ALLOW"] = allow  # for every child: the demo's applications are on loopback
-        settings.OUTBOUND_ALLOW = allow.split(",")  # and here, where they are made
         lines: list[str] = demo.prepare(settings.PORT)
         return [*children, *demo.children(settings.PORT)], lines
 
