@@ -141,6 +141,8 @@ def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str,
         if delivery.application_id in rows:
             rows[delivery.application_id].see(delivery, page.created_at)
     for row in rows.values():
+        if Channel.FRONTCHANNEL not in row.channels:
+            row.frame_url = row.frame_origin = ""  # nothing of it was planned: it is disabled, or got its URL since
         if row.channels.get(Channel.FRONTCHANNEL) and not row.frame_origin:
             del row.channels[Channel.FRONTCHANNEL]  # an address that must not be framed is no channel
         row.state = row_state(row.channels, overdue=_overdue(page.created_at, at, timeout))
