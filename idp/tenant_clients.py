@@ -171,10 +171,11 @@ def _oidc_logout(reader: Reader) -> dict[str, Any]:
         frontchannel_logout_session_required=inner.boolean("frontchannel_logout_session_required"),
     )
     if initiators := inner.inner("backchannel_logout_initiators"):
-        columns |= given(
-            backchannel_logout_initiators_mode=initiators.choice("mode", InitiatorMode.values),
-            backchannel_logout_initiators=initiators.texts("selected_initiators", choices=EVERY),
-        )
+        mode = initiators.choice("mode", InitiatorMode.values)
+        selected = initiators.texts("selected_initiators", choices=EVERY)
+        if mode is None and selected is not None:
+            mode = InitiatorMode.CUSTOM.value
+        columns |= given(backchannel_logout_initiators_mode=mode, backchannel_logout_initiators=selected)
         initiators.done()
     inner.done()
     return columns

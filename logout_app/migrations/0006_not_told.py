@@ -7,6 +7,7 @@ class AddIndex(migrations.AddIndex):
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         if schema_editor.connection.vendor != "postgresql":
             return super().database_forwards(app_label, schema_editor, from_state, to_state)
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.index.name}")  # of an attempt that was cut short
         model = to_state.apps.get_model(app_label, self.model_name)
         return schema_editor.add_index(model, self.index, concurrently=True)
 

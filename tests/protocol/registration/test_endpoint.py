@@ -420,3 +420,8 @@ def test_a_replacement_that_loses_to_a_removal_is_401(client: Client, on: None) 
     document = replacement(registered)
     with pytest.raises(InvalidToken):
         registration.replace(found, document, parse(document, issuer="https://id.example.com/"))
+
+
+def test_an_application_that_registers_itself_hears_of_every_ending(client: Client, on: None) -> None:
+    assert post(client).status_code == 201
+    assert Application.objects.get().deaf_to == []
