@@ -25,8 +25,8 @@ def of(application: Application) -> KeySet:
     try:
         if application.jwks:
             return KeySet.import_key_set(application.jwks)
-        if application.jwks_uri:
-            return _kept(application.jwks_uri) or _fetch_in_turn(application.jwks_uri)
+        if uri := application.usable.jwks_uri:
+            return _kept(uri) or _fetch_in_turn(uri)
     except (JoseError, ValueError, KeyError, TypeError, requests.RequestException) as error:
         raise InvalidClient("Client authentication failed.", detail=f"keys of the client: {error}") from None
     raise InvalidClient("Client authentication failed.", detail="the client has no keys")

@@ -21,8 +21,8 @@ def registered_origins(snapshot: configuration.Snapshot) -> frozenset[str]:
     """Every origin that any enabled application registered; loaded once per version of the configuration."""
     origins: frozenset[str] | None = snapshot.memo.get("cors origins")
     if origins is None:
-        rows = Application.objects.filter(enabled=True).only("web_origins", "allowed_origins")
-        origins = frozenset(origin for row in rows for origin in row.cors_origins)
+        rows = Application.objects.filter(enabled=True)
+        origins = frozenset(origin for row in rows for origin in row.usable.cors_origins)
         snapshot.memo["cors origins"] = origins
     return origins
 

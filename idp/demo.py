@@ -33,6 +33,7 @@ OKTA = "Acme Okta"
 OKTA_CONNECTION = "acme-okta"
 OKTA_CLIENT_ID = "0oacurfew1acme5d7"
 OKTA_PORT = 4
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 def prepare(port: int) -> list[str]:
@@ -41,7 +42,7 @@ def prepare(port: int) -> list[str]:
     path = settings.DATA / "demo" / "tenant.yaml"
     path.write_text(yaml.safe_dump(_tenant_file(port, credentials), sort_keys=False, allow_unicode=True))
     path.chmod(0o600)
-    tenant.apply(path, at=timezone.now())
+    _apply(path)
     width = max(len(name) for name in (*(name for _, name, _ in APPS), "Administrator"))
     lines = [f"  {name:<{width}}  {_home(port, index)}" for index, (_, name, _) in enumerate(APPS)]
     return [
@@ -51,6 +52,16 @@ def prepare(port: int) -> list[str]:
         f"  {'Administrator':<{width}}  {ADMINISTRATOR}  {credentials['administrator']}  at {settings.ISSUER}admin/",
         f"  {OKTA:<{width}}  {_okta(port)}  its people sign in without a password; its console signs them out of everything",
     ]
+
+
+def _apply(path: Path) -> None:
+    """The demo's applications are on loopback, which is open to whatever serves the demo (`up`)."""
+    kept = settings.OUTBOUND_ALLOW
+    settings.OUTBOUND_ALLOW = [*kept, *LOOPBACK]
+    try:
+        tenant.apply(path, at=timezone.now())
+    finally:
+        settings.OUTBOUND_ALLOW = kept
 
 
 def children(port: int) -> list[Child]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,20 +15,20 @@ from django.utils.crypto import constant_time_compare
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
-from idp import outbound
+from idp.applications import rules
 from idp.client_auth import secret_matches
 from idp.models import Application, AppType, ClientRegistration, TokenEndpointAuthMethod
-from idp.outbound.policy import check_url
 from idp.protocol import uris
 from idp.protocol.errors import InvalidToken
 from idp.protocol.grant_types import AUTHORIZATION_CODE
 from idp.protocol.opaque import digest, new_secret
-from idp.protocol.registration import ClientMetadata, InvalidClientMetadata, scopes
+from idp.protocol.registration import ClientMetadata, InvalidClientMetadata, InvalidRedirectUri, scopes
 from idp.requests import RequestFacts
 
 log = structlog.get_logger(__name__)
 SMALLEST_RSA_KEY = 2048  # bits
 SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
+METADATA = frozenset(metadata.name for metadata in fields(ClientMetadata))
 NOT_TO_BE_SENT = (
     "registration_access_token",
     "registration_client_uri",
@@ -52,6 +52,7 @@ def register(metadata: ClientMetadata, *, facts: RequestFacts, at: datetime) -> 
     refuse_unusable(metadata)
     application = Application(is_first_party=False)
     secret = _fill(application, metadata, secret_before=False)
+    refuse_targets(application)
     application.save()
     token = new_secret()
     registration = ClientRegistration.objects.create(
@@ -91,6 +92,7 @@ def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMeta
     if set(metadata.redirect_uris) - set(application.callbacks):
         application.is_first_party = False  # an administrator may have vouched for it, but not for where it is now
     secret = _fill(application, metadata, secret_before=application.token_endpoint_auth_method in SECRET_METHODS)
+    refuse_targets(application)
     application.save()
     registration.application = application
     registration.metadata = metadata.about
@@ -160,16 +162,18 @@ def _metadata(application: Application) -> dict[str, Any]:
 
 
 def refuse_unusable(metadata: ClientMetadata) -> None:
-    """What the rules of the specifications cannot see: keys that are none, and targets that we may not call.
-
-    Strangers must not point our requests into the operator's network; every request is judged again when it is made.
-    """
+    """What the rules of the specifications cannot see: keys that are none."""
     if metadata.jwks is not None:
         refuse_weak_keys(metadata.jwks)
-    for name in ("backchannel_logout_uri", "jwks_uri"):
-        url = getattr(metadata, name)
-        if url and (reason := check_url(url, outbound.rules())):
-            raise InvalidClientMetadata(f"{name} {reason}.")
+
+
+def refuse_targets(application: Application) -> None:
+    """The rules of every door, for what a registration says: strangers must not point our requests into the operator's
+    network either. What an administrator added to the application is not the client's to hear of."""
+    for problem in rules.problems(application):
+        if problem.field in METADATA:
+            error = InvalidRedirectUri if problem.field == "redirect_uris" else InvalidClientMetadata
+            raise error(f"{problem.field}: {problem.reason}.")
 
 
 def refuse_weak_keys(jwks: dict[str, Any]) -> None:

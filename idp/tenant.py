@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import models, transaction
 
-from idp import accounts, configuration, password_policy, passwords, tenant_connections
+from idp import accounts, configuration, password_policy, passwords, tenant_clients, tenant_connections
 from idp.connections import strategies, trust
 from idp.connections.database import by_login, requires_username
 from idp.hashers import ClientSecretHasher
@@ -26,7 +25,7 @@ from idp.models import (
     User,
     new_database_sub,
 )
-from idp.protocol import normal_forms, uris
+from idp.protocol import normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenant_clients import Client
 from idp.tenant_reader import TenantFileError
@@ -38,12 +37,14 @@ SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one object: created, updated, unchanged, removed or closed; `note` says what else one must know."""
+    """What became of one object: created, updated, unchanged, removed or closed; `note` says what else one must know, `warnings` what one may
+    not expect."""
 
     kind: str
     name: str
     what: str
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.what:<9} {self.kind} {self.name}{f' ({self.note})' if self.note else ''}"
@@ -84,11 +85,7 @@ class _Plan:
         except Application.MultipleObjectsReturned:
             return [f"{client.path}.name: several applications are called {client.name}: give the client_id"]
         merged = row or Application()
-        callbacks = str(client.columns.get("redirect_uris", merged.redirect_uris)).split()
-        front = str(client.columns.get("frontchannel_logout_uri", merged.frontchannel_logout_uri))
-        found = []
-        if front and (reason := uris.check_frontchannel_uri(front, callbacks, issuer=settings.ISSUER)):
-            found.append(f"{client.path}.oidc_logout.frontchannel_logout_uri: {reason}")
+        found = tenant_clients.url_problems(client, row)
         method = client.columns.get("token_endpoint_auth_method", merged.token_endpoint_auth_method)
         keys = client.columns.get("jwks", merged.jwks) or client.columns.get("jwks_uri", merged.jwks_uri)
         if method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT and not keys:
@@ -199,7 +196,7 @@ class _Application:
         row = find_client(client)
         existing = row is not None
         row = row or Application()
-        columns = client.columns | {"name": client.name}
+        columns = ({} if existing else tenant_clients.WHERE_SILENT) | client.columns | {"name": client.name}
         if client.client_id:
             columns["client_id"] = client.client_id
         note = "" if existing or client.client_id else f"client_id {row.client_id}"
@@ -210,7 +207,8 @@ class _Application:
             note = f"client_id {columns.get('client_id', row.client_id)}, client_secret {secret}"
         if secret and not (existing and ClientSecretHasher().verify(secret, row.client_secret)):
             columns["client_secret"] = secret
-        return Outcome("client", client.name, _save(row, columns, existing=existing), note)
+        what = _save(row, columns, existing=existing)
+        return Outcome("client", client.name, what, note, tuple(tenant_clients.warnings(client, row)))
 
     def _connection(self, entry: ConnectionEntry) -> Outcome:
         row = Connection.objects.filter(name=entry.name).first()

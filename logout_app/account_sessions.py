@@ -59,6 +59,12 @@ class SignedOut:
         return sum(app.state == RowState.DELIVERED for app in self.apps)
 
     @property
+    def untold(self) -> list[str]:
+        """Names of the apps that were not told and will not be."""
+        unreachable = [app.application for app in self.apps if app.state == RowState.UNREACHABLE]
+        return [application.name or application.client_id for application in unreachable]
+
+    @property
     def pending(self) -> bool:
         return any(app.state == RowState.PENDING for app in self.apps)
 

@@ -14,10 +14,10 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from idp import configuration, keys, outbound, sealing
+from idp import configuration, keys, sealing
+from idp.applications import rules
 from idp.models import Application
 from idp.outage import AWAY
-from idp.outbound import policy
 from idp.outbound.fanout import FORM, Fanout, Reply
 from logout_app.aside import described
 from logout_app.models import Channel
@@ -28,6 +28,7 @@ from logout_app.protocol.retry import Answer, Decision, History, Outcome
 log = structlog.get_logger(__name__)
 
 CHANNELS = (Channel.BACKCHANNEL, Channel.GTR)  # what this worker can send; rows of other channels are never claimed
+URL_FIELDS = {Channel.BACKCHANNEL: "backchannel_logout_uri", Channel.GTR: "global_token_revocation_uri"}
 URLS = {Channel.BACKCHANNEL: "back-channel logout URL", Channel.GTR: "Global Token Revocation URL"}
 
 
@@ -105,26 +106,23 @@ def _nothing_to_tell(application: Application | None, row: Claimed) -> str:
         return "the application was deleted"
     if not application.enabled:
         return "the application is disabled"
-    if not _url(application, row.channel):
+    if not getattr(application, URL_FIELDS[Channel(row.channel)]):
         return f"the application has no {URLS[Channel(row.channel)]}"
     if row.channel == Channel.BACKCHANNEL and not application.hears_of(row.initiator):
         return f"the application does not hear of {row.initiator}"
     return ""
 
 
-def _url(application: Application, channel: str) -> str:
-    return application.global_token_revocation_uri if channel == Channel.GTR else application.backchannel_logout_uri
-
-
 def _route(application: Application, channel: str, snapshot: configuration.Snapshot) -> Route:
     routes: dict[tuple[int, str], Route] = snapshot.memo.setdefault("delivery routes", {})
     if (application.pk, channel) not in routes:
-        rules, url = outbound.rules().only_to(application.outbound_hosts), _url(application, channel)
+        field = URL_FIELDS[Channel(channel)]
+        url = getattr(application, field)
         routes[application.pk, channel] = Route(
             application,
             url,
             keys.active(application.id_token_signed_response_alg, snapshot),
-            policy.check_url(url, rules),
+            rules.problem(application, field, url),
         )
     return routes[application.pk, channel]
 

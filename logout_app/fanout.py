@@ -19,6 +19,7 @@ from django.db import connection
 from idp import prepared
 from idp.models import Application, Connection, InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.protocol import silence
 from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
 
 FAMILIES = f"""
@@ -38,46 +39,66 @@ FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({
 WHERE {{ended}} > 0 OR {{families}} > 0
 RETURNING id, user_id, sub"""  # noqa: S608
 
-# An application that joined a session and hears of this initiator as `Application.hears_of()` says. The JSON list is
-# compared as text: SQLite has no containment operator.
+# Why an application that joined a session gets no logout token: '' if it gets one (as `Application.hears_of()` says), NULL
+# if it is told by another channel of this act. `silence.why()` says the same in Python. The JSON list is compared as text:
+# SQLite has no containment operator.
+WHY = f"""CASE
+    WHEN NOT application.enabled THEN '{silence.DISABLED}'
+    WHEN application.backchannel_logout_uri <> '' AND (
+        application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
+        OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
+    ) THEN ''{{elsewhere}}
+    WHEN application.backchannel_logout_uri <> '' THEN %(deaf)s
+    WHEN application.frontchannel_logout_uri <> '' THEN '{silence.NO_BROWSER}'
+    ELSE '{silence.NO_URL}'
+END"""
+FRAMED = "\n    WHEN application.frontchannel_logout_uri <> '' AND joined.session_id = %(page)s THEN NULL"
+REVOKED = "\n    WHEN application.global_token_revocation_uri <> '' THEN NULL"
+
+# Every application that joined one of the sessions: to be told, or not told and why, as a fact of the moment of the end.
 DELIVERIES = f"""
 INSERT INTO {LogoutDelivery._meta.db_table} (
     event_id, session_id, application_id, client_id, sub, sid, channel, state,
-    created_at, due_at, fence, attempts, last_reason
+    created_at, due_at, fence, attempts, last_reason, finished_at
 )
-SELECT {{event}}, session.id, application.id, application.client_id, person.user_id, session.sid, '{Channel.BACKCHANNEL}',
-    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
-FROM {SessionClient._meta.db_table} joined
-JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
-JOIN {User._meta.db_table} person ON person.id = session.user_id
-JOIN {Application._meta.db_table} application ON application.id = joined.application_id
-WHERE joined.session_id {{among}} AND application.backchannel_logout_uri <> '' AND (
-    application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
-    OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
-)
+SELECT {{event}}, part.session, part.application, part.client_id, part.sub, part.sid,
+    CASE WHEN part.why = '' THEN '{Channel.BACKCHANNEL}' ELSE '{Channel.NONE}' END,
+    CASE WHEN part.why = '' THEN '{DeliveryState.PENDING}' ELSE '{DeliveryState.NOT_TOLD}' END,
+    %(at)s, %(at)s, 0, 0, part.why, CASE WHEN part.why <> '' THEN {{moment}} END
+FROM (
+    SELECT session.id AS session, application.id AS application, application.client_id, person.user_id AS sub, session.sid,
+        {{why}} AS why
+    FROM {SessionClient._meta.db_table} joined
+    JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
+    JOIN {User._meta.db_table} person ON person.id = session.user_id
+    JOIN {Application._meta.db_table} application ON application.id = joined.application_id
+    WHERE joined.session_id {{among}}
+) part
+WHERE part.why IS NOT NULL
 {{more}}
-RETURNING channel"""  # noqa: S608
+RETURNING channel, state"""  # noqa: S608
 
 # Of the session whose browser shows the sign-out page, if this act ended it.
 FRAMES = f"""
 UNION ALL
 SELECT {{event}}, session.id, application.id, application.client_id, person.user_id, session.sid, '{Channel.FRONTCHANNEL}',
-    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
+    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, '', NULL
 FROM {SessionClient._meta.db_table} joined
 JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
 JOIN {User._meta.db_table} person ON person.id = session.user_id
 JOIN {Application._meta.db_table} application ON application.id = joined.application_id
-WHERE joined.session_id {{among}} AND joined.session_id = %(page)s AND application.frontchannel_logout_uri <> ''"""  # noqa: S608
+WHERE joined.session_id {{among}} AND joined.session_id = %(page)s AND application.frontchannel_logout_uri <> ''
+    AND application.enabled"""  # noqa: S608
 
 # When everything of a person ends: each application that has a Global Token Revocation endpoint and was ever used by the
 # person, once, however many sessions there were.
 REVOCATIONS = f"""
 UNION ALL
 SELECT {{event}}, CAST(NULL AS bigint), application.id, application.client_id, person.user_id, '', '{Channel.GTR}',
-    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, ''
+    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, '', NULL
 FROM {Application._meta.db_table} application
 JOIN {User._meta.db_table} person ON person.id = {{person}}
-WHERE {{event}} IS NOT NULL AND application.global_token_revocation_uri <> '' AND (
+WHERE {{event}} IS NOT NULL AND application.global_token_revocation_uri <> '' AND application.enabled AND (
     EXISTS (
         SELECT 1 FROM {SSOSession._meta.db_table} session
         JOIN {SessionClient._meta.db_table} joined ON joined.session_id = session.id
@@ -182,6 +203,7 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
         "initiator": event.initiator,
         "actor": event.actor,
         "listed": f'%"{event.initiator}"%',
+        "deaf": silence.deaf(event.initiator),
         "page": page,
     }
 
@@ -228,7 +250,8 @@ def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[st
 WITH {", ".join(f"{name} AS ({sql})" for name, sql in parts.items())}
 SELECT event.id, event.user_id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames
 FROM (
-    SELECT count(*) AS deliveries, count(*) FILTER (WHERE channel = '{Channel.FRONTCHANNEL}') AS frames FROM deliveries
+    SELECT count(*) AS deliveries, count(*) FILTER (WHERE channel = '{Channel.FRONTCHANNEL}') AS frames
+    FROM deliveries WHERE state = '{DeliveryState.PENDING}'
 ) told
 LEFT JOIN event ON true
 """  # noqa: S608
@@ -243,7 +266,8 @@ def _one_by_one(
     given["event"], user_pk, sub = event[0] if event else (None, None, "")
     channels: list[str] = []
     if event:
-        channels = [row[0] for row in prepared.fetch(_deliveries(words, page, whole_user), given)]
+        planned = prepared.fetch(_deliveries(words, page, whole_user), given)
+        channels = [channel for channel, state in planned if state == DeliveryState.PENDING]
         prepared.fetch(TRAIL.format(**words), given)
     for _, sql in also:
         prepared.fetch(sql.format(**words), given)
@@ -263,6 +287,7 @@ def _words(event: str, families: str) -> dict[str, str]:
         "among": among("pks"),
         "ended": "%(ended)s",
         "person": "%(person)s",
+        "moment": "%(at)s::timestamptz" if on_postgresql else "%(at)s",
         "object": "jsonb_build_object" if on_postgresql else "json_object",
         "json": "jsonb" if on_postgresql else "json",
     }
@@ -270,4 +295,5 @@ def _words(event: str, families: str) -> dict[str, str]:
 
 def _deliveries(words: Mapping[str, str], page: bool, whole_user: bool) -> str:
     more = (FRAMES.format(**words) if page else "") + (REVOCATIONS.format(**words) if whole_user else "")
-    return DELIVERIES.format(**words, more=more)
+    why = WHY.format(elsewhere=(FRAMED if page else "") + (REVOKED if whole_user else ""))
+    return DELIVERIES.format(**words, why=why, more=more)

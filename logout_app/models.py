@@ -54,11 +54,17 @@ class LogoutTransaction(models.Model):
     def __str__(self) -> str:
         return f"transaction #{self.pk}"
 
+    @property
+    def leads_to(self) -> str:
+        """Where the browser may go on to: nowhere, if the application that asked was disabled since."""
+        return "" if self.application is not None and not self.application.enabled else self.return_url
+
 
 class Channel(models.TextChoices):
     BACKCHANNEL = "backchannel", "Back channel"
     FRONTCHANNEL = "frontchannel", "Front channel"
     GTR = "gtr", "Global Token Revocation"
+    NONE = "none", "None"
 
 
 class DeliveryState(models.TextChoices):
@@ -67,6 +73,7 @@ class DeliveryState(models.TextChoices):
     LOADED = "loaded", "Page loaded, not confirmed"
     DEAD = "dead", "No answer"
     DROPPED = "dropped", "Dropped: nothing left to tell"
+    NOT_TOLD = "not_told", "Not told"
 
 
 HIGHEST = 2**31 - 1  # of a PostgreSQL integer
@@ -85,7 +92,11 @@ class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
 
 
 class LogoutDelivery(models.Model):
-    """One application to be told on one channel: an outbox row. Facts, never tokens; URL and keys are read when it is sent."""
+    """One application to be told on one channel: an outbox row. Facts, never tokens; URL and keys are read when it is sent.
+
+    `not_told` with channel `none`: it took part, and there was no way to tell it; `last_reason` says why. Such a row was
+    finished when it was written.
+    """
 
     event = models.ForeignKey(
         LogoutEvent,
@@ -136,6 +147,9 @@ class LogoutDelivery(models.Model):
             ),
             models.Index(fields=("application", "created_at"), condition=Q(state="dead"), name="logout_delivery_dead"),
             models.Index(fields=("finished_at",), condition=Q(finished_at__isnull=False), name="logout_delivery_purge"),
+            models.Index(
+                fields=("finished_at", "application"), condition=Q(state="not_told"), name="logout_delivery_not_told"
+            ),
         )
 
     def __str__(self) -> str:

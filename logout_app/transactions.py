@@ -143,6 +143,8 @@ def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str,
         if delivery.application_id in rows:
             rows[delivery.application_id].see(delivery, page.created_at)
     for row in rows.values():
+        if Channel.FRONTCHANNEL not in row.channels:
+            row.frame_url = row.frame_origin = ""  # nothing of it was planned: it is disabled, or got its URL since
         if row.channels.get(Channel.FRONTCHANNEL) and not row.frame_origin:
             del row.channels[Channel.FRONTCHANNEL]  # an address that must not be framed is no channel
         row.state = row_state(row.channels, overdue=_overdue(page.created_at, at, timeout))
@@ -174,8 +176,8 @@ def status_of(request: HttpRequest, token: str, at: datetime) -> list[dict[str, 
     finished: dict[int, datetime] = {}
     answered: set[int] = set()
     for _, _, session_pk, of_session, application_pk, channel, state, finished_at, status, reason in found:
-        if application_pk is None or of_session != session_pk:
-            continue
+        if application_pk is None or of_session != session_pk or state == DeliveryState.NOT_TOLD:
+            continue  # what the page says of those that are not told does not change
         channels[application_pk][channel] = standing(state, status, reason)
         if status is not None:
             answered.add(application_pk)
@@ -235,14 +237,14 @@ def _of_application(page: LogoutTransaction, application_pk: int) -> QuerySet[Lo
 
 
 def _row(application: Application, session: SSOSession, issuer: str, issuer_origin: str) -> Row:
-    uri = application.frontchannel_logout_uri
+    uri = application.usable.frontchannel_logout_uri
     origin = frame_origin(uri, issuer_origin=issuer_origin) if uri else ""
     required = application.frontchannel_logout_session_required
     return Row(
         application.pk,
         application.name or application.client_id,
         application.client_id,
-        icon=application.logo_uri if application.logo_uri.startswith("https://") else "",
+        icon=application.usable.https_logo,
         frame_url=frame_url(uri, issuer=issuer, sid=session.sid, session_required=required) if origin else "",
         frame_origin=origin,
         sid=session.sid if required else "",

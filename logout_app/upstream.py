@@ -100,8 +100,8 @@ def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: 
     except UpstreamFault as fault:
         return _failed(trip, "Its answer could not be trusted.", fault.reason)
     _note(trip.page, Standing.LEFT)
-    if trip.page.upstream["asked"] and trip.page.return_url:
-        return _redirect(trip.page.return_url)
+    if trip.page.upstream["asked"] and trip.page.leads_to:
+        return _redirect(trip.page.leads_to)
     return _to_page(trip.token)
 
 

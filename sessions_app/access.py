@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists
 
 from idp import configuration, own_tokens
-from idp.models import Application, User, began_before
+from idp.models import User, began_before
 from idp.own_tokens import ACCESS_TOKEN
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
 from sessions_app import minting
+from sessions_app.gate import may_use
 from sessions_app.introspection import load_access_token
 from sessions_app.models import SSOSession
 from sessions_app.protocol import scopes
@@ -55,13 +55,18 @@ def _jwt(raw: str, at: datetime) -> Bearer:
 
 def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
-    application = Application.objects.filter(client_id=claims["client_id"], enabled=True)
-    user = User.objects.filter(Exists(application), user_id=claims["sub"], is_active=True).first()
+    people = User.objects.filter(user_id=claims["sub"], is_active=True)
+    user = people.annotate(config_version=configuration.VERSION).first()
     began = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
     if user is None or began_before(began, user.revoked_before):
         raise InvalidToken(_INVALID)
+    snapshot = configuration.at(user.config_version)
+    application = snapshot.application(claims["client_id"])
+    session = None
     if "sid" in claims:
         session = SSOSession.objects.select_related("user").filter(sid=claims["sid"]).first()
         if session is None or not session.is_alive(at):
             raise InvalidToken(_INVALID)
+    if application is None or not application.enabled or not may_use(application, session, user, snapshot):
+        raise InvalidToken(_INVALID)
     return user

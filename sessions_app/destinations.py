@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from idp.configuration import Snapshot
 from idp.connections.upstream import Wishes
-from idp.models import Application, AppType
+from idp.models import Application
 from sessions_app.protocol import redirect_uris
 
 HOME = "/"
@@ -85,10 +85,10 @@ def _wishes(query: Mapping[str, list[str]]) -> Wishes:
 
 def _form_action(application: Application, redirect_uri: str) -> tuple[str, ...]:
     """What CSP's form-action must allow: Chromium applies it to the redirects that follow a POST (CSP3 section 6.4.2)."""
-    if not redirect_uri and len(application.callbacks) == 1:
-        redirect_uri = application.callbacks[0]
-    native = application.app_type == AppType.NATIVE
-    if not redirect_uris.is_registered(redirect_uri, application.callbacks, native=native):
+    callbacks = application.usable.callbacks
+    if not redirect_uri and len(callbacks) == 1:
+        redirect_uri = callbacks[0]
+    if not redirect_uris.is_registered(redirect_uri, callbacks, native=application.is_native):
         return ()
     parts = urlsplit(redirect_uri)
     source = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"

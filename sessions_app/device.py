@@ -21,6 +21,7 @@ from idp.protocol.grant_types import DEVICE_CODE
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app import lifecycle, minting
+from sessions_app.gate import may_use
 from sessions_app.models import DeviceGrant, SSOSession
 from sessions_app.protocol import scopes
 from sessions_app.tokens import authentication_of, issue, live_families_of, require_grant
@@ -33,6 +34,7 @@ VERIFICATION_URI = f"{settings.ISSUER}activate"
 # A public client proves nothing, so anybody can start grants in its name. A hundred devices of one application in one
 # network within a quarter of an hour is a school at the start of term; each row lives as long as the window.
 STARTS = limiter.Limit("device-starts", 100, limiter.QUARTER)
+NOT_FOR_THEM = "This account may not use the application."
 _UNKNOWN = "Unknown or expired device code."
 
 
@@ -134,6 +136,8 @@ def exchange(raw: str, credentials: Credentials, facts: RequestFacts, at: dateti
     if grant is None or grant.application_id != application.pk:
         raise InvalidGrant(_UNKNOWN)
     session = _approved(grant, at)
+    if not may_use(application, session, session.user, snapshot):
+        raise AccessDenied(NOT_FOR_THEM, status=400)
     return issue(
         minting.Grant(
             application=application,

@@ -7,9 +7,11 @@ from typing import Any
 
 from django.conf import settings
 
+from idp import configuration
 from idp.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.opaque import digest
+from sessions_app.gate import may_use
 from sessions_app.models import AccessToken, RefreshToken
 from sessions_app.toolkit import subject_of
 
@@ -66,11 +68,14 @@ def _refresh(raw: str, client: Application, at: datetime) -> dict[str, Any] | No
     token = (
         RefreshToken.objects.filter(token_checksum=digest(raw), application=client)
         .select_related("family__user", "family__session__user")
+        .annotate(config_version=configuration.VERSION)
         .first()
     )
     if token is None or token.revoked_at is not None or not token.family.is_alive(at):
         return None
     family = token.family
+    if not may_use(client, family.session, family.user, configuration.at(token.config_version)):
+        return None
     if family.rotating and token.generation != family.generation:
         return None
     answer: dict[str, Any] = {

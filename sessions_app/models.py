@@ -22,7 +22,9 @@ from oauth2_provider.models import (
     AbstractRefreshToken,
 )
 
+from idp import configuration
 from idp.models import began_before
+from sessions_app.gate import may_use
 
 
 def new_sid() -> str:
@@ -220,14 +222,13 @@ class RefreshToken(AbstractRefreshToken):
 
 
 class LivingAccessTokens(models.Manager["AccessToken"]):
-    """Loads the parents with the token, so that `is_expired()` costs no further statement."""
+    """Loads the parents with the token, and the version of the configuration, so that `is_expired()` costs no further
+    statement."""
 
     def get_queryset(self) -> models.QuerySet[AccessToken]:
-        return (
-            super()
-            .get_queryset()
-            .select_related("application", "user", "session__user", "family__user", "family__session__user")
-        )
+        rows = super().get_queryset()
+        parents = rows.select_related("application", "user", "session__user", "family__user", "family__session__user")
+        return parents.annotate(config_version=configuration.VERSION)  # type: ignore[no-any-return]
 
 
 class AccessToken(AbstractAccessToken):
@@ -261,6 +262,8 @@ class AccessToken(AbstractAccessToken):
             return False
         if self.family is not None and not self.family.is_alive(at):
             return False
+        if not self._person_may_use_it():
+            return False
         if self.session is None:
             return True
         if began_before(self.session.auth_time, self.user.revoked_before):
@@ -268,6 +271,12 @@ class AccessToken(AbstractAccessToken):
         if not self.application.access_tokens_die_with_session:
             return True
         return bool(self.session.is_alive(at))
+
+    def _person_may_use_it(self) -> bool:
+        version: int | None = getattr(self, "config_version", None)
+        snapshot = configuration.current() if version is None else configuration.at(version)
+        session = self.session or (self.family.session if self.family else None)
+        return may_use(self.application, session, self.user, snapshot)
 
     def revoke(self) -> None:
         AccessToken.rows.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())

@@ -22,6 +22,7 @@ from idp.protocol.errors import InvalidGrant, InvalidTarget
 from idp.protocol.opaque import digest
 from idp.requests import RequestFacts
 from sessions_app import lifecycle, minting
+from sessions_app.gate import may_use
 from sessions_app.models import RefreshToken, RefreshTokenFamily
 from sessions_app.protocol import claims, scopes
 from sessions_app.tokens import require_grant
@@ -63,7 +64,7 @@ def exchange(request: RefreshRequest, credentials: Credentials, facts: RequestFa
         if application is None:
             application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
             require_grant(application, "refresh_token")
-        answer = _try(_usable(token, application, facts, at), request, application, snapshot, facts, at)
+        answer = _try(_usable(token, application, snapshot, facts, at), request, application, snapshot, facts, at)
         if answer is not None:
             return answer
     raise InvalidGrant(UNKNOWN, detail="lost every race")
@@ -84,7 +85,9 @@ def _load(raw: str) -> RefreshToken | None:
     return token
 
 
-def _usable(token: RefreshToken | None, application: Application, facts: RequestFacts, at: datetime) -> RefreshToken:
+def _usable(
+    token: RefreshToken | None, application: Application, snapshot: Snapshot, facts: RequestFacts, at: datetime
+) -> RefreshToken:
     if token is None:
         raise InvalidGrant(UNKNOWN)
     family = token.family
@@ -95,6 +98,8 @@ def _usable(token: RefreshToken | None, application: Application, facts: Request
         raise InvalidGrant(BLOCKED)
     if not family.is_alive(at) or token.revoked_at is not None:
         raise InvalidGrant(UNKNOWN)
+    if not may_use(application, family.session, family.user, snapshot):
+        raise InvalidGrant(UNKNOWN, detail="connection is not enabled for the application")
     return token
 
 

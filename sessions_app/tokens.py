@@ -21,6 +21,7 @@ from idp.protocol.opaque import digest
 from idp.protocol.standard_scopes import OFFLINE_ACCESS
 from idp.requests import RequestFacts
 from sessions_app import lifecycle, minting
+from sessions_app.gate import may_use
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims, pkce, scopes
 from sessions_app.writes import Guard, update_guard, while_session_lives, write
@@ -50,6 +51,8 @@ def exchange_code(request: CodeRequest, credentials: Credentials, facts: Request
     if code.used_at is not None:
         replayed(code, application, facts, at)
     _check_code(code, request, at)
+    if not may_use(application, code.session, code.session.user, snapshot):
+        raise InvalidGrant(_UNKNOWN_CODE, detail="connection is not enabled for the application")
     grant = _grant_of(code, application, request.resources)
     return issue(
         grant,

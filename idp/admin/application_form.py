@@ -1,22 +1,21 @@
-"""The form of an application, by topic; every rule on URLs is `idp.protocol.uris`."""
+"""The form of an application, by topic; every rule on URLs is `idp.applications.rules`, which the model asks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.conf import settings
 
-from idp.admin.fields import LinesField, ObjectField, TicksField, https_urls
+from idp.admin.fields import LinesField, ObjectField, TicksField
+from idp.applications import rules
 from idp.models import (
     Application,
-    AppType,
     InitiatorMode,
     TokenEndpointAuthMethod,
     default_grant_types,
     default_initiators,
 )
-from idp.protocol import grant_types, uris
+from idp.protocol import grant_types
 from idp.protocol.initiators import Initiator
 
 if TYPE_CHECKING:
@@ -129,17 +128,14 @@ class ApplicationForm(BaseForm):
         help_text="One per line. Where people may go after they signed out.",
     )
     web_origins = LinesField(
-        check=uris.check_origin,
         help_text="One per line, like https://app.example.com. Pages that may sign in silently and read /user/ssodata.",
     )
-    allowed_origins = LinesField(
-        check=uris.check_origin, joined=True, help_text="One per line. Further pages that may call the token endpoint."
-    )
-    outbound_hosts = LinesField(
-        check=uris.check_host, help_text="One per line. If given, logout requests go to these host names only."
-    )
+    allowed_origins = LinesField(joined=True, help_text="One per line. Further pages that may call the token endpoint.")
+    outbound_hosts = LinesField(help_text="One per line. If given, logout requests go to these host names only.")
     backchannel_logout_uri = url_field("Back-channel logout URL", "Like https://app.example.com/backchannel-logout.")
     frontchannel_logout_uri = url_field("Front-channel logout URL", "On the origin of a callback URL.")
+    logo_uri = url_field("Logo URL", "Of an image, for the login page and the pages of people.")
+    jwks_uri = url_field("URL of the public keys", "For private_key_jwt: where the application publishes them.")
     global_token_revocation_uri = url_field("Global Token Revocation URL", "The application's own, if it has one.")
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
@@ -153,11 +149,9 @@ class ApplicationForm(BaseForm):
 
     class Meta:
         model = Application
-        formfield_callback = https_urls
         exclude = ("client_secret", "user")
         labels = {
             "app_type": "Kind",
-            "logo_uri": "Logo URL",
             "is_first_party": "Ours: people are not asked for consent",
             "allow_logout_url_wildcards": "Allow wildcards",
             "backchannel_logout_session_required": "Needs the session id (sid)",
@@ -172,14 +166,13 @@ class ApplicationForm(BaseForm):
             "refresh_token_leeway": "Leeway of rotation",
             "token_endpoint_auth_method": "Method",
             "require_pkce": "Require PKCE",
-            "jwks_uri": "URL of the public keys",
         }
         help_texts = {"is_first_party": ""}
 
     def _get_validation_exclusions(self) -> set[str]:
-        # The model's URL validator wants a dot in every host name: inside a container network there is none.
+        # The model's URL validator wants a dot in every host name: inside a container network there is none. `rules` judges.
         exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return exclusions | {"backchannel_logout_uri", "frontchannel_logout_uri", "global_token_revocation_uri"}
+        return exclusions | rules.SINGLE
 
     def clean_jwks(self) -> Any:
         jwks: dict[str, Any] = self.cleaned_data["jwks"]
@@ -194,7 +187,6 @@ class ApplicationForm(BaseForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
-        self._clean_urls(cleaned)
         self._clean_grants(cleaned)
         self._clean_authentication(cleaned)
         if cleaned.get("backchannel_logout_initiators_mode") == InitiatorMode.CUSTOM and not cleaned.get(
@@ -202,26 +194,6 @@ class ApplicationForm(BaseForm):
         ):
             self.add_error("backchannel_logout_initiators", "Select at least one, or choose the mode All.")
         return cleaned
-
-    def _clean_urls(self, cleaned: dict[str, Any]) -> None:
-        callbacks = (cleaned.get("redirect_uris") or "").split()
-        native = cleaned.get("app_type") == AppType.NATIVE
-        for url in callbacks:
-            self._tell("redirect_uris", url, uris.check_redirect_uri(url, native=native))
-        wildcards = bool(cleaned.get("allow_logout_url_wildcards"))
-        for url in (cleaned.get("post_logout_redirect_uris") or "").split():
-            self._tell("post_logout_redirect_uris", url, uris.check_logout_url(url, native=native, wildcards=wildcards))
-        for name in ("backchannel_logout_uri", "global_token_revocation_uri"):
-            if url := cleaned.get(name):
-                self._tell(name, url, uris.check_backchannel_uri(url))
-        if url := cleaned.get("frontchannel_logout_uri"):
-            self._tell(
-                "frontchannel_logout_uri", url, uris.check_frontchannel_uri(url, callbacks, issuer=settings.ISSUER)
-            )
-
-    def _tell(self, field: str, url: str, problem: str | None) -> None:
-        if problem:
-            self.add_error(field, f"{url}: {problem}")
 
     def _clean_grants(self, cleaned: dict[str, Any]) -> None:
         grants = cleaned.get("grant_types") or []

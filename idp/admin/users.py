@@ -314,8 +314,12 @@ class UserAdmin(ActsAdmin):
             if any(not self.has_delete_permission(request, user) for user in people)
             else set()
         )
-        lines = [f"{user}: every session ends, every token dies, and their applications are told" for user in people]
+        lines = [line for user in people for line in self.consequences(user)]
         return lines, {"users": len(people)}, refused, []
+
+    def consequences(self, user: User) -> list[str]:
+        """What deleting means; the app above knows who is not told."""
+        return [f"{user}: every session ends, every token dies, and their applications are told"]
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

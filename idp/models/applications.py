@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from idp.protocol.initiators import Initiator
+from idp.applications import rules
+from idp.protocol.initiators import EVERY
 
 
 class AppType(models.TextChoices):
@@ -35,7 +37,8 @@ def default_grant_types() -> list[str]:
 
 
 def default_initiators() -> list[str]:
-    return [Initiator.RP_LOGOUT.value, Initiator.IDP_LOGOUT.value]
+    """All of them: whoever narrows the choice begins with the whole."""
+    return list(EVERY)
 
 
 class Application(AbstractApplication):
@@ -74,7 +77,7 @@ class Application(AbstractApplication):
     )
     backchannel_logout_include_sub = models.BooleanField(default=True)
     backchannel_logout_initiators_mode = models.CharField(
-        max_length=8, choices=InitiatorMode, default=InitiatorMode.CUSTOM
+        max_length=8, choices=InitiatorMode, default=InitiatorMode.ALL
     )
     backchannel_logout_initiators = models.JSONField(default=default_initiators, blank=True)
     frontchannel_logout_uri = models.URLField(max_length=1000, blank=True)
@@ -114,9 +117,15 @@ class Application(AbstractApplication):
         return str(self.post_logout_redirect_uris).split()
 
     @property
-    def cors_origins(self) -> set[str]:
-        """Origins whose scripts may call the token endpoints of this application."""
-        return {*self.web_origins, *self.allowed_origins.split()}
+    def usable(self) -> rules.Usable:
+        """What of the stored URLs may be used: everything that acts on one asks here."""
+        if "_usable" not in self.__dict__:
+            self._usable = rules.Usable(self)
+        return self._usable
+
+    @property
+    def is_native(self) -> bool:
+        return self.app_type == AppType.NATIVE
 
     @property
     def is_public(self) -> bool:
@@ -134,6 +143,11 @@ class Application(AbstractApplication):
             return True
         return initiator in self.backchannel_logout_initiators
 
+    @property
+    def deaf_to(self) -> list[str]:
+        """The initiators of which no logout token is sent."""
+        return [initiator for initiator in EVERY if not self.hears_of(initiator)]
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         # django-oauth-toolkit asks client_type and one grant; ours say more, so its columns follow them.
         self.client_type = self.CLIENT_PUBLIC if self.is_public else self.CLIENT_CONFIDENTIAL
@@ -144,6 +158,7 @@ class Application(AbstractApplication):
         )
         self.skip_authorization = self.is_first_party
         super().save(*args, **kwargs)
+        self.__dict__.pop("_usable", None)
 
     def allows_grant_type(self, *grant_types: str) -> bool:
         # django-oauth-toolkit spells authorization_code with a hyphen.
@@ -155,7 +170,12 @@ class Application(AbstractApplication):
         return self.enabled
 
     def clean(self) -> None:
-        """django-oauth-toolkit's own rules do not fit (one grant, RSA key in a setting): ours are in the admin's form and `tenant`."""
+        """Our rules on URLs. django-oauth-toolkit's own do not fit (one grant, RSA key in a setting)."""
+        found: dict[str, list[str]] = {}
+        for problem in rules.problems(self):
+            found.setdefault(problem.field, []).append(f"{problem.value}: {problem.reason}")
+        if found:
+            raise ValidationError(found)
 
 
 class ClientRegistration(models.Model):

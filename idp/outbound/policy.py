@@ -42,6 +42,9 @@ NEVER = tuple(
 )
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # outside: mapped, compatible, NAT64, ULA, link-local, multicast
 
+# Names whose address needs no resolver, so that they are refused when they are saved and not only when they are dialled.
+KNOWN = {"metadata.google.internal": "169.254.169.254", "metadata.goog": "169.254.169.254"}
+
 # Ports where something else than HTTP listens, refused in a range; an operator may still name one singly.
 NOT_HTTP = frozenset(
     {*range(1, 1024)} - {80, 443}
@@ -137,9 +140,18 @@ def _check_host(host: str, rules: Rules, *, cleartext: bool) -> str | None:
     literal = _literal(host)
     if literal is not None:
         return check_address(literal, rules, cleartext=cleartext)
+    if reason := _check_known_name(host.rstrip("."), rules, cleartext=cleartext):
+        return reason
     if LAST_LABEL_OF_A_NUMBER.fullmatch(host.rpartition(".")[2] or host.rstrip(".").rpartition(".")[2]):
         return "has an ambiguous numeric address"  # 127.1, 2130706433, 0x7f000001: resolvers make loopback of it
     return None if HOST_NAME.fullmatch(host) and len(host) < 254 else "has no valid host name"
+
+
+def _check_known_name(name: str, rules: Rules, *, cleartext: bool) -> str | None:
+    if _is_loopback_name(name):  # every name below localhost, RFC 6761 section 6.3; either address may be the open one
+        reasons = [check_address(address, rules, cleartext=cleartext) for address in ("127.0.0.1", "::1")]
+        return reasons[0] if all(reasons) else None
+    return check_address(KNOWN[name], rules, cleartext=cleartext) if name in KNOWN else None
 
 
 def _check_port(port: int, rules: Rules) -> str | None:

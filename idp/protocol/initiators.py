@@ -1,4 +1,9 @@
-"""Why a session ended: Auth0's nine names."""
+"""Why a session ended: Auth0's nine names; and which of them an application hears of when nobody said.
+
+This is decided here and nowhere else: an application that is made here (by the model, the admin, a registration) hears of
+everything, because pages promise that applications are told. Where Auth0's own shape is read and it is silent, it means
+what it means there.
+"""
 
 from enum import StrEnum
 
@@ -13,3 +18,8 @@ class Initiator(StrEnum):
     EMAIL_IDENTIFIER_CHANGED = "email-identifier-changed"
     MFA_PHONE_UNENROLLED = "mfa-phone-unenrolled"
     ACCOUNT_DEACTIVATED = "account-deactivated"
+
+
+EVERY = tuple(initiator.value for initiator in Initiator)
+# "selected_initiators ... by default rp-logout and idp-logout" of Auth0's client object.
+AUTH0_DEFAULT = (Initiator.RP_LOGOUT.value, Initiator.IDP_LOGOUT.value)

@@ -80,12 +80,17 @@ def check_logout_url(url: str, *, native: bool = False, wildcards: bool = False)
 
 
 def check_backchannel_uri(uri: str) -> str | None:
-    """Back-Channel Logout 1.0 section 2.2: absolute, no fragment; and no port of another protocol."""
+    """Back-Channel Logout 1.0 section 2.2: absolute, no fragment; and no port of another protocol.
+
+    Where we may send requests at all is `idp.outbound.policy`'s to say.
+    """
     reason, parts = _read_exact(uri)
     if reason or parts is None:
         return reason
     if parts.scheme not in ("http", "https"):
         return "it must begin with https://"
+    if not parts.hostname or check_host(parts.hostname):
+        return "the host name cannot be read"
     if parts.port in BAD_PORTS:
         return f"port {parts.port} belongs to another protocol"
     return None

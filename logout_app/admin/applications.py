@@ -13,16 +13,28 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from idp.admin import applications
+from idp.admin.application_form import INITIATORS
 from idp.admin.support import Act
+from idp.applications import rules
 from idp.connections.turns import BUSY, turn
 from idp.models import Application
 from logout_app import preflight, redeliver
+from logout_app.admin.overview import not_told, not_told_url
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import RefreshTokenFamily, SessionClient
 
 
 def dead(application: Application) -> int:
     return LogoutDelivery.objects.filter(application=application, state=DeliveryState.DEAD).sendable().count()
+
+
+def in_words(initiators: Sequence[str]) -> list[str]:
+    words = dict(INITIATORS)
+    return [words[initiator].lower() for initiator in initiators]
+
+
+def not_told_today(application: Application) -> int:
+    return not_told(timezone.now()).filter(application=application).count()
 
 
 def do_redeliver(request: HttpRequest, application: Application, at: datetime, form: forms.Form | None) -> str:
@@ -90,6 +102,11 @@ class ApplicationAdmin(applications.ApplicationAdmin):
                 "dead": dead(obj),
                 "preflight_url": self.act_url(obj, "preflight") if urls_of(obj) else "",
                 "redeliver_url": self.act_url(obj, REDELIVER_DEAD.name),
+                "deaf_to": in_words(obj.deaf_to) if obj.backchannel_logout_uri else [],
+                "browser_only": bool(obj.frontchannel_logout_uri) and not obj.backchannel_logout_uri,
+                "not_told": not_told_today(obj),
+                "not_told_url": not_told_url(timezone.now(), obj),
+                "unused": list(rules.problems(obj)),
                 "last_sign_in": SessionClient.objects.filter(application=obj).aggregate(at=Max("joined_at"))["at"],
                 "last_told": delivered.aggregate(at=Max("finished_at"))["at"],
             }

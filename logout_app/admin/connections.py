@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django import forms
@@ -10,13 +11,15 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act
 from idp.connections.turns import BUSY, turn
 from idp.models import Connection
-from logout_app import gtr_check
+from idp.protocol.initiators import Initiator
+from logout_app import gtr_check, untold
 from logout_app.models import RevocationRequest
 
 SHOWN = 10  # requests; the newest
@@ -27,7 +30,7 @@ class ConnectionAdmin(pages.ConnectionAdmin):
     """Registered here, so that what ends sessions can be shown and done on the page."""
 
     def get_acts(self) -> Sequence[Act]:
-        return (self.test_revocation, *super().get_acts())
+        return (self.test_revocation, *map(naming_the_untold, super().get_acts()))
 
     @property
     def test_revocation(self) -> Act:
@@ -59,6 +62,18 @@ class ConnectionAdmin(pages.ConnectionAdmin):
         """The last Global Token Revocation requests in the connection's name, and what they were answered."""
         rows = RevocationRequest.objects.filter(connection=connection).select_related("event").order_by("-at", "-pk")
         return [_heard(row) for row in rows[:SHOWN]]
+
+
+def naming_the_untold(act: Act) -> Act:
+    """*Disable* ends sessions, and its page says which applications do not hear of it."""
+    if act.name != "disable":
+        return act
+
+    def explain(connection: Connection) -> list[str]:
+        applications = untold.in_use_through(connection, timezone.now())
+        return [*act.explain(connection), *untold.sentences(applications, Initiator.SESSION_REVOKED, whole_user=False)]
+
+    return replace(act, explain=explain)
 
 
 def explain_test_request(connection: Connection) -> list[str]:

@@ -33,6 +33,7 @@ ICONS = {
     DeliveryState.LOADED: "◐",
     DeliveryState.DEAD: "✕",
     DeliveryState.DROPPED: "∅",
+    DeliveryState.NOT_TOLD: "⊘",
 }
 
 
@@ -74,7 +75,7 @@ class LogoutDeliveryAdmin(FactsAdmin):
     list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
     list_filter = ("state", "channel", "application")
     list_select_related = ("application",)
-    allowed_lookups = ("event", "session", "last_reason__startswith")
+    allowed_lookups = ("event", "session", "finished_at", "last_reason__startswith")
     search_fields = ("=sub", "=sid", "=client_id")
     search_help_text = "A whole user id, sid or client id."
     inlines = (AttemptInline,)
@@ -128,7 +129,9 @@ class LogoutDeliveryAdmin(FactsAdmin):
     def redeliver_selected(self, request: HttpRequest, queryset: QuerySet[LogoutDelivery]) -> None:
         pks = list(queryset.values_list("pk", flat=True))
         done = redeliver.deliveries(pks, at=timezone.now())
-        messages.success(request, f"{done} of {len(pks)} are sent again. What was delivered or dropped stays so.")
+        messages.success(
+            request, f"{done} of {len(pks)} are sent again. What was delivered, dropped or not told stays so."
+        )
 
 
 class DeliveryInline(FactsInline):

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.db.models.functions import TruncHour
 from django.urls import reverse
 from django.utils.timesince import timesince
@@ -50,7 +51,7 @@ def overview(user: Any, now: datetime) -> StartPage:
         return StartPage()
     figures = [_live_sessions(now), _sign_outs(now), _median(now), _waiting(now)]
     deliveries = [*trouble.workers(), *_late(now), *trouble.failing(now), *_dead(), *trouble.set_aside()]
-    return StartPage(figures, [*deliveries, *_connections(user), *_keys(now), *_deaf()])
+    return StartPage(figures, [*deliveries, *_connections(user), *_keys(now), *_deaf(), *_not_told(now)])
 
 
 def _live_sessions(now: datetime) -> Figure:
@@ -62,8 +63,7 @@ def _live_sessions(now: datetime) -> Figure:
 
 
 def _sign_outs(now: datetime) -> Figure:
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = LogoutEvent.objects.filter(at__gte=midnight).aggregate(n=Sum("sessions_ended"))["n"] or 0
+    today = LogoutEvent.objects.filter(at__gte=_midnight(now)).aggregate(n=Sum("sessions_ended"))["n"] or 0
     recent = LogoutEvent.objects.filter(at__gt=now - DAY)
     points = _hourly(now, recent.values_list(TruncHour("at")).annotate(n=Sum("sessions_ended")))
     url = reverse("admin:logout_app_logoutevent_changelist")
@@ -153,6 +153,38 @@ def _deaf() -> Iterator[Attention]:
             f"{len(signs_in)} application{'s' * (len(signs_in) != 1)} cannot be told of sign-outs: {names}{' ...' if len(signs_in) > 5 else ''}",
             "Give a logout URL",
             reverse("admin:idp_application_change", args=(signs_in[0].pk,)),
+        )
+
+
+def not_told(now: datetime) -> QuerySet[LogoutDelivery]:
+    """Rows of today: an application took part in a session that ended, and there was no way to tell it."""
+    return LogoutDelivery.objects.filter(state=DeliveryState.NOT_TOLD, finished_at__gte=_midnight(now))
+
+
+def not_told_url(now: datetime, application: Application | None = None) -> str:
+    """The list of these rows."""
+    query = {"state__exact": DeliveryState.NOT_TOLD.value, "finished_at__gte": _midnight(now).isoformat()}
+    if application is not None:
+        query["application__id__exact"] = str(application.pk)
+    return f"{reverse('admin:logout_app_logoutdelivery_changelist')}?{urlencode(query)}"
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _not_told(now: datetime) -> Iterator[Attention]:
+    pairs = not_told(now).order_by().values_list("client_id", "application__name").distinct()[:100]
+    names = sorted(name or client_id for client_id, name in pairs)
+    if names:
+        many = len(names) != 1
+        shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        yield Attention(
+            "warn",
+            f"{len(names)} application{'s were' if many else ' was'} not told of a sign-out today: {shown}. "
+            "People may still be signed in there.",
+            "Look why",
+            not_told_url(now),
         )
 
 

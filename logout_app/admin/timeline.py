@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from idp.models import Application, User
-from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery
+from logout_app.models import Channel, DeliveryAttempt, DeliveryState, LogoutDelivery
+from logout_app.protocol import silence
 from sessions_app.models import SessionEvent, SSOSession
 
 TOLD_ELSEWHERE = ("opened", "joined", "ended")  # the rows themselves tell these
@@ -27,11 +30,33 @@ class Entry:
 
 def timeline(session: SSOSession) -> list[Entry]:
     """Oldest first. What is told to applications stands where it was finished, or last if it still waits."""
-    deliveries = LogoutDelivery.objects.filter(session=session).select_related("application")
+    deliveries = _deliveries(session)
     entries = [*_life(session), *_other_events(session), *_end(session)]
     entries.sort(key=lambda entry: entry.at)
-    told = [_delivery(row) for row in deliveries.prefetch_related("attempt_log").order_by("finished_at", "pk")]
+    told = [_delivery(row) for row in deliveries] + list(_deleted(session, {row.client_id for row in deliveries}))
     return [*entries, *sorted(told, key=lambda entry: (entry.kind == DeliveryState.PENDING, entry.at))]
+
+
+def _deliveries(session: SSOSession) -> list[LogoutDelivery]:
+    """Of the session, and the revocation requests to its applications that were sent with its end, one for all sessions."""
+    ends = SessionEvent.objects.filter(sid=session.sid, type="ended").values_list("data", flat=True)
+    events = [data["event"] for data in ends if data.get("event")]
+    revocations = Q(event__in=events, channel=Channel.GTR, application__in=session.clients.values("application"))
+    rows = LogoutDelivery.objects.filter(Q(session=session) | revocations)
+    return list(rows.select_related("application").prefetch_related("attempt_log").order_by("finished_at", "pk"))
+
+
+def _deleted(session: SSOSession, planned: set[str]) -> Iterator[Entry]:
+    """Who joined, by the journal, and has neither a row of the end nor a place in the session: deleted before it ended."""
+    if session.ended_at is None:
+        return
+    still = set(session.clients.values_list("application__client_id", flat=True))
+    joined = (
+        SessionEvent.objects.filter(sid=session.sid, type="joined").order_by("at").values_list("client_id", flat=True)
+    )
+    for client_id in dict.fromkeys(joined):
+        if client_id not in planned | still:
+            yield Entry(session.ended_at, DeliveryState.NOT_TOLD, f"{client_id}: not told, because {silence.DELETED}")
 
 
 def actor_in_words(actor: str) -> str:
@@ -79,6 +104,8 @@ def _end(session: SSOSession) -> Iterator[Entry]:
 
 def _delivery(row: LogoutDelivery) -> Entry:
     name = (row.application.name if row.application else "") or row.client_id
+    if row.state == DeliveryState.NOT_TOLD:
+        return Entry(row.created_at, row.state, f"{name}: not told, because {row.last_reason}", delivery=row)
     end = row.finished_at
     took = f" after {(end - row.created_at).total_seconds():.1f} s" if end else ""
     channel: Any = row.get_channel_display()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from idp.admin.support import Act, FactsInline, actor_of
 from idp.models import User
 from idp.protocol.initiators import Initiator
 from idp.requests import facts
+from logout_app import untold
 from logout_app.end import Selection, end_sessions
 from sessions_app import factors
 from sessions_app.models import RefreshTokenFamily, SSOSession
@@ -29,6 +31,7 @@ def explain_sign_out(user: User) -> list[str]:
         f"{live} live session{'s' * (live != 1)} of {user} end, on every device, and the applications are told.",
         f"{families} refresh token famil{'ies' if families != 1 else 'y'} die, also those with offline access.",
         "The account stays open: the person may sign in again.",
+        *untold.sentences(untold.in_use_by(user, now), Initiator.SESSION_REVOKED, whole_user=True),
     ]
 
 
@@ -65,6 +68,23 @@ RESET_FACTORS = Act(
     do_reset,
     offered=lambda user: bool(factors.of_person(user)),
 )
+# Acts of the page below, which promise that applications are told: under which name these hear of it.
+TOLD_AS = {"block": Initiator.ACCOUNT_DEACTIVATED, "password": Initiator.PASSWORD_CHANGED}
+
+
+def naming_the_untold(act: Act) -> Act:
+    """The act, whose page also names the applications that are not told."""
+    initiator = TOLD_AS.get(act.name)
+    if initiator is None:
+        return act
+
+    def explain(user: User) -> list[str]:
+        applications = untold.in_use_by(user, timezone.now())
+        return [*act.explain(user), *untold.sentences(applications, initiator, whole_user=True)]
+
+    return replace(act, explain=explain)
+
+
 SIGN_OUT = Act("sign-out", "Sign out everywhere", explain_sign_out, do_sign_out)
 
 
@@ -87,4 +107,9 @@ class UserAdmin(users.UserAdmin):
     inlines: ClassVar[Any] = (users.IdentityInline, SessionInline)
 
     def get_acts(self) -> Sequence[Act]:
-        return (SIGN_OUT, RESET_FACTORS, *super().get_acts())
+        return (SIGN_OUT, RESET_FACTORS, *map(naming_the_untold, super().get_acts()))
+
+    def consequences(self, user: User) -> list[str]:
+        applications = untold.in_use_by(user, timezone.now())
+        untold_ones = untold.sentences(applications, Initiator.ACCOUNT_DELETED, whole_user=True)
+        return [*super().consequences(user), *(f"{user}: {sentence}" for sentence in untold_ones)]

@@ -60,6 +60,7 @@ class Client:
 
     client_id: str
     post_logout_redirect_uris: Sequence[str]
+    enabled: bool = True
 
 
 class Step(StrEnum):
@@ -144,8 +145,11 @@ def _client(request: LogoutRequest, hint: Hint | None, find: Callable[[str], Cli
         client = find(request.client_id)
         if client is None:
             raise InvalidRequest("The application (client_id) is not known here.")
+        if not client.enabled:
+            raise InvalidRequest("The application (client_id) is disabled: nobody is led back to it.")
         return client
-    return find(hint.audience[0]) if hint and len(hint.audience) == 1 else None
+    client = find(hint.audience[0]) if hint and len(hint.audience) == 1 else None
+    return client if client and client.enabled else None
 
 
 def _redirect(request: LogoutRequest, client: Client | None, tenant_urls: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-DELIVERED, LOADED, DEAD, PENDING, DROPPED = "delivered", "loaded", "dead", "pending", "dropped"
+DELIVERED, LOADED, DEAD, PENDING = "delivered", "loaded", "dead", "pending"
+NO_CHANNEL = ("dropped", "not_told")
 FAILING = "failing"  # pending, and the last attempt failed
 FRONTCHANNEL = "frontchannel"
 
@@ -31,7 +32,7 @@ def row_state(channels: Mapping[str, str], *, overdue: bool) -> RowState:
     Green is proof by any channel, also late. A channel that is still trying holds the row open only until the deadline.
     Then a page that loaded is worth more than silence, but not than a failure: a browser loads error pages too.
     """
-    states = [state for state in channels.values() if state != DROPPED]
+    states = [state for state in channels.values() if state not in NO_CHANNEL]
     if not states:
         return RowState.UNREACHABLE
     if DELIVERED in states:

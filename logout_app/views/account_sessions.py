@@ -22,7 +22,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.requests import facts
 from idp.views.errors import page_errors
-from logout_app import account_sessions
+from logout_app import account_sessions, untold
 from logout_app.leaving import leave
 from logout_app.views.sign_out_page import WORDS
 from sessions_app import binding
@@ -76,6 +76,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
         "person": session.user,
         "devices": account_sessions.devices(session, at),
         "keepers": account_sessions.keepers(session.user, at),
+        "untold": untold.names_everywhere(session.user, session, at),
     }
     return render(request, "account/sessions_everywhere.html", context)
 

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from idp import configuration, content_policy
+from idp.applications import rules as targets
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
 from logout_app import hints
@@ -66,6 +67,8 @@ def confirmed(request: HttpRequest) -> HttpResponse:
     session = binding.session_of(request)
     snapshot = configuration.current()
     application = snapshot.application(question["client_id"]) if question["client_id"] else None
+    if question["client_id"] and (application is None or not application.enabled):
+        question["return_url"] = ""  # it was deleted or disabled since it asked
     if session is None:
         return finish(request, question["return_url"])
     what_follows = {"return_url": question["return_url"], "federated": question["federated"]}
@@ -120,14 +123,16 @@ def _decide(
 
     def find(client_id: str) -> Client | None:
         application = snapshot.application(client_id) if client_id.isprintable() else None
-        return Client(application.client_id, application.allowed_logout_urls) if application else None
+        if application is None:
+            return None
+        return Client(application.client_id, application.usable.logout_urls, enabled=application.enabled)
 
     return rules.decide(
         asked,
         hint=hints.verify(asked.id_token_hint, snapshot) if asked.id_token_hint else None,
         current=Current(session.sid, session.user.user_id) if session else None,
         find_client=find,
-        tenant_urls=tenant.allowed_logout_urls,
+        tenant_urls=targets.tenant_logout_urls(tenant),
         may_skip_question=not tenant.oidc_logout_prompt_enabled and is_page_visit(request),
     )
 

@@ -164,8 +164,8 @@ def _onward(page: LogoutTransaction, token: str, upstream: dict[str, object] | N
     """Where *Continue* leads: upstream first if the application asked for it and nobody was there yet."""
     if upstream and upstream["next"]:
         return {"continue_url": reverse("leave_upstream", args=[token]), "continue_name": str(upstream["connection"])}
-    name = page.application.name if page.application and page.return_url else ""
-    return {"continue_url": page.return_url or reverse("sign_out_complete"), "continue_name": name}
+    name = page.application.name if page.application and page.leads_to else ""
+    return {"continue_url": page.leads_to or reverse("sign_out_complete"), "continue_name": name}
 
 
 def _target(request: HttpRequest, token: str) -> tuple[LogoutTransaction | None, int | None]:

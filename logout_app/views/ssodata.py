@@ -19,6 +19,7 @@ from idp import configuration
 from idp.models import Application
 from logout_app.protocol import redirects
 from sessions_app import binding
+from sessions_app.gate import may_use
 from sessions_app.models import SessionClient, SSOSession
 
 
@@ -26,7 +27,7 @@ from sessions_app.models import SessionClient, SSOSession
 class _Origin:
     """Who registered an origin."""
 
-    client_ids: set[str] = field(default_factory=set)
+    applications: dict[str, Application] = field(default_factory=dict)  # by client_id
     first_party: bool = False
 
 
@@ -45,6 +46,8 @@ def ssodata(request: HttpRequest) -> HttpResponse:
     elif request.method == "OPTIONS":
         response = HttpResponse(status=204)
     else:
+        if session and registered and not _may_know(session, registered, request.GET.get("client_id", ""), snapshot):
+            session = None
         response = JsonResponse(_answer(session, masked=not own and not (registered and registered.first_party)))
     if registered is not None:
         _allow(response, origin)
@@ -72,6 +75,12 @@ def _answer(session: SSOSession | None, *, masked: bool) -> dict[str, Any]:
     }
 
 
+def _may_know(session: SSOSession, origin: _Origin, client_id: str, snapshot: configuration.Snapshot) -> bool:
+    """An application that people of this connection may not use has no single sign-on with this session, and no data of it."""
+    asking = [origin.applications[client_id]] if client_id else origin.applications.values()
+    return any(may_use(application, session, session.user, snapshot) for application in asking)
+
+
 def _mask(username: str) -> str:
     """Enough for a person to recognise themselves, not enough to learn who they are."""
     local, at, domain = username.partition("@")
@@ -84,18 +93,18 @@ def _registered(origin: str, client_id: str, snapshot: configuration.Snapshot) -
     if origins is None:
         origins = snapshot.memo["ssodata origins"] = _load_origins()
     found = origins.get(origin)
-    return found if found is not None and (not client_id or client_id in found.client_ids) else None
+    return found if found is not None and (not client_id or client_id in found.applications) else None
 
 
 def _load_origins() -> dict[str, _Origin]:
     origins: dict[str, _Origin] = {}
     for application in Application.objects.filter(enabled=True):
-        for origin in application.cors_origins:
+        for origin in application.usable.cors_origins:
             target = redirects.parse(origin)
             if target is None or target.origin != origin or "*" in origin:
                 continue  # credentials go to exact origins only
             entry = origins.setdefault(origin, _Origin())
-            entry.client_ids.add(application.client_id)
+            entry.applications[application.client_id] = application
             entry.first_party = entry.first_party or application.is_first_party
     return origins
 

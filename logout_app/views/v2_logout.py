@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from idp import configuration
+from idp.applications import rules
 from idp.models import Application, V2LogoutConfirmation
 from idp.protocol.errors import InvalidRequest
 from logout_app.leaving import finish, is_page_visit, leave, sign_out_errors
@@ -50,7 +51,7 @@ def _destination(request: HttpRequest, snapshot: configuration.Snapshot) -> tupl
             raise InvalidRequest(f"The parameter {name} is given more than once.")
     client_id, return_to = request.GET.get("client_id", ""), request.GET.get("returnTo", "")
     application = _application(client_id, snapshot) if client_id else None
-    registered = application.allowed_logout_urls if application else snapshot.tenant.allowed_logout_urls
+    registered = application.usable.logout_urls if application else rules.tenant_logout_urls(snapshot.tenant)
     if not return_to:
         return application, redirects.first_usable(registered) if application else ""
     wildcards = application is not None and application.allow_logout_url_wildcards and application.is_first_party
@@ -63,6 +64,8 @@ def _application(client_id: str, snapshot: configuration.Snapshot) -> Applicatio
     application = snapshot.application(client_id) if client_id.isprintable() else None
     if application is None:
         raise InvalidRequest("The application (client_id) is not known here.")
+    if not application.enabled:
+        raise InvalidRequest("The application (client_id) is disabled: nobody is led back to it.")
     return application
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from idp import content_policy
-from idp.models import Application, AppType, TenantSettings
+from idp.models import Application, TenantSettings
 from idp.protocol import uris
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from sessions_app import browser_state
@@ -45,11 +45,11 @@ def recipient(
     application: Application, redirect_uri: str, tenant: TenantSettings, *, mode: ResponseMode, state: str, silent: bool
 ) -> Recipient:
     """Refuse (with a page, never a redirect) what is not registered."""
-    native = application.app_type == AppType.NATIVE
-    if not redirect_uris.is_registered(redirect_uri, application.callbacks, native=native):
+    usable = application.usable
+    if not redirect_uris.is_registered(redirect_uri, usable.callbacks, native=application.is_native):
         raise InvalidRequest("The redirect_uri is not registered for this application.")
     to = Recipient(application, tenant, redirect_uri, mode, state, silent)
-    if mode is ResponseMode.WEB_MESSAGE and to.origin not in application.web_origins:
+    if mode is ResponseMode.WEB_MESSAGE and to.origin not in usable.web_origins:
         raise InvalidRequest("The origin of redirect_uri is not among the application's web origins.")
     return to
 
@@ -93,8 +93,8 @@ def _by_mode(request: HttpRequest, to: Recipient, fields: Mapping[str, str]) -> 
 def framable(response: HttpResponse, application: Application) -> HttpResponse:
     """Let the application's own pages hold this answer in a hidden frame."""
     response.xframe_options_exempt = True
-    if application.web_origins:
-        content_policy.allow_only(response, "frame-ancestors", [SELF, *application.web_origins])
+    if origins := application.usable.web_origins:
+        content_policy.allow_only(response, "frame-ancestors", [SELF, *origins])
     return response
 
 

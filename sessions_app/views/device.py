@@ -10,11 +10,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from idp import configuration, limiter
-from idp.protocol.errors import TooManyRequests
+from idp.protocol.errors import AccessDenied, TooManyRequests
 from idp.protocol.standard_scopes import OPENID
 from idp.requests import facts
 from idp.views.errors import page_errors
 from sessions_app import binding, device, lifecycle
+from sessions_app.gate import may_use
 from sessions_app.models import DeviceGrant, SSOSession
 from sessions_app.protocol import scopes
 from sessions_app.views.consent_page import WORDS
@@ -53,6 +54,8 @@ def activate(request: HttpRequest) -> HttpResponse:
     grant = _waiting(request, session, typed)
     if grant is None:
         return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
+    if not may_use(grant.application, session, session.user, configuration.of(request)):
+        raise AccessDenied(device.NOT_FOR_THEM)
     answer, at = request.POST.get("answer", ""), timezone.now()
     if answer == "allow":
         done = device.approve(grant, session, facts(request), at)

@@ -228,7 +228,7 @@ def test_a_row_behind_an_open_breaker_is_given_up_in_the_end_and_an_untried_one_
     [
         {"backchannel_logout_uri": ""},
         {"enabled": False},
-        {"backchannel_logout_initiators": ["idp-logout"]},
+        {"backchannel_logout_initiators_mode": "custom", "backchannel_logout_initiators": ["idp-logout"]},
     ],
 )
 def test_what_an_administrator_takes_away_is_dropped_not_sent(receiver, application, change):

@@ -56,7 +56,8 @@ users:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Path:
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
     monkeypatch.setenv("SHAREPOINT_SECRET", "sharepoint-secret")
     monkeypatch.setenv("MARY_PASSWORD", "correct horse battery staple")
     (tmp_path / "backend.secret").write_text("backend-secret\n")
@@ -422,3 +423,61 @@ def test_the_command_says_what_it_did(folder: Path, capsys: pytest.CaptureFixtur
     call_command("apply", str(path))
     call_command("apply", str(path))
     assert capsys.readouterr().out.splitlines() == ["updated   tenant Fabrikam", "unchanged tenant Fabrikam"]
+
+
+# --- who hears of what, where the file is in Auth0's shape --------------------------------------------------------------
+DEAF_AT_AUTH0 = (
+    "password-changed, session-expired, session-revoked, account-deleted, email-identifier-changed, "
+    "mfa-phone-unenrolled, account-deactivated"
+)
+
+
+def warned(folder: Path, capsys: pytest.CaptureFixture[str], logout: str) -> list[str]:
+    path = folder / "tenant.yaml"
+    path.write_text(
+        f"clients: [{{name: Wiki, client_id: wiki, callbacks: ['https://w.example/cb'], oidc_logout: {logout}}}]"
+    )
+    call_command("apply", str(path))
+    return capsys.readouterr().err.splitlines()
+
+
+def test_where_the_file_is_silent_auth0_s_default_applies_and_apply_says_what_is_not_heard(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):  # as long as it is so
+        (line,) = warned(folder, capsys, "{backchannel_logout_urls: ['https://w.example/bc']}")
+        assert line.startswith(f"warning: Wiki is not told of {DEAF_AT_AUTH0}, as at Auth0")
+        assert "{mode: all}" in line
+    assert Application.objects.get().backchannel_logout_initiators == ["rp-logout", "idp-logout"]
+
+
+@pytest.mark.parametrize(
+    ("initiators", "heard"),
+    [
+        ("{mode: all}", True),
+        ("{mode: custom, selected_initiators: [session-revoked]}", True),
+        ("{selected_initiators: [session-revoked]}", True),
+        ("{selected_initiators: [rp-logout]}", False),
+        ("{mode: custom}", False),
+    ],
+)
+def test_what_the_file_says_is_taken_without_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str], initiators: str, heard: bool
+) -> None:
+    urls = "backchannel_logout_urls: ['https://w.example/bc']"
+    assert warned(folder, capsys, f"{{{urls}, backchannel_logout_initiators: {initiators}}}") == []
+    assert Application.objects.get().hears_of("session-revoked") is heard
+
+
+def test_an_application_that_was_made_here_keeps_hearing_of_everything(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Application.objects.create(name="Wiki", client_id="wiki", redirect_uris="https://w.example/cb")
+    assert warned(folder, capsys, "{backchannel_logout_urls: ['https://w.example/bc']}") == []
+    assert Application.objects.get().deaf_to == []
+
+
+def test_an_application_without_a_back_channel_is_not_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert warned(folder, capsys, "{frontchannel_logout_uri: 'https://w.example/fc'}") == []

@@ -29,3 +29,5 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']}: nothing was changed.\n{lines}") from None
         for outcome in outcomes:
             self.stdout.write(str(outcome))
+        for warning in (warning for outcome in outcomes for warning in outcome.warnings):
+            self.stderr.write(self.style.WARNING(f"warning: {warning}"))

@@ -15,8 +15,6 @@ from django.db import connections
 
 from idp import preparation, processes, redis_health, redis_trial, redis_url
 
-LOOPBACK = "127.0.0.0/8,::1/128"
-
 
 class Command(BaseCommand):
     help = "Prepare the database, then run web server, delivery worker and scheduler in the foreground."
@@ -51,7 +49,7 @@ class Command(BaseCommand):
         if not settings.DEMO or settings.HTTPS:
             return children, []
         demo = import_module("idp.demo")
-        allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, LOOPBACK]))
+        allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, *demo.LOOPBACK]))
         os.environ["CURFEW_OUTBOUND_ALLOW"] = allow  # for every child: the demo's applications are on loopback
         lines: list[str] = demo.prepare(settings.PORT)
         return [*children, *demo.children(settings.PORT)], lines

@@ -330,9 +330,10 @@ def test_everywhere_ends_all_sessions_and_offline_tokens_and_shows_the_sign_out_
 
 def test_everywhere_loads_the_frames_of_this_browser_only(mary):
     front = make_application("Front", frontchannel_logout_uri="https://front.example/out")
-    here, _there = make_session(mary, front), make_session(mary, front)
+    here, there = make_session(mary, front), make_session(mary, front)
     browser(here).post(EVERYWHERE, headers=PAGE_VISIT)
-    assert list(LogoutDelivery.objects.values_list("session", "channel")) == [(here.pk, "frontchannel")]
+    told = set(LogoutDelivery.objects.values_list("session", "channel", "state"))
+    assert told == {(here.pk, "frontchannel", "pending"), (there.pk, "none", "not_told")}
 
 
 def test_everywhere_tells_applications_that_take_revocations(client, mary, desk):

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from logout_app.models import DeliveryState, LogoutDelivery
+from logout_app.protocol import silence
 from tests.protocol.account_sessions.conftest import make_family
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 
@@ -198,7 +199,8 @@ def test_an_app_that_only_a_browser_could_tell_says_so(client, mary):
     client.post(URL, {"act": "sign-out", "sid": session.sid})
     assert told(client) == (["No app of it can be told from here"], ["unreachable"], False)
     assert "Cannot be signed out from here" in text_of(client)
-    assert not LogoutDelivery.objects.exists()
+    assert "Front was not told" in text_of(client)
+    assert LogoutDelivery.objects.get().last_reason == silence.NO_BROWSER
 
 
 def test_it_is_told_for_ten_minutes(client, phone):

@@ -200,3 +200,35 @@ def test_an_administrator_blocks_a_person(
         assert "is blocked and signed out" in page.inner_text(".messagelist")
         assert complaints == []
     assert not User.objects.get(email="mary@fabrikamcorp.com").is_active
+
+
+def test_an_application_added_with_what_the_form_offers_is_told_when_somebody_is_blocked(
+    chrome: Browser, live_server: Any, boss: SSOSession
+) -> None:
+    """And the page that blocks, the story of the session and the start page name the one that is not told."""
+    mary, wiki = make_user(), make_application("Old Wiki")
+    with page_of(chrome, live_server, boss) as (page, complaints):
+        page.goto(reverse("admin:idp_application_add"))
+        page.fill("[name=name]", "Timesheet SaaS")
+        page.fill("[name=redirect_uris]", "https://timesheet.example/callback")
+        page.fill("[name=backchannel_logout_uri]", "https://timesheet.example/out")
+        page.click("input[name=_save]")
+        page.wait_for_selector(".endpoints code")
+        session = make_session(mary, Application.objects.get(name="Timesheet SaaS"), wiki)
+        page.goto(reverse("admin:idp_user_act", args=(mary.pk, "block")))
+        assert "Not told, so that people may stay signed in there: Old Wiki (it has no logout URL)." in page.inner_text(
+            "#content"
+        )
+        page.click("input[type=submit][value='Block this person']")
+        page.wait_for_selector(".messagelist")
+        page.goto(reverse("admin:sessions_app_ssosession_change", args=(session.pk,)))
+        story = page.inner_text(".timeline")
+        assert "Timesheet SaaS: Waiting" in story
+        assert "Old Wiki: not told, because it has no logout URL" in story
+        shoot(page, "session-not-told")
+        page.goto(reverse("admin:index"))
+        shoot(page, "start-not-told")
+        assert "1 application was not told of a sign-out today: Old Wiki." in page.inner_text(".attention")
+        page.click("text=Look why")
+        assert "Not told" in page.inner_text("#result_list")
+        assert complaints == []

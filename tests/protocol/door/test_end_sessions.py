@@ -56,7 +56,9 @@ def test_ends_one_session_and_tells_each_application_that_joined_it_and_has_a_ba
     assert rows(ended.event) == [
         ("first", "backchannel", session.sid, sub),
         ("second", "backchannel", session.sid, sub),
+        ("silent", "none", session.sid, sub),
     ]
+    assert ended.told.deliveries == 2
     assert (ended.event.sessions_ended, ended.event.user_id, ended.event.sub) == (1, session.user_id, sub)
 
 
@@ -164,14 +166,18 @@ def test_initiators_filter_who_is_told_but_not_what_ends(mode, chosen, initiator
     session = make_session(make_user(), application)
     ended = end(Selection.session(session.pk), initiator)
     assert ended.session_pks == [session.pk]
-    assert LogoutDelivery.objects.exists() is told
+    row = LogoutDelivery.objects.get()
+    assert row.state == ("pending" if told else "not_told")
+    assert row.last_reason == ("" if told else f"it does not listen to {initiator}")
 
 
 def test_front_channels_are_planned_only_when_a_page_follows():
     application = make_application(frontchannel_logout_uri="https://a.example/out")
     user = make_user()
     without, with_page = make_session(user, application), make_session(user, application)
-    assert rows(end(Selection.session(without.pk)).event) == []
+    ended = end(Selection.session(without.pk))
+    assert rows(ended.event) == [("jwt-debugger", "none", without.sid, user.user_id)]
+    assert (ended.told.deliveries, ended.told.frames) == (0, 0)
     event = end(Selection.session(with_page.pk), page=with_page.pk).event
     assert rows(event) == [("jwt-debugger", "frontchannel", with_page.sid, user.user_id)]
 

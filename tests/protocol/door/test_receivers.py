@@ -192,10 +192,16 @@ def test_a_second_factor_that_is_taken_away_ends_sessions_and_keeps_offline_toke
     ["password-changed", "email-identifier-changed", "mfa-phone-unenrolled", "account-deactivated", "account-deleted"],
 )
 def test_each_cause_reaches_the_applications_that_asked_for_it_under_its_own_name(mary, cause):
+    selected = {"backchannel_logout_initiators_mode": "custom"}
     hears = make_application(
-        "Hears", backchannel_logout_uri="https://hears.example/bc", backchannel_logout_initiators=[cause]
+        "Hears", backchannel_logout_uri="https://hears.example/bc", backchannel_logout_initiators=[cause], **selected
     )
-    deaf = make_application("Deaf", backchannel_logout_uri="https://deaf.example/bc")
+    deaf = make_application(
+        "Deaf",
+        backchannel_logout_uri="https://deaf.example/bc",
+        backchannel_logout_initiators=["rp-logout"],
+        **selected,
+    )
     make_session(mary, hears, deaf)
     factor = Authenticator.objects.create(user=mary, type=Authenticator.Type.TOTP, data={})
     at = timezone.now()
@@ -210,4 +216,5 @@ def test_each_cause_reaches_the_applications_that_asked_for_it_under_its_own_nam
     }[cause]()
     event = LogoutEvent.objects.get()
     assert event.initiator == cause
-    assert list(event.deliveries.values_list("client_id", flat=True)) == ["hears"]
+    told = set(event.deliveries.values_list("client_id", "state", "last_reason"))
+    assert told == {("hears", "pending", ""), ("deaf", "not_told", f"it does not listen to {cause}")}

@@ -120,7 +120,7 @@ def test_the_type_follows_from_what_was_registered(
     row = Application.objects.get(client_id=answer["client_id"])
     assert row.app_type == app_type
     assert ("client_secret" in answer) == (app_type == AppType.REGULAR_WEB)
-    assert row.cors_origins == ({"https://rp.example"} if app_type == AppType.SPA else set())
+    assert row.usable.cors_origins == ({"https://rp.example"} if app_type == AppType.SPA else set())
 
 
 def test_without_a_name_people_see_the_host(client: Client, on: None) -> None:
@@ -420,3 +420,8 @@ def test_a_replacement_that_loses_to_a_removal_is_401(client: Client, on: None) 
     document = replacement(registered)
     with pytest.raises(InvalidToken):
         registration.replace(found, document, parse(document, issuer="https://id.example.com/"))
+
+
+def test_an_application_that_registers_itself_hears_of_every_ending(client: Client, on: None) -> None:
+    assert post(client).status_code == 201
+    assert Application.objects.get().deaf_to == []

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from idp import configuration, keys
 from idp.models import ResourceServer, User
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
@@ -129,6 +130,8 @@ def test_a_token_of_a_disabled_application_is_refused(app, session, token_dialec
 
 
 def test_it_costs_one_statement(app, session):
+    configuration.load_tenant()  # every installation has its row; without one nothing is kept between requests
+    keys.ensure()  # a new key is a change of the configuration, which the next request reads anew
     raw = tokens_for(session, app)["access_token"]
     with CaptureQueriesContext(connection) as captured:
         assert userinfo(raw).status_code == 200

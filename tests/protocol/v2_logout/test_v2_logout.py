@@ -230,7 +230,9 @@ def test_a_second_logout_in_the_same_browser_does_nothing_more(app, session):
 
 
 def test_a_custom_scheme_of_a_native_application_is_followed(session):
-    make_application("Native", client_id="native", post_logout_redirect_uris="com.example.app://host/out")
+    make_application(
+        "Native", client_id="native", app_type="native", post_logout_redirect_uris="com.example.app://host/out"
+    )
     response = browser(session).get("/v2/logout", {"client_id": "native", "returnTo": "com.example.app://host/out"})
     assert response["Location"] == "com.example.app://host/out"
 

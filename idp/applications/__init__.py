@@ -1,0 +1,1 @@
+"""What an application is: the rules that every door asks."""
