@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",  # for a template of allauth's
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "allauth",
