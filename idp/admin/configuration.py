@@ -53,8 +53,9 @@ class TenantSettingsForm(TenantForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if wrong := colours.complaint(self.instance.accent_color) if self.instance.accent_color else "":
-            self.fields["accent_color"].help_text += f" {wrong}"
+        chosen, field = self.instance.accent_color, self.fields.get("accent_color")  # who only looks has no fields
+        if field and chosen and (wrong := colours.complaint(chosen)):
+            field.help_text += f" {wrong}"
 
 
 @admin.register(TenantSettings)

@@ -30,11 +30,14 @@ TOKEN, NEXT, QUOTED = (f"{name}{secrets.token_hex(16)}" for name in ("token", "n
 MARKS = re.compile(f"({TOKEN}|{NEXT}|{QUOTED})")
 
 
-def page(request: HttpRequest, target: Destination, form: LoginForm, status: int = 200) -> HttpResponse:
+def page(
+    request: HttpRequest, target: Destination, form: LoginForm, status: int = 200, notice: str = ""
+) -> HttpResponse:
     """The page with what this person typed, and what was wrong with it."""
     form.mark_errors()
-    choosing = "choose" in form.data or "choose" in request.GET
-    return render(request, "login.html", _context(target, form, choosing=choosing), status=status)
+    choosing = "choose" in request.POST or "choose" in request.GET
+    context = _context(target, form, choosing=choosing) | {"notice": notice}
+    return render(request, "login.html", context, status=status)
 
 
 def first_page(request: HttpRequest, target: Destination, offered: Offer, snapshot: Snapshot) -> HttpResponse:
