@@ -24,6 +24,7 @@ from tests.support.site_map import Rows, addresses
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 OF_ONE_REQUEST = re.compile(rb'(value|data-csrf|content)="[\w-]{30,}"|"challenge": "[^"]+"|src="data:[^"]+"')
+FRAMES = {"/oidc/check-session"}  # no page for people: applications put it into a frame that nobody sees
 ITS_OWN_STATUS = "Failed to load resource: the server responded with a status of 4"
 
 
@@ -56,7 +57,8 @@ def test_no_page_complains_and_everybody_can_read_it(
         for path in paths:
             sign_in(page, user, live_server.url)
             page.goto(path)
-            problems = [*(line for line in complaints if ITS_OWN_STATUS not in line), *axe.problems(page)]
+            unreadable = [] if path in FRAMES else axe.problems(page)
+            problems = [*(line for line in complaints if ITS_OWN_STATUS not in line), *unreadable]
             if problems:
                 found[path] = problems
             complaints.clear()

@@ -87,7 +87,9 @@ def test_login_sign_out_and_account_pages_wear_it_and_can_be_read(
             assert complaints == [], path
 
 
-@pytest.mark.parametrize(("chosen", "said"), [("#ffdd00", True), ("#ff0", None), ("#b00020", "dark"), ("#767e8c", True)])
+@pytest.mark.parametrize(
+    ("chosen", "said"), [("#ffdd00", True), ("#ff0", None), ("#b00020", "dark"), ("#767e8c", True)]
+)
 def test_the_form_says_when_the_contrast_is_too_low(chosen: str, said: object) -> None:
     configuration.load_tenant()
     admin = browser(make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)))
