@@ -60,8 +60,8 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
 
 @sign_out_errors
 def _of_an_older_page(request: HttpRequest) -> HttpResponse:
-    """The answer counts if a page of ours sent it; else the question is asked once more."""
-    if is_from_our_page(request):
+    """The answer counts if a browser says that a page of ours sent it; else the question is asked once more."""
+    if "Sec-Fetch-Site" in request.headers and is_from_our_page(request):
         return confirmed(request)
     return asked_again(_answer(request, agreed=False))
 

@@ -73,6 +73,8 @@ def is_new_page(user: User | None, path: str, seen: set[str]) -> bool:
     if not answer["Content-Type"].startswith("text/html") or 300 <= answer.status_code < 400:
         return False
     words = OF_ONE_REQUEST.sub(b"", answer.content)
+    if path.startswith("/admin/"):  # the menu beside it is the start page's, and differs with what one may do
+        words = words.partition(b'<div id="content"')[2]
     if user is not None:
         words = words.replace(str(user.pk).encode(), b"")
     print_ = hashlib.sha256(words).hexdigest()
@@ -97,12 +99,12 @@ def test_security_keys_can_be_managed(
     with page_of(chrome, live_server, make_session(user)) as (page, complaints):
         page.goto("/account/mfa/")
         page.get_by_role("link", name="Manage").click()
-        expect(page.get_by_role("cell", name="Key ring")).to_be_visible()
-        page.get_by_role("link", name="Edit").click()
+        expect(page.locator(".key-row")).to_contain_text("Key ring")
+        page.get_by_role("link", name="Rename").click()
         page.get_by_label("Name").fill("Bureau key")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("cell", name="Bureau key")).to_be_visible()
+        expect(page.locator(".key-row")).to_contain_text("Bureau key")
         page.get_by_role("link", name="Remove").click()
         page.get_by_role("button", name="Remove").click()
-        expect(page.get_by_text("No security keys have been added.")).to_be_visible()
+        expect(page.get_by_text("You have no security key yet.")).to_be_visible()
         assert complaints == []
