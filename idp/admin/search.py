@@ -16,16 +16,17 @@ else:
     Base = object
 
 
-def people(typed: str) -> QuerySet[User, str]:
+def people(typed: str) -> QuerySet[User, tuple[str]]:
     """The `sub` of everybody with this address, name or sign-in name."""
     accounts = Identity.objects.filter(Q(login=typed.lower()) | Q(email=typed.lower())).values("user")
     called = Q(name__icontains=typed) | Q(given_name__iexact=typed) | Q(family_name__iexact=typed)
     return User.objects.filter(called | Q(email__icontains=typed) | Q(pk__in=accounts)).values_list("user_id")
 
 
-def applications(typed: str) -> QuerySet[Application, str]:
+def applications(typed: str) -> QuerySet[Application, Any]:
     """The `client_id` of every application with this name."""
-    return Application.objects.filter(name__icontains=typed).values_list("client_id")
+    named: QuerySet[Application, Any] = Application.objects.filter(name__icontains=typed)
+    return named.values_list("client_id")
 
 
 class FindsPeople(Base):

@@ -104,7 +104,7 @@ class NamedValues(admin.AllValuesFieldListFilter):
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         for choice in super().choices(changelist):
-            yield {**choice, "display": choice["display"] or "(none)"}  # type: ignore[typeddict-item]
+            yield {**choice, "display": choice["display"] or "(none)"}
 
 
 admin.FieldListFilter.register(

@@ -18,7 +18,7 @@ from tests.protocol.pages.conftest import ROLES
 from tests.protocol.pages.test_site_map import get, values_of
 from tests.support import axe
 from tests.support.chromium import chromium
-from tests.support.factories import browser, make_session
+from tests.support.factories import PASSWORD, browser, make_session
 from tests.support.pages import page_of
 from tests.support.site_map import Rows, addresses
 
@@ -101,6 +101,8 @@ def test_security_keys_can_be_managed(
         page.get_by_role("link", name="Manage").click()
         expect(page.locator(".key-row")).to_contain_text("Key ring")
         page.get_by_role("link", name="Rename").click()
+        page.get_by_label("Password").fill(PASSWORD)  # before something dangerous
+        page.get_by_role("button", name="Confirm").click()
         page.get_by_label("Name").fill("Bureau key")
         page.get_by_role("button", name="Save").click()
         expect(page.locator(".key-row")).to_contain_text("Bureau key")

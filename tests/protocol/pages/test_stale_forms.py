@@ -239,7 +239,7 @@ def test_a_device_is_asked_about_again() -> None:
         "CLI", token_endpoint_auth_method="none", grant_types=["urn:ietf:params:oauth:grant-type:device_code"]
     )
     started = post_form("/oauth/device/code", {"client_id": cli.client_id}).json()
-    client, session = signed_in()
+    client, _ = signed_in()
     again = post(client, "/activate", user_code=started["user_code"], answer="allow")
     assert again.status_code == 403
     assert DeviceGrant.objects.get().status == DeviceGrant.AUTHORIZATION_PENDING
