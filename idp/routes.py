@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from idp.views.discovery import jwks, openid_configuration
 from idp.views.register import manage, register
 from idp.views.saml_metadata import metadata as saml_metadata
+from idp.views.theme import theme
 
 urlpatterns: list[URLPattern] = [
     path(".well-known/openid-configuration", openid_configuration, name="openid_configuration"),
@@ -12,5 +13,6 @@ urlpatterns: list[URLPattern] = [
     path(".well-known/jwks.json", jwks, name="jwks"),
     path("oidc/register", register, name="register"),
     path("oidc/register/<str:client_id>", manage, name="register_manage"),
+    path("theme.css", theme, name="theme"),
     path("samlp/<slug:connection>/metadata", saml_metadata, name="saml_metadata"),
 ]

@@ -6,7 +6,9 @@ from django.contrib.auth.signals import user_logged_out
 from django.http import HttpRequest
 from django.utils import timezone
 
+from idp.models import User
 from idp.protocol.initiators import Initiator
+from logout_app import transactions
 from logout_app.end import Selection, end_sessions
 from logout_app.leaving import forget
 from sessions_app import binding
@@ -16,6 +18,10 @@ from sessions_app.models import SSOSession
 
 class AccountAdapter(SignInAdapter):
     """Named in settings as a string, so that sign-in below does not know the door above."""
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        super().login(request, user)
+        transactions.close_for_others(request, user, timezone.now())
 
     def logout(self, request: HttpRequest) -> None:
         """End the browser's session; without one only the flow's leftovers go."""

@@ -129,7 +129,6 @@ def leave(
         transactions.set_cookie(response, started)
     else:
         response = finish(request, return_url)
-    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 

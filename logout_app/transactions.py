@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 
-from idp.models import Application, TenantSettings
+from idp.models import Application, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from logout_app import redeliver
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
@@ -131,6 +131,14 @@ def find(request: HttpRequest, token: str, at: datetime) -> LogoutTransaction | 
         .select_related("event", "session__user", "session__connection", "session__identity", "application")
         .first()
     )
+
+
+def close_for_others(request: HttpRequest, user: User, at: datetime) -> None:
+    """Somebody signed in here: what this browser may still show of other people's sign-outs is over."""
+    kept = request.COOKIES.get(settings.LOGOUT_COOKIE_NAME, "")
+    if OURS.fullmatch(kept):
+        open_here = LogoutTransaction.objects.filter(browser_hash=digest(kept), expires_at__gt=at)
+        open_here.exclude(session__user=user).update(expires_at=at)
 
 
 def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str, issuer_origin: str) -> list[Row]:

@@ -25,6 +25,7 @@ from idp.connections.registry import Purpose, usable_for
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.lookups import Given, Lookup
 from idp.models import Identity, TenantSettings, User, began_before
+from idp.protocol.opaque import digest, new_secret
 from idp.requests import facts
 from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
@@ -101,10 +102,23 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             upstream_sid=proof.upstream_sid,
             upstream=proof.upstream,
             tenant=tenant,
+            cookie=binding.secret_of_form(request, identity.pk),
         )
 
     def _begin(
         self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings
+    ) -> lifecycle.Opened:
+        """A form that was sent twice, at once or because its answer got lost, opens one session (ADR 28)."""
+        cookie = binding.secret_of_form(request, identity.pk)
+        try:
+            return self._open(request, identity, proof, tenant, cookie)
+        except lifecycle.OpenedAlready:
+            return _opened_before(request, identity, proof, cookie) or self._open(
+                request, identity, proof, tenant, new_secret()
+            )
+
+    def _open(
+        self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings, cookie: str
     ) -> lifecycle.Opened:
         opened = lifecycle.open_session(
             identity.user,
@@ -119,6 +133,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             code_for=_code_for(request, identity, proof),
             attempt=getattr(request, "reserved_attempt", None),
             password=identity.stored_password if proof.password else None,  # type: ignore[attr-defined]  # annotated
+            cookie=cookie,
         )
         request.reserved_attempt = None  # type: ignore[attr-defined]  # was given back
         allowed = max(1, tenant.max_sessions_per_user)
@@ -171,6 +186,21 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         """A greeting would cost a row in Django's session for every sign-in; a verified address has a page of its own."""
         if message_template not in ("account/messages/logged_in.txt", "account/messages/email_confirmed.txt"):
             super().add_message(request, level, message_template, *args, **kwargs)
+
+
+def _opened_before(
+    request: HttpRequest, identity: Identity, proof: sign_in.Proof, cookie: str
+) -> lifecycle.Opened | None:
+    """The session that the other copy of this form opened, if it still lives; an application that waits here joins it."""
+    live = SSOSession.objects.live(timezone.now()).filter(cookie_hash=digest(cookie), identity=identity)
+    session = live.select_related("user", "connection").first()
+    if session is None:
+        return None
+    code_for = _code_for(request, identity, proof)
+    code = code_for(session) if code_for else None
+    if code is not None and not lifecycle.join_for(code, session, facts=facts(request), at=timezone.now()):
+        return None  # it ended at this moment
+    return lifecycle.Opened(session, cookie)
 
 
 def _code_for(

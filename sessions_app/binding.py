@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CSRF_SECRET_LENGTH
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from idp import configuration
 from idp.lookups import Given, Lookup
 from idp.models import TenantSettings
-from idp.protocol.opaque import digest
+from idp.protocol.opaque import digest, new_secret
 from sessions_app import browser_state
 from sessions_app.models import SSOSession
 
@@ -77,6 +80,20 @@ def passive(
         return view(request, *args, **kwargs)
 
     return wrapped
+
+
+def secret_of_form(request: HttpRequest, identity_pk: int | None) -> str:
+    """The cookie of the session that this sign-in opens or renews: the same for each copy of one form (ADR 28).
+
+    Copies bring the same CSRF secret, which the sign-in replaces, and the same cookie, which it ends. The value is keyed
+    and of one account: who knows both cannot compute it, nor have it by signing in as somebody else. Random without a form.
+    """
+    csrf = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "")
+    if len(csrf) != CSRF_SECRET_LENGTH:
+        return new_secret()
+    sent = request.COOKIES.get(settings.SSO_COOKIE_NAME, "")[:LONGEST_COOKIE]
+    mac = salted_hmac("curfew.session.of-form", f"{csrf}\0{sent}\0{identity_pk}", algorithm="sha256")
+    return urlsafe_b64encode(mac.digest()).decode().rstrip("=")
 
 
 def set_cookie(response: HttpResponse, value: str, tenant: TenantSettings | None = None) -> None:

@@ -37,6 +37,10 @@ class Opened:
     cookie: str
 
 
+class OpenedAlready(Exception):
+    """A session with this cookie is there: the same form was sent twice."""
+
+
 def open_session(
     user: User,
     *,
@@ -51,17 +55,19 @@ def open_session(
     code_for: Callable[[SSOSession], AuthorizationCode | None] | None = None,
     attempt: Reservation | None = None,
     password: str | None = None,
+    cookie: str = "",
 ) -> Opened:
     """Begin a session; PermissionDenied if person, account or connection may not any more.
 
     `amr` as [{"name": "pwd", "timestamp": "..."}]; `upstream` is what logout upstream will need.
     `code_for` is asked, before anything is written, for the code of the application that waits for this session: it
     joins in the same act. `attempt` is what was reserved for the password: it is given back in this act. `password` is
-    the stored hash by which the person proved who they are, if they did: it must still be theirs.
+    the stored hash by which the person proved who they are, if they did: it must still be theirs. `cookie`: a secret that
+    only this sign-in of this browser can have, a random one by default; OpenedAlready if it was used.
     """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
-    cookie = new_secret()
+    cookie = cookie or new_secret()
     session = SSOSession(
         cookie_hash=digest(cookie),
         user=user,
@@ -82,7 +88,7 @@ def open_session(
     )
     opened = _event("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
     begun: list[Change | Row] = [
-        Row("session", session, after="identity" if identity else ""),
+        Row("session", session, once=("cookie_hash",), after="identity" if identity else ""),
         Row("event", opened, after="session"),
     ]
     if code_for is not None and (code := code_for(session)) is not None:
@@ -94,8 +100,11 @@ def open_session(
     guard = _signs_in(user, at, password)
     if connection is not None:
         guard = while_connection_is_enabled(guard, connection.pk)
-    if "session" not in write(guard, [*_signs_in_through(identity, at), *begun]):
+    written = write(guard, [*_signs_in_through(identity, at), *begun])
+    if ("identity" if identity else "guard") not in written:
         raise PermissionDenied("this person was blocked, the account revoked, or the connection closed meanwhile")
+    if "session" not in written:
+        raise OpenedAlready
     user.last_login = at
     return Opened(session, cookie)
 
@@ -109,14 +118,15 @@ def reauthenticate(
     upstream_sid: str = "",
     upstream: Mapping[str, Any] | None = None,
     tenant: TenantSettings | None = None,
+    cookie: str = "",
 ) -> Opened | None:
     """The same person proved again who they are: same `sid`, new `auth_time`, new cookie; the old cookie is dead.
 
-    The absolute lifetime begins anew. None: the session ended meanwhile.
+    The absolute lifetime begins anew. None: the session ended meanwhile. `cookie`: as for `open_session`.
     """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream or session.upstream)
-    cookie = new_secret()
+    cookie = cookie or new_secret()
     changes: dict[str, Any] = {
         "cookie_hash": digest(cookie),
         "auth_time": at,

@@ -233,6 +233,7 @@ def _reauthenticated(
         at=at,
         upstream_sid=extra.get("upstream_sid", ""),
         upstream=extra.get("upstream"),
+        cookie=binding.secret_of_form(request, session.identity_id),
     )
     if opened is not None:
         request.sso_cookie = opened.cookie  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -26,6 +26,7 @@ from idp.models import (
     SpentToken,
     TenantSettings,
 )
+from idp.protocol import colours
 from idp.protocol.uris import check_logout_url
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ class TenantSettingsForm(TenantForm):
         model = TenantSettings
         formfield_callback = https_urls
         exclude = ()
+        help_texts: ClassVar[Any] = {
+            "accent_color": "Of links and buttons, as #2450b8. Where it would be hard to read a darker or lighter one is used.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen, field = self.instance.accent_color, self.fields.get("accent_color")  # who only looks has no fields
+        if field and chosen and (wrong := colours.complaint(chosen)):
+            field.help_text += f" {wrong}"
 
 
 @admin.register(TenantSettings)
@@ -86,6 +96,11 @@ class TenantSettingsAdmin(StrictAdmin):
             {"fields": ("session_management", "dynamic_client_registration", "history_retention_days")},
         ),
     )
+
+    def save_model(self, request: HttpRequest, obj: TenantSettings, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "accent_color" in form.changed_data and obj.accent_color and (wrong := colours.complaint(obj.accent_color)):
+            messages.warning(request, wrong)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         row = configuration.load_tenant()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db.models import Model, URLField
+from django.db.models import CharField, Model, URLField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -124,6 +124,19 @@ class Act:
     form: Callable[[Any, Any], forms.Form] | None = None  # (object, POST data or None)
 
 
+class NamedValues(admin.AllValuesFieldListFilter):
+    """A link without words cannot be pressed by everybody: what is empty is called so."""
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "(none)"}
+
+
+admin.FieldListFilter.register(
+    lambda field: isinstance(field, CharField) and not field.choices, NamedValues, take_priority=True
+)
+
+
 class ActsAdmin(StrictAdmin):
     """An admin whose change page offers acts: a link to a page that asks, and a POST that does."""
 
@@ -227,6 +240,7 @@ class FactsAdmin(ActsAdmin):
 
 
 class FactsInline(TabularInline):
+    template = "admin/curfew_facts.html"
     extra = 0
     can_delete = False
     show_change_link = False

@@ -87,7 +87,7 @@ class UserForm(BaseUserForm):
     class Meta:
         model = User
         formfield_callback = https_urls
-        exclude = ("password",)
+        exclude = ("password", "claims")  # no token and no answer carries `claims` yet
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
@@ -205,7 +205,7 @@ class UserAdmin(ActsAdmin):
         ("Who", {"fields": ("user_id", "email", "email_verified", "name", "given_name", "family_name", "nickname")}),
         (
             "More about this person",
-            {"fields": ("picture", "phone_number", "phone_number_verified", "claims"), "classes": ("collapse",)},
+            {"fields": ("picture", "phone_number", "phone_number_verified"), "classes": ("collapse",)},
         ),
         ("State", {"fields": ("is_active", "revoked_before", "last_login", "created_at", "updated_at")}),
         ("Powers in this admin", {"fields": POWERS, "classes": ("collapse",)}),

@@ -44,10 +44,20 @@ def _retry_after(error: ProtocolError) -> int:
 
 
 def error_page(
-    request: HttpRequest, title: str, message: str, *, code: str = "", status: int = 400, offer_sign_out: bool = False
+    request: HttpRequest,
+    title: str,
+    message: str,
+    *,
+    code: str = "",
+    status: int = 400,
+    offer_sign_out: bool = False,
+    again: str = "",
 ) -> HttpResponse:
-    """A page that says what is wrong and what to do; with `offer_sign_out` it leads to the confirmation page."""
-    context = {"title": title, "message": message, "code": code, "offer_sign_out": offer_sign_out}
+    """A page that says what is wrong and offers ways on; with `offer_sign_out` the first is the confirmation page.
+
+    `again`: the path of a page that may be opened once more.
+    """
+    context = {"title": title, "message": message, "code": code, "offer_sign_out": offer_sign_out, "again": again}
     return render(request, "error.html", context, status=status)
 
 
@@ -88,11 +98,6 @@ def page_errors(view: View[P]) -> View[P]:
     return wrapped
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    message = "This form was opened too long ago, or in another browser. Go back, reload the page and try again."
-    return error_page(request, "Please try again", message, code="csrf", status=403)
-
-
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return error_page(request, "This is too large", "The form that was sent is too large.", status=413)
@@ -107,6 +112,23 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return error_page(request, "There is nothing here", "The address is wrong, or what was here is gone.", status=404)
+
+
+class NotAllowedMiddleware:
+    """Django's own answer to a wrong method is an empty page, which people meet when they reload what a form led to."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code != 405 or response.content or "text/html" not in request.headers.get("Accept", ""):
+            return response
+        page = error_page(
+            request, "This address is not a page", "A form or a program uses it. Nothing was changed.", status=405
+        )
+        page.headers["Allow"] = response.headers["Allow"]
+        return page
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

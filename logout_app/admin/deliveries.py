@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
+from idp.admin.search import FindsPeople
 from idp.admin.support import Act, FactsAdmin, FactsInline
 from logout_app import redeliver
 from logout_app.models import (
@@ -69,7 +70,7 @@ class AttemptInline(FactsInline):
 
 
 @admin.register(LogoutDelivery)
-class LogoutDeliveryAdmin(FactsAdmin):
+class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
     menu_rank = 0
     empty = "None. When a session ends, one row appears for each application and channel that must hear of it."
     list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
@@ -77,7 +78,7 @@ class LogoutDeliveryAdmin(FactsAdmin):
     list_select_related = ("application",)
     allowed_lookups = ("event", "session", "finished_at", "last_reason__startswith")
     search_fields = ("=sub", "=sid", "=client_id")
-    search_help_text = "A whole user id, sid or client id."
+    search_help_text = "A person's address or name; a whole user id, sid or client id."
     inlines = (AttemptInline,)
     actions = ("redeliver_selected",)
     readonly_fields = ("shown_state", "age")
@@ -144,13 +145,13 @@ class DeliveryInline(FactsInline):
 
 
 @admin.register(LogoutEvent)
-class LogoutEventAdmin(FactsAdmin):
+class LogoutEventAdmin(FindsPeople, FactsAdmin):
     menu_rank = 0
     empty = "None. One row appears for every act that ended sessions: who did it, and why."
     list_display = ("at", "initiator", "actor", "sub", "sessions_ended", "families_revoked")
     list_filter = ("initiator",)
     search_fields = ("=sub", "=actor")
-    search_help_text = "A whole user id, or a whole actor like app:{client id}."
+    search_help_text = "A person's address or name, a whole user id, or a whole actor like app:{client id}."
     fields = ("at", "initiator", "actor", "user", "sub", "sessions_ended", "families_revoked", "data")
     inlines = (DeliveryInline,)
 

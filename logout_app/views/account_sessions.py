@@ -10,7 +10,7 @@ from typing import cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.requests import facts
 from idp.views.errors import page_errors
+from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from logout_app import account_sessions, untold
 from logout_app.leaving import leave
 from logout_app.views.sign_out_page import WORDS
@@ -41,18 +42,44 @@ class Question:
     fields: Mapping[str, str]
 
 
+@page_errors
+def _of_an_older_page(request: HttpRequest) -> HttpResponse:
+    """What a page of ours asked to end ends, if it was this person's page; else it is asked about."""
+    session, at = _session(request), timezone.now()
+    if is_from_our_page(request) and _is_of(session, request):
+        return _act(request, session, at)
+    return asked_again(_page(request, session, at, chosen=request.POST))
+
+
+@page_errors
+def _everywhere_of_an_older_page(request: HttpRequest) -> HttpResponse:
+    if is_from_our_page(request) and _is_of(_session(request), request):
+        return sign_out_everywhere(request)
+    return asked_again(_ask_everywhere(request, _session(request), timezone.now()))
+
+
+def _is_of(session: SSOSession, request: HttpRequest) -> bool:
+    """Whose page it was stands in its forms: somebody else may have signed in since."""
+    return request.POST.get("of") == session.user.user_id
+
+
+@when_stale(_of_an_older_page)
 @require_http_methods(["GET", "HEAD", "POST"])
 @page_errors
 def your_sessions(request: HttpRequest) -> HttpResponse:
     session, at = _session(request), timezone.now()
     if request.method == "POST":
         return _act(request, session, at)
+    return _page(request, session, at, chosen=request.GET)
+
+
+def _page(request: HttpRequest, session: SSOSession, at: datetime, *, chosen: QueryDict) -> HttpResponse:
     tenant = configuration.at(getattr(session, "config_version", None)).tenant
     signed_out = account_sessions.just_signed_out(session.user, at, tenant.sign_out_timeout)
     devices = account_sessions.devices(session, at)
     context = {
         "person": session.user,
-        "question": _question(request, session, at),
+        "question": _question(chosen, session, at),
         "devices": devices,
         "others": len(devices) - 1,
         "keepers": account_sessions.keepers(session.user, at),
@@ -63,6 +90,7 @@ def your_sessions(request: HttpRequest) -> HttpResponse:
     return render(request, "account/sessions.html", context)
 
 
+@when_stale(_everywhere_of_an_older_page)
 @require_http_methods(["GET", "HEAD", "POST"])
 @page_errors
 def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
@@ -72,6 +100,10 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reauthentication_url(reverse("sign_out_everywhere")))
     if request.method == "POST":
         return leave(request, session, application=None, return_url=reverse("home"), at=at, everywhere=True)
+    return _ask_everywhere(request, session, at)
+
+
+def _ask_everywhere(request: HttpRequest, session: SSOSession, at: datetime) -> HttpResponse:
     context = {
         "person": session.user,
         "devices": account_sessions.devices(session, at),
@@ -113,10 +145,10 @@ def _prove(act: str, chosen: str) -> HttpResponse:
     return HttpResponseRedirect(reauthentication_url(f"{reverse('your_sessions')}?{urlencode(query)}"))
 
 
-def _question(request: HttpRequest, session: SSOSession, at: datetime) -> Question | None:
+def _question(given: QueryDict, session: SSOSession, at: datetime) -> Question | None:
     """The act that a proof was asked for. Looking does nothing: it takes the form, and what is gone is not asked about."""
-    act = request.GET.get("act", "")
-    chosen = request.GET.get(ACTS.get(act, ""), "")
+    act = given.get("act", "")
+    chosen = given.get(ACTS.get(act, ""), "")
     if act == "sign-out-others":
         return Question("Sign out of all other devices?", "Sign out of the others", {"act": act})
     if not PUBLIC_ID.fullmatch(chosen):

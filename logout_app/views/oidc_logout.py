@@ -17,6 +17,7 @@ from idp import configuration, content_policy
 from idp.applications import rules as targets
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
+from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from logout_app import hints
 from logout_app.leaving import finish, is_page_visit, leave, sign_out_errors
 from logout_app.protocol import redirects
@@ -58,11 +59,24 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
     )
 
 
+@sign_out_errors
+def _of_an_older_page(request: HttpRequest) -> HttpResponse:
+    """The answer counts if a browser says that a page of ours sent it; else the question is asked once more."""
+    if "Sec-Fetch-Site" in request.headers and is_from_our_page(request):
+        return confirmed(request)
+    return asked_again(_answer(request, agreed=False))
+
+
+@when_stale(_of_an_older_page)
 @login_not_required
 @require_POST
 @sign_out_errors
 def confirmed(request: HttpRequest) -> HttpResponse:
     """The answer to our question. CSRF is checked; the question was about the session that the browser still has."""
+    return _answer(request, agreed=request.POST.get("logout") == "yes")
+
+
+def _answer(request: HttpRequest, *, agreed: bool) -> HttpResponse:
     question = _read_question(request)
     session = binding.session_of(request)
     snapshot = configuration.current()
@@ -72,7 +86,7 @@ def confirmed(request: HttpRequest) -> HttpResponse:
     if session is None:
         return finish(request, question["return_url"])
     what_follows = {"return_url": question["return_url"], "federated": question["federated"]}
-    if session.sid != question["sid"] or request.POST.get("logout") != "yes":
+    if session.sid != question["sid"] or not agreed:
         return ask(request, session, application=application, **what_follows)
     return leave(request, session, application=application, at=timezone.now(), **what_follows)
 

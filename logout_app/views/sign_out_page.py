@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from idp import configuration, content_policy
 from idp.views.errors import error_page
+from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
 from logout_app import transactions
 from logout_app.leaving import redirect
 from logout_app.models import Channel, DeliveryState, LogoutTransaction
@@ -99,6 +100,13 @@ def sign_out_status(request: HttpRequest, token: str) -> HttpResponse:
     return JsonResponse({"rows": rows})
 
 
+def _of_an_older_page(request: HttpRequest, token: str) -> HttpResponse:
+    """The page stays what it is while somebody signs in elsewhere; only it knows its token, and the cookie is asked for."""
+    view = sign_out_retry if request.path == reverse("sign_out_retry", args=[token]) else sign_out_outcome
+    return view(request, token) if is_from_our_page(request) else stale_page(request)
+
+
+@when_stale(_of_an_older_page)
 @login_not_required
 @require_POST
 def sign_out_outcome(request: HttpRequest, token: str) -> HttpResponse:
@@ -113,6 +121,7 @@ def sign_out_outcome(request: HttpRequest, token: str) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@when_stale(_of_an_older_page)
 @login_not_required
 @require_POST
 def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:

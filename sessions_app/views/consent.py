@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core import signing
@@ -14,6 +15,7 @@ from idp import configuration
 from idp.protocol.errors import AccessDenied, InvalidRequest
 from idp.protocol.params import Params
 from idp.views.errors import page_errors
+from idp.views.stale_forms import asked_again, when_stale
 from sessions_app import authorize as act
 from sessions_app import binding
 from sessions_app.views.authorization_response import fail
@@ -23,15 +25,19 @@ from sessions_app.views.consent_page import SALT
 LIFETIME = timedelta(hours=1)
 
 
+@page_errors
+def _ask_again(request: HttpRequest) -> HttpResponse:
+    """Whose answer it is cannot be known: the request is answered as if it had come anew."""
+    return asked_again(respond(request, _params(_carried(request))))
+
+
+@when_stale(_ask_again)
 @login_not_required
 @require_POST
 @page_errors
 def consent(request: HttpRequest) -> HttpResponse:
-    try:
-        carried = signing.loads(request.POST.get("request", ""), salt=SALT, max_age=LIFETIME)
-    except signing.BadSignature:
-        raise InvalidRequest("This page was opened too long ago. Start again at the application.") from None
-    params = Params([(name, value) for name, value in carried["pairs"]])
+    carried = _carried(request)
+    params = _params(carried)
     session = binding.session_of(request)
     if session is None or session.sid != carried["sid"]:
         return respond(request, params)  # somebody else is signed in now, or nobody: begin again
@@ -40,3 +46,15 @@ def consent(request: HttpRequest) -> HttpResponse:
         return fail(request, to, AccessDenied("The person did not allow it."))
     act.remember_consent(session, to.application, carried["scope"], timezone.now())
     return respond(request, params, consented=frozenset(carried["scope"]))
+
+
+def _carried(request: HttpRequest) -> dict[str, Any]:
+    try:
+        carried: dict[str, Any] = signing.loads(request.POST.get("request", ""), salt=SALT, max_age=LIFETIME)
+    except signing.BadSignature:
+        raise InvalidRequest("This page was opened too long ago. Start again at the application.") from None
+    return carried
+
+
+def _params(carried: dict[str, Any]) -> Params:
+    return Params([(name, value) for name, value in carried["pairs"]])

@@ -14,6 +14,7 @@ from idp.protocol.errors import AccessDenied, TooManyRequests
 from idp.protocol.standard_scopes import OPENID
 from idp.requests import facts
 from idp.views.errors import page_errors
+from idp.views.stale_forms import asked_again, when_stale
 from sessions_app import binding, device, lifecycle
 from sessions_app.gate import may_use
 from sessions_app.models import DeviceGrant, SSOSession
@@ -43,10 +44,20 @@ def device_code(request: HttpRequest) -> HttpResponse:
     )
 
 
+@page_errors
+def _ask_again(request: HttpRequest) -> HttpResponse:
+    return asked_again(_activate(request, answer=""))
+
+
+@when_stale(_ask_again)
 @require_http_methods(["GET", "HEAD", "POST"])
 @page_errors
 def activate(request: HttpRequest) -> HttpResponse:
     """Type the code, see who asks, allow or not. Whoever comes here is signed in (LoginRequiredMiddleware)."""
+    return _activate(request, answer=request.POST.get("answer", ""))
+
+
+def _activate(request: HttpRequest, *, answer: str) -> HttpResponse:
     session = binding.session_of(request)
     typed = request.POST.get("user_code") or request.GET.get("user_code", "")
     if session is None or not typed:
@@ -56,7 +67,7 @@ def activate(request: HttpRequest) -> HttpResponse:
         return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
     if not may_use(grant.application, session, session.user, configuration.of(request)):
         raise AccessDenied(device.NOT_FOR_THEM)
-    answer, at = request.POST.get("answer", ""), timezone.now()
+    at = timezone.now()
     if answer == "allow":
         done = device.approve(grant, session, facts(request), at)
         return render(request, "device_done.html", {"application": grant.application, "allowed": done})

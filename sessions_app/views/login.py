@@ -16,21 +16,51 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from idp import configuration
+from idp.connections.database import LONGEST_LOGIN
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest
 from idp.views.errors import error_page, page_errors
+from idp.views.stale_forms import when_stale
 from sessions_app import binding, offers, sign_in
 from sessions_app.attempts import TooManyAttempts
 from sessions_app.destinations import Destination, destination, is_ours
 from sessions_app.forms import LoginForm
+from sessions_app.models import SSOSession
 from sessions_app.offers import Offer
 from sessions_app.views import authorize, login_page, upstream_pages
 from sessions_app.views.callback import depart
 from sessions_app.views.popups import allow_redirects_to, keep_opener
 
 WRONG = "E-mail address or password is wrong."
+AGAIN = (
+    "This page was open for a while, and somebody signed in or out in this browser meanwhile. Please sign in once more."
+)
+NAMES = ("next", "only", "choose", "connection", "username", "password")
 
 
+@keep_opener
+@page_errors
+def _of_an_older_page(request: HttpRequest) -> HttpResponse:
+    """Whoever the form names signed in meanwhile (another tab, a double click): on to where it leads. Else it asks again,
+    with what was typed but the password: this form may be another site's, so it is not looked at.
+    """
+    _refuse_repeated(request.POST, NAMES)
+    snapshot = configuration.of(request)
+    target = destination(request.POST.get("next") or request.GET.get("next", ""), snapshot)
+    typed = request.POST.get("username", "")[:LONGEST_LOGIN]
+    session = binding.session_of(request)
+    if session is not None and _names(session, typed):
+        return HttpResponseRedirect(target.url)
+    offered = offers.offer(request, target, snapshot, named=_named(request.POST, target))
+    if not offered:
+        return _nothing_offered(request)
+    initial = {"username": typed, "connection": request.POST.get("connection", "")}
+    response = login_page.page(request, target, LoginForm(offer=offered, initial=initial), notice=AGAIN, status=403)
+    return allow_redirects_to(response, target.form_action)
+
+
+@when_stale(_of_an_older_page)
 @login_not_required
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -44,28 +74,42 @@ def login(request: HttpRequest) -> HttpResponse:
     """
     _refuse_repeated(request.GET, ("next",))
     given = request.POST if request.method == "POST" else request.GET
-    _refuse_repeated(given, ("next", "only", "choose", "connection", "username", "password"))
+    _refuse_repeated(given, NAMES)
     snapshot = configuration.of(request)
     target = destination(given.get("next") or request.GET.get("next", ""), snapshot)
     session = binding.session_of(request)
     if request.method != "POST" and session is not None and target.application is None:
         return HttpResponseRedirect(target.url)
-    choosing = "choose" in given
-    named = "" if choosing else given.get("only", "") or target.connection
-    offered = offers.offer(request, target, snapshot, named=named)
+    offered = offers.offer(request, target, snapshot, named=_named(given, target))
     if not offered:
-        return error_page(
-            request, "You cannot sign in here", "No way to sign in is switched on for this application.", status=403
-        )
+        return _nothing_offered(request)
     if request.method == "POST":
         return allow_redirects_to(_try(request, target, offered), target.form_action)
     just_signed_out = settings.SIGNED_OUT_COOKIE_NAME in request.COOKIES
-    only = None if choosing else offered.straight(just_signed_out=just_signed_out)
+    only = None if "choose" in given else offered.straight(just_signed_out=just_signed_out)
     if only is not None and only.silent_since:
         return upstream_pages.silent(request, only, target.url, upstream_pages.start_url(only, target.url, anyway="1"))
     if only is not None:
         return depart(request, only, target)
     return allow_redirects_to(login_page.first_page(request, target, offered, snapshot), target.form_action)
+
+
+def _named(given: QueryDict, target: Destination) -> str:
+    """The one connection that is offered; "": all."""
+    return "" if "choose" in given else given.get("only", "") or target.connection
+
+
+def _names(session: SSOSession, typed: str) -> bool:
+    """Whether this is what the session's person signs in with."""
+    identity = session.identity
+    known = {session.user.email, *((identity.login, identity.email) if identity else ())}
+    return normal_forms.name(typed.strip()) in {normal_forms.name(name) for name in known if name}
+
+
+def _nothing_offered(request: HttpRequest) -> HttpResponse:
+    return error_page(
+        request, "You cannot sign in here", "No way to sign in is switched on for this application.", status=403
+    )
 
 
 def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpResponse:
@@ -100,14 +144,20 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
     return response
 
 
+def _code_of_an_older_page(request: HttpRequest) -> HttpResponse:
+    """The page again if a sign-in still waits for its code; else it is done, or has to begin anew."""
+    return HttpResponseRedirect(request.path)
+
+
+@when_stale(_code_of_an_older_page)
 @login_not_required
 @keep_opener
 @page_errors
 def second_factor(request: HttpRequest) -> HttpResponse:
     """allauth's page; a person who proves again who they are is signed in already, which allauth would send home."""
     pending = sign_in.pending_redirect(request)
-    if pending is None:
-        return HttpResponseRedirect(reverse("account_login"))
+    if pending is None:  # done, by another click or in another tab, or never begun
+        return HttpResponseRedirect(reverse("home" if binding.session_of(request) else "account_login"))
     request.user = AnonymousUser()
     target = destination(pending, configuration.current())
     response: HttpResponse = mfa_views.authenticate(request)

@@ -31,12 +31,18 @@ MARKS = re.compile(f"({TOKEN}|{NEXT}|{QUOTED})")
 
 
 def page(
-    request: HttpRequest, target: Destination, form: LoginForm, status: int = 200, *, blocked: bool = False
+    request: HttpRequest,
+    target: Destination,
+    form: LoginForm,
+    status: int = 200,
+    *,
+    notice: str = "",
+    blocked: bool = False,
 ) -> HttpResponse:
     """The page with what this person typed, and what was wrong with it; or that they are blocked, and whom to ask."""
     form.mark_errors()
-    choosing = "choose" in form.data or "choose" in request.GET
-    context = {**_context(target, form, choosing=choosing), "blocked": blocked}
+    choosing = "choose" in request.POST or "choose" in request.GET
+    context = _context(target, form, choosing=choosing) | {"notice": notice, "blocked": blocked}
     return render(request, "login.html", context, status=status)
 
 

@@ -20,6 +20,7 @@
   let pollUntil = performance.now() + POLL_FOR;
   let going = null;
   let stays = false;
+  let departed = false;
   let looked = 0;
 
   const state = (row) => row.element.dataset.state;
@@ -134,19 +135,18 @@
       document.title = headline;
       announce(headline);
     }
-    if (failed || upstream?.dataset.state === "dead") stop();
-    else if (page.dataset.returns && !stays && !going) goOn(everywhere ? 2 : 4);
+    if (failed || upstream?.dataset.state === "dead" || part("choice")) stop();
+    else if (page.dataset.returns && !stays && !going && !departed) goOn(everywhere ? 2 : 4);
   }
 
   // --- going on ---
   function goOn(seconds) {
-    const link = part("continue");
     let left = seconds;
     part("stay").hidden = false;
     part("going").hidden = false;
     const count = () => {
       part("going").textContent = `Going on in ${left} s`;
-      if (left-- <= 0) window.location.assign(link.href);
+      if (left-- <= 0) depart();
     };
     count();
     going = setInterval(count, 1000);
@@ -156,7 +156,20 @@
     clearInterval(going);
     going = null;
     part("stay").hidden = true;
-    part("going").hidden = true;
+    if (!departed) part("going").hidden = true;
+  }
+
+  // Once: a second navigation would cancel the first one, whose answer may only be slow. After that there is the link.
+  function depart() {
+    leaving();
+    window.location.assign(part("continue").href);
+  }
+
+  function leaving() {
+    departed = true;
+    stop();
+    part("going").hidden = false;
+    part("going").textContent = "Going on. If nothing happens, use the button.";
   }
 
   // --- what the server knows ---
@@ -165,6 +178,7 @@
     const response = await fetch(page.dataset.status, { headers: { Accept: "application/json" }, cache: "no-store" });
     if (response.status === 404) {
       pollUntil = 0;
+      if (!departed) window.location.reload(); // it is over, or somebody else uses this browser: nothing of it stays
       return;
     }
     if (!response.ok || mine !== looked) return;
@@ -207,6 +221,7 @@
       });
     load(row); // also where the back channel was faster: the frame clears what the browser keeps
   }
+  part("continue").addEventListener("click", leaving);
   part("stay").addEventListener("click", () => {
     stays = true;
     stop();

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from logout_app.models import DeliveryAttempt, LogoutDelivery
 from sessions_app.models import SSOSession
 from tests.support.chromium import chromium
 from tests.support.factories import make_application, make_connection, make_session, make_user
+from tests.support.pages import page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
@@ -32,22 +32,6 @@ SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at th
 def chrome() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
-
-
-@contextmanager
-def page_of(chrome: Browser, server: Any, session: SSOSession, **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """A signed-in page and what its console complained about."""
-    context = chrome.new_context(base_url=server.url, **options)
-    context.set_default_timeout(15_000)
-    context.add_cookies([{"name": settings.SSO_COOKIE_NAME, "value": session.raw_cookie, "url": server.url}])  # type: ignore[attr-defined]
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        yield page, complaints
-    finally:
-        context.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,91 +12,31 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import configuration, keys
 from idp.models import (
-    ClientGrant,
-    ClientRegistration,
-    LimiterSlot,
-    ResourceServer,
-    SpentToken,
     TenantSettings,
     User,
 )
 from idp.protocol.opaque import digest
 from logout_app.models import (
     DeliveryAttempt,
-    DeliveryTally,
-    DrainReport,
     LogoutDelivery,
     LogoutEvent,
-    LogoutTransaction,
 )
 from sessions_app.models import (
     AccessToken,
-    AuthorizationCode,
-    Consent,
-    DeviceGrant,
-    FlowState,
-    RefreshToken,
     RefreshTokenFamily,
     SessionEvent,
 )
-from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+from tests.support import rows
+from tests.support.factories import browser, make_session, make_user
+from tests.support.rows import SECRET
 
 pytestmark = pytest.mark.django_db
-SECRET = "a-secret-that-travelled-once"  # its digest is what the rows hold
 
 
 @pytest.fixture
 def one_of_each(boss: User) -> dict[type[models.Model], models.Model]:
-    """One row of every table that the admin shows."""
-    now, later = timezone.now(), timezone.now() + timedelta(hours=1)
-    keys.ensure()
-    app = make_application()
-    mary = make_user()
-    session = make_session(mary, app, cookie_hash=digest(SECRET))
-    server = ResourceServer.objects.create(identifier="https://api.example/", scopes=[{"value": "read:things"}])
-    event = LogoutEvent.objects.create(initiator="rp-logout", actor="user", user=mary, sub=mary.user_id)
-    delivery = LogoutDelivery.objects.create(
-        event=event, session=session, application=app, client_id=app.client_id, sub=mary.user_id, channel="backchannel"
-    )
-    code = AuthorizationCode.objects.create(
-        user=mary, application=app, session=session, code=digest(SECRET), expires=later, redirect_uri="https://x/"
-    )
-    family = RefreshTokenFamily.objects.create(
-        user=mary, application=app, session=session, offline=False, auth_time=now
-    )
-    rows: list[models.Model] = [
-        mary, app, session, server, event, delivery, code, family,
-        make_connection(),
-        make_connection("okta-main", "okta"),
-        mary.identities.get(),
-        session.clients.get(),
-        ClientGrant.objects.create(application=app, resource_server=server, scope=["read:things"]),
-        ClientRegistration.objects.create(application=app, token_hash=digest(SECRET)),
-        SpentToken.objects.create(kind="gtr", issuer="i", jti="j", expires_at=later),
-        LimiterSlot.objects.create(key="k", window=1, expires_at=later),
-        DeliveryAttempt.objects.create(
-            delivery=delivery, number=1, started_at=now, duration_ms=7, status=503, outcome="retry", reason="busy"
-        ),
-        DeliveryTally.objects.create(metric="m"),
-        DrainReport.objects.create(name="host:1", seen_at=now),
-        LogoutTransaction.objects.create(token_hash=digest(SECRET), browser_hash=digest(SECRET), expires_at=later),
-        AccessToken.rows.create(
-            user=mary, application=app, session=session, token="", token_checksum=digest(SECRET), expires=later
-        ),
-        RefreshToken.objects.create(
-            user=mary, application=app, family=family, token="", token_checksum=digest(SECRET)
-        ),
-        DeviceGrant.objects.create(
-            application=app, device_code=digest(SECRET), user_code=digest(SECRET), client_id=app.client_id, expires=later
-        ),
-        Consent.objects.create(user=mary, application=app, scopes=["openid"]),
-        FlowState.objects.create(kind="oidc", state_hash=digest(SECRET), expires_at=later),
-        SessionEvent.objects.create(type="joined", sid=session.sid, sub=mary.user_id, data={"a": 1}),
-    ]  # fmt: skip
-    configuration.load_tenant()
-    return {type(row): row for row in rows}
+    return rows.one_of_each()
 
 
 def url_of(model: type[models.Model], page: str, *args: Any) -> str:

@@ -94,4 +94,4 @@ def test_neither_cache_nor_history_keeps_a_page_of_the_person():
     assert client.get("/")["Cache-Control"] == "no-store"
     answer = client.get("/v2/logout")
     assert answer["Cache-Control"] == "no-store"
-    assert answer["Clear-Site-Data"] == '"cache"'
+    assert "Clear-Site-Data" not in answer  # "cache" took Chromium up to 40 s; nothing of a person is in a cache anyway

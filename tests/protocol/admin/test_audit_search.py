@@ -1,0 +1,106 @@
+"""The audit trail is found by what an administrator knows of a person, a place or an act."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from idp.models import User
+from idp.protocol.initiators import Initiator
+from idp.requests import RequestFacts
+from logout_app.end import Selection, end_sessions
+from sessions_app import lifecycle
+from sessions_app.models import SessionEvent
+from tests.support.factories import make_application, make_connection, make_session, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lines() -> dict[str, SessionEvent]:
+    """What happened to Mary and to Bob."""
+    mary, bob = make_user(given_name="Maria"), make_user("bob@acme.example")
+    mary.name = "Mary van der Berg"
+    mary.save()
+    identity = mary.identities.get()
+    identity.login = "mvdberg"
+    identity.save()
+    app, other = make_application("Timesheet SaaS"), make_application("Wiki")
+    at = timezone.now()
+    place, elsewhere = RequestFacts("2001:db8::7", "Firefox"), RequestFacts("198.51.100.3", "Safari")
+    lifecycle.record("joined", session=make_session(mary), application=app, facts=place, at=at, actor=f"admin:{bob}")
+    lifecycle.record(
+        "sign_in_failed", user=bob, connection=make_connection("okta-main"), application=other, facts=elsewhere, at=at
+    )
+    return {"mary": SessionEvent.objects.get(type="joined"), "bob": SessionEvent.objects.get(type="sign_in_failed")}
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("mary@fabrikamcorp.com", {"mary"}),
+        ("MARY@fabrikamcorp.com", {"mary"}),
+        (" mvdberg ", {"mary"}),
+        ("Mary van der Berg", {"mary"}),
+        ("maria", {"mary"}),
+        ("timesheet", {"mary"}),
+        ("timesheet-saas", {"mary"}),
+        ("2001:0db8:0:0::7", {"mary"}),
+        ("joined", {"mary"}),
+        ("Sign in failed", {"bob"}),
+        ("198.51.100.3", {"bob"}),
+        ("okta-main", {"bob"}),
+        ("bob@acme.example", {"mary", "bob"}),  # what happened to Bob, and what Bob did
+        ("%", set()),
+        ("198.51.100", set()),
+    ],
+)
+def test_a_search_finds_by_address_name_place_application_and_kind(
+    admin: Client, lines: dict[str, SessionEvent], typed: str, found: set[str]
+) -> None:
+    page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), {"q": typed})
+    assert page.status_code == 200
+    assert {row.pk for row in page.context["cl"].result_list} == {lines[name].pk for name in found}
+
+
+@pytest.mark.parametrize("of", ["sid", "sub"])
+def test_a_search_finds_by_whole_ids(admin: Client, lines: dict[str, SessionEvent], of: str) -> None:
+    page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), {"q": getattr(lines["mary"], of)})
+    assert [row.pk for row in page.context["cl"].result_list] == [lines["mary"].pk]
+
+
+@pytest.mark.parametrize("page", ["logoutevent", "logoutdelivery"])
+def test_sign_outs_and_deliveries_are_found_by_the_person_s_address(admin: Client, page: str) -> None:
+    app = make_application(backchannel_logout_uri="https://app.example/out")
+    for person in (make_user(), make_user("bob@acme.example")):
+        end_sessions(
+            Selection.session(make_session(person, app).pk),
+            initiator=Initiator.RP_LOGOUT,
+            actor="user",
+            at=timezone.now(),
+            offline_tokens=False,
+        )
+    url = reverse(f"admin:logout_app_{page}_changelist")
+    for typed, subs in (("mary@fabrikamcorp.com", ["mary@fabrikamcorp.com"]), ("nobody@acme.example", [])):
+        rows = admin.get(url, {"q": typed}).context["cl"].result_list
+        assert [User.objects.get(user_id=row.sub).email for row in rows] == subs
+
+
+def test_a_search_that_finds_nothing_does_not_say_that_nothing_happened(
+    admin: Client, lines: dict[str, SessionEvent]
+) -> None:
+    url = reverse("admin:sessions_app_sessionevent_changelist")
+    text = admin.get(url, {"q": "nobody@fabrikamcorp.com"}).content.decode()
+    assert "Nothing matches" in text
+    assert "Nothing happened" not in text
+    assert "Nothing matches" in admin.get(url, {"initiator__exact": "expired"}).content.decode()
+
+
+def test_the_form_of_a_person_offers_no_claims_that_nobody_would_see(admin: Client) -> None:
+    mary = make_user()
+    page = admin.get(reverse("admin:idp_user_change", args=(mary.pk,)))
+    assert page.status_code == 200
+    assert "claims" not in page.context["adminform"].form.fields
+    assert "claims" not in page.content.decode()
