@@ -11,6 +11,7 @@ from tests.support.factories import browser, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 PATHS = {
+    "/theme.css",
     "/.well-known/oauth-authorization-server",
     "/.well-known/jwks.json",
     "/.well-known/openid-configuration",
@@ -33,7 +34,7 @@ def test_their_answers_have_the_headers_of_every_answer(path):
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
-    assert headers["Cache-Control"] in ("no-store", "public, max-age=600")
+    assert headers["Cache-Control"] in ("no-store", "no-cache", "public, max-age=600")
     assert int(headers["Content-Length"]) > 0
 
 

@@ -107,15 +107,29 @@ def test_two_authorization_headers_and_two_lengths_are_refused(okta: Okta, ann: 
     good, bad = (f"Authorization: Bearer {token}" for token in (okta.token(), okta.token(key=rsa_key("attacker"))))
     for two in ((good, bad), (bad, good), (good, "Authorization: Basic dTpw")):
         assert status(raw(okta, json_type, close, length, *two, body=body)) in (400, 401)
-    chunked = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
-    for lines, sent in (
-        ((good, length, "Content-Length: 5"), body),
-        ((good, length, "Transfer-Encoding: chunked"), chunked),
-        ((good, "Transfer-Encoding: chunked", "Content-Length: 4"), chunked),
-    ):
-        answer = raw(okta, json_type, *lines, body=sent)
-        assert status(answer) in (400, 401, 411, 501), answer
+    answer = raw(okta, json_type, good, length, "Content-Length: 5", body=body)
+    assert status(answer) in (400, 411), answer
     assert SSOSession.objects.get().ended_at is None
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize("lines", [("Content-Length: 4", CHUNKED), (CHUNKED, "Content-Length: 4")])
+def test_nothing_is_smuggled_behind_a_length_beside_chunks(
+    okta: Okta, ann: Any, web: Program, lines: tuple[str, str]
+) -> None:
+    """GTR-057. RFC 9112 section 6.3: the chunks count, the length does not, and the connection ends with the answer."""
+    session = make_session(ann)
+    inner = json.dumps(okta.subject_of("00uann")).encode()
+    genuine = f"Authorization: Bearer {okta.token()}"
+    length = f"Content-Length: {len(inner)}"
+    hidden = "\r\n".join([f"POST {okta.path} HTTP/1.1", "Host: localhost", genuine, length, "", ""]).encode() + inner
+    answer = raw(okta, "Content-Type: application/json", *lines, body=b"2\r\n{}\r\n0\r\n\r\n" + hidden)
+    assert status(answer) in (400, 401, 411, 501), answer
+    assert answer.count(b"HTTP/1.1") == 1
+    session.refresh_from_db()
+    assert session.ended_at is None
 
 
 def test_a_genuine_request_in_chunks_signs_the_person_out(okta: Okta, ann: Any, web: Program) -> None:

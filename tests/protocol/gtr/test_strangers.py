@@ -31,7 +31,8 @@ def flooded(okta, ann, monkeypatch):
 def test_a_refusal_of_what_the_providers_own_key_signed_is_kept_whatever_strangers_send(okta, flooded):
     assert okta.revoke("00uann", aud="https://elsewhere.example/").status_code == 401
     kept = RevocationRequest.objects.latest("pk")
-    assert (kept.status, kept.reason) == (401, "aud is not the URL of this endpoint")
+    assert kept.status == 401
+    assert "its aud is not the URL of this endpoint" in kept.reason
     assert okta.revoke("nobody").status_code == 404
     assert RevocationRequest.objects.latest("pk").status == 404
     assert SessionEvent.objects.filter(type="universal_logout_failed").count() == 8

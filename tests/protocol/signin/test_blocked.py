@@ -40,7 +40,7 @@ def configure(**values):
         ),
         (
             {"support_url": "https://help.example/"},
-            '<a href="https://help.example/" rel="noreferrer">the help desk</a>',
+            '<a href="https://help.example/" rel="noreferrer">the support of Curfew</a>',
         ),
         ({}, "Please ask your administrator"),
     ],

@@ -168,7 +168,7 @@ def test_a_megabyte_is_refused():
     """BRU-006."""
     make_user()
     response = Client().post("/login", {"username": "mary@fabrikamcorp.com", "password": "x" * 1_100_000})
-    assert response.status_code == 400
+    assert response.status_code == 413
 
 
 def test_a_lone_surrogate_never_reaches_the_database():
@@ -212,7 +212,7 @@ def test_form_action_holds_the_origin_of_a_validated_redirect_uri_only():
 
 
 def test_a_native_application_may_have_its_own_scheme():
-    application = make_application("CLI", redirect_uris="com.example.app:/callback")
+    application = make_application("CLI", app_type="native", redirect_uris="com.example.app:/callback")
     page = Client().get("/login", {"next": authorize(application)})
     assert "form-action 'self' com.example.app:" in page["Content-Security-Policy"]
 
