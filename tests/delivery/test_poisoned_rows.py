@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -131,9 +132,14 @@ def test_a_configuration_that_makes_no_token_is_tried_thrice_then_set_aside_whil
 
 @pytest.mark.parametrize("url", ["http://[::1", "https://", "\x00", "http://a\nb/", "x" * 100_000])
 def test_a_broken_address_is_the_applications_own_trouble(application, receiver, url, monkeypatch):
+    """Rules at every door refuse it, and again when it is used; the sender does not count on that."""
     bad, good = application("bad"), application("good")
-    find = deliver._url
-    monkeypatch.setattr(deliver, "_url", lambda app, channel: url if app.pk == bad.pk else find(app, channel))
+    make = deliver._route
+
+    def broken(app, *args):
+        return replace(make(app, *args), url=url, refusal=None) if app.pk == bad.pk else make(app, *args)
+
+    monkeypatch.setattr(deliver, "_route", broken)
     with running():
         sign_out(sign_in(bad, good))
         wait_until(lambda: delivered("good") == 1)

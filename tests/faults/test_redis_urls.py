@@ -151,11 +151,20 @@ def test_a_worker_hears_the_bell_again_after_a_failover(tmp_path: Path, applicat
         assert worker.process.poll() is None
 
 
+def verdict(url: str) -> str:
+    """Away on a busy machine, where a Sentinel may not answer in time."""
+    try:
+        redis_trial.try_once(url)
+    except (redis_trial.NeverWorks, redis_trial.Away) as failure:
+        return f"{type(failure).__name__}: {failure}"
+    return ""
+
+
 @pytest.mark.once
 def test_a_master_that_no_sentinel_knows_never_works(sentinels: Sentinels) -> None:
     redis_trial.try_once(sentinels.url)
     known = sentinels.url.replace(f"127.0.0.1:{urlsplit(sentinels.url.split(',')[0]).port},", "")
-    with pytest.raises(redis_trial.NeverWorks, match="no Sentinel knows a working master 'another'"):
-        redis_trial.try_once(known.replace("=mymaster", "=another"))
+    unknown = known.replace("=mymaster", "=another")
+    wait_until(lambda: verdict(unknown) == "NeverWorks: no Sentinel knows a working master 'another'", 60)
     with pytest.raises(redis_trial.Away):  # the one that is away may know it
         redis_trial.try_once(sentinels.url.replace("=mymaster", "=another"))

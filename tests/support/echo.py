@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 
 from idp.serving.application import Application
+from tests.support.wire import MEGABYTES
 
-MEGABYTES = 8 * 1024 * 1024
 RELEASED = threading.Event()
 
 

@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+MEGABYTES = 8 * 1024 * 1024  # of the large answer of tests/support/echo.py
 PATIENCE = 30.0  # seconds; a slow machine with other tests on it
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from idp.serving import limits
-from tests.support.echo import MEGABYTES
-from tests.support.wire import Client, ask, get, post
+from tests.support.wire import MEGABYTES, Client, ask, get, post
 from tests.wire.conftest import serving
 
 HOST = b"Host: localhost"

@@ -115,7 +115,7 @@ def test_a_tenant_file_finds_people_in_every_form_and_prunes_none_of_them(tmp_pa
 
 # --- those that were stored before ------------------------------------------------------------------------------------------
 def settle() -> None:
-    migration = importlib.import_module("idp.migrations.0005_names_in_their_form")
+    migration = importlib.import_module("idp.migrations.0006_names_in_their_form")
     migration.settle(apps, Mock(connection=database_connection))
 
 
