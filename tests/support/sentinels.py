@@ -31,13 +31,13 @@ class Sentinels:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.master, self.replica = free_port(), free_port()
-        self.ports = [free_port(), free_port()]
+        self.nobody, *self.ports = (free_port() for _ in range(3))
         self.running: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
     def url(self) -> str:
         """The first Sentinel is one that nobody started."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in (free_port(), *self.ports))
+        hosts = ",".join(f"127.0.0.1:{port}" for port in (self.nobody, *self.ports))
         return f"sentinel://:{PASSWORD}@{hosts}/2?service_name={SERVICE}"
 
     def __enter__(self) -> Sentinels:
