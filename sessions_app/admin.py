@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from idp.admin.search import applications, people
 from idp.admin.support import Act, FactsAdmin, StrictAdmin
+from idp.protocol.initiators import Initiator
 from sessions_app.audit import events, search
 from sessions_app.audit.events import EventGroup, EventType
 from sessions_app.models import (
@@ -90,30 +91,38 @@ class SessionClientAdmin(FactsAdmin):
     fields = ("session", "application", "joined_at")
 
 
-class EventGroupFilter(admin.SimpleListFilter):
-    title = "subject"
-    parameter_name = "group"
+class TrailFilter(admin.SimpleListFilter):
+    """Offers what there can be, not what there is: the table is long."""
+
+    offered: Sequence[tuple[str, str]]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(group.value, group.value.capitalize()) for group in EventGroup]
+        return self.offered
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset if value is None else queryset.filter(type__in=events.of_group(value))
+        return queryset if value is None else queryset.filter(self.condition(value))
+
+    def condition(self, value: str) -> Q:
+        return Q(**{str(self.parameter_name): value})
 
 
-class EventTypeFilter(admin.SimpleListFilter):
-    """Of the kinds that there can be, not of those that there are: the table is long."""
+class EventGroupFilter(TrailFilter):
+    title, parameter_name = "subject", "group"
+    offered = [(group.value, group.value.capitalize()) for group in EventGroup]
 
-    title = "type"
-    parameter_name = "type"
+    def condition(self, value: str) -> Q:
+        return Q(type__in=events.of_group(value))
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(event.value, event.words) for event in EventType]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(type=value)
+class EventTypeFilter(TrailFilter):
+    title, parameter_name = "type", "type"
+    offered = [(event.value, event.words) for event in EventType]
+
+
+class InitiatorFilter(TrailFilter):
+    title, parameter_name = "initiator", "initiator"
+    offered = [(initiator.value, initiator.value) for initiator in Initiator]
 
 
 @admin.register(SessionEvent)
@@ -124,7 +133,7 @@ class SessionEventAdmin(FactsAdmin):
     empty = "Nothing happened. Every sign-in, joining of an application, end of a session and change of a connection is written here."
 
     list_display = ("at", "what", "sub", "client_id", "connection", "initiator", "actor", "ip")
-    list_filter = (EventGroupFilter, EventTypeFilter, "initiator")
+    list_filter = (EventGroupFilter, EventTypeFilter, InitiatorFilter)
     search_fields = ("=sid",)  # shows the box; get_search_results reads what is typed there
     search_help_text = (
         "An e-mail address, a name, an IP address, an application, a connection or a type of event; "

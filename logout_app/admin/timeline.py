@@ -51,7 +51,7 @@ def _deliveries(session: SSOSession) -> list[LogoutDelivery]:
 
 
 def _deleted(session: SSOSession, planned: set[str]) -> Iterator[Entry]:
-    """Who joined, by the journal, and has neither a row of the end nor a place in the session: deleted before it ended."""
+    """Who joined, by the audit trail, and has neither a row of the end nor a place in the session: deleted before it ended."""
     if session.ended_at is None:
         return
     still = set(session.clients.values_list("application__client_id", flat=True))
