@@ -258,13 +258,14 @@ class EventType(StrEnum):
     )
 
 
+def kind(stored: str) -> EventType | None:
+    """None: a later version wrote it."""
+    return _KNOWN.get(stored)
+
+
 def words(stored: str) -> str:
     """What a kind is called. Of one that this version does not know, its name as it is stored."""
-    return EventType(stored).words if stored in _KNOWN else stored.replace("_", " ").capitalize()
-
-
-def meaning(stored: str) -> str:
-    return EventType(stored).meaning if stored in _KNOWN else ""
+    return known.words if (known := kind(stored)) else stored.replace("_", " ").capitalize()
 
 
 def strange(event: EventType, facts: Iterable[str], data: Iterable[str]) -> list[str]:
@@ -288,4 +289,4 @@ def _spoken(name: str) -> str:
     return name.casefold().replace("_", " ").replace("-", " ").strip()
 
 
-_KNOWN = frozenset(event.value for event in EventType)
+_KNOWN = {event.value: event for event in EventType}
