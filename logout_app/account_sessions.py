@@ -16,7 +16,8 @@ from idp.requests import RequestFacts
 from logout_app.end import Selection, end_sessions
 from logout_app.models import LogoutDelivery
 from logout_app.protocol.sign_out_state import FAILING, PENDING, RowState, row_state, standing
-from sessions_app import lifecycle
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
 from sessions_app.protocol import user_agents
 
@@ -138,8 +139,8 @@ def revoke(family: RefreshTokenFamily, user: User, facts: RequestFacts, at: date
     with transaction.atomic():
         if not alive.update(revoked_at=at, revoke_reason=Initiator.SESSION_REVOKED.value):
             return False
-        lifecycle.record(
-            "refresh_token_revoked",
+        trail.record(
+            EventType.REFRESH_TOKEN_REVOKED,
             user=user,
             application=family.application,
             facts=facts,

@@ -20,7 +20,9 @@ from idp import prepared
 from idp.models import Application, Connection, InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol import silence
-from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
+from sessions_app.audit import sql as audit
+from sessions_app.audit.events import EventType, Fact
+from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
 
 FAMILIES = f"""
 UPDATE {RefreshTokenFamily._meta.db_table} SET revoked_at = %(at)s, revoke_reason = %(initiator)s
@@ -109,17 +111,24 @@ WHERE {{event}} IS NOT NULL AND application.global_token_revocation_uri <> '' AN
     )
 )"""  # noqa: S608
 
-TRAIL = f"""
-INSERT INTO {SessionEvent._meta.db_table} (
-    at, type, sid, sub, client_id, connection, initiator, actor, user_agent, data
-)
-SELECT %(at)s, 'ended', session.sid, person.user_id, coalesce(application.client_id, ''), coalesce(connection.name, ''),
-    %(initiator)s, %(actor)s, '', {{object}}('event', {{event}})
+TRAIL = audit.insert(
+    EventType.ENDED,
+    {
+        Fact.SESSION: "session.sid",
+        Fact.SUB: "person.user_id",
+        Fact.CLIENT: "coalesce(application.client_id, '')",
+        Fact.CONNECTION: "coalesce(connection.name, '')",
+        Fact.INITIATOR: "%(initiator)s",
+        Fact.ACTOR: "%(actor)s",
+    },
+    data={"event": "{event}"},
+    source=f"""
 FROM {SSOSession._meta.db_table} session
 JOIN {User._meta.db_table} person ON person.id = session.user_id
 LEFT JOIN {Application._meta.db_table} application ON application.id = session.last_application_id
 LEFT JOIN {Connection._meta.db_table} connection ON connection.id = session.connection_id
-WHERE session.id {{among}}"""  # noqa: S608
+WHERE session.id {{among}}""",
+)
 
 
 # What the statement says of the sessions if one of them ends in it.

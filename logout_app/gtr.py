@@ -29,8 +29,8 @@ from logout_app.gtr_people import Person
 from logout_app.models import RevocationRequest
 from logout_app.protocol import gtr as rules
 from logout_app.protocol.gtr import Proof, Subject
-from sessions_app import lifecycle
-from sessions_app.models import SessionEvent
+from sessions_app.audit import sql, trail
+from sessions_app.audit.events import EventType, Fact
 
 # Per network, whatever connection the path names: names that somebody makes up make no rows. Only further failures are
 # refused, and never what a connection's own key has signed, so nobody can lock an identity provider out.
@@ -45,19 +45,27 @@ KNOWN_FOR = timedelta(days=30)  # how long the network of a request that was bel
 
 _BY_NAME = Lookup(lambda: Connection.objects.filter(name=Given("name")))
 
-AUDIT = f"""
-INSERT INTO {SessionEvent._meta.db_table} (
-    at, type, sid, sub, client_id, connection, initiator, actor, ip, user_agent, data
+AUDIT = sql.insert(
+    EventType.UNIVERSAL_LOGOUT_SUCCEEDED,
+    {
+        Fact.SUB: "%(sub)s",
+        Fact.CONNECTION: "%(source)s",
+        Fact.INITIATOR: "%(initiator)s",
+        Fact.ACTOR: "%(actor)s",
+        Fact.IP: "%(ip)s",
+        Fact.USER_AGENT: "%(user_agent)s",
+    },
+    data={
+        "event": "{event}",
+        "sessions_ended": "CAST(%(ended)s AS integer)",
+        "accounts": "{json}(CAST(%(accounts)s AS text))",
+    },
 )
-VALUES (
-    %(at)s, 'universal_logout_succeeded', '', %(sub)s, '', %(source)s, %(initiator)s, %(actor)s, %(ip)s, %(user_agent)s,
-    {{object}}('event', {{event}}, 'sessions_ended', CAST(%(ended)s AS integer), 'accounts', {{json}}(CAST(%(accounts)s AS text)))
-)"""  # noqa: S608  constants only, here and below
 KEPT_REQUEST = f"""
 INSERT INTO {RevocationRequest._meta.db_table} (
     connection_id, at, status, reason, subject, sub, jti, event_id, ip, user_agent
 )
-VALUES (%(source_pk)s, %(at)s, 204, '', %(subject)s, %(sub)s, %(jti)s, {{event}}, %(ip)s, %(user_agent)s)"""  # noqa: S608
+VALUES (%(source_pk)s, %(at)s, 204, '', %(subject)s, %(sub)s, %(jti)s, {{event}}, %(ip)s, %(user_agent)s)"""  # noqa: S608  constants only, here and below
 
 TALLY = f"""
 INSERT INTO {tallies.TABLE} (metric, label, value) VALUES ('gtr', '204', 1)
@@ -211,8 +219,8 @@ def _keep_refusal(request: Request, connection: Connection, error: ProtocolError
         ip=request.facts.ip,
         user_agent=request.facts.user_agent,
     )
-    lifecycle.record(
-        "universal_logout_failed",
+    trail.record(
+        EventType.UNIVERSAL_LOGOUT_FAILED,
         connection=connection,
         facts=request.facts,
         actor=f"upstream:{connection.name}",

@@ -16,7 +16,8 @@ from logout_app.models import (
     RevocationRequest,
 )
 from sessions_app import purge
-from sessions_app.models import AccessToken, SessionClient, SessionEvent, SSOSession
+from sessions_app.audit import history
+from sessions_app.models import AccessToken, SessionClient, SSOSession
 from sessions_app.purge import AFTER_EXPIRY, Batch, Rows
 
 
@@ -37,4 +38,4 @@ def _history(old: datetime) -> Iterator[Rows]:
     yield SessionClient.objects.filter(session__ended_at__lt=old)
     in_use = AccessToken.rows.filter(session=OuterRef("pk"))  # of an offline family, not expired yet
     yield SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old)
-    yield SessionEvent.objects.filter(at__lt=old)
+    yield history.before(old)

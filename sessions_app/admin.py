@@ -16,8 +16,11 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from idp.admin.search import applications, people
 from idp.admin.support import Act, FactsAdmin, StrictAdmin
-from sessions_app import audit_search
+from idp.protocol.initiators import Initiator
+from sessions_app.audit import events, search
+from sessions_app.audit.events import EventGroup, EventType
 from sessions_app.models import (
     Consent,
     DeviceGrant,
@@ -88,6 +91,40 @@ class SessionClientAdmin(FactsAdmin):
     fields = ("session", "application", "joined_at")
 
 
+class TrailFilter(admin.SimpleListFilter):
+    """Offers what there can be, not what there is: the table is long."""
+
+    offered: Sequence[tuple[str, str]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return self.offered
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset if value is None else queryset.filter(self.condition(value))
+
+    def condition(self, value: str) -> Q:
+        return Q(**{str(self.parameter_name): value})
+
+
+class EventGroupFilter(TrailFilter):
+    title, parameter_name = "subject", "group"
+    offered = [(group.value, group.value.capitalize()) for group in EventGroup]
+
+    def condition(self, value: str) -> Q:
+        return Q(type__in=events.of_group(value))
+
+
+class EventTypeFilter(TrailFilter):
+    title, parameter_name = "type", "type"
+    offered = [(event.value, event.words) for event in EventType]
+
+
+class InitiatorFilter(TrailFilter):
+    title, parameter_name = "initiator", "initiator"
+    offered = [(initiator.value, initiator.value) for initiator in Initiator]
+
+
 @admin.register(SessionEvent)
 class SessionEventAdmin(FactsAdmin):
     """The audit trail: it keeps ids, so who searches for a person by name or address finds what happened to them."""
@@ -95,15 +132,18 @@ class SessionEventAdmin(FactsAdmin):
     menu_rank = 0
     empty = "Nothing happened. Every sign-in, joining of an application, end of a session and change of a connection is written here."
 
-    list_display = ("at", "type", "sub", "client_id", "connection", "initiator", "actor", "ip")
-    list_filter = ("type", "initiator")
+    list_display = ("at", "what", "sub", "client_id", "connection", "initiator", "actor", "ip")
+    list_filter = (EventGroupFilter, EventTypeFilter, InitiatorFilter)
     search_fields = ("=sid",)  # shows the box; get_search_results reads what is typed there
     search_help_text = (
         "An e-mail address, a name, an IP address, an application, a connection or a type of event; "
         "a whole sid, user id or client id. Of people who were deleted only the user id is left."
     )
+    readonly_fields = ("what", "meaning")
     fields = (
         "at",
+        "what",
+        "meaning",
         "type",
         "sid",
         "sub",
@@ -120,8 +160,19 @@ class SessionEventAdmin(FactsAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """The whole of what was typed is one thing: names have spaces in them."""
-        typed = search_term.strip()
-        return (queryset.filter(audit_search.matching(typed)) if typed else queryset), False
+        if not (typed := search_term.strip()):
+            return queryset, False
+        found = search.matching(typed, people=people(typed), applications=applications(typed))
+        return queryset.filter(found), False
+
+    @admin.display(description="what", ordering="type")
+    def what(self, obj: SessionEvent) -> str:
+        return events.words(obj.type)
+
+    @admin.display(description="that is")
+    def meaning(self, obj: SessionEvent) -> str:
+        known = events.kind(obj.type)
+        return known.meaning if known else "a later version of Curfew wrote it"
 
 
 def do_revoke_family(request: HttpRequest, family: RefreshTokenFamily, at: datetime, form: forms.Form | None) -> str:

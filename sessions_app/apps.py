@@ -7,10 +7,9 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to people and connections
-            changes,
             checks,
             factors,
             mail,
             sign_in,
-            trail,
         )
+        from sessions_app.audit import heard, permit  # noqa: F401

@@ -14,22 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 import structlog
 from django.conf import settings
 from django.core import signing
 from django.db.models import QuerySet
-from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
-from idp import limiter, signals
+from idp import limiter
 from idp.limiter import Key, Limit, Reservation
 from idp.models import Connection, Identity
 from idp.protocol import normal_forms
 from idp.protocol.errors import TooManyRequests
-from idp.requests import RequestFacts, client_ip, facts
-from sessions_app import lifecycle
+from idp.requests import client_ip, facts
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
 
 log = structlog.get_logger(__name__)
@@ -90,7 +89,7 @@ def reserve(request: HttpRequest, connection: Connection, login: str, at: dateti
         connection,
         _Budgets(limiter.KNOWN.key("device", device) if device else None, keys, of_network),
         at,
-        "sign_in_throttled",
+        EventType.SIGN_IN_THROTTLED,
         lambda shared: _under_pressure(shared, of_address, of_tenant),
     )
 
@@ -111,7 +110,7 @@ def reserve_factor(request: HttpRequest, identity: Identity, factor: Factor, at:
     of_device = limiter.KNOWN.key(f"{factor} of device", device) if device else None
     shared = [limit.key(user.pk, *parts) for limit, parts in _shared_budgets(factor, network, user.password)]
     budgets = _Budgets(of_device, shared, of_network)
-    return _take(request, identity.connection, budgets, at, "second_factor_throttled")
+    return _take(request, identity.connection, budgets, at, EventType.SECOND_FACTOR_THROTTLED)
 
 
 def _shared_budgets(factor: Factor, network: str, password: str) -> list[tuple[Limit, tuple[str, ...]]]:
@@ -127,7 +126,7 @@ def _take(
     connection: Connection,
     budgets: _Budgets,
     at: datetime,
-    event: str,
+    event: EventType,
     tightened: Callable[[Reservation], Reservation] = lambda shared: shared,
 ) -> Reservation:
     if budgets.of_device and (own := limiter.reserve([budgets.of_device], at)).allowed:
@@ -217,11 +216,6 @@ def _fingerprint(account: str) -> str:
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-@receiver(signals.guessing_throttled, dispatch_uid="audit of guessing")
-def _throttled(what: str, facts: RequestFacts, at: datetime, **_: Any) -> None:
-    lifecycle.record("guessing_throttled", facts=facts, at=at, data={"what": what})
-
-
 def _is_known_network(accounts: QuerySet[Identity], network: str, at: datetime) -> bool:
     addresses = SSOSession.objects.filter(
         identity__in=accounts, created_at__gt=at - KNOWN_FOR, initial_ip__isnull=False
@@ -229,9 +223,9 @@ def _is_known_network(accounts: QuerySet[Identity], network: str, at: datetime) 
     return network in {limiter.prefix(address) for address in addresses.order_by("-created_at")[:50]}
 
 
-def _alert(request: HttpRequest, connection: Connection, full: Reservation, at: datetime, event: str) -> None:
+def _alert(request: HttpRequest, connection: Connection, full: Reservation, at: datetime, event: EventType) -> None:
     limits = sorted(key.limit.kind for key in full.news)
     log.warning(
         event.replace("_throttled", ".throttled"), limits=limits, connection=connection.name, ip=client_ip(request)
     )
-    lifecycle.record(event, connection=connection, facts=facts(request), at=at, data={"limits": limits})
+    trail.record(event, connection=connection, facts=facts(request), at=at, data={"limits": limits})

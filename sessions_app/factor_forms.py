@@ -22,8 +22,10 @@ from django.utils import timezone
 
 from idp.models import User
 from idp.requests import facts
-from sessions_app import attempts, lifecycle, sign_in
+from sessions_app import attempts, sign_in
 from sessions_app.attempts import Factor
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 
 T = TypeVar("T")
 
@@ -90,8 +92,13 @@ def _limited(user: User, factor: Factor, check: Callable[[], T]) -> T:
         proved = check()
     except ValidationError:
         data = {"factor": str(factor)}
-        lifecycle.record(
-            "second_factor_failed", user=user, connection=identity.connection, facts=facts(request), at=at, data=data
+        trail.record(
+            EventType.SECOND_FACTOR_FAILED,
+            user=user,
+            connection=identity.connection,
+            facts=facts(request),
+            at=at,
+            data=data,
         )
         raise
     attempts.give_back(reservation)

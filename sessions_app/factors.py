@@ -24,7 +24,9 @@ from django.utils import timezone
 from idp import signals
 from idp.models import User
 from idp.requests import RequestFacts
-from sessions_app import binding, lifecycle
+from sessions_app import binding
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
 
 FACTORS = frozenset({Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN})  # recovery codes stand in for one of these
@@ -58,7 +60,7 @@ def reset(user: User, *, actor: str, facts: RequestFacts, at: datetime) -> int:
         kinds = [factor.type for factor in of_person(User.objects.select_for_update().get(pk=user.pk))]
         if kinds:
             data = {"factors": kinds}
-            lifecycle.record("second_factors_reset", user=user, actor=actor, facts=facts, at=at, data=data)
+            trail.record(EventType.SECOND_FACTORS_RESET, user=user, actor=actor, facts=facts, at=at, data=data)
         Authenticator.objects.filter(user=user).delete()
     return len(kinds)
 

@@ -1,6 +1,6 @@
 """A session opens, applications join it, it is seen, it is proved again: one act each. It ends at the door only.
 
-Each act but `touch` writes one SessionEvent. `at` is the moment of the act.
+Each act but `touch` writes one line of the audit trail. `at` is the moment of the act.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ParamSpec
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
@@ -17,8 +17,10 @@ from idp.limiter import Reservation
 from idp.models import Application, Connection, Identity, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.binding import limits
-from sessions_app.models import AuthorizationCode, SessionClient, SessionEvent, SSOSession
+from sessions_app.models import AuthorizationCode, SessionClient, SSOSession
 from sessions_app.writes import Change, Guard, Row, insert, update_guard, while_connection_is_enabled, write
 
 TOUCH_EVERY = timedelta(minutes=1)
@@ -26,7 +28,6 @@ UPSTREAM_ENDS = (
     "session_expires_at"  # in `upstream`: when the session upstream ends, in ISO 8601; ours ends by then too
 )
 Amr = Sequence[Mapping[str, str]]
-P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def open_session(
         upstream_sid=upstream_sid,
         upstream=dict(upstream or {}),
     )
-    opened = _event("opened", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]})
+    opened = trail.line(EventType.OPENED, session=session, facts=facts, at=at, data=_proved_by(amr))
     begun: list[Change | Row] = [
         Row("session", session, once=("cookie_hash",), after="identity" if identity else ""),
         Row("event", opened, after="session"),
@@ -139,9 +140,7 @@ def reauthenticate(
     }
     if upstream_sid or upstream:
         changes |= {"upstream_sid": upstream_sid, "upstream": dict(upstream or {})}
-    renewed = _event(
-        "reauthenticated", session=session, facts=facts, at=at, data={"amr": [method["name"] for method in amr]}
-    )
+    renewed = trail.line(EventType.REAUTHENTICATED, session=session, facts=facts, at=at, data=_proved_by(amr))
     written = write(
         _signs_in(session.user, at),
         [
@@ -224,7 +223,7 @@ def _takes_part(
     """What is written of an application that joins. A session that `is_new` is the row "session" of the same act."""
     links, after = ({"session_id": "session"}, "session") if is_new else ({}, "")
     client = SessionClient(session_id=session.pk, application_id=application.pk, joined_at=at)
-    joined = _event("joined", session=session, application=application, facts=facts, at=at)
+    joined = trail.line(EventType.JOINED, session=session, application=application, facts=facts, at=at)
     rows = [
         Row("client", client, links, once=("session_id", "application_id"), after=after),
         Row("joined", joined, after="client"),
@@ -256,42 +255,5 @@ def _capped(expires_at: datetime, upstream: Mapping[str, Any] | None) -> datetim
     return min(expires_at, datetime.fromisoformat(ends_at)) if ends_at else expires_at
 
 
-def _event(
-    type: str,
-    *,
-    at: datetime,
-    facts: RequestFacts | None = None,
-    session: SSOSession | None = None,
-    user: User | None = None,
-    application: Application | None = None,
-    connection: Connection | None = None,
-    initiator: str = "",
-    actor: str = "",
-    data: Mapping[str, Any] | None = None,
-) -> SessionEvent:
-    """One line of the audit trail, for `record()` to write; the session, if given, names user and connection."""
-    if session is not None:
-        user, connection = user or session.user, connection or session.connection
-    return SessionEvent(
-        at=at,
-        type=type,
-        sid=session.sid if session else "",
-        sub=user.user_id if user else "",
-        client_id=application.client_id if application else "",
-        connection=connection.name if connection else "",
-        initiator=initiator,
-        actor=actor,
-        ip=facts.ip if facts else None,
-        user_agent=facts.user_agent if facts else "",
-        data=dict(data or {}),
-    )
-
-
-def _stored(build: Callable[P, SessionEvent]) -> Callable[P, None]:
-    def record(*args: P.args, **kwargs: P.kwargs) -> None:
-        insert(build(*args, **kwargs))
-
-    return record
-
-
-record = _stored(_event)
+def _proved_by(amr: Amr) -> dict[str, list[str]]:
+    return {"amr": [method["name"] for method in amr]}

@@ -362,7 +362,7 @@ class MailRequest(models.Model):
 
 class SessionEvent(models.Model):
     """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only:
-    triggers say so too (trail.py)."""
+    triggers say so too. Written and read by `sessions_app/audit` only."""
 
     at = models.DateTimeField(default=timezone.now)
     type = models.CharField(

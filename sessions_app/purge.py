@@ -10,7 +10,6 @@ before it, in the order of `batches()`. Nothing that may still be alive is touch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from idp.models import LimiterSlot, SpentToken
-from sessions_app import trail
+from sessions_app.audit import permit
 from sessions_app.models import (
     AccessToken,
     AuthorizationCode,
@@ -28,7 +27,6 @@ from sessions_app.models import (
     FlowState,
     RefreshToken,
     RefreshTokenFamily,
-    SessionEvent,
 )
 
 BATCH = 500
@@ -53,7 +51,7 @@ def delete(rows: Rows) -> int:
     pks = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
     if not pks:
         return 0
-    with transaction.atomic(), trail.purging() if rows.model is SessionEvent else nullcontext():
+    with transaction.atomic(), permit.to_purge(rows.model):
         _let_go(rows.model, pks)
         _delete_rows(rows.model._base_manager.filter(pk__in=pks))
     return len(pks)

@@ -21,7 +21,9 @@ from idp.models import Application
 from idp.protocol.errors import InvalidGrant, InvalidTarget
 from idp.protocol.opaque import digest
 from idp.requests import RequestFacts
-from sessions_app import lifecycle, minting
+from sessions_app import minting
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.gate import may_use
 from sessions_app.models import RefreshToken, RefreshTokenFamily
 from sessions_app.protocol import claims, scopes
@@ -92,7 +94,7 @@ def _usable(
         raise InvalidGrant(UNKNOWN)
     family = token.family
     if family.application_id != application.pk:
-        _kill(family, "foreign_client", "refresh_token_stolen", application, facts, at)
+        _kill(family, "foreign_client", EventType.REFRESH_TOKEN_STOLEN, application, facts, at)
         raise InvalidGrant(UNKNOWN)
     if not family.user.is_active:
         raise InvalidGrant(BLOCKED)
@@ -115,7 +117,7 @@ def _try(
     family = token.family
     what = step(token.generation, family, application.refresh_token_leeway, at)
     if what is Step.REUSE:
-        _kill(family, "reused", "refresh_token_reused", application, facts, at, generation=token.generation)
+        _kill(family, "reused", EventType.REFRESH_TOKEN_REUSED, application, facts, at, generation=token.generation)
         raise InvalidGrant(UNKNOWN)
     grant = _grant_of(family, request, application, snapshot, at)
     generation = family.generation + (1 if what is Step.ROTATE and family.rotating else 0)
@@ -169,7 +171,7 @@ def _grant_of(
 def _kill(
     family: RefreshTokenFamily,
     reason: str,
-    event: str,
+    event: EventType,
     application: Application,
     facts: RequestFacts,
     at: datetime,
@@ -178,7 +180,7 @@ def _kill(
     """The family dies, its access tokens by it; told once, in the audit trail."""
     with transaction.atomic():
         if RefreshTokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(revoked_at=at, revoke_reason=reason):
-            lifecycle.record(
+            trail.record(
                 event,
                 user=family.user,
                 session=family.session,

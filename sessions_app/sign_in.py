@@ -28,6 +28,8 @@ from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 
 log = structlog.get_logger(__name__)
 
@@ -203,8 +205,13 @@ def identity_in(request: HttpRequest, user: User) -> Identity | None:
 
 def record_blocked(request: HttpRequest, identity: Identity, at: datetime) -> None:
     data = {"reason": "blocked"}
-    lifecycle.record(
-        "sign_in_failed", user=identity.user, connection=identity.connection, facts=facts(request), at=at, data=data
+    trail.record(
+        EventType.SIGN_IN_FAILED,
+        user=identity.user,
+        connection=identity.connection,
+        facts=facts(request),
+        at=at,
+        data=data,
     )
 
 
@@ -267,4 +274,4 @@ def _record_failure(
     row = Identity.objects.filter(connection=connection, login=name).select_related("user").first()
     user = row.user if row else None
     data = {"reason": reason} if reason else {}
-    lifecycle.record("sign_in_failed", user=user, connection=connection, facts=facts(request), at=at, data=data)
+    trail.record(EventType.SIGN_IN_FAILED, user=user, connection=connection, facts=facts(request), at=at, data=data)

@@ -20,7 +20,9 @@ from idp.protocol.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
 from idp.protocol.opaque import digest
 from idp.protocol.standard_scopes import OFFLINE_ACCESS
 from idp.requests import RequestFacts
-from sessions_app import lifecycle, minting
+from sessions_app import minting
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.gate import may_use
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims, pkce, scopes
@@ -113,8 +115,8 @@ def replayed(code: AuthorizationCode, application: Application, facts: RequestFa
         )
         tokens = AccessToken.rows.filter(code=code, revoked_at=None).update(revoked_at=at)
         if families or tokens:
-            lifecycle.record(
-                "authorization_code_replayed", session=code.session, application=application, facts=facts, at=at
+            trail.record(
+                EventType.AUTHORIZATION_CODE_REPLAYED, session=code.session, application=application, facts=facts, at=at
             )
     raise InvalidGrant(_UNKNOWN_CODE)
 

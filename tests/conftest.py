@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.management.commands import flush
 
 from idp import configuration
-from sessions_app import trail
+from sessions_app.audit import events, permit, trail
+from sessions_app.audit.events import EventType, Fact
+from sessions_app.models import SessionEvent
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,11 +20,25 @@ def _flush_may_empty_the_trail() -> Iterator[None]:
     handle = flush.Command.handle
 
     def handle_purging(self: flush.Command, **options: object) -> None:
-        with trail.purging():
+        with permit.purging():
             handle(self, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush.Command, "handle", handle_purging)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _acts_write_what_their_kind_of_line_declares() -> Iterator[None]:
+    """Whatever act of ours writes a line of the audit trail, in whatever test."""
+
+    def declared(**columns: Any) -> SessionEvent:
+        known = [fact for fact in Fact if columns[fact]]
+        assert events.strange(EventType(columns["type"]), known, columns["data"]) == [], columns["type"]
+        return SessionEvent(**columns)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trail, "SessionEvent", declared)
         yield
 
 

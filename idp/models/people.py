@@ -116,7 +116,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             return
         with transaction.atomic():
             super().save(*args, **kwargs)
-            signals.password_changed.send(User, user=self, actor=self.acting or self.user_id, at=timezone.now())
+            signals.password_changed.send(User, user=self, actor=self.acting or "user", at=timezone.now())
 
     def _columns_of_a_form(self) -> list[str]:
         acts = {"is_active", "revoked_before"}

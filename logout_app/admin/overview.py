@@ -21,7 +21,9 @@ from idp.models import Application, KeyStatus, SigningKey
 from logout_app.admin import trouble
 from logout_app.admin.trouble import Attention
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
-from sessions_app.models import SessionEvent, SSOSession
+from sessions_app.audit import history
+from sessions_app.audit.events import EventType
+from sessions_app.models import SSOSession
 
 DAY = timedelta(days=1)
 SAMPLE = 2000  # deliveries from which the median is taken: the newest of the last 24 hours
@@ -56,8 +58,7 @@ def overview(user: Any, now: datetime) -> StartPage:
 
 def _live_sessions(now: datetime) -> Figure:
     count = SSOSession.objects.live(now).count()
-    opened = SessionEvent.objects.filter(type="opened", at__gt=now - DAY)
-    points = _hourly(now, opened.values_list(TruncHour("at")).annotate(n=Count("pk")))
+    points = _hourly(now, history.by_hour(EventType.OPENED, since=now - DAY))
     url = reverse("admin:sessions_app_ssosession_changelist") + "?state=live"
     return Figure("live sessions", f"{count}", url, "", points, "Sessions opened in each of the last 24 hours")
 

@@ -12,9 +12,11 @@ from django.db.models import Q
 from idp.models import Application, User
 from logout_app.models import Channel, DeliveryAttempt, DeliveryState, LogoutDelivery
 from logout_app.protocol import silence
-from sessions_app.models import SessionEvent, SSOSession
+from sessions_app.audit import history
+from sessions_app.audit.events import EventType
+from sessions_app.models import SSOSession
 
-TOLD_ELSEWHERE = ("opened", "joined", "ended")  # the rows themselves tell these
+TOLD_ELSEWHERE = (EventType.OPENED, EventType.JOINED, EventType.ENDED)  # the rows themselves tell these
 METHODS = {"pwd": "password", "otp": "one-time code", "hwk": "security key", "fed": "identity provider"}
 
 
@@ -39,22 +41,21 @@ def timeline(session: SSOSession) -> list[Entry]:
 
 def _deliveries(session: SSOSession) -> list[LogoutDelivery]:
     """Of the session, and the revocation requests to its applications that were sent with its end, one for all sessions."""
-    ends = SessionEvent.objects.filter(sid=session.sid, type="ended").values_list("data", flat=True)
-    events = [data["event"] for data in ends if data.get("event")]
-    revocations = Q(event__in=events, channel=Channel.GTR, application__in=session.clients.values("application"))
+    revocations = Q(
+        event__in=history.sign_outs_of(session.sid),
+        channel=Channel.GTR,
+        application__in=session.clients.values("application"),
+    )
     rows = LogoutDelivery.objects.filter(Q(session=session) | revocations)
     return list(rows.select_related("application").prefetch_related("attempt_log").order_by("finished_at", "pk"))
 
 
 def _deleted(session: SSOSession, planned: set[str]) -> Iterator[Entry]:
-    """Who joined, by the journal, and has neither a row of the end nor a place in the session: deleted before it ended."""
+    """Who joined, by the audit trail, and has neither a row of the end nor a place in the session: deleted before it ended."""
     if session.ended_at is None:
         return
     still = set(session.clients.values_list("application__client_id", flat=True))
-    joined = (
-        SessionEvent.objects.filter(sid=session.sid, type="joined").order_by("at").values_list("client_id", flat=True)
-    )
-    for client_id in dict.fromkeys(joined):
+    for client_id in history.joined(session.sid):
         if client_id not in planned | still:
             yield Entry(session.ended_at, DeliveryState.NOT_TOLD, f"{client_id}: not told, because {silence.DELETED}")
 
@@ -86,14 +87,9 @@ def _life(session: SSOSession) -> Iterator[Entry]:
 
 
 def _other_events(session: SSOSession) -> Iterable[Entry]:
-    events = SessionEvent.objects.filter(sid=session.sid).exclude(type__in=TOLD_ELSEWHERE)
-    for event in events.order_by("at")[:200]:
-        facts = [f"{name}: {value}" for name, value in event.data.items()]
-        yield Entry(event.at, "event", event.type.replace("_", " ").capitalize(), [*_origin(event), *facts])
-
-
-def _origin(event: SessionEvent) -> list[str]:
-    return [str(fact) for fact in (event.client_id, event.ip, event.user_agent) if fact]
+    for line in history.of_session(session.sid, without=TOLD_ELSEWHERE):
+        facts = [f"{name}: {value}" for name, value in line.data.items()]
+        yield Entry(line.at, "event", line.words, [*line.origin, *facts])
 
 
 def _end(session: SSOSession) -> Iterator[Entry]:

@@ -15,7 +15,9 @@ from idp.protocol.standard_scopes import OPENID
 from idp.requests import facts
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, when_stale
-from sessions_app import binding, device, lifecycle
+from sessions_app import binding, device
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.gate import may_use
 from sessions_app.models import DeviceGrant, SSOSession
 from sessions_app.protocol import scopes
@@ -85,12 +87,12 @@ def _waiting(request: HttpRequest, session: SSOSession, typed: str) -> DeviceGra
     at = timezone.now()
     taken = limiter.reserve([limiter.CODE.key("device", session.user_id)], at)
     if taken.news:
-        lifecycle.record("device_code_throttled", session=session, facts=facts(request), at=at)
+        trail.record(EventType.DEVICE_CODE_THROTTLED, session=session, facts=facts(request), at=at)
     if not taken.allowed:
         message = "Too many wrong codes. Try again in a quarter of an hour."
         raise TooManyRequests(message, retry_after=taken.retry_after)
     if (grant := device.waiting(typed, at)) is None:
-        lifecycle.record("device_code_failed", session=session, facts=facts(request), at=at)
+        trail.record(EventType.DEVICE_CODE_FAILED, session=session, facts=facts(request), at=at)
         return None
     limiter.give_back(taken)
     return grant

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -11,7 +13,8 @@ from idp.models import User
 from idp.protocol.initiators import Initiator
 from idp.requests import RequestFacts
 from logout_app.end import Selection, end_sessions
-from sessions_app import lifecycle
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.models import SessionEvent
 from tests.support.factories import make_application, make_connection, make_session, make_user
 
@@ -27,19 +30,23 @@ def lines() -> dict[str, SessionEvent]:
     identity = mary.identities.get()
     identity.login = "mvdberg"
     identity.save()
-    app, other = make_application("Timesheet SaaS"), make_application("Wiki")
+    app = make_application("Timesheet SaaS")
     at = timezone.now()
-    place, elsewhere = RequestFacts("2001:db8::7", "Firefox"), RequestFacts("198.51.100.3", "Safari")
-    lifecycle.record("joined", session=make_session(mary), application=app, facts=place, at=at, actor=f"admin:{bob}")
-    lifecycle.record(
-        "sign_in_failed", user=bob, connection=make_connection("okta-main"), application=other, facts=elsewhere, at=at
-    )
+    elsewhere, okta = RequestFacts("198.51.100.3", "Safari"), make_connection("okta-main")
+    session = make_session(mary)
+    SessionEvent.objects.create(
+        at=at, type="joined", sid=session.sid, sub=mary.user_id, client_id=app.client_id, ip="2001:db8::7",
+        actor=f"admin:{bob}", connection=session.connection.name if session.connection else "",
+    )  # fmt: skip
+    trail.record(EventType.SIGN_IN_FAILED, user=bob, connection=okta, facts=elsewhere, at=at)
     return {"mary": SessionEvent.objects.get(type="joined"), "bob": SessionEvent.objects.get(type="sign_in_failed")}
 
 
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
+        ("Application joined", {"mary"}),
+        ("sign-in failed", {"bob"}),
         ("mary@fabrikamcorp.com", {"mary"}),
         ("MARY@fabrikamcorp.com", {"mary"}),
         (" mvdberg ", {"mary"}),
@@ -69,6 +76,46 @@ def test_a_search_finds_by_address_name_place_application_and_kind(
 def test_a_search_finds_by_whole_ids(admin: Client, lines: dict[str, SessionEvent], of: str) -> None:
     page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), {"q": getattr(lines["mary"], of)})
     assert [row.pk for row in page.context["cl"].result_list] == [lines["mary"].pk]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        ({"type": "joined"}, {"mary"}),
+        ({"group": "session"}, {"mary"}),
+        ({"group": "sign-in"}, {"bob"}),
+        ({"group": "connection"}, set()),
+        ({"group": "nothing"}, set()),
+        ({"initiator": "rp-logout"}, set()),
+    ],
+    ids=str,
+)
+def test_the_trail_is_filtered_by_what_a_line_is_about(
+    admin: Client, lines: dict[str, SessionEvent], chosen: dict[str, str], found: set[str]
+) -> None:
+    page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), chosen)
+    assert {row.pk for row in page.context["cl"].result_list} == {lines[name].pk for name in found}
+
+
+def test_filters_of_the_trail_do_not_ask_a_long_table_what_is_in_it(
+    admin: Client, lines: dict[str, SessionEvent]
+) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        admin.get(reverse("admin:sessions_app_sessionevent_changelist"))
+    assert [query["sql"] for query in captured if "DISTINCT" in query["sql"]] == []
+
+
+def test_a_line_says_in_words_what_it_means(admin: Client, lines: dict[str, SessionEvent]) -> None:
+    listed = admin.get(reverse("admin:sessions_app_sessionevent_changelist")).content.decode()
+    assert "Application joined" in listed
+    one = admin.get(reverse("admin:sessions_app_sessionevent_change", args=(lines["mary"].pk,))).content.decode()
+    assert EventType.JOINED.meaning in one
+
+
+def test_a_line_of_a_kind_that_this_version_does_not_know_is_shown(admin: Client) -> None:
+    line = SessionEvent.objects.create(type="moon_full")
+    assert "Moon full" in admin.get(reverse("admin:sessions_app_sessionevent_changelist")).content.decode()
+    assert admin.get(reverse("admin:sessions_app_sessionevent_change", args=(line.pk,))).status_code == 200
 
 
 @pytest.mark.parametrize("page", ["logoutevent", "logoutdelivery"])

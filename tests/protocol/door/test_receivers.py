@@ -57,6 +57,13 @@ def test_a_new_password_ends_everything(mary, session, family):
     assert is_revoked(family)
 
 
+def test_who_sets_their_own_password_is_named_as_every_other_actor(mary, session):
+    mary.set_password("another long password")
+    mary.save()
+    session.refresh_from_db()
+    assert (LogoutEvent.objects.get().actor, session.end_actor) == ("user", "user")
+
+
 def test_a_new_password_spares_the_session_in_which_it_was_set(mary, session, family):
     other = make_session(mary)
     mary.spared_session = session.pk

@@ -17,6 +17,8 @@ from django.utils import timezone
 from idp.models import TenantSettings
 from idp.requests import RequestFacts, facts
 from sessions_app import binding, lifecycle
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
 from sessions_app.middleware import SSOSessionMiddleware
 from sessions_app.models import SessionClient, SessionEvent, SSOSession
 from tests.support.factories import make_application, make_session, make_user
@@ -72,7 +74,7 @@ def test_an_account_that_is_revoked_while_its_session_opens_gets_none():
 
 
 def test_a_line_of_the_audit_trail_is_never_changed():
-    lifecycle.record("joined", session=make_session(make_user()), at=timezone.now())
+    trail.record(EventType.OPENED, session=make_session(make_user()), at=timezone.now())
     with pytest.raises(TypeError):
         SessionEvent.objects.get().save()
 

@@ -9,7 +9,8 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from logout_app import purge
-from sessions_app import trail
+from sessions_app.audit import permit
+from sessions_app.audit import sql as audit
 from sessions_app.models import SessionEvent
 
 pytestmark = pytest.mark.django_db
@@ -71,12 +72,12 @@ def test_the_purge_deletes_what_is_old_and_the_trail_is_closed_again(event):
 
 
 def test_also_the_purge_changes_nothing(event):
-    with pytest.raises(DatabaseError, match="append only"), transaction.atomic(), trail.purging():
+    with pytest.raises(DatabaseError, match="append only"), transaction.atomic(), permit.purging():
         SessionEvent.objects.update(sub="")
 
 
 def test_a_purge_that_fails_leaves_the_trail_closed(event):
-    with pytest.raises(RuntimeError), transaction.atomic(), trail.purging():
+    with pytest.raises(RuntimeError), transaction.atomic(), permit.purging():
         raise RuntimeError
     with pytest.raises(DatabaseError, match="append only"), transaction.atomic():
         SessionEvent.objects.all().delete()
@@ -95,7 +96,7 @@ def test_a_program_that_is_not_ours_cannot_say_that_it_purges():
             f"INSERT INTO {TABLE} (at, type, sid, sub, client_id, connection, initiator, actor, user_agent, data)"
             " VALUES ('2026-11-20', 'opened', '', '', '', '', '', '', '', '{}')"
         )
-        with pytest.raises(sqlite3.DatabaseError, match=trail.FUNCTION):
+        with pytest.raises(sqlite3.DatabaseError, match=audit.FUNCTION):
             other.execute(f"DELETE FROM {TABLE}")
         with pytest.raises(sqlite3.DatabaseError, match="append only"):
             other.execute(f"UPDATE {TABLE} SET type = 'joined'")

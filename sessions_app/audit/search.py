@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from idp.admin.search import applications, people
+from sessions_app.audit import events
 
 
-def matching(typed: str) -> Q:
-    """Lines of which one fact is this, or whose person or application is called so."""
+def matching(typed: str, *, people: QuerySet[Any, Any], applications: QuerySet[Any, Any]) -> Q:
+    """Lines of which one fact is this, or that are called so, or whose person (`sub`) or application (`client_id`) is."""
     same = Q(sid=typed) | Q(sub=typed) | Q(client_id=typed) | Q(connection__iexact=typed)
     done_by = Q(actor=typed) | Q(actor__endswith=f":{typed}")
-    kind = Q(type=typed.lower().replace(" ", "_")) | Q(initiator=typed.lower())
-    named = Q(sub__in=people(typed)) | Q(client_id__in=applications(typed))
+    kind = Q(type__in=events.called(typed)) | Q(initiator=typed.lower())
+    named = Q(sub__in=people) | Q(client_id__in=applications)
     return same | done_by | kind | named | _from(typed)
 
 

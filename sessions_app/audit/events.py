@@ -1,0 +1,292 @@
+"""Every kind of line of the audit trail: what it is about, what it means, and which facts it holds.
+
+What reads the trail (the administration, logs, streams of events) reads this. The values are stored: they never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Described(StrEnum):
+    """A value with its meaning in words."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Described:
+        member = str.__new__(cls, value)
+        member._value_, member.meaning = value, meaning
+        return member
+
+
+class EventGroup(Described):
+    """What a line is about. Who needs all of a group needs what will be added to it, too."""
+
+    SESSION = "session", "The life of a session, from its first proof to its end."
+    SIGN_IN = "sign-in", "Attempts to prove who one is that failed, and limits of guessing that were reached."
+    CREDENTIALS = "credentials", "What a person proves who they are with."
+    TOKENS = "tokens", "What applications hold of a person: codes and refresh tokens."
+    CONNECTION = "connection", "Identity providers, directories and databases: who changed them, what they asked for."
+
+
+class Fact(Described):
+    """One fact of a line, by the name of its column. Each is a copy: no later deletion or renaming changes it."""
+
+    SESSION = "sid", "the session, by its public id"
+    SUB = "sub", "the person, by user id (`sub` in tokens)"
+    CLIENT = "client_id", "the application"
+    CONNECTION = "connection", "the connection, by name"
+    INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators"
+    ACTOR = "actor", "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `system`"
+    IP = "ip", "where the request came from"
+    USER_AGENT = "user_agent", "the browser or program that sent it"
+
+
+_REQUEST = (Fact.IP, Fact.USER_AGENT)
+
+
+class EventType(StrEnum):
+    """`words` are its name for people. Of `facts` a line has all, of `others` those that there were. `data`: further ones."""
+
+    group: EventGroup
+    words: str
+    meaning: str
+    facts: frozenset[Fact]
+    others: frozenset[Fact]
+    data: Mapping[str, str]
+
+    def __new__(
+        cls,
+        value: str,
+        group: EventGroup,
+        words: str,
+        meaning: str,
+        facts: Iterable[Fact] = (),
+        others: Iterable[Fact] = (),
+        data: Mapping[str, str] = MappingProxyType({}),
+    ) -> EventType:
+        member = str.__new__(cls, value)
+        member._value_, member.group, member.words, member.meaning = value, group, words, meaning
+        member.facts, member.others, member.data = frozenset(facts), frozenset(others), MappingProxyType(dict(data))
+        return member
+
+    # --- session ---
+    OPENED = (
+        "opened",
+        EventGroup.SESSION,
+        "Signed in",
+        "A session began: somebody proved who they are.",
+        (Fact.SESSION, Fact.SUB),
+        (Fact.CONNECTION, *_REQUEST),
+        {"amr": "how it was proved, as names of methods"},
+    )
+    JOINED = (
+        "joined",
+        EventGroup.SESSION,
+        "Application joined",
+        "An application takes part in the session from now on, and will be told of its end.",
+        (Fact.SESSION, Fact.SUB, Fact.CLIENT),
+        (Fact.CONNECTION, *_REQUEST),
+    )
+    REAUTHENTICATED = (
+        "reauthenticated",
+        EventGroup.SESSION,
+        "Reauthenticated",
+        "The person of a session proved again that it is them.",
+        (Fact.SESSION, Fact.SUB),
+        (Fact.CONNECTION, *_REQUEST),
+        {"amr": "how it was proved, as names of methods"},
+    )
+    ENDED = (
+        "ended",
+        EventGroup.SESSION,
+        "Session ended",
+        "The session is over, whatever its cookie says. The application is the last one that joined.",
+        (Fact.SESSION, Fact.SUB, Fact.INITIATOR, Fact.ACTOR),
+        (Fact.CLIENT, Fact.CONNECTION),
+        {"event": "the sign-out (`LogoutEvent`) that ended it, maybe with others"},
+    )
+
+    # --- sign-in ---
+    SIGN_IN_FAILED = (
+        "sign_in_failed",
+        EventGroup.SIGN_IN,
+        "Sign in failed",
+        "A wrong password, or somebody who may not sign in. What was typed is not kept; a known account is named.",
+        (Fact.CONNECTION,),
+        (Fact.SUB, *_REQUEST),
+        {"reason": "why, if it was not the password"},
+    )
+    SIGN_IN_THROTTLED = (
+        "sign_in_throttled",
+        EventGroup.SIGN_IN,
+        "Sign in throttled",
+        "A limit of wrong passwords was reached; once per window, not once per attempt.",
+        (Fact.CONNECTION,),
+        _REQUEST,
+        {"limits": "which limits; `pressure`: many networks are at it"},
+    )
+    SECOND_FACTOR_FAILED = (
+        "second_factor_failed",
+        EventGroup.SIGN_IN,
+        "Second factor failed",
+        "A wrong code or security key of somebody who had proved the first factor.",
+        (Fact.SUB, Fact.CONNECTION),
+        _REQUEST,
+        {"factor": "which factor was tried"},
+    )
+    SECOND_FACTOR_THROTTLED = (
+        "second_factor_throttled",
+        EventGroup.SIGN_IN,
+        "Second factor throttled",
+        "A limit of wrong second factors was reached; once per window.",
+        (Fact.CONNECTION,),
+        _REQUEST,
+        {"limits": "which limits"},
+    )
+    DEVICE_CODE_FAILED = (
+        "device_code_failed",
+        EventGroup.SIGN_IN,
+        "Device code failed",
+        "Somebody who is signed in typed a code that no device waits with.",
+        (Fact.SESSION, Fact.SUB),
+        (Fact.CONNECTION, *_REQUEST),
+    )
+    DEVICE_CODE_THROTTLED = (
+        "device_code_throttled",
+        EventGroup.SIGN_IN,
+        "Device code throttled",
+        "A person's limit of wrong device codes was reached; once per window.",
+        (Fact.SESSION, Fact.SUB),
+        (Fact.CONNECTION, *_REQUEST),
+    )
+    GUESSING_THROTTLED = (
+        "guessing_throttled",
+        EventGroup.SIGN_IN,
+        "Guessing throttled",
+        "A network sent too many wrong values of a secret that nobody can guess; once per window.",
+        (),
+        _REQUEST,
+        {"what": "which secret: a client's, a token of metrics, a link of a mail …"},
+    )
+
+    # --- credentials ---
+    SECOND_FACTORS_RESET = (
+        "second_factors_reset",
+        EventGroup.CREDENTIALS,
+        "Second factors reset",
+        "Somebody took all second factors and recovery codes of a person away; they set up new ones.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"factors": "what they had, as kinds"},
+    )
+
+    # --- tokens ---
+    REFRESH_TOKEN_REUSED = (
+        "refresh_token_reused",
+        EventGroup.TOKENS,
+        "Refresh token reused",
+        "A rotated refresh token came again: its family is dead.",
+        (Fact.SUB, Fact.CLIENT),
+        (Fact.SESSION, Fact.CONNECTION, *_REQUEST),
+        {
+            "family": "the family of tokens, by its public id",
+            "newest": "the generation of its newest token",
+            "generation": "the generation of the token that came",
+        },
+    )
+    REFRESH_TOKEN_STOLEN = (
+        "refresh_token_stolen",
+        EventGroup.TOKENS,
+        "Refresh token stolen",
+        "A refresh token came from another application than its own, which is the one named: its family is dead.",
+        (Fact.SUB, Fact.CLIENT),
+        (Fact.SESSION, Fact.CONNECTION, *_REQUEST),
+        {"family": "the family of tokens, by its public id", "newest": "the generation of its newest token"},
+    )
+    REFRESH_TOKEN_REVOKED = (
+        "refresh_token_revoked",
+        EventGroup.TOKENS,
+        "Refresh token revoked",
+        "A person took an application the right to stay signed in.",
+        (Fact.SUB, Fact.CLIENT, Fact.ACTOR),
+        _REQUEST,
+        {"family": "the family of tokens, by its public id"},
+    )
+    AUTHORIZATION_CODE_REPLAYED = (
+        "authorization_code_replayed",
+        EventGroup.TOKENS,
+        "Authorization code replayed",
+        "A code that had been used came again: what it made is dead.",
+        (Fact.CLIENT,),
+        (Fact.SESSION, Fact.SUB, Fact.CONNECTION, *_REQUEST),
+    )
+
+    # --- connection ---
+    CONNECTION_CHANGED = (
+        "connection_changed",
+        EventGroup.CONNECTION,
+        "Connection changed",
+        "Somebody made, changed, opened, closed or deleted a connection.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+        {"changes": "each option from what to what; secrets have no value, certificates are fingerprints"},
+    )
+    UNIVERSAL_LOGOUT_SUCCEEDED = (
+        "universal_logout_succeeded",
+        EventGroup.CONNECTION,
+        "Universal logout succeeded",
+        "A Global Token Revocation request was obeyed: everything of a person has ended.",
+        (Fact.SUB, Fact.CONNECTION, Fact.INITIATOR, Fact.ACTOR),
+        _REQUEST,
+        {
+            "event": "the sign-out, null if nothing was there to end",
+            "sessions_ended": "how many sessions",
+            "accounts": "accounts that the request named, and others of the same person",
+        },
+    )
+    UNIVERSAL_LOGOUT_FAILED = (
+        "universal_logout_failed",
+        EventGroup.CONNECTION,
+        "Universal logout failed",
+        "A Global Token Revocation request was refused.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+        {"status": "the answer's status", "reason": "why, in words"},
+    )
+
+
+def kind(stored: str) -> EventType | None:
+    """None: a later version wrote it."""
+    return _KNOWN.get(stored)
+
+
+def words(stored: str) -> str:
+    """What a kind is called. Of one that this version does not know, its name as it is stored."""
+    return known.words if (known := kind(stored)) else stored.replace("_", " ").capitalize()
+
+
+def strange(event: EventType, facts: Iterable[str], data: Iterable[str]) -> list[str]:
+    """What such a line should not hold, or should and does not (with a minus)."""
+    found, named = set(facts), set(data)
+    wrong = found - event.facts - event.others | {f"data.{key}" for key in named - event.data.keys()}
+    return sorted({*wrong, *(f"-{fact}" for fact in event.facts - found)})
+
+
+def called(typed: str) -> list[EventType]:
+    """The kinds whose name is what somebody typed, as it is stored or in words."""
+    spoken = _spoken(typed)
+    return [event for event in EventType if spoken in (_spoken(event), _spoken(event.words))]
+
+
+def of_group(group: str) -> list[EventType]:
+    return [event for event in EventType if event.group == group]
+
+
+def _spoken(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ").strip()
+
+
+_KNOWN = {event.value: event for event in EventType}

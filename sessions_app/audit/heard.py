@@ -1,0 +1,32 @@
+"""What happens below (`idp/signals.py`) and belongs into the audit trail, written in the transaction of the change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import receiver
+
+from idp import signals
+from idp.models import Connection
+from idp.requests import RequestFacts
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
+
+
+@receiver(signals.connection_changed, dispatch_uid="the audit trail: a connection changed")
+def _connection_changed(
+    connection: Connection,
+    changes: list[dict[str, str]],
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None,
+    **_: Any,
+) -> None:
+    data = {"changes": changes}
+    trail.record(EventType.CONNECTION_CHANGED, connection=connection, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.guessing_throttled, dispatch_uid="the audit trail: guessing throttled")
+def _guessing_throttled(what: str, facts: RequestFacts, at: datetime, **_: Any) -> None:
+    trail.record(EventType.GUESSING_THROTTLED, facts=facts, at=at, data={"what": what})

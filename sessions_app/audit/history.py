@@ -1,0 +1,64 @@
+"""What others read of the audit trail: the story of a session, what an hour brought, what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncHour
+
+from sessions_app.audit import events
+from sessions_app.audit.events import EventType
+from sessions_app.models import SessionEvent
+
+LINES = 200  # of one session, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, for people. `origin`: application, address and browser, as far as they are known."""
+
+    at: datetime
+    words: str
+    origin: list[str]
+    data: Mapping[str, Any]
+
+
+def of_session(sid: str, *, without: Iterable[EventType] = ()) -> list[Line]:
+    """Oldest first."""
+    rows = SessionEvent.objects.filter(sid=sid).exclude(type__in=list(without)).order_by("at")
+    return [
+        Line(
+            row.at,
+            events.words(row.type),
+            [str(fact) for fact in (row.client_id, row.ip, row.user_agent) if fact],
+            row.data,
+        )
+        for row in rows[:LINES]
+    ]
+
+
+def sign_outs_of(sid: str) -> list[int]:
+    """The keys of the sign-outs that ended this session."""
+    ends = SessionEvent.objects.filter(sid=sid, type=EventType.ENDED).values_list("data", flat=True)
+    return [data["event"] for data in ends if data.get("event")]
+
+
+def joined(sid: str) -> list[str]:
+    """The `client_id` of every application that ever joined this session, in this order, deleted ones too."""
+    rows = SessionEvent.objects.filter(sid=sid, type=EventType.JOINED).order_by("at")
+    return list(dict.fromkeys(rows.values_list("client_id", flat=True)))
+
+
+def by_hour(event: EventType, *, since: datetime) -> Iterable[tuple[datetime, int]]:
+    """How many such lines there are of each hour that has some."""
+    rows = SessionEvent.objects.filter(type=event, at__gt=since)
+    return rows.values_list(TruncHour("at")).annotate(n=Count("pk"))
+
+
+def before(at: datetime) -> QuerySet[SessionEvent]:
+    """For the purge."""
+    return SessionEvent.objects.filter(at__lt=at)
