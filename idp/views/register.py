@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from idp import configuration, guesses, limiter, registration
+from idp.middleware import for_programs
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError, TooManyRequests
 from idp.protocol.registration import parse, parse_document
 from idp.requests import facts
@@ -24,6 +25,7 @@ REGISTRATIONS = limiter.Limit("register", 100, 3600)
 ALL_REGISTRATIONS = limiter.Limit("registers", 1000, 3600)
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 @require_POST
@@ -39,6 +41,7 @@ def register(request: HttpRequest) -> HttpResponse:
     return JsonResponse(registration.describe(registered), status=201)
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 @require_http_methods(["GET", "PUT", "DELETE"])

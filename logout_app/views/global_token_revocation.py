@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from idp import limiter
+from idp.middleware import for_programs
 from idp.protocol.errors import InvalidRequest
 from idp.requests import facts
 from idp.views.errors import json_errors
@@ -20,6 +21,7 @@ from logout_app.protocol.gtr import LONGEST_BODY
 RETRY_SOON = 5  # seconds
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 def global_token_revocation(request: HttpRequest, connection: str) -> HttpResponse:

@@ -17,6 +17,7 @@ from idp.connections.dialects import OIDC, dialect
 from idp.connections.oidc import logout_token
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.upstream import UpstreamFault
+from idp.middleware import for_programs
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.params import from_urlencoded
@@ -27,6 +28,7 @@ LONGEST_TEXT = 255
 log = structlog.get_logger(__name__)
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 @require_POST
