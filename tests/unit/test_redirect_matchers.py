@@ -171,19 +171,3 @@ def test_state_is_added_to_whatever_the_address_has(url, state, result):
 def test_the_first_usable_address_names_one_place():
     assert redirects.first_usable(["https://*.example.com/", "javascript:x", OUT]) == OUT
     assert redirects.first_usable([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("url", "source"),
-    [
-        (OUT + "?x#y", "https://app.example.com"),
-        ("http://localhost:8001/x", "http://localhost:8001"),
-        ("com.example.app://host/x", "com.example.app:"),
-        ("com.example.app:/x", "com.example.app:"),
-        ("", ""),
-        ("javascript:x", ""),
-        ("https://a.example/; script-src *", ""),
-    ],
-)
-def test_form_action_gets_one_plain_source(url, source):
-    assert redirects.form_action_of(url) == source
