@@ -157,7 +157,7 @@ def _read_question(request: HttpRequest) -> dict[str, Any]:
 
 
 def _lost_its_cookie(request: HttpRequest) -> bool:
-    """A cross-site POST to an issuer whose cookie is Lax: the browser kept the cookie back (design 4.9)."""
+    """A cross-site POST to an issuer whose cookie is Lax: the browser kept the cookie back."""
     return (
         request.method == "POST"
         and settings.SSO_COOKIE_SAMESITE == "Lax"
