@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import requests
 from joserfc.errors import JoseError
@@ -66,4 +67,5 @@ def _ask(uri: str) -> KeySet:
         answer = client.get(uri)
     if answer.status_code != 200:
         raise ValueError(f"{uri} answered {answer.status_code}")
-    return KeySet.import_key_set(parse_object(answer.content))
+    document: Any = parse_object(answer.content)
+    return KeySet.import_key_set(document)
