@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
+from typing import Any
 
 import requests
 from joserfc.errors import JoseError
@@ -13,6 +13,7 @@ from joserfc.jwk import KeySet
 from idp.models import Application
 from idp.outbound import gate, web
 from idp.protocol.errors import InvalidClient, TemporarilyUnavailable
+from idp.protocol.strict_json import parse_object
 
 FRESH_SECONDS = 300
 FAILED_SECONDS = 10
@@ -66,4 +67,5 @@ def _ask(uri: str) -> KeySet:
         answer = client.get(uri)
     if answer.status_code != 200:
         raise ValueError(f"{uri} answered {answer.status_code}")
-    return KeySet.import_key_set(json.loads(answer.content))
+    document: Any = parse_object(answer.content)
+    return KeySet.import_key_set(document)

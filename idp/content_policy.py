@@ -10,16 +10,24 @@ from csp.utils import build_policy
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
+from idp.protocol import uris
+
 Directives = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def allow(response: HttpResponse, directive: str, sources: Iterable[str]) -> None:
-    """Add sources. `form-action` needs those of redirects too: Chromium applies it to what follows a POST.
-
-    CSP3 section 2.3.1 has no words for an IPv6 address, so its scheme stands for it.
-    """
+    """Add sources. CSP3 section 2.3.1 has no words for an IPv6 address, so its scheme stands for it."""
     written = [f"{source.partition(':')[0]}:" if "[" in source else source for source in sources]
     response._csp_update = {directive: written}  # type: ignore[attr-defined]
+
+
+def allow_forms_to(response: HttpResponse, *urls: str, leads_on: bool = False) -> HttpResponse:
+    """Let the forms of this page lead there, by themselves or by a redirect: Chromium applies `form-action` to what follows a
+    POST (CSP3 section 6.4.2). `leads_on`: a server there may lead on to others that we do not know."""
+    sources = sorted({source for url in urls if (source := uris.source(url))})
+    if sources:
+        allow(response, "form-action", [*sources, "https:"] if leads_on else sources)
+    return response
 
 
 def allow_only(response: HttpResponse, directive: str, sources: Iterable[str]) -> None:

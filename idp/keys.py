@@ -1,4 +1,4 @@
-"""The one source of our signing keys: next -> active -> retiring -> gone.
+"""The one source of the keys that sign our JWTs (SAML has its own): next -> active -> retiring -> gone.
 
 `next` is published before it signs, `retiring` after it stopped, so that a cached JWKS never misses a key in use.
 """

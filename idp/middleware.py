@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RoutePattern
 from django_structlog.middlewares import RequestMiddleware
 
 from idp.masking import mask
@@ -120,28 +123,56 @@ class ProgramsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        view = _programs(get_resolver()).get(request.path_info)
-        if view is None:
+        found = _program(request.path_info)
+        if found is None:
             return self.get_response(request)
-        request.get_host()  # refuses a Host that is not ours, as CommonMiddleware does for pages
-        response: HttpResponse = view(request)
+        try:
+            response = _call(request, *found)
+        except Exception as error:  # noqa: BLE001  as around every middleware
+            response = response_for_exception(request, error)  # which logs it; here for the headers below
         response.headers.setdefault("Content-Length", str(len(response.content)))
         for name, value in FOR_PROGRAMS.items():
             response.headers.setdefault(name, value)
         return response
 
 
+def _call(request: HttpRequest, view: Callable[..., HttpResponse], parameters: dict[str, Any]) -> HttpResponse:
+    request.get_host()  # refuses a Host that is not ours, as CommonMiddleware does for pages
+    return view(request, **parameters)
+
+
+def _program(path: str) -> tuple[Callable[..., HttpResponse], dict[str, Any]] | None:
+    """The marked view of this path and what the path says to it. Only below a marked path is Django's resolver asked twice."""
+    root = get_resolver()
+    known, beginnings = _programs(root)
+    if view := known.get(path):
+        return view, {}
+    if not path.startswith(beginnings):
+        return None
+    try:
+        match = root.resolve(path)
+    except Resolver404:
+        return None
+    return (match.func, match.kwargs) if getattr(match.func, "for_programs", False) else None
+
+
 @functools.cache
-def _programs(root: URLResolver) -> dict[str, Callable[..., Any]]:
-    """The views that are marked, by path. One whose path has parameters is served with the pages."""
-    views = ((path, view) for path, view in _views(root, "") if not {"<", "("} & set(path))
-    return {path: view for path, view in views if getattr(view, "for_programs", False)}
+def _programs(root: URLResolver) -> tuple[dict[str, Callable[..., HttpResponse]], tuple[str, ...]]:
+    """The marked views whose path is always the same, and how the paths of all others begin."""
+    marked = [entry for entry in _views(root, "") if getattr(entry[1], "for_programs", False)]
+    if by_expression := [view.__qualname__ for path, view in marked if "^" in path]:
+        raise ImproperlyConfigured(
+            f"{by_expression[0]} is for programs: give it a path(), whose beginning can be read."
+        )
+    known = {f"/{path}": view for path, view in marked if "<" not in path}
+    return known, tuple({f"/{path.partition('<')[0]}" for path, _ in marked if "<" in path})
 
 
-def _views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    path = f"{prefix}{resolver.pattern}".replace("^/", "/")
+def _views(resolver: URLResolver, path: str) -> Iterator[tuple[str, Callable[..., HttpResponse]]]:
+    """Every view with its whole pattern; that of a regular expression has a ^ in it."""
     for entry in resolver.url_patterns:
+        more = path + (str(entry.pattern) if isinstance(entry.pattern, RoutePattern) else f"^{entry.pattern}")
         if isinstance(entry, URLPattern):
-            yield f"{path}{entry.pattern}", entry.callback
+            yield more, entry.callback
         else:
-            yield from _views(entry, path)
+            yield from _views(entry, more)

@@ -50,7 +50,7 @@ def visitor(request: HttpRequest) -> Visitor:
 
 
 def is_page_visit(request: HttpRequest) -> bool:
-    """A page that a person opened: no image, frame, script or prefetch of another page (design 4.11)."""
+    """A page that a person opened: no image, frame, script or prefetch of another page (`Sec-Fetch-*`, Fetch Metadata section 2)."""
     if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
         return False
     return request.headers.get("Sec-Fetch-Dest", "document") == "document"

@@ -90,7 +90,7 @@ def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: 
     """The browser came back: to the application if it asked for all this, else to the sign-out page.
 
     Raises InvalidRequest for a return that this browser is not waiting for. An upstream that does not send `state` back
-    (Google, plain logout URLs) is taken to answer this browser's last departure, as Auth0 does (behaviour 4.3).
+    (Google, plain logout URLs) is taken to answer this browser's last departure, as Auth0 does.
     """
     trip = _take(request, state, at)
     try:

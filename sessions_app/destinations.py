@@ -18,7 +18,6 @@ PREFIXES = ("/authorize", "/admin", "/account", "/activate")
 ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 LONGEST = 8000
 DIGITS = re.compile(r"[0-9]{1,9}")
-CSP_SOURCE = re.compile(r"[A-Za-z0-9.+:/\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Destination:
     connection: str = ""
     login_hint: str = ""
     wishes: Wishes = field(default_factory=Wishes)
-    form_action: tuple[str, ...] = field(default=())
+    callback: str = ""
 
     def wishes_with(self, login_hint: str) -> Wishes:
         """What the application wishes, for the person who typed this address."""
@@ -54,7 +53,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         connection=_single(query, "connection"),
         login_hint=_single(query, "login_hint")[:255],
         wishes=_wishes(query),
-        form_action=_form_action(application, _single(query, "redirect_uri")),
+        callback=_callback(application, _single(query, "redirect_uri")),
     )
 
 
@@ -83,16 +82,13 @@ def _wishes(query: Mapping[str, list[str]]) -> Wishes:
     )
 
 
-def _form_action(application: Application, redirect_uri: str) -> tuple[str, ...]:
-    """What CSP's form-action must allow: Chromium applies it to the redirects that follow a POST (CSP3 section 6.4.2)."""
+def _callback(application: Application, redirect_uri: str) -> str:
+    """Where the application waits for the answer, if it registered that."""
     callbacks = application.usable.callbacks
     if not redirect_uri and len(callbacks) == 1:
         redirect_uri = callbacks[0]
-    if not redirect_uris.is_registered(redirect_uri, callbacks, native=application.is_native):
-        return ()
-    parts = urlsplit(redirect_uri)
-    source = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
-    return (source,) if CSP_SOURCE.fullmatch(source) else ()
+    is_registered = redirect_uris.is_registered(redirect_uri, callbacks, native=application.is_native)
+    return redirect_uri if is_registered else ""
 
 
 def _single(query: Mapping[str, list[str]], name: str) -> str:

@@ -1,6 +1,7 @@
 """Sign-in: a verified Identity goes through allauth's login flow (MFA included) and comes out at the adapter's `login()`.
 
-The only module that touches allauth's internal flows; `tests/protocol/signin/test_allauth_contract.py` pins them.
+allauth's internal flow of a sign-in is touched here; its `logout` in views/login.py, the reading of typed codes in
+factor_forms.py. `tests/protocol/signin/test_allauth_contract.py` pins them.
 """
 
 from __future__ import annotations

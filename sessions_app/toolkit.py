@@ -1,4 +1,5 @@
-"""Every seam with django-oauth-toolkit, in one place; tests/protocol/toolkit pins them.
+"""The seams with django-oauth-toolkit, but for its abstract models, which `models.py` here and in `idp` build on;
+tests/protocol/toolkit pins them.
 
 It issues no token that belongs to a person. It gives us its models, client_credentials and the protection of DRF views,
 into which our rule of death hooks at `AccessToken.is_expired()`.

@@ -1,4 +1,4 @@
-"""Every request that Curfew makes goes through here: one policy for all transports."""
+"""Every request to applications and identity providers goes through here: one policy for all transports."""
 
 from __future__ import annotations
 

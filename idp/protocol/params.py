@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.strict_json import parse_object
 
 MAX_PARAMETERS = 200
 REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
@@ -65,24 +66,10 @@ def from_urlencoded(body: bytes | str) -> Params:
 def from_json(body: bytes) -> Params:
     """A JSON object of strings (Auth0's SDKs send it); numbers and booleans are taken in their JSON spelling."""
     try:
-        pairs = json.loads(body.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_refuse_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        raise InvalidRequest("The body is not valid JSON.") from None
-    if not isinstance(pairs, _Object):
-        raise InvalidRequest("The body must be a JSON object.")
-    return _checked([(name, text) for name, value in pairs for text in _texts(name, value)])
-
-
-class _Object(list[tuple[str, Any]]):
-    """The pairs of one JSON object, repeated names included."""
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> _Object:
-    return _Object(pairs)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
+        document = parse_object(body)
+    except ValueError as error:
+        raise InvalidRequest(f"The body cannot be read as a JSON object: {error}.") from None
+    return Params((name, text) for name, value in document.items() for text in _texts(name, value))
 
 
 def _texts(name: str, value: Any) -> list[str]:
@@ -92,7 +79,7 @@ def _texts(name: str, value: Any) -> list[str]:
         return [value]
     if isinstance(value, bool | int):
         return [json.dumps(value)]
-    if name in REPEATABLE and isinstance(value, list) and not isinstance(value, _Object):
+    if name in REPEATABLE and isinstance(value, list):
         return [item for item in value if isinstance(item, str)]
     raise InvalidRequest(f"The parameter {printable(name)} must be a string.")
 

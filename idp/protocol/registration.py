@@ -5,7 +5,6 @@ What we do not know is ignored; what we know and cannot do is refused, so that n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from idp.protocol.errors import ProtocolError
 from idp.protocol.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from idp.protocol.params import printable
 from idp.protocol.standard_scopes import IDENTITY, OFFLINE_ACCESS
+from idp.protocol.strict_json import parse_object
 
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE)
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -63,11 +63,9 @@ class ClientMetadata:
 def parse_document(body: bytes) -> dict[str, Any]:
     """The JSON object of a registration; a member that is null or empty text counts as omitted (RFC 7592 section 2.2)."""
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        raise InvalidClientMetadata("The body is not valid JSON, or a member comes twice.") from None
-    if not isinstance(document, dict):
-        raise InvalidClientMetadata("The body must be a JSON object.")
+        document = parse_object(body)
+    except ValueError as error:
+        raise InvalidClientMetadata(f"The body cannot be read as a JSON object: {error}.") from None
     return {name: value for name, value in document.items() if value is not None and value != ""}
 
 
@@ -236,14 +234,3 @@ def _uris(
         if reason := check(value):
             raise error(f"{name}: {reason}")
     return values
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a member comes twice")
-    return document
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -6,22 +6,37 @@ import json
 from typing import Any
 
 DEEPEST = 16
+MOST_DIGITS = 100
 
 
 def parse_object(text: bytes | str) -> dict[str, Any]:
-    """The object in `text`. Raises ValueError for anything else.
+    """The object in `text`. Raises ValueError for anything else: why, as the end of a sentence.
 
-    Refused: repeated names, NaN and infinities, NUL and lone surrogates (PostgreSQL keeps neither), deep nesting.
+    Refused: repeated names, NaN and infinities, numbers of many digits, NUL and lone surrogates (PostgreSQL keeps neither),
+    deep nesting.
     """
     try:
-        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _read(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at line {error.lineno}, column {error.colno}") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
     _check(value, 1)
     return value
+
+
+def _read(text: bytes | str) -> Any:
+    return json.loads(
+        text.decode("utf-8") if isinstance(text, bytes) else text,
+        object_pairs_hook=_object,
+        parse_constant=_refuse_constant,
+        parse_float=_finite,
+        parse_int=_short,
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -33,6 +48,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+def _short(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError("a number is too large")
+    return int(digits)
 
 
 def _finite(digits: str) -> float:

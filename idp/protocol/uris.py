@@ -23,6 +23,7 @@ REFUSED_SCHEMES = SCRIPT_SCHEMES | {"ws", "wss", "ftp"}
 # What RFC 3986 does not allow in a URI at all: controls, spaces, non-ASCII, and these.
 _ODD = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}]")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
+_SOURCE = re.compile(r"https?://[a-z0-9._:\[\]-]+")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 
 
@@ -47,6 +48,18 @@ def origin(url: str) -> str:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     shown = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{host}{shown}"
+
+
+def source(url: str) -> str:
+    """What a Content-Security-Policy calls the place of `url` (CSP3 section 2.3.1): its origin, or the scheme of a native
+    application; "" for what names no place, or would be more than one word of the header."""
+    scheme = _SCHEME.match(url)
+    if scheme is None or _ODD.search(url) or scheme[0].lower() in SCRIPT_SCHEMES:
+        return ""
+    if scheme[0].lower() not in ("http", "https"):
+        return f"{scheme[0].lower()}:" if url[scheme.end() :].startswith(":") else ""
+    found = origin(url)
+    return found if _SOURCE.fullmatch(found) else ""
 
 
 def check_web_url(url: str) -> str | None:

@@ -11,8 +11,9 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from idp import configuration, guesses, limiter, registration
-from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError, TooManyRequests
+from idp import configuration, guesses, limiter, registration, request_body
+from idp.middleware import for_programs
+from idp.protocol.errors import InvalidToken, ProtocolError, TooManyRequests
 from idp.protocol.registration import parse, parse_document
 from idp.requests import facts
 from idp.views.errors import json_errors
@@ -24,6 +25,7 @@ REGISTRATIONS = limiter.Limit("register", 100, 3600)
 ALL_REGISTRATIONS = limiter.Limit("registers", 1000, 3600)
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 @require_POST
@@ -39,6 +41,7 @@ def register(request: HttpRequest) -> HttpResponse:
     return JsonResponse(registration.describe(registered), status=201)
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 @require_http_methods(["GET", "PUT", "DELETE"])
@@ -75,11 +78,7 @@ def _authenticate(request: HttpRequest, client_id: str) -> registration.Register
 
 
 def _document(request: HttpRequest) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        raise InvalidRequest("The body must be application/json.", status=415)
-    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY or len(request.body) > LARGEST_BODY:
-        raise InvalidRequest(f"The body may have {LARGEST_BODY} bytes.", status=413)
-    return parse_document(request.body)
+    return parse_document(request_body.read(request, request_body.JSON, largest=LARGEST_BODY))
 
 
 def _bearer(request: HttpRequest) -> str:

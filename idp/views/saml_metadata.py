@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -14,6 +14,8 @@ from idp.connections.saml import options, own_metadata
 from idp.connections.saml.options import BadOptions, SamlOptions
 from idp.middleware import for_programs
 from idp.models import Connection
+from idp.protocol.errors import InvalidRequest
+from idp.views.errors import json_errors
 
 MEDIA_TYPE = "application/samlmetadata+xml"
 
@@ -21,10 +23,11 @@ MEDIA_TYPE = "application/samlmetadata+xml"
 @for_programs
 @login_not_required
 @require_safe
+@json_errors
 def metadata(request: HttpRequest, connection: str) -> HttpResponse:
     row = configuration.current().connection(connection)
     if row is None or dialect(row.strategy, row.options) != SAML:
-        raise Http404("no SAML connection of this name")
+        raise InvalidRequest("There is no SAML connection of this name here.", status=404)
     document = own_metadata.document(row, _options(row), callback_url(row), timezone.now())
     return HttpResponse(document, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 

@@ -89,15 +89,6 @@ def with_state(url: str, state: str | None) -> str:
     return f"{base}{joint}state={quote(state, safe='')}{hash_}{fragment}"
 
 
-def form_action_of(url: str) -> str:
-    """The source for Content-Security-Policy form-action: Chromium applies it to the redirect after a POST."""
-    target = parse(url)
-    if target is not None and target.scheme in ("http", "https"):
-        return target.origin
-    scheme = _SCHEME.match(url)
-    return f"{scheme[1].lower()}:" if scheme and is_safe(url) else ""
-
-
 def _same(target: Target, entry: str, wildcards: bool) -> bool:
     wanted = parse(entry)
     if wanted is None or (target.scheme, target.port, target.path) != (wanted.scheme, wanted.port, wanted.path):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from idp import limiter
+from idp import limiter, request_body
+from idp.middleware import for_programs
 from idp.protocol.errors import InvalidRequest
 from idp.requests import facts
 from idp.views.errors import json_errors
@@ -20,6 +18,7 @@ from logout_app.protocol.gtr import LONGEST_BODY
 RETRY_SOON = 5  # seconds
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 def global_token_revocation(request: HttpRequest, connection: str) -> HttpResponse:
@@ -33,21 +32,11 @@ def global_token_revocation(request: HttpRequest, connection: str) -> HttpRespon
     return response
 
 
-def _body(request: HttpRequest) -> bytes:
-    with contextlib.suppress(RequestDataTooBig):
-        body = request.read(LONGEST_BODY + 1)
-        if len(body) <= LONGEST_BODY:
-            return body
-    raise InvalidRequest(f"The body may have {LONGEST_BODY} bytes.", status=413)
-
-
 @json_errors
 def _answer(request: HttpRequest, connection: str) -> HttpResponse:
     at = timezone.now()
     if request.method != "POST":
         raise InvalidRequest("Only POST is allowed here.", status=405)
-    if request.content_type != "application/json":
-        raise InvalidRequest("Send application/json.", status=415)
-    body = _body(request)
+    body = request_body.read(request, request_body.JSON, largest=LONGEST_BODY)
     gtr.receive(gtr.Request(connection, request.headers.get("Authorization", ""), body, facts(request)), at)
     return HttpResponse(status=204)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -12,11 +11,12 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from idp import configuration, content_policy
+from idp import configuration, content_policy, request_body
 from idp.connections.dialects import OIDC, dialect
 from idp.connections.oidc import logout_token
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.upstream import UpstreamFault
+from idp.middleware import for_programs
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.params import from_urlencoded
@@ -27,6 +27,7 @@ LONGEST_TEXT = 255
 log = structlog.get_logger(__name__)
 
 
+@for_programs
 @csrf_exempt
 @login_not_required
 @require_POST
@@ -41,12 +42,7 @@ def backchannel_logout(request: HttpRequest, connection: str) -> HttpResponse:
 def _backchannel(request: HttpRequest, name: str) -> HttpResponse:
     at = timezone.now()
     row = _connection(name)
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise InvalidRequest("Send the logout token as a form.", status=415)
-    try:
-        params = from_urlencoded(request.body)
-    except RequestDataTooBig:
-        raise InvalidRequest("The request is too large.", status=413) from None
+    params = request_body.form(request)
     if "logout_token" in params.duplicates:
         raise InvalidRequest("The parameter logout_token was given more than once.")
     token = params.require("logout_token")

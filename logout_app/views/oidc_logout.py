@@ -20,7 +20,6 @@ from idp.protocol.errors import InvalidRequest
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from logout_app import hints
 from logout_app.leaving import finish, is_page_visit, leave, sign_out_errors
-from logout_app.protocol import redirects
 from logout_app.protocol import rp_initiated_logout as rules
 from logout_app.protocol.rp_initiated_logout import Client, Current, LogoutRequest, Step
 from sessions_app import binding
@@ -125,9 +124,7 @@ def ask(
         "person": session.user,
     }
     response = render(request, "logout/confirm.html", context)
-    if source := redirects.form_action_of(return_url):
-        content_policy.allow(response, "form-action", [source])
-    return response
+    return content_policy.allow_forms_to(response, return_url)
 
 
 def _decide(
@@ -160,7 +157,7 @@ def _read_question(request: HttpRequest) -> dict[str, Any]:
 
 
 def _lost_its_cookie(request: HttpRequest) -> bool:
-    """A cross-site POST to an issuer whose cookie is Lax: the browser kept the cookie back (design 4.9)."""
+    """A cross-site POST to an issuer whose cookie is Lax: the browser kept the cookie back."""
     return (
         request.method == "POST"
         and settings.SSO_COOKIE_SAMESITE == "Lax"
@@ -175,6 +172,4 @@ def _resubmit(request: HttpRequest, params: QueryDict) -> HttpResponse:
     fields = [(name, value) for name in rules.PARAMETERS for value in params.getlist(name)]
     context = {"fields": [*fields, (RESUBMITTED, "1")], "action": request.path}
     response = render(request, "logout/resubmit.html", context)
-    sources = {redirects.form_action_of(value) for name, value in fields if name == "post_logout_redirect_uri"}
-    content_policy.allow(response, "form-action", sorted(sources - {""}))
-    return response
+    return content_policy.allow_forms_to(response, *params.getlist("post_logout_redirect_uri"))

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from idp import configuration, guesses, keys, limiter, sealing
+from idp.middleware import for_programs
 from idp.requests import client_ip, facts
 from idp.views.errors import json_errors
 from logout_app import metrics, readiness, reports
@@ -23,6 +24,7 @@ from logout_app import metrics, readiness, reports
 log = structlog.get_logger(__name__)
 
 
+@for_programs
 @login_not_required
 @require_safe
 def livez(request: HttpRequest) -> HttpResponse:
@@ -30,6 +32,7 @@ def livez(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ok"})
 
 
+@for_programs
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
@@ -97,6 +100,7 @@ def _check_clock() -> str:
     return f"{round(difference.total_seconds())} s off" if difference > metrics.CLOCK_TOLERANCE else ""
 
 
+@for_programs
 @login_not_required
 @require_safe
 @json_errors

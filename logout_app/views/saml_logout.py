@@ -5,13 +5,12 @@ from __future__ import annotations
 import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration
+from idp import configuration, request_body
 from idp.connections.dialects import SAML, dialect
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.saml import logout
@@ -38,7 +37,7 @@ def single_logout(request: HttpRequest, connection: str) -> HttpResponse:
     """A LogoutRequest ends sessions here; a LogoutResponse is the answer to one of ours. One of both, and signed."""
     row = _connection(connection)
     query = request.META.get("QUERY_STRING", "") if request.method == "GET" else ""
-    params = from_urlencoded(query) if request.method == "GET" else _form(request)
+    params = from_urlencoded(query) if request.method == "GET" else request_body.form(request)
     params.refuse_duplicates()
     if (REQUEST in params) == (RESPONSE in params):
         raise InvalidRequest("Send either a SAMLRequest or a SAMLResponse.")
@@ -76,15 +75,6 @@ def _answered(request: HttpRequest, query: str, params: Params) -> HttpResponse:
     if REPOSTED in params:  # a redirect would still be our form's, whose policy does not know the application
         return upstream_pages.onward(request, response.headers["Location"])
     return response
-
-
-def _form(request: HttpRequest) -> Params:
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise InvalidRequest("A SAML message must be a form.", status=415)
-    try:
-        return from_urlencoded(request.body)
-    except RequestDataTooBig:
-        raise InvalidRequest("The message is too large.", status=413) from None
 
 
 def _connection(name: str) -> Connection:

@@ -1,6 +1,6 @@
 """`GET /user/ssodata`: what the single-logout page of the seed asks: who is signed in, and to which applications.
 
-Readable with the cookie by exactly the origins that applications registered (behaviour facts 85 to 90). It is not
+Readable with the cookie by exactly the origins that applications registered (docs/endpoints.md). It is not
 activity: asking every few seconds keeps no session alive.
 """
 

@@ -1,4 +1,4 @@
-"""`GET /v2/logout`: Auth0's. It ends the browser's session at once, by design without a question (behaviour 4.1)."""
+"""`GET /v2/logout`: Auth0's. It ends the browser's session at once, by design without a question (ADR 8)."""
 
 from __future__ import annotations
 

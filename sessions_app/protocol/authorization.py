@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from idp.protocol.errors import InvalidRequest, ProtocolError, UnsupportedResponseType
 from idp.protocol.params import Params
+from idp.protocol.strict_json import parse_object
 from sessions_app.protocol import pkce, scopes
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
@@ -124,9 +124,9 @@ def _claims(text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        claims = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InvalidRequest("claims is not valid JSON.") from None
-    if not isinstance(claims, dict) or not all(isinstance(claims.get(k, {}), dict) for k in ("userinfo", "id_token")):
+        claims = parse_object(text)
+    except ValueError as error:
+        raise InvalidRequest(f"claims cannot be read as a JSON object: {error}.") from None
+    if not all(isinstance(claims.get(k, {}), dict) for k in ("userinfo", "id_token")):
         raise InvalidRequest("claims must be an object with userinfo and id_token objects.")
     return {key: claims[key] for key in ("userinfo", "id_token") if key in claims}

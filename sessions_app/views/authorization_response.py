@@ -35,11 +35,6 @@ class Recipient:
     def origin(self) -> str:
         return uris.origin(self.redirect_uri)
 
-    @property
-    def csp_source(self) -> str:
-        """What form-action must allow: the origin, or the scheme of a native application."""
-        return self.origin or f"{self.redirect_uri.partition(':')[0]}:"
-
 
 def recipient(
     application: Application, redirect_uri: str, tenant: TenantSettings, *, mode: ResponseMode, state: str, silent: bool
@@ -85,7 +80,7 @@ def _by_mode(request: HttpRequest, to: Recipient, fields: Mapping[str, str]) -> 
         return response
     if to.mode is ResponseMode.FORM_POST:
         response = render(request, "form_post.html", {"action": to.redirect_uri, "fields": fields.items()})
-        content_policy.allow(response, "form-action", [to.csp_source])
+        content_policy.allow_forms_to(response, to.redirect_uri)
         return response
     return _redirect(to, fields)
 

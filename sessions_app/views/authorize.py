@@ -8,14 +8,13 @@ from urllib.parse import urlencode, urlsplit
 import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration
+from idp import configuration, request_body
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.opaque import new_secret
 from idp.protocol.params import Params, from_urlencoded
@@ -158,12 +157,7 @@ def _read(params: Params, to: Recipient) -> authorization.AuthorizationRequest:
 def _params(request: HttpRequest) -> Params:
     if request.method != "POST":
         return from_urlencoded(request.META.get("QUERY_STRING", ""))
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise InvalidRequest("A POST must be a form.", status=415)
-    try:
-        return from_urlencoded(request.body)
-    except RequestDataTooBig:
-        raise InvalidRequest("The request is too large.", status=413) from None
+    return request_body.form(request)
 
 
 def _to_login(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:

@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from idp import configuration
+from idp import configuration, request_body
 from idp.connections.dialects import OIDC, dialect
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Connection
@@ -110,7 +109,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
 
 def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpResponse:
     try:
-        params = _query(request) if request.method == "GET" else _form(request)
+        params = _query(request) if request.method == "GET" else _once(request_body.form(request))
         lax = () if settings.HTTPS else (settings.UPSTREAM_COOKIE_NAME,)
         if reposting.is_needed(request, params, *lax):
             return reposting.page(request, params, request.path)
@@ -153,15 +152,6 @@ def _finish(request: HttpRequest, trip: upstream.Trip, answer: Params) -> HttpRe
 
 def _query(request: HttpRequest) -> Params:
     return _once(from_urlencoded(request.META.get("QUERY_STRING", "")))
-
-
-def _form(request: HttpRequest) -> Params:
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise InvalidRequest("An answer must be a form.", status=415)
-    try:
-        return _once(from_urlencoded(request.body))
-    except RequestDataTooBig:
-        raise InvalidRequest("The answer is too large.", status=413) from None
 
 
 def _once(params: Params) -> Params:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from csp.decorators import csp_replace
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,14 +9,13 @@ from django.shortcuts import render
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from idp import configuration
+from idp import configuration, content_policy
 from sessions_app import binding, browser_state
 
 
 @require_safe
 @login_not_required
 @xframe_options_exempt
-@csp_replace({"frame-ancestors": ["*"]})
 @binding.passive
 def check_session(request: HttpRequest) -> HttpResponse:
     """Framable by anyone: it shows nothing, sends nothing to us, and answers its parent one of three words.
@@ -29,6 +27,7 @@ def check_session(request: HttpRequest) -> HttpResponse:
     if not tenant.session_management:
         raise Http404
     response = render(request, "check_session.html", {"cookie_name": settings.BROWSER_STATE_COOKIE_NAME})
+    content_policy.allow_only(response, "frame-ancestors", ["*"])
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # also for parents that embed by COEP
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     if settings.SSO_COOKIE_NAME in request.COOKIES and binding.session_of(request) is None:

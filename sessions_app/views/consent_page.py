@@ -33,6 +33,6 @@ def render_page(request: HttpRequest, params: Params, to: Recipient, ask: act.As
         "host": to.origin or to.redirect_uri,
     }
     response = render(request, "consent.html", context)
-    content_policy.allow(response, "form-action", [to.csp_source])
+    content_policy.allow_forms_to(response, to.redirect_uri)
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"  # the page may be in an SDK's popup
     return response

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from idp import client_auth, configuration, guesses, limiter
+from idp import client_auth, configuration, guesses, limiter, request_body
 from idp.cors import cross_origin
 from idp.middleware import for_programs
 from idp.models import Application
 from idp.protocol.errors import InvalidClient, InvalidRequest
-from idp.protocol.params import Params, from_json, from_urlencoded
+from idp.protocol.params import Params
 from idp.requests import facts
 from idp.views.errors import json_errors
 
@@ -57,16 +56,7 @@ class MethodNotAllowed(InvalidRequest):
 
 def body_params(request: HttpRequest) -> Params:
     """The parameters of a form or JSON body, each once; the query string is not looked at (RFC 6749 section 3.2)."""
-    try:
-        body = request.body
-    except RequestDataTooBig:
-        raise InvalidRequest("The request is too large.", status=413) from None
-    if request.content_type == "application/x-www-form-urlencoded":
-        params = from_urlencoded(body)
-    elif request.content_type == "application/json":
-        params = from_json(body)
-    else:
-        raise InvalidRequest("Send a form or JSON.", status=415)
+    params = request_body.form_or_json(request)
     params.refuse_duplicates()
     return params
 

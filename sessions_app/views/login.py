@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from idp import configuration
 from idp.connections.database import LONGEST_LOGIN
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.content_policy import allow_forms_to
 from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest
 from idp.views.errors import error_page, page_errors
@@ -30,7 +31,7 @@ from sessions_app.models import SSOSession
 from sessions_app.offers import Offer
 from sessions_app.views import authorize, login_page, upstream_pages
 from sessions_app.views.callback import depart
-from sessions_app.views.popups import allow_redirects_to, keep_opener
+from sessions_app.views.popups import keep_opener
 
 WRONG = "E-mail address or password is wrong."
 AGAIN = (
@@ -57,7 +58,7 @@ def _of_an_older_page(request: HttpRequest) -> HttpResponse:
         return _nothing_offered(request)
     initial = {"username": typed, "connection": request.POST.get("connection", "")}
     response = login_page.page(request, target, LoginForm(offer=offered, initial=initial), notice=AGAIN, status=403)
-    return allow_redirects_to(response, target.form_action)
+    return allow_forms_to(response, target.callback)
 
 
 @when_stale(_of_an_older_page)
@@ -84,14 +85,14 @@ def login(request: HttpRequest) -> HttpResponse:
     if not offered:
         return _nothing_offered(request)
     if request.method == "POST":
-        return allow_redirects_to(_try(request, target, offered), target.form_action)
+        return allow_forms_to(_try(request, target, offered), target.callback)
     just_signed_out = settings.SIGNED_OUT_COOKIE_NAME in request.COOKIES
     only = None if "choose" in given else offered.straight(just_signed_out=just_signed_out)
     if only is not None and only.silent_since:
         return upstream_pages.silent(request, only, target.url, upstream_pages.start_url(only, target.url, anyway="1"))
     if only is not None:
         return depart(request, only, target)
-    return allow_redirects_to(login_page.first_page(request, target, offered, snapshot), target.form_action)
+    return allow_forms_to(login_page.first_page(request, target, offered, snapshot), target.callback)
 
 
 def _named(given: QueryDict, target: Destination) -> str:
@@ -163,7 +164,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     response: HttpResponse = mfa_views.authenticate(request)
     if hasattr(response, "render"):
         response = response.render()
-    return allow_redirects_to(response, target.form_action)
+    return allow_forms_to(response, target.callback)
 
 
 @login_not_required

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse
-
-from idp import content_policy
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -22,10 +20,3 @@ def keep_opener(view: View[P]) -> View[P]:
         return response
 
     return wrapped
-
-
-def allow_redirects_to(response: HttpResponse, form_action: Sequence[str]) -> HttpResponse:
-    """The redirects that follow the page's POST may go to the application."""
-    if form_action:
-        content_policy.allow(response, "form-action", form_action)
-    return response

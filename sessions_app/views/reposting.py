@@ -1,4 +1,4 @@
-"""A cross-site POST comes without a SameSite=Lax cookie; sent again from our own page it comes with it (design 4.9)."""
+"""A cross-site POST comes without a SameSite=Lax cookie; sent again from our own page it comes with it."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from idp.cors import cross_origin
 from idp.middleware import for_programs
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
+from idp.request_body import FORM
 from idp.views.errors import json_errors
 from sessions_app import minting
 from sessions_app.access import Bearer, bearer
@@ -38,7 +39,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 def _token(request: HttpRequest) -> str:
     scheme, _, in_header = request.headers.get("Authorization", "").partition(" ")
     in_form = ""
-    if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
+    if request.method == "POST" and request.content_type == FORM:
         in_form = body_params(request).get("access_token", "")
     if in_header and in_form:
         raise InvalidRequest("The access token is given twice.")

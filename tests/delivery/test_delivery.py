@@ -27,7 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.mark.spec("backchannel", "2.5", "B3 every application of the session is told, once")
 def test_every_application_of_the_session_is_told_once(receiver, application):
-    """T21."""
     session = sign_in(application("one"), application("two"))
     application("stranger")
     with running():
@@ -54,7 +53,6 @@ def test_the_request_is_a_form_with_one_field(receiver, application):
 @pytest.mark.spec("backchannel", "2.6", "B6 it is signed with the key and algorithm of the application's ID tokens")
 @pytest.mark.spec("backchannel", "2.4", "B7 typ is logout+jwt, or JWT for an application that asks for it")
 def test_each_application_gets_its_own_token_by_its_own_algorithm_and_type(receiver, application, settings):
-    """SND-024, SND-026, T19, T20."""
     session = sign_in(
         application("rs"),
         application("es", id_token_signed_response_alg="ES256", backchannel_logout_token_typ="JWT"),
@@ -83,7 +81,6 @@ def test_each_application_gets_its_own_token_by_its_own_algorithm_and_type(recei
 
 
 def test_each_attempt_has_a_fresh_token(receiver, application):
-    """T16."""
     receiver.behave(app="503")
     with running():
         sign_out(sign_in(application()))
@@ -135,7 +132,6 @@ def test_signing_keys_may_rotate_while_deliveries_wait(receiver, application):
 @pytest.mark.spec("backchannel", "2.8", "B12 200 and 204 are success")
 @pytest.mark.parametrize("status", ["200", "204"])
 def test_200_and_204_are_success(receiver, application, status):
-    """T17."""
     receiver.behave(app=status)
     with running():
         sign_out(sign_in(application()))
@@ -143,7 +139,7 @@ def test_200_and_204_are_success(receiver, application, status):
 
 
 def test_400_is_final_and_the_applications_words_are_kept_as_text(receiver, application):
-    """F-N02, SND-022."""
+    """F-N02."""
     receiver.behave(app="rude")
     with running():
         sign_out(sign_in(application()))
@@ -156,7 +152,7 @@ def test_400_is_final_and_the_applications_words_are_kept_as_text(receiver, appl
 
 @pytest.mark.parametrize("behaviour", ["401", "403", "404", "410", "302:http://127.0.0.1:6379/"])
 def test_configuration_errors_die_after_three_tries(receiver, application, behaviour):
-    """F-N03, SND-007."""
+    """F-N03."""
     receiver.behave(app=behaviour)
     with running():
         sign_out(sign_in(application()))
@@ -170,7 +166,7 @@ def test_configuration_errors_die_after_three_tries(receiver, application, behav
 
 @pytest.mark.parametrize("behaviour", ["500", "503", "408", "429:1", "reset", "hang:30"])
 def test_what_may_heal_waits_for_another_try(receiver, application, behaviour, settings):
-    """F-N09, T17, T18."""
+    """F-N09."""
     settings.DELIVERY_TIMEOUT = 1
     receiver.behave(app=behaviour)
     with running():
@@ -184,7 +180,7 @@ def test_what_may_heal_waits_for_another_try(receiver, application, behaviour, s
 
 
 def test_retry_after_pauses_this_application_only(receiver, application):
-    """F-N05, SND-023."""
+    """F-N05."""
     receiver.behave(busy="429:120")
     busy, other = application("busy"), application("other")
     with running():
@@ -232,7 +228,6 @@ def test_a_row_behind_an_open_breaker_is_given_up_in_the_end_and_an_untried_one_
     ],
 )
 def test_what_an_administrator_takes_away_is_dropped_not_sent(receiver, application, change):
-    """SND-027, T22, T23."""
     app = application()
     sign_out(sign_in(app))
     for name, value in change.items():
@@ -245,7 +240,6 @@ def test_what_an_administrator_takes_away_is_dropped_not_sent(receiver, applicat
 
 
 def test_rows_of_a_deleted_application_are_dropped(receiver, application):
-    """SND-027."""
     app = application()
     sign_out(sign_in(app))
     app.delete()
@@ -255,7 +249,6 @@ def test_rows_of_a_deleted_application_are_dropped(receiver, application):
 
 
 def test_a_changed_url_is_read_again_and_vetted_again(receiver, application):
-    """SND-027, SND-010."""
     app = application(url="https://gone.invalid/")
     sign_out(sign_in(app))
     app.backchannel_logout_uri = receiver.url("moved")

@@ -79,7 +79,6 @@ def test_a_url_becomes_origin_request_line_and_host(url, origin, line, host):
     ],
 )
 def test_a_url_that_the_rules_refuse_is_not_even_resolved(url):
-    """SND-008."""
 
     async def work() -> Reply:
         resolver = Names(rp=["127.0.0.1"])
@@ -299,7 +298,6 @@ def test_a_connection_serves_its_own_origin_only():
     ],
 )
 def test_what_is_no_answer_ends_the_connection(answer):
-    """SND-020."""
 
     async def work() -> Reply:
         async with raw_server(saying(answer, answer)) as wire, client() as fan:
@@ -338,7 +336,6 @@ def test_a_request_that_is_given_up_ends_its_connection(gives_up):
     "address", ["::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "fe80::1%eth0", "10.0.0.1", "nonsense"]
 )
 def test_no_spelling_of_a_private_address_passes_as_the_answer_of_a_name(address):
-    """SND-002, SND-005."""
 
     async def work() -> Reply:
         async with client(rules=PUBLIC, resolver=Names(rp=[address])) as fan:

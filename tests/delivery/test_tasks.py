@@ -124,7 +124,7 @@ def test_the_purge_never_takes_a_family_that_lives_nor_its_tokens(application):
 
 
 def test_a_code_stays_as_long_as_a_token_that_it_made(application):
-    """TOK-011: without it a replay would find nothing to revoke."""
+    """Without it a replay would find nothing to revoke."""
     session = sign_in(application())
     family = make_family(session, offline=False, revoked_at=timezone.now() - YEAR)
     AccessToken.rows.create(

@@ -167,7 +167,7 @@ def test_a_refresh_token_of_the_sdk_is_an_offline_one(page: Page, stack: Stack, 
 
 @pytest.mark.spec(CONTRACT, "ssodata", "Where third-party cookies are blocked the answer is sso: false, not an error")
 def test_a_page_in_a_frame_of_another_site_sees_nobody(page: Page, stack: Stack, sdk_page: str) -> None:
-    """SSO-019: `127.0.0.1` is another site than `localhost`, so the frame's requests carry no cookie of ours."""
+    """`127.0.0.1` is another site than `localhost`, so the frame's requests carry no cookie of ours."""
     mary.sign_in(page, stack)
     ask = "(url) => fetch(url, {credentials: 'include'}).then((r) => r.json())"
     page.goto(sdk_page)

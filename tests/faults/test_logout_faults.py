@@ -28,7 +28,6 @@ OUT = "https://app.example/out"
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["refused", "hung"])
 def test_without_redis_a_sign_out_is_as_fast_and_nothing_is_lost(installation, redis, receiver, fault):
-    """OUT-069."""
     process, _ = redis
     app = make_application("App", backchannel_logout_uri=receiver.url("app"), post_logout_redirect_uris=OUT)
     session = make_session(make_user(), app)
@@ -81,7 +80,6 @@ def database_of_its_own(name: str) -> Iterator[tuple[str, Callable[[bool], None]
 @pytest.mark.postgresql
 @pytest.mark.django_db
 def test_without_postgresql_nobody_is_told_that_they_are_signed_out(tmp_path):
-    """OUT-070."""
     with (
         database_of_its_own("curfew_refused") as (url, let_in),
         Installation(tmp_path / "own", DATABASE_URL=url, CURFEW_DEMO="0") as installation,

@@ -38,7 +38,7 @@ def try_password(base: str, http: requests.Session, password: str) -> requests.R
 
 
 def test_no_log_of_a_web_process_carries_what_travels_in_addresses(installation: Installation) -> None:
-    """LGI-003: the request log, and granian's access log even when its variable is set. 4xx are logged as warnings."""
+    """The request log, and granian's access log even when its variable is set. 4xx are logged as warnings."""
     app, session = make_application(), make_session(make_user())
     installation.environment["GRANIAN_LOG_ACCESS_ENABLED"] = "true"
     settings_of_port = {"DJANGO_SETTINGS_MODULE": "tests.settings", "CURFEW_LOG_LEVEL": "DEBUG"}
@@ -75,7 +75,7 @@ def test_redis_sees_no_token_no_person_and_no_session(
     receiver: Any,  # noqa: F811
     redis: Any,
 ) -> None:
-    """LGI-004: MONITOR during a sign-in, a refresh, a sign-out, its deliveries, and Celery's tasks."""
+    """MONITOR during a sign-in, a refresh, a sign-out, its deliveries, and Celery's tasks."""
     app, user = application(), make_user()
     session = make_session(user, app)
     seen: list[str] = []
@@ -116,7 +116,7 @@ def test_redis_sees_no_token_no_person_and_no_session(
 
 
 def test_guessing_is_limited_without_redis(installation: Installation, redis: Any) -> None:
-    """BRU-010: the limiter is in the database; nothing becomes unlimited, and nobody is locked out, when Redis is gone."""
+    """The limiter is in the database; nothing becomes unlimited, and nobody is locked out, when Redis is gone."""
     make_user()
     installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
     base = f"http://localhost:{installation.port}"

@@ -77,7 +77,7 @@ def webs(installation: Installation) -> Iterator[list[Web]]:
 
 @pytest.mark.parametrize("offline", [False, True], ids=["logout", "everything"])
 def test_nothing_is_alive_after_a_storm(installation: Installation, webs: list[Web], redis: Any, offline: bool) -> None:
-    """OUT-060, TOK-028: 50 threads refresh, introspect, sign in silently and ask ssodata while the session is ended.
+    """50 threads refresh, introspect, sign in silently and ask ssodata while the session is ended.
 
     What began after the door had answered never succeeds; what was under way may, and has made nothing that lives.
     """
@@ -180,7 +180,7 @@ def alive(web: Web, app: Any, session: SSOSession, made: list[dict[str, str]]) -
 
 
 def test_a_deleted_session_is_dead_at_the_next_request_in_every_process(webs: list[Web]) -> None:
-    """SES-010: no process keeps a copy."""
+    """No process keeps a copy."""
     app, session = make_application(), make_session(make_user())
     for web in webs:
         assert web.get("/user/ssodata", session).json()["sso"]
@@ -192,7 +192,7 @@ def test_a_deleted_session_is_dead_at_the_next_request_in_every_process(webs: li
 
 
 def test_a_disabled_application_is_refused_at_once_in_every_process(webs: list[Web]) -> None:
-    """TOK-025: the cached configuration of a process does not outlive a change at another one."""
+    """The cached configuration of a process does not outlive a change at another one."""
     app, session = make_application(), make_session(make_user())
     for web in webs:
         assert "code" in web.silent(app, session)
@@ -206,7 +206,7 @@ def test_a_disabled_application_is_refused_at_once_in_every_process(webs: list[W
 def test_a_spent_refresh_token_is_still_reuse_after_everything_was_restarted(
     installation: Installation, redis: Any
 ) -> None:
-    """TOK-010: what was used is written in the database, not remembered by a process or by Redis."""
+    """What was used is written in the database, not remembered by a process or by Redis."""
     app, session = make_application(), make_session(make_user())
     spent = tokens_for(session, app)["refresh_token"]
     newest = refresh(app, refresh(app, spent).json()["refresh_token"]).json()["refresh_token"]

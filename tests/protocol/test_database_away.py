@@ -1,4 +1,4 @@
-"""When the database is away nothing claims to have happened (attack case OUT-070, fault F-P03)."""
+"""When the database is away nothing claims to have happened (fault F-P03)."""
 
 import pytest
 from django.db import OperationalError
@@ -19,7 +19,6 @@ def broken(monkeypatch):
 
 @pytest.mark.usefixtures("broken")
 def test_a_sign_out_that_did_not_happen_says_so_and_keeps_the_cookie(settings):
-    """OUT-070"""
     app = make_application()
     client = browser(make_session(make_user(), app), raise_request_exception=False)
     query = {"client_id": app.client_id, "returnTo": app.allowed_logout_urls[0]}
@@ -40,7 +39,6 @@ def test_a_program_gets_the_same_as_json():
 
 
 def test_another_mistake_of_ours_is_a_500_that_tells_nothing(monkeypatch):
-    """API-015, LGI-005"""
     monkeypatch.setattr(end, "_end_statement", lambda *_, **__: 1 / 0)
     app = make_application()
     client = browser(make_session(make_user(), app), raise_request_exception=False)

@@ -201,7 +201,7 @@ def test_browsers_are_told_of_https_for_as_many_hosts_as_the_operator_says(tmp_p
     ],
 )
 def test_checks_find_settings_that_are_never_right(settings, name: str, value: object, code: str) -> None:
-    """SES-011: a session engine that survives the end of its row. django-seams 0.4, 0.8: hashers and the shared cache."""
+    """A session engine that survives the end of its row, hashers and the shared cache."""
     setattr(settings, name, value)
     assert code in [message.id for message in checks()]
 
@@ -332,6 +332,16 @@ def test_the_security_page_names_files_that_exist() -> None:
     named = set(re.findall(r"`((?:tests|templates|static|examples|" + "|".join(APPS) + r")/[\w/.-]*)`", text))
     assert len(named) > 60
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_comments_cite_nothing_that_a_stranger_cannot_open() -> None:
+    """Ids of attack cases, and sections of papers that are not here. Faults have ids: docs/faults.md says what they are."""
+    cases = r"\b(?:GTR|OUT|SAM|TOK|SND|SES|FRN|LDP|BRU|SSO|ADM|LGI|API)-\d{2,3}\b"
+    cited = re.compile(rf"{cases}|\b[Dd]esign \d|\b[Bb]ehaviour (?:facts? |T)?\d|\bdjango-seams\b")
+    faults = re.compile(r"\bF-[A-Z]\d{2}\b")
+    known = set(faults.findall((ROOT / "docs" / "faults.md").read_text()))
+    assert [f"{name}: {hit[0]}" for name, text in tracked() for hit in cited.finditer(text)] == []
+    assert {fault for _, text in tracked() for fault in faults.findall(text)} <= known
 
 
 def test_links_between_documents_lead_somewhere() -> None:

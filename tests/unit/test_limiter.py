@@ -79,7 +79,7 @@ def test_failures_block_and_successes_cost_nothing(django_assert_num_queries):
 
 @pytest.mark.django_db(transaction=True)
 def test_parallel_reservations_are_all_counted():
-    """BRU-002: no more than the limit is let through, however many come at once."""
+    """No more than the limit is let through, however many come at once."""
     results = []
 
     def attack():

@@ -13,8 +13,8 @@ ODD = [
     (OUT, True, True),
     # Auth0: "query string and hash information are not taken into account"
     (OUT + "?anything=1", True, False),
-    (OUT + "?", True, False),  # OUT-014
-    (OUT + "#x", True, False),  # OUT-012
+    (OUT + "?", True, False),
+    (OUT + "#x", True, False),
     (OUT + "?a=1#b?c", True, False),
     (OUT + "?next=https://evil.example/", True, False),
     (OUT + "?q=é", True, False),
@@ -23,38 +23,38 @@ ODD = [
     ("https://app.example.com/OUT", False, False),
     ("http://app.example.com/out", False, False),
     # other hosts
-    ("//evil.example", False, False),  # OUT-001
-    ("///evil.example", False, False),  # OUT-002
-    ("\\\\evil.example", False, False),  # OUT-004
+    ("//evil.example", False, False),
+    ("///evil.example", False, False),
+    ("\\\\evil.example", False, False),
     ("/\\evil.example", False, False),
-    ("https:/evil.example", False, False),  # OUT-006
+    ("https:/evil.example", False, False),
     ("https:evil.example", False, False),
-    ("https://app.example.com@evil.example/out", False, False),  # OUT-007
+    ("https://app.example.com@evil.example/out", False, False),
     ("https://user:pw@app.example.com/out", False, False),
     ("https://@app.example.com/out", False, False),
-    ("https://app.example.com\\@evil.example/out", False, False),  # OUT-009
-    ("https://evil.example#https://app.example.com/out", False, False),  # OUT-010
-    ("https://evil.example/?https://app.example.com/out", False, False),  # OUT-011
-    ("https://app.example.com.evil.example/out", False, False),  # OUT-018
-    ("https://evilapp.example.com/out", False, False),  # OUT-019
+    ("https://app.example.com\\@evil.example/out", False, False),
+    ("https://evil.example#https://app.example.com/out", False, False),
+    ("https://evil.example/?https://app.example.com/out", False, False),
+    ("https://app.example.com.evil.example/out", False, False),
+    ("https://evilapp.example.com/out", False, False),
     ("https://appXexample.com/out", False, False),
     ("https://app.example.com./out", False, False),
     ("https://app..example.com/out", False, False),
-    ("https://app.example.com:443/out", False, False),  # OUT-021
-    ("https://app.example.com:4443/out", False, False),  # OUT-022
+    ("https://app.example.com:443/out", False, False),
+    ("https://app.example.com:4443/out", False, False),
     ("https://app.example.com:/out", False, False),
     ("https://app.example.com:99999999/out", False, False),
-    ("https://app.example.com%00.evil.example/", False, False),  # OUT-026
+    ("https://app.example.com%00.evil.example/", False, False),
     ("https://app.example.com%2f@evil.example", False, False),
     ("https://\u0430pp.example.com/out", False, False),  # a Cyrillic letter
     ("https://app.example\u3002com/out", False, False),
     ("https://*.example.com/out", False, False),
-    ("https://[::1]/", False, False),  # OUT-030
+    ("https://[::1]/", False, False),
     ("https://0x7f.1/", False, False),
     ("https://2130706433/", False, False),
     # other paths
     ("https://app.example.com/out/", False, False),
-    ("https://app.example.com/out/../admin", False, False),  # OUT-015
+    ("https://app.example.com/out/../admin", False, False),
     ("https://app.example.com/out/..;/admin", False, False),
     ("https://app.example.com/out/%2e%2e%2fadmin", False, False),
     ("https://app.example.com/x/../out", False, False),
@@ -63,7 +63,7 @@ ODD = [
     ("https://app.example.com/out;x", False, False),
     ("https://app.example.com", False, False),
     # what splits headers or is read differently
-    ("https://app.example.com/out%0d%0aSet-Cookie:%20x=1", False, False),  # OUT-016
+    ("https://app.example.com/out%0d%0aSet-Cookie:%20x=1", False, False),
     (OUT + "\r\nSet-Cookie: x=1", False, False),
     (OUT + "?a=\r\nb", False, False),
     (OUT + "\x00", False, False),
@@ -73,7 +73,7 @@ ODD = [
     ("ht\ntps://app.example.com/out", False, False),
     (OUT + "?\\", False, False),
     (OUT + "?\ud800", False, False),
-    # schemes that run or read something (OUT-028)
+    # schemes that run or read something
     ("javascript:alert(document.domain)", False, False),
     ("JaVaScRiPt://app.example.com/out%0aalert(1)", False, False),
     ("java\nscript:alert(1)", False, False),
@@ -84,7 +84,7 @@ ODD = [
     ("", False, False),
     ("out", False, False),
     ("https://", False, False),
-    (OUT + "?" + "x" * 100_000, False, False),  # OUT-031
+    (OUT + "?" + "x" * 100_000, False, False),
 ]
 
 
@@ -127,7 +127,7 @@ def test_a_script_is_not_followed_even_if_somebody_registered_it(url):
     ],
 )
 def test_a_wildcard_stands_for_part_of_the_leftmost_label_and_only_where_it_is_turned_on(entry, url, matches):
-    """Behaviour fact 67, design 4.17."""
+    """As Auth0 allows it in logout URLs."""
     assert redirects.matches_auth0(url, [entry], wildcards=True) is matches
     assert not redirects.matches_auth0(url, [entry], wildcards=False)
     assert not redirects.matches_exactly(url, [entry])
@@ -171,19 +171,3 @@ def test_state_is_added_to_whatever_the_address_has(url, state, result):
 def test_the_first_usable_address_names_one_place():
     assert redirects.first_usable(["https://*.example.com/", "javascript:x", OUT]) == OUT
     assert redirects.first_usable([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("url", "source"),
-    [
-        (OUT + "?x#y", "https://app.example.com"),
-        ("http://localhost:8001/x", "http://localhost:8001"),
-        ("com.example.app://host/x", "com.example.app:"),
-        ("com.example.app:/x", "com.example.app:"),
-        ("", ""),
-        ("javascript:x", ""),
-        ("https://a.example/; script-src *", ""),
-    ],
-)
-def test_form_action_gets_one_plain_source(url, source):
-    assert redirects.form_action_of(url) == source

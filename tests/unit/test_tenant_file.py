@@ -292,14 +292,12 @@ def test_callbacks_are_checked_at_save(folder: Path, callback: str) -> None:
 
 @pytest.mark.parametrize("value", ["*", "null", "https://*.example.com", "https://app.example.com/path"])
 def test_web_origins_are_exact(folder: Path, value: str) -> None:
-    """SSO-014."""
     (problem,) = client_problems(folder, web_origins=[value])
     assert problem.startswith("clients[0].web_origins[0]: ")
 
 
 @pytest.mark.parametrize("url", ["https://app.example.com/out?state=1", "https://app.example.com/out?iss="])
 def test_logout_urls_leave_our_parameters_to_us(folder: Path, url: str) -> None:
-    """OUT-040."""
     (problem,) = client_problems(folder, allowed_logout_urls=[url])
     assert problem.startswith("clients[0].allowed_logout_urls[0]: the query must not hold")
 
@@ -308,7 +306,6 @@ def test_logout_urls_leave_our_parameters_to_us(folder: Path, url: str) -> None:
     "url", ["gopher://rp.example/", "file:///etc/passwd", "https://rp.example:22/", "https://rp.example:6379/"]
 )
 def test_back_channel_urls_go_to_http_servers(folder: Path, url: str) -> None:
-    """SND-008."""
     (problem,) = client_problems(folder, oidc_logout={"backchannel_logout_urls": [url]})
     assert problem.startswith("clients[0].oidc_logout.backchannel_logout_urls[0]: ")
 
@@ -324,7 +321,6 @@ def test_back_channel_urls_go_to_http_servers(folder: Path, url: str) -> None:
     ],
 )
 def test_front_channel_urls_belong_to_a_callback(folder: Path, url: str) -> None:
-    """FRN-005, FRN-007, FRN-014, FRN-015."""
     (problem,) = client_problems(folder, oidc_logout={"frontchannel_logout_uri": url})
     assert problem.startswith("clients[0].oidc_logout.frontchannel_logout_uri: ")
 

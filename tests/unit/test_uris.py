@@ -65,7 +65,6 @@ def test_a_native_application_may_have_a_scheme_of_its_own() -> None:
     "url", ["https://rp.example/out?state=1", "https://rp.example/out?iss=x", "https://rp.example/?state"]
 )
 def test_a_logout_url_leaves_room_for_state(url: str) -> None:
-    """OUT-040."""
     assert uris.check_logout_url(url)
 
 
@@ -91,7 +90,6 @@ def test_wildcards_stand_in_the_leftmost_label_and_only_where_they_are_on() -> N
     ],
 )
 def test_a_back_channel_goes_to_web_servers_only(uri: str) -> None:
-    """SND-008."""
     assert uris.check_backchannel_uri(uri)
 
 
@@ -114,12 +112,10 @@ def test_a_back_channel_may_be_plain_http_inside_a_network_that_the_guard_allows
     ],
 )
 def test_a_front_channel_is_on_a_callbacks_origin_and_cannot_break_the_policy_header(uri: str) -> None:
-    """FRN-005, FRN-014, FRN-015."""
     assert uris.check_frontchannel_uri(uri, CALLBACKS)
 
 
 def test_a_front_channel_is_never_ours_and_never_http_in_https() -> None:
-    """FRN-004, FRN-007."""
     ours = "https://id.example/"
     assert uris.check_frontchannel_uri("https://id.example/out", ["https://id.example/cb"], issuer=ours)
     assert uris.check_frontchannel_uri("http://localhost/out", ["http://localhost/cb"], issuer=ours)
@@ -131,7 +127,6 @@ def test_a_front_channel_is_never_ours_and_never_http_in_https() -> None:
               "https://app.example.com:443", "https://APP.example.com", "http://app.example.com", "app.example.com"],
 )  # fmt: skip
 def test_only_exact_origins_may_read_with_credentials(value: str) -> None:
-    """SSO-014."""
     assert uris.check_origin(value)
 
 

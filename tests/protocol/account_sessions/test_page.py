@@ -1,4 +1,4 @@
-"""Your sessions: what the page tells (design 2, ui "Your sessions", ASVS 7.5.2)."""
+"""Your sessions: what the page tells (ASVS 7.5.2)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,6 @@ def test_what_has_ended_or_is_past_its_limits_is_not_shown(client, mary):
 
 
 def test_nothing_of_somebody_else_is_shown(client):
-    """SES-021."""
     bob = make_user("bob@fabrikamcorp.com")
     app = make_application("Secret plans")
     make_session(bob, app, last_ip="203.0.113.9")

@@ -199,7 +199,7 @@ def test_every_way_to_set_a_password_keeps_its_form():
 @pytest.mark.parametrize(("typed", "most"), [("guess", 1), (PHRASE, 2), (PHRASE_OF_A_MAC, 2), ("g\u00a0uess", 2)])
 @pytest.mark.parametrize("login", ["mary@fabrikamcorp.com", "nobody@fabrikamcorp.com"])
 def test_a_wrong_password_costs_two_hashes_at_most_whoever_it_is_for(monkeypatch, login, typed, most):
-    """BRU-005: as many for nobody."""
+    """As many for nobody."""
     make_user()
     hashed = []
 

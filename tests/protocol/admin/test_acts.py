@@ -131,7 +131,6 @@ def test_nobody_deletes_themselves(admin: Client, boss: User) -> None:
 
 
 def test_a_new_password_signs_in_and_stands_in_no_log(admin: Client) -> None:
-    """ADM-010."""
     mary = make_user()
     url = act_url("idp_user", mary.pk, "password")
     assert "too short" in admin.post(url, {"password": "short"}).content.decode()
@@ -194,7 +193,6 @@ def test_a_delivery_of_an_application_that_is_gone_is_not_offered_again(admin: C
 
 # --- what stops an act ---------------------------------------------------------------------------------------------------
 def test_an_action_by_get_is_refused(admin: Client) -> None:
-    """ADM-006."""
     mary = make_user()
     session = make_session(mary)
     assert admin.get(reverse("admin:sessions_app_ssosession_changelist"), {"action": "end"}).status_code == 405
@@ -206,7 +204,6 @@ def test_an_action_by_get_is_refused(admin: Client) -> None:
 
 
 def test_an_act_without_a_csrf_token_is_refused(csrf_admin: Client) -> None:
-    """ADM-006."""
     session = make_session(make_user())
     assert csrf_admin.post(act_url("sessions_app_ssosession", session.pk, "end")).status_code == 403
     assert SSOSession.objects.get(pk=session.pk).ended_at is None

@@ -173,7 +173,7 @@ def test_a_provider_that_is_away_is_named(admin: Client, settings: Any) -> None:
 
 
 def test_addresses_inside_are_not_asked(admin: Client, upstream: tuple[type[Upstream], str], settings: Any) -> None:
-    """OUT-001: the admin is no way around the outbound guard."""
+    """The admin is no way around the outbound guard."""
     handler, home = upstream
     settings.OUTBOUND_ALLOW = []
     assert 'class="bad"' in run(admin, make_oidc(home))

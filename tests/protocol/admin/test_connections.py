@@ -235,7 +235,6 @@ def test_a_private_key_is_no_certificate(admin: Client) -> None:
 
 # --- secrets ---------------------------------------------------------------------------------------------------------------
 def test_a_connections_secret_is_sealed_never_shown_and_never_logged(admin: Client) -> None:
-    """ADM-010."""
     connection = make_connection("okta-main", "okta")
     assert admin.post(change_url(connection), OKTA).status_code == 302
     connection.refresh_from_db()

@@ -123,7 +123,6 @@ def test_rotating_the_secret_makes_the_old_one_useless(admin: Client) -> None:
     ],
 )
 def test_an_application_with_this_is_refused_beside_the_field(admin: Client, field: str, value: Any) -> None:
-    """SSO-014, FRN-005, FRN-014, FRN-015, OUT-040, SND-008."""
     response = admin.post(reverse("admin:idp_application_add"), {**APPLICATION, field: value})
     assert field in errors_of(response)
     assert not Application.objects.exists()

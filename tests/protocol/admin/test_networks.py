@@ -22,7 +22,7 @@ def office(settings):
 
 @pytest.mark.parametrize("peer", [ELSEWHERE, f"::ffff:{ELSEWHERE}", "2001:db8::1", ""])
 def test_from_another_network_there_is_no_admin(office, administrator, peer):
-    """ADM-001: signed in or not, and no page tells whether it exists."""
+    """Signed in or not, and no page tells whether it exists."""
     for client in (Client(), administrator):
         for path in PAGES:
             assert client.get(path, REMOTE_ADDR=peer).status_code == 404
@@ -31,7 +31,6 @@ def test_from_another_network_there_is_no_admin(office, administrator, peer):
 
 
 def test_a_header_that_a_client_makes_up_does_not_help(office, administrator):
-    """ADM-001."""
     answer = administrator.get("/admin/", REMOTE_ADDR=ELSEWHERE, headers={"X-Forwarded-For": OFFICE})
     assert answer.status_code == 404
 

@@ -46,7 +46,7 @@ def url_of(model: type[models.Model], page: str, *args: Any) -> str:
 def test_every_list_and_every_row_opens_without_a_secret(
     admin: Client, one_of_each: dict[type[models.Model], models.Model]
 ) -> None:
-    """ADM-011: pages and str() show ids, never tokens or their digests."""
+    """Pages and str() show ids, never tokens or their digests."""
     for model in django_admin.site._registry:
         response = admin.get(url_of(model, "changelist"), follow=True)
         assert response.status_code == 200, model
@@ -90,7 +90,6 @@ def test_every_list_can_be_searched_and_filtered_by_what_it_offers(
     ],
 )
 def test_a_list_cannot_be_asked_about_columns_that_it_does_not_offer(admin: Client, model: str, lookup: str) -> None:
-    """ADM-003."""
     response = admin.get(reverse(f"admin:{model}_changelist"), {lookup: "a"})
     assert response.status_code == 400
 

@@ -43,7 +43,6 @@ def work_of(captured):
 
 @pytest.mark.spec("RFC 9207", "2", "Authorization responses carry iss")
 def test_a_signed_in_browser_gets_a_code_with_state_and_iss(app, session):
-    """TOK-023."""
     response = authorize(session, app)
     assert response.status_code == 303
     answer = answer_of(response)
@@ -141,14 +140,12 @@ def test_a_disabled_application_gets_a_page(app, session):
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 def test_a_doubled_client_or_redirect_uri_gets_a_page(app, session, name):
-    """TOK-019."""
     params = request_params(app)
     params[name] = [params[name], params[name]]
     assert refused_with_page(browser(session).get("/authorize", params))
 
 
 def test_a_doubled_state_is_an_error_without_state(app, session):
-    """TOK-019."""
     answer = answer_of(browser(session).get("/authorize", request_params(app, state=["a", "b"])))
     assert answer["error"] == "invalid_request"
     assert "state" not in answer
@@ -183,7 +180,6 @@ def test_a_doubled_state_is_an_error_without_state(app, session):
 )
 @pytest.mark.spec("OpenID Connect Core 1.0", "3.1.2.6", "Errors go to the redirect URI")
 def test_every_other_mistake_goes_to_the_redirect_uri(app, session, changes, error):
-    """TOK-014, TOK-017, SND-029."""
     response = authorize(session, app, **changes)
     answer = answer_of(response)
     assert answer["error"] == error
@@ -193,7 +189,6 @@ def test_every_other_mistake_goes_to_the_redirect_uri(app, session, changes, err
 
 
 def test_a_public_client_must_send_pkce_and_a_confidential_one_may(app, spa, session):
-    """TOK-014."""
     without = {"code_challenge": None, "code_challenge_method": None}
     assert answer_of(authorize(session, spa, **without))["error"] == "invalid_request"
     assert "code" in answer_of(authorize(session, app, **without))
@@ -221,7 +216,6 @@ def test_fragment_mode(app, session):
 
 
 def test_form_post_escapes_and_allows_only_the_applications_origin(app, session):
-    """TOK-020."""
     response = authorize(session, app, response_mode="form_post", state='"><script>alert(1)</script>')
     assert response.status_code == 200
     page = response.content.decode()

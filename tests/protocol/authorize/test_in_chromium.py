@@ -87,7 +87,6 @@ def test_a_silent_frame_hands_the_code_to_its_parent(page, live_server, app_orig
 
 
 def test_form_post_sends_itself_and_escapes_what_it_carries(page, live_server, app_origin):
-    """TOK-020."""
     state = '"><script>document.title="owned"</script>'
     query = urlencode(request_params(spa(app_origin), response_mode="form_post", state=state))
     page.goto(f"{live_server.url}/authorize?{query}")

@@ -1,4 +1,4 @@
-"""prompt=login and max_age can neither be skipped nor loop: TOK-022."""
+"""prompt=login and max_age can neither be skipped nor loop."""
 
 from datetime import timedelta
 

@@ -200,7 +200,7 @@ def is_refused(response) -> bool:
 
 @pytest.mark.parametrize("name", PLACES)
 def test_guessing_is_stopped_and_audited(mary, browsers, name):
-    """BRU-009, and 24 wrong old passwords that nothing answered."""
+    """And 24 wrong old passwords that nothing answered."""
     place = PLACES[name]
     if name == "confirmation: security key":  # its page is for those who have one
         data = {"name": "a key", "credential": {}}

@@ -237,7 +237,7 @@ def test_oidcc_ensure_request_object_with_redirect_uri(client: Make) -> None:
 def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(
     client: Make, receiver: Receiver
 ) -> None:
-    """SND-029: nor is the address asked."""
+    """Nor is the address asked."""
     rp = client()
     answer = rp.answer_at(rp.authorize(request_uri=receiver.url("request.jwt")))
     assert receiver.posts("request.jwt") == []

@@ -46,7 +46,6 @@ def test_a_person_is_made_when_first_seen_and_refreshed_each_time():
 
 
 def test_nobody_is_linked_by_an_address():
-    """SES-018."""
     mary = make_user("mary@acme.example")
     people = {receive(sub, email="mary@acme.example", email_verified=True).user for sub in ("00u1", "00u2")}
     assert len(people) == 2

@@ -102,7 +102,7 @@ def test_an_answer_that_cannot_be_read_is_a_page(acme, query):
 
 
 def test_an_answer_at_the_address_of_another_connection_is_refused(acme, monkeypatch):
-    """SES-016: what was begun with Acme ends at Acme's own callback only."""
+    """What was begun with Acme ends at Acme's own callback only."""
     monkeypatch.setitem(registry.REDIRECT_PROTOCOLS, "samlp", acme)
     make_connection("Other", "samlp")
     client = Client()
@@ -116,7 +116,6 @@ def test_an_answer_at_the_address_of_another_connection_is_refused(acme, monkeyp
 
 
 def test_a_connection_that_was_switched_off_meanwhile_lets_nobody_in(acme):
-    """SES-017."""
     client = Client()
     state = depart(client)
     accounts.disable_connection(registry.Connection.objects.get(name="Acme"), actor="admin:a", at=timezone.now())
@@ -127,7 +126,6 @@ def test_a_connection_that_was_switched_off_meanwhile_lets_nobody_in(acme):
 
 
 def test_a_connection_that_was_taken_from_the_application_meanwhile_lets_nobody_in(acme):
-    """SES-017."""
     application = make_application()
     client = Client()
     state = depart(client, next=authorize(application))
@@ -304,7 +302,6 @@ def test_somebody_else_in_this_browser_takes_its_place(acme):
 
 
 def test_two_accounts_with_the_same_address_are_two_people(acme):
-    """SES-018."""
     mine = make_user("mary@acme.example")
     sign_in(Client())
     acme.account = Account(sub="00u2", email="Mary@Acme.example", email_verified=True)
@@ -372,7 +369,6 @@ class TestFaults:
 
     @pytest.mark.parametrize(("given", "status"), [(0, 400), (502, 502)])
     def test_an_answer_that_proves_nothing_is_a_bad_request(self, acme, given, status):
-        """SES-016."""
         acme.error = UpstreamFault("Acme: nonce is wrong", status=given)
         assert sign_in(Client()).status_code == status
 

@@ -197,7 +197,7 @@ def test_a_name_that_does_not_resolve_is_a_sentence(plain):
 
 
 def test_a_referral_is_followed_by_nobody(plain, tmp_path):
-    """LDP-007: as an entry below the base, and as the answer for the whole base. The canary sees no connection."""
+    """As an entry below the base, and as the answer for the whole base. The canary sees no connection."""
     with listener() as (port, visitors):
         evil = f"ldap://127.0.0.1:{port}"
         server = Slapd(tmp_path / "s", extra=f'referral "{evil}"')

@@ -1,4 +1,4 @@
-"""LDP-009: who was disabled or removed in the directory is signed out here soon, without anybody asking."""
+"""Who was disabled or removed in the directory is signed out here soon, without anybody asking."""
 
 from __future__ import annotations
 

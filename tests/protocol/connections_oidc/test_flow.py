@@ -144,7 +144,7 @@ def test_a_reserved_upstream_parameter_changes_nothing(provider):
 @pytest.mark.spec("RFC 9207", "2.4", "An iss that is not the issuer's, or missing where it is promised, is refused")
 @pytest.mark.parametrize("refused", [False, True])
 def test_the_answer_of_another_provider_is_recognised_before_its_code_is_used(provider, connection, refused):
-    """SES-016: mix-up; also for answers that say no."""
+    """Mix-up; also for answers that say no."""
     answer = {"error": "access_denied"} if refused else {"code": "c-1"}
     assert "from another issuer" in refusal(provider, connection, {**answer, "iss": "https://evil.example"})
     provider.metadata["authorization_response_iss_parameter_supported"] = True
@@ -153,7 +153,6 @@ def test_the_answer_of_another_provider_is_recognised_before_its_code_is_used(pr
 
 @pytest.mark.spec("RFC 9207", "2.4", "An iss that is not the issuer's, or missing where it is promised, is refused")
 def test_a_provider_that_always_names_itself_must_do_so(provider, connection):
-    """SES-016."""
     provider.metadata["authorization_response_iss_parameter_supported"] = True
     assert "does not say that it is from" in refusal(provider, connection, {"code": "c-1"})
     assert sign_in(provider, connection, {"code": "c-1", "iss": provider.issuer}).sub == "mary"

@@ -68,7 +68,7 @@ FORGED = {
 @pytest.mark.spec("OpenID Connect Core 1.0", "3.1.3.7", "Issuer, audience, azp, times, nonce and at_hash are checked")
 @pytest.mark.parametrize("name", FORGED)
 def test_a_token_that_says_something_wrong_signs_nobody_in(provider, connection, name):
-    """SES-016: nonce wrong or absent, aud wrong."""
+    """Nonce wrong or absent, aud wrong."""
     changes, sentence = FORGED[name]
     if changes.get("iss") == "SLASH":
         changes = {"iss": f"{provider.issuer}/"}

@@ -124,7 +124,7 @@ def test_without_a_bearer_token_userinfo_cannot_be_asked(provider, connection):
 
 @pytest.mark.django_db
 def test_the_same_address_at_two_upstreams_is_two_people(provider):
-    """SES-018: also when both say that it is verified."""
+    """Also when both say that it is verified."""
     people = []
     for name in ("Acme", "Other"):
         row = connect(provider)

@@ -66,7 +66,7 @@ def test_somebody_signs_in(acme, provider):
     "changes", [{"iss": "https://evil.example"}, {"aud": "another"}, {"nonce": "another"}, {"nonce": None}]
 )
 def test_a_forged_token_is_a_bad_request_with_its_reason_in_the_log(acme, provider, changes, caplog):
-    """SES-016: nonce wrong or absent, ID token aud wrong."""
+    """Nonce wrong or absent, ID token aud wrong."""
     client = Client()
     asked = depart(client, provider)
     provider.claims = changes
@@ -79,7 +79,7 @@ def test_a_forged_token_is_a_bad_request_with_its_reason_in_the_log(acme, provid
 
 @pytest.mark.spec("RFC 9207", "2.4", "An iss that is not the issuer's, or missing where it is promised, is refused")
 def test_the_answer_of_another_provider_is_a_bad_request(acme, provider):
-    """SES-016: what provider B says to a sign-in that began at A never reaches A's token endpoint."""
+    """What provider B says to a sign-in that began at A never reaches A's token endpoint."""
     with ScriptedProvider() as other:
         save(other, "Other")
         client = Client()
@@ -90,7 +90,7 @@ def test_the_answer_of_another_provider_is_a_bad_request(acme, provider):
 
 
 def test_a_code_of_another_sign_in_is_a_bad_request(acme, provider):
-    """SES-016: a code that somebody slipped in comes with a token for another nonce."""
+    """A code that somebody slipped in comes with a token for another nonce."""
     client, attacker = Client(), Client()
     asked = depart(client, provider)
     depart(attacker, provider)
@@ -99,7 +99,6 @@ def test_a_code_of_another_sign_in_is_a_bad_request(acme, provider):
 
 
 def test_a_connection_that_was_closed_meanwhile_lets_nobody_in(acme, provider):
-    """SES-017."""
     client = Client()
     asked = depart(client, provider)
     accounts.disable_connection(acme, actor="admin", at=timezone.now())

@@ -50,7 +50,7 @@ def test_a_browser_is_signed_in_by_a_response_to_its_request(way: Way, app: Appl
 
 
 def test_a_response_to_another_browsers_request_is_refused(way: Way, app: Application, client: Client) -> None:
-    """SAM-015: login by a stranger's answer, also with switched-on IdP-initiated sign-in."""
+    """Login by a stranger's answer, also with switched-on IdP-initiated sign-in."""
     asked, state = _depart(client)
     answer = way.idp.answer(way.says(in_response_to=asked.get("ID")))
     assert _post(Client(), answer, state, curfew_reposted="1").status_code == 400
@@ -60,7 +60,6 @@ def test_a_response_to_another_browsers_request_is_refused(way: Way, app: Applic
 
 
 def test_the_same_response_signs_in_once(way: Way, app: Application, client: Client) -> None:
-    """SAM-015."""
     asked, state = _depart(client)
     answer = way.idp.answer(way.says(in_response_to=asked.get("ID")))
     assert _post(client, answer, state).status_code in (302, 303)
@@ -75,7 +74,6 @@ def _unasked(way: Way, state: str = "") -> HttpResponse:
 
 @pytest.mark.parametrize("kind", ["off", "disabled", "not for this application", "of another strategy"])
 def test_unasked_responses_need_a_usable_connection(way: Way, app: Application, kind: str) -> None:
-    """SAM-016."""
     if kind != "off":
         way.configure(idpinitiated={"enabled": True, "client_id": "jwt-debugger"})
     changes: dict[str, dict[str, Any]] = {
@@ -92,7 +90,7 @@ def test_unasked_responses_need_a_usable_connection(way: Way, app: Application, 
 
 @pytest.mark.parametrize("state", ["", "https://evil.example/", "javascript:alert(1)", "/admin/", "x" * 5000])
 def test_an_unasked_response_leads_where_the_administrator_said(way: Way, app: Application, state: str) -> None:
-    """SAM-021: RelayState of an identity provider is never an address."""
+    """RelayState of an identity provider is never an address."""
     query = "response_type=code&scope=openid&redirect_uri=https://jwt-debugger.example/callback"
     way.configure(idpinitiated={"enabled": True, "client_id": "jwt-debugger", "client_authorizequery": query})
     response = _unasked(way, state)
@@ -108,7 +106,7 @@ def test_a_get_is_no_answer(way: Way, client: Client) -> None:
 
 
 def test_what_is_too_large_is_refused_unread(way: Way, client: Client) -> None:
-    """SAM-019: 20 MB."""
+    """20 MB."""
     assert _post(client, "A" * 20_000_000, "").status_code == 413
 
 

@@ -99,7 +99,7 @@ def test_the_answer_goes_where_the_metadata_want_answers(way: Way) -> None:
 
 
 def test_a_request_names_sessions_by_name_and_index(way: Way) -> None:
-    """SAM-026: by (connection, NameID, SessionIndex), whatever the user id is made of."""
+    """By (connection, NameID, SessionIndex), whatever the user id is made of."""
     here, there, other = _session(way), _session(way, index="index-2"), _session(way, name_id="john")
     by_attribute = _session(way, name_id="mary", sub="guid-7", index="index-3")
     _get(by_redirect(_says(way), way.idp.key))
@@ -123,7 +123,7 @@ def _refused(way: Way, response: HttpResponse, session: SSOSession) -> None:
 
 
 def test_an_unsigned_request_ends_nothing(way: Way) -> None:
-    """SAM-022 by redirect, SAM-023 by form."""
+    """By redirect and by form."""
     session = _session(way)
     _refused(way, _get(by_redirect(_says(way), None)), session)
     _refused(way, _post(by_form(_says(way), None)), session)
@@ -160,14 +160,12 @@ QUERIES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("alteration", QUERIES)
 def test_the_signature_is_over_the_query_as_it_came(way: Way, alteration: str) -> None:
-    """SAM-024."""
     session = _session(way)
     query = by_redirect(_says(way), way.idp.key, relay_state="theirs")
     _refused(way, _get(QUERIES[alteration](query)), session)
 
 
 def test_sha1_ends_nothing(way: Way) -> None:
-    """SAM-024."""
     session = _session(way)
     _refused(way, _get(by_redirect(_says(way), way.idp.key, algorithm=RSA_SHA1)), session)
 
@@ -279,7 +277,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
 def test_an_answer_that_proves_nothing_is_shown_as_such(
     way: Way, leaving: tuple[Client, SSOSession, str], kind: str
 ) -> None:
-    """SAM-027."""
     client, _, location = leaving
     asked, state = _sent(location)
     said = _says(way, **{"in_response_to": asked.get("ID"), **ANSWERS[kind]})
@@ -292,7 +289,7 @@ def test_an_answer_that_proves_nothing_is_shown_as_such(
 
 @pytest.mark.parametrize("state", ["", "unknown", "https://evil.example/"])
 def test_an_answer_that_nobody_waits_for_leads_nowhere(way: Way, state: str) -> None:
-    """SAM-027: RelayState is never an address, and a second answer is none."""
+    """RelayState is never an address, and a second answer is none."""
     said = _says(way, in_response_to="_request")
     response = _get(by_redirect(said, way.idp.key, relay_state=state))
     assert response.status_code == 400
@@ -300,7 +297,6 @@ def test_an_answer_that_nobody_waits_for_leads_nowhere(way: Way, state: str) -> 
 
 
 def test_an_answer_counts_once(way: Way, leaving: tuple[Client, SSOSession, str]) -> None:
-    """SAM-027."""
     client, _, location = leaving
     asked, state = _sent(location)
     query = by_redirect(_says(way, in_response_to=asked.get("ID")), way.idp.key, relay_state=state)

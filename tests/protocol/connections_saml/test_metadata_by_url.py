@@ -80,7 +80,7 @@ def test_a_publisher_that_is_away_does_not_stop_sign_ins(way: Way, published: Pu
 def test_metadata_without_keys_do_not_take_the_place_of_good_ones(
     way: Way, published: Published, clock: list[float]
 ) -> None:
-    """SAM-017: what is imported later can lower nothing either."""
+    """What is imported later can lower nothing either."""
     way.arrive(way.idp.answer(way.says()))
     published.document = way.idp.metadata(keys=[])
     clock[0] += metadata_cache.FRESH + 1
@@ -116,7 +116,6 @@ def test_a_slow_publisher_costs_five_seconds_at_most(
 
 
 def test_private_addresses_are_not_asked(way: Way, published: Published, settings: Any) -> None:
-    """SND-028."""
     settings.OUTBOUND_ALLOW = []
     with pytest.raises(UpstreamFault):
         SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)

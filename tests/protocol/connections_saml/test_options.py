@@ -102,14 +102,14 @@ def test_a_weak_key_is_refused() -> None:
 )
 @pytest.mark.spec("SAML 2.0", "metadata 2.4", "SP4 Metadata of which nothing could be checked are refused")
 def test_metadata_without_a_usable_key_are_refused(document: str, reason: str) -> None:
-    """SAM-017: signature checking cannot be imported away."""
+    """Signature checking cannot be imported away."""
     with pytest.raises(BadMetadata, match=reason):
         idp_metadata.read(document.encode())
 
 
 @pytest.mark.once
 def test_a_key_without_use_serves_signing() -> None:
-    """SAM-017, SAML metadata section 2.4.1.1."""
+    """SAML metadata section 2.4.1.1."""
     document = metadata(key_descriptor(the_key().body) + key_descriptor(the_key("sealing").body, "encryption"))
     assert [c.subject for c in idp_metadata.read(document.encode()).certificates] == ["CN=idp.example"]
 
@@ -121,7 +121,6 @@ def test_comments_in_metadata_do_no_harm() -> None:
 
 
 def test_metadata_that_ran_out_are_not_used(way: Way) -> None:
-    """SAM-017."""
     way.configure(metadataXml=way.idp.metadata(valid_until="2020-01-01T00:00:00Z"))
     assert options.problems("samlp", way.connection.options) == [
         "metadataXml: the document was valid until 01 January 2020 only."
@@ -137,7 +136,7 @@ def test_metadata_of_somebody_else_are_not_used(way: Way) -> None:
 
 
 def test_revocation_requests_are_checked_with_the_keys_that_are_valid_now(way: Way) -> None:
-    """GTR-064: neither a certificate that was taken away nor one that ran out."""
+    """Neither a certificate that was taken away nor one that ran out."""
     old = make_key("old.idp.example", not_after=timezone.now() - timedelta(hours=1))
     way.configure(metadataXml=way.idp.metadata(keys=[way.idp.key.body, old.body]))
     assert [c.subject for c in signing_certificates(way.connection, way.at)] == ["CN=idp.example", "CN=old.idp.example"]
@@ -152,7 +151,7 @@ class TestAdfs:
 
     @pytest.mark.once
     def test_thumbprints_alone_check_nothing(self) -> None:
-        """SAM-012: the certificate would have to come from the message."""
+        """The certificate would have to come from the message."""
         given = {"protocol": "samlp", "signInEndpoint": "https://fs.example/adfs/ls/", "thumbprints": ["AB" * 20]}
         assert options.problems("adfs", given)[0].startswith("adfs_server: ")
 

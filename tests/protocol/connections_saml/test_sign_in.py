@@ -177,7 +177,7 @@ def test_what_was_used_is_remembered_for_as_long_as_it_would_count(way: Way) -> 
 
 
 def test_a_key_without_use_in_the_metadata_signs_too(way: Way) -> None:
-    """SAM-017, the harmless half."""
+    """The harmless half."""
     way.configure(metadataXml=metadata(key_descriptor(way.idp.key.body)))
     assert way.arrive(way.idp.answer(way.says())).sub == "mary"
     assert "not signed" in way.refused(way.idp.answer(way.says(), sign_assertion=False))

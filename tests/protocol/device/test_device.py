@@ -53,7 +53,7 @@ def answer(session, started, choice):
 
 @pytest.mark.spec("RFC 8628", "3.2", "The device gets its codes")
 def test_the_device_is_told_where_to_send_the_person(cli):
-    """django-seams 0.2, 3.5: a request with a scope works, and neither code is stored in clear."""
+    """A request with a scope works, and neither code is stored in clear."""
     started = start(cli)
     assert started["verification_uri"] == f"{issuer()}activate"
     assert started["verification_uri_complete"].endswith(f"?user_code={started['user_code']}")

@@ -32,7 +32,6 @@ def at_once(act, times):
 
 
 def test_fifty_logouts_of_one_session_at_once_are_one_event():
-    """OUT-059."""
     application = make_application(
         "App",
         client_id="app",

@@ -156,7 +156,7 @@ def test_a_second_call_ends_nothing_and_writes_nothing():
     ],
 )
 def test_initiators_filter_who_is_told_but_not_what_ends(mode, chosen, initiator, told):
-    """Behaviour facts 58 to 61."""
+    """Auth0's `selected_initiators`: all, or those that the application chose."""
     application = make_application(
         backchannel_logout_uri="https://a.example/bc",
         backchannel_logout_initiators_mode=mode,
@@ -292,7 +292,7 @@ def test_a_mass_end_of_several_people_names_nobody():
 
 @pytest.mark.parametrize("selection", ["session", "user"])
 def test_the_number_of_statements_does_not_depend_on_sessions_and_applications(selection):
-    """performance T15: logout and Global Token Revocation are constant."""
+    """Logout and Global Token Revocation are constant."""
 
     def statements(sessions: int, applications: int) -> int:
         user = make_user(f"{selection}{sessions}@fabrikamcorp.com")

@@ -166,7 +166,7 @@ def test_closing_a_connection_kills_the_offline_tokens_of_its_past_sessions_too(
 
 
 def test_a_person_who_changes_their_password_on_our_page_stays_signed_in_there_only(mary, session, family):
-    """SES-013: a new password ends the other sessions."""
+    """A new password ends the other sessions."""
     other = make_session(mary)
     new = "another long password of Mary"
     response = browser(session).post(

@@ -93,7 +93,6 @@ def test_the_page_tells_the_truth_about_every_application(
 def test_a_page_that_never_answers_is_red_after_five_seconds_and_holds_nobody_up(
     one_context: BrowserContext, apps: Apps
 ) -> None:
-    """FRN-009."""
     page = use(one_context, apps, "mute", "by-sid")
     sign_out(page, apps)
     expect(row(page, "by-sid")).to_have_attribute("data-state", "delivered")
@@ -127,7 +126,7 @@ def test_an_application_that_answers_with_an_error_is_red_counted_and_can_be_tri
 
 
 def test_a_hostile_page_in_a_frame_can_do_nothing_outside_of_it(one_context: BrowserContext, apps: Apps) -> None:
-    """FRN-006: navigation of the top, windows, dialogs, downloads, forms to the top, our document."""
+    """Navigation of the top, windows, dialogs, downloads, forms to the top, our document."""
     happened: list[str] = []
     page = use(one_context, apps, "hostile", "by-sid")
     page.on("dialog", lambda dialog: (happened.append("dialog"), dialog.dismiss()))
@@ -144,7 +143,7 @@ def test_a_hostile_page_in_a_frame_can_do_nothing_outside_of_it(one_context: Bro
 
 
 def test_no_application_learns_the_address_of_the_page(one_context: BrowserContext, apps: Apps) -> None:
-    """FRN-016: the address is a capability."""
+    """The address is a capability."""
     page = use(one_context, apps, "by-sid")
     apps.requests.clear()
     sign_out(page, apps)
@@ -156,7 +155,7 @@ def test_no_application_learns_the_address_of_the_page(one_context: BrowserConte
 
 
 def test_going_back_after_signing_out_shows_nothing_of_the_person(one_context: BrowserContext, apps: Apps) -> None:
-    """OUT-063: the back button, and what a browser keeps of a page to show it again at once."""
+    """The back button, and what a browser keeps of a page to show it again at once."""
     page = use(one_context, apps, "by-sid")
     page.goto(apps.issuer)
     expect(page.get_by_text(MARY).first).to_be_visible()
@@ -170,7 +169,6 @@ def test_going_back_after_signing_out_shows_nothing_of_the_person(one_context: B
 def test_nothing_in_the_address_or_the_window_s_name_becomes_part_of_the_page(
     one_context: BrowserContext, apps: Apps
 ) -> None:
-    """FRN-020."""
     payload = "<img src=x onerror=\"document.body.dataset.owned='yes'\">"
     page = use(one_context, apps, "by-sid")
     page.evaluate("(payload) => { window.name = payload; }", payload)

@@ -1,4 +1,4 @@
-"""What Okta sends (behaviour.md section 2.3), and every way to send it wrongly."""
+"""What Okta sends (draft-ietf-oauth-global-token-revocation, as docs/gtr.md describes it), and every way to send it wrongly."""
 
 from __future__ import annotations
 

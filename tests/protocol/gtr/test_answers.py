@@ -22,7 +22,7 @@ from tests.support.upstreams.scripted_oidc import ABSENT, CLIENT, rsa_key, sign
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.spec(DRAFT, "Revocation Response", "T1 204 and nothing else when the person is signed out")
+@pytest.mark.spec(DRAFT, "Revocation Response", "204 and nothing else when the person is signed out")
 def test_what_okta_sends_signs_the_person_out(okta, session):
     response = okta.revoke("00uann")
     assert (response.status_code, response.content) == (204, b"")
@@ -40,7 +40,7 @@ def test_a_request_about_somebody_who_is_signed_in_nowhere_is_done_too(okta, ann
 
 
 def test_who_fails_too_often_is_told_to_wait_and_nobody_else(okta, ann):
-    """GTR-069: the attacker is stopped; the identity provider is not, not even behind the same address."""
+    """The attacker is stopped; the identity provider is not, not even behind the same address."""
     bad = okta.token(key=rsa_key("attacker"))
     statuses = [okta.post(okta.subject_of("00uann"), bad).status_code for _ in range(gtr.FAILURES.count + 20)]
     assert set(statuses[: gtr.FAILURES.count]) == {401}
@@ -69,7 +69,7 @@ def test_refusals_are_kept_with_their_reason_which_the_answer_does_not_tell(okta
 
 @pytest.mark.parametrize("linked", [False, True], ids=["one connection", "linked"])
 def test_how_many_statements_it_takes_does_not_depend_on_the_sessions(okta, ann, linked):
-    """T15 of performance.md: connection; person found, token spent and mark raised; sessions ended; everything else."""
+    """Connection; person found, token spent and mark raised; sessions ended; everything else."""
     if linked:
         contoso = make_connection("contoso", "okta", options={"client_id": "x", "issuer": "https://contoso.example"})
         ann.identities.create(connection=contoso, sub="ann-at-contoso")

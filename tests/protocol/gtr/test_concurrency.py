@@ -21,7 +21,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_the_same_token_twenty_times_at_once_is_good_for_one(okta, ann):
-    """GTR-035, T5."""
     make_session(ann)
     token, body = okta.token(), okta.subject_of("00uann")
     okta.post(b"{}", okta.token())  # the keys are known from here on
@@ -31,7 +30,6 @@ def test_the_same_token_twenty_times_at_once_is_good_for_one(okta, ann):
 
 
 def test_two_tokens_at_once_are_both_done_with_one_effect(okta, ann):
-    """T13."""
     application = make_application(backchannel_logout_uri="https://app.example/bc")
     for _ in range(5):
         make_session(ann, application)
@@ -63,7 +61,7 @@ def test_what_is_refreshed_while_it_is_revoked_is_dead(okta, ann):
 
 
 def test_requests_sign_ins_and_refreshes_at_once_leave_nothing_alive_and_nobody_waits_for_ever(okta, connection):
-    """T13: of one person, of another, and of one who is linked. Whatever was proved before the requests came is dead after them."""
+    """Of one person, of another, and of one who is linked. Whatever was proved before the requests came is dead after them."""
     application = make_application(backchannel_logout_uri="https://app.example/bc")
     people = [make_federated_user(connection, f"00u{name}", f"{name}@acme.example") for name in ("ann", "ben", "cat")]
     contoso = make_connection("contoso", "okta", options={"client_id": "x", "issuer": "https://contoso.example"})

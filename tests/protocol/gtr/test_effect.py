@@ -42,7 +42,7 @@ def ben(connection):
     return make_session(make_federated_user(connection, "00uben", "ben@acme.example"))
 
 
-@pytest.mark.spec(DRAFT, "Revocation Expectations", "T1 sessions, refresh tokens, codes and access tokens are dead")
+@pytest.mark.spec(DRAFT, "Revocation Expectations", "sessions, refresh tokens, codes and access tokens are dead")
 def test_nothing_of_the_person_lives_and_all_of_the_others_does(okta, ann, app, ben):
     browsers = [make_session(ann), make_session(ann)]
     bound = tokens_for(browsers[0], app)
@@ -101,7 +101,7 @@ def test_a_device_that_was_approved_and_did_not_ask_yet_gets_nothing(okta, ann):
 
 
 def test_a_session_that_began_after_the_request_came_lives(okta, ann):
-    """T14: late or replayed, it is when the request came in that counts, not when it was signed."""
+    """Late or replayed, it is when the request came in that counts, not when it was signed."""
     before = make_session(ann)
     assert okta.revoke("00uann").status_code == 204
     after = make_session(ann, auth_time=timezone.now())
@@ -111,7 +111,6 @@ def test_a_session_that_began_after_the_request_came_lives(okta, ann):
 
 
 def test_a_session_that_began_between_signing_and_arrival_of_the_request_ends(okta, ann):
-    """T14."""
     late = okta.token()
     session = make_session(ann, auth_time=timezone.now())
     assert okta.post(okta.subject_of("00uann"), late).status_code == 204
@@ -143,7 +142,6 @@ def linked(ann):
 
 
 def test_who_also_comes_in_elsewhere_loses_only_what_began_here(okta, ann, app, linked):
-    """GTR-041."""
     here = make_session(ann, app)
     mine = tokens_for(here, app, scope="openid offline_access")
     others = tokens_for(linked, app, scope="openid offline_access")
@@ -186,7 +184,7 @@ def come_back(client, provider, travelled, **claims):
 
 @pytest.mark.spec(DRAFT, "Revocation Expectations", "The person must authenticate again, not only upstream's session")
 def test_a_sign_in_upstream_that_was_proved_before_is_sent_back_to_prove_it_anew(okta, ann, provider):
-    """GTR-066: on its way while the revocation comes, or silent afterwards."""
+    """On its way while the revocation comes, or silent afterwards."""
     client = Client()
     travelled = depart(client)
     old = int(timezone.now().timestamp()) - 60
@@ -217,7 +215,7 @@ def test_a_second_factor_that_is_given_after_the_revocation_opens_nothing_that_l
 
 
 def test_a_sign_in_from_here_that_was_on_its_way_opens_nothing_for_a_linked_person_either(okta, ann, provider, linked):
-    """GTR-041, GTR-066: the mark is on the account, the person's other sessions live."""
+    """The mark is on the account, the person's other sessions live."""
     client = Client()
     travelled = depart(client)
     old = int(timezone.now().timestamp()) - 60

@@ -17,9 +17,8 @@ from tests.support.upstreams.scripted_oidc import CLIENT
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.spec(DRAFT, "Okta's profile", "T5 a token is good for once; two tokens are two requests with one effect")
+@pytest.mark.spec(DRAFT, "Okta's profile", "a token is good for once; two tokens are two requests with one effect")
 def test_the_same_token_twice_is_refused_and_another_one_is_not(okta, session):
-    """GTR-034."""
     token = okta.token()
     assert okta.post(okta.subject_of("00uann"), token).status_code == 204
     assert_refused(okta.post(okta.subject_of("00uann"), token))

@@ -84,7 +84,6 @@ def memory(web: Program) -> int:
 
 
 def test_what_is_too_long_is_refused_and_costs_no_memory(okta: Okta, ann: Any, web: Program) -> None:
-    """GTR-051."""
     assert send(okta, okta.token()).status_code == 204
     json_type, close = "Content-Type: application/json", "Connection: close"
     long_header = raw(okta, json_type, close, f"Authorization: Bearer {'a' * 10_000_000}.b.c", "Content-Length: 0")
@@ -100,7 +99,6 @@ def test_what_is_too_long_is_refused_and_costs_no_memory(okta: Okta, ann: Any, w
 
 
 def test_two_authorization_headers_and_two_lengths_are_refused(okta: Okta, ann: Any, web: Program) -> None:
-    """GTR-055, GTR-057."""
     make_session(ann)
     body = json.dumps(okta.subject_of("00uann")).encode()
     length, json_type, close = f"Content-Length: {len(body)}", "Content-Type: application/json", "Connection: close"
@@ -119,7 +117,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 def test_nothing_is_smuggled_behind_a_length_beside_chunks(
     okta: Okta, ann: Any, web: Program, lines: tuple[str, str]
 ) -> None:
-    """GTR-057. RFC 9112 section 6.3: the chunks count, the length does not, and the connection ends with the answer."""
+    """RFC 9112 section 6.3: the chunks count, the length does not, and the connection ends with the answer."""
     session = make_session(ann)
     inner = json.dumps(okta.subject_of("00uann")).encode()
     genuine = f"Authorization: Bearer {okta.token()}"
@@ -145,7 +143,7 @@ def test_a_genuine_request_in_chunks_signs_the_person_out(okta: Okta, ann: Any, 
 def test_a_spent_token_stays_spent_over_restarts_of_everything(
     okta: Okta, ann: Any, web: Program, installation: Installation
 ) -> None:
-    """GTR-036: the mark is in the database, in no cache."""
+    """The mark is in the database, in no cache."""
     token = okta.token()
     assert send(okta, token).status_code == 204
     with redis_client.Redis.from_url(installation.environment["REDIS_URL"]) as client:
@@ -162,7 +160,6 @@ def test_an_attacker_is_stopped_and_the_identity_provider_elsewhere_is_not(
     ann: Any,
     web: Program,
 ) -> None:
-    """GTR-069."""
     body = json.dumps(okta.subject_of("00uann")).encode()
     lines = ("Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close")
     bad = f"Authorization: Bearer {okta.token(key=rsa_key('attacker'))}"
@@ -182,7 +179,7 @@ def test_a_person_with_very_many_sessions_is_out_in_seconds(
     sessions: int,
     applications: int,
 ) -> None:
-    """GTR-068: every delivery is planned, in one transaction. For 30 applications: bench/gtr.py --sessions 10000 --apps 30."""
+    """Every delivery is planned, in one transaction. For 30 applications: bench/gtr.py --sessions 10000 --apps 30."""
     apps = [make_application(f"App {n}", backchannel_logout_uri="https://app.example/bc") for n in range(applications)]
     template = make_session(ann)
     rows = SSOSession.objects.bulk_create(

@@ -49,9 +49,7 @@ def test_what_okta_sends_is_accepted():
     assert (proof.expires_at - NOW).total_seconds() == 360
 
 
-@pytest.mark.spec(
-    DRAFT, "Okta's profile", "T4 nbf 5 min back and exp 5 min ahead; a life of more than 10 min is refused"
-)
+@pytest.mark.spec(DRAFT, "Okta's profile", "nbf 5 min back and exp 5 min ahead; a life of more than 10 min is refused")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -66,7 +64,6 @@ def test_what_okta_sends_is_accepted():
     ],
 )
 def test_times_within_the_leeway_and_one_audience_in_a_list(changes):
-    """GTR-023, GTR-032."""
     assert gtr.check(token(**changes), EXPECTED, NOW)
 
 
@@ -110,7 +107,6 @@ def test_times_within_the_leeway_and_one_audience_in_a_list(changes):
     ],
 )
 def test_a_claim_that_is_wrong_or_missing_is_refused(changes):
-    """GTR-022, GTR-023, GTR-026, GTR-027, GTR-031, GTR-032."""
     with pytest.raises(InvalidToken) as error:
         gtr.check(token(**changes), EXPECTED, NOW)
     assert error.value.status == 401
@@ -118,7 +114,6 @@ def test_a_claim_that_is_wrong_or_missing_is_refused(changes):
 
 
 def test_the_sub_of_another_application_is_forbidden():
-    """GTR-021."""
     gtr.check_subject(token(), EXPECTED)
     for sub in ("0oa2", "0OA1", ABSENT, ["0oa1"]):
         with pytest.raises(Forbidden) as error:
@@ -126,7 +121,7 @@ def test_the_sub_of_another_application_is_forbidden():
         assert error.value.status == 403
 
 
-@pytest.mark.spec(DRAFT, "Okta's profile", "T15 a token of another type is no revocation request")
+@pytest.mark.spec(DRAFT, "Okta's profile", "a token of another type is no revocation request")
 @pytest.mark.parametrize(
     "header",
     [
@@ -153,7 +148,6 @@ def test_the_sub_of_another_application_is_forbidden():
     ],
 )
 def test_a_header_that_is_not_that_of_a_revocation_request_is_refused(header):
-    """GTR-003, GTR-013, GTR-014, GTR-015, GTR-018, GTR-064 (c)."""
     with pytest.raises(InvalidToken):
         parse(header, {"iss": "x"})
 
@@ -177,7 +171,6 @@ def test_the_type_may_be_spelt_as_a_media_type():
     ],
 )
 def test_a_payload_that_two_readers_could_understand_differently_is_refused_at_once(payload):
-    """GTR-049, GTR-050."""
     began = time.process_time()
     with pytest.raises(InvalidToken):
         parse({"alg": "RS256", "typ": gtr.TYP}, payload)
@@ -202,7 +195,6 @@ def test_a_payload_that_two_readers_could_understand_differently_is_refused_at_o
     ],
 )
 def test_only_one_compact_token_in_the_header_is_taken(header):
-    """GTR-015, GTR-051, GTR-055."""
     with pytest.raises(InvalidToken):
         gtr.bearer(header)
 
@@ -236,11 +228,11 @@ OTHER = {**ISS_SUB, "sub": "u2"}
     ],
 )
 def test_a_body_says_whom_it_is_about(value, subjects):
-    """T6, T8: members beside the subject are tolerated, and the older name of it is known."""
+    """Members beside the subject are tolerated, and the older name of it is known."""
     assert list(body(value)) == subjects
 
 
-@pytest.mark.spec("RFC 9493", "3", "T6 exactly the members of its format, none null or empty")
+@pytest.mark.spec("RFC 9493", "3", "exactly the members of its format, none null or empty")
 @pytest.mark.parametrize(
     "value",
     [
@@ -285,7 +277,6 @@ def test_a_body_says_whom_it_is_about(value, subjects):
     ],
 )
 def test_a_body_that_does_not_say_whom_it_is_about_is_refused_at_once(value):
-    """GTR-046, GTR-047, GTR-048, GTR-050, GTR-053, GTR-054."""
     began = time.process_time()
     with pytest.raises(InvalidRequest) as error:
         body(value)

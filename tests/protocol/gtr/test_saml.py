@@ -81,7 +81,7 @@ def session(connection):
     return make_session(make_federated_user(connection, "ann@acme.example", "ann@acme.example"))
 
 
-@pytest.mark.spec(DRAFT, "Okta's profile", "T9 a SAML connection: assertion certificates, iss and sub of its options")
+@pytest.mark.spec(DRAFT, "Okta's profile", "a SAML connection: assertion certificates, iss and sub of its options")
 @pytest.mark.parametrize(
     "subject",
     [
@@ -115,7 +115,6 @@ def test_issuer_and_subject_are_compared_with_the_options(okta, session):
 
 
 def test_both_certificates_count_while_they_are_rolled_over_and_the_old_one_no_longer(okta, connection, key, session):
-    """GTR-064 (a)."""
     new = make_key()
     successor = Okta(ISSUER, APPLICATION, connection, jwk(new))
     assert_refused(successor.revoke("ann@acme.example"))
@@ -133,7 +132,7 @@ def test_a_certificate_that_expired_signs_for_nothing(okta, connection, key, ses
 
 
 def test_a_key_that_only_the_message_brings_is_not_the_connections(okta, session):
-    """GTR-064 (b): nor is a certificate in the header."""
+    """Nor is a certificate in the header."""
     attacker = make_key()
     der = x509.load_pem_x509_certificate(certificate(attacker).encode()).public_bytes(serialization.Encoding.DER)
     token = okta.token(key=jwk(attacker), header={"x5c": [base64.b64encode(der).decode()]})
@@ -142,7 +141,6 @@ def test_a_key_that_only_the_message_brings_is_not_the_connections(okta, session
 
 
 def test_sha_1_is_no_algorithm(okta, session):
-    """GTR-064 (c)."""
     _, payload, signature = okta.token().split(".")
     for algorithm in ("RS1", "none", "HS256"):
         header = encode(f'{{"alg":"{algorithm}","typ":"global-token-revocation+jwt"}}'.encode())

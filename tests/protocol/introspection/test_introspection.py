@@ -40,7 +40,7 @@ def test_a_living_refresh_token_and_a_rotated_one(app, session):
 
 
 def test_another_clients_tokens_are_inactive(app, session):
-    """django-seams 3.7: the toolkit's view tells every client about every token."""
+    """The toolkit's view tells every client about every token."""
     body = tokens_for(session, app)
     other = make_application("Other")
     assert introspect(other, body["access_token"]) == {"active": False}
@@ -66,7 +66,6 @@ def test_a_token_of_a_client_itself():
 
 
 def test_death_of_the_parents_shows_at_once(app, session):
-    """TOK-028."""
     body = tokens_for(session, app, scope="openid offline_access")
     User.objects.update(is_active=False)
     assert introspect(app, body["access_token"]) == introspect(app, body["refresh_token"]) == {"active": False}

@@ -46,7 +46,6 @@ def at_once(count, act):
 
 @pytest.mark.parametrize("count", [2, 20])
 def test_concurrent_refreshes_with_one_token_are_siblings(count):
-    """TOK-002."""
     app, session = make_application(), make_session(make_user())
     first = tokens_for(session, app)["refresh_token"]
     answers = at_once(count, lambda _: refresh(app, first))
@@ -62,7 +61,7 @@ def test_concurrent_refreshes_with_one_token_are_siblings(count):
 
 
 def test_concurrent_exchanges_of_one_code_leave_nothing_alive():
-    """TOK-011: whoever loses proves a replay, and the winner's tokens die."""
+    """Whoever loses proves a replay, and the winner's tokens die."""
     app, session = make_application(), make_session(make_user())
     tokens_for(session, app)
     RefreshTokenFamily.objects.all().delete()
@@ -133,7 +132,7 @@ def test_the_door_sees_every_offline_family_that_was_born_before_it():
 
 @pytest.mark.parametrize("offline", [False, True])
 def test_nothing_is_alive_after_the_door_whatever_raced_it(offline):
-    """OUT-060: refreshes, exchanges, introspections and silent sign-ins hammer a session while it is ended."""
+    """Refreshes, exchanges, introspections and silent sign-ins hammer a session while it is ended."""
     app, user = make_application(), make_user()
     session = make_session(user)
     scope = "openid offline_access" if offline else "openid"

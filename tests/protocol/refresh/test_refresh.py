@@ -49,7 +49,6 @@ def test_fifty_rotations_in_a_row_succeed(app, first):
 
 
 def test_the_previous_token_makes_siblings_inside_the_leeway(app, first):
-    """TOK-004."""
     one = refresh(app, first["refresh_token"]).json()["refresh_token"]
     two = refresh(app, first["refresh_token"]).json()["refresh_token"]
     three = refresh(app, first["refresh_token"]).json()["refresh_token"]
@@ -61,7 +60,6 @@ def test_the_previous_token_makes_siblings_inside_the_leeway(app, first):
 
 @pytest.mark.spec("RFC 9700", "4.14.2", "Reuse of a rotated token revokes the family")
 def test_a_token_used_again_after_the_leeway_kills_the_family(app, session, first):
-    """TOK-001."""
     second = refresh(app, first["refresh_token"]).json()
     with time_machine.travel(timezone.now() + timedelta(seconds=31), tick=True):
         assert refused(refresh(app, first["refresh_token"]))
@@ -75,7 +73,6 @@ def test_a_token_used_again_after_the_leeway_kills_the_family(app, session, firs
 
 
 def test_a_token_two_generations_back_is_reuse_even_inside_the_leeway(app, first):
-    """TOK-004."""
     second = refresh(app, first["refresh_token"]).json()["refresh_token"]
     third = refresh(app, second).json()["refresh_token"]
     assert refused(refresh(app, first["refresh_token"]))
@@ -91,7 +88,6 @@ def test_a_leeway_of_zero_means_once(session):
 
 
 def test_the_token_of_another_client_kills_the_family(app, first):
-    """TOK-005."""
     other = make_application("Other")
     assert refused(refresh(other, first["refresh_token"]))
     assert refused(refresh(app, first["refresh_token"]))
@@ -99,7 +95,6 @@ def test_the_token_of_another_client_kills_the_family(app, first):
 
 
 def test_a_confidential_client_must_authenticate(app, first):
-    """TOK-006."""
     answer = token(None, grant_type="refresh_token", refresh_token=first["refresh_token"], client_id=app.client_id)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert refresh(app, first["refresh_token"], client_secret="wrong").status_code == 401
@@ -122,7 +117,6 @@ def test_an_offline_token_survives_the_session_and_keeps_its_sid(app, session):
 
 
 def test_an_offline_token_dies_with_revoked_before(app, session):
-    """TOK-028."""
     offline = tokens_for(session, app, scope="openid offline_access")
     User.objects.update(revoked_before=timezone.now())
     assert refused(refresh(app, offline["refresh_token"]))

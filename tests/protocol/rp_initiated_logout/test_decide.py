@@ -1,4 +1,4 @@
-"""The decision of /oidc/logout as a table (RP-Initiated Logout 1.0; Auth0's additions of behaviour 4.2)."""
+"""The decision of /oidc/logout as a table (RP-Initiated Logout 1.0; with Auth0's additions)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ TABLE = [
         Step.NOTHING,
         URI,
     ),
-    ("OUT-046 nobody signed in, victim's hint", R(), ELSEWHERE, None, Step.NOTHING, ""),
+    ("nobody signed in, victim's hint", R(), ELSEWHERE, None, Step.NOTHING, ""),
     ("hint of an application that is gone", R(post_logout_redirect_uri=TENANT), GONE, NOW, Step.END, TENANT),
     ("hint for two audiences needs client_id", R(client_id="other"), TWO, NOW, Step.END, ""),
     ("hint for two audiences names no list", R(post_logout_redirect_uri=URI), TWO, NOW, Step.END, ""),
@@ -133,7 +133,7 @@ def test_a_tenant_may_switch_the_question_off():
     ],
 )
 def test_federated_is_a_presence_in_a_query_and_a_word_in_a_form(value, posted, expected):
-    """Behaviour facts 72, 141, 148; T27."""
+    """As Auth0 reads it: SDKs send it without a value."""
     assert is_federated(value, posted=posted) is expected
 
 

@@ -1,4 +1,4 @@
-"""/oidc/logout over HTTP: RP-Initiated Logout 1.0, R1 to R16 of behaviour 8.1, and the attacks OUT-037 to OUT-057."""
+"""/oidc/logout over HTTP: RP-Initiated Logout 1.0 (rules R1 to R16 of docs/specs.md), and hints and targets that somebody made up."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def answer_yes(client, page, **changes):
 
 
 def test_a_sign_out_costs_two_statements_and_five_on_sqlite(app):
-    """performance T15: the session, its end and what follows from it, which PostgreSQL writes as one."""
+    """The session, its end and what follows from it, which PostgreSQL writes as one."""
     app.backchannel_logout_uri = "https://app.example/bc"
     app.save()
 
@@ -96,7 +96,6 @@ def test_the_hint_of_this_session_ends_it_without_a_question(app, session, metho
 @METHODS
 @pytest.mark.spec("rp-initiated", "R4", "Expired ID tokens are accepted as hints")
 def test_an_expired_hint_of_this_session_is_accepted(app, session, method):
-    """OUT-048."""
     hint = id_token(session, exp=1_600_000_000, iat=1_599_999_000)
     response = getattr(browser(session), method)("/oidc/logout", {"id_token_hint": hint})
     assert response.status_code == 200
@@ -137,7 +136,6 @@ def test_an_es256_hint_is_verified_too(app, session):
 @pytest.mark.spec("rp-initiated", "R7", "Without a hint the person is asked")
 @pytest.mark.spec("rp-initiated", "R14", "Unknown ui_locales are no error")
 def test_without_a_hint_it_asks_and_nothing_has_ended(app, session, method, data):
-    """OUT-037, OUT-038."""
     response = getattr(browser(session), method)("/oidc/logout", data)
     assert asks(response)
     assert is_live(session)
@@ -157,7 +155,6 @@ def test_yes_signs_out_and_goes_to_the_validated_target(app, session):
 @pytest.mark.parametrize("data", [{}, {"state": "x"}, {"post_logout_redirect_uri": OUT}])
 @pytest.mark.spec("rp-initiated", "R10", "Without a hint nobody is sent to a target that nobody vouches for")
 def test_yes_without_a_known_target_ends_on_our_own_page(app, session, data):
-    """OUT-037, OUT-038."""
     client = browser(session)
     response = answer_yes(client, client.get("/oidc/logout", data))
     assert response.status_code == 200
@@ -174,7 +171,6 @@ def test_the_person_may_stay(app, session):
 
 @pytest.mark.spec("rp-initiated", "R5", "A hint of another session is suspect")
 def test_a_hint_of_another_session_asks_and_yes_ends_the_browser_s_own_session_only(app, session):
-    """OUT-047."""
     other = make_session(session.user, app)
     client = browser(session)
     page = client.get("/oidc/logout", {"id_token_hint": id_token(other)})
@@ -187,7 +183,7 @@ def test_a_hint_of_another_session_asks_and_yes_ends_the_browser_s_own_session_o
 @METHODS
 @pytest.mark.spec("rp-initiated", "R13", "Nobody signed in is no error")
 def test_without_a_session_a_victim_s_hint_ends_nothing(app, session, method):
-    """OUT-046: nothing is revoked, and the browser gets where a registered target leads, or our page."""
+    """Nothing is revoked, and the browser gets where a registered target leads, or our page."""
     data = {"id_token_hint": id_token(session, exp=1_600_000_000)}
     page = getattr(Client(), method)("/oidc/logout", data)
     assert "You are signed out" in page.content.decode()
@@ -221,8 +217,8 @@ def our_kid():
 
 
 BAD_HINTS = {
-    "alg none": unsigned,  # OUT-042
-    "attacker's key": lambda s: forged(s, RSAKey.generate_key(2048), "RS256", our_kid().kid),  # OUT-043
+    "alg none": unsigned,
+    "attacker's key": lambda s: forged(s, RSAKey.generate_key(2048), "RS256", our_kid().kid),
     "HS256 with our public key": lambda s: forged(
         s, OctKey.import_key(json.dumps(our_kid().public_jwk)), "HS256", our_kid().kid
     ),
@@ -240,13 +236,13 @@ BAD_HINTS = {
     "numbers as audience": lambda s: id_token(s, aud=[1, 2]),
     "no subject": lambda s: id_token(s, sub=None),
     "a list as sid": lambda s: id_token(s, sid=["x"]),
-    "an access token": lambda s: id_token(s, typ="at+jwt"),  # OUT-049
+    "an access token": lambda s: id_token(s, typ="at+jwt"),
     "a logout token": lambda s: id_token(s, typ="logout+jwt", events={}),
     "a logout token typed JWT": lambda s: id_token(
         s, events={"http://schemas.openid.net/event/backchannel-logout": {}}
     ),
     "a revocation token": lambda s: id_token(s, typ="global-token-revocation+jwt"),
-    "not a token": lambda _: "nonsense",  # OUT-051
+    "not a token": lambda _: "nonsense",
     "three dots of nothing": lambda _: "..",
     "payload is a list": lambda s: f"{id_token(s).split('.')[0]}.{urlsafe_b64encode(b'[1]').decode()}.AAAA",
     "invalid UTF-8": lambda _: f"{urlsafe_b64encode(b'{%s}' % bytes([255])).decode().rstrip('=')}.AAAA.AAAA",
@@ -262,7 +258,6 @@ BAD_HINTS = {
 @pytest.mark.spec("rp-initiated", "R3", "The OP validates that it issued the hint")
 @pytest.mark.spec("rp-initiated", "R11", "An error never redirects and still offers to sign out")
 def test_a_bad_hint_gets_a_page_that_offers_to_sign_out(app, session, method, hint):
-    """OUT-042, OUT-043, OUT-049, OUT-051."""
     data = {"id_token_hint": hint(session), "post_logout_redirect_uri": OUT, "client_id": "app"}
     response = getattr(browser(session), method)("/oidc/logout", data)
     assert response.status_code == 400
@@ -298,7 +293,6 @@ def test_a_sign_out_leaves_no_csrf_secret_with_the_browser(app, session, kept):
 
 
 def test_a_hint_of_a_key_that_is_gone_says_nothing_so_it_asks(app, session):
-    """OUT-050."""
     hint = id_token(session)
     row = our_kid()
     row.status = KeyStatus.GONE
@@ -311,7 +305,7 @@ def test_a_hint_of_a_key_that_is_gone_says_nothing_so_it_asks(app, session):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"client_id": "other"},  # OUT-044
+        {"client_id": "other"},
         {"client_id": "nobody"},
         {"client_id": "a\x00"},
         {"logout_hint": "other-session"},
@@ -341,7 +335,7 @@ def test_a_repeated_parameter_is_refused(app, session):
 
 @pytest.mark.spec("rp-initiated", "R14", "logout_hint is the sid")
 def test_nextjs_sends_the_sid_as_logout_hint(app, session):
-    """SDK contract; behaviour fact 72."""
+    """Auth0's SDK for Next.js does."""
     data = {"client_id": "app", "logout_hint": session.sid, "post_logout_redirect_uri": OUT, "federated": ""}
     assert browser(session).get("/oidc/logout", data)["Location"] == OUT
     assert not is_live(session)
@@ -349,7 +343,7 @@ def test_nextjs_sends_the_sid_as_logout_hint(app, session):
 
 @pytest.mark.parametrize(("destination", "ends"), [("document", True), ("image", False), ("iframe", False)])
 def test_a_tenant_may_switch_the_question_off_for_pages_only(app, session, destination, ends):
-    """Behaviour fact 76."""
+    """Auth0's setting of the tenant; a frame or an image is no visit of a person."""
     TenantSettings.objects.get_or_create(pk=1)
     tenant = TenantSettings.objects.get()
     tenant.oidc_logout_prompt_enabled = False
@@ -364,7 +358,6 @@ def strict(session):
 
 @pytest.mark.parametrize("attack", ["no token", "a token of another browser", "Origin null", "another site"])
 def test_the_answer_must_come_from_our_own_page(app, session, attack):
-    """OUT-056."""
     client = strict(session)
     page = client.get("/oidc/logout")
     html = page.content.decode()
@@ -409,14 +402,13 @@ def test_anything_but_yes_is_no(app, session):
 
 
 def test_the_question_cannot_be_framed(app, session):
-    """OUT-057."""
     page = browser(session).get("/oidc/logout")
     assert page["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
 
 
 def test_a_cross_site_post_without_the_cookie_comes_back_from_our_own_origin(app, session):
-    """Design 4.9: with a Lax cookie Mary would stay signed in behind a success redirect."""
+    """With a Lax cookie Mary would stay signed in behind a success redirect."""
     data = {"id_token_hint": id_token(session), "post_logout_redirect_uri": OUT, "state": "<s>"}
     page = Client().post("/oidc/logout", data, headers={"Sec-Fetch-Site": "cross-site"})
     html = page.content.decode()

@@ -1,4 +1,4 @@
-"""The sign-out page: its capability, its rows, its headers (design 4.14, 4.18)."""
+"""The sign-out page: its capability, its rows, its headers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,6 @@ def test_every_application_of_the_session_has_a_row(page, session):
 
 
 def test_its_headers_let_in_the_applications_frames_and_nothing_else(page):
-    """FRN-013."""
     response = page.get()
     policy = response["Content-Security-Policy"]
     assert "frame-src https://both.example https://front.example" in policy
@@ -106,7 +105,6 @@ def test_its_headers_let_in_the_applications_frames_and_nothing_else(page):
     ["javascript:alert(1)", "data:text/html,x", "http://localhost:8000/admin", "https://x.example/;script-src *"],
 )
 def test_an_address_that_must_not_be_framed_is_not_even_if_it_is_in_the_database(both, front, session, uri):
-    """FRN-003, FRN-007, FRN-014."""
     type(front).objects.filter(pk=front.pk).update(frontchannel_logout_uri=uri)
     page = Page(session)
     response = page.get()
@@ -118,7 +116,6 @@ def test_an_address_that_must_not_be_framed_is_not_even_if_it_is_in_the_database
 
 @pytest.mark.parametrize("who", ["another browser", "no cookie", "random token", "too late"])
 def test_only_the_browser_that_signed_out_sees_it_and_only_for_ten_minutes(page, session, who):
-    """FRN-018."""
     url, client = page.url, page.client
     if who == "another browser":
         client = Client()
@@ -262,7 +259,6 @@ def test_posts_need_csrf(page, session, front):
 
 
 def test_without_javascript_the_result_comes_with_a_reload_and_frames_load_once(page, both):
-    """FRN-021."""
     html = page.get().content.decode()
     assert re.search(r'<noscript><meta http-equiv="refresh" content="3;url=[^"]+\?plain"></noscript>', html)
     assert len(re.findall(r"<iframe", html)) == 2
@@ -274,7 +270,6 @@ def test_without_javascript_the_result_comes_with_a_reload_and_frames_load_once(
 
 
 def test_logos_come_over_https_only(session, both):
-    """FRN-019."""
     type(both).objects.filter(pk=both.pk).update(logo_uri="javascript:alert(1)")
     assert "javascript:" not in Page(session).get().content.decode()
 
@@ -286,7 +281,6 @@ def test_frames_whose_page_was_closed_are_given_up(page, front):
 
 
 def test_the_session_was_over_before_the_page(page, session):
-    """Behaviour T33."""
     session.refresh_from_db()
     assert session.ended_at is not None
 

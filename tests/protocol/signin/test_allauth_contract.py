@@ -96,7 +96,6 @@ def test_codes_cannot_be_guessed_for_ever():
 
 
 def test_left_over_records_do_not_skip_the_second_factor():
-    """django-seams 0.5."""
     mary = with_totp(make_user())
     client = csrf_client()
     client.get("/login")
@@ -237,7 +236,6 @@ def end_of(session: SSOSession) -> str:
 
 
 def test_a_person_who_removes_their_second_factor_stays_signed_in_there_only():
-    """SES-013."""
     mary = with_totp(make_user())
     elsewhere = make_session(mary)
     client = csrf_client()
@@ -254,7 +252,7 @@ def test_a_person_who_removes_their_second_factor_stays_signed_in_there_only():
 
 
 def test_a_second_factor_that_is_removed_for_a_person_ends_their_sessions():
-    """SES-013: by a script, or in the admin."""
+    """By a script, or in the admin."""
     session = make_session(with_totp(make_user()))
     Authenticator.objects.all().delete()
     assert end_of(session) == "mfa-phone-unenrolled"
@@ -300,7 +298,6 @@ def test_a_later_sign_in_kills_a_reset_link():
 
 
 def test_a_reset_says_nothing_about_who_has_an_account():
-    """django-seams 0.7."""
     make_user()
     make_user("blocked@fabrikamcorp.com", is_active=False)
     answers = [
@@ -334,7 +331,6 @@ def test_a_reset_does_not_reach_people_of_other_connections():
 
 
 def test_somebody_elses_reset_link_does_not_sign_me_out():
-    """django-seams 0.6."""
     make_user()
     make_user("john@fabrikamcorp.com")
     Client().post(reverse("account_reset_password"), {"email": "john@fabrikamcorp.com"})

@@ -104,7 +104,7 @@ def test_a_question_is_asked_by_authorize_and_its_answer_counts_later(mary):
 
 @pytest.mark.parametrize("changes", [{"prompt": "login"}, {"prompt": "select_account"}, {"max_age": "0"}])
 def test_a_forced_sign_in_counts_only_for_the_browser_and_the_request_that_were_sent_here(app, mary, changes):
-    """TOK-022: the marker is asked for here as well."""
+    """The marker is asked for here as well."""
     client = csrf_client()
     back = next_of(ask(client, app, **changes))
     assert sign_in_by_form(client, next=back).status_code == 303

@@ -19,7 +19,6 @@ pytestmark = pytest.mark.django_db
 
 
 def test_queries_and_keys_are_not_logged(caplog):
-    """LGI-003."""
     make_connection()
     with caplog.at_level(logging.INFO, "django_structlog"), capture_logs() as lines:
         Client().get(
@@ -45,7 +44,7 @@ def lines_of(caplog) -> list[str]:
     "path", ["/account/password/reset/key/1-secret-key/", f"/logout/{'secret-key' * 5}", "/userinfo"]
 )
 def test_a_failure_of_ours_tells_nobody_what_the_request_held(path, caplog, monkeypatch, settings):
-    """LGI-005, LGI-003: a 500 page without a trace; a log without local variables, bodies, headers and secret paths."""
+    """A 500 page without a trace; a log without local variables, bodies, headers and secret paths."""
 
     def fail(*args, **kwargs):
         password = "secret-key of a local variable"  # noqa: F841  what a debugging page would show
@@ -72,7 +71,6 @@ def test_a_failure_of_ours_tells_nobody_what_the_request_held(path, caplog, monk
 
 
 def test_odd_characters_stay_in_one_line(caplog):
-    """LGI-001."""
     make_connection()
     odd = "a\r\nb\x1b[2J\u2028"
     with caplog.at_level(logging.INFO):

@@ -60,7 +60,7 @@ def test_a_session_is_opened_loaded_and_audited():
 
 
 def test_an_account_that_is_revoked_while_its_session_opens_gets_none():
-    """GTR-041: the mark of an account is on no column that a session is judged by; whoever read the row before it loses."""
+    """The mark of an account is on no column that a session is judged by; whoever read the row before it loses."""
     user = make_user()
     identity = user.identities.get()
     user.identities.update(revoked_before=timezone.now())
@@ -110,21 +110,18 @@ def test_a_sid_is_random_and_says_nothing():
 
 
 def test_neither_sid_nor_stored_hash_nor_primary_key_is_a_cookie():
-    """SES-008."""
     opened = open_for(make_user())
     for value in (opened.session.sid, opened.session.cookie_hash, str(opened.session.pk), "", "x" * 5000, "\ud800"):
         assert binding.load(request_with(value), timezone.now()) is None
 
 
 def test_a_deleted_row_is_dead_at_the_very_next_request():
-    """SES-010."""
     opened = open_for(make_user())
     SSOSession.objects.filter(pk=opened.session.pk).delete()
     assert binding.load(request_with(opened.cookie), timezone.now()) is None
 
 
 def test_activity_every_minute_does_not_outlive_the_absolute_limit():
-    """SES-006."""
     tenant = TenantSettings.objects.get_or_create(pk=1)[0]
     tenant.session_lifetime_in_minutes, tenant.idle_session_lifetime_in_minutes = 30, 5
     tenant.save()
@@ -203,7 +200,6 @@ def test_only_visits_prolong_a_session(mode, view, touched):
 
 
 def test_the_answer_varies_with_the_cookie_only_if_it_was_looked_at():
-    """SES-019."""
     session = make_session(make_user())
     assert through_middleware(request_with(session.raw_cookie))["Vary"] == "Cookie"
     assert "Vary" not in through_middleware(request_with(session.raw_cookie), lambda _: HttpResponse())
@@ -242,7 +238,6 @@ def test_the_cookie_is_written_as_the_tenant_wants(persistent, max_age):
 
 @pytest.mark.spec("RFC 6265bis", "4.1.3.2", "A __Host- cookie is Secure, has Path=/ and no Domain")
 def test_production_cookies_cannot_be_set_by_a_neighbour(settings):
-    """SES-003."""
     settings.HTTPS, settings.SSO_COOKIE_NAME, settings.SSO_COOKIE_SAMESITE = True, "__Host-curfew_sso", "None"
     response = HttpResponse()
     binding.set_cookie(response, "value")

@@ -44,7 +44,6 @@ def sql(statement: str) -> None:
     ids=["update", "bulk update", "delete", "one", "raw", "sql update", "sql of one", "sql delete", "sql delete one"],
 )
 def test_no_statement_changes_or_deletes_an_event(event, change):
-    """ADM-009."""
     before = SessionEvent.objects.values().get()
     with pytest.raises(DatabaseError, match="append only"), transaction.atomic():
         change()
@@ -63,7 +62,7 @@ def run_purge() -> None:
 
 
 def test_the_purge_deletes_what_is_old_and_the_trail_is_closed_again(event):
-    """ADM-009: also within the transaction in which the purge ran."""
+    """Also within the transaction in which the purge ran."""
     young = SessionEvent.objects.create(type="opened")
     run_purge()
     assert SessionEvent.objects.get() == young
@@ -85,7 +84,7 @@ def test_a_purge_that_fails_leaves_the_trail_closed(event):
 
 @pytest.mark.sqlite
 def test_a_program_that_is_not_ours_cannot_say_that_it_purges():
-    """ADM-009: sqlite3 on the file knows no such function."""
+    """sqlite3 on the file knows no such function."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT sql FROM sqlite_master WHERE tbl_name = %s AND type IN ('table', 'trigger')", [TABLE])
         schema = [statement for (statement,) in cursor.fetchall()]

@@ -30,7 +30,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
 def test_where_third_party_cookies_are_blocked_it_says_no_and_fails_at_nothing(
     places: tuple[str, str], tmp_path: Path, third_party_cookies: bool
 ) -> None:
-    """SSO-019. The browser keeps our cookie back, so there is no session to tell of, and no error either."""
+    """The browser keeps our cookie back, so there is no session to tell of, and no error either."""
     issuer, origin = places
     with profile(tmp_path / "profile", third_party_cookies=third_party_cookies) as context:
         page = context.new_page()

@@ -85,7 +85,6 @@ def test_a_jwt_for_an_api_that_wants_one(app, api, grant):
     ],
 )
 def test_what_is_not_granted_is_refused(app, grant, params, status, error):
-    """TOK-025."""
     answer = ask(app, **params)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert not AccessToken.rows.exists()
@@ -97,7 +96,6 @@ def test_no_grant_no_token(app, api):
 
 
 def test_a_disabled_client_gets_nothing_and_its_tokens_are_dead(app, grant):
-    """TOK-025."""
     ask(app, audience=API)
     app.enabled = False
     app.save()

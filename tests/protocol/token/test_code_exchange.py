@@ -90,7 +90,6 @@ def test_without_openid_there_is_no_id_token(app, session):
 
 @pytest.mark.spec("RFC 6749", "4.1.2", "A replayed code is refused and its tokens are revoked")
 def test_a_replayed_code_revokes_what_it_made(app, session):
-    """TOK-011."""
     code = code_for(session, app)
     first = exchange(app, code).json()
     second = exchange(app, code)
@@ -102,7 +101,6 @@ def test_a_replayed_code_revokes_what_it_made(app, session):
 
 @pytest.mark.spec("RFC 7636", "4.6", "A wrong verifier is refused")
 def test_a_wrong_verifier_burns_the_code(app, session):
-    """TOK-013."""
     code = code_for(session, app)
     assert exchange(app, code, code_verifier="x" * 43).json()["error"] == "invalid_grant"
     assert exchange(app, code).json()["error"] == "invalid_grant"
@@ -120,7 +118,6 @@ def test_a_confidential_client_may_leave_pkce_out(app, session):
 
 
 def test_a_code_of_another_client_or_another_redirect_uri_is_refused(app, session):
-    """TOK-016."""
     other = make_application("Other")
     code = code_for(session, app)
     assert exchange(other, code, redirect_uri=app.callbacks[0]).json()["error"] == "invalid_grant"

@@ -122,14 +122,14 @@ def test_a_header_cannot_pretend_that_our_view_has_decided(app):
     ],
 )
 def test_secrets_fail_closed(given, stored):
-    """django-seams 0.4, 3.3: no empty secret, no comparison in clear, no hasher but ours."""
+    """No empty secret, no comparison in clear, no hasher but ours."""
     assert not CurfewValidator()._check_secret(given, stored)
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_post", "client_secret_basic"])
 @pytest.mark.parametrize("secret", ["", None])
 def test_an_empty_secret_opens_neither_introspection_nor_a_token(session, method, secret):
-    """django-seams 0.4: the toolkit stores a blank secret as the hash of nothing, which then matches nothing."""
+    """The toolkit stores a blank secret as the hash of nothing, which then matches nothing."""
     grants = ["authorization_code", "client_credentials"]
     blank = make_application("Blank", client_secret="", token_endpoint_auth_method=method, grant_types=grants)
     raw = tokens_for(session, make_application("Other"))["access_token"]
@@ -142,7 +142,7 @@ def test_an_empty_secret_opens_neither_introspection_nor_a_token(session, method
 
 
 def test_an_unknown_hasher_never_makes_the_stored_hash_a_secret(settings, app):
-    """django-seams 0.4: without our hasher the toolkit compares with the stored string. `manage.py check` finds it too."""
+    """Without our hasher the toolkit compares with the stored string. `manage.py check` finds it too."""
     settings.PASSWORD_HASHERS = ["idp.hashers.OwaspArgon2Hasher"]
     app.refresh_from_db()
     assert not CurfewValidator()._check_secret(app.client_secret, app.client_secret)
@@ -152,7 +152,7 @@ def test_an_unknown_hasher_never_makes_the_stored_hash_a_secret(settings, app):
 
 
 def test_no_view_of_the_toolkit_is_mounted():
-    """django-seams 0.2, 3.7: its introspection answers every client, its device endpoint fails, its registration drops URLs."""
+    """Its introspection answers every client, its device endpoint fails, its registration drops URLs."""
 
     def views(patterns):
         for pattern in patterns:
@@ -163,7 +163,7 @@ def test_no_view_of_the_toolkit_is_mounted():
 
 
 def test_a_disabled_application_has_no_living_tokens(app, session):
-    """django-seams 3.6: the toolkit's introspection would still say active."""
+    """The toolkit's introspection would still say active."""
     body = tokens_for(session, app, scope="openid offline_access")
     Application.objects.filter(pk=app.pk).update(enabled=False)
     assert not bearer_is_valid(body["access_token"])
@@ -174,7 +174,7 @@ def test_a_disabled_application_has_no_living_tokens(app, session):
 
 
 def test_cleartokens_is_ours_and_spares_living_tokens(app, session):
-    """django-seams 0.3: the toolkit's own command deletes every refresh token of ours, whatever its age."""
+    """The toolkit's own command deletes every refresh token of ours, whatever its age."""
     assert get_commands()["cleartokens"] == "sessions_app"
     living = tokens_for(session, app)
     out = StringIO()

@@ -55,7 +55,6 @@ def is_live(session):
 
 
 def test_federated_goes_on_to_the_upstream_and_back_to_the_stored_address(provider, quiet):
-    """OUT-066."""
     client, response = logout(quiet)
 
     endpoint, sent = asked(response)
@@ -202,7 +201,6 @@ def test_a_connection_that_was_closed_meanwhile_is_not_offered(connection, quiet
 
 @pytest.mark.parametrize("how", ["another browser", "no cookie", "wrong state", "twice", "too late"])
 def test_a_return_that_this_browser_does_not_wait_for_leads_nowhere(quiet, how):
-    """OUT-067."""
     client, response = logout(quiet)
     state = asked(response)[1]["state"]
     if how == "another browser":

@@ -63,7 +63,6 @@ def test_a_bad_token_is_401(app, header):
 
 
 def test_a_token_in_the_address_or_in_parts_is_not_looked_at(app, session):
-    """TOK-029."""
     raw = tokens_for(session, app)["access_token"]
     assert Client().get(f"/userinfo?access_token={raw}").status_code == 401
     assert post_form(f"/userinfo?access_token={raw}", {}).status_code == 401
@@ -81,7 +80,6 @@ def test_a_token_in_the_form_of_a_post_works(app, session):
 
 
 def test_a_token_is_dead_with_session_user_mark_or_time(app, session):
-    """TOK-028."""
     raw = tokens_for(session, app)["access_token"]
     assert userinfo(raw).status_code == 200
     User.objects.update(is_active=False)

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_code_from_before_is_worth_nothing():
-    """OUT-061."""
     app = make_application()
     session = make_session(make_user(), app)
     client = browser(session)
@@ -31,7 +30,7 @@ def test_a_code_from_before_is_worth_nothing():
 
 
 def test_a_slow_request_that_began_before_brings_nothing_back():
-    """OUT-062: it holds the session's row and its flow state from before, and writes both afterwards."""
+    """It holds the session's row and its flow state from before, and writes both afterwards."""
     app = make_application()
     session = make_session(make_user())
     client = browser(session)
@@ -62,7 +61,6 @@ def test_a_slow_request_that_began_before_brings_nothing_back():
 
 @pytest.mark.parametrize("survivor", ["nothing", "the old cookie", "the flow cookie from before the sign-in"])
 def test_the_next_sign_in_of_this_browser_is_another_session(survivor):
-    """OUT-064."""
     make_user()
     app = make_application()
     client = Client()
@@ -89,7 +87,7 @@ def test_the_next_sign_in_of_this_browser_is_another_session(survivor):
 
 
 def test_neither_cache_nor_history_keeps_a_page_of_the_person():
-    """OUT-063; the browser's side is in tests/protocol/frontchannel."""
+    """The browser's side is in tests/protocol/frontchannel."""
     client = browser(make_session(make_user(), make_application()))
     assert client.get("/")["Cache-Control"] == "no-store"
     answer = client.get("/v2/logout")

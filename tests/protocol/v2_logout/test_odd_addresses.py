@@ -17,7 +17,7 @@ ENDPOINTS = {"/v2/logout": "returnTo", "/oidc/logout": "post_logout_redirect_uri
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_no_odd_address_is_followed_or_shown_as_a_link(path):
-    """OUT-001 to OUT-031, over HTTP."""
+    """Over HTTP."""
     app = make_application("App", client_id="app", post_logout_redirect_uris=OUT)
     session = make_session(make_user(), app)
     client = browser(session)

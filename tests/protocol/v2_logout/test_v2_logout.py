@@ -1,4 +1,4 @@
-"""GET /v2/logout (behaviour 4.1, SDK contract, design 4.11)."""
+"""GET /v2/logout, as Auth0's SDKs send it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,6 @@ def test_with_neither_a_plain_page_says_it(session):
 
 @pytest.mark.parametrize("headers", [{}, PAGE_VISIT])
 def test_without_a_session_it_still_redirects(app, headers):
-    """Behaviour T29."""
     response = Client().get("/v2/logout", {"client_id": "app", "returnTo": OUT}, headers=headers)
     assert (response.status_code, response["Location"]) == (302, OUT)
     assert not LogoutEvent.objects.exists()
@@ -90,7 +89,7 @@ def test_without_a_session_it_still_redirects(app, headers):
         "client_id=a%00pp&returnTo=" + quote(OUT, safe=""),
         "client_id=%ff%fe&returnTo=%ff",
         "returnTo=" + quote(OUT, safe=""),
-        # OUT-035: repeated parameters
+        # repeated parameters
         f"client_id=app&returnTo={quote(OUT, safe='')}&returnTo=https%3A%2F%2Fevil.example",
         f"client_id=app&returnTo=https%3A%2F%2Fevil.example&returnTo={quote(OUT, safe='')}",
         f"client_id=app&client_id=app&returnTo={quote(OUT, safe='')}",
@@ -98,7 +97,6 @@ def test_without_a_session_it_still_redirects(app, headers):
     ],
 )
 def test_a_bad_request_gets_a_page_that_ended_nothing_and_offers_to_sign_out(app, session, query):
-    """OUT-001 to OUT-035."""
     response = browser(session).get("/v2/logout?" + query, headers=PAGE_VISIT)
     assert response.status_code == 400
     assert "Location" not in response
@@ -109,7 +107,6 @@ def test_a_bad_request_gets_a_page_that_ended_nothing_and_offers_to_sign_out(app
 
 
 def test_an_address_of_another_application_is_refused(app, session):
-    """OUT-033."""
     make_application("Other", client_id="other", post_logout_redirect_uris="https://other.example/out")
     response = browser(session).get("/v2/logout", {"client_id": "app", "returnTo": "https://other.example/out"})
     assert response.status_code == 400
@@ -140,14 +137,12 @@ def test_wildcards_work_only_where_the_application_turned_them_on(session, first
     ],
 )
 def test_a_part_of_another_page_never_signs_anybody_out(app, session, headers):
-    """Design 4.11."""
     response = browser(session).get("/v2/logout", {"client_id": "app", "returnTo": OUT}, headers=headers)
     assert response.status_code == 403
     assert is_live(session)
 
 
 def test_a_link_on_another_site_signs_out_by_default(app, session):
-    """OUT-054."""
     headers = PAGE_VISIT | {"Sec-Fetch-Site": "cross-site"}
     response = browser(session).get("/v2/logout", {"client_id": "app", "returnTo": OUT}, headers=headers)
     assert response.status_code == 302
@@ -155,7 +150,6 @@ def test_a_link_on_another_site_signs_out_by_default(app, session):
 
 
 def test_a_tenant_may_want_a_question_for_links_on_other_sites(app, session):
-    """OUT-054."""
     tenant(v2_logout_confirmation="cross_site")
     query = {"client_id": "app", "returnTo": OUT}
     client = browser(session)

@@ -39,6 +39,20 @@ def test_anything_else_is_refused(text):
         parse_object(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"a": "\xff"}', "not UTF-8"),
+        ('{\n"a": "\\x"}', "not JSON at line 2, column 7"),
+        ('{"a": ' + "9" * 5000 + "}", "a number is too large"),
+        ("[]", "not an object"),
+    ],
+)
+def test_why_is_said_in_words_that_an_error_description_may_have(text, why):
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        parse_object(text)
+
+
 def test_nesting_ends_somewhere():
     assert parse_object('{"a":' * DEEPEST + "1" + "}" * DEEPEST)
     with pytest.raises(ValueError, match="nested too deeply"):
