@@ -21,18 +21,16 @@ from idp.models import (
     Identity,
     ResourceServer,
     Strategy,
-    TokenEndpointAuthMethod,
     User,
     new_database_sub,
 )
-from idp.protocol import normal_forms
+from idp.protocol import clients, normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenant_clients import Client
 from idp.tenant_reader import TenantFileError
 from idp.tenant_schema import ConnectionEntry, Grant, Person, ResourceServerEntry, TenantFile, parse
 
 ACTOR = "system"
-SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +82,7 @@ class _Plan:
             row = find_client(client)
         except Application.MultipleObjectsReturned:
             return [f"{client.path}.name: several applications are called {client.name}: give the client_id"]
-        merged = row or Application()
-        found = tenant_clients.url_problems(client, row)
-        method = client.columns.get("token_endpoint_auth_method", merged.token_endpoint_auth_method)
-        keys = client.columns.get("jwks", merged.jwks) or client.columns.get("jwks_uri", merged.jwks_uri)
-        if method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT and not keys:
-            found.append(f"{client.path}.token_endpoint_auth_method: private_key_jwt needs jwks or jwks_uri")
-        if client.secret and method == TokenEndpointAuthMethod.NONE:
-            found.append(f"{client.path}.client_secret: a public client has no secret")
-        return found
+        return tenant_clients.problems(client, row)
 
     def _connection(self, entry: ConnectionEntry, known: set[str | None]) -> list[str]:
         found = []
@@ -196,13 +186,11 @@ class _Application:
         row = find_client(client)
         existing = row is not None
         row = row or Application()
-        columns = ({} if existing else tenant_clients.WHERE_SILENT) | client.columns | {"name": client.name}
-        if client.client_id:
-            columns["client_id"] = client.client_id
+        columns = ({} if existing else tenant_clients.WHERE_SILENT) | tenant_clients.columns_of(client)
         note = "" if existing or client.client_id else f"client_id {row.client_id}"
         secret = client.secret
         method = columns.get("token_endpoint_auth_method", row.token_endpoint_auth_method)
-        if not secret and not existing and method in SECRET_METHODS:
+        if not secret and not existing and method in clients.SECRET_METHODS:
             secret = new_secret()
             note = f"client_id {columns.get('client_id', row.client_id)}, client_secret {secret}"
         if secret and not (existing and ClientSecretHasher().verify(secret, row.client_secret)):

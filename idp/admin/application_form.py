@@ -1,20 +1,15 @@
-"""The form of an application, by topic; every rule on URLs is `idp.applications.rules`, which the model asks."""
+"""The form of an application, by topic; what an application may be is `idp.applications.rules`, which the model asks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from idp.admin.fields import LinesField, ObjectField, TicksField
 from idp.applications import rules
-from idp.models import (
-    Application,
-    InitiatorMode,
-    TokenEndpointAuthMethod,
-    default_grant_types,
-    default_initiators,
-)
+from idp.models import Application, default_grant_types, default_initiators
 from idp.protocol import grant_types
 from idp.protocol.initiators import Initiator
 
@@ -40,7 +35,6 @@ INITIATORS = (
     (Initiator.MFA_PHONE_UNENROLLED.value, "A second factor was removed"),
     (Initiator.ACCOUNT_DEACTIVATED.value, "The account was blocked"),
 )
-PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 section 6
 
 FIELDSETS: Any = (
     ("The application", {"fields": ("name", "app_type", "logo_uri", "is_first_party")}),
@@ -174,36 +168,13 @@ class ApplicationForm(BaseForm):
         exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return exclusions | rules.SINGLE
 
+    def _update_errors(self, errors: ValidationError) -> None:
+        """What the model says, each sentence beside its field; a field that could not even be read has its own already."""
+        found: dict[str, list[ValidationError]] = {}
+        for field, sentences in errors.error_dict.items():
+            if field not in self.errors:
+                found.setdefault(field if field in self.fields else NON_FIELD_ERRORS, []).extend(sentences)
+        super()._update_errors(ValidationError(found))  # type: ignore[misc]
+
     def clean_jwks(self) -> Any:
-        jwks: dict[str, Any] = self.cleaned_data["jwks"]
-        if not jwks:
-            return None
-        keys = jwks.get("keys")
-        if not isinstance(keys, list) or not all(isinstance(key, dict) and "kty" in key for key in keys):
-            raise forms.ValidationError('A JWK set: {"keys": [{"kty": ...}]}.')
-        if any(PRIVATE_MEMBERS & set(key) for key in keys):
-            raise forms.ValidationError("This holds a private key. Paste the public half only.")
-        return jwks
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or {}
-        self._clean_grants(cleaned)
-        self._clean_authentication(cleaned)
-        if cleaned.get("backchannel_logout_initiators_mode") == InitiatorMode.CUSTOM and not cleaned.get(
-            "backchannel_logout_initiators", True
-        ):
-            self.add_error("backchannel_logout_initiators", "Select at least one, or choose the mode All.")
-        return cleaned
-
-    def _clean_grants(self, cleaned: dict[str, Any]) -> None:
-        grants = cleaned.get("grant_types") or []
-        if "authorization_code" in grants and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
-            self.add_error("redirect_uris", "The authorization code grant needs at least one.")
-        if "client_credentials" in grants and cleaned.get("token_endpoint_auth_method") == TokenEndpointAuthMethod.NONE:
-            self.add_error("grant_types", "A public client cannot use client credentials: it has nothing to prove.")
-
-    def _clean_authentication(self, cleaned: dict[str, Any]) -> None:
-        if cleaned.get("token_endpoint_auth_method") != TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
-            return
-        if bool(cleaned.get("jwks")) == bool(cleaned.get("jwks_uri")) and "jwks" not in self.errors:
-            self.add_error("jwks", "private_key_jwt needs the public keys: here, or by their URL, not both.")
+        return self.cleaned_data["jwks"] or None
