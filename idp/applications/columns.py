@@ -47,7 +47,7 @@ def problems(application: Application) -> Iterator[Problem]:
 
 def within(application: Application, field: str) -> int:
     """A number as it is used: one outside of its bounds counts as the nearest that is allowed."""
-    bounds, stored = NUMBERS[field], getattr(application, field)
+    bounds, stored = NUMBERS[field], int(getattr(application, field))
     return min(max(stored, bounds.least), bounds.most)
 
 
