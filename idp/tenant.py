@@ -28,7 +28,7 @@ from idp.protocol import clients, normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenant_clients import Client
 from idp.tenant_reader import TenantFileError
-from idp.tenant_schema import ConnectionEntry, Grant, Person, ResourceServerEntry, TenantFile, parse
+from idp.tenant_schema import ConnectionEntry, Grant, Person, ResourceServerEntry, TenantFile, parse, tenant_problems
 
 ACTOR = "system"
 
@@ -65,7 +65,7 @@ class _Plan:
         self.file = file
 
     def problems(self) -> list[str]:
-        found: list[str] = []
+        found = tenant_problems(self.file.tenant, configuration.load_tenant()) if self.file.tenant else []
         for client in self.file.clients:
             found += self._client(client)
         known = {c.client_id for c in self.file.clients} | {c.name for c in self.file.clients}

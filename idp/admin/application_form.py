@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from idp.admin.fields import LinesField, ObjectField, TicksField
+from idp.admin.rulebook import RulebookForm
 from idp.applications import rules
 from idp.models import Application, default_grant_types, default_initiators
 from idp.protocol import grant_types
 from idp.protocol.initiators import Initiator
-
-if TYPE_CHECKING:
-    BaseForm = forms.ModelForm[Application]
-else:
-    BaseForm = forms.ModelForm
 
 GRANTS = (
     ("authorization_code", "Authorization code: people sign in"),
@@ -112,7 +107,9 @@ def url_field(label: str, help_text: str) -> forms.CharField:
     return forms.CharField(label=label, max_length=1000, required=False, widget=widget, help_text=help_text)
 
 
-class ApplicationForm(BaseForm):
+class ApplicationForm(RulebookForm):
+    judged = rules.SINGLE
+
     redirect_uris = LinesField(
         label="Callback URLs", joined=True, help_text="One per line. Where /authorize sends the code."
     )
@@ -162,19 +159,6 @@ class ApplicationForm(BaseForm):
             "require_pkce": "Require PKCE",
         }
         help_texts = {"is_first_party": ""}
-
-    def _get_validation_exclusions(self) -> set[str]:
-        # The model's URL validator wants a dot in every host name: inside a container network there is none. `rules` judges.
-        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return exclusions | rules.SINGLE
-
-    def _update_errors(self, errors: ValidationError) -> None:
-        """What the model says, each sentence beside its field; a field that could not even be read has its own already."""
-        found: dict[str, list[ValidationError]] = {}
-        for field, sentences in errors.error_dict.items():
-            if field not in self.errors:
-                found.setdefault(field if field in self.fields else NON_FIELD_ERRORS, []).extend(sentences)
-        super()._update_errors(ValidationError(found))  # type: ignore[misc]
 
     def clean_jwks(self) -> Any:
         return self.cleaned_data["jwks"] or None
