@@ -11,7 +11,7 @@ from typing import Any
 from django.db import models, transaction
 
 from idp import accounts, configuration, password_policy, passwords, tenant_clients, tenant_connections
-from idp.connections import strategies, trust
+from idp.connections import trust
 from idp.connections.database import by_login, requires_username
 from idp.hashers import ClientSecretHasher
 from idp.models import (
@@ -28,7 +28,16 @@ from idp.protocol import clients, normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenant_clients import Client
 from idp.tenant_reader import TenantFileError
-from idp.tenant_schema import ConnectionEntry, Grant, Person, ResourceServerEntry, TenantFile, parse, tenant_problems
+from idp.tenant_schema import (
+    ConnectionEntry,
+    Grant,
+    Person,
+    ResourceServerEntry,
+    TenantFile,
+    connection_problems,
+    parse,
+    tenant_problems,
+)
 
 ACTOR = "system"
 
@@ -90,8 +99,7 @@ class _Plan:
         if row and row.strategy != entry.strategy:
             found.append(f"{entry.path}.strategy: the connection exists as {row.strategy}, and that cannot change")
         if row is None and entry.options is None:
-            given = [strategies.split(entry.strategy, problem) for problem in strategies.problems(entry.strategy, {})]
-            found += [f"{'.'.join(filter(None, (entry.path, 'options', key)))}: {rest}" for key, rest in given]
+            found += connection_problems(entry, {})
         found += tenant_connections.untyped(row, entry) if row else []
         for index, name in enumerate(entry.enabled_clients or []):
             if reason := _unknown_client(name, known):

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from idp.connections import options as connection_options
-from idp.connections import strategies
-from idp.connections.options import PASSWORD_POLICIES
+from idp.connections import rules as connection_rules
 from idp.keys import ALGORITHMS
-from idp.models import CONNECTION_NAME, Strategy, TenantSettings, TokenFormat, V2LogoutConfirmation
+from idp.models import Connection, Strategy, TenantSettings, TokenFormat, V2LogoutConfirmation
 from idp.protocol import normal_forms, uris
 from idp.tenant_clients import Client, client
 from idp.tenant_reader import Reader, TenantFileError, given, load
@@ -168,17 +167,18 @@ def _minutes(reader: Reader, key: str) -> int | None:
 
 
 def _connection(reader: Reader) -> ConnectionEntry:
+    before = len(reader.problems)
     strategy = reader.choice("strategy", Strategy.values)
     if strategy is None and not reader.has("strategy"):
         reader.problem("strategy", "is missing")
-    columns = given(display_name=reader.text("display_name", longest=255), enabled=reader.boolean("enabled"))
+    columns = given(display_name=reader.text("display_name"), enabled=reader.boolean("enabled"))
     inner = reader.inner("options")
-    options, secrets = connection_options_of(inner, strategy) if inner is not None and strategy else (None, {})
+    options, secrets = _options(inner, strategy) if inner is not None and strategy else (None, {})
     if options is not None:
-        columns |= {k: options.pop(k) for k in ("display_name", "icon_url") if k in options}
+        columns |= {k: options.pop(k) for k in connection_options.COSMETIC if k in options}
     entry = ConnectionEntry(
         path=reader.path,
-        name=reader.text("name", required=True, longest=128, check=_connection_name) or "",
+        name=reader.text("name", required=True) or "",
         strategy=strategy or "",
         columns=columns,
         options=options,
@@ -186,59 +186,45 @@ def _connection(reader: Reader) -> ConnectionEntry:
         enabled_clients=reader.texts("enabled_clients"),
     )
     reader.done()
+    if len(reader.problems) == before:
+        reader.problems += connection_problems(entry, options)
     return entry
 
 
-def _connection_name(value: str) -> str | None:
-    return None if CONNECTION_NAME.fullmatch(value) else "only letters, digits and single hyphens are allowed"
+def connection_problems(entry: ConnectionEntry, options: dict[str, Any] | None) -> list[str]:
+    """What the rules have against the connection with these options; None leaves what is stored, which is not judged here."""
+    looks = {name: value for name, value in entry.columns.items() if name in connection_options.COSMETIC}
+    will_be = Connection(name=entry.name, strategy=entry.strategy, options=options or {}, **looks)
+    return [
+        f"{_place(entry, problem)}: {problem.reason}"
+        for problem in connection_rules.problems(will_be)
+        if options is not None or problem.field != "options"
+    ]
 
 
-def connection_options_of(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, str]]:
+def _place(entry: ConnectionEntry, problem: connection_rules.Problem) -> str:
+    if problem.field == "options":
+        return ".".join(filter(None, (entry.path, "options", problem.option)))
+    return f"{entry.path}.options.icon_url" if problem.field == "icon_url" else f"{entry.path}.{problem.field}"
+
+
+def _options(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The options that this strategy knows, secret ones apart; others stay untaken, so that `done()` names them."""
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}
-    before = len(reader.problems)
     for key in sorted(connection_options.KEYS[strategy]):
         if key in connection_options.SECRETS:
             if secret := reader.secret(key):
                 secrets[key] = secret
-        elif (value := _option(reader, key)) is not None:
+        elif key in connection_options.COSMETIC:
+            options |= given(**{key: reader.text(key)})
+        elif (value := reader.anything(key)) is not None:
             options[key] = value
+    for key, secret in secrets.items():
+        if reason := connection_rules.secret_problem(strategy, key, secret):
+            reader.problem(key, reason)
     reader.done()
-    if len(reader.problems) == before:
-        for problem in strategies.problems(strategy, options):
-            reader.problem(*strategies.split(strategy, problem))
     return options, secrets
-
-
-_BOOLEANS = {
-    *("brute_force_protection", "disable_signup", "requires_username", "id_token_session_expiry_supported"),
-    *("disableSignout", "signSAMLRequest", "start_tls", "own_callback"),
-}
-_LISTS = {"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"}
-_MAPPINGS = {"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"}
-_URLS = {
-    *("discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"),
-    *("icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"),
-}
-_CHOICES = {"passwordPolicy": PASSWORD_POLICIES, "protocol": ("oidc", "samlp")}
-_LONGEST = 200_000  # metadata documents
-
-
-def _option(reader: Reader, key: str) -> Any:
-    if key in _BOOLEANS:
-        return reader.boolean(key)
-    if key in _LISTS:
-        return reader.texts(key)
-    if key in _MAPPINGS:
-        return reader.mapping(key)
-    if key in _URLS:
-        return reader.text(key, check=uris.check_web_url)
-    if key in _CHOICES:
-        return reader.choice(key, _CHOICES[key])
-    if key in connection_options.ONE_OR_SEVERAL and isinstance(reader.values.get(key), list):
-        return reader.texts(key, longest=_LONGEST)
-    return reader.text(key, longest=_LONGEST)
 
 
 def _resource_server(reader: Reader) -> ResourceServerEntry:

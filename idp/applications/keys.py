@@ -9,7 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet, RSAKey
 
 from idp.applications.problem import Problem
-from idp.protocol import public_keys
+from idp.protocol import public_keys, storable
 
 if TYPE_CHECKING:
     from idp.models import Application
@@ -20,7 +20,7 @@ SMALLEST_RSA_KEY = 2048  # bits; RFC 7518 section 3.3
 def problems(application: Application) -> Iterator[Problem]:
     if application.jwks is None:
         return
-    if reason := public_keys.problem(application.jwks):
+    if reason := public_keys.problem(application.jwks) or storable.problem(application.jwks):
         yield Problem("jwks", reason)
     elif reason := _strength(application.jwks):
         yield Problem("jwks", reason, is_used=False)
