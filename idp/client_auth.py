@@ -37,7 +37,6 @@ CLIENT_ASSERTION = Profile(
     leeway=30,
     lifetime=600,
 )
-_SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def check(credentials: Credentials, application: Application | None, *, at: date
     method = application.token_endpoint_auth_method
     if method == TokenEndpointAuthMethod.NONE:
         proved = not credentials.secret and not credentials.assertion
-    elif method in _SECRET_METHODS:
+    elif application.has_secret:
         proved = not credentials.assertion and secret_matches(credentials.secret, application.client_secret)
     elif method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
         proved = bool(credentials.assertion)

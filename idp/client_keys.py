@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import requests
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from idp.applications import keys as rules_of_keys
 from idp.models import Application
 from idp.outbound import gate, web
 from idp.protocol.errors import InvalidClient, TemporarilyUnavailable
@@ -25,7 +25,7 @@ def of(application: Application) -> KeySet:
     """The key set, or InvalidClient when there is none that can be read."""
     try:
         if application.jwks:
-            return KeySet.import_key_set(application.jwks)
+            return rules_of_keys.read(application.jwks)
         if uri := application.usable.jwks_uri:
             return _kept(uri) or _fetch_in_turn(uri)
     except (JoseError, ValueError, KeyError, TypeError, requests.RequestException) as error:
@@ -67,5 +67,4 @@ def _ask(uri: str) -> KeySet:
         answer = client.get(uri)
     if answer.status_code != 200:
         raise ValueError(f"{uri} answered {answer.status_code}")
-    document: Any = parse_object(answer.content)
-    return KeySet.import_key_set(document)
+    return rules_of_keys.read(parse_object(answer.content))

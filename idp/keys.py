@@ -22,8 +22,9 @@ from joserfc.jwk import ECKey, Key, RSAKey
 
 from idp import configuration, sealing
 from idp.models import KeyStatus, SigningKey
+from idp.protocol.clients import SIGNING_ALGORITHMS
 
-ALGORITHMS = ("RS256", "ES256")
+ALGORITHMS = SIGNING_ALGORITHMS
 JWKS_MAX_AGE = timedelta(minutes=10)
 ROTATE_EVERY = timedelta(days=90)
 LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with the key that signed it

@@ -12,8 +12,6 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, RSAKey
 
 from idp.applications import rules
 from idp.client_auth import secret_matches
@@ -26,9 +24,11 @@ from idp.protocol.registration import ClientMetadata, InvalidClientMetadata, Inv
 from idp.requests import RequestFacts
 
 log = structlog.get_logger(__name__)
-SMALLEST_RSA_KEY = 2048  # bits
-SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
-METADATA = frozenset(metadata.name for metadata in fields(ClientMetadata))
+# Column -> its name in a registration. What an administrator added to the application is not the client's to hear of.
+METADATA = {metadata.name: metadata.name for metadata in fields(ClientMetadata)} | {
+    "name": "client_name",
+    "app_type": "application_type",
+}
 NOT_TO_BE_SENT = (
     "registration_access_token",
     "registration_client_uri",
@@ -49,10 +49,7 @@ class Registered:
 @transaction.atomic
 def register(metadata: ClientMetadata, *, facts: RequestFacts, at: datetime) -> Registered:
     """A new application. Nobody vouched for it, so people are asked for their consent."""
-    refuse_unusable(metadata)
-    application = Application(is_first_party=False)
-    secret = _fill(application, metadata, secret_before=False)
-    refuse_targets(application)
+    application, secret = _new(metadata)
     application.save()
     token = new_secret()
     registration = ClientRegistration.objects.create(
@@ -64,6 +61,18 @@ def register(metadata: ClientMetadata, *, facts: RequestFacts, at: datetime) -> 
     )
     log.info("application.registered", client_id=application.client_id, ip=facts.ip)
     return Registered(registration, token, secret)
+
+
+def check(metadata: ClientMetadata) -> None:
+    """Raises what `register()` would have against it; writes nothing."""
+    _new(metadata)
+
+
+def _new(metadata: ClientMetadata) -> tuple[Application, str]:
+    application = Application(is_first_party=False)
+    secret = _fill(application, metadata, secret_before=False)
+    refuse(application)
+    return application, secret
 
 
 def authenticate(client_id: str, token: str) -> Registered:
@@ -83,7 +92,6 @@ def authenticate(client_id: str, token: str) -> Registered:
 @transaction.atomic
 def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMetadata) -> Registered:
     """Every value of the client is replaced, omitted ones by their defaults (RFC 7592 section 2.2)."""
-    refuse_unusable(metadata)
     application = Application.objects.select_for_update().filter(pk=found.registration.application_id).first()
     if application is None:  # removed a moment ago
         raise InvalidToken("The registration access token is not valid for this client.")
@@ -91,8 +99,8 @@ def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMeta
     refuse_foreign(document, application)
     if set(metadata.redirect_uris) - set(application.callbacks):
         application.is_first_party = False  # an administrator may have vouched for it, but not for where it is now
-    secret = _fill(application, metadata, secret_before=application.token_endpoint_auth_method in SECRET_METHODS)
-    refuse_targets(application)
+    secret = _fill(application, metadata, secret_before=application.has_secret)
+    refuse(application)
     application.save()
     registration.application = application
     registration.metadata = metadata.about
@@ -161,28 +169,12 @@ def _metadata(application: Application) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in ("", None, []) or name == "response_types"}
 
 
-def refuse_unusable(metadata: ClientMetadata) -> None:
-    """What the rules of the specifications cannot see: keys that are none."""
-    if metadata.jwks is not None:
-        refuse_weak_keys(metadata.jwks)
-
-
-def refuse_targets(application: Application) -> None:
-    """The rules of every door, for what a registration says: strangers must not point our requests into the operator's
-    network either. What an administrator added to the application is not the client's to hear of."""
+def refuse(application: Application) -> None:
+    """The rules of every door, in the names of a registration."""
     for problem in rules.problems(application):
-        if problem.field in METADATA:
+        if name := METADATA.get(problem.field):
             error = InvalidRedirectUri if problem.field == "redirect_uris" else InvalidClientMetadata
-            raise error(f"{problem.field}: {problem.reason}.")
-
-
-def refuse_weak_keys(jwks: dict[str, Any]) -> None:
-    try:
-        keys = KeySet.import_key_set({"keys": jwks["keys"]}).keys
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidClientMetadata("jwks cannot be read.", detail=repr(error)) from None
-    if any(isinstance(key, RSAKey) and key.raw_value.key_size < SMALLEST_RSA_KEY for key in keys):
-        raise InvalidClientMetadata(f"jwks holds an RSA key of less than {SMALLEST_RSA_KEY} bits.")
+            raise error(f"{name}: {problem.reason}.")
 
 
 def _fill(application: Application, metadata: ClientMetadata, *, secret_before: bool) -> str:
@@ -202,7 +194,7 @@ def _fill(application: Application, metadata: ClientMetadata, *, secret_before: 
     application.backchannel_logout_session_required = metadata.backchannel_logout_session_required
     application.frontchannel_logout_uri = metadata.frontchannel_logout_uri
     application.frontchannel_logout_session_required = metadata.frontchannel_logout_session_required
-    if application.token_endpoint_auth_method not in SECRET_METHODS:
+    if not application.has_secret:
         application.client_secret = ""
         return ""
     if secret_before:

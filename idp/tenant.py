@@ -11,7 +11,7 @@ from typing import Any
 from django.db import models, transaction
 
 from idp import accounts, configuration, password_policy, passwords, tenant_clients, tenant_connections
-from idp.connections import strategies, trust
+from idp.connections import trust
 from idp.connections.database import by_login, requires_username
 from idp.hashers import ClientSecretHasher
 from idp.models import (
@@ -21,18 +21,25 @@ from idp.models import (
     Identity,
     ResourceServer,
     Strategy,
-    TokenEndpointAuthMethod,
     User,
     new_database_sub,
 )
-from idp.protocol import normal_forms
+from idp.protocol import clients, normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenant_clients import Client
 from idp.tenant_reader import TenantFileError
-from idp.tenant_schema import ConnectionEntry, Grant, Person, ResourceServerEntry, TenantFile, parse
+from idp.tenant_schema import (
+    ConnectionEntry,
+    Grant,
+    Person,
+    ResourceServerEntry,
+    TenantFile,
+    connection_problems,
+    parse,
+    tenant_problems,
+)
 
 ACTOR = "system"
-SECRET_METHODS = (TokenEndpointAuthMethod.POST, TokenEndpointAuthMethod.BASIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class _Plan:
         self.file = file
 
     def problems(self) -> list[str]:
-        found: list[str] = []
+        found = tenant_problems(self.file.tenant, configuration.load_tenant()) if self.file.tenant else []
         for client in self.file.clients:
             found += self._client(client)
         known = {c.client_id for c in self.file.clients} | {c.name for c in self.file.clients}
@@ -84,15 +91,7 @@ class _Plan:
             row = find_client(client)
         except Application.MultipleObjectsReturned:
             return [f"{client.path}.name: several applications are called {client.name}: give the client_id"]
-        merged = row or Application()
-        found = tenant_clients.url_problems(client, row)
-        method = client.columns.get("token_endpoint_auth_method", merged.token_endpoint_auth_method)
-        keys = client.columns.get("jwks", merged.jwks) or client.columns.get("jwks_uri", merged.jwks_uri)
-        if method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT and not keys:
-            found.append(f"{client.path}.token_endpoint_auth_method: private_key_jwt needs jwks or jwks_uri")
-        if client.secret and method == TokenEndpointAuthMethod.NONE:
-            found.append(f"{client.path}.client_secret: a public client has no secret")
-        return found
+        return tenant_clients.problems(client, row)
 
     def _connection(self, entry: ConnectionEntry, known: set[str | None]) -> list[str]:
         found = []
@@ -100,8 +99,7 @@ class _Plan:
         if row and row.strategy != entry.strategy:
             found.append(f"{entry.path}.strategy: the connection exists as {row.strategy}, and that cannot change")
         if row is None and entry.options is None:
-            given = [strategies.split(entry.strategy, problem) for problem in strategies.problems(entry.strategy, {})]
-            found += [f"{'.'.join(filter(None, (entry.path, 'options', key)))}: {rest}" for key, rest in given]
+            found += connection_problems(entry, {})
         found += tenant_connections.untyped(row, entry) if row else []
         for index, name in enumerate(entry.enabled_clients or []):
             if reason := _unknown_client(name, known):
@@ -196,13 +194,11 @@ class _Application:
         row = find_client(client)
         existing = row is not None
         row = row or Application()
-        columns = ({} if existing else tenant_clients.WHERE_SILENT) | client.columns | {"name": client.name}
-        if client.client_id:
-            columns["client_id"] = client.client_id
+        columns = ({} if existing else tenant_clients.WHERE_SILENT) | tenant_clients.columns_of(client)
         note = "" if existing or client.client_id else f"client_id {row.client_id}"
         secret = client.secret
         method = columns.get("token_endpoint_auth_method", row.token_endpoint_auth_method)
-        if not secret and not existing and method in SECRET_METHODS:
+        if not secret and not existing and method in clients.SECRET_METHODS:
             secret = new_secret()
             note = f"client_id {columns.get('client_id', row.client_id)}, client_secret {secret}"
         if secret and not (existing and ClientSecretHasher().verify(secret, row.client_secret)):

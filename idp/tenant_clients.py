@@ -1,6 +1,6 @@
 """An entry of the tenant file's `clients`: Auth0's field names on the left, columns of Application on the right.
 
-What URLs may be depends on the whole application, of which a file may say a part: `tenant` asks `idp.applications.rules`.
+What an application may be depends on the whole of it, of which a file may say a part: `problems()` asks `idp.applications.rules`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.applications import rules
-from idp.keys import ALGORITHMS
+from idp.applications.columns import LONGEST_NAME, NUMBERS, secret_problem
+from idp.applications.problem import Problem
 from idp.models import Application, AppType, InitiatorMode, TokenEndpointAuthMethod
 from idp.protocol import grant_types
+from idp.protocol.clients import SIGNING_ALGORITHMS
 from idp.protocol.initiators import AUTH0_DEFAULT, EVERY
 from idp.tenant_reader import Reader, given
 
@@ -55,7 +57,7 @@ def client(reader: Reader) -> Client:
         require_pkce=reader.boolean("require_pkce"),
         jwks=reader.mapping("jwks"),
         jwks_uri=reader.text("jwks_uri"),
-        access_token_lifetime=reader.integer("access_token_lifetime", least=1),
+        access_token_lifetime=_number(reader, "access_token_lifetime", "access_token_lifetime"),
         access_tokens_die_with_session=reader.boolean("access_tokens_die_with_session"),
         session_refresh_tokens=reader.boolean("session_refresh_tokens"),
         global_token_revocation_uri=reader.text("global_token_revocation_uri"),
@@ -64,59 +66,74 @@ def client(reader: Reader) -> Client:
     columns |= _id_token(reader) | _oidc_logout(reader) | _refresh_token(reader)
     entry = Client(
         path=reader.path,
-        name=reader.text("name", required=True, longest=255) or "",
-        client_id=reader.text("client_id", check=_client_id, longest=100),
+        name=reader.text("name", required=True, longest=LONGEST_NAME) or "",
+        client_id=reader.text("client_id"),
         secret=reader.secret("client_secret"),
         columns=columns,
     )
-    if entry.secret and method == TokenEndpointAuthMethod.NONE:
-        reader.problem("client_secret", "a public client (token_endpoint_auth_method none) has no secret")
-    if entry.secret and entry.secret.startswith("client_sha256$"):
-        reader.problem("client_secret", "looks like a stored hash: give the secret itself")
     reader.done()
     return entry
 
 
-URL_KEYS = {  # column -> where the file says it; several, if it ends with []
+KEYS = {  # column -> where the file says it; several, if it ends with []
+    "name": "name",
+    "client_id": "client_id",
+    "app_type": "app_type",
+    "token_endpoint_auth_method": "token_endpoint_auth_method",
+    "grant_types": "grant_types[]",
     "redirect_uris": "callbacks[]",
     "post_logout_redirect_uris": "allowed_logout_urls[]",
     "web_origins": "web_origins[]",
     "allowed_origins": "allowed_origins[]",
     "backchannel_logout_uri": "oidc_logout.backchannel_logout_urls[]",
+    "backchannel_logout_token_typ": "oidc_logout.backchannel_logout_token_typ",
+    "backchannel_logout_initiators_mode": "oidc_logout.backchannel_logout_initiators.mode",
+    "backchannel_logout_initiators": "oidc_logout.backchannel_logout_initiators.selected_initiators[]",
     "frontchannel_logout_uri": "oidc_logout.frontchannel_logout_uri",
     "global_token_revocation_uri": "global_token_revocation_uri",
     "outbound_hosts": "outbound_hosts[]",
+    "jwks": "jwks",
     "jwks_uri": "jwks_uri",
     "logo_uri": "logo_uri",
+    "id_token_signed_response_alg": "jwt_configuration.alg",
+    "id_token_lifetime": "jwt_configuration.lifetime_in_seconds",
+    "access_token_lifetime": "access_token_lifetime",
+    "refresh_token_leeway": "refresh_token.leeway",
+    "refresh_token_lifetime": "refresh_token.token_lifetime",
+    "refresh_token_idle_lifetime": "refresh_token.idle_token_lifetime",
 }
 
 
-def _place(column: str, index: int) -> str:
-    """Where in its entry the file says the value of a URL column."""
-    return URL_KEYS[column].replace("[]", f"[{index}]")
+def _place(problem: Problem) -> str:
+    """Where in its entry the file says what the problem is about."""
+    return KEYS[problem.field].replace("[]", "" if problem.index is None else f"[{problem.index}]")
 
 
-def url_problems(client: Client, row: Application | None) -> list[str]:
-    """What the rules have against the URLs that the file gives, with the application as it will be."""
+def columns_of(client: Client) -> dict[str, Any]:
+    """What the file says about the application, by column."""
+    return client.columns | given(name=client.name, client_id=client.client_id)
+
+
+def problems(client: Client, row: Application | None) -> list[str]:
+    """What the rules have against what the file gives, with the application as it will be. One that the file makes is all its."""
     will_be = Application() if row is None else Application.objects.get(pk=row.pk)
-    for column, value in client.columns.items():
+    said = columns_of(client)
+    for column, value in said.items():
         setattr(will_be, column, value)
-    return [
-        f"{client.path}.{_place(problem.field, problem.index)}: {problem.reason}"
+    found = [
+        f"{client.path}.{_place(problem)}: {problem.reason}"
         for problem in rules.problems(will_be)
-        if _is_given(problem.field, client)
+        if row is None or said.keys() & {problem.field, *problem.depends}
     ]
-
-
-def _is_given(column: str, client: Client) -> bool:
-    """A front-channel URL hangs on the callbacks: whoever gives other callbacks says something about it too."""
-    return column in client.columns or (column == "frontchannel_logout_uri" and "redirect_uris" in client.columns)
+    if client.secret and (reason := secret_problem(will_be, client.secret)):
+        found.append(f"{client.path}.client_secret: {reason}")
+    return found
 
 
 def warnings(client: Client, row: Application) -> Iterator[str]:
     """What the row keeps because the file is silent, and what that means."""
     for problem in rules.problems(row):
-        yield f"{row.name}: {problem.value} of {_place(problem.field, problem.index)} is kept but not used: {problem.reason}"
+        yield f"{row.name}: {_what_is_kept(problem)}: {problem.reason}"
     silent = "backchannel_logout_initiators_mode" not in client.columns
     if silent and row.backchannel_logout_uri and (missed := row.deaf_to):
         yield (
@@ -125,15 +142,23 @@ def warnings(client: Client, row: Application) -> Iterator[str]:
         )
 
 
+def _what_is_kept(problem: Problem) -> str:
+    if problem.instead:
+        return f"{problem.value} of {_place(problem)} is kept, but {problem.instead} is used"
+    what = f"{problem.value} of {_place(problem)}" if problem.value else _place(problem)
+    return f"{what} is kept" if problem.is_used else f"{what} is kept but not used"
+
+
+def _number(reader: Reader, key: str, column: str) -> int | None:
+    bounds = NUMBERS[column]
+    return reader.integer(key, least=bounds.least, most=bounds.most)
+
+
 def _one_word(value: str) -> str | None:
     """Several are stored with spaces between them."""
     if not value:
         return "it is empty"
     return "it holds a space, which URLs do not have" if value.split() != [value] else None
-
-
-def _client_id(value: str) -> str | None:
-    return None if value.isascii() and value.isprintable() and " " not in value else "must be printable ASCII, no space"
 
 
 def _grant_types(reader: Reader, app_type: str | None) -> list[str] | None:
@@ -148,8 +173,8 @@ def _id_token(reader: Reader) -> dict[str, Any]:
     if inner is None:
         return {}
     columns = given(
-        id_token_signed_response_alg=inner.choice("alg", ALGORITHMS),
-        id_token_lifetime=inner.integer("lifetime_in_seconds", least=1),
+        id_token_signed_response_alg=inner.choice("alg", SIGNING_ALGORITHMS),
+        id_token_lifetime=_number(inner, "lifetime_in_seconds", "id_token_lifetime"),
     )
     inner.done()
     return columns
@@ -189,9 +214,9 @@ def _refresh_token(reader: Reader) -> dict[str, Any]:
     expiration = inner.choice("expiration_type", ("expiring", "non-expiring"))
     columns = given(
         refresh_token_rotating=rotation and rotation == "rotating",
-        refresh_token_leeway=inner.integer("leeway", most=600),
-        refresh_token_lifetime=inner.integer("token_lifetime", least=1),
-        refresh_token_idle_lifetime=inner.integer("idle_token_lifetime", least=1),
+        refresh_token_leeway=_number(inner, "leeway", "refresh_token_leeway"),
+        refresh_token_lifetime=_number(inner, "token_lifetime", "refresh_token_lifetime"),
+        refresh_token_idle_lifetime=_number(inner, "idle_token_lifetime", "refresh_token_idle_lifetime"),
     )
     if inner.boolean("infinite_token_lifetime") or expiration == "non-expiring":
         columns["refresh_token_lifetime"] = None

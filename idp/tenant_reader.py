@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from idp.protocol import storable
+
 Check = Callable[[str], str | None]
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -150,6 +152,9 @@ class Reader:
         value = self._take(key)
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"a mapping is needed, not {_kind(value)}")
+            return None
+        if reason := storable.problem(value):
+            self.problem(key, reason)
             return None
         return value
 

@@ -11,20 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-
 from idp.connections import options as connection_options
-from idp.connections import strategies
-from idp.connections.options import PASSWORD_POLICIES
+from idp.connections import rules as connection_rules
 from idp.keys import ALGORITHMS
-from idp.models import CONNECTION_NAME, Strategy, TokenFormat
+from idp.models import Connection, Strategy, TenantSettings, TokenFormat, V2LogoutConfirmation
 from idp.protocol import normal_forms, uris
 from idp.tenant_clients import Client, client
 from idp.tenant_reader import Reader, TenantFileError, given, load
+from idp.tenants import rules
 
 SECTIONS = ("tenant", "clients", "connections", "resourceServers", "clientGrants", "users")
-A_YEAR = 365 * 24.0  # hours
 
 
 @dataclass(slots=True)
@@ -117,32 +113,24 @@ def _refuse_twins(entries: list[Any], key: Callable[[Any], Hashable], what: str,
         first.setdefault(value, entry.path)
 
 
-def _email(value: str) -> str | None:
-    try:
-        validate_email(value)
-    except ValidationError:
-        return "is not an e-mail address"
-    return None
-
-
 def _tenant(reader: Reader) -> dict[str, Any]:
     columns = given(
-        friendly_name=reader.text("friendly_name", longest=255),
-        picture_url=reader.text("picture_url", check=uris.check_web_url),
-        support_email=reader.text("support_email", check=_email, longest=254),
-        support_url=reader.text("support_url", check=uris.check_web_url),
-        accent_color=reader.text("accent_color", check=_colour),
-        allowed_logout_urls=reader.texts("allowed_logout_urls", check=uris.check_logout_url),
+        friendly_name=reader.text("friendly_name"),
+        picture_url=reader.text("picture_url"),
+        support_email=reader.text("support_email"),
+        support_url=reader.text("support_url"),
+        accent_color=reader.text("accent_color"),
+        allowed_logout_urls=reader.texts("allowed_logout_urls"),
         session_lifetime_in_minutes=_minutes(reader, "session_lifetime"),
         idle_session_lifetime_in_minutes=_minutes(reader, "idle_session_lifetime"),
-        max_sessions_per_user=reader.integer("max_sessions_per_user", least=1, most=10_000),
+        max_sessions_per_user=_within(reader, "max_sessions_per_user"),
         oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
-        v2_logout_confirmation=reader.choice("v2_logout_confirmation", ("never", "cross_site")),
+        v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
         session_management=reader.boolean("session_management"),
         dynamic_client_registration=reader.boolean("dynamic_client_registration"),
-        sign_out_timeout=reader.integer("sign_out_timeout", least=1, most=60),
+        sign_out_timeout=_within(reader, "sign_out_timeout"),
         password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),
-        history_retention_days=reader.integer("history_retention_days", least=1, most=3650),
+        history_retention_days=_within(reader, "history_retention_days"),
     )
     if cookie := reader.inner("session_cookie"):
         mode = cookie.choice("mode", ("persistent", "non-persistent"))
@@ -152,34 +140,45 @@ def _tenant(reader: Reader) -> dict[str, Any]:
     return columns
 
 
-def _colour(value: str) -> str | None:
-    digits = value.removeprefix("#")
-    if len(value) == 7 and len(digits) == 6 and all(d in "0123456789abcdefABCDEF" for d in digits):
-        return None
-    return "must be a colour like #2450b8"
+def tenant_problems(columns: dict[str, Any], will_be: TenantSettings) -> list[str]:
+    """What the rules have against what the file says; `will_be` is the row, which is not saved with it here."""
+    for column, value in columns.items():
+        setattr(will_be, column, value)
+    return [
+        f"tenant.{problem.field}{'' if problem.index is None else f'[{problem.index}]'}: {problem.reason}"
+        for problem in rules.problems(will_be)
+        if problem.field in columns
+    ]
+
+
+def _within(reader: Reader, key: str) -> int | None:
+    bounds = rules.NUMBERS[key]
+    return reader.integer(key, least=bounds.least, most=bounds.most)
 
 
 def _minutes(reader: Reader, key: str) -> int | None:
     """Auth0 says lifetimes in hours, or exactly in `{key}_in_minutes`; not in both."""
-    hours = reader.number(key, least=1 / 60, most=A_YEAR)
-    minutes = reader.integer(f"{key}_in_minutes", least=1, most=int(A_YEAR * 60))
+    bounds = rules.NUMBERS[f"{key}_in_minutes"]
+    hours = reader.number(key, least=bounds.least / 60, most=bounds.most / 60)
+    minutes = _within(reader, f"{key}_in_minutes")
     if hours is not None and minutes is not None:
         reader.problem(key, f"give this or {key}_in_minutes, not both")
     return minutes if hours is None else round(hours * 60)
 
 
 def _connection(reader: Reader) -> ConnectionEntry:
+    before = len(reader.problems)
     strategy = reader.choice("strategy", Strategy.values)
     if strategy is None and not reader.has("strategy"):
         reader.problem("strategy", "is missing")
-    columns = given(display_name=reader.text("display_name", longest=255), enabled=reader.boolean("enabled"))
+    columns = given(display_name=reader.text("display_name"), enabled=reader.boolean("enabled"))
     inner = reader.inner("options")
-    options, secrets = connection_options_of(inner, strategy) if inner is not None and strategy else (None, {})
+    options, secrets = _options(inner, strategy) if inner is not None and strategy else (None, {})
     if options is not None:
-        columns |= {k: options.pop(k) for k in ("display_name", "icon_url") if k in options}
+        columns |= {k: options.pop(k) for k in connection_options.COSMETIC if k in options}
     entry = ConnectionEntry(
         path=reader.path,
-        name=reader.text("name", required=True, longest=128, check=_connection_name) or "",
+        name=reader.text("name", required=True) or "",
         strategy=strategy or "",
         columns=columns,
         options=options,
@@ -187,59 +186,45 @@ def _connection(reader: Reader) -> ConnectionEntry:
         enabled_clients=reader.texts("enabled_clients"),
     )
     reader.done()
+    if len(reader.problems) == before:
+        reader.problems += connection_problems(entry, options)
     return entry
 
 
-def _connection_name(value: str) -> str | None:
-    return None if CONNECTION_NAME.fullmatch(value) else "only letters, digits and single hyphens are allowed"
+def connection_problems(entry: ConnectionEntry, options: dict[str, Any] | None) -> list[str]:
+    """What the rules have against the connection with these options; None leaves what is stored, which is not judged here."""
+    looks = {name: value for name, value in entry.columns.items() if name in connection_options.COSMETIC}
+    will_be = Connection(name=entry.name, strategy=entry.strategy, options=options or {}, **looks)
+    return [
+        f"{_place(entry, problem)}: {problem.reason}"
+        for problem in connection_rules.problems(will_be)
+        if options is not None or problem.field != "options"
+    ]
 
 
-def connection_options_of(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, str]]:
+def _place(entry: ConnectionEntry, problem: connection_rules.Problem) -> str:
+    if problem.field == "options":
+        return ".".join(filter(None, (entry.path, "options", problem.option)))
+    return f"{entry.path}.options.icon_url" if problem.field == "icon_url" else f"{entry.path}.{problem.field}"
+
+
+def _options(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The options that this strategy knows, secret ones apart; others stay untaken, so that `done()` names them."""
     options: dict[str, Any] = {}
     secrets: dict[str, str] = {}
-    before = len(reader.problems)
     for key in sorted(connection_options.KEYS[strategy]):
         if key in connection_options.SECRETS:
             if secret := reader.secret(key):
                 secrets[key] = secret
-        elif (value := _option(reader, key)) is not None:
+        elif key in connection_options.COSMETIC:
+            options |= given(**{key: reader.text(key)})
+        elif (value := reader.anything(key)) is not None:
             options[key] = value
+    for key, secret in secrets.items():
+        if reason := connection_rules.secret_problem(strategy, key, secret):
+            reader.problem(key, reason)
     reader.done()
-    if len(reader.problems) == before:
-        for problem in strategies.problems(strategy, options):
-            reader.problem(*strategies.split(strategy, problem))
     return options, secrets
-
-
-_BOOLEANS = {
-    *("brute_force_protection", "disable_signup", "requires_username", "id_token_session_expiry_supported"),
-    *("disableSignout", "signSAMLRequest", "start_tls", "own_callback"),
-}
-_LISTS = {"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"}
-_MAPPINGS = {"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"}
-_URLS = {
-    *("discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"),
-    *("icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"),
-}
-_CHOICES = {"passwordPolicy": PASSWORD_POLICIES, "protocol": ("oidc", "samlp")}
-_LONGEST = 200_000  # metadata documents
-
-
-def _option(reader: Reader, key: str) -> Any:
-    if key in _BOOLEANS:
-        return reader.boolean(key)
-    if key in _LISTS:
-        return reader.texts(key)
-    if key in _MAPPINGS:
-        return reader.mapping(key)
-    if key in _URLS:
-        return reader.text(key, check=uris.check_web_url)
-    if key in _CHOICES:
-        return reader.choice(key, _CHOICES[key])
-    if key in connection_options.ONE_OR_SEVERAL and isinstance(reader.values.get(key), list):
-        return reader.texts(key, longest=_LONGEST)
-    return reader.text(key, longest=_LONGEST)
 
 
 def _resource_server(reader: Reader) -> ResourceServerEntry:
@@ -290,7 +275,7 @@ def _grant(reader: Reader) -> Grant:
 
 
 def _person(reader: Reader) -> Person:
-    email = reader.text("email", required=True, check=_email, longest=254) or ""
+    email = reader.text("email", required=True, check=rules.check_email, longest=254) or ""
     administrator = reader.boolean("administrator")
     person = Person(
         path=reader.path,

@@ -115,7 +115,7 @@ def _try(
 ) -> dict[str, Any] | None:
     """One attempt; None when somebody else changed the family since it was read."""
     family = token.family
-    what = step(token.generation, family, application.refresh_token_leeway, at)
+    what = step(token.generation, family, application.usable.refresh_token_leeway, at)
     if what is Step.REUSE:
         _kill(family, "reused", EventType.REFRESH_TOKEN_REUSED, application, facts, at, generation=token.generation)
         raise InvalidGrant(UNKNOWN)

@@ -1,27 +1,17 @@
-"""The form of an application, by topic; every rule on URLs is `idp.applications.rules`, which the model asks."""
+"""The form of an application, by topic; what an application may be is `idp.applications.rules`, which the model asks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 
 from idp.admin.fields import LinesField, ObjectField, TicksField
+from idp.admin.rulebook import RulebookForm
 from idp.applications import rules
-from idp.models import (
-    Application,
-    InitiatorMode,
-    TokenEndpointAuthMethod,
-    default_grant_types,
-    default_initiators,
-)
+from idp.models import Application, default_grant_types, default_initiators
 from idp.protocol import grant_types
 from idp.protocol.initiators import Initiator
-
-if TYPE_CHECKING:
-    BaseForm = forms.ModelForm[Application]
-else:
-    BaseForm = forms.ModelForm
 
 GRANTS = (
     ("authorization_code", "Authorization code: people sign in"),
@@ -40,7 +30,6 @@ INITIATORS = (
     (Initiator.MFA_PHONE_UNENROLLED.value, "A second factor was removed"),
     (Initiator.ACCOUNT_DEACTIVATED.value, "The account was blocked"),
 )
-PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # RFC 7518 section 6
 
 FIELDSETS: Any = (
     ("The application", {"fields": ("name", "app_type", "logo_uri", "is_first_party")}),
@@ -118,7 +107,9 @@ def url_field(label: str, help_text: str) -> forms.CharField:
     return forms.CharField(label=label, max_length=1000, required=False, widget=widget, help_text=help_text)
 
 
-class ApplicationForm(BaseForm):
+class ApplicationForm(RulebookForm):
+    judged = rules.SINGLE
+
     redirect_uris = LinesField(
         label="Callback URLs", joined=True, help_text="One per line. Where /authorize sends the code."
     )
@@ -169,41 +160,5 @@ class ApplicationForm(BaseForm):
         }
         help_texts = {"is_first_party": ""}
 
-    def _get_validation_exclusions(self) -> set[str]:
-        # The model's URL validator wants a dot in every host name: inside a container network there is none. `rules` judges.
-        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return exclusions | rules.SINGLE
-
     def clean_jwks(self) -> Any:
-        jwks: dict[str, Any] = self.cleaned_data["jwks"]
-        if not jwks:
-            return None
-        keys = jwks.get("keys")
-        if not isinstance(keys, list) or not all(isinstance(key, dict) and "kty" in key for key in keys):
-            raise forms.ValidationError('A JWK set: {"keys": [{"kty": ...}]}.')
-        if any(PRIVATE_MEMBERS & set(key) for key in keys):
-            raise forms.ValidationError("This holds a private key. Paste the public half only.")
-        return jwks
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or {}
-        self._clean_grants(cleaned)
-        self._clean_authentication(cleaned)
-        if cleaned.get("backchannel_logout_initiators_mode") == InitiatorMode.CUSTOM and not cleaned.get(
-            "backchannel_logout_initiators", True
-        ):
-            self.add_error("backchannel_logout_initiators", "Select at least one, or choose the mode All.")
-        return cleaned
-
-    def _clean_grants(self, cleaned: dict[str, Any]) -> None:
-        grants = cleaned.get("grant_types") or []
-        if "authorization_code" in grants and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
-            self.add_error("redirect_uris", "The authorization code grant needs at least one.")
-        if "client_credentials" in grants and cleaned.get("token_endpoint_auth_method") == TokenEndpointAuthMethod.NONE:
-            self.add_error("grant_types", "A public client cannot use client credentials: it has nothing to prove.")
-
-    def _clean_authentication(self, cleaned: dict[str, Any]) -> None:
-        if cleaned.get("token_endpoint_auth_method") != TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
-            return
-        if bool(cleaned.get("jwks")) == bool(cleaned.get("jwks_uri")) and "jwks" not in self.errors:
-            self.add_error("jwks", "private_key_jwt needs the public keys: here, or by their URL, not both.")
+        return self.cleaned_data["jwks"] or None

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from idp import configuration, keys
 from idp.admin.fields import LinesField, ScopesField, https_urls
+from idp.admin.rulebook import RulebookForm
 from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin
 from idp.models import (
     ClientGrant,
@@ -27,19 +28,19 @@ from idp.models import (
     TenantSettings,
 )
 from idp.protocol import colours
-from idp.protocol.uris import check_logout_url
+from idp.tenants import rules
 
 if TYPE_CHECKING:
-    TenantForm = forms.ModelForm[TenantSettings]
     ResourceServerForm = forms.ModelForm[ResourceServer]
     ClientGrantForm = forms.ModelForm[ClientGrant]
 else:
-    TenantForm = ResourceServerForm = ClientGrantForm = forms.ModelForm
+    ResourceServerForm = ClientGrantForm = forms.ModelForm
 
 
-class TenantSettingsForm(TenantForm):
+class TenantSettingsForm(RulebookForm):
+    judged = frozenset(rules.TEXTS)
+
     allowed_logout_urls = LinesField(
-        check=check_logout_url,
         help_text="One per line. Where /v2/logout may lead when the request names no application.",
     )
 
@@ -101,6 +102,15 @@ class TenantSettingsAdmin(StrictAdmin):
         super().save_model(request, obj, form, change)
         if "accent_color" in form.changed_data and obj.accent_color and (wrong := colours.complaint(obj.accent_color)):
             messages.warning(request, wrong)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """What was stored before there was a rule against it is used, and has to be corrected with the next change."""
+        obj = kwargs.get("obj")
+        if obj and request.method == "GET":
+            for problem in rules.problems(obj):
+                name = obj._meta.get_field(problem.field).verbose_name
+                messages.warning(request, f"What is stored would not be accepted today: {name}: {problem}.")
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         row = configuration.load_tenant()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -11,23 +11,27 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 
+class WebUrlField(forms.URLField):
+    """A URL typed without a scheme is https; what else it must be is for a rulebook to say."""
+
+    default_validators = []
+
+
 def https_urls(column: models.Field[Any, Any], **kwargs: Any) -> forms.Field | None:
     """`formfield_callback` of our forms: a URL typed without a scheme is https."""
     if isinstance(column, models.URLField):
-        kwargs["assume_scheme"] = "https"
+        kwargs |= {"assume_scheme": "https", "form_class": WebUrlField}
     return column.formfield(**kwargs)
 
 
 class LinesField(forms.CharField):
-    """A list of strings, one per line. `check(value)` returns what is wrong with one value, or nothing."""
+    """A list of strings, one per line; `joined`: kept as one text with spaces between them."""
 
-    def __init__(
-        self, *, check: Callable[[str], str | None] | None = None, joined: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, joined: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 3, "class": "lines", "spellcheck": "false"}))
         kwargs.setdefault("required", False)
         super().__init__(**kwargs)
-        self.check, self.joined = check, joined
+        self.joined = joined
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -36,9 +40,6 @@ class LinesField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         lines = list(dict.fromkeys(line.strip() for line in str(super().to_python(value)).splitlines() if line.strip()))
-        wrong = [f"{line}: {reason}" for line in lines if self.check and (reason := self.check(line))]
-        if wrong:
-            raise ValidationError(wrong)
         if self.joined and any(len(line.split()) > 1 for line in lines):
             raise ValidationError("One value per line, without spaces.")
         return " ".join(lines) if self.joined else lines

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from idp.admin.fields import WebUrlField
 from idp.connections.trust import Author
 from idp.models import User
 from idp.protocol.errors import TemporarilyUnavailable
@@ -79,7 +80,7 @@ class StrictAdmin(ModelAdmin):
     change_list_template = "admin/curfew_change_list.html"
     menu_rank = 1  # 0: what people come for; 2: tables of the machinery
     empty = ""  # what a list without rows says: what appears here, and how
-    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https"}}
+    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", "form_class": WebUrlField}}
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         names = [*self.allowed_lookups, *(n for n in self.list_filter if isinstance(n, str))]

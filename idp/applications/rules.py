@@ -1,6 +1,11 @@
-"""Which URLs an application may be configured with, said once for every door: the admin's form and the model, the tenant
-file, registration. And asked again when a stored value is used: what the rules do not allow any more (a setting changed, the
-application is of another type now, wildcards were switched off) stays in its row, is shown in the admin, and does nothing.
+"""The rulebook: what an application may be, said once for every door (the model and the admin's form, the tenant file,
+registration, programs). A door translates into an `Application` that is not saved yet, asks `problems()`, and says them
+by its own names.
+
+`columns` are its rules about names, choices, numbers and what goes together, `keys` those about public keys; here are
+those about URLs, which are asked again when a stored value is used: what the rules do not allow any more (a setting
+changed, the application is of another type now, wildcards were switched off) stays in its row, is shown in the admin, and
+does nothing (`usable`).
 
 A rule is given the whole application, because what a value may be often depends on another. What we request ourselves must
 also be what `outbound.policy` lets through; what a name resolves to is judged when it is dialled.
@@ -9,14 +14,13 @@ also be what `outbound.policy` lets through; what a name resolves to is judged w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from idp import outbound
+from idp.applications import columns, keys
+from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
 
@@ -26,22 +30,18 @@ if TYPE_CHECKING:
 Rule = Callable[[str, "Application"], str | None]  # what is wrong with one value, in words that follow "it"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A value that the rules do not allow; `index` is its place among the values of the field."""
-
-    field: str
-    index: int
-    value: str
-    reason: str
-
-
 def problems(application: Application) -> Iterator[Problem]:
     """Everything that the rules have against the application as it is in memory."""
+    yield from columns.problems(application)
+    yield from keys.problems(application)
+    yield from _urls(application)
+
+
+def _urls(application: Application) -> Iterator[Problem]:
     for field in RULES:
         for index, value in enumerate(values(application, field)):
             if reason := problem(application, field, value):
-                yield Problem(field, index, value, reason)
+                yield Problem(field, reason, value, index, DEPENDS.get(field, ()), is_used=False)
 
 
 def problem(application: Application, field: str, value: str) -> str | None:
@@ -104,55 +104,5 @@ RULES: Mapping[str, Rule] = {
     "jwks_uri": _keys,
     "logo_uri": _alone(uris.check_web_url),
 }
+DEPENDS = {"frontchannel_logout_uri": ("redirect_uris",)}
 SINGLE = frozenset(field for field in RULES if field.endswith("_uri"))
-
-
-class Usable:
-    """The stored values that may be used, each field judged when it is first asked for.
-
-    An application of a configuration snapshot keeps it, so that this costs once per version of the configuration.
-    """
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-
-    @cached_property
-    def callbacks(self) -> tuple[str, ...]:
-        return self._all("redirect_uris")
-
-    @cached_property
-    def logout_urls(self) -> tuple[str, ...]:
-        return self._all("post_logout_redirect_uris")
-
-    @cached_property
-    def web_origins(self) -> tuple[str, ...]:
-        return self._all("web_origins")
-
-    @cached_property
-    def cors_origins(self) -> frozenset[str]:
-        """Origins whose scripts may call the token endpoints of this application."""
-        return frozenset((*self.web_origins, *self._all("allowed_origins")))
-
-    @cached_property
-    def frontchannel_logout_uri(self) -> str:
-        return self._one("frontchannel_logout_uri")
-
-    @cached_property
-    def jwks_uri(self) -> str:
-        return self._one("jwks_uri")
-
-    @cached_property
-    def logo_uri(self) -> str:
-        return self._one("logo_uri")
-
-    @cached_property
-    def https_logo(self) -> str:
-        """For pages that every application of a person is on: over http it would be mixed content."""
-        return self.logo_uri if urlsplit(self.logo_uri).scheme == "https" else ""
-
-    def _all(self, field: str) -> tuple[str, ...]:
-        application = self._application
-        return tuple(value for value in values(application, field) if not problem(application, field, value))
-
-    def _one(self, field: str) -> str:
-        return next(iter(self._all(field)), "")

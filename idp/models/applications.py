@@ -10,6 +10,8 @@ from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
 from idp.applications import rules
+from idp.applications.usable import Usable
+from idp.protocol import clients
 from idp.protocol.initiators import EVERY
 
 
@@ -21,10 +23,10 @@ class AppType(models.TextChoices):
 
 
 class TokenEndpointAuthMethod(models.TextChoices):
-    NONE = "none", "None (public client)"
-    POST = "client_secret_post", "client_secret_post"
-    BASIC = "client_secret_basic", "client_secret_basic"
-    PRIVATE_KEY_JWT = "private_key_jwt", "private_key_jwt"
+    NONE = clients.NONE, "None (public client)"
+    POST = clients.SECRET_POST, clients.SECRET_POST
+    BASIC = clients.SECRET_BASIC, clients.SECRET_BASIC
+    PRIVATE_KEY_JWT = clients.PRIVATE_KEY_JWT, clients.PRIVATE_KEY_JWT
 
 
 class InitiatorMode(models.TextChoices):
@@ -117,10 +119,10 @@ class Application(AbstractApplication):
         return str(self.post_logout_redirect_uris).split()
 
     @property
-    def usable(self) -> rules.Usable:
-        """What of the stored URLs may be used: everything that acts on one asks here."""
+    def usable(self) -> Usable:
+        """What of the stored values may be used: everything that acts on one asks here."""
         if "_usable" not in self.__dict__:
-            self._usable = rules.Usable(self)
+            self._usable = Usable(self)
         return self._usable
 
     @property
@@ -130,6 +132,11 @@ class Application(AbstractApplication):
     @property
     def is_public(self) -> bool:
         return self.token_endpoint_auth_method == TokenEndpointAuthMethod.NONE
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether it proves who it is by a client secret."""
+        return self.token_endpoint_auth_method in clients.SECRET_METHODS
 
     @property
     def issues_session_refresh_tokens(self) -> bool:
@@ -170,10 +177,10 @@ class Application(AbstractApplication):
         return self.enabled
 
     def clean(self) -> None:
-        """Our rules on URLs. django-oauth-toolkit's own do not fit (one grant, RSA key in a setting)."""
+        """Our rules. django-oauth-toolkit's own do not fit (one grant, RSA key in a setting)."""
         found: dict[str, list[str]] = {}
         for problem in rules.problems(self):
-            found.setdefault(problem.field, []).append(f"{problem.value}: {problem.reason}")
+            found.setdefault(problem.field, []).append(str(problem))
         if found:
             raise ValidationError(found)
 

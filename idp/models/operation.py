@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+from idp.tenants import rules
 
 
 class KeyStatus(models.TextChoices):
@@ -95,6 +98,13 @@ class TenantSettings(models.Model):
 
     def __str__(self) -> str:
         return self.friendly_name
+
+    def clean(self) -> None:
+        found: dict[str, list[str]] = {}
+        for problem in rules.problems(self):
+            found.setdefault(problem.field, []).append(str(problem))
+        if found:
+            raise ValidationError(found)
 
     @property
     def session_cookie_age(self) -> int | None:

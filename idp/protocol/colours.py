@@ -21,6 +21,10 @@ class Accent:
     strong: str
 
 
+def is_colour(value: str) -> bool:
+    return HEX.fullmatch(value) is not None
+
+
 def light(colour: str) -> Accent:
     accent = _until_readable(colour, LIGHT_GROUND, BLACK)
     return Accent(accent, mix(accent, BLACK, 0.25))

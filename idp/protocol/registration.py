@@ -1,6 +1,8 @@
 """Client metadata of dynamic registration: RFC 7591 section 2, OpenID Connect Registration 1.0 section 2, and the three logout specs.
 
-What we do not know is ignored; what we know and cannot do is refused, so that no client believes that it has it.
+What we do not know is ignored; what we know and cannot do is refused, so that no client believes that it has it. Here is
+the shape of the document, and what strangers may not have though administrators may. What any application may be is
+`idp.applications.rules`, which the act asks.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from idp.protocol import uris
+from idp.protocol.clients import AUTH_METHODS, NONE, SECRET_BASIC, SIGNING_ALGORITHMS
 from idp.protocol.errors import ProtocolError
 from idp.protocol.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from idp.protocol.params import printable
@@ -17,13 +20,9 @@ from idp.protocol.standard_scopes import IDENTITY, OFFLINE_ACCESS
 from idp.protocol.strict_json import parse_object
 
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE)
-AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
-SIGNING_ALGORITHMS = ("RS256", "ES256")
-LONGEST_NAME = 100
+LONGEST_NAME = 100  # of what a stranger calls itself; people read it when they are asked for consent
 LONGEST_URI = 1000
 MOST_ITEMS = 50
-MOST_KEYS = 20
-PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2, 6.4.1
 
 
 class InvalidRedirectUri(ProtocolError):
@@ -36,7 +35,7 @@ class InvalidClientMetadata(ProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class ClientMetadata:
-    """What a client registers; every value is checked and every default is filled in. Only whether `jwks` are keys is open."""
+    """What a client registers, in the types of its members, with every default filled in. Not yet judged by the rulebook."""
 
     redirect_uris: list[str]
     application_type: str
@@ -57,7 +56,7 @@ class ClientMetadata:
 
     @property
     def is_confidential(self) -> bool:
-        return self.token_endpoint_auth_method != "none"
+        return self.token_endpoint_auth_method != NONE
 
 
 def parse_document(body: bytes) -> dict[str, Any]:
@@ -69,27 +68,25 @@ def parse_document(body: bytes) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None and value != ""}
 
 
-def parse(document: Mapping[str, Any], *, issuer: str) -> ClientMetadata:
-    """The metadata of this registration, or the first mistake in it. `issuer` is ours: nobody registers pages of it."""
-    method = _choice(document, "token_endpoint_auth_method", AUTH_METHODS, "client_secret_basic")
+def parse(document: Mapping[str, Any]) -> ClientMetadata:
+    """The metadata of this registration, or the first mistake in its shape."""
+    method = _choice(document, "token_endpoint_auth_method", AUTH_METHODS, SECRET_BASIC)
     application_type = _choice(document, "application_type", ("web", "native"), "web")
     _choice(document, "subject_type", ("public",), "public")
     grants = _choices(document, "grant_types", GRANT_TYPES, [AUTHORIZATION_CODE])
-    redirects = _redirect_uris(document, application_type, needed=AUTHORIZATION_CODE in grants)
-    jwks, jwks_uri = _keys(document, needed=method == "private_key_jwt")
     return ClientMetadata(
-        redirect_uris=redirects,
+        redirect_uris=_uris(document, "redirect_uris", error=InvalidRedirectUri),
         application_type=application_type,
         token_endpoint_auth_method=method,
         grant_types=grants,
         response_types=_response_types(document, grants),
         client_name=_text(document, "client_name", LONGEST_NAME),
-        logo_uri=_uri(document, "logo_uri", uris.check_web_url),
-        jwks=jwks,
-        jwks_uri=jwks_uri,
+        logo_uri=_uri(document, "logo_uri"),
+        jwks=_key_set(document),
+        jwks_uri=_uri(document, "jwks_uri"),
         id_token_signed_response_alg=_choice(document, "id_token_signed_response_alg", SIGNING_ALGORITHMS, "RS256"),
         about=_about(document),
-        **_logout(document, redirects, issuer, confidential=method != "none", native=application_type == "native"),
+        **_logout(document, confidential=method != NONE),
     )
 
 
@@ -98,34 +95,24 @@ def scopes(grant_types: Iterable[str]) -> str:
     return " ".join((*IDENTITY, *([OFFLINE_ACCESS] if "refresh_token" in grant_types else [])))
 
 
-def _logout(
-    document: Mapping[str, Any], redirects: list[str], issuer: str, *, confidential: bool, native: bool
-) -> dict[str, Any]:
+def _logout(document: Mapping[str, Any], *, confidential: bool) -> dict[str, Any]:
     """RP-Initiated Logout 1.0 section 3.1, Back-Channel Logout 1.0 section 2.2, Front-Channel Logout 1.0 section 2.
 
-    Each of them allows plain http to confidential clients only.
+    Each of them allows plain http to confidential clients only. Administrators may register a public client under
+    development on loopback; nobody vouches for a stranger.
     """
 
-    def check_logout(uri: str) -> str | None:
-        return _cleartext(uri, confidential) or uris.check_logout_url(uri, native=native)
-
-    def check_backchannel(uri: str) -> str | None:
-        return _cleartext(uri, confidential) or uris.check_backchannel_uri(uri)
-
-    def check_frontchannel(uri: str) -> str | None:
-        return _cleartext(uri, confidential) or uris.check_frontchannel_uri(uri, redirects, issuer=issuer)
+    def check(uri: str) -> str | None:
+        cleartext = not confidential and uri.lower().startswith("http:")
+        return "http needs a client that has a secret" if cleartext else None
 
     return {
-        "post_logout_redirect_uris": _uris(document, "post_logout_redirect_uris", check_logout),
-        "backchannel_logout_uri": _uri(document, "backchannel_logout_uri", check_backchannel),
+        "post_logout_redirect_uris": _uris(document, "post_logout_redirect_uris", check),
+        "backchannel_logout_uri": _uri(document, "backchannel_logout_uri", check),
         "backchannel_logout_session_required": _flag(document, "backchannel_logout_session_required"),
-        "frontchannel_logout_uri": _uri(document, "frontchannel_logout_uri", check_frontchannel),
+        "frontchannel_logout_uri": _uri(document, "frontchannel_logout_uri", check),
         "frontchannel_logout_session_required": _flag(document, "frontchannel_logout_session_required"),
     }
-
-
-def _cleartext(uri: str, confidential: bool) -> str | None:
-    return None if confidential or not uri.lower().startswith("http:") else "http needs a client that has a secret"
 
 
 def _about(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,16 +124,6 @@ def _about(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in about.items() if value}
 
 
-def _redirect_uris(document: Mapping[str, Any], application_type: str, *, needed: bool) -> list[str]:
-    native = application_type == "native"
-    found = _uris(
-        document, "redirect_uris", lambda uri: uris.check_redirect_uri(uri, native=native), InvalidRedirectUri
-    )
-    if needed and not found:
-        raise InvalidRedirectUri("redirect_uris is missing.")
-    return found
-
-
 def _response_types(document: Mapping[str, Any], grants: list[str]) -> list[str]:
     """RFC 7591 section 2.1: response type `code` and grant authorization_code come together."""
     expected = ["code"] if AUTHORIZATION_CODE in grants else []
@@ -154,26 +131,6 @@ def _response_types(document: Mapping[str, Any], grants: list[str]) -> list[str]
     if found != expected:
         raise InvalidClientMetadata("response_types and grant_types do not fit: code needs authorization_code.")
     return found
-
-
-def _keys(document: Mapping[str, Any], *, needed: bool) -> tuple[dict[str, Any] | None, str]:
-    if "jwks" in document and "jwks_uri" in document:
-        raise InvalidClientMetadata("jwks and jwks_uri exclude each other.")
-    if needed and not ("jwks" in document or "jwks_uri" in document):
-        raise InvalidClientMetadata("private_key_jwt needs jwks or jwks_uri.")
-    jwks = _key_set(document["jwks"]) if "jwks" in document else None
-    return jwks, _uri(document, "jwks_uri", uris.check_web_url)
-
-
-def _key_set(value: Any) -> dict[str, Any]:
-    """RSA and EC keys without private members: a private one must never have been sent, a symmetric one proves nothing."""
-    keys = value.get("keys") if isinstance(value, dict) else None
-    if not isinstance(keys, list) or not 0 < len(keys) <= MOST_KEYS:
-        raise InvalidClientMetadata(f"jwks must be an object with 1 to {MOST_KEYS} keys.")
-    for key in keys:
-        if not isinstance(key, dict) or key.get("kty") not in ("RSA", "EC") or PRIVATE_MEMBERS & key.keys():
-            raise InvalidClientMetadata("jwks must hold public RSA and EC keys only.")
-    return {"keys": keys}
 
 
 # --- reading single members ---------------------------------------------------------------------------------------------
@@ -219,18 +176,32 @@ def _choices(document: Mapping[str, Any], name: str, allowed: tuple[str, ...], d
 Check = Callable[[str], str | None]
 
 
-def _uri(document: Mapping[str, Any], name: str, check: Check) -> str:
+def _key_set(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Its keys alone: other members of the set would be kept for nothing."""
+    value = document.get("jwks")
+    if value is not None and not (isinstance(value, dict) and "keys" in value):
+        raise InvalidClientMetadata('jwks must be an object like {"keys": [...]}.')
+    return value and {"keys": value["keys"]}
+
+
+def _uri(document: Mapping[str, Any], name: str, check: Check | None = None) -> str:
     value = _text(document, name, LONGEST_URI)
-    if value and (reason := check(value)):
+    if value and check and (reason := check(value)):
         raise InvalidClientMetadata(f"{name}: {reason}")
     return value
 
 
 def _uris(
-    document: Mapping[str, Any], name: str, check: Check, error: type[ProtocolError] = InvalidClientMetadata
+    document: Mapping[str, Any],
+    name: str,
+    check: Check | None = None,
+    *,
+    error: type[ProtocolError] = InvalidClientMetadata,
 ) -> list[str]:
     values = _texts(document, name, error)
     for value in values:
-        if reason := check(value):
+        if " " in value:  # several are kept with spaces between them
+            raise error(f"{name}: it holds a space, which URLs do not have")
+        if check and (reason := check(value)):
             raise error(f"{name}: {reason}")
     return values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -33,7 +32,8 @@ ALL_REGISTRATIONS = limiter.Limit("registers", 1000, 3600)
 def register(request: HttpRequest) -> HttpResponse:
     _refuse_unless_on()
     now, sender = timezone.now(), facts(request)
-    metadata = parse(_document(request), issuer=settings.ISSUER)
+    metadata = parse(_document(request))
+    registration.check(metadata)
     taken = limiter.reserve([REGISTRATIONS.key(limiter.prefix(sender.ip)), ALL_REGISTRATIONS.key()], now)
     if not taken.allowed:
         raise TooManyRequests("Too many registrations. Try again later.", retry_after=taken.retry_after)
@@ -55,7 +55,7 @@ def manage(request: HttpRequest, client_id: str) -> HttpResponse:
         return HttpResponse(status=204)
     if request.method == "PUT":
         document = _document(request)
-        found = registration.replace(found, document, parse(document, issuer=settings.ISSUER))
+        found = registration.replace(found, document, parse(document))
     return JsonResponse(registration.describe(found))
 
 

@@ -16,6 +16,7 @@ from idp.admin import applications
 from idp.admin.application_form import INITIATORS
 from idp.admin.support import Act
 from idp.applications import rules
+from idp.applications.problem import Problem
 from idp.connections.turns import BUSY, turn
 from idp.models import Application
 from logout_app import preflight, redeliver
@@ -35,6 +36,15 @@ def in_words(initiators: Sequence[str]) -> list[str]:
 
 def not_told_today(application: Application) -> int:
     return not_told(timezone.now()).filter(application=application).count()
+
+
+def against_the_rules(application: Application) -> dict[str, list[Problem]]:
+    """What is stored and would not be accepted today, by whether it is used all the same."""
+    problems = list(rules.problems(application))
+    return {
+        "unused": [problem for problem in problems if not problem.is_used],
+        "tolerated": [problem for problem in problems if problem.is_used],
+    }
 
 
 def do_redeliver(request: HttpRequest, application: Application, at: datetime, form: forms.Form | None) -> str:
@@ -106,7 +116,7 @@ class ApplicationAdmin(applications.ApplicationAdmin):
                 "browser_only": bool(obj.frontchannel_logout_uri) and not obj.backchannel_logout_uri,
                 "not_told": not_told_today(obj),
                 "not_told_url": not_told_url(timezone.now(), obj),
-                "unused": list(rules.problems(obj)),
+                **against_the_rules(obj),
                 "last_sign_in": SessionClient.objects.filter(application=obj).aggregate(at=Max("joined_at"))["at"],
                 "last_told": delivered.aggregate(at=Max("finished_at"))["at"],
             }

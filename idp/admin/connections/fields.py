@@ -10,9 +10,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from idp.admin.fields import LinesField, ObjectField
-from idp.protocol import uris
+from idp.connections.option_types import LONGEST
 
-LONGEST = 200_000  # characters; the metadata document of a federation
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -36,9 +35,7 @@ def words(label: str, help_text: str = "") -> forms.CharField:
 
 
 def url(label: str, help_text: str = "") -> forms.CharField:
-    field = text(label, help_text)
-    field.validators.append(_web_url)
-    return field
+    return text(label, help_text)
 
 
 def document(label: str, help_text: str, rows: int = 6) -> forms.CharField:
@@ -105,8 +102,3 @@ class CertificatesField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool((self.prepare_value(initial) or "").split() != (data or "").split())
-
-
-def _web_url(value: str) -> None:
-    if reason := uris.check_web_url(value):
-        raise ValidationError(f"{value}: {reason}")

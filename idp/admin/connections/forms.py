@@ -11,9 +11,10 @@ from django import forms
 from idp import sealing
 from idp.admin.connections.fields import Topic, choice, lines, url
 from idp.admin.fields import ObjectField, https_urls
+from idp.admin.rulebook import RulebookForm
 from idp.admin.support import ask_for_proof
-from idp.connections import strategies, trust, wsfed
-from idp.connections.options import KEYS, SECRETS, secret_context
+from idp.connections import rules, trust, wsfed
+from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
 from idp.models import Connection, Strategy
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 else:
     BaseForm = forms.ModelForm
 
-COLUMNS = {"display_name", "icon_url"}  # options by Auth0's names that have columns of their own
 CHOICES = (
     (Strategy.OKTA, "Okta: OpenID Connect, with Universal Logout"),
     (Strategy.ENTRA, "Microsoft Entra ID"),
@@ -81,9 +81,10 @@ class NewConnectionForm(BaseForm):
         self.fields["strategy"].choices = CHOICES  # type: ignore[attr-defined]
 
 
-class ConnectionForm(BaseForm):
+class ConnectionForm(RulebookForm):
     """What every strategy has. Each field beside the columns is the option of its name (`idp.admin.connections.fields`)."""
 
+    judged = frozenset({"icon_url"})
     topics: ClassVar[tuple[Topic, ...]] = ()
     signs_out_upstream = True
     secret_help: ClassVar[dict[str, str]] = {}
@@ -134,7 +135,7 @@ class ConnectionForm(BaseForm):
             if value is not None:
                 self.initial[name] = value
         self._add_secrets()
-        rest = sorted(self.known - SECRETS - COLUMNS - self.covered())
+        rest = sorted(self.known - SECRETS - COSMETIC - self.covered())
         self.fields["other"].keys = rest  # type: ignore[attr-defined]
         self.fields["other"].help_text = f"A JSON object. Known are: {', '.join(rest)}."
         self.initial["other"] = {key: value for key, value in self.instance.options.items() if key in rest}
@@ -151,7 +152,7 @@ class ConnectionForm(BaseForm):
             self.fields[name] = forms.CharField(
                 label=SECRET_LABELS[name],
                 required=False,
-                max_length=20000,
+                max_length=rules.LONGEST_SECRET,
                 widget=SecretLines(attrs={"rows": 4, "class": "lines"})
                 if name in PEM_SECRETS
                 else forms.PasswordInput(attrs={"autocomplete": "off", "class": "vTextField"}),
@@ -192,11 +193,16 @@ class ConnectionForm(BaseForm):
             if cleaned.get(name) and cleaned.get(_CLEAR + name):
                 self.add_error(_CLEAR + name, "Type a new one or remove the old one, not both.")
         if not self.errors:
-            for problem in strategies.problems(self.instance.strategy, self.merged_options()):
-                self.add_error(self._field_of(problem), problem)
+            for problem in rules.problems(self._will_be()):
+                self.add_error(self._field_of(problem), str(problem))
         if not self.errors:
             self._check_trust(self._change())
         return cleaned
+
+    def _will_be(self) -> Connection:
+        row, typed = self.instance, self.cleaned_data
+        looks = {name: typed.get(name, "") for name in COSMETIC}
+        return Connection(name=row.name, strategy=row.strategy, options=self.merged_options(), **looks)
 
     def _change(self) -> trust.Change:
         given = {name for name in self.secret_fields() if self.cleaned_data.get(name)}
@@ -211,9 +217,12 @@ class ConnectionForm(BaseForm):
             self.add_error(secret, sentence)
         self.differences = trust.differences(change)
 
-    def _field_of(self, problem: str) -> str | None:
-        path = strategies.split(self.instance.strategy, problem)[0].replace(".", "__")
-        return next((name for name in (path, path.partition("__")[0]) if name in self.fields), None)
+    def _field_of(self, problem: rules.Problem) -> str | None:
+        path = problem.option.replace(".", "__") or problem.field
+        key = path.partition("__")[0]
+        if key in self.fields["other"].keys:  # type: ignore[attr-defined]
+            return "other"
+        return next((name for name in (path, key) if name in self.fields), None)
 
     def save(self, commit: bool = True) -> Connection:
         self.instance.options = self.merged_options()
@@ -223,7 +232,8 @@ class ConnectionForm(BaseForm):
                 self.instance.sealed_options[name] = sealing.seal(value, context)
             elif self.cleaned_data.get(_CLEAR + name):
                 self.instance.sealed_options.pop(name, None)
-        return super().save(commit)
+        saved: Connection = super().save(commit)
+        return saved
 
     def merged_options(self) -> dict[str, Any]:
         """The options as typed: an empty field takes its option away, members of an option that no field shows stay."""

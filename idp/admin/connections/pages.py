@@ -23,7 +23,7 @@ from idp.admin.connections.by_strategy import FORMS
 from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act, ActsAdmin, actor_of, author_of
-from idp.connections import health, trust
+from idp.connections import health, rules, trust
 from idp.connections.turns import BUSY, turn
 from idp.models import Connection, ConnectionCheck, Strategy
 from idp.requests import facts
@@ -200,6 +200,9 @@ class ConnectionAdmin(ActsAdmin):
         context["show_save_and_add_another"] = False  # each begins with its strategy
         if obj:
             context |= self._does_it_work(obj)
+            if request.method == "GET":
+                for problem in rules.misshapen(obj):
+                    messages.warning(request, f"What is stored would not be accepted today: {problem}.")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _does_it_work(self, connection: Connection) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def test_the_form_says_when_the_contrast_is_too_low(chosen: str, said: object) -
     answer = admin.post(url, {**data, "allowed_logout_urls": "", "accent_color": chosen, "_continue": "1"}, follow=True)
     text = answer.content.decode()
     if said is None:
-        assert "Enter a valid value" in text
+        assert "must be a colour like #2450b8" in text
         return
     assert f"Text in {chosen} is hard to read" in text
     assert "4.5 to 1 is enough" in admin.get(url).content.decode()

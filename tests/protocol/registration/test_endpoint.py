@@ -419,7 +419,7 @@ def test_a_replacement_that_loses_to_a_removal_is_401(client: Client, on: None) 
     assert manage(client, "DELETE", registered).status_code == 204
     document = replacement(registered)
     with pytest.raises(InvalidToken):
-        registration.replace(found, document, parse(document, issuer="https://id.example.com/"))
+        registration.replace(found, document, parse(document))
 
 
 def test_an_application_that_registers_itself_hears_of_every_ending(client: Client, on: None) -> None:

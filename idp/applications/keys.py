@@ -1,0 +1,51 @@
+"""The public keys by which an application proves who it is: which ones are good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, KeySet, RSAKey
+
+from idp.applications.problem import Problem
+from idp.protocol import public_keys, storable
+
+if TYPE_CHECKING:
+    from idp.models import Application
+
+SMALLEST_RSA_KEY = 2048  # bits; RFC 7518 section 3.3
+
+
+def problems(application: Application) -> Iterator[Problem]:
+    if application.jwks is None:
+        return
+    if reason := public_keys.problem(application.jwks) or storable.problem(application.jwks):
+        yield Problem("jwks", reason)
+    elif reason := _strength(application.jwks):
+        yield Problem("jwks", reason, is_used=False)
+
+
+def read(jwks: Any) -> KeySet:
+    """The keys of a set that are strong enough, wherever the set came from. Raises JoseError, ValueError, KeyError or TypeError."""
+    keys = _read(jwks)
+    strong = [key for key in keys if not _is_weak(key)]
+    if keys and not strong:
+        raise ValueError(f"RSA keys of less than {SMALLEST_RSA_KEY} bits are not used")
+    return KeySet(strong)
+
+
+def _strength(jwks: Any) -> str | None:
+    try:
+        weak = any(_is_weak(key) for key in _read(jwks))
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        return "a key in it cannot be read"
+    return f"it holds an RSA key of less than {SMALLEST_RSA_KEY} bits" if weak else None
+
+
+def _read(jwks: Any) -> list[Key]:
+    return list(KeySet.import_key_set(jwks).keys)
+
+
+def _is_weak(key: Key) -> bool:
+    return isinstance(key, RSAKey) and key.raw_value.key_size < SMALLEST_RSA_KEY

@@ -1,0 +1,70 @@
+"""What of a stored application may be used, where its row holds what the rules do not allow any more."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from idp.applications import columns, rules
+
+if TYPE_CHECKING:
+    from idp.models import Application
+
+
+class Usable:
+    """The stored values that may be used, each field judged when it is first asked for.
+
+    An application of a configuration snapshot keeps it, so that this costs once per version of the configuration.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    @cached_property
+    def callbacks(self) -> tuple[str, ...]:
+        return self._all("redirect_uris")
+
+    @cached_property
+    def logout_urls(self) -> tuple[str, ...]:
+        return self._all("post_logout_redirect_uris")
+
+    @cached_property
+    def web_origins(self) -> tuple[str, ...]:
+        return self._all("web_origins")
+
+    @cached_property
+    def cors_origins(self) -> frozenset[str]:
+        """Origins whose scripts may call the token endpoints of this application."""
+        return frozenset((*self.web_origins, *self._all("allowed_origins")))
+
+    @cached_property
+    def frontchannel_logout_uri(self) -> str:
+        return self._one("frontchannel_logout_uri")
+
+    @cached_property
+    def jwks_uri(self) -> str:
+        return self._one("jwks_uri")
+
+    @cached_property
+    def logo_uri(self) -> str:
+        return self._one("logo_uri")
+
+    @cached_property
+    def https_logo(self) -> str:
+        """For pages that every application of a person is on: over http it would be mixed content."""
+        return self.logo_uri if urlsplit(self.logo_uri).scheme == "https" else ""
+
+    @cached_property
+    def refresh_token_leeway(self) -> int:
+        """Seconds. A stored one that is too long would hide the reuse of stolen tokens."""
+        return columns.within(self._application, "refresh_token_leeway")
+
+    def _all(self, field: str) -> tuple[str, ...]:
+        application = self._application
+        return tuple(
+            value for value in rules.values(application, field) if not rules.problem(application, field, value)
+        )
+
+    def _one(self, field: str) -> str:
+        return next(iter(self._all(field)), "")

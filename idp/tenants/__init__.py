@@ -1,0 +1,1 @@
+"""The settings of the tenant: what they may be."""

@@ -1,0 +1,94 @@
+"""The rulebook of the tenant's settings, said once for every door: the model and the admin's form, the tenant file, programs.
+
+A door fills a `TenantSettings` that is not saved yet, asks `problems()`, and says them by its own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from idp.protocol import colours, uris
+from idp.protocol.bounds import Bounds
+
+if TYPE_CHECKING:
+    from idp.models import TenantSettings
+
+A_YEAR = 365 * 24 * 60  # minutes
+LONGEST_NAME = 255
+LONGEST_EMAIL = 254
+NUMBERS: Mapping[str, Bounds] = {
+    "session_lifetime_in_minutes": Bounds(1, A_YEAR),
+    "idle_session_lifetime_in_minutes": Bounds(1, A_YEAR),
+    "max_sessions_per_user": Bounds(1, 10_000),
+    "sign_out_timeout": Bounds(1, 60),  # seconds
+    "history_retention_days": Bounds(1, 3650),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a setting may not be; `index` is the place of one value among several."""
+
+    field: str
+    reason: str
+    value: str = ""
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.value}: {self.reason}" if self.value else self.reason
+
+
+def problems(tenant: TenantSettings) -> Iterator[Problem]:
+    """Everything that the rules have against the settings as they are in memory."""
+    yield from _name(tenant)
+    for field, bounds in NUMBERS.items():
+        if reason := bounds.problem(getattr(tenant, field)):
+            yield Problem(field, reason)
+    for field, check in TEXTS.items():
+        if (value := getattr(tenant, field)) and (reason := check(value)):
+            yield Problem(field, reason, value)
+    choices = [value for value, _ in tenant._meta.get_field("v2_logout_confirmation").flatchoices]
+    if tenant.v2_logout_confirmation not in choices:
+        yield Problem(
+            "v2_logout_confirmation", f"it must be one of {', '.join(choices)}", tenant.v2_logout_confirmation
+        )
+    yield from _logout_urls(tenant)
+
+
+def _name(tenant: TenantSettings) -> Iterator[Problem]:
+    name = tenant.friendly_name
+    if not name.strip():
+        yield Problem("friendly_name", "it is missing: people read it on every page")
+    elif len(name) > LONGEST_NAME or not name.isprintable():
+        yield Problem("friendly_name", f"it must be printable text of at most {LONGEST_NAME} characters")
+
+
+def _logout_urls(tenant: TenantSettings) -> Iterator[Problem]:
+    for index, url in enumerate(tenant.allowed_logout_urls):
+        if reason := uris.check_logout_url(url):
+            yield Problem("allowed_logout_urls", reason, url, index)
+
+
+def check_colour(value: str) -> str | None:
+    return None if colours.is_colour(value) else "must be a colour like #2450b8"
+
+
+def check_email(value: str) -> str | None:
+    try:
+        validate_email(value)
+    except ValidationError:
+        return "is not an e-mail address"
+    return None if len(value) <= LONGEST_EMAIL else f"is longer than {LONGEST_EMAIL} characters"
+
+
+TEXTS: Mapping[str, Callable[[str], str | None]] = {  # each may be left empty
+    "picture_url": uris.check_web_url,
+    "support_url": uris.check_web_url,
+    "support_email": check_email,
+    "accent_color": check_colour,
+}
