@@ -44,13 +44,13 @@ class Application:
         try:
             body = await self._bodies.read(scope, receive)
         except TooLarge:
-            answer = await self._threads.answer(with_too_large_a_body(environ))
+            answer = await self._threads.answer(with_too_large_a_body(environ), 0)
             return replace(answer, headers=[*answer.headers, answers.CLOSE])
         except TooSlow:
             return LATE
         except Broken:
             return BROKEN
-        return await self._threads.answer(with_body(environ, body))
+        return await self._threads.answer(with_body(environ, body), len(body))
 
 
 def _length(answer: Answer) -> list[tuple[bytes, bytes]]:

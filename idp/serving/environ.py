@@ -53,8 +53,9 @@ def refuse(scope: Mapping[str, Any]) -> tuple[int, str] | None:
         return 431, "The address and the headers of the request are too long."
     if scope["method"] == "CONNECT":
         return 400, "This is no proxy."
-    if any(name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in scope["headers"]):
-        return 501, "The only transfer coding here is chunked."
+    codings = [value.strip().lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
+    if codings not in ([], [b"chunked"]):
+        return 501, "The only transfer coding here is chunked, once."
     return None
 
 

@@ -11,6 +11,9 @@ LONGEST_HEAD = 64 * 1024  # request line and headers
 MOST_HEADERS = 100
 LONGEST_BODY = 1_000_000
 MOST_CONNECTIONS = 5000  # the next ones wait in the kernel until one of these ends
+WAITS = 5.0  # for a thread; whoever has waited longer is told to try again, at once
+MOST_WAITING = 1000  # whole requests that no thread has answered yet; the next one is told to try again
+MOST_HELD = 64_000_000  # bytes of their bodies
 MOST_BODIES = 64  # that are read at a time, each of LONGEST_BODY at most; the one that began first gives way to another
 SPARE_FILES = 100  # descriptors for everything that is no connection
 

@@ -19,7 +19,7 @@ class Echo(list[bytes]):
     def __init__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
         path = environ["PATH_INFO"]
         if path == "/wait":
-            RELEASED.wait(60)
+            RELEASED.wait(float(environ["QUERY_STRING"] or 60))
         elif path == "/release":
             RELEASED.set()
         if path == "/fails":

@@ -133,6 +133,7 @@ def test_a_length_beside_chunks_counts_for_nothing_and_ends_the_connection(port:
 def test_another_transfer_coding_is_refused(port: int) -> None:
     request = chunked("/", [b"abc"]).replace(b"Encoding: chunked", b"Encoding: gzip, chunked")
     assert ask(port, request).status == 501
+    assert ask(port, chunked("/", [b"abc"], b"Transfer-Encoding: chunked")).status in (400, 501)
 
 
 def test_an_address_that_is_too_long_is_refused_by_number(port: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from idp.serving import limits
-from tests.support.wire import MEGABYTES, Client, ask, get, post
+from tests.support.wire import MEGABYTES, Client, ask, get, post, seconds
 from tests.wire.conftest import serving
 
 HOST = b"Host: localhost"
@@ -116,3 +116,32 @@ def test_two_thousand_connections_that_say_nothing_keep_nobody_out(tmp_path: Pat
         for _ in range(min(2000, hard - 500)):
             clients.enter_context(Client(port))
         assert answers_soon(port)
+
+
+def test_one_browser_whose_requests_all_wait_has_half_of_the_threads(tmp_path: Path) -> None:
+    """As those of a session whose row is locked elsewhere."""
+    with serving(tmp_path, threads=4) as port, ExitStack() as clients:
+        request = get("/wait?2", HOST, b"Cookie: a=mine")
+        waiting = [clients.enter_context(Client(port, request)) for _ in range(MANY)]
+        assert answers_soon(port)
+        assert seconds(lambda: ask(port, get("/", HOST, b"Cookie: a=others"))) < 2
+        statuses = [client.answer().status for client in waiting]
+    assert set(statuses) == {200, 503}
+
+
+def test_who_waited_too_long_for_a_thread_is_told_to_try_again_without_being_worked_on(tmp_path: Path) -> None:
+    with serving(tmp_path, threads=1) as port, ExitStack() as clients:
+        clients.enter_context(Client(port, get(f"/wait?{limits.WAITS + 1}", HOST)))
+        time.sleep(0.5)
+        answer = ask(port, get("/fails", HOST))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_whole_bodies_that_wait_may_fill_only_so_much_memory(tmp_path: Path) -> None:
+    with serving(tmp_path, threads=1) as port, ExitStack() as clients:
+        clients.enter_context(Client(port, get("/wait?20", HOST)))
+        time.sleep(0.5)
+        large = post("/", b"x" * limits.LONGEST_BODY)
+        sent = [clients.enter_context(Client(port, large)) for _ in range(limits.MOST_HELD // limits.LONGEST_BODY + 2)]
+        assert sent[-1].answer().status == 503
+        assert seconds(lambda: ask(port, get("/livez", HOST))) < SOON
