@@ -8,7 +8,8 @@ process is seen by the next request of every process, for no extra statement.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar, cast
 
 from django.db import models
 from django.db.models import F, Subquery
@@ -18,7 +19,21 @@ from django.http import HttpRequest
 from idp import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
 
+T = TypeVar("T")
 VERSION = Subquery(TenantSettings.objects.values("config_version")[:1])
+
+
+class Memo(Generic[T]):
+    """Names one thing that a module derives from configuration, and gives it its type. Made once, at the top of the module.
+
+    Each is a key of its own, whatever it is called: `what` is for people who look at a snapshot.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __repr__(self) -> str:
+        return f"<Memo: {self.what}>"
 
 
 class Snapshot:
@@ -32,7 +47,7 @@ class Snapshot:
         self._connections: dict[str | int, Connection] = {}  # by name and by key
         self._resource_servers: dict[str, ResourceServer] | None = None
         self._tenant: TenantSettings | None = None
-        self.memo: dict[str, Any] = {}  # what other modules derive from configuration, e.g. parsed keys
+        self._derived: dict[tuple[Memo[Any], Hashable], object] = {}
 
     @property
     def tenant(self) -> TenantSettings:
@@ -68,6 +83,16 @@ class Snapshot:
 
     def connection_by_pk(self, pk: int) -> Connection | None:
         return self._connection(pk, pk=pk)
+
+    def derived(self, memo: Memo[T], make: Callable[[], T], of: Hashable = None) -> T:
+        """What `make` makes of the configuration, made once; once for each `of`, if there are several.
+
+        Threads that come at the same time may both make it: one of the two stays, and both get that one.
+        """
+        key = memo, of
+        if key not in self._derived:
+            self._derived.setdefault(key, make())
+        return cast(T, self._derived[key])
 
     def _connection(self, key: str | int, **columns: str | int) -> Connection | None:
         if key not in self._connections:

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.encoding import iri_to_uri
 
 from idp import configuration
-from idp.configuration import Snapshot
+from idp.configuration import Memo, Snapshot
 from idp.models import Application, TenantSettings
 from idp.protocol.errors import ProtocolError
 from idp.protocol.initiators import Initiator
@@ -32,6 +32,7 @@ from sessions_app.models import SSOSession
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 log = structlog.get_logger(__name__)
+_FRONT_CHANNELS = Memo[bool]("whether any application has a front channel")
 
 
 class Visitor(Enum):
@@ -155,9 +156,7 @@ def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
 
 
 def _has_front_channels(snapshot: Snapshot) -> bool:
-    if "front channels" not in snapshot.memo:
-        snapshot.memo["front channels"] = Application.objects.exclude(frontchannel_logout_uri="").exists()
-    return bool(snapshot.memo["front channels"])
+    return snapshot.derived(_FRONT_CHANNELS, lambda: Application.objects.exclude(frontchannel_logout_uri="").exists())
 
 
 def _shows_page(who: Visitor, told: Told) -> bool:
