@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar, cast
 from django.db import models
 from django.db.models import F, Subquery
 from django.db.models.signals import m2m_changed, post_delete, post_save
-from django.http import HttpRequest
 
 from idp import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
@@ -130,14 +129,6 @@ def current() -> Snapshot:
     """The snapshot of this moment, for one small SELECT."""
     rows = prepared.fetch(f"SELECT config_version FROM {TenantSettings._meta.db_table}")  # noqa: S608
     return at(rows[0][0] if rows else None)
-
-
-def of(request: HttpRequest) -> Snapshot:
-    """The snapshot of the moment when this request first asked: a view and its template see the same."""
-    snapshot: Snapshot | None = getattr(request, "configuration", None)
-    if snapshot is None:
-        snapshot = request.configuration = current()  # type: ignore[attr-defined]
-    return snapshot
 
 
 def bump(**_: Any) -> None:

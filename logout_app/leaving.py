@@ -148,8 +148,7 @@ def redirect(request: HttpRequest, url: str) -> HttpResponse:
 def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     """Nothing of the person stays with this browser: the cookie, the flow state, the CSRF secret."""
     request.session.flush()
-    request.sso_cookie, request.sso_tenant = "", tenant  # type: ignore[attr-defined]
-    binding.replace_session(request, None)
+    binding.browser_of(request).holds_none(tenant)
     request.user = AnonymousUser()
     for name in ("CSRF_COOKIE", "CSRF_COOKIE_NEEDS_UPDATE"):  # a form of this response gets a new secret
         request.META.pop(name, None)

@@ -78,9 +78,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         opened = self._continue(request, identity, proof, tenant) or self._begin(request, identity, proof, tenant)
         request.session.flush()  # not cycle_key(), which would keep this sign-in's records for the next one
         request.user = user
-        binding.replace_session(request, opened.session)
-        request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
-        request.sso_tenant = tenant  # type: ignore[attr-defined]  # spares the middleware a statement
+        binding.browser_of(request).holds(opened.session, opened.cookie, tenant)
         if identity.login or identity.has_second_factor:  # type: ignore[attr-defined]  # annotated
             attempts.remember_device(request, identity)
         rotate_token(request)

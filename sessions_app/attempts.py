@@ -30,6 +30,7 @@ from idp.protocol import normal_forms
 from idp.protocol.errors import TooManyRequests
 from idp.requests import RequestFacts, client_ip, facts
 from sessions_app import lifecycle
+from sessions_app.binding import browser_of
 from sessions_app.models import SSOSession
 
 log = structlog.get_logger(__name__)
@@ -179,7 +180,7 @@ def remember_mailbox(request: HttpRequest, identity: Identity) -> None:
 def _remember(request: HttpRequest, account: str) -> None:
     if not _known_device(request, account):
         value = _signer.sign(f"{secrets.token_urlsafe(18)}.{_fingerprint(account)}")
-        request.device_cookie = value  # type: ignore[attr-defined]
+        browser_of(request).new_device_cookie = value
 
 
 def _account_of(identity: Identity) -> str:

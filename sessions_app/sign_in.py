@@ -236,7 +236,7 @@ def _reauthenticated(
         cookie=binding.secret_of_form(request, session.identity_id),
     )
     if opened is not None:
-        request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
+        binding.browser_of(request).holds(opened.session, opened.cookie)
 
 
 def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

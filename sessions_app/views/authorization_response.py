@@ -16,6 +16,7 @@ from idp.models import Application, TenantSettings
 from idp.protocol import uris
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from sessions_app import browser_state
+from sessions_app.binding import browser_of
 from sessions_app.protocol import redirect_uris
 from sessions_app.protocol.authorization import ResponseMode
 
@@ -69,7 +70,12 @@ def _send(request: HttpRequest, to: Recipient, answer: Mapping[str, str]) -> Htt
     fields["iss"] = settings.ISSUER
     cookies = HttpResponse()
     session_state = browser_state.state_for(
-        request, cookies, to.tenant, client_id=to.application.client_id, redirect_uri=to.redirect_uri
+        request,
+        cookies,
+        to.tenant,
+        client_id=to.application.client_id,
+        redirect_uri=to.redirect_uri,
+        is_new=browser_of(request).new_cookie is not None,
     )
     if session_state is not None:
         fields["session_state"] = session_state

@@ -71,7 +71,7 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
         return fail(request, to, error)
     if code is None:  # the session ended while we decided: the same request without it
-        binding.replace_session(request, None)
+        binding.browser_of(request).session = None
         return respond(request, params)
     return succeed(request, to, code)
 

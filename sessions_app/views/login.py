@@ -46,10 +46,10 @@ def _of_an_older_page(request: HttpRequest) -> HttpResponse:
     with what was typed but the password: this form may be another site's, so it is not looked at.
     """
     _refuse_repeated(request.POST, NAMES)
-    snapshot = configuration.of(request)
+    browser = binding.browser_of(request)
+    snapshot, session = browser.snapshot, browser.session
     target = destination(request.POST.get("next") or request.GET.get("next", ""), snapshot)
     typed = request.POST.get("username", "")[:LONGEST_LOGIN]
-    session = binding.session_of(request)
     if session is not None and _names(session, typed):
         return HttpResponseRedirect(target.url)
     offered = offers.offer(request, target, snapshot, named=_named(request.POST, target))
@@ -75,9 +75,9 @@ def login(request: HttpRequest) -> HttpResponse:
     _refuse_repeated(request.GET, ("next",))
     given = request.POST if request.method == "POST" else request.GET
     _refuse_repeated(given, NAMES)
-    snapshot = configuration.of(request)
+    browser = binding.browser_of(request)
+    snapshot, session = browser.snapshot, browser.session
     target = destination(given.get("next") or request.GET.get("next", ""), snapshot)
-    session = binding.session_of(request)
     if request.method != "POST" and session is not None and target.application is None:
         return HttpResponseRedirect(target.url)
     offered = offers.offer(request, target, snapshot, named=_named(given, target))
