@@ -26,6 +26,7 @@ from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
 from sessions_app.binding import Browser, browser_of
 from sessions_app.models import SSOSession
+from sessions_app.under_way import SignInUnderWay
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,8 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
     """Stands in the place of Django's, which would read a user id from Django's session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        request.browser = Browser(request)  # type: ignore[attr-defined]  # read by `browser_of`
+        request.browser = Browser(request)  # type: ignore[attr-defined]  # `browser_of` reads it with its type
+        request.sign_in = SignInUnderWay()  # type: ignore[attr-defined]  # `sign_in_of` does
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
         request.auser = functools.partial(_user_later, request)
 

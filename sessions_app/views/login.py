@@ -28,9 +28,11 @@ from sessions_app.destinations import Destination, destination, is_ours
 from sessions_app.forms import LoginForm
 from sessions_app.models import SSOSession
 from sessions_app.offers import Offer
-from sessions_app.views import authorize, login_page, upstream_pages
+from sessions_app.views import login_page, upstream_pages
+from sessions_app.views.authorization_response import succeed
 from sessions_app.views.callback import depart
 from sessions_app.views.popups import allow_redirects_to, keep_opener
+from sessions_app.waiting import waiting_behind
 
 WRONG = "E-mail address or password is wrong."
 AGAIN = (
@@ -119,10 +121,10 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
     connection, username = form.cleaned_data["chosen"], form.cleaned_data["username"]
     if connection in offered.redirects:
         return upstream_pages.onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
-    waiting = authorize.wait(request, target.url)
+    waiting, password = waiting_behind(target.url, request.COOKIES), form.cleaned_data["password"]
     try:
         response = sign_in.by_password(
-            request, connection, username, form.cleaned_data["password"], timezone.now(), redirect_url=target.url
+            request, connection, username, password, timezone.now(), redirect_url=target.url, waiting=waiting
         )
     except sign_in.Blocked:
         return login_page.page(request, target, form, blocked=True)
@@ -139,7 +141,8 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         response = error_page(request, "Too many attempts", error.description, status=error.status)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
-    response = (waiting and waiting.answer()) or response
+    if waiting and waiting.granted:
+        response = succeed(request, waiting.granted.to, waiting.granted.code)
     offers.remember(response, connection)
     return response
 
