@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
 from enum import Enum, auto
-from typing import Concatenate, ParamSpec
 
-import structlog
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -20,18 +16,13 @@ from django.utils.encoding import iri_to_uri
 from idp import configuration
 from idp.configuration import Memo, Snapshot
 from idp.models import Application, TenantSettings
-from idp.protocol.errors import ProtocolError
 from idp.protocol.initiators import Initiator
-from idp.views.errors import error_page
 from logout_app import transactions, upstream
 from logout_app.end import Selection, end_sessions
 from logout_app.fanout import Told
 from sessions_app import binding
 from sessions_app.models import SSOSession
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
-log = structlog.get_logger(__name__)
 _FRONT_CHANNELS = Memo[bool]("whether any application has a front channel")
 
 
@@ -55,27 +46,6 @@ def is_page_visit(request: HttpRequest) -> bool:
     if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
         return False
     return request.headers.get("Sec-Fetch-Dest", "document") == "document"
-
-
-def sign_out_errors(view: View[P]) -> View[P]:
-    """Turn a ProtocolError into a page that ended nothing, redirects nowhere and offers to sign out."""
-
-    @functools.wraps(view)
-    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except ProtocolError as error:
-            log.info("logout.refused", path=request.path, reason=error.description, detail=error.detail)
-            return error_page(
-                request,
-                "We could not follow this sign-out link",
-                error.description,
-                code=error.error,
-                status=error.status,
-                offer_sign_out=True,
-            )
-
-    return wrapped
 
 
 def leave(

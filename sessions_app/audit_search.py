@@ -6,7 +6,7 @@ import ipaddress
 
 from django.db.models import Q
 
-from idp.admin.search import applications, people
+from idp.search import applications, people
 
 
 def matching(typed: str) -> Q:

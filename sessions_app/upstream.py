@@ -214,6 +214,11 @@ def lead_away(request: HttpRequest, departure: Departure) -> HttpResponse:
     return response
 
 
+def onward(request: HttpRequest, url: str) -> HttpResponse:
+    """Go on by a page of its own, which a form's policy (`form-action`) does not follow as it follows redirects."""
+    return render(request, "onward.html", {"url": url})
+
+
 def _is_fresh(account: Account, identity: Identity, trip: Trip) -> bool:
     """Whether the proof upstream is as new as it must be, as far as the upstream tells.
 

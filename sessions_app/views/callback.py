@@ -121,7 +121,7 @@ def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpRes
     response = _finish(request, trip, answer)
     if REPOSTED in params and response.has_header("Location"):
         # A redirect would still be that of our form, whose policy does not know the application.
-        return upstream_pages.onward(request, response.headers["Location"])
+        return upstream.onward(request, response.headers["Location"])
     return response
 
 

@@ -28,6 +28,7 @@ from sessions_app.destinations import Destination, destination, is_ours
 from sessions_app.forms import LoginForm
 from sessions_app.models import SSOSession
 from sessions_app.offers import Offer
+from sessions_app.upstream import onward
 from sessions_app.views import login_page, upstream_pages
 from sessions_app.views.authorization_response import succeed
 from sessions_app.views.callback import depart
@@ -120,7 +121,7 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         return login_page.page(request, target, form, status=400)
     connection, username = form.cleaned_data["chosen"], form.cleaned_data["username"]
     if connection in offered.redirects:
-        return upstream_pages.onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
+        return onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
     waiting, password = waiting_behind(target.url, request.COOKIES), form.cleaned_data["password"]
     try:
         response = sign_in.by_password(
