@@ -41,7 +41,11 @@ class Waiting:
         self.granted: Granted | None = None
 
     def code_for(self, session: SSOSession, snapshot: Snapshot, at: datetime) -> AuthorizationCode | None:
-        """The code, if the request needs nothing but this session, which is about to be written. Stores nothing."""
+        """The code, if the request needs nothing but this session, which is about to be written. Stores nothing.
+
+        Asked again, when another copy of the form was first, it begins anew: what is not written may not be the answer.
+        """
+        self.granted = None
         try:
             params = from_urlencoded(self._query)
             to = recipient_of(params, snapshot)
