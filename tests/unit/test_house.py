@@ -37,7 +37,9 @@ def test_imports_run_one_way_and_protocol_rules_are_pure() -> None:
 
 def test_a_request_has_no_pockets() -> None:
     """What travels with a request is a field of a typed object. Two middlewares attach one, and one function each reads it."""
-    pocket = re.compile(r"attr\((self\.)?request,|request\.__(class|dict)__|vars\(request\)|request\.\w+ = .*attr-defined")
+    pocket = re.compile(
+        r"attr\((self\.)?request,|request\.__(class|dict)__|vars\(request\)|request\.\w+ = .*attr-defined"
+    )
     found = {
         str(path.relative_to(ROOT))
         for app in APPS
