@@ -8,17 +8,31 @@ process is seen by the next request of every process, for no extra statement.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar, cast
 
 from django.db import models
 from django.db.models import F, Subquery
 from django.db.models.signals import m2m_changed, post_delete, post_save
-from django.http import HttpRequest
 
 from idp import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
 
+T = TypeVar("T")
 VERSION = Subquery(TenantSettings.objects.values("config_version")[:1])
+
+
+class Memo(Generic[T]):
+    """Names one thing that a module derives from configuration, and gives it its type. Made once, at the top of the module.
+
+    Each is a key of its own, whatever it is called: `what` is for people who look at a snapshot.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __repr__(self) -> str:
+        return f"<Memo: {self.what}>"
 
 
 class Snapshot:
@@ -32,7 +46,7 @@ class Snapshot:
         self._connections: dict[str | int, Connection] = {}  # by name and by key
         self._resource_servers: dict[str, ResourceServer] | None = None
         self._tenant: TenantSettings | None = None
-        self.memo: dict[str, Any] = {}  # what other modules derive from configuration, e.g. parsed keys
+        self._derived: dict[tuple[Memo[Any], Hashable], object] = {}
 
     @property
     def tenant(self) -> TenantSettings:
@@ -68,6 +82,16 @@ class Snapshot:
 
     def connection_by_pk(self, pk: int) -> Connection | None:
         return self._connection(pk, pk=pk)
+
+    def derived(self, memo: Memo[T], make: Callable[[], T], of: Hashable = None) -> T:
+        """What `make` makes of the configuration, made once; once for each `of`, if there are several.
+
+        Threads that come at the same time may both make it: one of the two stays, and both get that one.
+        """
+        key = memo, of
+        if key not in self._derived:
+            self._derived.setdefault(key, make())
+        return cast(T, self._derived[key])
 
     def _connection(self, key: str | int, **columns: str | int) -> Connection | None:
         if key not in self._connections:
@@ -105,14 +129,6 @@ def current() -> Snapshot:
     """The snapshot of this moment, for one small SELECT."""
     rows = prepared.fetch(f"SELECT config_version FROM {TenantSettings._meta.db_table}")  # noqa: S608
     return at(rows[0][0] if rows else None)
-
-
-def of(request: HttpRequest) -> Snapshot:
-    """The snapshot of the moment when this request first asked: a view and its template see the same."""
-    snapshot: Snapshot | None = getattr(request, "configuration", None)
-    if snapshot is None:
-        snapshot = request.configuration = current()  # type: ignore[attr-defined]
-    return snapshot
 
 
 def bump(**_: Any) -> None:

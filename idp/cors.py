@@ -15,16 +15,17 @@ from idp.models import Application
 P = ParamSpec("P")
 ALLOWED_HEADERS = "Authorization, Content-Type, Auth0-Client, DPoP"
 MAX_AGE = 600  # seconds that a browser may remember the preflight
+_ORIGINS = configuration.Memo[frozenset[str]]("registered origins")
 
 
 def registered_origins(snapshot: configuration.Snapshot) -> frozenset[str]:
     """Every origin that any enabled application registered; loaded once per version of the configuration."""
-    origins: frozenset[str] | None = snapshot.memo.get("cors origins")
-    if origins is None:
-        rows = Application.objects.filter(enabled=True)
-        origins = frozenset(origin for row in rows for origin in row.usable.cors_origins)
-        snapshot.memo["cors origins"] = origins
-    return origins
+    return snapshot.derived(_ORIGINS, _load_origins)
+
+
+def _load_origins() -> frozenset[str]:
+    rows = Application.objects.filter(enabled=True)
+    return frozenset(origin for row in rows for origin in row.usable.cors_origins)
 
 
 def cross_origin(

@@ -42,6 +42,10 @@ class LoadedKey:
     key: Key
 
 
+_ACTIVE = configuration.Memo[LoadedKey]("key that signs by an algorithm")
+_PUBLISHED = configuration.Memo[dict[str, LoadedKey]]("published keys by id")
+
+
 def sign(claims: Mapping[str, Any], *, algorithm: str = "RS256", typ: str = "JWT") -> str:
     """A compact JWS of the claims by the active key of the algorithm."""
     return sign_with(active(algorithm, configuration.current()), claims, typ=typ)
@@ -73,11 +77,12 @@ def _base64(data: bytes) -> bytes:
 
 def active(algorithm: str, snapshot: configuration.Snapshot) -> LoadedKey:
     """The key that signs, made at first need."""
-    loaded: dict[str, LoadedKey] = snapshot.memo.setdefault("signing keys", {})
-    if algorithm not in loaded:
-        row = SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).first() or _first_key(algorithm)
-        loaded[algorithm] = _load(row)
-    return loaded[algorithm]
+    return snapshot.derived(_ACTIVE, lambda: _load_active(algorithm), algorithm)
+
+
+def _load_active(algorithm: str) -> LoadedKey:
+    row = SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).first()
+    return _load(row or _first_key(algorithm))
 
 
 def published() -> dict[str, list[dict[str, Any]]]:
@@ -88,12 +93,12 @@ def published() -> dict[str, list[dict[str, Any]]]:
 
 def published_key(kid: str, snapshot: configuration.Snapshot) -> LoadedKey | None:
     """The public key of this id, as long as it is not gone."""
-    loaded: dict[str, LoadedKey] | None = snapshot.memo.get("published keys")
-    if loaded is None:
-        rows = SigningKey.objects.exclude(status=KeyStatus.GONE)
-        loaded = {row.kid: LoadedKey(row.kid, row.algorithm, _import(row.algorithm, row.public_jwk)) for row in rows}
-        snapshot.memo["published keys"] = loaded
-    return loaded.get(kid)
+    return snapshot.derived(_PUBLISHED, _load_published).get(kid)
+
+
+def _load_published() -> dict[str, LoadedKey]:
+    rows = SigningKey.objects.exclude(status=KeyStatus.GONE)
+    return {row.kid: LoadedKey(row.kid, row.algorithm, _import(row.algorithm, row.public_jwk)) for row in rows}
 
 
 def ensure() -> None:

@@ -39,16 +39,22 @@ View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 class ProbesMiddleware:
     """Probes and Prometheus ask by address, so what they ask is answered whatever Host says; the name that they used is
-    in `request.asked_host`."""
+    kept (`asked_host`)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info in PROBES:
-            request.asked_host = request.META.get("HTTP_HOST", "")  # type: ignore[attr-defined]
+            request.asked_host = request.META.get("HTTP_HOST", "")  # type: ignore[attr-defined]  # for `asked_host`
             request.META["HTTP_HOST"] = settings.ISSUER_PARTS.netloc
         return self.get_response(request)
+
+
+def asked_host(request: HttpRequest) -> str:
+    """The Host header that a probe came with; "" for any other request, whose own is what it says."""
+    host: str = getattr(request, "asked_host", "")
+    return host
 
 
 class HeadersMiddleware:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from idp import configuration
+from idp import visit
 
 
 def context(request: HttpRequest) -> dict[str, object]:
-    return {"tenant": SimpleLazyObject(lambda: configuration.of(request).tenant)}
+    return {"tenant": SimpleLazyObject(lambda: visit.snapshot_of(request).tenant)}

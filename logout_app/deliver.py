@@ -42,6 +42,9 @@ class Route:
     refusal: str | None
 
 
+_ROUTES = configuration.Memo[Route]("way to an application by a channel")
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What is posted in one attempt, and the `jti` of its token."""
@@ -114,17 +117,14 @@ def _nothing_to_tell(application: Application | None, row: Claimed) -> str:
 
 
 def _route(application: Application, channel: str, snapshot: configuration.Snapshot) -> Route:
-    routes: dict[tuple[int, str], Route] = snapshot.memo.setdefault("delivery routes", {})
-    if (application.pk, channel) not in routes:
-        field = URL_FIELDS[Channel(channel)]
-        url = getattr(application, field)
-        routes[application.pk, channel] = Route(
-            application,
-            url,
-            keys.active(application.id_token_signed_response_alg, snapshot),
-            rules.problem(application, field, url),
-        )
-    return routes[application.pk, channel]
+    return snapshot.derived(_ROUTES, lambda: _make_route(application, channel, snapshot), (application.pk, channel))
+
+
+def _make_route(application: Application, channel: str, snapshot: configuration.Snapshot) -> Route:
+    field = URL_FIELDS[Channel(channel)]
+    url = getattr(application, field)
+    key = keys.active(application.id_token_signed_response_alg, snapshot)
+    return Route(application, url, key, rules.problem(application, field, url))
 
 
 async def send(job: Job, fanout: Fanout) -> Sent:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
 from enum import Enum, auto
-from typing import Concatenate, ParamSpec
 
-import structlog
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -18,20 +14,16 @@ from django.urls import reverse
 from django.utils.encoding import iri_to_uri
 
 from idp import configuration
-from idp.configuration import Snapshot
+from idp.configuration import Memo, Snapshot
 from idp.models import Application, TenantSettings
-from idp.protocol.errors import ProtocolError
 from idp.protocol.initiators import Initiator
-from idp.views.errors import error_page
 from logout_app import transactions, upstream
 from logout_app.end import Selection, end_sessions
 from logout_app.fanout import Told
 from sessions_app import binding
 from sessions_app.models import SSOSession
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
-log = structlog.get_logger(__name__)
+_FRONT_CHANNELS = Memo[bool]("whether any application has a front channel")
 
 
 class Visitor(Enum):
@@ -54,27 +46,6 @@ def is_page_visit(request: HttpRequest) -> bool:
     if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
         return False
     return request.headers.get("Sec-Fetch-Dest", "document") == "document"
-
-
-def sign_out_errors(view: View[P]) -> View[P]:
-    """Turn a ProtocolError into a page that ended nothing, redirects nowhere and offers to sign out."""
-
-    @functools.wraps(view)
-    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except ProtocolError as error:
-            log.info("logout.refused", path=request.path, reason=error.description, detail=error.detail)
-            return error_page(
-                request,
-                "We could not follow this sign-out link",
-                error.description,
-                code=error.error,
-                status=error.status,
-                offer_sign_out=True,
-            )
-
-    return wrapped
 
 
 def leave(
@@ -147,17 +118,14 @@ def redirect(request: HttpRequest, url: str) -> HttpResponse:
 def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     """Nothing of the person stays with this browser: the cookie, the flow state, the CSRF secret."""
     request.session.flush()
-    request.sso_cookie, request.sso_tenant = "", tenant  # type: ignore[attr-defined]
-    binding.replace_session(request, None)
+    binding.browser_of(request).holds_none(tenant)
     request.user = AnonymousUser()
     for name in ("CSRF_COOKIE", "CSRF_COOKIE_NEEDS_UPDATE"):  # a form of this response gets a new secret
         request.META.pop(name, None)
 
 
 def _has_front_channels(snapshot: Snapshot) -> bool:
-    if "front channels" not in snapshot.memo:
-        snapshot.memo["front channels"] = Application.objects.exclude(frontchannel_logout_uri="").exists()
-    return bool(snapshot.memo["front channels"])
+    return snapshot.derived(_FRONT_CHANNELS, lambda: Application.objects.exclude(frontchannel_logout_uri="").exists())
 
 
 def _shows_page(who: Visitor, told: Told) -> bool:

@@ -30,8 +30,7 @@ from idp.protocol.params import Params
 from logout_app import transactions
 from logout_app.models import LogoutTransaction
 from sessions_app.models import FlowState, SSOSession
-from sessions_app.upstream import lead_away
-from sessions_app.views import upstream_pages
+from sessions_app.upstream import lead_away, onward
 
 KIND = "sign-out"
 log = structlog.get_logger(__name__)
@@ -83,7 +82,7 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
     _note(page, Standing.SENT)
     # After a POST a redirect would still be our form's, whose policy does not know the upstream.
     posted = request.method == "POST" and not departure.fields
-    return upstream_pages.onward(request, departure.url) if posted else lead_away(request, departure)
+    return onward(request, departure.url) if posted else lead_away(request, departure)
 
 
 def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: datetime) -> HttpResponse:

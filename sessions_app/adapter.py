@@ -24,12 +24,13 @@ from idp import configuration
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.lookups import Given, Lookup
-from idp.models import Identity, TenantSettings, User, began_before
+from idp.models import Identity, User, began_before
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import facts
 from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
 from sessions_app.models import AuthorizationCode, SSOSession
+from sessions_app.under_way import Proved, sign_in_of
 
 _IDENTITY = Lookup(
     lambda: (
@@ -59,9 +60,9 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
     def pre_login(self, request: HttpRequest, user: User, **hooks: Any) -> HttpResponse | None:
         """The first factor is proved. What is looked up now answers whether there is a second, and serves `login()` if not."""
         response: HttpResponse | None = super().pre_login(request, user, **hooks)
-        if response is None and (identity := _proved(request, user)):
-            request.proved_identity = identity  # type: ignore[attr-defined]
-            user.has_second_factor = identity.has_second_factor  # type: ignore[attr-defined]  # annotated
+        if response is None and (proved := _proved(request, user)):
+            sign_in_of(request).proved = proved
+            user.has_second_factor = proved.has_second_factor  # type: ignore[attr-defined]  # read by `factors`
         return response
 
     def login(self, request: HttpRequest, user: User) -> None:
@@ -70,28 +71,22 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         `sign_in.complete` is the only way here: it recorded the identity. The same account in the same browser keeps its
         session (same `sid`, new `auth_time`, new cookie, old cookie dead); anybody else's session there is ended.
         """
-        proof = sign_in.proof_of(request, user)
-        identity: Identity | None = getattr(request, "proved_identity", None) or _proved(request, user)
-        if proof is None or identity is None:
+        proved = sign_in_of(request).proved or _proved(request, user)
+        if proved is None:
             raise PermissionDenied("what was proved in this browser is not enough")
-        tenant = configuration.at(identity.config_version).tenant  # type: ignore[attr-defined]  # annotated
-        opened = self._continue(request, identity, proof, tenant) or self._begin(request, identity, proof, tenant)
+        opened = self._continue(request, proved) or self._begin(request, proved)
         request.session.flush()  # not cycle_key(), which would keep this sign-in's records for the next one
         request.user = user
-        binding.replace_session(request, opened.session)
-        request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
-        request.sso_tenant = tenant  # type: ignore[attr-defined]  # spares the middleware a statement
-        if identity.login or identity.has_second_factor:  # type: ignore[attr-defined]  # annotated
-            attempts.remember_device(request, identity)
+        binding.browser_of(request).holds(opened.session, opened.cookie, proved.snapshot.tenant)
+        if proved.is_known_by_browser:
+            attempts.remember_device(request, proved.identity)
         rotate_token(request)
 
-    def _continue(
-        self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings
-    ) -> lifecycle.Opened | None:
-        session = binding.session_of(request)
+    def _continue(self, request: HttpRequest, proved: Proved) -> lifecycle.Opened | None:
+        session, proof = binding.session_of(request), proved.proof
         if session is None:
             return None
-        if session.identity_id != identity.pk:
+        if session.identity_id != proved.identity.pk:
             self.end_replaced_session(request, session)
             return None
         return lifecycle.reauthenticate(
@@ -101,44 +96,39 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             at=proof.at,
             upstream_sid=proof.upstream_sid,
             upstream=proof.upstream,
-            tenant=tenant,
-            cookie=binding.secret_of_form(request, identity.pk),
+            tenant=proved.snapshot.tenant,
+            cookie=binding.secret_of_form(request, proved.identity.pk),
         )
 
-    def _begin(
-        self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings
-    ) -> lifecycle.Opened:
+    def _begin(self, request: HttpRequest, proved: Proved) -> lifecycle.Opened:
         """A form that was sent twice, at once or because its answer got lost, opens one session (ADR 28)."""
-        cookie = binding.secret_of_form(request, identity.pk)
+        cookie = binding.secret_of_form(request, proved.identity.pk)
         try:
-            return self._open(request, identity, proof, tenant, cookie)
+            return self._open(request, proved, cookie)
         except lifecycle.OpenedAlready:
-            return _opened_before(request, identity, proof, cookie) or self._open(
-                request, identity, proof, tenant, new_secret()
-            )
+            return _opened_before(request, proved, cookie) or self._open(request, proved, new_secret())
 
-    def _open(
-        self, request: HttpRequest, identity: Identity, proof: sign_in.Proof, tenant: TenantSettings, cookie: str
-    ) -> lifecycle.Opened:
+    def _open(self, request: HttpRequest, proved: Proved, cookie: str) -> lifecycle.Opened:
+        under_way, proof = sign_in_of(request), proved.proof
         opened = lifecycle.open_session(
-            identity.user,
-            connection=identity.connection,
-            identity=identity,
+            proved.identity.user,
+            connection=proved.identity.connection,
+            identity=proved.identity,
             amr=proof.amr,
             facts=facts(request),
             at=proof.at,
             upstream_sid=proof.upstream_sid,
             upstream=proof.upstream,
-            tenant=tenant,
-            code_for=_code_for(request, identity, proof),
-            attempt=getattr(request, "reserved_attempt", None),
-            password=identity.stored_password if proof.password else None,  # type: ignore[attr-defined]  # annotated
+            tenant=proved.snapshot.tenant,
+            code_for=_code_for(request, proved),
+            attempt=under_way.attempt,
+            password=proved.stored_password,
             cookie=cookie,
         )
-        request.reserved_attempt = None  # type: ignore[attr-defined]  # was given back
-        allowed = max(1, tenant.max_sessions_per_user)
-        if identity.open_sessions >= allowed:  # type: ignore[attr-defined]  # annotated: before this one
-            live = SSOSession.objects.live(timezone.now()).filter(user=identity.user)
+        under_way.attempt = None  # was given back
+        allowed = max(1, proved.snapshot.tenant.max_sessions_per_user)
+        if proved.open_sessions >= allowed:  # before this one
+            live = SSOSession.objects.live(timezone.now()).filter(user=proved.identity.user)
             for session in live.select_related("user", "connection").order_by("-auth_time", "-pk")[allowed:]:
                 self.end_replaced_session(request, session)
         return opened
@@ -188,45 +178,45 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             super().add_message(request, level, message_template, *args, **kwargs)
 
 
-def _opened_before(
-    request: HttpRequest, identity: Identity, proof: sign_in.Proof, cookie: str
-) -> lifecycle.Opened | None:
+def _opened_before(request: HttpRequest, proved: Proved, cookie: str) -> lifecycle.Opened | None:
     """The session that the other copy of this form opened, if it still lives; an application that waits here joins it."""
-    live = SSOSession.objects.live(timezone.now()).filter(cookie_hash=digest(cookie), identity=identity)
+    live = SSOSession.objects.live(timezone.now()).filter(cookie_hash=digest(cookie), identity=proved.identity)
     session = live.select_related("user", "connection").first()
     if session is None:
         return None
-    code_for = _code_for(request, identity, proof)
+    code_for = _code_for(request, proved)
     code = code_for(session) if code_for else None
     if code is not None and not lifecycle.join_for(code, session, facts=facts(request), at=timezone.now()):
         return None  # it ended at this moment
     return lifecycle.Opened(session, cookie)
 
 
-def _code_for(
-    request: HttpRequest, identity: Identity, proof: sign_in.Proof
-) -> Callable[[SSOSession], AuthorizationCode | None] | None:
-    """What writes the code of the authorization request that this sign-in answers, if the view knows of one."""
-    waiting: Any = getattr(request, "waiting", None)
-    if waiting is None:
-        return None
-    snapshot = configuration.at(identity.config_version)  # type: ignore[attr-defined]  # annotated
-    return functools.partial(waiting.code_for, snapshot=snapshot, at=proof.at)
+def _code_for(request: HttpRequest, proved: Proved) -> Callable[[SSOSession], AuthorizationCode | None] | None:
+    """What makes the code of the authorization request that this sign-in answers, if one waits."""
+    waiting = sign_in_of(request).waiting
+    return functools.partial(waiting.code_for, snapshot=proved.snapshot, at=proved.proof.at) if waiting else None
 
 
-def _proved(request: HttpRequest, user: User) -> Identity | None:
-    """The identity that was proved, unless person, password or connection changed meanwhile.
+def _proved(request: HttpRequest, user: User) -> Proved | None:
+    """Who was proved, unless person, password or connection changed meanwhile.
 
     A second factor may be waited for, or the hashing: an old password that is proved while its owner changes it opens nothing.
     """
     proof = sign_in.proof_of(request, user)
-    identity = _IDENTITY.get(pk=proof.identity_pk, user=user.pk) if proof else None
-    if proof is None or identity is None or not user.is_active or not usable_for(identity.connection, Purpose.SIGN_IN):
+    row: Any = _IDENTITY.get(pk=proof.identity_pk, user=user.pk) if proof else None  # with annotations
+    if proof is None or row is None or not user.is_active or not usable_for(row.connection, Purpose.SIGN_IN):
         return None
-    stored = User(password=identity.stored_password)  # type: ignore[attr-defined]  # annotated
-    if began_before(proof.at, identity.revoked_before):
+    if began_before(proof.at, row.revoked_before):
         return None
+    stored = User(password=row.stored_password)
     if proof.password and not constant_time_compare(proof.password, stored.get_session_auth_hash()):
         return None
-    identity.user = user
-    return identity
+    row.user = user
+    return Proved(
+        identity=row,
+        proof=proof,
+        snapshot=configuration.at(row.config_version),
+        stored_password=row.stored_password if proof.password else None,
+        has_second_factor=row.has_second_factor,
+        open_sessions=row.open_sessions,
+    )

@@ -16,9 +16,9 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from idp.admin.search import applications, people
 from idp.admin.support import Act, FactsAdmin, StrictAdmin
 from idp.protocol.initiators import Initiator
+from idp.search import applications, people
 from sessions_app.audit import events, search
 from sessions_app.audit.events import EventGroup, EventType
 from sessions_app.models import (

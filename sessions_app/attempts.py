@@ -29,6 +29,7 @@ from idp.protocol.errors import TooManyRequests
 from idp.requests import client_ip, facts
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+from sessions_app.binding import browser_of
 from sessions_app.models import SSOSession
 
 log = structlog.get_logger(__name__)
@@ -178,7 +179,7 @@ def remember_mailbox(request: HttpRequest, identity: Identity) -> None:
 def _remember(request: HttpRequest, account: str) -> None:
     if not _known_device(request, account):
         value = _signer.sign(f"{secrets.token_urlsafe(18)}.{_fingerprint(account)}")
-        request.device_cookie = value  # type: ignore[attr-defined]
+        browser_of(request).new_device_cookie = value
 
 
 def _account_of(identity: Identity) -> str:

@@ -37,11 +37,13 @@ from idp.protocol.standard_scopes import CLAIMS
 from idp.requests import RequestFacts
 from sessions_app import lifecycle
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
-from sessions_app.protocol import scopes
+from sessions_app.protocol import authorization, scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
 
 CODE_LIFETIME = timedelta(seconds=60)
 MARKER_LIFETIME = timedelta(hours=1)
+# Binds a marker to the browser that was sent to the login page.
+BROWSER_COOKIE = settings.SSO_COOKIE_NAME.replace("sso", "authorize")
 _SALT = "curfew.authorize.marker"
 
 
@@ -79,6 +81,11 @@ class Situation:
     sent_to_login: datetime | None  # from a valid marker
     consented: frozenset[str] | None  # what was just allowed on the consent page of this very request
     at: datetime
+
+
+def read(params: Params, application: Application) -> AuthorizationRequest:
+    """The request, if it follows the rules; the ProtocolError for the client else."""
+    return authorization.read(params, pkce_required=application.is_public or application.require_pkce)
 
 
 def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask | Proceed:

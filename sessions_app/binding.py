@@ -18,6 +18,7 @@ from idp import configuration
 from idp.lookups import Given, Lookup
 from idp.models import TenantSettings
 from idp.protocol.opaque import digest, new_secret
+from idp.visit import Visit
 from sessions_app import browser_state
 from sessions_app.models import SSOSession
 
@@ -52,21 +53,62 @@ def load(request: HttpRequest, at: datetime) -> SSOSession | None:
     return session if session.is_alive(at) else None
 
 
+class Browser(Visit):
+    """The session of the browser as one request knows it, and what the answer will tell the browser.
+
+    `SSOSessionMiddleware` attaches it as `request.browser` and writes the cookies: what signs in deep inside allauth's flow
+    has no response to write them into.
+
+    - `new_cookie` is None until somebody signs in or out in this request. Then it is what the browser gets; "" takes the
+      cookie away.
+    - `tenant`, known from the same moment if it was at hand there, says how the cookie is written.
+    - `new_device_cookie` is "" until an account is remembered that this browser was not known to (`attempts`).
+    - `is_activity` is True until a view says that it is not (`passive`).
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self._session: SSOSession | None = None
+        self.was_looked_up = False  # then the answer varies with the cookie
+        self.new_cookie: str | None = None
+        self.tenant: TenantSettings | None = None
+        self.new_device_cookie = ""
+        self.is_activity = True
+
+    @property
+    def session(self) -> SSOSession | None:
+        """The live session of the cookie that came, looked up when first asked for; after a sign-in the new one, after a
+        sign-out none."""
+        if not self.was_looked_up:
+            self.session = load(self._request, timezone.now())
+        return self._session
+
+    @session.setter
+    def session(self, session: SSOSession | None) -> None:
+        self._session, self.was_looked_up = session, True
+
+    @property
+    def proved_at(self) -> datetime | None:
+        return self.session.auth_time if self.session is not None else None
+
+    def holds(self, session: SSOSession, cookie: str, tenant: TenantSettings | None = None) -> None:
+        """Somebody signed in, or proved again who they are: from the answer on the browser has this cookie of the session."""
+        self.session, self.new_cookie, self.tenant = session, cookie, tenant
+
+    def holds_none(self, tenant: TenantSettings | None = None) -> None:
+        """Somebody signed out: the answer takes the cookie away."""
+        self.session, self.new_cookie, self.tenant = None, "", tenant
+
+
+def browser_of(request: HttpRequest) -> Browser:
+    """What `SSOSessionMiddleware` attached; every view for pages is behind it, and what answers programs needs none."""
+    browser: Browser = request.browser  # type: ignore[attr-defined]
+    return browser
+
+
 def session_of(request: HttpRequest) -> SSOSession | None:
-    """The request's session, looked up once; what `request.sso_session` gives, with a type."""
-    if not hasattr(request, "_sso_session"):
-        replace_session(request, load(request, timezone.now()))
-    session: SSOSession | None = request._sso_session  # type: ignore[attr-defined]
-    return session
-
-
-def replace_session(request: HttpRequest, session: SSOSession | None) -> None:
-    """What the rest of this request sees, after a sign-in or a sign-out."""
-    request._sso_session = session  # type: ignore[attr-defined]
-
-
-def was_looked_up(request: HttpRequest) -> bool:
-    return hasattr(request, "_sso_session")
+    """Whose request this is: the session of its browser."""
+    return browser_of(request).session
 
 
 def passive(
@@ -76,7 +118,7 @@ def passive(
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        request.sso_activity = False  # type: ignore[attr-defined]
+        browser_of(request).is_activity = False
         return view(request, *args, **kwargs)
 
     return wrapped

@@ -26,16 +26,22 @@ def renew(response: HttpResponse, tenant: TenantSettings) -> None:
 
 
 def state_for(
-    request: HttpRequest, response: HttpResponse, tenant: TenantSettings, *, client_id: str, redirect_uri: str
+    request: HttpRequest,
+    response: HttpResponse,
+    tenant: TenantSettings,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    is_new: bool = False,
 ) -> str | None:
     """The `session_state` of an authorization response, success or error; None when the tenant has it off.
 
-    A browser that has no state yet, or in which somebody signs in with this very answer, gets one as a cookie on `response`.
+    A browser that has no state yet, or in which somebody signs in with this very answer (`is_new`), gets one as a cookie on
+    `response`.
     """
     if not tenant.session_management:
         return None
-    changes = getattr(request, "sso_cookie", None) is not None
-    kept = "" if changes else request.COOKIES.get(settings.BROWSER_STATE_COOKIE_NAME, "")
+    kept = "" if is_new else request.COOKIES.get(settings.BROWSER_STATE_COOKIE_NAME, "")
     browser_state = kept if OURS.fullmatch(kept) else new_secret()
     value = session_state(
         client_id=client_id, redirect_uri=redirect_uri, browser_state=browser_state, salt=new_secret()[:SALT_LENGTH]

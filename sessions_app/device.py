@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import transaction
@@ -180,5 +180,5 @@ def _pending(grant: DeviceGrant, at: datetime) -> ProtocolError:
     return ProtocolError("The person has not answered yet.", error="authorization_pending")
 
 
-def _lost() -> None:
+def _lost() -> NoReturn:
     raise InvalidGrant(_UNKNOWN)

@@ -1,7 +1,6 @@
-"""`request.user`, `request.auser` and `request.sso_session` come from the live SSO session only, looked up when first asked for.
+"""What a request knows of its browser is attached here, and nowhere else; what the request made of it is written here.
 
-To change the browser's cookie, code sets `request.sso_cookie` to the new value ("" clears it): an adapter cannot return
-a response, so the cookie is written here.
+`request.user` and `request.auser` come from the live SSO session only, looked up when first asked for.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ from idp.models import User
 from idp.outage import AWAY
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
+from sessions_app.binding import Browser, browser_of
 from sessions_app.models import SSOSession
+from sessions_app.under_way import SignInUnderWay
 
 log = structlog.get_logger(__name__)
 
@@ -34,24 +35,26 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
     """Stands in the place of Django's, which would read a user id from Django's session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        request.__class__ = _with_sso_session(type(request))  # type: ignore[arg-type]  # a class is hashable
+        request.browser = Browser(request)  # type: ignore[attr-defined]  # `browser_of` reads it with its type
+        request.sign_in = SignInUnderWay()  # type: ignore[attr-defined]  # `sign_in_of` does
         request.user = SimpleLazyObject(lambda: _user(request))  # type: ignore[assignment]
         request.auser = functools.partial(_user_later, request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        cookie: str | None = getattr(request, "sso_cookie", None)
+        browser = browser_of(request)
+        cookie = browser.new_cookie
         if cookie:
-            binding.set_cookie(response, cookie, getattr(request, "sso_tenant", None))
+            binding.set_cookie(response, cookie, browser.tenant)
         elif cookie == "":
-            binding.clear_cookie(response, getattr(request, "sso_tenant", None))
+            binding.clear_cookie(response, browser.tenant)
             if settings.CSRF_COOKIE_NAME in request.COOKIES and "CSRF_COOKIE" not in request.META:
                 response.delete_cookie(settings.CSRF_COOKIE_NAME, samesite=settings.CSRF_COOKIE_SAMESITE)
-        if device := getattr(request, "device_cookie", ""):
-            attempts.set_device_cookie(response, device)
-        if binding.was_looked_up(request) or cookie is not None:
+        if browser.new_device_cookie:
+            attempts.set_device_cookie(response, browser.new_device_cookie)
+        if browser.was_looked_up:
             patch_vary_headers(response, ("Cookie",))
-        if cookie is None and _is_activity(request) and (session := binding.session_of(request)):
-            _touch(request, session)
+        if cookie is None and _is_activity(request, browser) and browser.session:
+            _touch(request, browser.session)
         return response
 
 
@@ -85,17 +88,10 @@ def _touch(request: HttpRequest, session: SSOSession) -> None:
 _user_later = sync_to_async(_user)
 
 
-def _is_activity(request: HttpRequest) -> bool:
+def _is_activity(request: HttpRequest, browser: Browser) -> bool:
     """Somebody came to a page. Scripts that poll (fetch says so in Sec-Fetch-Mode) and passive views prolong nothing."""
     return (
-        binding.was_looked_up(request)
-        and getattr(request, "sso_activity", True)
+        browser.was_looked_up
+        and browser.is_activity
         and request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
     )
-
-
-@functools.cache
-def _with_sso_session(kind: type[HttpRequest]) -> type[HttpRequest]:
-    """The request's class plus the property: a lazy object could not be compared with None."""
-    attribute: Any = property(binding.session_of, binding.replace_session)
-    return type(kind.__name__, (kind,), {"sso_session": attribute, "__module__": kind.__module__})

@@ -7,7 +7,6 @@ factor_forms.py. `tests/protocol/signin/test_allauth_contract.py` pins them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +30,8 @@ from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+from sessions_app.under_way import Proof, sign_in_of
+from sessions_app.waiting import Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -68,15 +69,27 @@ def verify_password(request: HttpRequest, connection: Connection, login: str, pa
 
 @sensitive_variables("password")
 def by_password(
-    request: HttpRequest, connection: Connection, login: str, password: str, at: datetime, *, redirect_url: str
+    request: HttpRequest,
+    connection: Connection,
+    login: str,
+    password: str,
+    at: datetime,
+    *,
+    redirect_url: str,
+    waiting: Waiting | None = None,
 ) -> HttpResponse:
-    """Sign in with this password; raises as `verify_password` does. The session's own write gives the attempt back."""
+    """Sign in with this password; raises as `verify_password` does. The session's own write gives the attempt back.
+
+    `waiting` is the authorization request that `redirect_url` is, if it is one: `waiting.granted` is its answer, if the
+    sign-in could give one. Else the response that comes back leads on.
+    """
     identity, reservation = _verify(request, connection, login, password, at)
-    request.reserved_attempt = reservation  # type: ignore[attr-defined]  # for the adapter
+    under_way = sign_in_of(request)
+    under_way.waiting, under_way.attempt = waiting, reservation
     try:
         return complete(request, identity, method=PASSWORD, redirect_url=redirect_url)
     finally:
-        if request.reserved_attempt is not None:  # type: ignore[attr-defined]  # no session was opened: a second factor first
+        if under_way.attempt is not None:  # no session was opened: a second factor first
             limiter.give_back(reservation)
 
 
@@ -165,21 +178,6 @@ def record_again(request: HttpRequest, identity: Identity, *, upstream_sid: str,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead.
-
-    `password` is a keyed digest of the stored password that was proved, "" if none was: another password since ends it too.
-    """
-
-    identity_pk: int
-    at: datetime
-    password: str
-    amr: list[dict[str, str]]
-    upstream_sid: str
-    upstream: dict[str, Any]
-
-
 def proof_of(request: HttpRequest, user: User) -> Proof | None:
     records = get_authentication_records(request, user)
     if not records or "identity" not in records[0]:
@@ -244,7 +242,7 @@ def _reauthenticated(
         cookie=binding.secret_of_form(request, session.identity_id),
     )
     if opened is not None:
-        request.sso_cookie = opened.cookie  # type: ignore[attr-defined]
+        binding.browser_of(request).holds(opened.session, opened.cookie)
 
 
 def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

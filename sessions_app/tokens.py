@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import transaction
 from django.db.models import Count, IntegerField, OuterRef, Subquery
@@ -72,7 +72,7 @@ def issue(
     snapshot: Snapshot,
     *,
     guard: Guard,
-    on_lost: Callable[[], None],
+    on_lost: Callable[[], NoReturn],
     live_families: int,
     facts: RequestFacts,
     at: datetime,
@@ -107,7 +107,7 @@ def require_grant(application: Application, grant_type: str) -> None:
         raise UnauthorizedClient("This client may not use this grant type.")
 
 
-def replayed(code: AuthorizationCode, application: Application, facts: RequestFacts, at: datetime) -> None:
+def replayed(code: AuthorizationCode, application: Application, facts: RequestFacts, at: datetime) -> NoReturn:
     """RFC 6749 section 4.1.2: what a code made dies when it comes again."""
     with transaction.atomic():
         families = RefreshTokenFamily.objects.filter(code=code, revoked_at=None).update(

@@ -211,6 +211,11 @@ def lead_away(request: HttpRequest, departure: Departure) -> HttpResponse:
     return content_policy.allow_forms_to(response, departure.url, leads_on=True)  # the page has this one form only
 
 
+def onward(request: HttpRequest, url: str) -> HttpResponse:
+    """Go on by a page of its own, which a form's policy (`form-action`) does not follow as it follows redirects."""
+    return render(request, "onward.html", {"url": url})
+
+
 def _is_fresh(account: Account, identity: Identity, trip: Trip) -> bool:
     """Whether the proof upstream is as new as it must be, as far as the upstream tells.
 

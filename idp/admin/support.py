@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,6 +23,7 @@ from idp.connections.trust import Author
 from idp.models import User
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.views.errors import error_page
+from idp.visit import is_fresh, reauthentication_url
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -32,7 +32,6 @@ else:
     ModelAdmin = admin.ModelAdmin
     TabularInline = admin.TabularInline
 
-FRESH = timedelta(hours=1)
 COMPARISONS = frozenset(
     ["exact", "id__exact", "pk__exact", "in", "isnull", "gt", "gte", "lt", "lte", "year", "month", "day"]
 )
@@ -42,12 +41,6 @@ def actor_of(request: HttpRequest) -> str:
     return f"admin:{request.user.get_username()}"
 
 
-def is_fresh(request: HttpRequest, at: datetime) -> bool:
-    """Whether this person proved who they are within the last hour; dangerous acts ask for it, here and on account pages."""
-    session = getattr(request, "sso_session", None)
-    return session is not None and session.auth_time > at - FRESH
-
-
 def author_of(request: HttpRequest) -> Author:
     return Author(bool(request.user.is_superuser), is_fresh(request, timezone.now()))
 
@@ -55,10 +48,6 @@ def author_of(request: HttpRequest) -> Author:
 def may_touch(request: HttpRequest, user: User | None) -> bool:
     """Only a superuser changes people who have powers here: a new password, address or account would lend them to anybody."""
     return user is None or bool(request.user.is_superuser) or not user.has_powers
-
-
-def reauthentication_url(back: str) -> str:
-    return f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}"
 
 
 def ask_for_proof(why: str, back: str) -> SafeString:

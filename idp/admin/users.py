@@ -25,12 +25,12 @@ from idp.admin.support import (
     FactsInline,
     actor_of,
     ask_for_proof,
-    is_fresh,
     may_touch,
 )
 from idp.connections.database import by_login, requires_username
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
 from idp.protocol import normal_forms
+from idp.visit import is_fresh
 
 if TYPE_CHECKING:
     BaseUserForm = forms.ModelForm[User]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.urls import reverse
 
-from idp.configuration import Snapshot
+from idp.configuration import Memo, Snapshot
 from idp.connections import database
 from idp.connections.adfs import AdfsLogout, AdfsProtocol
 from idp.connections.dialects import has_own_callback
@@ -22,6 +22,10 @@ from idp.connections.saml.logout import SamlLogout
 from idp.connections.upstream import LogoutProtocol, RedirectProtocol
 from idp.models import Application, Connection, Identity, Strategy
 from idp.protocol import normal_forms
+
+_CLIENTS = Memo[set[int]]("keys of the applications that a connection is enabled for")
+_WITH_PASSWORD = Memo[list[Connection]]("connections that an application offers with a form")
+_WITH_REDIRECT = Memo[list[Connection]]("connections that an application offers as a button")
 
 
 class Purpose(StrEnum):
@@ -90,32 +94,33 @@ def usable_for(
 
 
 def _enabled_clients(connection: Connection, snapshot: Snapshot | None) -> set[int]:
-    memo = snapshot.memo if snapshot else {}
-    key = f"enabled clients of connection {connection.pk}"
-    if key not in memo:
-        memo[key] = set(connection.enabled_clients.values_list("pk", flat=True))
-    clients: set[int] = memo[key]
-    return clients
+    def load() -> set[int]:
+        return set(connection.enabled_clients.values_list("pk", flat=True))
+
+    return snapshot.derived(_CLIENTS, load, connection.pk) if snapshot else load()
 
 
 def password_connections(snapshot: Snapshot, application: Application | None) -> list[Connection]:
     """Connections that the login page offers with a password form, for this application; remembered per configuration."""
-    memo = f"password connections of {application.pk if application else None}"
-    if memo not in snapshot.memo:
-        rows = Connection.objects.filter(enabled=True, strategy__in=PASSWORD_PROTOCOLS)
-        snapshot.memo[memo] = [row for row in rows if usable_for(row, Purpose.SIGN_IN, application, snapshot)]
-    connections: list[Connection] = snapshot.memo[memo]
-    return connections
+    return snapshot.derived(
+        _WITH_PASSWORD,
+        lambda: _offered(PASSWORD_PROTOCOLS, snapshot, application),
+        application.pk if application else None,
+    )
 
 
 def redirect_connections(snapshot: Snapshot, application: Application | None) -> list[Connection]:
     """Connections that the login page offers as a button, for this application; remembered per configuration."""
-    memo = f"redirect connections of {application.pk if application else None}"
-    if memo not in snapshot.memo:
-        rows = Connection.objects.filter(enabled=True, strategy__in=REDIRECT_PROTOCOLS)
-        snapshot.memo[memo] = [row for row in rows if usable_for(row, Purpose.SIGN_IN, application, snapshot)]
-    connections: list[Connection] = snapshot.memo[memo]
-    return connections
+    return snapshot.derived(
+        _WITH_REDIRECT,
+        lambda: _offered(REDIRECT_PROTOCOLS, snapshot, application),
+        application.pk if application else None,
+    )
+
+
+def _offered(strategies: Iterable[str], snapshot: Snapshot, application: Application | None) -> list[Connection]:
+    rows = Connection.objects.filter(enabled=True, strategy__in=strategies)
+    return [row for row in rows if usable_for(row, Purpose.SIGN_IN, application, snapshot)]
 
 
 def callback_url(connection: Connection) -> str:

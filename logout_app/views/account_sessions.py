@@ -17,12 +17,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from idp import configuration
-from idp.admin.support import is_fresh, reauthentication_url
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.requests import facts
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
+from idp.visit import is_fresh, reauthentication_url
 from logout_app import account_sessions, untold
 from logout_app.leaving import leave
 from logout_app.views.sign_out_page import WORDS

@@ -19,9 +19,10 @@ from idp.models import Application
 from idp.protocol.errors import InvalidRequest
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from logout_app import hints
-from logout_app.leaving import finish, is_page_visit, leave, sign_out_errors
+from logout_app.leaving import finish, is_page_visit, leave
 from logout_app.protocol import rp_initiated_logout as rules
 from logout_app.protocol.rp_initiated_logout import Client, Current, LogoutRequest, Step
+from logout_app.views.errors import sign_out_errors
 from sessions_app import binding
 from sessions_app.models import SSOSession
 

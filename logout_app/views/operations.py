@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from idp import configuration, guesses, keys, limiter, sealing
-from idp.middleware import for_programs
+from idp.middleware import asked_host, for_programs
 from idp.requests import client_ip, facts
 from idp.views.errors import json_errors
 from logout_app import metrics, readiness, reports
@@ -130,5 +130,5 @@ def _is_a_page_of_another_name(request: HttpRequest) -> bool:
 
     Prometheus may use any name. It sends no Accept-Language, which browsers always do and their scripts cannot omit.
     """
-    host, _ = split_domain_port(getattr(request, "asked_host", "").lower())
+    host, _ = split_domain_port(asked_host(request).lower())
     return "Accept-Language" in request.headers and not validate_host(host, settings.ALLOWED_HOSTS)

@@ -22,8 +22,8 @@ from idp.protocol.params import Params, from_urlencoded
 from idp.views.errors import page_errors
 from logout_app import upstream, upstream_end
 from sessions_app.protocol.authorization import REPOSTED
-from sessions_app.upstream import lead_away
-from sessions_app.views import reposting, upstream_pages
+from sessions_app.upstream import lead_away, onward
+from sessions_app.views import reposting
 
 SPENT = "saml-logout"
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ def _answered(request: HttpRequest, query: str, params: Params) -> HttpResponse:
         return reposting.page(request, params, request.path)  # the cookie is Lax: a form of ours brings it
     response = upstream.arrive(request, params.get("RelayState", ""), params, query=query, at=timezone.now())
     if REPOSTED in params:  # a redirect would still be our form's, whose policy does not know the application
-        return upstream_pages.onward(request, response.headers["Location"])
+        return onward(request, response.headers["Location"])
     return response
 
 

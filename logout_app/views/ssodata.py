@@ -31,6 +31,9 @@ class _Origin:
     first_party: bool = False
 
 
+_ORIGINS = configuration.Memo[dict[str, _Origin]]("who registered an origin")
+
+
 @login_not_required
 @require_http_methods(["GET", "OPTIONS"])
 @binding.passive
@@ -89,10 +92,7 @@ def _mask(username: str) -> str:
 
 def _registered(origin: str, client_id: str, snapshot: configuration.Snapshot) -> _Origin | None:
     """Who registered exactly this origin; with `client_id` it must be that application."""
-    origins: dict[str, _Origin] | None = snapshot.memo.get("ssodata origins")
-    if origins is None:
-        origins = snapshot.memo["ssodata origins"] = _load_origins()
-    found = origins.get(origin)
+    found = snapshot.derived(_ORIGINS, _load_origins).get(origin)
     return found if found is not None and (not client_id or client_id in found.applications) else None
 
 

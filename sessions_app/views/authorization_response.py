@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from csp.constants import SELF
@@ -12,41 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from idp import content_policy
-from idp.models import Application, TenantSettings
-from idp.protocol import uris
-from idp.protocol.errors import InvalidRequest, ProtocolError
+from idp.models import Application
+from idp.protocol.errors import ProtocolError
 from sessions_app import browser_state
-from sessions_app.protocol import redirect_uris
+from sessions_app.binding import browser_of
 from sessions_app.protocol.authorization import ResponseMode
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A validated place for answers: only such a place ever gets one."""
-
-    application: Application
-    tenant: TenantSettings
-    redirect_uri: str
-    mode: ResponseMode
-    state: str
-    silent: bool
-
-    @property
-    def origin(self) -> str:
-        return uris.origin(self.redirect_uri)
-
-
-def recipient(
-    application: Application, redirect_uri: str, tenant: TenantSettings, *, mode: ResponseMode, state: str, silent: bool
-) -> Recipient:
-    """Refuse (with a page, never a redirect) what is not registered."""
-    usable = application.usable
-    if not redirect_uris.is_registered(redirect_uri, usable.callbacks, native=application.is_native):
-        raise InvalidRequest("The redirect_uri is not registered for this application.")
-    to = Recipient(application, tenant, redirect_uri, mode, state, silent)
-    if mode is ResponseMode.WEB_MESSAGE and to.origin not in usable.web_origins:
-        raise InvalidRequest("The origin of redirect_uri is not among the application's web origins.")
-    return to
+from sessions_app.recipient import Recipient
 
 
 def succeed(request: HttpRequest, to: Recipient, code: str) -> HttpResponse:
@@ -64,7 +34,12 @@ def _send(request: HttpRequest, to: Recipient, answer: Mapping[str, str]) -> Htt
     fields["iss"] = settings.ISSUER
     cookies = HttpResponse()
     session_state = browser_state.state_for(
-        request, cookies, to.tenant, client_id=to.application.client_id, redirect_uri=to.redirect_uri
+        request,
+        cookies,
+        to.tenant,
+        client_id=to.application.client_id,
+        redirect_uri=to.redirect_uri,
+        is_new=browser_of(request).new_cookie is not None,
     )
     if session_state is not None:
         fields["session_state"] = session_state

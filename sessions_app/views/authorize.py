@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
@@ -23,18 +23,16 @@ from idp.views.errors import page_errors
 from sessions_app import authorize as act
 from sessions_app import binding
 from sessions_app.destinations import is_ours
-from sessions_app.models import AuthorizationCode, SSOSession
-from sessions_app.protocol import authorization
-from sessions_app.protocol.authorization import MARKER, OURS, ResponseMode
+from sessions_app.models import SSOSession
+from sessions_app.protocol.authorization import MARKER, OURS
+from sessions_app.recipient import Recipient, recipient_of
 from sessions_app.views import consent_page, reposting
-from sessions_app.views.authorization_response import Recipient, fail, recipient, succeed
+from sessions_app.views.authorization_response import fail, succeed
 
 log = structlog.get_logger(__name__)
-REDIRECTS = (ResponseMode.QUERY, ResponseMode.FRAGMENT)
 NEED_NO_ESCAPE = (
     "/:,@!*()$"  # in a query (RFC 3986 3.4); what is escaped twice grows threefold, and a proxy may have 4 kB
 )
-BROWSER_COOKIE = settings.SSO_COOKIE_NAME.replace("sso", "authorize")
 
 
 @login_not_required
@@ -56,7 +54,7 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
     to = recipient_of(params, snapshot)
     situation = _situation(request, params, to, session, snapshot, at, consented)
     try:
-        asked = _read(params, to)
+        asked = act.read(params, to.application)
         decision = act.decide(asked, situation)
         if isinstance(decision, act.Login):
             log.info("authorize.login", client_id=to.application.client_id, reason=decision.reason)
@@ -70,65 +68,9 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
         return fail(request, to, error)
     if code is None:  # the session ended while we decided: the same request without it
-        binding.replace_session(request, None)
+        binding.browser_of(request).session = None
         return respond(request, params)
     return succeed(request, to, code)
-
-
-class Waiting:
-    """The authorization request behind a sign-in. If a redirect can answer it, its code is written together with the session.
-
-    Errors, questions and pages are /authorize's, where the browser goes then. The rules are the same functions.
-    """
-
-    def __init__(self, request: HttpRequest, url: str) -> None:
-        self._request, self._url = request, url
-        self._granted: tuple[Recipient, str] | None = None
-
-    def code_for(self, session: SSOSession, snapshot: configuration.Snapshot, at: datetime) -> AuthorizationCode | None:
-        """The code, if the request needs nothing but this session, which is about to be written. Stores nothing."""
-        try:
-            params = from_urlencoded(urlsplit(self._url).query)
-            to = recipient_of(params, snapshot)
-            asked = _read(params, to)
-            decision = act.decide(asked, _situation(self._request, params, to, session, snapshot, at, None))
-        except ProtocolError:
-            return None
-        if not isinstance(decision, act.Proceed) or to.mode not in REDIRECTS:
-            return None
-        raw, code = act.new_code(asked, decision, to.application, redirect_uri=to.redirect_uri, at=at)
-        self._granted = to, raw
-        return code
-
-    def answer(self) -> HttpResponse | None:
-        """After the sign-in: the answer to the application; None if that is for /authorize to give."""
-        return succeed(self._request, *self._granted) if self._granted else None
-
-
-def wait(request: HttpRequest, url: str) -> Waiting | None:
-    """Have the sign-in of this request answer the authorization request that `url` is, if it is one."""
-    if urlsplit(url).path != reverse("authorize"):
-        return None
-    waiting = request.waiting = Waiting(request, url)  # type: ignore[attr-defined]  # for the adapter
-    return waiting
-
-
-def recipient_of(params: Params, snapshot: configuration.Snapshot) -> Recipient:
-    """The application and its registered redirect URI. Until they are known, an error is a page."""
-    doubled = {"client_id", "redirect_uri"} & set(params.duplicates)
-    if doubled:
-        raise InvalidRequest(f"The parameter {min(doubled)} was given more than once.")
-    application = snapshot.application(params.require("client_id"))
-    if application is None or not application.enabled:
-        raise InvalidRequest("The application is not known here.", error="invalid_client")
-    return recipient(
-        application,
-        params.require("redirect_uri"),
-        snapshot.tenant,
-        mode=authorization.response_mode(params),
-        state=authorization.state_of(params),
-        silent="none" in params.get("prompt", "").split(),
-    )
 
 
 def _situation(
@@ -144,14 +86,10 @@ def _situation(
         application=to.application,
         session=session,
         snapshot=snapshot,
-        sent_to_login=act.sent_to_login(params, request.COOKIES.get(BROWSER_COOKIE, ""), at),
+        sent_to_login=act.sent_to_login(params, request.COOKIES.get(act.BROWSER_COOKIE, ""), at),
         consented=consented,
         at=at,
     )
-
-
-def _read(params: Params, to: Recipient) -> authorization.AuthorizationRequest:
-    return authorization.read(params, pkce_required=to.application.is_public or to.application.require_pkce)
 
 
 def _params(request: HttpRequest) -> Params:
@@ -162,7 +100,7 @@ def _params(request: HttpRequest) -> Params:
 
 def _to_login(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
     """To the login page, with the whole request and the marker in `next`, and the browser's cookie that binds the marker."""
-    browser = request.COOKIES.get(BROWSER_COOKIE, "") or new_secret()
+    browser = request.COOKIES.get(act.BROWSER_COOKIE, "") or new_secret()
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
     query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))], safe=NEED_NO_ESCAPE)
     back = f"{reverse('authorize')}?{query}"
@@ -171,6 +109,11 @@ def _to_login(request: HttpRequest, params: Params, situation: act.Situation) ->
     location = f"{reverse('account_login')}?{urlencode({'next': back}, safe=NEED_NO_ESCAPE + '?=')}"
     response = HttpResponse(status=303, headers={"Location": location})
     response.set_cookie(
-        BROWSER_COOKIE, browser, path="/", secure=settings.HTTPS, httponly=True, samesite=settings.SSO_COOKIE_SAMESITE
+        act.BROWSER_COOKIE,
+        browser,
+        path="/",
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite=settings.SSO_COOKIE_SAMESITE,
     )
     return response

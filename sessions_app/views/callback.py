@@ -22,9 +22,9 @@ from idp.views.errors import page_errors
 from sessions_app import offers, upstream
 from sessions_app.destinations import Destination, destination
 from sessions_app.protocol.authorization import REPOSTED
+from sessions_app.recipient import recipient_of
 from sessions_app.views import reposting, upstream_pages
 from sessions_app.views.authorization_response import fail
-from sessions_app.views.authorize import recipient_of
 from sessions_app.views.popups import keep_opener
 
 # What an application may hear of a sign-in that somebody gave up (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6).
@@ -120,7 +120,7 @@ def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpRes
     response = _finish(request, trip, answer)
     if REPOSTED in params and response.has_header("Location"):
         # A redirect would still be that of our form, whose policy does not know the application.
-        return upstream_pages.onward(request, response.headers["Location"])
+        return upstream.onward(request, response.headers["Location"])
     return response
 
 

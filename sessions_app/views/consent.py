@@ -18,8 +18,9 @@ from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, when_stale
 from sessions_app import authorize as act
 from sessions_app import binding
+from sessions_app.recipient import recipient_of
 from sessions_app.views.authorization_response import fail
-from sessions_app.views.authorize import recipient_of, respond
+from sessions_app.views.authorize import respond
 from sessions_app.views.consent_page import SALT
 
 LIFETIME = timedelta(hours=1)

@@ -10,7 +10,7 @@ from idp import content_policy
 from idp.protocol.params import Params
 from idp.protocol.standard_scopes import OPENID
 from sessions_app import authorize as act
-from sessions_app.views.authorization_response import Recipient
+from sessions_app.recipient import Recipient
 
 SALT = "curfew.consent"
 WORDS = {

@@ -67,7 +67,7 @@ def _activate(request: HttpRequest, *, answer: str) -> HttpResponse:
     grant = _waiting(request, session, typed)
     if grant is None:
         return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
-    if not may_use(grant.application, session, session.user, configuration.of(request)):
+    if not may_use(grant.application, session, session.user, binding.browser_of(request).snapshot):
         raise AccessDenied(device.NOT_FOR_THEM)
     at = timezone.now()
     if answer == "allow":

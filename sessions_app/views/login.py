@@ -29,9 +29,12 @@ from sessions_app.destinations import Destination, destination, is_ours
 from sessions_app.forms import LoginForm
 from sessions_app.models import SSOSession
 from sessions_app.offers import Offer
-from sessions_app.views import authorize, login_page, upstream_pages
+from sessions_app.upstream import onward
+from sessions_app.views import login_page, upstream_pages
+from sessions_app.views.authorization_response import succeed
 from sessions_app.views.callback import depart
 from sessions_app.views.popups import keep_opener
+from sessions_app.waiting import waiting_behind
 
 WRONG = "E-mail address or password is wrong."
 AGAIN = (
@@ -47,10 +50,10 @@ def _of_an_older_page(request: HttpRequest) -> HttpResponse:
     with what was typed but the password: this form may be another site's, so it is not looked at.
     """
     _refuse_repeated(request.POST, NAMES)
-    snapshot = configuration.of(request)
+    browser = binding.browser_of(request)
+    snapshot, session = browser.snapshot, browser.session
     target = destination(request.POST.get("next") or request.GET.get("next", ""), snapshot)
     typed = request.POST.get("username", "")[:LONGEST_LOGIN]
-    session = binding.session_of(request)
     if session is not None and _names(session, typed):
         return HttpResponseRedirect(target.url)
     offered = offers.offer(request, target, snapshot, named=_named(request.POST, target))
@@ -76,9 +79,9 @@ def login(request: HttpRequest) -> HttpResponse:
     _refuse_repeated(request.GET, ("next",))
     given = request.POST if request.method == "POST" else request.GET
     _refuse_repeated(given, NAMES)
-    snapshot = configuration.of(request)
+    browser = binding.browser_of(request)
+    snapshot, session = browser.snapshot, browser.session
     target = destination(given.get("next") or request.GET.get("next", ""), snapshot)
-    session = binding.session_of(request)
     if request.method != "POST" and session is not None and target.application is None:
         return HttpResponseRedirect(target.url)
     offered = offers.offer(request, target, snapshot, named=_named(given, target))
@@ -119,11 +122,11 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         return login_page.page(request, target, form, status=400)
     connection, username = form.cleaned_data["chosen"], form.cleaned_data["username"]
     if connection in offered.redirects:
-        return upstream_pages.onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
-    waiting = authorize.wait(request, target.url)
+        return onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
+    waiting, password = waiting_behind(target.url, request.COOKIES), form.cleaned_data["password"]
     try:
         response = sign_in.by_password(
-            request, connection, username, form.cleaned_data["password"], timezone.now(), redirect_url=target.url
+            request, connection, username, password, timezone.now(), redirect_url=target.url, waiting=waiting
         )
     except sign_in.Blocked:
         return login_page.page(request, target, form, blocked=True)
@@ -140,7 +143,8 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         response = error_page(request, "Too many attempts", error.description, status=error.status)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
-    response = (waiting and waiting.answer()) or response
+    if waiting and waiting.granted:
+        response = succeed(request, waiting.granted.to, waiting.granted.code)
     offers.remember(response, connection)
     return response
 

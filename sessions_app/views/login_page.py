@@ -18,7 +18,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.html import escape
 
-from idp.configuration import Snapshot
+from idp.configuration import Memo, Snapshot
 from sessions_app import binding
 from sessions_app.destinations import Destination
 from sessions_app.forms import LoginForm
@@ -28,6 +28,7 @@ from sessions_app.views import upstream_pages
 # Letters and digits only: neither a template nor a URL changes them. Random: no name of an application has them in it.
 TOKEN, NEXT, QUOTED = (f"{name}{secrets.token_hex(16)}" for name in ("token", "next", "quoted"))
 MARKS = re.compile(f"({TOKEN}|{NEXT}|{QUOTED})")
+_PAGES = Memo[list[str]]("login pages of nobody")
 
 
 def page(
@@ -64,14 +65,15 @@ def first_page(request: HttpRequest, target: Destination, offered: Offer, snapsh
 def _kept(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
     """The page of nobody, in parts: its text and its marks. One for each application, whatever is asked."""
     ways = (*(row.pk for row in offered.passwords), *(row.pk for row in offered.redirects))
-    key = f"login page of {(target.application and target.application.pk, ways)}"
-    if key not in snapshot.memo:
-        nobody = _context(Destination(NEXT, target.application), LoginForm(offer=offered), choosing=False)
-        marked = {"buttons": _buttons(offered, QUOTED), "tenant": snapshot.tenant, "csrf_token": TOKEN}
-        text = render_to_string("login.html", nobody | marked)
-        snapshot.memo[key] = MARKS.split(text)
-    parts: list[str] = snapshot.memo[key]
-    return parts
+    return snapshot.derived(
+        _PAGES, lambda: _make(target, offered, snapshot), (target.application and target.application.pk, ways)
+    )
+
+
+def _make(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
+    nobody = _context(Destination(NEXT, target.application), LoginForm(offer=offered), choosing=False)
+    marked = {"buttons": _buttons(offered, QUOTED), "tenant": snapshot.tenant, "csrf_token": TOKEN}
+    return MARKS.split(render_to_string("login.html", nobody | marked))
 
 
 def _context(target: Destination, form: LoginForm, *, choosing: bool) -> dict[str, Any]:

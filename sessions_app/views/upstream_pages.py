@@ -1,4 +1,4 @@
-"""What people see between us and the identity provider upstream: why it failed, with a way on; and a page that goes on by itself."""
+"""What people see between us and the identity provider upstream: why it failed, with a way on."""
 
 from __future__ import annotations
 
@@ -66,11 +66,6 @@ def lost(request: HttpRequest, error: ProtocolError) -> HttpResponse:
     log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail)
     context = {"message": error.description, "code": error.error, "again": reverse("account_login")}
     return render(request, "upstream_failed.html", context, status=error.status)
-
-
-def onward(request: HttpRequest, url: str) -> HttpResponse:
-    """Go on by a page of its own, which a form's policy (`form-action`) does not follow as it follows redirects."""
-    return render(request, "onward.html", {"url": url})
 
 
 def other_ways(redirect_url: str) -> str:

@@ -35,6 +35,21 @@ def test_imports_run_one_way_and_protocol_rules_are_pure() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_a_request_has_no_pockets() -> None:
+    """What travels with a request is a field of a typed object. Two middlewares attach one, and one function each reads it."""
+    pocket = re.compile(
+        r"attr\((self\.)?request,|request\.__(class|dict)__|vars\(request\)|request\.\w+ = .*attr-defined"
+    )
+    found = {
+        str(path.relative_to(ROOT))
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if pocket.search(path.read_text())
+    }
+    attach, read = {"idp/middleware.py", "sessions_app/middleware.py"}, {"idp/visit.py"}
+    assert found == attach | read
+
+
 def test_no_migration_depends_on_an_app_above_it() -> None:
     loader = MigrationLoader(None, load=False)
     loader.load_disk()

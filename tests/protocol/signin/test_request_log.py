@@ -12,7 +12,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.testing import capture_logs
 
 from idp.middleware import RequestLogMiddleware
-from sessions_app import binding
+from sessions_app.middleware import SSOSessionMiddleware
 from tests.support.factories import browser, make_connection, make_session, make_user
 
 pytestmark = pytest.mark.django_db
@@ -84,10 +84,11 @@ def test_odd_characters_stay_in_one_line(caplog):
 def test_logging_a_request_looks_up_no_session(caplog):
     request = RequestFactory().get("/")
     request.COOKIES = browser(make_session(make_user())).cookies
+    SSOSessionMiddleware(lambda _: None).process_request(request)
     for level in (logging.INFO, logging.WARNING):
         with caplog.at_level(level, "django_structlog"):
             RequestLogMiddleware(lambda _: None).prepare(request)
-    assert not binding.was_looked_up(request)
+    assert not request.browser.was_looked_up
 
 
 def test_lines_of_a_request_carry_its_id_and_address_though_its_own_lines_are_switched_off(caplog):

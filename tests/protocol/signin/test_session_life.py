@@ -205,12 +205,12 @@ def test_the_answer_varies_with_the_cookie_only_if_it_was_looked_at():
     assert "Vary" not in through_middleware(request_with(session.raw_cookie), lambda _: HttpResponse())
 
 
-def test_the_property_is_the_session_or_none():
+def test_a_view_sees_the_session_or_none():
     session = make_session(make_user())
     seen = []
 
     def view(request):
-        seen.append(request.sso_session)
+        seen.append(request.browser.session)
         return HttpResponse()
 
     through_middleware(request_with(session.raw_cookie), view)
@@ -228,7 +228,7 @@ def test_the_cookie_is_written_as_the_tenant_wants(persistent, max_age):
     tenant.save()
 
     def view(request):
-        request.sso_cookie = "new-value"
+        request.browser.new_cookie = "new-value"
         return HttpResponse()
 
     morsel = through_middleware(request_with("old"), view).cookies[settings.SSO_COOKIE_NAME]
