@@ -10,7 +10,8 @@ from typing import Any
 from django.db.models import Q
 
 from idp.models import Application, User
-from logout_app.models import Channel, DeliveryAttempt, DeliveryState, LogoutDelivery
+from logout_app.delivery.channels.registry import OF_PERSON
+from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery
 from logout_app.protocol import silence
 from sessions_app.models import SessionEvent, SSOSession
 
@@ -41,7 +42,7 @@ def _deliveries(session: SSOSession) -> list[LogoutDelivery]:
     """Of the session, and the revocation requests to its applications that were sent with its end, one for all sessions."""
     ends = SessionEvent.objects.filter(sid=session.sid, type="ended").values_list("data", flat=True)
     events = [data["event"] for data in ends if data.get("event")]
-    revocations = Q(event__in=events, channel=Channel.GTR, application__in=session.clients.values("application"))
+    revocations = Q(event__in=events, channel__in=OF_PERSON, application__in=session.clients.values("application"))
     rows = LogoutDelivery.objects.filter(Q(session=session) | revocations)
     return list(rows.select_related("application").prefetch_related("attempt_log").order_by("finished_at", "pk"))
 
