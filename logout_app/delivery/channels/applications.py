@@ -16,7 +16,7 @@ from logout_app.outbox import Claimed
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Addressee:
     """An application, its URL on a channel and the key to sign with."""
 
     application: Application
@@ -30,7 +30,7 @@ class ToApplication:
 
     field: str
     urls_name: str
-    mint: Callable[[Target, Claimed, datetime], Message]
+    mint: Callable[[Addressee, Claimed, datetime], Message]
     unheard: Callable[[Application, Claimed], str] = lambda _application, _row: ""
 
     def __call__(self, row: Claimed, snapshot: Snapshot) -> Route:
@@ -55,7 +55,7 @@ class ToApplication:
     def reach(self, application: Application, snapshot: Snapshot) -> Route:
         url = url_of(application, self.field)
         key = keys.active(application.id_token_signed_response_alg, snapshot)
-        mint = partial(self.mint, Target(application, url, key))
+        mint = partial(self.mint, Addressee(application, url, key))
         return Route(url, rules.problem(application, self.field, url), mint)
 
 

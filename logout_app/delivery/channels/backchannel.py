@@ -9,7 +9,7 @@ from django.conf import settings
 from idp import keys
 from idp.models import Application, InitiatorMode
 from idp.outbound.fanout import FORM
-from logout_app.delivery.channels.applications import Target, ToApplication
+from logout_app.delivery.channels.applications import Addressee, ToApplication
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message
 from logout_app.models import Channel
 from logout_app.outbox import Claimed
@@ -23,17 +23,17 @@ LISTENS = f"""(
     )"""
 
 
-def _logout_token(target: Target, row: Claimed, at: datetime) -> Message:
+def _logout_token(to: Addressee, row: Claimed, at: datetime) -> Message:
     """Section 2.5."""
     claims = logout_token.claims(
         issuer=settings.ISSUER,
         client_id=row.client_id,
         sub=row.sub,
         sid=row.sid,
-        include_sub=target.application.backchannel_logout_include_sub,
+        include_sub=to.application.backchannel_logout_include_sub,
         at=at,
     )
-    token = keys.sign_with(target.key, claims, typ=target.application.backchannel_logout_token_typ)
+    token = keys.sign_with(to.key, claims, typ=to.application.backchannel_logout_token_typ)
     return Message(b"logout_token=" + token.encode(), FORM, claims["jti"])
 
 
@@ -51,5 +51,5 @@ BACKCHANNEL = DeliveryChannel(
         silent="%(deaf)s",
         silent_in_python=silence.deaf,
     ),
-    Dispatch(ToApplication(FIELD, "back-channel logout URL", _logout_token, _unheard), retry.decide),
+    dispatch=Dispatch(ToApplication(FIELD, "back-channel logout URL", _logout_token, _unheard), retry.decide),
 )

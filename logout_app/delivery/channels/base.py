@@ -31,19 +31,16 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Which applications of the ended sessions hear by a channel: in SQL, and the same in Python, a test compares them.
+    """Whether an application hears by a channel, and why not: in SQL, and the same in Python; a test compares them.
 
     SQL speaks of `application` and `joined` (its row of the session); values are those that every act has (`fanout`).
     """
 
     field: str  # the application's URL
-    on: Callable[[Occasion], bool] = lambda _: True  # the acts at which it is used
     also: str = ""  # a further condition in SQL
     also_in_python: Callable[[Listener, str], bool] = lambda _application, _initiator: True
-    select: str = ""  # SELECT of its rows; without one they are those that hear by it and by no channel before it
     silent: str = ""  # SQL: why an application that has the URL, and is told by no channel, is not told by this one
     silent_in_python: Callable[[str], str] = lambda _: ""  # the same, of the act's initiator
-    of_person: bool = False  # one row for all sessions that ended, without a session
 
     @property
     def has_url(self) -> str:
@@ -79,7 +76,7 @@ class NothingToTell(Exception):
     """What an administrator took away is not sent any more. The text is the delivery's reason."""
 
 
-class Verdict(Protocol):
+class Judge(Protocol):
     """What an answer means."""
 
     def __call__(self, answer: Answer, history: History, *, at: datetime, jitter: float) -> Decision: ...
@@ -90,15 +87,22 @@ class Dispatch:
     """How a worker tells a receiver. `route` raises NothingToTell, and what it cannot do; `verdict` judges the answer."""
 
     route: Callable[[Claimed, Snapshot], Route]
-    verdict: Verdict
+    verdict: Judge
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryChannel:
-    """A row of the registry."""
+    """A row of the registry.
+
+    Who hears by it is its `select`, or, if it has only a `hearing`, each application that joined and hears so. Receivers
+    that are no applications have a `select` only: its columns are those of `planning.INSERT`, a receiver's key among them.
+    """
 
     name: str  # as rows, logs and metrics spell it
     title: str  # as people read it
-    hearing: Hearing | None = None  # of applications; None: nobody is planned by the end of a session
+    hearing: Hearing | None = None
+    select: str = ""
+    on: Callable[[Occasion], bool] = lambda _: True  # the acts at which it is used
+    of_person: bool = False  # one row for all sessions that ended, without a session
     dispatch: Dispatch | None = None  # None: no worker sends it
     in_browser: bool = False  # the sign-out page tells, and says what came of it

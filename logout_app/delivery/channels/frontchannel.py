@@ -24,11 +24,11 @@ FRONTCHANNEL = DeliveryChannel(
     "Front channel",
     Hearing(
         FIELD,
-        on=lambda occasion: occasion.page,
         also="joined.session_id = %(page)s",
-        select=FRAMES,
         silent=f"'{silence.NO_BROWSER}'",
         silent_in_python=lambda _: silence.NO_BROWSER,
     ),
+    FRAMES,
+    on=lambda occasion: occasion.page,
     in_browser=True,
 )

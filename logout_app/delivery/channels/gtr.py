@@ -11,7 +11,7 @@ from django.conf import settings
 
 from idp import keys
 from idp.models import Application, User
-from logout_app.delivery.channels.applications import Target, ToApplication
+from logout_app.delivery.channels.applications import Addressee, ToApplication
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message
 from logout_app.delivery.receiver import APPLICATION
 from logout_app.models import Channel, DeliveryState
@@ -38,10 +38,10 @@ WHERE {{event}} IS NOT NULL AND application.{FIELD} <> '' AND application.enable
 )"""  # noqa: S608  constants only
 
 
-def _request(target: Target, row: Claimed, at: datetime) -> Message:
+def _request(to: Addressee, row: Claimed, at: datetime) -> Message:
     """With a token of the profile that we accept ourselves."""
-    claims = gtr_request.claims(issuer=settings.ISSUER, client_id=row.client_id, url=target.url, at=at)
-    token = keys.sign_with(target.key, claims, typ=gtr.TYP)
+    claims = gtr_request.claims(issuer=settings.ISSUER, client_id=row.client_id, url=to.url, at=at)
+    token = keys.sign_with(to.key, claims, typ=gtr.TYP)
     body = gtr_request.body(issuer=settings.ISSUER, sub=row.sub)
     return Message(body, {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}, claims["jti"])
 
@@ -53,6 +53,9 @@ def _verdict(answer: Answer, history: History, *, at: datetime, jitter: float) -
 GTR = DeliveryChannel(
     Channel.GTR,
     "Global Token Revocation",
-    Hearing(FIELD, on=lambda occasion: occasion.whole_user, select=REVOCATIONS, of_person=True),
-    Dispatch(ToApplication(FIELD, "Global Token Revocation URL", _request), _verdict),
+    Hearing(FIELD),
+    REVOCATIONS,
+    on=lambda occasion: occasion.whole_user,
+    of_person=True,
+    dispatch=Dispatch(ToApplication(FIELD, "Global Token Revocation URL", _request), _verdict),
 )

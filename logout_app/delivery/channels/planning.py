@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 from idp.models import Application, User
-from logout_app.delivery.channels.base import Hearing, Listener, Occasion
+from logout_app.delivery.channels.base import DeliveryChannel, Hearing, Listener, Occasion
 from logout_app.delivery.channels.registry import CHANNELS
 from logout_app.delivery.receiver import APPLICATION
 from logout_app.models import Channel, DeliveryState, LogoutDelivery
@@ -46,7 +46,7 @@ RETURNING channel, state"""  # noqa: S608  constants only
 def statement(occasion: Occasion) -> str:
     """With braces for `fanout`'s words."""
     used = _used(occasion)
-    more = "".join(f"\nUNION ALL{hearing.select}" for _, hearing in used if hearing.select)
+    more = "".join(f"\nUNION ALL{channel.select}" for channel in used if channel.select)
     return INSERT.format(channel=_channel(used), why=_why(), more=more)
 
 
@@ -54,31 +54,32 @@ def why_not_told(application: Listener, initiator: str, occasion: Occasion) -> s
     """The reason that the statement would write, or "" if the application is told by any channel."""
     if not application.enabled:
         return silence.DISABLED
-    if any(hearing.is_told(application, initiator) for _, hearing in _used(occasion)):
+    if any(channel.hearing and channel.hearing.is_told(application, initiator) for channel in _used(occasion)):
         return ""
-    for _, hearing in _hearings():
+    for hearing in _hearings():
         if hearing.silent and getattr(application, hearing.field):
             return hearing.silent_in_python(initiator)
     return silence.NO_URL
 
 
-def _hearings() -> list[tuple[str, Hearing]]:
-    return [(channel.name, channel.hearing) for channel in CHANNELS if channel.hearing]
+def _used(occasion: Occasion) -> list[DeliveryChannel]:
+    return [channel for channel in CHANNELS if channel.on(occasion)]
 
 
-def _used(occasion: Occasion) -> list[tuple[str, Hearing]]:
-    return [(name, hearing) for name, hearing in _hearings() if hearing.on(occasion)]
+def _hearings() -> list[Hearing]:
+    return [channel.hearing for channel in CHANNELS if channel.hearing]
 
 
-def _channel(used: list[tuple[str, Hearing]]) -> str:
+def _channel(used: list[DeliveryChannel]) -> str:
     """NULL: a SELECT of its own makes the row."""
-    own = [f"WHEN {hearing.condition} THEN '{name}'" for name, hearing in used if not hearing.select]
-    elsewhere = [f"WHEN {hearing.condition} THEN NULL" for _, hearing in used if hearing.select]
+    heard = [(channel, channel.hearing.condition) for channel in used if channel.hearing]
+    own = [f"WHEN {condition} THEN '{channel.name}'" for channel, condition in heard if not channel.select]
+    elsewhere = [f"WHEN {condition} THEN NULL" for channel, condition in heard if channel.select]
     none = f"WHEN NOT application.enabled THEN '{Channel.NONE}'"
     return "\n    ".join(["CASE", none, *own, *elsewhere, f"ELSE '{Channel.NONE}' END"])
 
 
 def _why() -> str:
-    silent = [f"WHEN {hearing.has_url} THEN {hearing.silent}" for _, hearing in _hearings() if hearing.silent]
+    silent = [f"WHEN {hearing.has_url} THEN {hearing.silent}" for hearing in _hearings() if hearing.silent]
     disabled = f"WHEN NOT application.enabled THEN '{silence.DISABLED}'"
     return "\n    ".join(["CASE", disabled, *silent, f"ELSE '{silence.NO_URL}' END"])

@@ -16,7 +16,7 @@ CHANNELS: tuple[DeliveryChannel, ...] = (BACKCHANNEL, FRONTCHANNEL, GTR, NOT_TOL
 BY_NAME = {channel.name: channel for channel in CHANNELS}
 SENT = {channel.name: channel.dispatch for channel in CHANNELS if channel.dispatch}  # by workers
 IN_BROWSER = tuple(channel.name for channel in CHANNELS if channel.in_browser)
-OF_PERSON = tuple(channel.name for channel in CHANNELS if channel.hearing and channel.hearing.of_person)
+OF_PERSON = tuple(channel.name for channel in CHANNELS if channel.of_person)
 
 
 def dispatch_of(name: str) -> Dispatch:
