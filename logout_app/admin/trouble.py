@@ -68,8 +68,8 @@ def _of(row: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _last_answer(receiver: str) -> str:
-    """Of the delivery that was tried most often."""
-    rows = LogoutDelivery.objects.filter(FAILED, receiver=receiver, state=DeliveryState.PENDING)
+    """Of the delivery that was tried most often. `sendable`, as in the index."""
+    rows = LogoutDelivery.objects.filter(FAILED, receiver=receiver, state=DeliveryState.PENDING).sendable()
     last = rows.order_by("-attempts", "-due_at").values_list("last_status", "last_reason").first()
     status, reason = last or (None, "")
     if status is None:
