@@ -119,6 +119,7 @@ def queue_rows(count: int) -> None:
             LogoutDelivery(
                 event=event,
                 application=apps[number % len(apps)],
+                receiver=f"app:{apps[number % len(apps)].pk}",
                 client_id=apps[number % len(apps)].client_id,
                 channel="backchannel",
                 sub="auth0|000000000000000000000000",

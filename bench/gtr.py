@@ -252,9 +252,9 @@ def bare_sql(identity: Any) -> float:
             )
             given["event"] = cursor.fetchone()[0]
             cursor.execute(
-                "INSERT INTO logout_app_logoutdelivery (event_id, session_id, application_id, client_id, sub, sid, channel, "
+                "INSERT INTO logout_app_logoutdelivery (event_id, session_id, application_id, receiver, client_id, sub, sid, channel, "
                 "state, created_at, due_at, fence, attempts, last_reason) "
-                "SELECT %(event)s, s.id, a.id, a.client_id, %(sub)s, s.sid, 'backchannel', 'pending', now(), "
+                "SELECT %(event)s, s.id, a.id, 'app:' || a.id, a.client_id, %(sub)s, s.sid, 'backchannel', 'pending', now(), "
                 "now() + interval '1 day', 0, 1, '' FROM sessions_app_ssosession s "
                 "JOIN sessions_app_sessionclient c ON c.session_id = s.id JOIN idp_application a ON a.id = c.application_id "
                 "WHERE s.user_id = %(user)s",

@@ -14,7 +14,8 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from idp.outage import AWAY
 from logout_app import tallies
-from logout_app.models import HIGHEST, Channel, DeliveryState, LogoutDelivery
+from logout_app.delivery.channels.registry import BY_NAME, known
+from logout_app.models import HIGHEST, DeliveryState, LogoutDelivery
 from logout_app.outbox import (
     ATTEMPTS,
     DUE,
@@ -88,7 +89,7 @@ def set_aside(pks: list[int], why: str, at: datetime) -> int:
 
 def set_aside_unknown_channels(at: datetime, limit: int = 1000) -> int:
     """Rows that no worker can send would wait for ever."""
-    rows = LogoutDelivery.objects.due(at - UNKNOWN_FOR).exclude(channel__in=Channel.values)
+    rows = LogoutDelivery.objects.due(at - UNKNOWN_FOR).exclude(channel__in=BY_NAME)
     return set_aside(list(rows.values_list("pk", flat=True)[:limit]), "no worker knows this channel", at)
 
 
@@ -110,11 +111,6 @@ def record_without_attempt(result: Result, error: Exception) -> None:
         ):
             tallies.add(counts_of([result]))
     log.error("logout.delivery.unrecorded", delivery=row.id, outcome=result.outcome.value, error=described(error))
-
-
-def known(channel: str) -> str:
-    """A label of metrics: whatever is in a row, there are few of them."""
-    return channel if channel in Channel.values else "unknown"
 
 
 def described(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""One delivery: where it goes and by which key, its token, the POST, and what the answer means."""
+"""One delivery: its channel says where it goes, what is posted and what the answer means; here it is posted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,44 +14,17 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from idp import configuration, keys, sealing
-from idp.applications import rules
-from idp.models import Application
+from idp import configuration, sealing
 from idp.outage import AWAY
-from idp.outbound.fanout import FORM, Fanout, Reply
+from idp.outbound.fanout import Fanout, Reply
 from logout_app.aside import described
-from logout_app.models import Channel
+from logout_app.delivery.channels.base import NothingToTell, Route
+from logout_app.delivery.channels.registry import dispatch_of
 from logout_app.outbox import Claimed, Result
-from logout_app.protocol import gtr, gtr_request, logout_token, retry
+from logout_app.protocol import retry
 from logout_app.protocol.retry import Answer, Decision, History, Outcome
 
 log = structlog.get_logger(__name__)
-
-CHANNELS = (Channel.BACKCHANNEL, Channel.GTR)  # what this worker can send; rows of other channels are never claimed
-URL_FIELDS = {Channel.BACKCHANNEL: "backchannel_logout_uri", Channel.GTR: "global_token_revocation_uri"}
-URLS = {Channel.BACKCHANNEL: "back-channel logout URL", Channel.GTR: "Global Token Revocation URL"}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How to reach one application, as of one version of the configuration. `refusal`: why nothing may be sent there."""
-
-    application: Application
-    url: str
-    key: keys.LoadedKey
-    refusal: str | None
-
-
-_ROUTES = configuration.Memo[Route]("way to an application by a channel")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is posted in one attempt, and the `jti` of its token."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    jti: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +35,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A result, and what it says about the application's health."""
+    """A result, and what it says about the receiver's health."""
 
     result: Result
     decision: Decision
@@ -70,15 +43,15 @@ class Sent:
 
 @dataclass(slots=True)
 class Prepared:
-    """What to send, what came of rows that are not sent, and applications whose signing key cannot be unsealed: why."""
+    """What to send, what came of rows that are not sent, and receivers whose signing key cannot be unsealed: why."""
 
     jobs: list[Job] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
-    sealed: dict[int, str] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
-    """Each row by itself: no configuration of one application keeps the others from hearing. In the database's thread."""
+    """Each row by itself: no configuration of one receiver keeps the others from hearing. In the database's thread."""
     prepared = Prepared()
     for row in rows:
         try:
@@ -86,7 +59,7 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
         except AWAY:
             raise
         except sealing.CannotUnseal as error:
-            prepared.sealed[row.application_id] = str(error)
+            prepared.sealed[row.receiver] = str(error)
         except Exception as error:
             log.exception("logout.delivery.failed", delivery=row.id)
             prepared.results.append(failed(row, described(error), at, timezone.now()))
@@ -94,37 +67,12 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
 
 
 def _prepare(row: Claimed, at: datetime, prepared: Prepared) -> None:
-    snapshot = configuration.at(row.config_version)
-    application = snapshot.application_by_pk(row.application_id)
-    reason = _nothing_to_tell(application, row)
-    if reason or application is None:
-        prepared.results.append(Result(row, Outcome.DROPPED, reason, at, at))
+    try:
+        route = dispatch_of(row.channel).route(row, configuration.at(row.config_version))
+    except NothingToTell as reason:
+        prepared.results.append(Result(row, Outcome.DROPPED, str(reason), at, at))
     else:
-        prepared.jobs.append(Job(row, _route(application, row.channel, snapshot)))
-
-
-def _nothing_to_tell(application: Application | None, row: Claimed) -> str:
-    """Configuration is read when a row is sent: what an administrator took away is not sent any more."""
-    if application is None:
-        return "the application was deleted"
-    if not application.enabled:
-        return "the application is disabled"
-    if not getattr(application, URL_FIELDS[Channel(row.channel)]):
-        return f"the application has no {URLS[Channel(row.channel)]}"
-    if row.channel == Channel.BACKCHANNEL and not application.hears_of(row.initiator):
-        return f"the application does not hear of {row.initiator}"
-    return ""
-
-
-def _route(application: Application, channel: str, snapshot: configuration.Snapshot) -> Route:
-    return snapshot.derived(_ROUTES, lambda: _make_route(application, channel, snapshot), (application.pk, channel))
-
-
-def _make_route(application: Application, channel: str, snapshot: configuration.Snapshot) -> Route:
-    field = URL_FIELDS[Channel(channel)]
-    url = getattr(application, field)
-    key = keys.active(application.id_token_signed_response_alg, snapshot)
-    return Route(application, url, key, rules.problem(application, field, url))
+        prepared.jobs.append(Job(row, route))
 
 
 async def send(job: Job, fanout: Fanout) -> Sent:
@@ -143,53 +91,20 @@ async def send(job: Job, fanout: Fanout) -> Sent:
 
 async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, str]:
     """The reply, and the `jti` of the token that it is to."""
-    message, begun = mint(job, at), time.monotonic()
+    message, begun = job.route.mint(job.claimed, at), time.monotonic()
     reply = await fanout.post(job.route.url, message.body, message.headers)
     left = settings.DELIVERY_TIMEOUT - (time.monotonic() - begun)
     if reply.unheard and left > 0:
         # The application closed its connection just before. A new token: whoever did read the first refuses to see it twice.
-        message = mint(job, timezone.now())
+        message = job.route.mint(job.claimed, timezone.now())
         reply = await fanout.post(job.route.url, message.body, message.headers, timeout=left, anew=True)
     return reply, message.jti
-
-
-def mint(job: Job, at: datetime) -> Message:
-    """New tokens for each attempt, signed with the key of the application's ID tokens."""
-    return _revocation_request(job, at) if job.claimed.channel == Channel.GTR else _logout_token(job, at)
-
-
-def _logout_token(job: Job, at: datetime) -> Message:
-    """Back-Channel Logout 1.0 section 2.5."""
-    row, application = job.claimed, job.route.application
-    claims = logout_token.claims(
-        issuer=settings.ISSUER,
-        client_id=row.client_id,
-        sub=row.sub,
-        sid=row.sid,
-        include_sub=application.backchannel_logout_include_sub,
-        at=at,
-    )
-    token = keys.sign_with(job.route.key, claims, typ=application.backchannel_logout_token_typ)
-    return Message(b"logout_token=" + token.encode(), FORM, claims["jti"])
-
-
-def _revocation_request(job: Job, at: datetime) -> Message:
-    """Global Token Revocation, with a token of the profile that we accept ourselves."""
-    claims = gtr_request.claims(issuer=settings.ISSUER, client_id=job.claimed.client_id, url=job.route.url, at=at)
-    token = keys.sign_with(job.route.key, claims, typ=gtr.TYP)
-    body = gtr_request.body(issuer=settings.ISSUER, sub=job.claimed.sub)
-    return Message(body, {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}, claims["jti"])
 
 
 def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: datetime) -> Sent:
     row, history = job.claimed, _history(job.claimed, ended_at)
     jitter = random.random()  # noqa: S311  not a secret
-    if row.channel == Channel.GTR:
-        decision = retry.decide(
-            gtr_request.explained(answer), history, at=ended_at, jitter=jitter, final=gtr_request.FINAL
-        )
-    else:
-        decision = retry.decide(answer, history, at=ended_at, jitter=jitter)
+    decision = dispatch_of(row.channel).verdict(answer, history, at=ended_at, jitter=jitter)
     due_at = _due_at(decision, ended_at)
     result = Result(
         row, decision.outcome, decision.reason, started_at, ended_at, due_at, answer.status, job.route.url, jti

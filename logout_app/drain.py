@@ -26,6 +26,8 @@ from idp import outbound
 from idp.outbound.fanout import Fanout
 from logout_app import aside, bell, deliver, ledger, metrics, outbox, reports, tallies
 from logout_app.deliver import Job, Prepared, Sent
+from logout_app.delivery.channels.registry import SENT
+from logout_app.delivery.receiver import named
 from logout_app.ledger import Ledger
 from logout_app.listener import listen
 from logout_app.outbox import Claimed, Result
@@ -56,7 +58,7 @@ class Drain:
         self._lease = timedelta(seconds=settings.DELIVERY_TIMEOUT + 5)
         self._flying: dict[asyncio.Task[None], tuple[Job, datetime]] = {}
         self._asked: set[int] = set()  # the deliveries in flight
-        self._breakers: dict[int, Breaker] = {}
+        self._breakers: dict[str, Breaker] = {}
         self.ledger = Ledger(held)
         self._name = reports.own_name()
         self._failed_claims = 0
@@ -158,16 +160,16 @@ class Drain:
         self._leave_alone(prepared.sealed)
         return bool(prepared.results) or len(prepared.jobs) == limit
 
-    def _leave_alone(self, sealed: dict[int, str]) -> None:
-        """Applications whose signing key cannot be unsealed: their rows come again when the lease ends."""
-        for pk, problem in sealed.items():
-            log.warning("logout.drain.waits", doing="sign", application=pk, error=problem)
-            self._breakers.setdefault(pk, Breaker()).pause(monotonic() + DATABASE_PAUSE)
+    def _leave_alone(self, sealed: dict[str, str]) -> None:
+        """Receivers whose signing key cannot be unsealed: their rows come again when the lease ends."""
+        for receiver, problem in sealed.items():
+            log.warning("logout.drain.waits", doing="sign", receiver=receiver, error=problem)
+            self._breakers.setdefault(receiver, Breaker()).pause(monotonic() + DATABASE_PAUSE)
 
-    def _claim_and_prepare(self, rooms: dict[int, int], limit: int) -> Prepared:
+    def _claim_and_prepare(self, rooms: dict[str, int], limit: int) -> Prepared:
         at = timezone.now()
         rows = self._claim_rows(
-            channels=deliver.CHANNELS,
+            channels=list(SENT),
             rooms=rooms,
             cap=settings.PER_APP_IN_FLIGHT,
             limit=limit,
@@ -186,10 +188,12 @@ class Drain:
                 self._careful_until = monotonic() + 2 * self._lease.total_seconds()
         return aside.claim_one_by_one(**claim)
 
-    def _rooms(self) -> dict[int, int]:
-        """What each application may still have in flight, where it is not simply the cap."""
+    def _rooms(self) -> dict[str, int]:
+        """What each receiver may still have in flight, where it is not simply the cap."""
         now, cap = monotonic(), settings.PER_APP_IN_FLIGHT
-        return {pk: room for pk, breaker in self._breakers.items() if (room := breaker.room(cap, now)) != cap}
+        return {
+            receiver: room for receiver, breaker in self._breakers.items() if (room := breaker.room(cap, now)) != cap
+        }
 
     def _launch(self, job: Job) -> None:
         row = job.claimed
@@ -199,7 +203,7 @@ class Drain:
         if self.ledger.knows(row):
             return
         self._asked.add(row.id)
-        self._breakers.setdefault(row.application_id, Breaker()).in_flight += 1
+        self._breakers.setdefault(row.receiver, Breaker()).in_flight += 1
         task = self._loop.create_task(self._send(job))
         self._flying[task] = (job, timezone.now())
         task.add_done_callback(self._landed)
@@ -221,7 +225,7 @@ class Drain:
         job, _ = self._flying.pop(task)
         self._asked.discard(job.claimed.id)
         self.ledger.landed(job.claimed.id)
-        self._breakers[job.claimed.application_id].in_flight -= 1
+        self._breakers[job.claimed.receiver].in_flight -= 1
         if len(self._flying) <= self._refill_at:  # claim while the other half is in the air
             self._refill_at = -1
             self._wake.set()
@@ -229,9 +233,9 @@ class Drain:
             log.error("logout.delivery.failed", delivery=job.claimed.id, exc_info=error)
 
     def _judge(self, sent: Sent) -> None:
-        """Tell the application's breaker, and the world if it opened or closed."""
+        """Tell the receiver's breaker, and the world if it opened or closed."""
         row, decision, now = sent.result.claimed, sent.decision, monotonic()
-        breaker = self._breakers[row.application_id]
+        breaker = self._breakers[row.receiver]
         was_open = breaker.is_open
         if decision.unhealthy:
             breaker.failed(now)
@@ -241,12 +245,12 @@ class Drain:
             breaker.pause(now + decision.pause)
         if breaker.is_open:
             until = time() + max(0.0, breaker.silent_until - now) + settings.DELIVERY_TIMEOUT
-            self.ledger.note_breaker(row.client_id, until)
+            self.ledger.note_breaker(named(row.receiver, row.client_id), until)
         elif was_open:
-            self.ledger.note_breaker(row.client_id, 0.0)
+            self.ledger.note_breaker(named(row.receiver, row.client_id), 0.0)
         if breaker.is_open != was_open:
             word = "opened" if breaker.is_open else "closed"
-            log.warning(f"logout.breaker.{word}", client_id=row.client_id)
+            log.warning(f"logout.breaker.{word}", client_id=row.client_id, receiver=row.receiver)
 
     # --- record ------------------------------------------------------------------------------------------------------
 
@@ -266,7 +270,7 @@ class Drain:
         while True:
             now = monotonic()
             self._breakers = {
-                pk: b for pk, b in self._breakers.items() if b.in_flight or b.failures or b.silent_until > now
+                key: b for key, b in self._breakers.items() if b.in_flight or b.failures or b.silent_until > now
             }
             await self._try("tidy", self._records, tidy, timezone.now())
             await asyncio.sleep(TIDY)
@@ -278,6 +282,8 @@ class Drain:
             await asyncio.sleep(reports.EVERY)
 
     def _report(self) -> None:
+        if outbox.adopt():
+            self._loop.call_soon_threadsafe(self._wake.set)
         known = self.ledger
         reports.tell(
             self._name, held=len(known.held) + len(known.refused), stuck_for=known.stuck_for, reason=known.reason
@@ -323,7 +329,6 @@ def disconnect() -> None:
 
 
 def tidy(at: datetime) -> None:
-    outbox.drop_orphans(at)
     outbox.give_up(at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
     aside.set_aside_unknown_channels(at)
     reports.forget()

@@ -1,5 +1,5 @@
-"""Who hears of an end, and by which channel: the refresh tokens that die with it, the event, its outbox rows and its lines
-of the audit trail.
+"""What is written with an end: the refresh tokens that die with it, the event, its outbox rows (who hears, and by which channel,
+is said in `delivery/channels/`) and its lines of the audit trail.
 
 Set-based: as many statements for one session as for thousands. On PostgreSQL they are one statement (a CTE), which spares a
 sign-out two round trips; on SQLite one each. The text is written here once, because Django takes longer to write such a
@@ -17,12 +17,14 @@ from typing import Any
 from django.db import connection
 
 from idp import prepared
-from idp.models import Application, Connection, InitiatorMode, User
-from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
+from idp.models import Application, Connection, User
+from logout_app.delivery.channels import planning
+from logout_app.delivery.channels.base import Occasion
+from logout_app.models import Channel, DeliveryState, LogoutEvent
 from logout_app.protocol import silence
 from sessions_app.audit import sql as audit
 from sessions_app.audit.events import EventType, Fact
-from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
+from sessions_app.models import RefreshTokenFamily, SSOSession
 
 FAMILIES = f"""
 UPDATE {RefreshTokenFamily._meta.db_table} SET revoked_at = %(at)s, revoke_reason = %(initiator)s
@@ -40,76 +42,6 @@ SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, '')
 FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({{person}} AS bigint)
 WHERE {{ended}} > 0 OR {{families}} > 0
 RETURNING id, user_id, sub"""  # noqa: S608
-
-# Why an application that joined a session gets no logout token: '' if it gets one (as `Application.hears_of()` says), NULL
-# if it is told by another channel of this act. `silence.why()` says the same in Python. The JSON list is compared as text:
-# SQLite has no containment operator.
-WHY = f"""CASE
-    WHEN NOT application.enabled THEN '{silence.DISABLED}'
-    WHEN application.backchannel_logout_uri <> '' AND (
-        application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
-        OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
-    ) THEN ''{{elsewhere}}
-    WHEN application.backchannel_logout_uri <> '' THEN %(deaf)s
-    WHEN application.frontchannel_logout_uri <> '' THEN '{silence.NO_BROWSER}'
-    ELSE '{silence.NO_URL}'
-END"""
-FRAMED = "\n    WHEN application.frontchannel_logout_uri <> '' AND joined.session_id = %(page)s THEN NULL"
-REVOKED = "\n    WHEN application.global_token_revocation_uri <> '' THEN NULL"
-
-# Every application that joined one of the sessions: to be told, or not told and why, as a fact of the moment of the end.
-DELIVERIES = f"""
-INSERT INTO {LogoutDelivery._meta.db_table} (
-    event_id, session_id, application_id, client_id, sub, sid, channel, state,
-    created_at, due_at, fence, attempts, last_reason, finished_at
-)
-SELECT {{event}}, part.session, part.application, part.client_id, part.sub, part.sid,
-    CASE WHEN part.why = '' THEN '{Channel.BACKCHANNEL}' ELSE '{Channel.NONE}' END,
-    CASE WHEN part.why = '' THEN '{DeliveryState.PENDING}' ELSE '{DeliveryState.NOT_TOLD}' END,
-    %(at)s, %(at)s, 0, 0, part.why, CASE WHEN part.why <> '' THEN {{moment}} END
-FROM (
-    SELECT session.id AS session, application.id AS application, application.client_id, person.user_id AS sub, session.sid,
-        {{why}} AS why
-    FROM {SessionClient._meta.db_table} joined
-    JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
-    JOIN {User._meta.db_table} person ON person.id = session.user_id
-    JOIN {Application._meta.db_table} application ON application.id = joined.application_id
-    WHERE joined.session_id {{among}}
-) part
-WHERE part.why IS NOT NULL
-{{more}}
-RETURNING channel, state"""  # noqa: S608
-
-# Of the session whose browser shows the sign-out page, if this act ended it.
-FRAMES = f"""
-UNION ALL
-SELECT {{event}}, session.id, application.id, application.client_id, person.user_id, session.sid, '{Channel.FRONTCHANNEL}',
-    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, '', NULL
-FROM {SessionClient._meta.db_table} joined
-JOIN {SSOSession._meta.db_table} session ON session.id = joined.session_id
-JOIN {User._meta.db_table} person ON person.id = session.user_id
-JOIN {Application._meta.db_table} application ON application.id = joined.application_id
-WHERE joined.session_id {{among}} AND joined.session_id = %(page)s AND application.frontchannel_logout_uri <> ''
-    AND application.enabled"""  # noqa: S608
-
-# When everything of a person ends: each application that has a Global Token Revocation endpoint and was ever used by the
-# person, once, however many sessions there were.
-REVOCATIONS = f"""
-UNION ALL
-SELECT {{event}}, CAST(NULL AS bigint), application.id, application.client_id, person.user_id, '', '{Channel.GTR}',
-    '{DeliveryState.PENDING}', %(at)s, %(at)s, 0, 0, '', NULL
-FROM {Application._meta.db_table} application
-JOIN {User._meta.db_table} person ON person.id = {{person}}
-WHERE {{event}} IS NOT NULL AND application.global_token_revocation_uri <> '' AND application.enabled AND (
-    EXISTS (
-        SELECT 1 FROM {SSOSession._meta.db_table} session
-        JOIN {SessionClient._meta.db_table} joined ON joined.session_id = session.id
-        WHERE session.user_id = person.id AND joined.application_id = application.id
-    ) OR EXISTS (
-        SELECT 1 FROM {RefreshTokenFamily._meta.db_table} family
-        WHERE family.user_id = person.id AND family.application_id = application.id
-    )
-)"""  # noqa: S608
 
 TRAIL = audit.insert(
     EventType.ENDED,
@@ -303,6 +235,4 @@ def _words(event: str, families: str) -> dict[str, str]:
 
 
 def _deliveries(words: Mapping[str, str], page: bool, whole_user: bool) -> str:
-    more = (FRAMES.format(**words) if page else "") + (REVOCATIONS.format(**words) if whole_user else "")
-    why = WHY.format(elsewhere=(FRAMED if page else "") + (REVOKED if whole_user else ""))
-    return DELIVERIES.format(**words, why=why, more=more)
+    return planning.statement(Occasion(page, whole_user)).format(**words)

@@ -72,8 +72,8 @@ class Ledger:
             self.held[pk] = self._by_newest_claim(result, self._newer.pop(pk, None))
         self._news.set()
 
-    def note_breaker(self, client_id: str, open_until: float) -> None:
-        self._notes[client_id] = open_until
+    def note_breaker(self, receiver: str, open_until: float) -> None:
+        self._notes[receiver] = open_until
 
     def knows(self, row: Claimed) -> bool:
         """Whether this row's answer is here: then its new claim is for recording it, not for asking again."""

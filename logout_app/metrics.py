@@ -19,11 +19,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from logout_app import reports, tallies
-from logout_app.aside import known as known_channel
+from logout_app.delivery import receiver
+from logout_app.delivery.channels.registry import known as known_channel
 from logout_app.models import DeliveryState, LogoutDelivery
 
 OLD_BACKLOG = timedelta(minutes=1)
-MOST_APPLICATIONS = 20  # that /metrics names: those for which most deliveries wait
+MOST_APPLICATIONS = 20  # or other receivers, that /metrics names: those for which most deliveries wait
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
 Tallies = Mapping[tuple[str, str], float]
@@ -48,10 +49,11 @@ def backlog(at: datetime) -> Backlog:
 
 
 def backlog_of_applications() -> list[tuple[str, int, datetime]]:
-    """client_id, deliveries that wait and the oldest one's beginning, the longest backlog first; one statement."""
-    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False)
-    counted = rows.sendable().order_by().values("client_id").annotate(n=Count("pk"), since=Min("created_at"))
-    return list(counted.order_by("-n", "client_id").values_list("client_id", "n", "since")[:MOST_APPLICATIONS])
+    """Receiver, deliveries that wait and the oldest one's beginning, the longest backlog first; one statement."""
+    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, receiver__gt="").addressed()
+    counted = rows.order_by().values("receiver", "client_id").annotate(n=Count("pk"), since=Min("created_at"))
+    longest = counted.order_by("-n", "client_id").values_list("receiver", "client_id", "n", "since")
+    return [(receiver.named(key, client_id), n, since) for key, client_id, n, since in longest[:MOST_APPLICATIONS]]
 
 
 def clock_difference(at: datetime) -> timedelta:

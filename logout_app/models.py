@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
+
+from logout_app.delivery.receiver import APPLICATION
 
 
 class LogoutEvent(models.Model):
@@ -60,11 +63,20 @@ class LogoutTransaction(models.Model):
         return "" if self.application is not None and not self.application.enabled else self.return_url
 
 
-class Channel(models.TextChoices):
-    BACKCHANNEL = "backchannel", "Back channel"
-    FRONTCHANNEL = "frontchannel", "Front channel"
-    GTR = "gtr", "Global Token Revocation"
-    NONE = "none", "None"
+class Channel(StrEnum):
+    """Names of the channels that the planner and the sign-out page speak of; `delivery/channels/registry.py` has them all."""
+
+    BACKCHANNEL = "backchannel"
+    FRONTCHANNEL = "frontchannel"
+    GTR = "gtr"
+    NONE = "none"
+
+
+def channel_choices() -> list[tuple[str, str]]:
+    """The registry's, so that a new channel is no migration."""
+    from logout_app.delivery.channels.registry import CHANNELS  # the channels' SQL names these models
+
+    return [(channel.name, channel.title) for channel in CHANNELS]
 
 
 class DeliveryState(models.TextChoices):
@@ -85,6 +97,11 @@ class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
         """Rows that a worker sends; front-channel rows are the browser's."""
         return self.exclude(channel=Channel.FRONTCHANNEL)
 
+    def addressed(self) -> Self:
+        """Rows that have a receiver: without those of an application that was deleted since."""
+        of_application = Q(receiver=None) | Q(receiver__startswith=APPLICATION)
+        return self.sendable().exclude(of_application, application=None)
+
     def due(self, at: datetime) -> Self:
         return self.sendable().filter(
             Q(lease_until__isnull=True) | Q(lease_until__lte=at), state=DeliveryState.PENDING, due_at__lte=at
@@ -92,7 +109,7 @@ class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
 
 
 class LogoutDelivery(models.Model):
-    """One application to be told on one channel: an outbox row. Facts, never tokens; URL and keys are read when it is sent.
+    """One receiver to be told on one channel: an outbox row. Facts, never tokens; URL and keys are read when it is sent.
 
     `not_told` with channel `none`: it took part, and there was no way to tell it; `last_reason` says why. Such a row was
     finished when it was written.
@@ -106,10 +123,15 @@ class LogoutDelivery(models.Model):
     )
     session = models.ForeignKey("sessions_app.SSOSession", null=True, on_delete=models.SET_NULL, related_name="+")
     application = models.ForeignKey("idp.Application", null=True, on_delete=models.SET_NULL, related_name="+")
+    receiver = models.CharField(
+        max_length=64,
+        null=True,  # an earlier release writes none
+        help_text="Whom a worker tells; empty: no worker does. `delivery/receiver.py` says how it is spelt.",
+    )
     client_id = models.CharField(max_length=255)
     sub = models.CharField(max_length=255)
     sid = models.CharField(max_length=50, blank=True)
-    channel = models.CharField(max_length=16, choices=Channel)
+    channel = models.CharField(max_length=16, choices=channel_choices)
     state = models.CharField(max_length=12, choices=DeliveryState, default=DeliveryState.PENDING)
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
@@ -141,6 +163,11 @@ class LogoutDelivery(models.Model):
                 name="logout_delivery_due",
             ),
             models.Index(
+                fields=("receiver", "due_at", "id"),
+                condition=Q(state="pending") & ~Q(channel="frontchannel"),
+                name="logout_delivery_of_receiver",
+            ),
+            models.Index(  # of an earlier release's workers
                 fields=("application", "due_at", "id"),
                 condition=Q(state="pending") & ~Q(channel="frontchannel"),
                 name="logout_delivery_due_of_app",

@@ -1,7 +1,7 @@
 """The queue: all SQL that claims deliveries and writes down what came of them, a batch at a time.
 
 A claim takes a lease and raises the fence; a result with an older fence is void. Both databases run the same steps; they
-differ in how a batch of values becomes rows (`json_to_recordset`, `json_each`) and in how oldest-first per application
+differ in how a batch of values becomes rows (`json_to_recordset`, `json_each`) and in how oldest-first per receiver
 is asked for.
 """
 
@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from idp import prepared
 from logout_app import tallies
+from logout_app.delivery.receiver import APPLICATION
 from logout_app.models import NEXT_FENCE, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol.retry import Outcome
 
@@ -25,7 +26,7 @@ TABLE = LogoutDelivery._meta.db_table
 EVENTS = LogoutEvent._meta.db_table
 ATTEMPTS = DeliveryAttempt._meta.db_table
 PLANS_LAST = 0.1  # seconds: an idle worker's plan is that of an empty queue
-LOOK_AHEAD = 2000  # SQLite: due rows that one claim ranks by application
+LOOK_AHEAD = 2000  # SQLite: due rows that one claim ranks by receiver
 
 # Spelt as in the partial indexes, or no planner uses them.
 PENDING = "state = 'pending' AND NOT (channel = 'frontchannel')"
@@ -34,43 +35,43 @@ DUE = f"{PENDING} AND (attempts = 0 OR due_at <= %(now)s) AND (lease_until IS NU
 TAKE = f"""
 UPDATE {TABLE} SET lease_until = %(lease)s, fence = fence + 1, attempts = attempts + 1
 WHERE id IN (SELECT id FROM picked)
-RETURNING id, fence, attempts, application_id, client_id, sub, sid, channel, created_at, last_status,
+RETURNING id, fence, attempts, receiver, application_id, client_id, sub, sid, channel, created_at, last_status,
     (SELECT initiator FROM {EVENTS} e WHERE e.id = event_id),
     (SELECT config_version FROM idp_tenantsettings LIMIT 1)
 """  # noqa: S608  constants only
-# Walks the index from application to application, so that a backlog of one costs the others nothing.
+# Walks the index from receiver to receiver, so that a backlog of one costs the others nothing.
 PICK_POSTGRES = f"""
-WITH RECURSIVE applications(id) AS (
-    (SELECT application_id FROM {TABLE} WHERE {PENDING} AND application_id > 0 ORDER BY application_id LIMIT 1)
+WITH RECURSIVE receivers(key) AS (
+    (SELECT receiver FROM {TABLE} WHERE {PENDING} AND receiver > '' ORDER BY receiver LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT d.application_id FROM {TABLE} d
-        WHERE {PENDING} AND d.application_id > applications.id ORDER BY d.application_id LIMIT 1
-    ) FROM applications WHERE applications.id IS NOT NULL
+        SELECT d.receiver FROM {TABLE} d
+        WHERE {PENDING} AND d.receiver > receivers.key ORDER BY d.receiver LIMIT 1
+    ) FROM receivers WHERE receivers.key IS NOT NULL
 ), picked AS (
-    SELECT due.id FROM applications
-    LEFT JOIN json_to_recordset(%(rooms)s::json) AS room(application bigint, n int) ON room.application = applications.id
+    SELECT due.id FROM receivers
+    LEFT JOIN json_to_recordset(%(rooms)s::json) AS room(receiver text, n int) ON room.receiver = receivers.key
     CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM {TABLE} d
-        WHERE d.application_id = applications.id AND {DUE} AND channel = ANY(%(channels)s)
+        WHERE d.receiver = receivers.key AND {DUE} AND channel = ANY(%(channels)s)
         ORDER BY d.due_at, d.id LIMIT coalesce(room.n, %(cap)s) FOR UPDATE SKIP LOCKED
     ) due
-    WHERE applications.id IS NOT NULL AND coalesce(room.n, %(cap)s) > 0
+    WHERE receivers.key IS NOT NULL AND coalesce(room.n, %(cap)s) > 0
     ORDER BY due.due_at, due.id LIMIT %(limit)s
 )
 """  # noqa: S608
 PICK_SQLITE = f"""
-WITH room AS (SELECT value->>'application' AS application, value->>'n' AS n FROM json_each(%(rooms)s)),
+WITH room AS (SELECT value->>'receiver' AS receiver, value->>'n' AS n FROM json_each(%(rooms)s)),
 due AS (
-    SELECT id, due_at, application_id FROM {TABLE}
-    WHERE {DUE} AND channel IN (SELECT value FROM json_each(%(channels)s)) AND application_id IS NOT NULL
-        AND application_id NOT IN (SELECT application FROM room WHERE n <= 0)
+    SELECT id, due_at, receiver FROM {TABLE}
+    WHERE {DUE} AND channel IN (SELECT value FROM json_each(%(channels)s)) AND receiver > ''
+        AND receiver NOT IN (SELECT receiver FROM room WHERE n <= 0)
     ORDER BY due_at, id LIMIT {LOOK_AHEAD}
 ), ranked AS (
-    SELECT id, due_at, application_id,
-        row_number() OVER (PARTITION BY application_id ORDER BY due_at, id) AS place FROM due
+    SELECT id, due_at, receiver,
+        row_number() OVER (PARTITION BY receiver ORDER BY due_at, id) AS place FROM due
 ), picked AS (
-    SELECT id FROM ranked LEFT JOIN room ON room.application = application_id
+    SELECT id FROM ranked LEFT JOIN room USING (receiver)
     WHERE place <= coalesce(n, %(cap)s) ORDER BY due_at, id LIMIT %(limit)s
 )
 """  # noqa: S608
@@ -86,7 +87,8 @@ class Claimed:
     id: int
     fence: int
     attempts: int
-    application_id: int
+    receiver: str
+    application_id: int | None
     client_id: str
     sub: str
     sid: str
@@ -117,9 +119,9 @@ class Result:
 
 
 def claim(
-    *, channels: Sequence[str], rooms: Mapping[int, int], cap: int, limit: int, at: datetime, lease: timedelta
+    *, channels: Sequence[str], rooms: Mapping[str, int], cap: int, limit: int, at: datetime, lease: timedelta
 ) -> list[Claimed]:
-    """Lease up to `limit` due rows, oldest first, at most `rooms[application]` (else `cap`) of each application.
+    """Lease up to `limit` due rows, oldest first, at most `rooms[receiver]` (else `cap`) of each receiver.
 
     One statement, which commits by itself: HTTP never happens inside a transaction.
     """
@@ -130,13 +132,13 @@ def claim(
 
 
 def claim_parameters(
-    *, channels: Sequence[str], rooms: Mapping[int, int], cap: int, limit: int, at: datetime, lease: timedelta
+    *, channels: Sequence[str], rooms: Mapping[str, int], cap: int, limit: int, at: datetime, lease: timedelta
 ) -> dict[str, Any]:
     postgres = connection.vendor == "postgresql"
     return {
         "now": connection.ops.adapt_datetimefield_value(at),
         "lease": connection.ops.adapt_datetimefield_value(at + lease),
-        "rooms": json.dumps([{"application": pk, "n": n} for pk, n in rooms.items()]),
+        "rooms": json.dumps([{"receiver": key, "n": n} for key, n in rooms.items()]),
         "channels": list(channels) if postgres else json.dumps(list(channels)),
         "cap": cap,
         "limit": limit,
@@ -169,7 +171,7 @@ FIELDS = (
 def record(
     results: Sequence[Result], breakers: Mapping[str, float] | None = None, *, delivered_is_final: bool = False
 ) -> list[int]:
-    """Write results in one transaction; returns the rows that they decided. `breakers`: client_id -> open until (Unix time).
+    """Write results in one transaction; returns the rows that they decided. `breakers`: name of a receiver -> open until (Unix time).
 
     An attempt is a fact even if its claim is void by now, so every attempt gets its row, once however often it is written.
     `delivered_is_final`: that an application has signed somebody out is true whoever leases the row by now, so that
@@ -200,7 +202,7 @@ def record(
         )
         valid = set(decided)
         tallies.add(counts_of([result for result in results if result.claimed.id in valid]))
-        tallies.put({("breaker", client_id): until for client_id, until in (breakers or {}).items()})
+        tallies.put({("breaker", name): until for name, until in (breakers or {}).items()})
     return decided
 
 
@@ -251,13 +253,14 @@ def counts_of(results: Sequence[Result]) -> dict[tuple[str, str], float]:
     return counts | {("latency_sum", ""): sum(max(0.0, seconds) for seconds in told)}
 
 
-def drop_orphans(at: datetime) -> int:
-    """Rows whose application is gone have nothing left to tell."""
-    return (
-        LogoutDelivery.objects.due(at)
-        .filter(application=None)
-        .update(state=DeliveryState.DROPPED, finished_at=at, last_reason="the application was deleted")
-    )
+def adopt() -> int:
+    """Rows that an earlier release planned meanwhile say nothing of their receiver, and no claim finds them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {TABLE} SET receiver = %s || coalesce(application_id, 0) WHERE {PENDING} AND receiver IS NULL",  # noqa: S608
+            [APPLICATION],
+        )
+        return int(cursor.rowcount)
 
 
 def give_up(at: datetime, max_age: timedelta, limit: int = 1000) -> int:

@@ -27,8 +27,8 @@ def _requeue(rows: QuerySet[LogoutDelivery], at: datetime) -> int:
     with transaction.atomic():
         waiting = rows.sendable().filter(state=DeliveryState.PENDING).update(due_at=at)  # type: ignore[attr-defined]
         dead = (
-            rows.sendable()  # type: ignore[attr-defined]
-            .filter(state=DeliveryState.DEAD, application__isnull=False)
+            rows.addressed()  # type: ignore[attr-defined]
+            .filter(state=DeliveryState.DEAD)
             .update(
                 state=DeliveryState.PENDING,
                 finished_at=None,

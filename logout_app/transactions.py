@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from idp.models import Application, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from logout_app import redeliver
+from logout_app.delivery.channels.registry import IN_BROWSER, SENT
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
 from logout_app.protocol.frontchannel import frame_origin, frame_url
 from logout_app.protocol.sign_out_state import RowState, row_state, standing
@@ -52,6 +53,7 @@ class Row:
     frame_origin: str = ""
     sid: str = ""
     milliseconds: int | None = None
+    in_background: bool = False  # a worker tells it too
     retrying: bool = False
     answered: bool = False  # with an error
     reasons: list[str] = field(default_factory=list)
@@ -76,8 +78,9 @@ class Row:
         self.answered = self.answered or delivery.last_status is not None
         if delivery.state == DeliveryState.DELIVERED and delivery.finished_at:
             self.milliseconds = max(0, round((delivery.finished_at - began_at).total_seconds() * 1000))
-        if delivery.channel == Channel.BACKCHANNEL and delivery.state == DeliveryState.PENDING:
-            self.retrying = True
+        if delivery.channel in SENT:
+            self.in_background = True
+            self.retrying = self.retrying or delivery.state == DeliveryState.PENDING
         if delivery.last_reason or delivery.last_status:
             status = f"HTTP {delivery.last_status}" if delivery.last_status else "no HTTP answer"
             self.reasons.append(f"{delivery.get_channel_display()}: {status}. {delivery.last_reason}".strip())
@@ -205,25 +208,25 @@ def report(page: LogoutTransaction, application_pk: int, outcome: DeliveryState,
         DeliveryState.LOADED: [DeliveryState.PENDING, DeliveryState.DEAD],
         DeliveryState.DELIVERED: [DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.LOADED],
     }
-    rows = _of_application(page, application_pk).filter(channel=Channel.FRONTCHANNEL, state__in=may_follow[outcome])
+    rows = _of_application(page, application_pk).filter(channel__in=IN_BROWSER, state__in=may_follow[outcome])
     reason = {DeliveryState.DEAD: "no answer in time", DeliveryState.LOADED: "the page loaded"}.get(outcome, "")
     return bool(rows.update(state=outcome, finished_at=at, last_reason=reason))
 
 
 def retry(page: LogoutTransaction, application_pk: int, at: datetime) -> None:
-    """Try again: the frame is asked anew, and the back-channel row is due now."""
+    """Try again: the frame is asked anew, and what a worker sends is due now."""
     rows = _of_application(page, application_pk).filter(attempts__lt=MOST_RETRIES)
     with transaction.atomic():
-        rows.filter(channel=Channel.FRONTCHANNEL, state=DeliveryState.DEAD).update(
+        rows.filter(channel__in=IN_BROWSER, state=DeliveryState.DEAD).update(
             state=DeliveryState.PENDING, finished_at=None, due_at=at, attempts=F("attempts") + 1
         )
-        redeliver.deliveries(rows.filter(channel=Channel.BACKCHANNEL).values_list("pk", flat=True), at=at)
+        redeliver.deliveries(rows.filter(channel__in=SENT).values_list("pk", flat=True), at=at)
 
 
 def give_up_unanswered(at: datetime) -> int:
     """Frames whose page was closed before they answered: nobody will report them any more."""
     return LogoutDelivery.objects.filter(
-        channel=Channel.FRONTCHANNEL, state=DeliveryState.PENDING, created_at__lte=at - LIFETIME
+        channel__in=IN_BROWSER, state=DeliveryState.PENDING, created_at__lte=at - LIFETIME
     ).update(state=DeliveryState.DEAD, finished_at=at, last_reason="the sign-out page was closed")
 
 

@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 
 from idp.models import Application, Connection, User
 from idp.protocol.initiators import Initiator
-from logout_app.protocol import silence
+from logout_app.delivery.channels.base import Occasion
+from logout_app.delivery.channels.planning import why_not_told
 from sessions_app.models import SSOSession
 
 MOST_NAMES = 10
@@ -39,7 +40,7 @@ def sentences(applications: Iterable[Application], initiator: Initiator, *, whol
     found = [
         f"{application.name or application.client_id} ({reason})"
         for application in applications
-        if (reason := silence.why(application, initiator, page=False, whole_user=whole_user))
+        if (reason := why_not_told(application, initiator, Occasion(whole_user=whole_user)))
     ]
     if not found:
         return []
@@ -52,6 +53,6 @@ def names_everywhere(user: User, here: SSOSession, at: datetime) -> list[str]:
     found: dict[int, str] = {}
     for session in SSOSession.objects.live(at).filter(user=user).prefetch_related("clients__application"):
         for application in (client.application for client in session.clients.all()):
-            if silence.why(application, Initiator.SESSION_REVOKED, page=session.pk == here.pk, whole_user=True):
+            if why_not_told(application, Initiator.SESSION_REVOKED, Occasion(session.pk == here.pk, whole_user=True)):
                 found[application.pk] = application.name or application.client_id
     return sorted(found.values())

@@ -17,8 +17,9 @@ from django.utils.timesince import timesince
 from idp.admin.search import FindsPeople
 from idp.admin.support import Act, FactsAdmin, FactsInline
 from logout_app import redeliver
+from logout_app.delivery.channels.registry import SENT
+from logout_app.delivery.receiver import is_application
 from logout_app.models import (
-    Channel,
     DeliveryAttempt,
     DeliveryState,
     DeliveryTally,
@@ -40,7 +41,8 @@ ICONS = {
 
 def can_be_sent(delivery: LogoutDelivery) -> bool:
     unfinished = delivery.state in (DeliveryState.PENDING, DeliveryState.DEAD)
-    return unfinished and delivery.channel != Channel.FRONTCHANNEL and delivery.application_id is not None
+    deleted = is_application(delivery.receiver) and delivery.application_id is None
+    return unfinished and delivery.channel in SENT and not deleted
 
 
 def do_redeliver(request: HttpRequest, delivery: LogoutDelivery, at: datetime, form: forms.Form | None) -> str:
@@ -52,7 +54,7 @@ REDELIVER = Act(
     "redeliver",
     "Redeliver",
     lambda delivery: [
-        f"A fresh token is posted to {delivery.application} now, at the URL that it has today.",
+        f"A fresh token is posted to {delivery.application or delivery.client_id} now, at the URL that it has today.",
         "It is tried again as often as a new delivery would be.",
     ],
     do_redeliver,
@@ -76,7 +78,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
     list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
     list_filter = ("state", "channel", "application")
     list_select_related = ("application",)
-    allowed_lookups = ("event", "session", "finished_at", "last_reason__startswith")
+    allowed_lookups = ("event", "session", "receiver", "finished_at", "last_reason__startswith")
     search_fields = ("=sub", "=sid", "=client_id")
     search_help_text = "A person's address or name; a whole user id, sid or client id."
     inlines = (AttemptInline,)
@@ -87,6 +89,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
         "event",
         "session",
         "application",
+        "receiver",
         "client_id",
         "sub",
         "sid",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db.models import Count, Min, QuerySet, Sum
 from django.db.models.functions import TruncHour
 from django.urls import reverse
 from django.utils.timesince import timesince
@@ -20,6 +20,7 @@ from idp.connections import health
 from idp.models import Application, KeyStatus, SigningKey
 from logout_app.admin import trouble
 from logout_app.admin.trouble import Attention
+from logout_app.delivery.channels.registry import without_url
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
@@ -141,10 +142,9 @@ def _keys(now: datetime) -> Iterator[Attention]:
 
 
 def _deaf() -> Iterator[Attention]:
-    mute = Q(backchannel_logout_uri="", frontchannel_logout_uri="", global_token_revocation_uri="")
     signs_in = [
         application
-        for application in Application.objects.filter(mute, enabled=True)
+        for application in Application.objects.filter(without_url(), enabled=True)
         if "authorization_code" in application.grant_types
     ]
     if signs_in:

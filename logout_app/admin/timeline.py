@@ -10,7 +10,8 @@ from typing import Any
 from django.db.models import Q
 
 from idp.models import Application, User
-from logout_app.models import Channel, DeliveryAttempt, DeliveryState, LogoutDelivery
+from logout_app.delivery.channels.registry import OF_PERSON
+from logout_app.models import DeliveryAttempt, DeliveryState, LogoutDelivery
 from logout_app.protocol import silence
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
@@ -43,7 +44,7 @@ def _deliveries(session: SSOSession) -> list[LogoutDelivery]:
     """Of the session, and the revocation requests to its applications that were sent with its end, one for all sessions."""
     revocations = Q(
         event__in=history.sign_outs_of(session.sid),
-        channel=Channel.GTR,
+        channel__in=OF_PERSON,
         application__in=session.clients.values("application"),
     )
     rows = LogoutDelivery.objects.filter(Q(session=session) | revocations)

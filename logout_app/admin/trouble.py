@@ -18,7 +18,7 @@ from logout_app.protocol.retry import SET_ASIDE
 
 FAILING_TRIES = 3
 FAILING_FOR = timedelta(minutes=2)
-MOST = 10  # applications that are named
+MOST = 10  # receivers that are named
 FAILED = Q(attempts__gt=0) & (Q(last_status__isnull=False) | ~Q(last_reason=""))
 
 
@@ -31,14 +31,20 @@ class Attention:
 
 
 def failing(now: datetime) -> Iterator[Attention]:
-    """Applications that fail for minutes, or behind whose open breaker people wait."""
-    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False).sendable()
-    by_application = waiting.order_by().values("application", "application__name", "client_id")
-    found = by_application.annotate(
+    """Receivers that fail for minutes, or behind whose open breaker people wait."""
+    waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, receiver__gt="").addressed()
+    by_receiver = waiting.order_by().values("receiver", "application", "application__name", "client_id")
+    open_now = _open_breakers(now)
+    found = by_receiver.annotate(
         people=Count("sub", distinct=True),
         tries=Max("attempts", filter=FAILED),
         since=Min("created_at", filter=FAILED),
-    ).filter(Q(tries__gte=FAILING_TRIES) | Q(since__lte=now - FAILING_FOR) | Q(client_id__in=_open_breakers(now)))
+    ).filter(
+        Q(tries__gte=FAILING_TRIES)
+        | Q(since__lte=now - FAILING_FOR)
+        | Q(client_id__in=open_now)
+        | Q(receiver__in=open_now)
+    )
     for row in found.order_by("-people")[:MOST]:
         yield _failing(row, now)
 
@@ -48,16 +54,22 @@ def _failing(row: Mapping[str, Any], now: datetime) -> Attention:
     began = f"for {timesince(since, now, depth=1)}" if since else "now"
     return Attention(
         "bad",
-        f"{row['application__name'] or row['client_id']} fails {began}: {_last_answer(row['application'])}. "
+        f"{row['application__name'] or row['client_id']} fails {began}: {_last_answer(row['receiver'])}. "
         f"{people} {'person waits' if people == 1 else 'people wait'} to be signed out there.",
         "Look and send again",
-        _deliveries(application__id__exact=row["application"], state__exact="pending"),
+        _deliveries(**_of(row), state__exact="pending"),
     )
 
 
-def _last_answer(application_pk: int) -> str:
-    """Of the delivery that was tried most often."""
-    rows = LogoutDelivery.objects.filter(FAILED, application=application_pk, state=DeliveryState.PENDING)
+def _of(row: Mapping[str, Any]) -> dict[str, object]:
+    """The filter of the list of deliveries."""
+    application = row["application"]
+    return {"application__id__exact": application} if application else {"receiver__exact": row["receiver"]}
+
+
+def _last_answer(receiver: str) -> str:
+    """Of the delivery that was tried most often. `sendable`, as in the index."""
+    rows = LogoutDelivery.objects.filter(FAILED, receiver=receiver, state=DeliveryState.PENDING).sendable()
     last = rows.order_by("-attempts", "-due_at").values_list("last_status", "last_reason").first()
     status, reason = last or (None, "")
     if status is None:

@@ -1,4 +1,4 @@
-"""One application's breaker: it opens after five failures in a row and probes with one request at a time.
+"""One receiver's breaker: it opens after five failures in a row and probes with one request at a time.
 
 Pure: times are seconds of one monotonic clock, given by the caller.
 """
@@ -15,7 +15,7 @@ LONGEST_PAUSE = 60.0
 @dataclass(slots=True)
 class Breaker:
     failures: int = 0  # in a row
-    silent_until: float = 0.0  # no request before: the breaker is open, or the application asked for a pause
+    silent_until: float = 0.0  # no request before: the breaker is open, or the receiver asked for a pause
     in_flight: int = 0
 
     def room(self, cap: int, now: float) -> int:

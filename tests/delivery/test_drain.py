@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from idp import configuration
 from logout_app import bell, outbox
+from logout_app.delivery.receiver import of_application
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from logout_app.protocol.retry import Outcome
 from tests.delivery.conftest import attempted, make_due, running, sign_in, sign_out, states, wait_for
@@ -54,9 +55,9 @@ def test_the_breaker_stops_asking_an_application_that_fails(receiver, applicatio
 def test_a_claim_takes_no_more_than_each_application_has_room_for(application):
     one, two = application("one"), application("two")
     sign_out(*[sign_in(one, two) for _ in range(6)])
-    claimed = claim(rooms={one.pk: 2, two.pk: 0})
+    claimed = claim(rooms={of_application(one.pk): 2, of_application(two.pk): 0})
     assert [row.client_id for row in claimed] == ["one", "one"]
-    assert sorted(row.client_id for row in claim(rooms={one.pk: 0})) == ["two"] * 5
+    assert sorted(row.client_id for row in claim(rooms={of_application(one.pk): 0})) == ["two"] * 5
     assert len(claim(limit=3)) == 3
 
 
@@ -74,7 +75,7 @@ def test_a_claim_finds_the_rows_of_each_application_by_their_index_whatever_the_
         cursor.execute(f"EXPLAIN {outbox.CLAIM_POSTGRES}", given)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     used = re.findall(rf"using (\w+) on {outbox.TABLE}", plan)
-    assert set(used) == {"logout_delivery_due_of_app", f"{outbox.TABLE}_pkey"}, plan
+    assert set(used) == {"logout_delivery_of_receiver", f"{outbox.TABLE}_pkey"}, plan
     assert f"Seq Scan on {outbox.TABLE}" not in plan
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,8 @@ from django.utils import timezone
 
 from idp import configuration, keys
 from idp.models import Application, SigningKey
-from logout_app import aside, deliver, outbox, redeliver, tallies
+from logout_app import aside, outbox, redeliver, tallies
+from logout_app.delivery.channels import applications
 from logout_app.models import HIGHEST, DeliveryAttempt, LogoutDelivery
 from logout_app.outbox import ATTEMPTS, TABLE
 from tests.delivery.conftest import attempted, make_due, running, sign_in, sign_out, wait_for
@@ -134,12 +134,8 @@ def test_a_configuration_that_makes_no_token_is_tried_thrice_then_set_aside_whil
 def test_a_broken_address_is_the_applications_own_trouble(application, receiver, url, monkeypatch):
     """Rules at every door refuse it, and again when it is used; the sender does not count on that."""
     bad, good = application("bad"), application("good")
-    make = deliver._route
-
-    def broken(app, *args):
-        return replace(make(app, *args), url=url, refusal=None) if app.pk == bad.pk else make(app, *args)
-
-    monkeypatch.setattr(deliver, "_route", broken)
+    find = applications.url_of
+    monkeypatch.setattr(applications, "url_of", lambda app, field: url if app.pk == bad.pk else find(app, field))
     with running():
         sign_out(sign_in(bad, good))
         wait_until(lambda: delivered("good") == 1)

@@ -55,7 +55,13 @@ def one_of_each() -> dict[type[models.Model], models.Model]:
     server = ResourceServer.objects.create(identifier="https://api.example/", scopes=[{"value": "read:things"}])
     event = LogoutEvent.objects.create(initiator="rp-logout", actor="user", user=mary, sub=mary.user_id)
     delivery = LogoutDelivery.objects.create(
-        event=event, session=session, application=app, client_id=app.client_id, sub=mary.user_id, channel="backchannel"
+        event=event,
+        session=session,
+        application=app,
+        receiver=f"app:{app.pk}",
+        client_id=app.client_id,
+        sub=mary.user_id,
+        channel="backchannel",
     )
     code = AuthorizationCode.objects.create(
         user=mary, application=app, session=session, code=digest(SECRET), expires=later, redirect_uri="https://x/"

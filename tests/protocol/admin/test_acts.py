@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp.models import Application, Connection, User
+from logout_app.delivery.receiver import of_application
 from logout_app.models import DeliveryAttempt, LogoutDelivery, LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
@@ -27,6 +28,7 @@ def make_delivery(application: Application, state: str = "dead") -> LogoutDelive
     return LogoutDelivery.objects.create(
         event=event,
         application=application,
+        receiver=of_application(application.pk),
         client_id=application.client_id,
         sub="auth0|x",
         channel="backchannel",

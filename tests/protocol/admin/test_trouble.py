@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from logout_app import tallies
+from logout_app.delivery.receiver import of_application
 from logout_app.models import DrainReport, LogoutDelivery, LogoutEvent
 from tests.support.factories import make_application
 
@@ -25,6 +26,7 @@ def wait(application, number=1, *, minutes=0.0, **changes) -> None:
         LogoutDelivery.objects.create(
             event=LogoutEvent.objects.create(initiator="rp-logout", actor="user"),
             application=application,
+            receiver=of_application(application.pk),
             client_id=application.client_id,
             sub=f"auth0|{person}",
             channel="backchannel",

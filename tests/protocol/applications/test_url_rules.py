@@ -20,7 +20,7 @@ from idp.models import Application
 from idp.protocol.errors import InvalidClient
 from idp.tenant_clients import KEYS
 from idp.tenant_reader import TenantFileError
-from logout_app import deliver
+from logout_app.delivery.channels.registry import SENT
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import authorize
 
@@ -291,7 +291,7 @@ def test_keys_are_not_fetched_from_a_refused_url(settings: Any) -> None:
 )
 def test_nothing_is_posted_to_a_refused_url(channel: str, field: str) -> None:
     application = make_application("App", **{field: "https://169.254.169.254/x"})
-    route = deliver._route(application, channel, configuration.current())
+    route = SENT[channel].route.reach(application, configuration.current())
     assert route.refusal == "it goes to 169.254.169.254, which is not a public address"
 
 

@@ -17,6 +17,8 @@ from idp.requests import facts
 from logout_app import redeliver
 from logout_app.admin.overview import overview
 from logout_app.admin.timeline import timeline
+from logout_app.delivery.channels.base import Occasion
+from logout_app.delivery.channels.planning import why_not_told
 from logout_app.end import Selection, end_sessions
 from logout_app.models import DeliveryState, LogoutDelivery
 from logout_app.protocol import silence
@@ -86,7 +88,7 @@ def test_the_statement_that_ends_says_of_each_application_what_the_rule_says(
     rows = list(LogoutDelivery.objects.filter(event=ended.event))
     for application in applications:
         mine = [row for row in rows if row.application_id == application.pk]
-        reason = silence.why(application, initiator, page=page, whole_user=whole_user)
+        reason = why_not_told(application, initiator, Occasion(page, whole_user))
         if reason:
             assert [(row.channel, row.state, row.last_reason) for row in mine] == [("none", "not_told", reason)]
             assert mine[0].finished_at is not None
