@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from django.db import DataError, IntegrityError, connection, transaction
 
-from idp.outage import AWAY
+from idp.database.outage import AWAY
 from logout_app import tallies
 from logout_app.models import HIGHEST, Channel, DeliveryState, LogoutDelivery
 from logout_app.outbox import (

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from idp import configuration, keys, sealing
 from idp.applications import rules
+from idp.database.outage import AWAY
 from idp.models import Application
-from idp.outage import AWAY
 from idp.outbound.fanout import FORM, Fanout, Reply
 from logout_app.aside import described
 from logout_app.models import Channel

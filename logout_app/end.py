@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from idp import prepared
+from idp.database import prepared
 from idp.models import Identity, User
 from idp.protocol.initiators import Initiator
 from logout_app import bell, fanout

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection
 
-from idp import prepared
+from idp.database import prepared
 from idp.models import Application, Connection, InitiatorMode, User
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol import silence

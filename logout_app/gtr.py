@@ -16,7 +16,7 @@ from django.db import transaction
 from idp import limiter
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TemporarilyUnavailable, TooManyRequests
 from idp.protocol.initiators import Initiator

@@ -14,7 +14,8 @@ from typing import Any
 
 from django.db import connection as database
 
-from idp import prepared, spent
+from idp import spent
+from idp.database import prepared
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest, ProtocolError

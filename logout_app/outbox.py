@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from idp import prepared
+from idp.database import prepared
 from logout_app import tallies
 from logout_app.models import NEXT_FENCE, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol.retry import Outcome

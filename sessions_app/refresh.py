@@ -16,7 +16,7 @@ from django.db import transaction
 from idp import client_auth, configuration
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.errors import InvalidGrant, InvalidTarget
 from idp.protocol.opaque import digest

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from idp import client_auth, configuration
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Application, began_before
 from idp.protocol.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
 from idp.protocol.opaque import digest

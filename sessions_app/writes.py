@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Field, Model
 
-from idp import prepared
+from idp.database import prepared
 from idp.models import Connection, User
 from sessions_app.models import SSOSession
 

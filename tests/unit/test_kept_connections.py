@@ -7,7 +7,7 @@ import time
 import pytest
 from django.db import OperationalError, close_old_connections, connection
 
-from idp import prepared
+from idp.database import prepared
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -40,7 +40,7 @@ def test_one_that_was_silent_for_long_is_asked(monkeypatch):
     connection.ensure_connection()
     connection.is_usable()
     later = time.monotonic() + 31
-    monkeypatch.setattr("idp.postgresql.base.time.monotonic", lambda: later)
+    monkeypatch.setattr("idp.database.postgresql.base.time.monotonic", lambda: later)
     assert statements_asked() == 1
 
 

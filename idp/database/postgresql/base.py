@@ -21,9 +21,9 @@ from psycopg import RawCursor
 from psycopg.errors import ConnectionTimeout
 from psycopg.types.datetime import TimestamptzLoader
 
-from idp.database_limits import limits
-from idp.postgresql import driver
-from idp.postgresql.silence import server
+from idp.database.limits import limits
+from idp.database.postgresql import driver
+from idp.database.postgresql.silence import server
 
 SILENT = 30.0  # seconds without a request after which a firewall may have dropped the connection and told nobody
 # A plan that is kept was made when tables were small, perhaps empty: then PostgreSQL reads them whole, also when they have
@@ -81,7 +81,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         type(self)._left_at = time.monotonic()
 
     def kept_cursor(self, plans_last: float) -> CursorWrapper:
-        """One cursor for all statements that idp/prepared.py runs on this connection, each read to its end before the next.
+        """One cursor for all statements that idp/database/prepared.py runs on this connection, each read to its end before the next.
 
         Plans older than `plans_last` seconds are made anew: one that was made on a table that VACUUM knew to be empty reads it
         whole however it grows, because that costs nothing then.

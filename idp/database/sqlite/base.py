@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from django.db.backends.sqlite3 import base
 
 from idp import processes
-from idp.database_limits import limits
+from idp.database.limits import limits
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
