@@ -13,13 +13,14 @@ from typing import Any, ParamSpec
 from django.core.exceptions import PermissionDenied
 
 from idp import configuration, limiter
+from idp.database.guarded import Change, Guard, Row, insert, update_guard, write
 from idp.limiter import Reservation
 from idp.models import Application, Connection, Identity, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import RequestFacts
 from sessions_app.binding import limits
 from sessions_app.models import AuthorizationCode, SessionClient, SessionEvent, SSOSession
-from sessions_app.writes import Change, Guard, Row, insert, update_guard, while_connection_is_enabled, write
+from sessions_app.writes import while_connection_is_enabled
 
 TOUCH_EVERY = timedelta(minutes=1)
 UPSTREAM_ENDS = (
