@@ -60,8 +60,8 @@ INSERT INTO {RevocationRequest._meta.db_table} (
 VALUES (%(source_pk)s, %(at)s, 204, '', %(subject)s, %(sub)s, %(jti)s, {{event}}, %(ip)s, %(user_agent)s)"""  # noqa: S608
 
 TALLY = f"""
-INSERT INTO {tallies.TABLE} (metric, label, value) VALUES ('gtr', '204', 1)
-ON CONFLICT (metric, label) DO UPDATE SET value = {tallies.TABLE}.value + 1"""  # noqa: S608
+INSERT INTO {tallies.TABLE} (metric, label, value) SELECT 'gtr', '204', 1 WHERE {{then}}
+ON CONFLICT (metric, label) DO UPDATE SET value = {tallies.TABLE}.value + 1"""
 
 
 @dataclass
