@@ -34,7 +34,7 @@ def expire_sessions() -> None:
 
     Frames of sign-out pages that were closed are given up in the same minute.
     """
-    with connection.bounded_statements(STATEMENT_LIMIT):
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         ended = until_done(_expire_batch, EXPIRY_DEADLINE, EXPIRY_BATCH)
         transactions.give_up_unanswered(timezone.now())
     if ended:
@@ -64,7 +64,7 @@ def purge_history() -> None:
     now = timezone.now()
     retention = configuration.current().tenant.history_retention_days
     deadline = monotonic() + PURGE_DEADLINE
-    with connection.bounded_statements(STATEMENT_LIMIT):
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         for name, batch in purge.batches(now, retention):
             if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)

@@ -102,7 +102,8 @@ class Act:
     def _in_one_statement(self, given: Mapping[str, Any] | Sequence[Sequence[Any]]) -> dict[str, Any]:
         params = given if isinstance(given, Mapping) else list(chain.from_iterable(given))
         rows = prepared.fetch(self._statement, params)
-        first, found, column = rows[0], {}, 0
+        first, column = rows[0], 0
+        found: dict[str, Any] = {}
         for name, gives, width in self._widths:
             values = first[column : column + width]
             found[name] = values if gives is Gives.COUNTS or values[0] is not None else None

@@ -137,7 +137,8 @@ def test_a_transaction_that_failed_can_be_rolled_back_to_its_savepoint_whatever_
 def test_a_list_that_reads_most_of_a_table_reads_it_whole_and_a_kept_statement_does_not():
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE queue AS SELECT id, repeat('x', 200) AS text FROM generate_series(1, 5000) id"
+            "CREATE TEMPORARY TABLE queue AS SELECT id, repeat('x', 200) AS text "
+            "FROM generate_series(1, 5000) id ORDER BY md5(id::text)"
         )
         cursor.execute("CREATE INDEX ON queue (id)")
         cursor.execute("ANALYZE queue")

@@ -101,10 +101,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _rollback(self) -> None:
         self._prefers_indexes = None
-        super()._rollback()
+        super()._rollback()  # type: ignore[misc]  # Django's own, without a type
 
     def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
         self._prefers_indexes = None
 
     def kept_cursor(self, plans_last: float) -> CursorWrapper:
