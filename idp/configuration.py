@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import F, Subquery
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from idp import prepared
+from idp.database import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
 
 T = TypeVar("T")

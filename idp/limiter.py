@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection as database
 
-from idp import prepared
+from idp.database import prepared
 from idp.models import LimiterSlot
 
 LONGEST_KIND = 15  # LimiterSlot.key holds it, a colon and 64 hexadecimal digits

@@ -128,17 +128,17 @@ DATABASE_STATEMENT_TIMEOUT = conf.read_int("CURFEW_DATABASE_STATEMENT_TIMEOUT")
 DATABASE_SESSION_SETTINGS = conf.read("CURFEW_DATABASE_SESSION_SETTINGS") != "0"
 DATABASES = {"default": environ.Env.db_url_config(conf.read("DATABASE_URL").replace("$CURFEW_DATA", str(DATA)))}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"] |= {"ENGINE": "idp.sqlite", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    DATABASES["default"] |= {"ENGINE": "idp.database.sqlite", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
-    DATABASES["default"]["ENGINE"] = "idp.postgresql"
+    DATABASES["default"]["ENGINE"] = "idp.database.postgresql"
     DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
     DATABASES["default"].setdefault("OPTIONS", {})
-    # For idp/prepared.py; Django's own cursors prepare nothing. An address gives "None" as text.
+    # For idp/database/prepared.py; Django's own cursors prepare nothing. An address gives "None" as text.
     _threshold = DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if _threshold == "None" else _threshold
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from idp import prepared
+from idp.database import prepared
 from idp.models import SpentToken
 from idp.protocol.opaque import digest
 

@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 from django.db import DataError, IntegrityError, connection, transaction
 
-from idp.outage import AWAY
+from idp.database import dialect
+from idp.database.outage import AWAY
 from logout_app import tallies
 from logout_app.delivery.channels.registry import BY_NAME, known
 from logout_app.models import HIGHEST, DeliveryState, LogoutDelivery
@@ -42,7 +43,7 @@ PICK_ONE = f"WITH picked AS (SELECT id FROM {TABLE} WHERE id = %(id)s AND {DUE})
 def claim_one_by_one(at: datetime, lease: timedelta, **room: Any) -> list[Claimed]:
     """As `outbox.claim`, but a row that cannot be claimed harms no other."""
     parameters = claim_parameters(at=at, lease=lease, **room)
-    pick = PICK_POSTGRES if connection.vendor == "postgresql" else PICK_SQLITE
+    pick = dialect.either(postgresql=PICK_POSTGRES, sqlite=PICK_SQLITE)
     with connection.cursor() as cursor:
         cursor.execute(pick + "SELECT id FROM picked ORDER BY id", parameters)  # noqa: S608  constants only
         pks = [row[0] for row in cursor.fetchall()]

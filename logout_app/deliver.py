@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from idp import configuration, sealing
-from idp.outage import AWAY
+from idp.database.outage import AWAY
 from idp.outbound.fanout import Fanout, Reply
 from logout_app.aside import described
 from logout_app.delivery.channels.base import NothingToTell, Route

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from idp import prepared
+from idp.database import dialect, prepared
 from idp.models import Identity, User
 from idp.protocol.initiators import Initiator
 from logout_app import bell, fanout
@@ -48,7 +48,7 @@ class Selection:
 
     @classmethod
     def sessions(cls, pks: Collection[int]) -> Selection:
-        return cls(f"id {fanout.among('sessions')}", {"sessions": fanout.keys(list(pks))})
+        return cls(f"id {dialect.among('sessions')}", {"sessions": dialect.keys(list(pks))})
 
     @classmethod
     def user(cls, user_pk: int, spare: int | None = None, *, marked: bool = False) -> Selection:
@@ -68,7 +68,7 @@ class Selection:
     @classmethod
     def identities(cls, pks: Collection[int]) -> Selection:
         """What one person began through these accounts of theirs; what they began through others stays."""
-        these, given = fanout.among("identities"), {"identities": fanout.keys(list(pks))}
+        these, given = dialect.among("identities"), {"identities": dialect.keys(list(pks))}
         return cls(f"identity_id {these}", given, families=_begun(f"identity_id {these}", f"id {these}"))
 
     @classmethod
@@ -107,7 +107,7 @@ def end_sessions(
     front channels are planned as well. `also`: rows that are written with the act, even if there was nothing to end.
     """
     fits_one_statement = selection.single and not offline_tokens and not also.statements
-    if fits_one_statement and connection.vendor == "postgresql":
+    if fits_one_statement:
         ended = _end_at_once(selection, initiator, actor, at, page)
         if ended is not None:
             return ended
@@ -128,13 +128,13 @@ def end_sessions(
 def _end_at_once(
     selection: Selection, initiator: Initiator, actor: str, at: datetime, page: int | None
 ) -> Ended | None:
-    """One session, in one statement that needs no transaction around it: three round trips less.
+    """One session, in one act, which on PostgreSQL is one statement without a transaction around it: three round trips less.
 
-    It sees only what was committed when it began. Whoever joins writes the session's row, so the row must still be the one
-    that this statement saw (`xmin`): otherwise it ends nothing, and the longer way sees who joined meanwhile.
+    That sees only what was committed when it began. Whoever joins writes the session's row, so the row must still be the one
+    that this statement saw: otherwise it ends nothing, and the longer way sees who joined meanwhile.
     """
-    unchanged = f"xmin = (SELECT xmin FROM {SSOSession._meta.db_table} WHERE {selection.where})"  # noqa: S608  constants
-    ending = _end_statement(f"{selection.where} AND {unchanged}", limited=False, single=True)
+    unchanged = dialect.unchanged(SSOSession._meta.db_table, selection.where)
+    ending = _end_statement(f"{selection.where}{unchanged}", limited=False, single=True)
     event = LogoutEvent(at=at, initiator=initiator.value, actor=actor, sessions_ended=1)
     told = fanout.end_and_record(event, ending, selection.given, page=page)
     if told is None:
@@ -176,7 +176,7 @@ def _end_statement(where: str, limited: bool, single: bool) -> str:
     the LIMIT more than once. No key lock: the foreign keys of tokens that are written meanwhile would wait for it, and this
     for their family."""
     table = SSOSession._meta.db_table
-    lock = " FOR NO KEY UPDATE" if connection.vendor == "postgresql" else ""
+    lock = dialect.lock("FOR NO KEY UPDATE")
     limit = " LIMIT %(limit)s" if limited else ""
     chosen = f"SELECT id FROM {table} WHERE {where} AND ended_at IS NULL ORDER BY id{limit}{lock}"  # noqa: S608  constants
     rows = where if single else "id IN (SELECT id FROM chosen)"
@@ -190,7 +190,7 @@ def _end_statement(where: str, limited: bool, single: bool) -> str:
 def _families(selection: Selection) -> Families:
     """Of one person: all but the spared session's; of a connection or accounts: of all their sessions, whenever they ended,
     and of their people where the session is not known any more; else those of the sessions that end now."""
-    return Families(selection.families or f"session_id {fanout.among('pks')}", selection.given)
+    return Families(selection.families or f"session_id {dialect.among('pks')}", selection.given)
 
 
 def _begun(sessions: str, accounts: str) -> str:

@@ -1,14 +1,13 @@
 """What is written with an end: the refresh tokens that die with it, the event, its outbox rows (who hears, and by which channel,
 is said in `delivery/channels/`) and its lines of the audit trail.
 
-Set-based: as many statements for one session as for thousands. On PostgreSQL they are one statement (a CTE), which spares a
-sign-out two round trips; on SQLite one each. The text is written here once, because Django takes longer to write such a
-SELECT anew than the database takes to run it. In braces is what the two databases say differently (`_words`).
+Set-based: as many statements for one session as for thousands, composed by `idp/database/acts.py`. The text is written here
+once, because Django takes longer to write such a SELECT anew than the database takes to run it. In braces is what depends on
+the act and what the two databases say differently (`_words`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +15,8 @@ from typing import Any
 
 from django.db import connection
 
-from idp import prepared
+from idp.database import dialect
+from idp.database.acts import Act, Gives, Step
 from idp.models import Application, Connection, User
 from logout_app.delivery.channels import planning
 from logout_app.delivery.channels.base import Occasion
@@ -33,15 +33,13 @@ WHERE revoked_at IS NULL AND id IN (
 )
 RETURNING id"""  # noqa: S608  constants only, here and below
 
-COUNTED = "SELECT count(*) AS number FROM families"
-
 # Not written if nothing ended and nothing was revoked.
 EVENT = f"""
 INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, sessions_ended, families_revoked, data)
 SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), {{ended}}, {{families}}, {{object}}()
 FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({{person}} AS bigint)
 WHERE {{ended}} > 0 OR {{families}} > 0
-RETURNING id, user_id, sub"""  # noqa: S608
+RETURNING id, user_id, sub, families_revoked"""  # noqa: S608
 
 TRAIL = audit.insert(
     EventType.ENDED,
@@ -63,11 +61,13 @@ WHERE session.id {{among}}""",
 )
 
 
-# What the statement says of the sessions if one of them ends in it.
-ENDED_HERE = {
-    "among": "IN (SELECT id FROM ended)",
-    "ended": "(SELECT count(*) FROM ended)",
-    "person": "(SELECT user_id FROM ended)",
+# What the act says of the sessions if one of them ends in it.
+ENDED_HERE = {"among": "= {ended}", "ended": "{ended.count}", "person": "{ended.user_id}"}
+
+# Of each row that is planned: whether somebody is to be told by it, and whether it is a frame of the sign-out page.
+PLANNED = {
+    "is_told": f"state = '{DeliveryState.PENDING}'",
+    "is_frame": f"state = '{DeliveryState.PENDING}' AND channel = '{Channel.FRONTCHANNEL}'",
 }
 
 
@@ -83,7 +83,7 @@ class Families:
 class Also:
     """Further rows of the same act: names and SQL, and what it is given beside the act's own values.
 
-    The SQL may say {event}, the event's key or NULL, and what else `_words` has.
+    The SQL may say {event}, the event's key or NULL, {then}, if it locks anything, and what else `_words` has.
     """
 
     statements: tuple[tuple[str, str], ...] = ()
@@ -121,21 +121,19 @@ def record(
         **_facts(event, page),
         "person": event.user_id,
         "ended": event.sessions_ended,
-        "pks": keys(session_pks),
+        "pks": dialect.keys(session_pks),
     }
-    shape = (families.which, page is not None, whole_user, also.statements)
-    act = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
-    return _told(event, *act(given, *shape))
+    act = _act(families.which, page is not None, whole_user, also.statements)
+    return _told(event, act.run(given))
 
 
 def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *, page: int | None) -> Told | None:
-    """PostgreSQL: one session ends and all of it is recorded, in one statement. The event names the person.
+    """One session ends and all of it is recorded, in one act. The event names the person.
 
     `ending`: an UPDATE of at most one session that returns `id` and `user_id`. None: it found none, nothing was written.
     """
-    statement = _statement("", page is not None, False, (), ending)
-    row = prepared.fetch(statement, {**given, **_facts(event, page)})[0]
-    return None if row[0] is None else _told(event, *row)
+    found = _act("", page is not None, False, (), ending).run({**given, **_facts(event, page)})
+    return None if found["event"] is None else _told(event, found)
 
 
 def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
@@ -149,90 +147,53 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
     }
 
 
-def _told(
-    event: LogoutEvent, pk: int | None, user_pk: int | None, sub: str, families: int, deliveries: int, frames: int
-) -> Told:
+def _told(event: LogoutEvent, found: Mapping[str, Any]) -> Told:
     """The event as it was written."""
-    event.pk, event.user_id, event.sub, event.families_revoked = pk, user_pk, sub, families
-    event._state.adding = pk is None
-    return Told(deliveries, frames)
-
-
-def keys(values: Sequence[int] | Sequence[str]) -> list[Any] | str:
-    """The parameter for `among()`."""
-    return list(values) if connection.vendor == "postgresql" else json.dumps(list(values))
-
-
-def among(name: str) -> str:
-    """A comparison of a column with a list of keys of any length."""
-    if connection.vendor == "postgresql":
-        return f"= ANY(%({name})s)"
-    return f"IN (SELECT value FROM json_each(%({name})s))"  # noqa: S608  names of ours
-
-
-def _in_one_statement(given: dict[str, Any], *shape: Any) -> tuple[Any, ...]:
-    return prepared.fetch(_statement(*shape), given)[0]
+    event.pk, event.user_id, event.sub, event.families_revoked = found["event"] or (None, None, "", 0)
+    event._state.adding = event.pk is None
+    return Told(*found["deliveries"])
 
 
 @cache
-def _statement(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...], ending: str = "") -> str:
-    """What the last SELECT reads is done before what it does not read: families, event and deliveries come first.
-
-    So everybody locks families before rows that `also` may wait for.
-    """
-    words = _words("(SELECT id FROM event)", "(SELECT number FROM revoked)" if families else "0")
-    parts = {"families": _families(families), "revoked": COUNTED} if families else {}
-    if ending:
-        words |= ENDED_HERE
-        parts["ended"] = ending
-    parts |= {"event": EVENT.format(**words), "deliveries": _deliveries(words, page, whole_user)}
-    parts |= {"trail": TRAIL.format(**words), **{name: sql.format(**words) for name, sql in also}}
-    return f"""
-WITH {", ".join(f"{name} AS ({sql})" for name, sql in parts.items())}
-SELECT event.id, event.user_id, coalesce(event.sub, ''), {words["families"]}, told.deliveries, told.frames
-FROM (
-    SELECT count(*) AS deliveries, count(*) FILTER (WHERE channel = '{Channel.FRONTCHANNEL}') AS frames
-    FROM deliveries WHERE state = '{DeliveryState.PENDING}'
-) told
-LEFT JOIN event ON true
-"""  # noqa: S608
-
-
-def _one_by_one(
-    given: dict[str, Any], families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...]
-) -> tuple[Any, ...]:
-    words = _words("%(event)s", "%(families)s")
-    given["families"] = len(prepared.fetch(_families(families), given)) if families else 0
-    event = prepared.fetch(EVENT.format(**words), given)
-    given["event"], user_pk, sub = event[0] if event else (None, None, "")
-    channels: list[str] = []
-    if event:
-        planned = prepared.fetch(_deliveries(words, page, whole_user), given)
-        channels = [channel for channel, state in planned if state == DeliveryState.PENDING]
-        prepared.fetch(TRAIL.format(**words), given)
-    for _, sql in also:
-        prepared.fetch(sql.format(**words), given)
-    return given["event"], user_pk, sub, given["families"], len(channels), channels.count(Channel.FRONTCHANNEL)
+def _act(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...], ending: str = "") -> Act:
+    """Families are locked before rows that `also` may wait for, by everybody."""
+    words = _words("{families.count}" if families else "0") | (ENDED_HERE if ending else {})
+    steps = [Step("ended", ending, columns=("id", "user_id"), gives=Gives.NOTHING)] if ending else []
+    if families:
+        steps.append(Step("families", _families(families), gives=Gives.NOTHING))
+    steps += [
+        Step("event", EVENT.format(**words), columns=("id", "user_id", "sub", "families_revoked")),
+        Step(
+            "deliveries",
+            _deliveries(words, page, whole_user),
+            columns=tuple(PLANNED),
+            gives=Gives.COUNTS,
+            needs=("event",),
+        ),
+        Step("trail", TRAIL.format(**words), gives=Gives.NOTHING, needs=("event",)),
+        *(Step(name, sql.format(**words), gives=Gives.NOTHING) for name, sql in also),
+    ]
+    return Act(*steps)
 
 
 def _families(which: str) -> str:
     """Locked in one order for everybody, as sessions are."""
-    return FAMILIES.format(which=which, lock=" FOR NO KEY UPDATE" if connection.vendor == "postgresql" else "")
+    return FAMILIES.format(which=which, lock=dialect.lock("FOR NO KEY UPDATE"))
 
 
-def _words(event: str, families: str) -> dict[str, str]:
-    on_postgresql = connection.vendor == "postgresql"
-    return {
-        "event": event,
+def _words(families: str) -> dict[str, str]:
+    """What is in braces again is for the act: what its steps give."""
+    return dialect.words() | {
+        "event": "{event}",
+        "then": "{then}",
         "families": families,
-        "among": among("pks"),
+        "among": dialect.among("pks"),
         "ended": "%(ended)s",
         "person": "%(person)s",
-        "moment": "%(at)s::timestamptz" if on_postgresql else "%(at)s",
-        "object": "jsonb_build_object" if on_postgresql else "json_object",
-        "json": "jsonb" if on_postgresql else "json",
+        "moment": f"%(at)s{dialect.cast('timestamptz')}",
     }
 
 
 def _deliveries(words: Mapping[str, str], page: bool, whole_user: bool) -> str:
-    return planning.statement(Occasion(page, whole_user)).format(**words)
+    planned = {name: f"{condition} AS {name}" for name, condition in PLANNED.items()}
+    return planning.statement(Occasion(page, whole_user)).format(**words, **planned)

@@ -16,7 +16,7 @@ from django.db import transaction
 from idp import limiter
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TemporarilyUnavailable, TooManyRequests
 from idp.protocol.initiators import Initiator
@@ -68,8 +68,8 @@ INSERT INTO {RevocationRequest._meta.db_table} (
 VALUES (%(source_pk)s, %(at)s, 204, '', %(subject)s, %(sub)s, %(jti)s, {{event}}, %(ip)s, %(user_agent)s)"""  # noqa: S608  constants only, here and below
 
 TALLY = f"""
-INSERT INTO {tallies.TABLE} (metric, label, value) VALUES ('gtr', '204', 1)
-ON CONFLICT (metric, label) DO UPDATE SET value = {tallies.TABLE}.value + 1"""  # noqa: S608
+INSERT INTO {tallies.TABLE} (metric, label, value) SELECT 'gtr', '204', 1 WHERE {{then}}
+ON CONFLICT (metric, label) DO UPDATE SET value = {tallies.TABLE}.value + 1"""
 
 
 @dataclass

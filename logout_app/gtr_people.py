@@ -1,4 +1,4 @@
-"""Whom a Global Token Revocation request names. Found, the token spent and their mark raised: on PostgreSQL one statement.
+"""Whom a Global Token Revocation request names. Found, the token spent and their mark raised: one act.
 
 The token is spent and the person's row locked first, so that requests about one person wait for each other, and sign-ins for
 them. Whoever is in the way of either is waited for here, before sessions and families are looked at.
@@ -14,11 +14,12 @@ from typing import Any
 
 from django.db import connection as database
 
-from idp import prepared, spent
+from idp import spent
+from idp.database import dialect
+from idp.database.acts import Act, Gives, Step
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest, ProtocolError
-from logout_app import fanout
 from logout_app.end import NOT_BEFORE, Selection
 from logout_app.protocol import gtr as rules
 from logout_app.protocol.gtr import Proof, Subject
@@ -45,19 +46,20 @@ WHERE account.connection_id = %(connection)s AND person.user_id {{user_ids}}""" 
 
 # With those of the same people at other connections, whose identity providers did not change their mind.
 ACCOUNTS = f"""
-SELECT account.id, account.id IN (SELECT id FROM named) AS is_named, person.id AS user_id, person.user_id AS user_sub,
-    source.name AS source, account.sub
+SELECT account.id, account.id IN (SELECT id FROM {{named.rows}}) AS is_named, person.id AS user_id,
+    person.user_id AS user_sub, source.name AS source, account.sub,
+    account.id NOT IN (SELECT id FROM {{named.rows}}) AS is_elsewhere
 FROM {Identity._meta.db_table} account
 JOIN {User._meta.db_table} person ON person.id = account.user_id
 JOIN {Connection._meta.db_table} source ON source.id = account.connection_id
-WHERE account.user_id IN (SELECT user_id FROM named)
-    AND (account.connection_id <> %(connection)s OR account.id IN (SELECT id FROM named))"""  # noqa: S608
+WHERE account.user_id IN (SELECT user_id FROM {{named.rows}})
+    AND (account.connection_id <> %(connection)s OR account.id IN (SELECT id FROM {{named.rows}}))"""  # noqa: S608
 
 # The one person that is meant, whom nobody can sign in meanwhile; nobody, if several are, or if the token was spent before.
 PERSON = f"""
 SELECT id FROM {User._meta.db_table} WHERE id = (
-    SELECT min(user_id) FROM named HAVING count(DISTINCT user_id) = 1 AND EXISTS (SELECT 1 FROM spent)
-) FOR NO KEY UPDATE"""  # noqa: S608
+    SELECT min(user_id) FROM {{named.rows}} HAVING count(DISTINCT user_id) = 1
+) AND {{spent}} IS NOT NULL"""  # noqa: S608
 
 # Of a person who also comes in elsewhere the mark is on the accounts, else on the person.
 MARK_OF_ACCOUNTS = f"""
@@ -102,6 +104,7 @@ class _Account:
     user_sub: str
     source: str
     sub: str
+    is_elsewhere: bool
 
 
 def take(
@@ -118,10 +121,12 @@ def take(
         "own": connection.user_id_of(""),
         "at": database.ops.adapt_datetimefield_value(at),
     }
-    on_postgresql = database.vendor == "postgresql"
-    is_first, accounts = _in_one_statement(given) if on_postgresql else _one_by_one(given)
-    if not is_first:
+    found = _act().run(given)
+    if found["spent"] is None:
         raise rules.refused("this token was used before")
+    accounts = sorted(
+        (_Account(*row) for row in found["accounts"]), key=lambda account: (not account.is_named, account.pk)
+    )
     named = [account for account in accounts if account.is_named]
     if not named:
         raise UnknownUser("No user of this connection is named so.")
@@ -143,40 +148,31 @@ def _named(subjects: Sequence[Subject], issuers: frozenset[str]) -> dict[str, An
             values["user_ids"].append(subject.values[0])
         elif subject.values[0] in issuers:
             values["subs"].append(subject.values[1])
-    return {name: fanout.keys(texts) for name, texts in values.items()}
-
-
-def _in_one_statement(given: dict[str, Any]) -> tuple[bool, list[_Account]]:
-    rows = prepared.fetch(_statement(), given)
-    return rows[0][0], [_Account(*row[1:]) for row in rows if row[1] is not None]
+    return {name: dialect.keys(texts) for name, texts in values.items()}
 
 
 @cache
-def _statement() -> str:
-    person, elsewhere = "(SELECT id FROM person)", "EXISTS (SELECT 1 FROM accounts WHERE NOT is_named)"
-    of_person = NOT_BEFORE.format(which=f"= {person}")
-    of_accounts = MARK_OF_ACCOUNTS.format(which="IN (SELECT id FROM named)")
-    return f"""
-WITH spent AS ({spent.SPEND}), named AS ({_names()}), accounts AS ({ACCOUNTS}), person AS ({PERSON}),
-mark_of_person AS ({of_person} AND NOT {elsewhere}),
-mark_of_accounts AS ({of_accounts} AND {elsewhere} AND {person} IS NOT NULL)
-SELECT EXISTS (SELECT 1 FROM spent), accounts.* FROM (SELECT 1) request LEFT JOIN accounts ON true
-ORDER BY is_named DESC, id
-"""  # noqa: S608
-
-
-def _one_by_one(given: dict[str, Any]) -> tuple[bool, list[_Account]]:
-    if not prepared.fetch(spent.SPEND, given):
-        return False, []
-    rows = prepared.fetch(f"WITH named AS ({_names()}) {ACCOUNTS} ORDER BY is_named DESC, account.id", given)
-    accounts = [_Account(*row) for row in rows]
-    given["named"] = fanout.keys([account.pk for account in accounts if account.is_named])
-    given["user"] = next((account.user_pk for account in accounts), None)
-    is_linked = not all(account.is_named for account in accounts)
-    mark = MARK_OF_ACCOUNTS.format(which=fanout.among("named")) if is_linked else NOT_BEFORE.format(which="= %(user)s")
-    prepared.fetch(mark, given)
-    return True, accounts
+def _act() -> Act:
+    """The person's mark is raised, or those of the accounts, of a person who has others elsewhere."""
+    columns = ("id", "is_named", "user_id", "user_sub", "source", "sub", "is_elsewhere")
+    person = f"{PERSON}{dialect.lock('FOR NO KEY UPDATE')}"
+    of_person = NOT_BEFORE.format(which="= {person}")
+    of_accounts = MARK_OF_ACCOUNTS.format(which="IN (SELECT id FROM {named.rows})")
+    elsewhere = ("accounts.is_elsewhere",)
+    return Act(
+        Step("spent", spent.SPEND),
+        Step("named", _names(), columns=("id", "user_id"), gives=Gives.NOTHING),
+        Step("accounts", ACCOUNTS, columns=columns, gives=Gives.ROWS),
+        Step("person", person, gives=Gives.NOTHING),
+        Step("mark_of_person", f"{of_person} AND {{then}} RETURNING id", gives=Gives.NOTHING, lacks=elsewhere),
+        Step(
+            "mark_of_accounts",
+            f"{of_accounts} AND {{person}} IS NOT NULL AND {{then}}",
+            gives=Gives.NOTHING,
+            needs=elsewhere,
+        ),
+    )
 
 
 def _names() -> str:
-    return NAMED.format(**{name: fanout.among(name) for name in ("subs", "emails", "user_ids")})
+    return NAMED.format(**{name: dialect.among(name) for name in ("subs", "emails", "user_ids")})

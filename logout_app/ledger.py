@@ -14,7 +14,7 @@ from time import monotonic
 import structlog
 from django.db import DatabaseError
 
-from idp.outage import AWAY
+from idp.database.outage import AWAY
 from logout_app import aside, outbox
 from logout_app.outbox import Claimed, Result
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from idp import prepared
+from idp.database import dialect, prepared
 from logout_app import tallies
 from logout_app.delivery.receiver import APPLICATION
 from logout_app.models import NEXT_FENCE, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
@@ -126,7 +126,7 @@ def claim(
     One statement, which commits by itself: HTTP never happens inside a transaction.
     """
     parameters = claim_parameters(channels=channels, rooms=rooms, cap=cap, limit=limit, at=at, lease=lease)
-    statement = CLAIM_POSTGRES if connection.vendor == "postgresql" else CLAIM_SQLITE
+    statement = dialect.either(postgresql=CLAIM_POSTGRES, sqlite=CLAIM_SQLITE)
     rows = [as_claimed(row) for row in prepared.fetch(statement, parameters, plans_last=PLANS_LAST)]
     return sorted(rows, key=lambda row: row.id)
 
@@ -134,12 +134,11 @@ def claim(
 def claim_parameters(
     *, channels: Sequence[str], rooms: Mapping[str, int], cap: int, limit: int, at: datetime, lease: timedelta
 ) -> dict[str, Any]:
-    postgres = connection.vendor == "postgresql"
     return {
         "now": connection.ops.adapt_datetimefield_value(at),
         "lease": connection.ops.adapt_datetimefield_value(at + lease),
         "rooms": json.dumps([{"receiver": key, "n": n} for key, n in rooms.items()]),
-        "channels": list(channels) if postgres else json.dumps(list(channels)),
+        "channels": dialect.keys(channels),
         "cap": cap,
         "limit": limit,
     }
@@ -210,11 +209,7 @@ def _as_rows(results: Sequence[Result]) -> tuple[str, str]:
     """The batch as the SQL of a table `v`, and its one parameter."""
     moment = connection.ops.adapt_datetimefield_value
     parameter = json.dumps([_as_row(result, moment) for result in results])
-    if connection.vendor == "postgresql":
-        columns = ", ".join(f"{name} {kind}" for name, kind in FIELDS)
-        return f"json_to_recordset(%s::json) AS v({columns})", parameter
-    columns = ", ".join(f"value->>'{name}' AS {name}" for name, _ in FIELDS)
-    return f"(SELECT {columns} FROM json_each(%s)) AS v", parameter  # noqa: S608
+    return dialect.table_of(FIELDS), parameter
 
 
 def _as_row(result: Result, moment: Callable[[datetime], object]) -> dict[str, Any]:
@@ -280,12 +275,10 @@ def keep_leased(pks: Sequence[int], until: datetime) -> None:
 
     A row that is locked is being recorded, and nobody claims it.
     """
-    if connection.vendor != "postgresql":
-        LogoutDelivery.objects.filter(pk__in=pks, state=DeliveryState.PENDING).update(lease_until=until)
-        return
+    given = {"until": connection.ops.adapt_datetimefield_value(until), "pks": dialect.keys(pks)}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {TABLE} SET lease_until = %s WHERE id IN "  # noqa: S608  constants only
-            f"(SELECT id FROM {TABLE} WHERE id = ANY(%s) AND state = 'pending' FOR UPDATE SKIP LOCKED)",
-            [until, list(pks)],
+            f"UPDATE {TABLE} SET lease_until = %(until)s WHERE id IN (SELECT id FROM {TABLE} "  # noqa: S608  constants only
+            f"WHERE id {dialect.among('pks')} AND state = 'pending'{dialect.lock('FOR UPDATE SKIP LOCKED')})",
+            given,
         )

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from idp import redis_health
+from idp.database import dialect
 from idp.probe import Probe
 from logout_app import tallies
 
@@ -32,7 +33,7 @@ def _write_failure() -> str:
 
 def _write(now: float) -> None:
     """Somebody who holds the row is a writer: then there is nothing to wait for."""
-    skip = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    skip = dialect.lock("FOR UPDATE SKIP LOCKED")
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {tallies.TABLE} SET value = %s WHERE id = ("  # noqa: S608  constants only

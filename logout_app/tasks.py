@@ -6,8 +6,7 @@ twice at once (two beats, a late acknowledgement): each batch decides by conditi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import monotonic
 
 import structlog
@@ -35,7 +34,7 @@ def expire_sessions() -> None:
 
     Frames of sign-out pages that were closed are given up in the same minute.
     """
-    with bounded_statements():
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         ended = until_done(_expire_batch, EXPIRY_DEADLINE, EXPIRY_BATCH)
         transactions.give_up_unanswered(timezone.now())
     if ended:
@@ -65,7 +64,7 @@ def purge_history() -> None:
     now = timezone.now()
     retention = configuration.current().tenant.history_retention_days
     deadline = monotonic() + PURGE_DEADLINE
-    with bounded_statements():
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         for name, batch in purge.batches(now, retention):
             if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)
@@ -81,17 +80,3 @@ def until_done(batch: Callable[[], int], seconds: float, full: int) -> int:
             return total
     log.warning("task.out_of_time", batch=getattr(batch, "__name__", repr(batch)), done=total)
     return total
-
-
-@contextmanager
-def bounded_statements() -> Iterator[None]:
-    """No statement of this task holds a lock for long. (SQLite has one writer and waits five seconds for it.)"""
-    if connection.vendor != "postgresql":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = '{STATEMENT_LIMIT}s'")
-    try:
-        yield
-    finally:
-        connection.close()  # the setting goes with it, also after an error

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import ProgrammingError, connection
 
 from idp import configuration, keys, redis_health, sealing
-from idp.outage import AWAY
+from idp.database.outage import AWAY
 from logout_app.drain import FINISH, Drain
 
 log = structlog.get_logger(__name__)

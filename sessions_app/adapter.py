@@ -23,7 +23,7 @@ from django.utils.crypto import constant_time_compare
 from idp import configuration
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.upstream import UpstreamFault, UpstreamRefused
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Identity, User, began_before
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import facts

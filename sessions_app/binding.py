@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from idp import configuration
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import TenantSettings
 from idp.protocol.opaque import digest, new_secret
 from idp.visit import Visit

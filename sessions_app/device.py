@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 from idp import client_auth, configuration, limiter
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
+from idp.database.guarded import delete_guard
 from idp.models import Application
 from idp.protocol.errors import AccessDenied, InvalidGrant, InvalidTarget, ProtocolError, TooManyRequests
 from idp.protocol.grant_types import DEVICE_CODE
@@ -25,7 +26,6 @@ from sessions_app.gate import may_use
 from sessions_app.models import DeviceGrant, SSOSession
 from sessions_app.protocol import scopes
 from sessions_app.tokens import authentication_of, issue, live_families_of, require_grant
-from sessions_app.writes import delete_guard
 
 LIFETIME = timedelta(minutes=15)
 INTERVAL = 5  # seconds between two polls

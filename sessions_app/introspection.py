@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from idp import configuration
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.opaque import digest
 from sessions_app.gate import may_use

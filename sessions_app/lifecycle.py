@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 
 from idp import configuration, limiter
+from idp.database.guarded import Change, Guard, Row, insert, update_guard, write
 from idp.limiter import Reservation
 from idp.models import Application, Connection, Identity, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
@@ -21,7 +22,7 @@ from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.binding import limits
 from sessions_app.models import AuthorizationCode, SessionClient, SSOSession
-from sessions_app.writes import Change, Guard, Row, insert, update_guard, while_connection_is_enabled, write
+from sessions_app.writes import while_connection_is_enabled
 
 TOUCH_EVERY = timedelta(minutes=1)
 UPSTREAM_ENDS = (

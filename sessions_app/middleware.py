@@ -20,8 +20,8 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
+from idp.database.outage import AWAY
 from idp.models import User
-from idp.outage import AWAY
 from idp.requests import facts
 from sessions_app import attempts, binding, lifecycle
 from sessions_app.binding import Browser, browser_of

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from idp import keys
 from idp.configuration import Snapshot
+from idp.database.guarded import Row
 from idp.models import Application, ResourceServer, TokenFormat, User
 from idp.protocol.errors import InvalidTarget
 from idp.protocol.opaque import digest, new_secret
@@ -18,7 +19,6 @@ from idp.protocol.standard_scopes import OPENID
 from idp.requests import RequestFacts
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims
-from sessions_app.writes import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from django.db import transaction
 from idp import client_auth, configuration
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
-from idp.lookups import Given, Lookup
+from idp.database.guarded import Guard, update_guard, write
+from idp.database.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.errors import InvalidGrant, InvalidTarget
 from idp.protocol.opaque import digest
@@ -28,7 +29,6 @@ from sessions_app.gate import may_use
 from sessions_app.models import RefreshToken, RefreshTokenFamily
 from sessions_app.protocol import claims, scopes
 from sessions_app.tokens import require_grant
-from sessions_app.writes import Guard, update_guard, write
 
 UNKNOWN = "Unknown or invalid refresh token."  # auth0-spa-js looks for these words
 BLOCKED = "user is blocked"  # and for these

@@ -14,7 +14,8 @@ from django.db.models.functions import Coalesce
 from idp import client_auth, configuration
 from idp.client_auth import Credentials
 from idp.configuration import Snapshot
-from idp.lookups import Given, Lookup
+from idp.database.guarded import Guard, update_guard, write
+from idp.database.lookups import Given, Lookup
 from idp.models import Application, began_before
 from idp.protocol.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
 from idp.protocol.opaque import digest
@@ -26,7 +27,7 @@ from sessions_app.audit.events import EventType
 from sessions_app.gate import may_use
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims, pkce, scopes
-from sessions_app.writes import Guard, update_guard, while_session_lives, write
+from sessions_app.writes import while_session_lives
 
 FAMILIES_PER_USER_AND_APPLICATION = 200
 _UNKNOWN_CODE = "Unknown, expired or used authorization code."

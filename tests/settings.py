@@ -6,7 +6,7 @@ from idp.settings import DATA, DATABASES, LOGGING, STATIC_ROOT, STORAGES
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-if DATABASES["default"]["ENGINE"] == "idp.sqlite":
+if DATABASES["default"]["ENGINE"] == "idp.database.sqlite":
     # A file, as in the product: threads that share one in-memory database get "table is locked" instead of waiting.
     DATA.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}

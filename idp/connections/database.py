@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.views.decorators.debug import sensitive_variables
 
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from idp.models import Connection, Identity
 from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from idp.database.outage import AWAY, is_outcome_unknown
 from idp.models import TenantSettings
-from idp.outage import AWAY, is_outcome_unknown
 from idp.protocol.errors import ProtocolError, TooManyRequests
 
 NOT_DONE = "Nothing was changed, and you are not signed out. Please try again soon."

@@ -1,21 +1,11 @@
-"""The audit trail in SQL: the text of lines that a statement writes with other rows, and how a database hears of the purge.
-
-The permit's triggers are made by migration 0004. They ask a setting of the transaction on PostgreSQL, and on SQLite a
-function that only our connections have.
-"""
+"""The audit trail in SQL: the text of lines that a statement writes with other rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from django.db import connection
+from collections.abc import Mapping
 
 from sessions_app.audit.events import EventType, Fact, strange
 from sessions_app.models import SessionEvent
-
-SETTING = "curfew.purging"
-FUNCTION = "curfew_purging"
 
 
 def insert(event: EventType, facts: Mapping[Fact, str], *, data: Mapping[str, str], source: str = "") -> str:
@@ -40,16 +30,3 @@ def _facts(given: Mapping[Fact, str]) -> dict[str, str]:
 def _object(data: Mapping[str, str]) -> str:
     pairs = ", ".join(f"'{name}', {value}" for name, value in data.items())
     return f"{{object}}({pairs})"
-
-
-def say_purging(value: str) -> None:
-    """For the rest of the transaction."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, value])
-
-
-def give_function(database: Any, is_purging: Callable[[], bool]) -> None:
-    """To a connection that was just made."""
-    if database.vendor == "sqlite":
-        database.connection.create_function(FUNCTION, 0, is_purging)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ParamSpec
 
+from idp.database.guarded import insert
 from idp.models import Application, Connection, User
 from idp.requests import RequestFacts
 from sessions_app.audit.events import EventType
 from sessions_app.models import SessionEvent, SSOSession
-from sessions_app.writes import insert
 
 P = ParamSpec("P")
 

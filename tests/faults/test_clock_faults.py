@@ -16,7 +16,7 @@ from tests.support.factories import make_application
 pytestmark = pytest.mark.django_db(transaction=True)
 WRONG = "tests.support.wrong_clock"
 OUT = "https://app.example/out"
-DATABASE_HAS_A_CLOCK = settings.DATABASES["default"]["ENGINE"] != "idp.sqlite"
+DATABASE_HAS_A_CLOCK = settings.DATABASES["default"]["ENGINE"] != "idp.database.sqlite"
 SHIFTS = pytest.mark.parametrize("seconds", [-600, 600], ids=["behind", "ahead"])
 
 

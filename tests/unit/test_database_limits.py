@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from idp import database_limits, role
-from idp.outage import AWAY
+from idp import role
+from idp.database import limits as database_limits
+from idp.database.outage import AWAY
 from idp.role import Role
 
 NAMES = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")

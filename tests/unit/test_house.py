@@ -68,6 +68,19 @@ def test_migrations_are_complete() -> None:
     call_command("makemigrations", *APPS, check_changes=True, dry_run=True, verbosity=0)
 
 
+def test_which_database_it_is_is_asked_in_one_room_and_in_one_file_of_a_package_at_most() -> None:
+    """Migrations are told by the one who runs them."""
+    asks = re.compile(r"\.vendor\b|\b(import|from) (psycopg|sqlite3)\b")
+    asking = [
+        path.relative_to(ROOT)
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if "migrations" not in path.parts and asks.search(path.read_text())
+    ]
+    elsewhere = [str(path) for path in asking if path.parts[:2] != ("idp", "database") and path.name != "sql.py"]
+    assert elsewhere == []
+
+
 def test_files_stay_small() -> None:
     """Models are exempt: readers of Django look for an app's tables in one file."""
     long = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.db import OperationalError, close_old_connections, connection
+from django.db import OperationalError, ProgrammingError, close_old_connections, connection, transaction
 
-from idp import prepared
+from idp.database import prepared
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -40,7 +40,7 @@ def test_one_that_was_silent_for_long_is_asked(monkeypatch):
     connection.ensure_connection()
     connection.is_usable()
     later = time.monotonic() + 31
-    monkeypatch.setattr("idp.postgresql.base.time.monotonic", lambda: later)
+    monkeypatch.setattr("idp.database.postgresql.base.time.monotonic", lambda: later)
     assert statements_asked() == 1
 
 
@@ -92,6 +92,61 @@ def test_plans_are_made_anew_when_they_are_old():
         assert "Seq Scan" in plan(cursor)
         prepared.fetch("SELECT id FROM queue WHERE id = %s", [1], plans_last=0.0)
         assert "Seq Scan" not in plan(cursor)
+    connection.close()
+
+
+SHOW = "SHOW random_page_cost"
+
+
+def shown() -> str:
+    """How a statement that is planned when it runs is planned."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHOW)
+        return cursor.fetchone()[0]
+
+
+def test_only_kept_statements_are_planned_for_tables_that_grow():
+    assert shown() == "4"
+    assert prepared.fetch(SHOW) == [("0.1",)]
+    assert shown() == "4"
+    assert prepared.fetch(SHOW) == [("0.1",)]
+
+
+def test_also_after_a_rollback_has_taken_back_what_was_said():
+    assert prepared.fetch(SHOW) == [("0.1",)]
+    with transaction.atomic():
+        assert shown() == "4"
+        transaction.set_rollback(True)
+    assert shown() == "4"
+    with transaction.atomic():
+        with transaction.atomic():
+            assert prepared.fetch(SHOW) == [("0.1",)]
+            transaction.set_rollback(True)
+        assert prepared.fetch(SHOW) == [("0.1",)]
+        assert shown() == "4"
+
+
+def test_a_transaction_that_failed_can_be_rolled_back_to_its_savepoint_whatever_was_said_before():
+    with transaction.atomic():
+        prepared.fetch(SHOW)
+        with pytest.raises(ProgrammingError), transaction.atomic():
+            prepared.fetch("SELECT no_such_column")
+        assert shown() == "4"
+
+
+def test_a_list_that_reads_most_of_a_table_reads_it_whole_and_a_kept_statement_does_not():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE queue AS SELECT id, repeat('x', 200) AS text "
+            "FROM generate_series(1, 5000) id ORDER BY md5(id::text)"
+        )
+        cursor.execute("CREATE INDEX ON queue (id)")
+        cursor.execute("ANALYZE queue")
+    most = "EXPLAIN SELECT * FROM queue WHERE id > 1500"
+    with connection.cursor() as cursor:
+        cursor.execute(most)
+        assert "Seq Scan" in str(cursor.fetchall())
+    assert "Seq Scan" not in str(prepared.fetch(most))
     connection.close()
 
 

@@ -5,7 +5,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from idp import configuration
-from idp.lookups import Given, Lookup
+from idp.database.lookups import Given, Lookup
 from sessions_app.models import AccessToken, SSOSession
 from tests.support.factories import make_application, make_session, make_user
 

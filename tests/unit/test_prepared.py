@@ -4,7 +4,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import NotSupportedError
 
-from idp import prepared
+from idp.database import prepared
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]  # SQLite's driver remembers by itself
 SQL = "SELECT code FROM prepared_by_a_test WHERE code = %s"

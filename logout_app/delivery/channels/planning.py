@@ -39,7 +39,7 @@ FROM (
 ) part
 WHERE part.channel IS NOT NULL
 {{more}}
-RETURNING channel, state"""  # noqa: S608  constants only
+RETURNING {{{{is_told}}}}, {{{{is_frame}}}}"""  # noqa: S608  constants only
 
 
 @cache

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from logout_app import purge
 from sessions_app.audit import permit
-from sessions_app.audit import sql as audit
 from sessions_app.models import SessionEvent
 
 pytestmark = pytest.mark.django_db
@@ -95,7 +94,7 @@ def test_a_program_that_is_not_ours_cannot_say_that_it_purges():
             f"INSERT INTO {TABLE} (at, type, sid, sub, client_id, connection, initiator, actor, user_agent, data)"
             " VALUES ('2026-11-20', 'opened', '', '', '', '', '', '', '', '{}')"
         )
-        with pytest.raises(sqlite3.DatabaseError, match=audit.FUNCTION):
+        with pytest.raises(sqlite3.DatabaseError, match=permit.FUNCTION):
             other.execute(f"DELETE FROM {TABLE}")
         with pytest.raises(sqlite3.DatabaseError, match="append only"):
             other.execute(f"UPDATE {TABLE} SET type = 'joined'")

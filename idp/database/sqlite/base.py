@@ -9,13 +9,14 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 from django.db.backends.sqlite3 import base
 
 from idp import processes
-from idp.database_limits import limits
+from idp.database.limits import limits
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -51,6 +52,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         with processes.alone(path.with_name(f"{path.name}-{number:x}.lock"), when_waiting):
             yield
+
+    def clock(self) -> datetime | None:
+        """It runs in our own process, whose clock is its own."""
+        return None
+
+    @contextlib.contextmanager
+    def bounded_statements(self, seconds: int) -> Iterator[None]:
+        """It has one writer, and whoever waits for it gives up by themselves (`get_connection_params`)."""
+        yield
 
 
 def _identity(path: str) -> tuple[int, int] | None:

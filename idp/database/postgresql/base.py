@@ -9,7 +9,7 @@ import re
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -19,16 +19,18 @@ from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 from psycopg import RawCursor
 from psycopg.errors import ConnectionTimeout
+from psycopg.pq import TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
-from idp.database_limits import limits
-from idp.postgresql import driver
-from idp.postgresql.silence import server
+from idp.database.limits import limits
+from idp.database.postgresql import driver
+from idp.database.postgresql.silence import server
 
 SILENT = 30.0  # seconds without a request after which a firewall may have dropped the connection and told nobody
 # A plan that is kept was made when tables were small, perhaps empty: then PostgreSQL reads them whole, also when they have
-# grown, until its autovacuum comes by. Nothing here wants a whole table where an index has the few rows in question.
-PREFER_INDEXES = "SET random_page_cost = 0.1"
+# grown, until its autovacuum comes by. No kept statement wants a whole table where an index has the few rows in question.
+# Others are planned each time that they run, by what is true then: a list of administrators may well want all of a table.
+PREFER_INDEXES, AS_USUAL = "SET random_page_cost = 0.1", "RESET random_page_cost"
 WAIT_LONG = (
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
@@ -44,6 +46,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     _asked_at = 0.0
     _planned_at = 0.0
     _kept: KeptCursor | None = None
+    _prefers_indexes: bool | None = (
+        False  # None: not known, because a transaction that was rolled back may have said it
+    )
 
     def get_connection_params(self) -> dict[str, Any]:
         """What the address says wins; all of it is for libpq here, a pooler sees nothing of it."""
@@ -65,6 +70,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def init_connection_state(self) -> None:
         super().init_connection_state()
+        self._prefers_indexes = False
         if not settings.DATABASE_SESSION_SETTINGS:
             return
         with self.connection.cursor() as cursor:
@@ -80,8 +86,29 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """The server behind this connection is none to stay with, nor for the other threads' connections."""
         type(self)._left_at = time.monotonic()
 
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Django's own, for a statement that is planned when it runs."""
+        self._plan(prefer_indexes=False)
+        return super().create_cursor(name)
+
+    def _plan(self, *, prefer_indexes: bool) -> None:
+        """How the next statement is planned: a round trip, but only where kept statements and others take turns."""
+        if self._prefers_indexes is prefer_indexes or not settings.DATABASE_SESSION_SETTINGS:
+            return
+        if self.connection.info.transaction_status != TransactionStatus.INERROR:  # which takes nothing but ROLLBACK
+            self.connection.execute(PREFER_INDEXES if prefer_indexes else AS_USUAL)
+            self._prefers_indexes = prefer_indexes
+
+    def _rollback(self) -> None:
+        self._prefers_indexes = None
+        super()._rollback()  # type: ignore[misc]  # Django's own, without a type
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+        self._prefers_indexes = None
+
     def kept_cursor(self, plans_last: float) -> CursorWrapper:
-        """One cursor for all statements that idp/prepared.py runs on this connection, each read to its end before the next.
+        """One cursor for all statements that idp/database/prepared.py runs on this connection, each read to its end before the next.
 
         Plans older than `plans_last` seconds are made anew: one that was made on a table that VACUUM knew to be empty reads it
         whole however it grows, because that costs nothing then.
@@ -93,6 +120,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if self.timezone is UTC:  # Django's own loader is Python, and would only replace one UTC by another
                 self._kept.adapters.register_loader("timestamptz", TimestamptzLoader)
             self._planned_at = time.monotonic()
+        with self.wrap_database_errors:
+            self._plan(prefer_indexes=True)
         cursor: CursorWrapper = self.make_cursor(self._kept)  # type: ignore[arg-type]  # it wraps the driver's
         if self.connection.prepare_threshold is not None and time.monotonic() > self._planned_at + plans_last:
             cursor.execute("DISCARD PLANS")
@@ -118,6 +147,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
             yield
         finally:
             other.close()
+
+    def clock(self) -> datetime | None:
+        """What time the database has."""
+        with self.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            now: datetime = cursor.fetchone()[0]
+        return now
+
+    @contextlib.contextmanager
+    def bounded_statements(self, seconds: int) -> Iterator[None]:
+        """No statement of the block holds a lock for long."""
+        with self.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{seconds}s'")
+        try:
+            yield
+        finally:
+            self.close()  # the setting goes with it, also after an error
 
     def is_usable(self) -> bool:
         """Asked at the first statement of every request. What a server says before it hangs up waits at the socket: while
@@ -166,7 +212,7 @@ def _session_settings() -> str:
         "statement_timeout": given.statement,
         "idle_in_transaction_session_timeout": given.idle_in_transaction,
     }
-    return "; ".join([PREFER_INDEXES, *(f"SET {name} = {1000 * value}" for name, value in seconds.items())])
+    return "; ".join(f"SET {name} = {1000 * value}" for name, value in seconds.items())
 
 
 class KeptCursor(RawCursor[Any]):

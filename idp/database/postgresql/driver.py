@@ -1,4 +1,4 @@
-"""psycopg, with connections that wait for no answer longer than their process may (`idp/database_limits.py`).
+"""psycopg, with connections that wait for no answer longer than their process may (`idp/database/limits.py`).
 
 PostgreSQL ends what takes too long by itself, if it can: one that is stopped, or whose machine is gone, says nothing at all.
 """
@@ -12,8 +12,8 @@ import psycopg
 from psycopg import *  # noqa: F403  what Django expects of a driver
 from psycopg.errors import OperationalError, _WaitTimeout
 
-from idp.database_limits import Limits, limits
-from idp.postgresql.silence import Silent, server
+from idp.database.limits import Limits, limits
+from idp.database.postgresql.silence import Silent, server
 
 # Seconds for a statement while all threads but this one wait (`Limits.waiting`): who asks for nothing slow is served meanwhile.
 CROWDED = 0.3

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
 
-from idp import prepared
+from idp.database import prepared
 
 M = TypeVar("M", bound=Model)
 
