@@ -205,7 +205,7 @@ class _Adapter(HTTPAdapter):
                 response = super().send(request, stream=True, timeout=self._timeout)
                 body = response.raw.read(self._body_limit + 1, decode_content=False)
             except (requests.RequestException, HTTPError, OSError) as error:
-                if exchange.expired:
+                if exchange.expired or time.monotonic() >= deadline:  # the socket's own timeout may come first
                     raise requests.Timeout(f"no answer in {self._timeout} s", request=request) from error
                 if isinstance(error, requests.RequestException):
                     raise

@@ -66,7 +66,7 @@ def stream(receiver, monkeypatch):
 
 def _plan_anew() -> None:
     planning.statement.cache_clear()
-    fanout._statement.cache_clear()
+    fanout._act.cache_clear()
 
 
 def waiting_for(receiver: str, number: int = 1, **changes: object) -> list[LogoutDelivery]:
