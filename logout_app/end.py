@@ -8,6 +8,7 @@ locked in the order user, session, family, outbox. Token rows are never touched:
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -27,6 +28,8 @@ from sessions_app.models import SSOSession
 NOT_BEFORE = f"""
 UPDATE {User._meta.db_table} SET revoked_before = %(at)s
 WHERE id {{which}} AND (revoked_before IS NULL OR revoked_before < %(at)s)"""  # noqa: S608  constants only
+
+LONGEST_ACT = 60  # seconds for a statement that ends many sessions, also in the web server
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def end_sessions(
         ended = _end_at_once(selection, initiator, actor, at, page)
         if ended is not None:
             return ended
-    with transaction.atomic(savepoint=False):  # two round trips less where the caller has a transaction
+    with transaction.atomic(savepoint=False), _at_length(selection):  # no savepoint: two round trips less
         if offline_tokens and selection.whole_user and not selection.marked:
             _raise_not_before(selection, at)
         rows = _end_rows(selection, initiator, actor, at)
@@ -123,6 +126,14 @@ def end_sessions(
         told = fanout.record(event, pks, page=page, families=families, whole_user=everything, also=also)
         _ring(told)
     return Ended(event if event.pk else None, pks, told)
+
+
+def _at_length(selection: Selection) -> AbstractContextManager[None]:
+    """In the transaction of an act that may end thousands of sessions: cut off half way it would be so at every try."""
+    if selection.single:
+        return nullcontext()
+    longer: AbstractContextManager[None] = connection.longer_statements(LONGEST_ACT)  # type: ignore[attr-defined]  # of idp/database
+    return longer
 
 
 def _end_at_once(

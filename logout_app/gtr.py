@@ -16,6 +16,7 @@ from django.db import transaction
 from idp import limiter
 from idp.connections.oidc.wire import Deadline
 from idp.connections.upstream import UpstreamFault
+from idp.database.limits import longer
 from idp.database.lookups import Given, Lookup
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TemporarilyUnavailable, TooManyRequests
@@ -23,7 +24,7 @@ from idp.protocol.initiators import Initiator
 from idp.protocol.jwt_profile import Unverified
 from idp.requests import RequestFacts
 from logout_app import gtr_people, gtr_trust, tallies
-from logout_app.end import end_sessions
+from logout_app.end import LONGEST_ACT, end_sessions
 from logout_app.fanout import Also
 from logout_app.gtr_people import Person
 from logout_app.models import RevocationRequest
@@ -104,7 +105,7 @@ def receive(request: Request, at: datetime) -> None:
         connection, trust, proof = _authenticate(request, at)
         request.jti = proof.jti
         request.subjects = rules.read_body(request.body)
-        with transaction.atomic():
+        with longer(LONGEST_ACT), transaction.atomic():  # the commit of an act that ends very much is long too
             # What is rolled back spends nothing: the same token may then be sent again.
             person = gtr_people.take(connection, request.subjects, trust.issuers, proof, at)
             end_sessions(

@@ -6,6 +6,9 @@ command waits: migrations, `post_restore` and a shell are ended by whoever start
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,16 +40,31 @@ class Limits:
         return self.statement + ANSWER if self.statement else 0.0
 
 
-_WORKER = Limits(connect=5, lock=10, statement=120, idle_in_transaction=120)
+# A worker's wait for a lock ends well before a lease does: rows that it holds meanwhile would be sent by another one after it.
+_WORKER = Limits(connect=5, lock=2, statement=120, idle_in_transaction=120)
 _COMMAND = Limits(connect=5, lock=0, statement=0, idle_in_transaction=0)
 
 
+_longer = ContextVar("seconds for a statement of this act", default=0)
+
+
 def limits() -> Limits:
-    """Those of this process."""
-    role = current()
+    """Those of this process, and of the act that it is at."""
+    role, longer = current(), _longer.get()
     if role is Role.WEB:
-        return _of_web(settings.DATABASE_LOCK_TIMEOUT, settings.DATABASE_STATEMENT_TIMEOUT)
+        statement = max(settings.DATABASE_STATEMENT_TIMEOUT, longer) if settings.DATABASE_STATEMENT_TIMEOUT else 0
+        return _of_web(settings.DATABASE_LOCK_TIMEOUT, statement)
     return _WORKER if role is Role.WORKER else _COMMAND
+
+
+@contextmanager
+def longer(seconds: int) -> Iterator[None]:
+    """We wait for statements of the block as long as that; `longer_statements()` of a connection tells the server too."""
+    token = _longer.set(seconds)
+    try:
+        yield
+    finally:
+        _longer.reset(token)
 
 
 @cache

@@ -9,6 +9,8 @@ from idp import role
 from idp.database import limits as database_limits
 from idp.database.outage import AWAY
 from idp.role import Role
+from logout_app.end import LONGEST_ACT, Selection, _at_length
+from tests.support.factories import make_user
 
 NAMES = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 
@@ -115,3 +117,14 @@ def test_sqlite_waits_for_the_one_writer_as_long_as_for_a_lock(in_role):
 def test_a_request_waits_less_than_its_client():
     """Browsers wait for minutes, SDKs and load balancers for ten seconds or less; our own word must come before."""
     assert database_limits.Limits(2, 2, 4, 4).answer < 5
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_an_act_that_ends_many_sessions_may_take_longer_than_other_statements_of_a_web_server(in_role):
+    in_role(Role.WEB)
+    selection = Selection.user(make_user().pk)
+    with transaction.atomic(), _at_length(selection):
+        assert told()[1] == "1min"
+        assert database_limits.limits().statement == LONGEST_ACT
+    assert told()[1] == "4s"

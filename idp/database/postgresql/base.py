@@ -22,7 +22,7 @@ from psycopg.errors import ConnectionTimeout
 from psycopg.pq import TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
-from idp.database.limits import limits
+from idp.database.limits import limits, longer
 from idp.database.postgresql import driver
 from idp.database.postgresql.silence import server
 
@@ -154,6 +154,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute("SELECT clock_timestamp()")
             now: datetime = cursor.fetchone()[0]
         return now
+
+    @contextlib.contextmanager
+    def longer_statements(self, seconds: int) -> Iterator[None]:
+        """Inside a transaction: what ends very much must not be cut off half way, again and again."""
+        with longer(seconds):
+            if limits().statement:
+                with self.cursor() as cursor:
+                    cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
+            yield
 
     @contextlib.contextmanager
     def bounded_statements(self, seconds: int) -> Iterator[None]:

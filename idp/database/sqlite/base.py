@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -56,6 +57,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def clock(self) -> datetime | None:
         """It runs in our own process, whose clock is its own."""
         return None
+
+    def longer_statements(self, seconds: int) -> AbstractContextManager[None]:
+        """SQLite has no limit on statements."""
+        return contextlib.nullcontext()
 
     @contextlib.contextmanager
     def bounded_statements(self, seconds: int) -> Iterator[None]:
