@@ -43,7 +43,7 @@ def _shown(cursor, name: str) -> str:
     ("wanted", "limits"),
     [
         (Role.WEB, ["2s", "4s", "4s"]),
-        (Role.WORKER, ["10s", "2min", "2min"]),
+        (Role.WORKER, ["2s", "2min", "2min"]),
         (Role.COMMAND, ["0", "0", "0"]),  # a migration, the purge of `cleartokens`, a backup's SELECT
     ],
 )
