@@ -27,6 +27,7 @@ from idp.lookups import Given, Lookup
 from idp.models import Identity, TenantSettings, User, began_before
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import facts
+from idp.tenants import rules
 from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
 from sessions_app.models import AuthorizationCode, SSOSession
@@ -136,7 +137,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             cookie=cookie,
         )
         request.reserved_attempt = None  # type: ignore[attr-defined]  # was given back
-        allowed = max(1, tenant.max_sessions_per_user)
+        allowed = rules.within(tenant, "max_sessions_per_user")
         if identity.open_sessions >= allowed:  # type: ignore[attr-defined]  # annotated: before this one
             live = SSOSession.objects.live(timezone.now()).filter(user=identity.user)
             for session in live.select_related("user", "connection").order_by("-auth_time", "-pk")[allowed:]:
