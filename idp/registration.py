@@ -60,7 +60,7 @@ def register(metadata: ClientMetadata, *, facts: RequestFacts, at: datetime) -> 
         created_at=at,
         created_ip=facts.ip,
     )
-    trail.record(None, application, actor=f"app:{application.client_id}", at=at, facts=facts)
+    trail.changed(None, application, actor=f"app:{application.client_id}", at=at, facts=facts)
     log.info("application.registered", client_id=application.client_id, ip=facts.ip)
     return Registered(registration, token, secret)
 
@@ -106,7 +106,7 @@ def replace(
     secret = _fill(application, metadata, secret_before=application.has_secret)
     refuse(application)
     application.save()
-    trail.record(before, application, actor=f"app:{application.client_id}", at=at, facts=facts)
+    trail.changed(before, application, actor=f"app:{application.client_id}", at=at, facts=facts)
     registration.application = application
     registration.metadata = metadata.about
     registration.save()
@@ -118,7 +118,7 @@ def replace(
 def remove(found: Registered, *, facts: RequestFacts, at: datetime) -> None:
     """The application goes, and with it every code, token and consent of it (RFC 7592 section 2.3)."""
     application = found.registration.application
-    trail.record_deletion(application, actor=f"app:{application.client_id}", at=at, facts=facts)
+    trail.deleted(application, actor=f"app:{application.client_id}", at=at, facts=facts)
     application.delete()
     log.info("application.registration_removed", client_id=application.client_id)
 

@@ -192,7 +192,7 @@ class _Application:
         row = settings_trail.stored()
         before = copy.copy(row)
         what = _save(row, self.file.tenant)
-        settings_trail.record(before, row, actor=ACTOR, at=self.at)
+        settings_trail.changed(before, row, actor=ACTOR, at=self.at)
         return Outcome("tenant", row.friendly_name, what)
 
     def _client(self, client: Client) -> Outcome:
@@ -210,7 +210,7 @@ class _Application:
             columns["client_secret"] = secret
         before = copy.copy(row) if existing else None
         what = _save(row, columns, existing=existing)
-        client_trail.record(before, row, actor=ACTOR, at=self.at)
+        client_trail.changed(before, row, actor=ACTOR, at=self.at)
         return Outcome("client", client.name, what, note, tuple(tenant_clients.warnings(client, row)))
 
     def _connection(self, entry: ConnectionEntry) -> Outcome:
@@ -315,7 +315,7 @@ class _Application:
         return outcomes
 
     def _prune_client(self, row: Application) -> Outcome:
-        client_trail.record_deletion(row, actor=ACTOR, at=self.at)
+        client_trail.deleted(row, actor=ACTOR, at=self.at)
         return _remove("client", f"{row.name} {row.client_id}", row)
 
     def _prune_people(self) -> list[Outcome]:

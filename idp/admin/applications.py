@@ -87,8 +87,8 @@ class ApplicationAdmin(ActsAdmin):
         before, secret = trail.stored(obj), new_secret()
         obj.client_secret = secret
         with transaction.atomic():
-            obj.save(update_fields=["client_secret"])  # of the row as it is now, nothing else is this act's
-            trail.record(before, obj, actor=actor_of(request), at=at, facts=facts(request))
+            obj.save(update_fields=["client_secret", "updated"])  # of the row as it is now, nothing else is this act's
+            trail.changed(before, obj, actor=actor_of(request), at=at, facts=facts(request))
         return self._secret_page(request, obj, secret, "The new secret")
 
     def _secret_page(self, request: HttpRequest, obj: Application, secret: str, title: str) -> HttpResponse:
@@ -110,10 +110,10 @@ class ApplicationAdmin(ActsAdmin):
             obj._new_secret = obj.client_secret = new_secret()
         before = trail.stored(obj)
         super().save_model(request, obj, form, change)
-        trail.record(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
+        trail.changed(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
 
     def delete_model(self, request: HttpRequest, obj: Application) -> None:
-        trail.record_deletion(obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
+        trail.deleted(obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
         super().delete_model(request, obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:

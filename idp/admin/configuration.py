@@ -126,7 +126,7 @@ class TenantSettingsAdmin(StrictAdmin):
     def save_model(self, request: HttpRequest, obj: TenantSettings, form: Any, change: bool) -> None:
         before = trail.stored()
         super().save_model(request, obj, form, change)
-        trail.record(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
+        trail.changed(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
         if "accent_color" in form.changed_data and obj.accent_color and (wrong := colours.complaint(obj.accent_color)):
             messages.warning(request, wrong)
 

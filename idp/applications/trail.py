@@ -23,7 +23,7 @@ def stored(application: Application) -> Application | None:
     return rows.first() if application.pk else None
 
 
-def record(
+def changed(
     before: Application | None,
     application: Application,
     *,
@@ -37,7 +37,7 @@ def record(
     return _tell(application, found, actor, at, facts)
 
 
-def record_deletion(application: Application, *, actor: str, at: datetime, facts: RequestFacts | None = None) -> None:
+def deleted(application: Application, *, actor: str, at: datetime, facts: RequestFacts | None = None) -> None:
     _tell(application, [Difference("application", _kind(application), NOTHING)], actor, at, facts)
 
 

@@ -28,7 +28,7 @@ def guarded(before: TenantSettings, after: TenantSettings) -> list[Difference]:
     return changes.differences(before, after, GUARDED)
 
 
-def record(
+def changed(
     before: TenantSettings, after: TenantSettings, *, actor: str, at: datetime, facts: RequestFacts | None = None
 ) -> Sequence[Difference]:
     """Tell the audit trail, in the transaction of the change."""

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from idp import configuration, tenant
 from idp.connections import trust
-from idp.models import Application, Connection, TenantSettings
+from idp.models import Application, Connection, ResourceServer, TenantSettings
 from idp.tenants import rules, trail
 from sessions_app.models import SessionEvent
 from tests.protocol.admin.conftest import clerk_with
@@ -109,6 +109,18 @@ def test_absurd_numbers_are_refused_in_the_admin_and_in_the_file(
     path.write_text(json.dumps({"tenant": {field: value}}))
     with pytest.raises(tenant.TenantFileError, match=field):
         tenant.apply(path, at=timezone.now())
+
+
+def test_absurd_lifetimes_of_an_api_are_refused_in_the_admin_and_in_the_file(admin: Client, tmp_path: Path) -> None:
+    api = ResourceServer.objects.create(identifier="https://api.example/")
+    url = reverse("admin:idp_resourceserver_change", args=(api.pk,))
+    path = tmp_path / "tenant.yaml"
+    for value in (0, 2_000_000_001):
+        answer = admin.post(url, shown(admin, url) | {"scopes": "", "token_lifetime": value})
+        assert set(answer.context["adminform"].form.errors) == {"token_lifetime"}
+        path.write_text(json.dumps({"resourceServers": [{"identifier": api.identifier, "token_lifetime": value}]}))
+        with pytest.raises(tenant.TenantFileError, match="token_lifetime"):
+            tenant.apply(path, at=timezone.now())
 
 
 # --- the tenant file ------------------------------------------------------------------------------------------------------
