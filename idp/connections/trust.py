@@ -21,6 +21,9 @@ from idp.connections.shown import CERTIFICATES, shown
 from idp.models import Connection, Strategy, User
 from idp.requests import RequestFacts
 
+FOR_WHOM = frozenset(
+    {"enabled_for_all", "enabled_clients"}
+)  # which applications may use it: that lets nobody in (ADR 22)
 NOT_GIVEN: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -44,7 +47,7 @@ def refusal(change: Change, author: Author) -> Refusal | None:
     """Why this change is not this author's to make, or None."""
     if author.may_all:
         return None
-    found = differences(change)
+    found = [difference for difference in differences(change) if difference.what not in FOR_WHOM]
     reason = concern(change.stored, change.options) if found else ""
     return changes.refusal(found, author, reason) if reason else None
 

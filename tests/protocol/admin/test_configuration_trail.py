@@ -232,11 +232,13 @@ def test_an_application_that_manages_its_registration_is_written_down(client: Cl
 
 
 # --- connections ----------------------------------------------------------------------------------------------------------
-def test_the_admin_writes_down_which_applications_may_use_a_connection(clerk: Client) -> None:
-    application, acme = (
-        make_application("Shop"),
-        make_connection("Acme", "okta", options={"domain": "a.okta.com", "client_id": "0"}),
-    )
+@pytest.mark.parametrize("guarded", [False, True])
+def test_the_admin_writes_down_which_applications_may_use_a_connection(clerk: Client, guarded: bool) -> None:
+    """It lets nobody in who could not come before, so that it is left to who may change connections."""
+    application = make_application("Shop")
+    acme = make_connection("Acme", "okta", options={"domain": "a.okta.com", "client_id": "0"})
+    if guarded:
+        make_user("boss@fabrikamcorp.com", acme, is_superuser=True)
     assert posted(clerk, change_url(acme), enabled_for_all=None, enabled_clients=[application.pk]).status_code == 302
     ((_, _, changes),) = lines("connection_changed")
     assert changes == [

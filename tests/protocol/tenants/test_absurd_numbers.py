@@ -42,15 +42,21 @@ def test_people_sign_in_and_stay_so_whatever_lifetime_is_stored(field: str, valu
 
 
 @pytest.mark.parametrize("value", [0, ABSURD])
-def test_a_page_that_waits_for_applications_bears_any_stored_timeout(value: int) -> None:
+def test_pages_that_wait_for_applications_bear_any_stored_timeout(value: int) -> None:
     store(sign_out_timeout=value)
-    application = make_application(backchannel_logout_uri="https://rp.example/out")
-    client = browser(make_session(make_user(), application))
-    page = client.get("/v2/logout", follow=True)
-    assert page.status_code == 200
-    assert client.get("/account/sessions", follow=True).status_code == 200
+    application = make_application(frontchannel_logout_uri="https://jwt-debugger.example/out")
+    mary = make_user()
+    other, client = make_session(mary, application), browser(make_session(mary, application))
+    assert client.post("/account/sessions/end", {"sid": other.sid}).status_code < 500
+    assert client.get("/account/sessions").status_code == 200
+    out = {"client_id": application.client_id, "returnTo": "https://jwt-debugger.example/out"}
+    address = client.get("/v2/logout", out, headers={"Sec-Fetch-Dest": "document", "Accept": "text/html"})["Location"]
+    assert address.startswith("/logout/")
+    assert client.get(address).status_code == 200
+    assert client.get(f"{address}/status").status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("value", [0, ABSURD])
 def test_history_is_purged_within_the_bounds_of_its_retention(value: int) -> None:
     store(history_retention_days=value)
