@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
-from idp.applications import rules
+from idp.applications import rules, trail
 from idp.client_auth import secret_matches
 from idp.models import Application, AppType, ClientRegistration, TokenEndpointAuthMethod
 from idp.protocol import uris
@@ -59,6 +60,7 @@ def register(metadata: ClientMetadata, *, facts: RequestFacts, at: datetime) -> 
         created_at=at,
         created_ip=facts.ip,
     )
+    trail.changed(None, application, actor=f"app:{application.client_id}", at=at, facts=facts)
     log.info("application.registered", client_id=application.client_id, ip=facts.ip)
     return Registered(registration, token, secret)
 
@@ -90,18 +92,21 @@ def authenticate(client_id: str, token: str) -> Registered:
 
 
 @transaction.atomic
-def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMetadata) -> Registered:
+def replace(
+    found: Registered, document: Mapping[str, Any], metadata: ClientMetadata, *, facts: RequestFacts, at: datetime
+) -> Registered:
     """Every value of the client is replaced, omitted ones by their defaults (RFC 7592 section 2.2)."""
     application = Application.objects.select_for_update().filter(pk=found.registration.application_id).first()
     if application is None:  # removed a moment ago
         raise InvalidToken("The registration access token is not valid for this client.")
-    registration = found.registration
+    registration, before = found.registration, copy.copy(application)
     refuse_foreign(document, application)
     if set(metadata.redirect_uris) - set(application.callbacks):
         application.is_first_party = False  # an administrator may have vouched for it, but not for where it is now
     secret = _fill(application, metadata, secret_before=application.has_secret)
     refuse(application)
     application.save()
+    trail.changed(before, application, actor=f"app:{application.client_id}", at=at, facts=facts)
     registration.application = application
     registration.metadata = metadata.about
     registration.save()
@@ -109,11 +114,13 @@ def replace(found: Registered, document: Mapping[str, Any], metadata: ClientMeta
     return Registered(registration, found.access_token, secret)
 
 
-def remove(found: Registered) -> None:
+@transaction.atomic
+def remove(found: Registered, *, facts: RequestFacts, at: datetime) -> None:
     """The application goes, and with it every code, token and consent of it (RFC 7592 section 2.3)."""
-    client_id = found.registration.application.client_id
-    found.registration.application.delete()
-    log.info("application.registration_removed", client_id=client_id)
+    application = found.registration.application
+    trail.deleted(application, actor=f"app:{application.client_id}", at=at, facts=facts)
+    application.delete()
+    log.info("application.registration_removed", client_id=application.client_id)
 
 
 def refuse_foreign(document: Mapping[str, Any], application: Application) -> None:

@@ -14,4 +14,6 @@ mfa_removed = Signal()
 connection_disabled = Signal()
 identity_moved = Signal()  # `user` is whose it was, `identity` the account that signs somebody else in from now on
 connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `facts`: of the request, None without one
+application_changed = Signal()  # `application` was made, changed or deleted: `changes` and `facts` as above
+tenant_changed = Signal()  # the tenant's settings: `changes` and `facts` as above
 guessing_throttled = Signal()  # `what` was guessed at too often, `facts` of the request, `at`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from django.db import models, transaction
 
 from idp import accounts, configuration, password_policy, passwords, tenant_clients, tenant_connections
+from idp.applications import trail as client_trail
 from idp.connections import trust
 from idp.connections.database import by_login, requires_username
 from idp.hashers import ClientSecretHasher
@@ -38,6 +40,7 @@ from idp.tenant_schema import (
     parse,
     tenant_problems,
 )
+from idp.tenants import trail as settings_trail
 
 ACTOR = "system"
 
@@ -95,7 +98,7 @@ class _Plan:
 
     def _connection(self, entry: ConnectionEntry, known: set[str | None]) -> list[str]:
         found = []
-        row = Connection.objects.filter(name=entry.name).first()
+        row = Connection.objects.select_for_update(no_key=True).filter(name=entry.name).first()
         if row and row.strategy != entry.strategy:
             found.append(f"{entry.path}.strategy: the connection exists as {row.strategy}, and that cannot change")
         if row is None and entry.options is None:
@@ -186,8 +189,10 @@ class _Application:
         return outcomes + (self._prune() if prune else [])
 
     def _tenant(self) -> Outcome:
-        row = configuration.load_tenant()
+        row = settings_trail.stored()
+        before = copy.copy(row)
         what = _save(row, self.file.tenant)
+        settings_trail.changed(before, row, actor=ACTOR, at=self.at)
         return Outcome("tenant", row.friendly_name, what)
 
     def _client(self, client: Client) -> Outcome:
@@ -203,11 +208,13 @@ class _Application:
             note = f"client_id {columns.get('client_id', row.client_id)}, client_secret {secret}"
         if secret and not (existing and ClientSecretHasher().verify(secret, row.client_secret)):
             columns["client_secret"] = secret
+        before = copy.copy(row) if existing else None
         what = _save(row, columns, existing=existing)
+        client_trail.changed(before, row, actor=ACTOR, at=self.at)
         return Outcome("client", client.name, what, note, tuple(tenant_clients.warnings(client, row)))
 
     def _connection(self, entry: ConnectionEntry) -> Outcome:
-        row = Connection.objects.filter(name=entry.name).first()
+        row = Connection.objects.select_for_update(no_key=True).filter(name=entry.name).first()
         existing = row is not None
         row = row or Connection(name=entry.name)
         columns = entry.columns | {"strategy": entry.strategy}
@@ -218,11 +225,12 @@ class _Application:
             columns["options"] = entry.options
         columns["sealed_options"] = tenant_connections.sealed(row, entry)
         columns["enabled_for_all"] = entry.enabled_clients is None
-        changes = tenant_connections.differences(row, columns)
+        wanted = [_application(name) for name in entry.enabled_clients or []]
+        ids = frozenset(application.client_id for application in wanted)
+        changes = tenant_connections.differences(row, columns, ids)
         what = _save(row, columns, existing=existing)
         trust.record(row, changes, actor=ACTOR, at=self.at)
-        wanted = {_application(name).pk for name in entry.enabled_clients or []}
-        if wanted != set(row.enabled_clients.values_list("pk", flat=True)):
+        if ids != trust.clients_of(row):
             row.enabled_clients.set(wanted)
             what = "created" if what == "created" else "updated"
         if closing and accounts.disable_connection(row, actor=ACTOR, at=self.at):
@@ -303,8 +311,12 @@ class _Application:
         if "clients" in file.sections:
             kept = [row.pk for row in map(find_client, file.clients) if row]
             spare_clients = Application.objects.filter(registration=None).exclude(pk__in=kept)
-            outcomes += [_remove("client", f"{row.name} {row.client_id}", row) for row in spare_clients]
+            outcomes += [self._prune_client(row) for row in spare_clients]
         return outcomes
+
+    def _prune_client(self, row: Application) -> Outcome:
+        client_trail.deleted(row, actor=ACTOR, at=self.at)
+        return _remove("client", f"{row.name} {row.client_id}", row)
 
     def _prune_people(self) -> list[Outcome]:
         named = {(person.connection, person.login) for person in self.file.people}
@@ -327,8 +339,8 @@ class _Application:
 
 
 def find_client(client: Client) -> Application | None:
-    """The row of an entry: by client_id, else by name. Raises MultipleObjectsReturned for a name that several have."""
-    rows: models.QuerySet[Application] = Application.objects.all()
+    """The row of an entry, locked: by client_id, else by name. Raises MultipleObjectsReturned for a name that several have."""
+    rows: models.QuerySet[Application] = Application.objects.select_for_update(no_key=True)
     if client.client_id:
         return rows.filter(client_id=client.client_id).first()
     try:

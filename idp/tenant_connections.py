@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from idp import sealing
+from idp.changes import Difference
 from idp.connections import trust
 from idp.connections.options import secret_context
 from idp.models import Connection
@@ -29,13 +30,17 @@ def sealed(row: Connection, entry: ConnectionEntry) -> dict[str, str]:
     return envelopes
 
 
-def differences(row: Connection, columns: dict[str, Any]) -> list[trust.Difference]:
-    """What these columns change of the row, which does not have them yet."""
+def differences(row: Connection, columns: dict[str, Any], clients: frozenset[str]) -> list[Difference]:
+    """What these columns, and client ids of applications that may use it, change of the row, which does not have them yet."""
     row.strategy = columns["strategy"]  # it can differ only where the row is new
     envelopes = columns["sealed_options"]
     given = {name for name, envelope in envelopes.items() if row.sealed_options.get(name) != envelope}
     options, enabled = columns.get("options", row.options), columns.get("enabled")
-    return trust.differences(trust.Change(row, options, given=frozenset(given), enabled=enabled))
+    for_all = columns["enabled_for_all"]
+    change = trust.Change(
+        row, options, frozenset(given), enabled=enabled, enabled_for_all=for_all, enabled_clients=clients
+    )
+    return trust.differences(change)
 
 
 def _opens_to(envelope: str | None, secret: str, context: str) -> bool:

@@ -15,6 +15,7 @@ from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
 from idp.keys import ALGORITHMS
 from idp.models import Connection, Strategy, TenantSettings, TokenFormat, V2LogoutConfirmation
+from idp.models.applications import TOKEN_LIFETIME
 from idp.protocol import normal_forms, uris
 from idp.tenant_clients import Client, client
 from idp.tenant_reader import Reader, TenantFileError, given, load
@@ -240,7 +241,7 @@ def _resource_server(reader: Reader) -> ResourceServerEntry:
         columns=given(
             name=reader.text("name", longest=255),
             scopes=scopes,
-            token_lifetime=reader.integer("token_lifetime", least=1),
+            token_lifetime=reader.integer("token_lifetime", least=TOKEN_LIFETIME.least, most=TOKEN_LIFETIME.most),
             token_dialect=reader.choice("token_dialect", TokenFormat.values),
             signing_alg=reader.choice("signing_alg", ALGORITHMS),
             allow_offline_access=reader.boolean("allow_offline_access"),

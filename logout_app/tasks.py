@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from idp import configuration
 from idp.protocol.initiators import Initiator
+from idp.tenants import rules
 from logout_app import leavers, purge, transactions
 from logout_app.end import Selection, end_sessions
 from sessions_app.purge import BATCH
@@ -62,7 +63,7 @@ def end_sessions_of_leavers() -> None:
 def purge_history() -> None:
     """Delete what is older than the tenant's retention, and every one-time thing that has expired."""
     now = timezone.now()
-    retention = configuration.current().tenant.history_retention_days
+    retention = rules.within(configuration.current().tenant, "history_retention_days")
     deadline = monotonic() + PURGE_DEADLINE
     with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         for name, batch in purge.batches(now, retention):

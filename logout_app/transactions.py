@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 
 from idp.models import Application, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
+from idp.tenants import rules
 from logout_app import redeliver
 from logout_app.delivery.channels.registry import IN_BROWSER, SENT
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
@@ -194,7 +195,7 @@ def status_of(request: HttpRequest, token: str, at: datetime) -> list[dict[str, 
             answered.add(application_pk)
         if state == DeliveryState.DELIVERED:
             finished[application_pk] = min(finished_at, finished.get(application_pk, finished_at))
-    overdue = _overdue(began_at, at, timeout or DEFAULT_TIMEOUT)
+    overdue = _overdue(began_at, at, rules.NUMBERS["sign_out_timeout"].nearest(timeout or DEFAULT_TIMEOUT))
     return [
         {**_status(pk, states, finished.get(pk), began_at, overdue=overdue), "answered": pk in answered}
         for pk, states in channels.items()

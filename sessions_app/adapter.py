@@ -27,6 +27,7 @@ from idp.database.lookups import Given, Lookup
 from idp.models import Identity, User, began_before
 from idp.protocol.opaque import digest, new_secret
 from idp.requests import facts
+from idp.tenants import rules
 from sessions_app import attempts, binding, factors, lifecycle, sign_in
 from sessions_app.destinations import is_ours
 from sessions_app.models import AuthorizationCode, SSOSession
@@ -126,7 +127,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             cookie=cookie,
         )
         under_way.attempt = None  # was given back
-        allowed = max(1, proved.snapshot.tenant.max_sessions_per_user)
+        allowed = rules.within(proved.snapshot.tenant, "max_sessions_per_user")
         if proved.open_sessions >= allowed:  # before this one
             live = SSOSession.objects.live(timezone.now()).filter(user=proved.identity.user)
             for session in live.select_related("user", "connection").order_by("-auth_time", "-pk")[allowed:]:

@@ -18,6 +18,7 @@ from idp import configuration
 from idp.database.lookups import Given, Lookup
 from idp.models import TenantSettings
 from idp.protocol.opaque import digest, new_secret
+from idp.tenants import rules
 from idp.visit import Visit
 from sessions_app import browser_state
 from sessions_app.models import SSOSession
@@ -169,8 +170,8 @@ def clear_cookie(response: HttpResponse, tenant: TenantSettings | None = None) -
 def limits(tenant: TenantSettings, *, auth_time: datetime, seen_at: datetime) -> tuple[datetime, datetime]:
     """When a session ends by absolute age (since the person last proved who they are), and by idleness."""
     return (
-        auth_time + timedelta(minutes=tenant.session_lifetime_in_minutes),
-        seen_at + timedelta(minutes=tenant.idle_session_lifetime_in_minutes),
+        auth_time + timedelta(minutes=rules.within(tenant, "session_lifetime_in_minutes")),
+        seen_at + timedelta(minutes=rules.within(tenant, "idle_session_lifetime_in_minutes")),
     )
 
 

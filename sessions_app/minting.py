@@ -58,7 +58,7 @@ def api_of(snapshot: Snapshot, audience: str) -> ResourceServer | None:
 
 def access_token(grant: Grant, snapshot: Snapshot, at: datetime) -> Access:
     api = api_of(snapshot, grant.audience)
-    lifetime = api.token_lifetime if api else grant.application.access_token_lifetime
+    lifetime = api.usable_lifetime if api else grant.application.usable.access_token_lifetime
     if api and api.token_dialect == TokenFormat.JWT:
         return Access(_jwt(grant, api, snapshot, at, lifetime), lifetime, None)
     raw = new_secret()
@@ -97,7 +97,7 @@ def _jwt(grant: Grant, api: ResourceServer, snapshot: Snapshot, at: datetime, li
 
 def new_family(grant: Grant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
     """A family, not saved. Its absolute lifetime is fixed here and now."""
-    application = grant.application
+    application, usable = grant.application, grant.application.usable
     return RefreshTokenFamily(
         user_id=grant.user.pk,
         application_id=application.pk,
@@ -111,8 +111,8 @@ def new_family(grant: Grant, *, offline: bool, facts: RequestFacts, at: datetime
         auth_time=grant.authentication.auth_time,
         rotated_at=at,
         created_at=at,
-        idle_expires_at=later(at, application.refresh_token_idle_lifetime),
-        expires_at=later(at, application.refresh_token_lifetime),
+        idle_expires_at=later(at, usable.refresh_token_idle_lifetime),
+        expires_at=later(at, usable.refresh_token_lifetime),
         initial_ip=facts.ip,
         initial_user_agent=facts.user_agent,
         last_ip=facts.ip,
@@ -163,7 +163,7 @@ def _id_token(grant: Grant, access: Access, snapshot: Snapshot, at: datetime) ->
         issuer=settings.ISSUER,
         client_id=application.client_id,
         at=at,
-        lifetime=application.id_token_lifetime,
+        lifetime=application.usable.id_token_lifetime,
         access_token=access.raw,
         nonce=grant.nonce,
         profile=claims.select(known_claims(grant.user), grant.scope, asked),

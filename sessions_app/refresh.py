@@ -138,7 +138,7 @@ def _guard(
         generation=generation,
         rotated_at=at if generation != family.generation else family.rotated_at,
         last_exchanged_at=at,
-        idle_expires_at=minting.later(at, application.refresh_token_idle_lifetime),
+        idle_expires_at=minting.later(at, application.usable.refresh_token_idle_lifetime),
         last_ip=facts.ip,
         last_user_agent=facts.user_agent,
     )

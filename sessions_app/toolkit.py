@@ -110,7 +110,7 @@ def client_credentials(request: HttpRequest, params: Params, application: Applic
         application,
         _scope(scopes.split(params.get("scope", "")), application, api),
         api.identifier if api else "",
-        api.token_lifetime if api else application.access_token_lifetime,
+        api.usable_lifetime if api else application.usable.access_token_lifetime,
     )
     if api is not None and api.token_dialect == TokenFormat.JWT:
         return _jwt(order, api, snapshot, at)

@@ -9,13 +9,17 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 
 from idp.admin.application_form import FIELDSETS, ApplicationForm
-from idp.admin.support import Act, ActsAdmin
+from idp.admin.support import Act, ActsAdmin, actor_of
+from idp.applications import trail
 from idp.models import Application
 from idp.protocol.opaque import new_secret
+from idp.requests import facts
 
 ENDPOINTS = (
     ("Discovery", ".well-known/openid-configuration"),
@@ -80,8 +84,11 @@ class ApplicationAdmin(ActsAdmin):
         )
 
     def do_rotate(self, request: HttpRequest, obj: Application, at: datetime, form: forms.Form | None) -> HttpResponse:
-        secret = obj.client_secret = new_secret()
-        obj.save()
+        before, secret = trail.stored(obj), new_secret()
+        obj.client_secret = secret
+        with transaction.atomic():
+            obj.save(update_fields=["client_secret", "updated"])  # of the row as it is now, nothing else is this act's
+            trail.changed(before, obj, actor=actor_of(request), at=at, facts=facts(request))
         return self._secret_page(request, obj, secret, "The new secret")
 
     def _secret_page(self, request: HttpRequest, obj: Application, secret: str, title: str) -> HttpResponse:
@@ -101,7 +108,13 @@ class ApplicationAdmin(ActsAdmin):
         if not change:
             # Public clients get one too, known to nobody: a blank secret would be one that everybody knows.
             obj._new_secret = obj.client_secret = new_secret()
+        before = trail.stored(obj)
         super().save_model(request, obj, form, change)
+        trail.changed(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
+
+    def delete_model(self, request: HttpRequest, obj: Application) -> None:
+        trail.deleted(obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
+        super().delete_model(request, obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         if obj.is_public:

@@ -12,11 +12,13 @@ from django.contrib.admin.models import LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 
-from idp import configuration, keys
+from idp import changes, configuration, keys
 from idp.admin.fields import LinesField, ScopesField, https_urls
 from idp.admin.rulebook import RulebookForm
-from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin
+from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin, actor_of, author_of, said
+from idp.changes import NOBODY, Author
 from idp.models import (
     ClientGrant,
     ClientRegistration,
@@ -28,7 +30,8 @@ from idp.models import (
     TenantSettings,
 )
 from idp.protocol import colours
-from idp.tenants import rules
+from idp.requests import facts
+from idp.tenants import rules, trail
 
 if TYPE_CHECKING:
     ResourceServerForm = forms.ModelForm[ResourceServer]
@@ -37,8 +40,13 @@ else:
     ResourceServerForm = ClientGrantForm = forms.ModelForm
 
 
+SUPERUSERS = "Changed by superusers only, who proved within the hour that it is them."
+
+
 class TenantSettingsForm(RulebookForm):
     judged = frozenset(rules.TEXTS)
+    author: ClassVar[Author] = NOBODY  # the page says who it is, and where it is
+    back: ClassVar[str] = ""
 
     allowed_logout_urls = LinesField(
         help_text="One per line. Where /v2/logout may lead when the request names no application.",
@@ -58,6 +66,13 @@ class TenantSettingsForm(RulebookForm):
         if field and chosen and (wrong := colours.complaint(chosen)):
             field.help_text += f" {wrong}"
 
+    def _post_clean(self) -> None:
+        """After the row has what was typed: what decides about everybody's sessions is a superuser's to change."""
+        super()._post_clean()  # type: ignore[misc]
+        found = trail.guarded(trail.stored(), self.instance)
+        if refused := changes.refusal(found, self.author, trail.WHY):
+            self.add_error(None, said(refused, self.back))
+
 
 @admin.register(TenantSettings)
 class TenantSettingsAdmin(StrictAdmin):
@@ -72,39 +87,52 @@ class TenantSettingsAdmin(StrictAdmin):
         (
             "Sessions",
             {
+                "description": SUPERUSERS,
                 "fields": (
                     "session_lifetime_in_minutes",
                     "idle_session_lifetime_in_minutes",
                     "persistent_session_cookie",
                     "max_sessions_per_user",
                     "password_change_ends_other_sessions",
-                )
+                ),
             },
         ),
         (
             "Signing out",
             {
+                "description": SUPERUSERS,
                 "fields": (
                     "allowed_logout_urls",
                     "sign_out_timeout",
                     "oidc_logout_prompt_enabled",
                     "v2_logout_confirmation",
-                )
+                ),
             },
         ),
         (
             "Protocols and history",
-            {"fields": ("session_management", "dynamic_client_registration", "history_retention_days")},
+            {
+                "description": SUPERUSERS,
+                "fields": ("session_management", "dynamic_client_registration", "history_retention_days"),
+            },
         ),
     )
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)  # a class of this request
+        form.author, form.back = author_of(request), request.get_full_path()  # type: ignore[attr-defined]
+        return form
+
     def save_model(self, request: HttpRequest, obj: TenantSettings, form: Any, change: bool) -> None:
+        before = trail.stored()
         super().save_model(request, obj, form, change)
+        trail.changed(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
         if "accent_color" in form.changed_data and obj.accent_color and (wrong := colours.complaint(obj.accent_color)):
             messages.warning(request, wrong)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """What was stored before there was a rule against it is used, and has to be corrected with the next change."""
+        """What was stored before there was a rule against it is used, a number as the nearest that is allowed, and has to be
+        corrected with the next change."""
         obj = kwargs.get("obj")
         if obj and request.method == "GET":
             for problem in rules.problems(obj):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.db import transaction
 from django.db.models import CharField, Model, URLField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,7 +22,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from idp.admin.fields import WebUrlField
-from idp.connections.trust import Author
+from idp.changes import Author, Refusal
 from idp.models import User
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.views.errors import error_page
@@ -59,6 +62,11 @@ def ask_for_proof(why: str, back: str) -> SafeString:
     )
 
 
+def said(refused: Refusal, back: str) -> str:
+    """The refusal in a form, with the way to the proof if that is all that is missing."""
+    return ask_for_proof(refused.sentence, back) if refused.needs_proof else refused.sentence
+
+
 class StrictAdmin(ModelAdmin):
     """Filters by what the list offers only (Django allows every column of the table, hashes too), and no acts by GET."""
 
@@ -92,6 +100,25 @@ class StrictAdmin(ModelAdmin):
         if any("\0" in value or not _is_text(value) for values in request.GET.lists() for value in values[1]):
             raise SuspiciousOperation("a filter that is not text")
         return super().changelist_view(request, {"empty": self.empty, **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A form is compared with the row that it is saved into, and saves all of it: from here on nobody else changes it."""
+        if request.method != "POST" or object_id is None:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        with transaction.atomic():
+            self._hold(object_id)
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _hold(self, object_id: str) -> None:
+        with suppress(ValidationError, ValueError):  # what is no key at all: the page says that there is no such row
+            key = self.opts.pk.to_python(unquote(object_id))
+            self.model._default_manager.select_for_update(no_key=True).filter(pk=key).values_list("pk").first()
 
 
 def _is_text(value: str) -> bool:

@@ -47,8 +47,7 @@ def problems(application: Application) -> Iterator[Problem]:
 
 def within(application: Application, field: str) -> int:
     """A number as it is used: one outside of its bounds counts as the nearest that is allowed."""
-    bounds, stored = NUMBERS[field], int(getattr(application, field))
-    return min(max(stored, bounds.least), bounds.most)
+    return NUMBERS[field].nearest(int(getattr(application, field)))
 
 
 def secret_problem(application: Application, secret: str) -> str | None:
@@ -83,7 +82,7 @@ def _numbers(application: Application) -> Iterator[Problem]:
         value = getattr(application, field)
         if reason := bounds.problem(value):
             is_number = isinstance(value, int)
-            instead = str(within(application, field)) if field == "refresh_token_leeway" and is_number else ""
+            instead = str(within(application, field)) if is_number else ""
             yield Problem(field, reason, value=str(value), is_used=not instead, instead=instead)
 
 

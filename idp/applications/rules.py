@@ -102,7 +102,9 @@ RULES: Mapping[str, Rule] = {
     "global_token_revocation_uri": _told,
     "outbound_hosts": _alone(uris.check_host),
     "jwks_uri": _keys,
-    "logo_uri": _alone(uris.check_web_url),
+    "logo_uri": _alone(
+        uris.check_web_url
+    ),  # browsers load it, we never do: a private address is the reader's own network
 }
 DEPENDS = {"frontchannel_logout_uri": ("redirect_uris",)}
 SINGLE = frozenset(field for field in RULES if field.endswith("_uri"))

@@ -60,6 +60,27 @@ class Usable:
         """Seconds. A stored one that is too long would hide the reuse of stolen tokens."""
         return columns.within(self._application, "refresh_token_leeway")
 
+    @cached_property
+    def id_token_lifetime(self) -> int:
+        """Seconds, as the next ones. A stored one that no clock reaches would be an error of every sign-in."""
+        return columns.within(self._application, "id_token_lifetime")
+
+    @cached_property
+    def access_token_lifetime(self) -> int:
+        return columns.within(self._application, "access_token_lifetime")
+
+    @cached_property
+    def refresh_token_lifetime(self) -> int | None:
+        return self._limit("refresh_token_lifetime")
+
+    @cached_property
+    def refresh_token_idle_lifetime(self) -> int | None:
+        return self._limit("refresh_token_idle_lifetime")
+
+    def _limit(self, field: str) -> int | None:
+        """None: no limit."""
+        return None if getattr(self._application, field) is None else columns.within(self._application, field)
+
     def _all(self, field: str) -> tuple[str, ...]:
         application = self._application
         return tuple(

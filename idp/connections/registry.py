@@ -132,8 +132,13 @@ def callback_url(connection: Connection) -> str:
 
 def for_address(connections: list[Connection], address: str) -> Connection | None:
     """Home-realm discovery: the connection that claims the domain of this e-mail address."""
-    domain = normal_forms.name(address).rpartition("@")[2]
+    domain = domain_of(address)
     return next((row for row in connections if domain and domain in domains(row)), None)
+
+
+def domain_of(address: str) -> str:
+    """The domain of an e-mail address as domains of connections are compared with it; all of what has no @."""
+    return normal_forms.name(address).rpartition("@")[2]
 
 
 def domains(connection: Connection) -> set[str]:

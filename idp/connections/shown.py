@@ -8,12 +8,12 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
+from idp import changes
+from idp.changes import NOTHING
 from idp.connections.saml import idp_metadata, x509
 from idp.connections.saml.idp_metadata import BadMetadata
 from idp.connections.saml.x509 import BadCertificate, Certificate
 
-NOTHING = "nothing"
-LONGEST = 300  # characters
 CERTIFICATES = frozenset({"signingCert", "ca_certificate"})
 DOCUMENTS = frozenset({"metadataXml", "fedMetadataXml"})
 
@@ -25,24 +25,23 @@ def shown(option: str, value: Any) -> str:
         return _certificates(value if isinstance(value, list) else [value])
     if option in DOCUMENTS:
         return _document(str(value))
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return text if len(text) <= LONGEST else f"{text[:100]}… ({_digest(text)})"
+    return changes.shown(value)
 
 
 def _certificates(texts: Sequence[Any]) -> str:
     try:
         return _fingerprints([found for text in texts for found in x509.read(str(text))])
     except BadCertificate:
-        return f"what is no certificate ({_digest(json.dumps(texts))})"
+        return f"what is no certificate ({changes.digest(json.dumps(texts))})"
 
 
 def _document(text: str) -> str:
     try:
         metadata = idp_metadata.read(text.strip().encode())
     except BadMetadata:
-        return f"what is no metadata ({_digest(text)})"
+        return f"what is no metadata ({changes.digest(text)})"
     where = ", ".join(sorted({*metadata.sign_on.values()}))
-    return f"metadata of {metadata.entity_id} at {where} with {_fingerprints(metadata.certificates)} ({_digest(text)})"
+    return f"metadata of {metadata.entity_id} at {where} with {_fingerprints(metadata.certificates)} ({changes.digest(text)})"
 
 
 def _fingerprints(certificates: Sequence[Certificate]) -> str:
@@ -50,7 +49,3 @@ def _fingerprints(certificates: Sequence[Certificate]) -> str:
         f"the certificate {certificate.subject} SHA-256 {hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.pem)).hexdigest()}"
         for certificate in certificates
     )
-
-
-def _digest(text: str) -> str:
-    return f"{len(text):,} characters, SHA-256 {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"

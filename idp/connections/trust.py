@@ -13,27 +13,18 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from idp import signals
+from idp import changes, signals
+from idp.changes import NOTHING, SECRET, Author, Difference, Refusal
 from idp.connections import registry
 from idp.connections.options import COSMETIC, DEFAULTS, ONE_OR_SEVERAL, destinations
-from idp.connections.shown import CERTIFICATES, NOTHING, shown
+from idp.connections.shown import CERTIFICATES, shown
 from idp.models import Connection, Strategy, User
 from idp.requests import RequestFacts
 
-ON, OFF = "on", "off"
-SECRET, ANOTHER = "a secret", "another secret"
+FOR_WHOM = frozenset(
+    {"enabled_for_all", "enabled_clients"}
+)  # which applications may use it: that lets nobody in (ADR 22)
 NOT_GIVEN: tuple[Any, ...] = (None, "", [], {})
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who wants a change. `is_fresh`: they proved within the last hour that it is them."""
-
-    is_superuser: bool
-    is_fresh: bool
-
-
-NOBODY = Author(is_superuser=False, is_fresh=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +38,18 @@ class Change:
     options: Mapping[str, Any]
     given: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
-    enabled: bool | None = None  # as it is
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One line of the audit trail. Secrets have no value in it, certificates are fingerprints."""
-
-    what: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.what} from {self.before} to {self.after}"
-
-    @property
-    def row(self) -> dict[str, str]:
-        return {"what": self.what, "from": self.before, "to": self.after}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """`needs_proof`: a superuser who proves who they are may do it."""
-
-    sentence: str
-    needs_proof: bool
+    enabled: bool | None = None  # None: as it is
+    enabled_for_all: bool | None = None
+    enabled_clients: frozenset[str] | None = None  # client ids
 
 
 def refusal(change: Change, author: Author) -> Refusal | None:
     """Why this change is not this author's to make, or None."""
-    if author.is_superuser and author.is_fresh:
+    if author.may_all:
         return None
-    found = differences(change)
-    if not found or not (reason := concern(change.stored, change.options)):
-        return None
-    what = ", ".join(difference.what for difference in found)
-    if not author.is_superuser:
-        return Refusal(f"Only a superuser may change this ({what}): {reason}.", needs_proof=False)
-    return Refusal(f"This change ({what}) asks who you are, as {reason}.", needs_proof=True)
+    found = [difference for difference in differences(change) if difference.what not in FOR_WHOM]
+    reason = concern(change.stored, change.options) if found else ""
+    return changes.refusal(found, author, reason) if reason else None
 
 
 def concern(connection: Connection, *proposals: Mapping[str, Any]) -> str:
@@ -105,7 +70,7 @@ def _concerns(connection: Connection, proposals: Sequence[Mapping[str, Any]]) ->
     if connection.strategy == Strategy.ACTIVE_DIRECTORY and _type_passwords_here(staff):
         yield "its servers see passwords from the login page, where people with powers in this admin type theirs"
     claimed = {domain for options in (connection.options, *proposals) for domain in registry.domains_of(options)}
-    if claimed and claimed & {email.rpartition("@")[2].lower() for email in staff.values_list("email", flat=True)}:
+    if claimed and claimed & {registry.domain_of(email) for email in staff.values_list("email", flat=True)}:
         yield "e-mail addresses of people with powers in this admin lead to it"
 
 
@@ -150,17 +115,28 @@ def differences(change: Change) -> list[Difference]:
         before, after = stored.options.get(name), change.options.get(name)
         if not _is_same(name, before, after):
             found.append(Difference(name, shown(name, before), shown(name, after)))
-    for name in sorted(change.given):
-        held = name in stored.sealed_options
-        found.append(Difference(name, SECRET if held else NOTHING, ANOTHER if held else SECRET))
+    found += [changes.of_secret(name, held=name in stored.sealed_options) for name in sorted(change.given)]
     found += [Difference(name, SECRET, NOTHING) for name in sorted(change.removed & set(stored.sealed_options))]
-    if change.enabled is not None and change.enabled != stored.enabled:
-        found.append(Difference("enabled", _switch(stored.enabled), _switch(change.enabled)))
-    return found
+    return found + list(_switched(change))
 
 
-def _switch(value: bool) -> str:
-    return ON if value else OFF
+def _switched(change: Change) -> Iterator[Difference]:
+    """Whether it is open, and for which applications."""
+    stored = change.stored
+    for name in ("enabled", "enabled_for_all"):
+        before, after = getattr(stored, name), getattr(change, name)
+        if after is not None and after != before:
+            yield Difference(name, changes.shown(before), changes.shown(after))
+    if change.enabled_clients is not None:
+        before, after = clients_of(stored), change.enabled_clients
+        if before != after:
+            yield Difference("enabled_clients", *(", ".join(sorted(ids)) or NOTHING for ids in (before, after)))
+
+
+def clients_of(connection: Connection) -> frozenset[str]:
+    """Client ids of the applications that may use it where not all may."""
+    rows = connection.enabled_clients.values_list("client_id", flat=True) if connection.pk else ()
+    return frozenset(rows)
 
 
 def _is_same(name: str, before: Any, after: Any) -> bool:
@@ -199,7 +175,7 @@ def record(
 ) -> None:
     """Tell the audit trail, in the transaction of the change."""
     if found:
-        changes = [difference.row for difference in found]
+        rows = changes.rows(found)
         signals.connection_changed.send(
-            Connection, connection=connection, changes=changes, actor=actor, at=at, facts=facts
+            Connection, connection=connection, changes=rows, actor=actor, at=at, facts=facts
         )

@@ -12,7 +12,10 @@ from oauth2_provider.models import AbstractApplication
 from idp.applications import rules
 from idp.applications.usable import Usable
 from idp.protocol import clients
+from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY
+
+TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
 
 
 class AppType(models.TextChoices):
@@ -224,6 +227,15 @@ class ResourceServer(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.identifier
+
+    def clean(self) -> None:
+        if reason := TOKEN_LIFETIME.problem(self.token_lifetime):
+            raise ValidationError({"token_lifetime": reason})
+
+    @property
+    def usable_lifetime(self) -> int:
+        """Seconds. One that was stored before there were bounds counts as the nearest."""
+        return TOKEN_LIFETIME.nearest(self.token_lifetime)
 
     @property
     def scope_values(self) -> set[str]:

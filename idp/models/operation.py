@@ -109,7 +109,7 @@ class TenantSettings(models.Model):
     @property
     def session_cookie_age(self) -> int | None:
         """Seconds for which browsers keep the session's cookies; None: until they are closed."""
-        return self.session_lifetime_in_minutes * 60 if self.persistent_session_cookie else None
+        return rules.within(self, "session_lifetime_in_minutes") * 60 if self.persistent_session_cookie else None
 
 
 class SpentToken(models.Model):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from idp.outbound.proxy import Proxy
+from idp.protocol.uris import is_plain
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,6 +42,12 @@ NEVER = tuple(
     )
 )
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # outside: mapped, compatible, NAT64, ULA, link-local, multicast
+
+# What hosts files of the distributions call 127.0.0.1 and ::1, beside every name below localhost.
+LOOPBACK = frozenset(
+    {"localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4"}
+    | {"localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"}
+)
 
 # Names whose address needs no resolver, so that they are refused when they are saved and not only when they are dialled.
 KNOWN = {"metadata.google.internal": "169.254.169.254", "metadata.goog": "169.254.169.254"}
@@ -92,7 +99,7 @@ def _own(origin: SplitResult) -> frozenset[tuple[str, int]]:
 
 
 def _is_loopback_name(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+    if host in LOOPBACK or host.endswith(".localhost"):
         return True
     address = _literal(host)
     return address is not None and address.is_loopback
@@ -129,9 +136,9 @@ def _check_form(parts: SplitResult, rules: Rules) -> str | None:
         return "must be https"
     if "@" in parts.netloc:
         return "must not hold a user name or password"
-    if parts.fragment:
-        return "must not have a fragment"
-    return None
+    if not is_plain(parts):
+        return "has no valid host name"
+    return "must not have a fragment" if parts.fragment else None
 
 
 def _check_host(host: str, rules: Rules, *, cleartext: bool) -> str | None:

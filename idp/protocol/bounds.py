@@ -21,3 +21,7 @@ class Bounds:
         if isinstance(value, int) and not isinstance(value, bool) and self.least <= value <= self.most:
             return None
         return f"it must be a whole number from {self.least} to {self.most}"
+
+    def nearest(self, value: int) -> int:
+        """What a stored number counts as where it is used: one outside as the nearest that is allowed."""
+        return min(max(value, self.least), self.most)

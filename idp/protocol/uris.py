@@ -36,6 +36,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_plain(parts: SplitResult) -> bool:
+    """Whether the authority is a host and a port, and nothing of it was dropped: of `[::1].example.com` urlsplit() reads
+    `::1` and goes on. An IPvFuture (RFC 3986 section 3.2.2), which nobody can dial, is none."""
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    return parts.netloc.lower() == shown + port
+
+
 def origin(url: str) -> str:
     """scheme://host[:port] as browsers write it into Origin; "" for what is not an http(s) URL."""
     try:
@@ -145,11 +154,19 @@ def check_origin(value: str) -> str | None:
 
 def check_host(value: str) -> str | None:
     """A host name or an address, without port."""
+    if _is_address(value) or (_HOST.fullmatch(value) and len(value) <= 253):
+        return None
+    return "a host name without scheme and port is needed"
+
+
+def _is_address(host: str) -> bool:
+    """Brackets are for IPv6 (RFC 3986 section 3.2.2); a zone means something on one machine only."""
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
-        ipaddress.ip_address(value.strip("[]"))
+        address = ipaddress.ip_address(bare)
     except ValueError:
-        return None if _HOST.fullmatch(value) and len(value) <= 253 else "a host name without scheme and port is needed"
-    return None
+        return False
+    return "%" not in bare and (bare == host or address.version == 6)
 
 
 def _read(url: str) -> tuple[str | None, SplitResult | None]:
@@ -173,6 +190,8 @@ def _read(url: str) -> tuple[str | None, SplitResult | None]:
         return "user names and passwords are not allowed", None
     if port == 0 or parts.netloc.endswith(":"):
         return "the port cannot be read", None
+    if not is_plain(parts):
+        return "the host name cannot be read", None
     return None, parts
 
 

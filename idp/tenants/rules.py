@@ -60,6 +60,11 @@ def problems(tenant: TenantSettings) -> Iterator[Problem]:
     yield from _logout_urls(tenant)
 
 
+def within(tenant: TenantSettings, field: str) -> int:
+    """A number as it is used: what was stored before there were bounds counts as the nearest that is allowed."""
+    return NUMBERS[field].nearest(getattr(tenant, field))
+
+
 def _name(tenant: TenantSettings) -> Iterator[Problem]:
     name = tenant.friendly_name
     if not name.strip():

@@ -51,11 +51,11 @@ def manage(request: HttpRequest, client_id: str) -> HttpResponse:
     _refuse_unless_on()
     found = _authenticate(request, client_id)
     if request.method == "DELETE":
-        registration.remove(found)
+        registration.remove(found, facts=facts(request), at=timezone.now())
         return HttpResponse(status=204)
     if request.method == "PUT":
         document = _document(request)
-        found = registration.replace(found, document, parse(document))
+        found = registration.replace(found, document, parse(document), facts=facts(request), at=timezone.now())
     return JsonResponse(registration.describe(found))
 
 

@@ -20,6 +20,7 @@ from idp import configuration
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.requests import facts
+from idp.tenants import rules
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from idp.visit import is_fresh, reauthentication_url
@@ -75,7 +76,7 @@ def your_sessions(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, session: SSOSession, at: datetime, *, chosen: QueryDict) -> HttpResponse:
     tenant = configuration.at(getattr(session, "config_version", None)).tenant
-    signed_out = account_sessions.just_signed_out(session.user, at, tenant.sign_out_timeout)
+    signed_out = account_sessions.just_signed_out(session.user, at, rules.within(tenant, "sign_out_timeout"))
     devices = account_sessions.devices(session, at)
     context = {
         "person": session.user,

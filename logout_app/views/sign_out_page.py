@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from idp import configuration, content_policy
+from idp.tenants import rules
 from idp.views.errors import error_page
 from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
 from logout_app import transactions
@@ -59,7 +60,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     rows = transactions.rows_of(
         page,
         timezone.now(),
-        tenant.sign_out_timeout,
+        rules.within(tenant, "sign_out_timeout"),
         issuer=settings.ISSUER,
         issuer_origin=settings.ISSUER_ORIGIN,
     )
@@ -78,7 +79,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
         "total": total,
         "pending": any(row.state == RowState.PENDING for row in rows),
         "all_green": bool(rows or upstream) and _all_green(rows, upstream),
-        "timeout": tenant.sign_out_timeout,
+        "timeout": rules.within(tenant, "sign_out_timeout"),
         "token": token,
         "upstream": upstream,
         **_onward(page, token, upstream),

@@ -29,6 +29,7 @@ class EventGroup(Described):
     CREDENTIALS = "credentials", "What a person proves who they are with."
     TOKENS = "tokens", "What applications hold of a person: codes and refresh tokens."
     CONNECTION = "connection", "Identity providers, directories and databases: who changed them, what they asked for."
+    CONFIGURATION = "configuration", "Applications and the tenant's settings: who changed what."
 
 
 class Fact(Described):
@@ -255,6 +256,26 @@ class EventType(StrEnum):
         (Fact.CONNECTION, Fact.ACTOR),
         _REQUEST,
         {"status": "the answer's status", "reason": "why, in words"},
+    )
+
+    # --- configuration ---
+    APPLICATION_CHANGED = (
+        "application_changed",
+        EventGroup.CONFIGURATION,
+        "Application changed",
+        "Somebody made, changed, switched off or deleted an application, or it replaced its own registration.",
+        (Fact.CLIENT, Fact.ACTOR),
+        _REQUEST,
+        {"changes": "each setting from what to what; a secret has no value"},
+    )
+    TENANT_CHANGED = (
+        "tenant_changed",
+        EventGroup.CONFIGURATION,
+        "Tenant settings changed",
+        "Somebody changed settings of the tenant: lifetimes, history, registration, logout URLs, looks.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"changes": "each setting from what to what"},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from idp import signals
-from idp.models import Connection
+from idp.models import Application, Connection
 from idp.requests import RequestFacts
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
@@ -25,6 +25,26 @@ def _connection_changed(
 ) -> None:
     data = {"changes": changes}
     trail.record(EventType.CONNECTION_CHANGED, connection=connection, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.application_changed, dispatch_uid="the audit trail: an application changed")
+def _application_changed(
+    application: Application,
+    changes: list[dict[str, str]],
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None,
+    **_: Any,
+) -> None:
+    data = {"changes": changes}
+    trail.record(EventType.APPLICATION_CHANGED, application=application, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.tenant_changed, dispatch_uid="the audit trail: the tenant's settings changed")
+def _tenant_changed(
+    changes: list[dict[str, str]], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    trail.record(EventType.TENANT_CHANGED, actor=actor, facts=facts, at=at, data={"changes": changes})
 
 
 @receiver(signals.guessing_throttled, dispatch_uid="the audit trail: guessing throttled")

@@ -44,6 +44,13 @@ def test_these_callbacks_are_accepted(uri: str) -> None:
         "https://rp.example/\n",
         "https://rp.example/\0",
         "https://rp.exämple/",
+        "https://[::1]x/",
+        "https://[::1].evil.example/",
+        "https://evil.example[::1]/",
+        "https://[v1.a]/",
+        "https://[v1.a:b]/",
+        "https://[127.0.0.1]/",
+        "https://[fe80::1%25eth0]/",
         "javascript:alert(1)",
         "data:text/html,x",
         "ftp://rp.example/",
@@ -133,3 +140,15 @@ def test_only_exact_origins_may_read_with_credentials(value: str) -> None:
 @pytest.mark.parametrize("value", ["https://app.example.com", "https://app.example.com:8443", "http://localhost:3000"])
 def test_an_origin_as_browsers_write_it_is_accepted(value: str) -> None:
     assert uris.check_origin(value) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["[[::1]]", "[::1", "::1]", "[127.0.0.1]", "[rp.example]", "fe80::1%eth0", "[v1.a]", ""]
+)
+def test_a_host_is_a_name_or_an_address_and_brackets_are_for_ipv6(host: str) -> None:
+    assert uris.check_host(host)
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "127.0.0.1", "rp.example", "intranet"])
+def test_these_hosts_are_accepted(host: str) -> None:
+    assert uris.check_host(host) is None

@@ -12,7 +12,8 @@ from idp import sealing
 from idp.admin.connections.fields import Topic, choice, lines, url
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
-from idp.admin.support import ask_for_proof
+from idp.admin.support import said
+from idp.changes import NOBODY, Author, Difference
 from idp.connections import rules, trust, wsfed
 from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
 from idp.models import Connection, Strategy
@@ -88,9 +89,9 @@ class ConnectionForm(RulebookForm):
     topics: ClassVar[tuple[Topic, ...]] = ()
     signs_out_upstream = True
     secret_help: ClassVar[dict[str, str]] = {}
-    author: ClassVar[trust.Author] = trust.NOBODY  # the page says who it is, and where it is
+    author: ClassVar[Author] = NOBODY  # the page says who it is, and where it is
     back: ClassVar[str] = ""
-    differences: Sequence[trust.Difference] = ()  # once it is valid: what is changed, for the audit trail
+    differences: Sequence[Difference] = ()  # once it is valid: what is changed, for the audit trail
 
     domain_aliases = lines(
         "E-mail domains",
@@ -207,12 +208,18 @@ class ConnectionForm(RulebookForm):
     def _change(self) -> trust.Change:
         given = {name for name in self.secret_fields() if self.cleaned_data.get(name)}
         removed = {name for name in self.secret_fields() if self.cleaned_data.get(_CLEAR + name)}
-        return trust.Change(self.instance, self.merged_options(), frozenset(given), frozenset(removed))
+        return trust.Change(
+            self.instance,
+            self.merged_options(),
+            frozenset(given),
+            frozenset(removed),
+            enabled_for_all=self.cleaned_data["enabled_for_all"],
+            enabled_clients=frozenset(client.client_id for client in self.cleaned_data["enabled_clients"]),
+        )
 
     def _check_trust(self, change: trust.Change) -> None:
         if refused := trust.refusal(change, self.author):
-            needs_proof = refused.needs_proof
-            self.add_error(None, ask_for_proof(refused.sentence, self.back) if needs_proof else refused.sentence)
+            self.add_error(None, said(refused, self.back))
         for secret, sentence in trust.untyped(change).items():
             self.add_error(secret, sentence)
         self.differences = trust.differences(change)

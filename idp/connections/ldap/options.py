@@ -14,6 +14,8 @@ from ldap3.operation.search import parse_filter
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
+from idp.protocol.uris import is_plain
+
 LOGIN = "{login}"
 # Active Directory's people (computers are `user` too, but not of the category) and those of plain LDAP schemas. An
 # attribute that the directory does not know makes its part undefined, not the whole (RFC 4511 section 4.5.1.7).
@@ -126,7 +128,7 @@ def _server_problem(text: Any, *, start_tls: bool) -> str:
         return needed
     if parts.scheme not in PORTS or not _HOST.fullmatch(parts.hostname or "") or port == 0:
         return needed
-    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+    if parts.path.strip("/") or parts.query or parts.fragment or not is_plain(parts):
         return "must be a scheme, a host and a port only."
     if parts.scheme == "ldap" and not start_tls:
         return "would send passwords in clear: use ldaps://, or switch start_tls on."

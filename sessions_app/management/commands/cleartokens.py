@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from idp import configuration
+from idp.tenants import rules
 from sessions_app import purge
 
 
@@ -13,7 +14,7 @@ class Command(BaseCommand):
     help = "Delete tokens, codes and families that are dead for good. The worker does so each hour by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        retention = configuration.current().tenant.history_retention_days
+        retention = rules.within(configuration.current().tenant, "history_retention_days")
         for name, batch in purge.batches(timezone.now(), retention):
             total = 0
             while count := batch():

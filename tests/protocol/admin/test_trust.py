@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp import identities
+from idp.changes import Author
 from idp.connections import trust
 from idp.connections.options import COSMETIC, KEYS, SECRETS
 from idp.connections.saml import metadata_cache
-from idp.connections.trust import Author, Change
+from idp.connections.trust import Change
 from idp.connections.upstream import Account
 from idp.models import Connection, Identity, User
 from sessions_app.models import SessionEvent
@@ -189,6 +190,15 @@ def test_staff_add_no_connection_that_claims_a_superusers_address(clerk: Client,
     assert "addresses of people" in form_errors(
         clerk.post(url, shown(clerk, url) | {"domain_aliases": "fabrikamcorp.com"})
     )
+
+
+def test_a_superusers_address_is_recognised_however_its_umlauts_are_written(clerk: Client) -> None:
+    """macOS writes u and two dots where Windows writes one letter; the login page leads both to the connection."""
+    make_user("boss@bu\u0308cher.example", is_superuser=True)
+    response = clerk.post(add_url("Acme", "okta"), {**OKTA, "domain_aliases": "b\u00fccher.example"})
+    stored = make_connection("Old", "okta", options={"domain_aliases": ["B\u00fccher.example"]})
+    assert "addresses of people with powers" in trust.concern(stored)
+    assert form_errors(response)
 
 
 def test_staff_add_no_connection_whose_first_account_would_be_a_superuser(clerk: Client) -> None:

@@ -33,6 +33,7 @@ def test_the_least_that_is_needed_is_a_server_and_a_base():
         ({"servers": ["ldaps://dc1:99999"]}, "must look like"),
         ({"servers": ["ldaps://dc1/dc=example"]}, "a scheme, a host and a port only"),
         ({"servers": ["ldaps://me:secret@dc1"]}, "a scheme, a host and a port only"),
+        ({"servers": ["ldaps://[::1].evil.example"]}, "a scheme, a host and a port only"),
         ({"servers": ["ldapi://%2fvar%2frun%2fldapi"]}, "must look like"),
         ({"base_dn": ""}, "base_dn is missing"),
         ({"base_dn": "example.com"}, "base_dn: example.com is not a distinguished name"),

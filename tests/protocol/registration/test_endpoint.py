@@ -10,12 +10,14 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from idp import configuration, registration
 from idp.client_auth import secret_matches
 from idp.models import Application, AppType, ClientRegistration
 from idp.protocol.errors import InvalidToken
 from idp.protocol.registration import parse
+from idp.requests import RequestFacts
 from idp.views import register as view
 from tests.support.factories import browser, make_application, make_session, make_user
 
@@ -419,7 +421,7 @@ def test_a_replacement_that_loses_to_a_removal_is_401(client: Client, on: None) 
     assert manage(client, "DELETE", registered).status_code == 204
     document = replacement(registered)
     with pytest.raises(InvalidToken):
-        registration.replace(found, document, parse(document))
+        registration.replace(found, document, parse(document), facts=RequestFacts(), at=timezone.now())
 
 
 def test_an_application_that_registers_itself_hears_of_every_ending(client: Client, on: None) -> None:

@@ -1,0 +1,56 @@
+"""What is written down of an application that somebody made, changed or deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from idp import changes, signals
+from idp.changes import NOTHING, Difference
+from idp.models import Application
+from idp.requests import RequestFacts
+
+# Ours, and what follows from other columns (`Application.save()`).
+NOT_SAID = frozenset({"id", "client_id", "user", "created", "updated", "hash_client_secret"}) | {
+    *("client_type", "authorization_grant_type", "skip_authorization", "algorithm"),
+}
+FIELDS = tuple(field.name for field in Application._meta.concrete_fields if field.name not in NOT_SAID)
+SECRETS = frozenset({"client_secret"})
+
+
+def stored(application: Application) -> Application | None:
+    """The row as it is before a change; None if there is none yet."""
+    rows = Application.objects.filter(pk=application.pk)
+    return rows.first() if application.pk else None
+
+
+def changed(
+    before: Application | None,
+    application: Application,
+    *,
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None = None,
+) -> list[Difference]:
+    """Tell the audit trail of a row that was saved, in the transaction of the change."""
+    found = [] if before else [Difference("application", NOTHING, _kind(application))]
+    found += changes.differences(before or Application(client_secret=""), application, FIELDS, secrets=SECRETS)
+    return _tell(application, found, actor, at, facts)
+
+
+def deleted(application: Application, *, actor: str, at: datetime, facts: RequestFacts | None = None) -> None:
+    _tell(application, [Difference("application", _kind(application), NOTHING)], actor, at, facts)
+
+
+def _kind(application: Application) -> str:
+    return f"{application.name}, of the kind {application.app_type}"
+
+
+def _tell(
+    application: Application, found: list[Difference], actor: str, at: datetime, facts: RequestFacts | None
+) -> list[Difference]:
+    if found:
+        rows = changes.rows(found)
+        signals.application_changed.send(
+            Application, application=application, changes=rows, actor=actor, at=at, facts=facts
+        )
+    return found
