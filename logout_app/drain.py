@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from idp import outbound
 from idp.outbound.fanout import Fanout
-from logout_app import aside, bell, deliver, ledger, metrics, outbox, reports, tallies
+from logout_app import aside, bell, deliver, ledger, metrics, outbox, pulse, reports, tallies
 from logout_app.deliver import Job, Prepared, Sent
 from logout_app.ledger import Ledger
 from logout_app.listener import listen
@@ -280,7 +280,11 @@ class Drain:
     def _report(self) -> None:
         known = self.ledger
         reports.tell(
-            self._name, held=len(known.held) + len(known.refused), stuck_for=known.stuck_for, reason=known.reason
+            self._name,
+            held=len(known.held) + len(known.refused),
+            stuck_for=known.stuck_for,
+            reason=known.reason,
+            idle_for=pulse.idle(),
         )
 
     async def _finish(self) -> None:
