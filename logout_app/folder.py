@@ -5,7 +5,9 @@ kombu opens a file under its final name and then writes, and takes what is there
 
 from __future__ import annotations
 
+import fcntl
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,23 +15,26 @@ from queue import Empty
 from time import monotonic, time
 from typing import Any
 
+import structlog
 from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
 from logout_app.aside_messages import UNREADABLE, set_aside, taken_by
 
+log = structlog.get_logger(__name__)
+
 UNFINISHED = 10.0  # seconds since its last byte for which a file that cannot be read may still be being written
 
 
 class FolderChannel(filesystem.Channel):
-    def _put(self, queue: str, payload: Any, **_: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # kombu names it so
         """Sorted by name the oldest comes first."""
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}.{queue}"
         folder = Path(self.data_folder_out)
         draft = folder / f"{name}.draft"  # which `_get` does not look at
         try:
-            draft.write_text(dumps(payload))
+            draft.write_bytes(dumps(payload).encode())
             draft.replace(folder / f"{name}.msg")
         except OSError as error:
             draft.unlink(missing_ok=True)
@@ -38,12 +43,13 @@ class FolderChannel(filesystem.Channel):
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         for path in self._waiting(queue):
             try:
-                content = path.read_bytes()
-                message = loads(content)
+                message = loads(read(path))
             except FileNotFoundError:
                 continue  # another worker was faster
-            except OSError as error:
+            except PermissionError as error:
                 put_away(path, error)
+            except OSError as error:
+                log.warning("queue.message.waits", message=path.name, error=str(error))  # descriptors, a disk
             except UNREADABLE as error:
                 if is_finished(path) and take(path):
                     set_aside(error, taken_by(error))
@@ -52,8 +58,8 @@ class FolderChannel(filesystem.Channel):
                     return message
         raise Empty
 
-    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        begin_table(self._exchange_file(exchange))
+    def _queue_bind(self, exchange: str, routing_key: Any, pattern: Any, queue: Any) -> None:
+        begin_table(self._exchange_file(exchange))  # type: ignore[attr-defined]  # the stubs do not know it
         super()._queue_bind(exchange, routing_key, pattern, queue)
 
     def _waiting(self, queue: str) -> Iterator[Path]:
@@ -63,11 +69,18 @@ class FolderChannel(filesystem.Channel):
                 yield folder / name
 
 
+def read(path: Path) -> bytes:
+    """What is no file, as a directory or a pipe, which would block, is not permitted."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PermissionError(f"{path.name} is no file")
+    return path.read_bytes()
+
+
 def begin_table(table: Path) -> None:
     """kombu makes an exchange's table and then fills it; who reads it between, or after a kill between, would fail."""
     table.parent.mkdir(parents=True, exist_ok=True)
     with (table.parent / "begin.lock").open("ab") as one_at_a_time:
-        filesystem.lock(one_at_a_time, filesystem.LOCK_EX)
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         if not table.exists() or not table.stat().st_size:
             draft = table.with_name(f"{uuid.uuid4()}.draft")
             draft.write_text("[]")
@@ -91,8 +104,8 @@ def take(path: Path) -> bool:
     return True
 
 
-def put_away(path: Path, error: OSError) -> None:
-    """What cannot even be read, a directory or another user's file, is kept under a name that nobody looks at."""
+def put_away(path: Path, error: PermissionError) -> None:
+    """What may not even be read, a directory or another user's file, is kept under a name that nobody looks at."""
     try:
         path.rename(path.with_name(f"{path.name}.aside"))
     except FileNotFoundError:

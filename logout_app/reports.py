@@ -10,6 +10,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import DurationField, ExpressionWrapper, F
@@ -43,7 +44,8 @@ class Drains:
 
 def period() -> float:
     """Of the task that ends sessions, in seconds."""
-    return float(settings.CELERY_BEAT_SCHEDULE["expire sessions"]["schedule"])
+    every: Any = settings.CELERY_BEAT_SCHEDULE["expire sessions"]["schedule"]
+    return float(every)
 
 
 def own_name() -> str:

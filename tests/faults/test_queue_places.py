@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from kombu import Connection
@@ -114,13 +117,24 @@ def test_a_message_that_cannot_be_written_leaves_nothing_that_could_be_taken(fol
             channel._put("q", {})
 
 
-def test_a_directory_in_the_queues_folder_is_put_away_once(folder):
-    (folder / "broker" / "1.q.msg").mkdir()
+def test_what_is_no_file_in_the_queues_folder_is_put_away_once(folder):
+    (folder / "broker" / "0.q.msg").mkdir()
+    os.mkfifo(folder / "broker" / "1.q.msg")
     (folder / "broker" / "2.q.msg").write_text('{"number": 2}')
     with folder_queue(folder) as connection:
         assert take(connection.default_channel) == {"number": 2}
-    assert [path.name for path in (folder / "broker").iterdir()] == ["1.q.msg.aside"]
-    assert tallies.read()["aside", "message"] == 1
+    assert {path.name for path in (folder / "broker").iterdir()} == {"0.q.msg.aside", "1.q.msg.aside"}
+    assert tallies.read()["aside", "message"] == 2
+
+
+def test_a_file_that_cannot_be_read_for_a_while_waits(folder, monkeypatch):
+    """As when there are no descriptors left."""
+    (folder / "broker" / "1.q.msg").write_text('{"number": 1}')
+    with folder_queue(folder) as connection:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+            assert take(connection.default_channel) == {}
+        assert take(connection.default_channel) == {"number": 1}
 
 
 def test_many_envelopes_that_celery_would_believe_leave_both_places_free(installation, redis):
