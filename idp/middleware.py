@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.exception import response_for_exception
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 from django_structlog.middlewares import RequestMiddleware
@@ -136,10 +136,19 @@ class ProgramsMiddleware:
             response = _call(request, *found)
         except Exception as error:  # noqa: BLE001  as around every middleware
             response = response_for_exception(request, error)  # which logs it; here for the headers below
+        if response.status_code == 405 and not response.content:
+            response = _not_allowed(response.headers["Allow"])
         response.headers.setdefault("Content-Length", str(len(response.content)))
         for name, value in FOR_PROGRAMS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _not_allowed(allowed: str) -> HttpResponse:
+    """Django's own answer has no words."""
+    description = f"This endpoint takes {allowed} only."
+    body = {"error": "invalid_request", "error_description": description}
+    return JsonResponse(body, status=405, headers={"Allow": allowed, "Cache-Control": "no-store"})
 
 
 def _call(request: HttpRequest, view: Callable[..., HttpResponse], parameters: dict[str, Any]) -> HttpResponse:

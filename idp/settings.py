@@ -162,7 +162,6 @@ else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA / "broker"),
         "data_folder_out": str(DATA / "broker"),
-        "processed_folder": str(DATA / "broker"),
         "control_folder": str(DATA / "broker-control"),
     }
     for _folder in ("broker", "broker-control"):  # kombu expects them
@@ -173,7 +172,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_POOL = "logout_app.pool:TaskPool"  # threads
 CELERY_WORKER_CONCURRENCY = 2
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

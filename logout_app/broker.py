@@ -2,7 +2,7 @@
 
 kombu lets a message that is not JSON, or not its envelope, raise out of the consumer's loop, which ends the worker; and what
 BRPOP or a rename took from the queue does not come back. Such a message is set aside: named in the log, counted, gone.
-(A body that is not JSON, and a task that nobody knows, Celery refuses itself.)
+So is one that is not ours (`protocol/envelope.py`). A task that nobody knows Celery refuses itself.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ from collections.abc import Callable, Sequence
 from queue import Empty
 from typing import Any
 
-import structlog
-from django.db import DatabaseError, connection
 from kombu.transport import filesystem, redis
 from kombu.transport.virtual import Message
 
-from logout_app import tallies
-from logout_app.protocol.retry import printable
+from logout_app.aside_messages import UNREADABLE, set_aside, taken_by
+from logout_app.folder import FolderChannel
+from logout_app.protocol import envelope
 
-log = structlog.get_logger(__name__)
-
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-SHOWN = 200  # characters
+TASKS = "celery"  # the queue of tasks; others carry what Celery's programs tell each other
 
 
 class _Channel:
@@ -49,10 +45,6 @@ class SentinelChannel(_Channel, redis.SentinelChannel):
         return _readable(super()._brpop_read, **options)  # type: ignore[misc]  # the stubs do not know it
 
 
-class FilesystemChannel(_Channel, filesystem.Channel):
-    pass
-
-
 class RedisTransport(_Transport, redis.Transport):
     Channel = RedisChannel
 
@@ -62,7 +54,7 @@ class SentinelTransport(_Transport, redis.SentinelTransport):
 
 
 class FilesystemTransport(_Transport, filesystem.Transport):
-    Channel = FilesystemChannel
+    Channel = FolderChannel
 
 
 def _readable(take: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -80,7 +72,11 @@ def deliver(
     """Give the message to its consumer; an exception of the consumer is the message's fault."""
     tag = ""
     try:
-        tag = tag_of(message, channels[0]) if channels else ""
+        if channels:
+            found = read(message, channels[0])
+            tag = str(found.delivery_tag)
+            if queue == TASKS:
+                envelope.check(message, found.body)
         give(message, queue)
     except UNREADABLE as error:
         set_aside(error, str(message))
@@ -94,26 +90,8 @@ def _let_go(channels: Sequence[Any], tag: str) -> None:
             channel.basic_reject(tag, requeue=False)
 
 
-def tag_of(message: Any, channel: Any) -> str:
-    """By which the message is acknowledged; raises for what is no message."""
-    read = Message(message, channel=channel)
-    hash((read.delivery_tag, read.delivery_info["exchange"], read.delivery_info["routing_key"]))
-    return str(read.delivery_tag)
-
-
-def taken_by(error: Exception) -> str:
-    """What the queue gave, as far as the error knows it."""
-    return str(getattr(error, "doc", getattr(error, "object", "")))
-
-
-def set_aside(error: Exception, message: str) -> None:
-    """Gone from the queue; its beginning is in the log."""
-    log.error(
-        "queue.message.set_aside", error=f"{type(error).__name__}: {error}"[:SHOWN], message=printable(message[:SHOWN])
-    )
-    try:
-        tallies.add({("aside", "message"): 1})
-    except DatabaseError as away:
-        log.warning("queue.message.uncounted", error=str(away))
-    finally:
-        connection.close()  # this thread has no other use for one
+def read(message: Any, channel: Any) -> Message:
+    """Raises for what is no message."""
+    found = Message(message, channel=channel)
+    hash((found.delivery_tag, found.delivery_info["exchange"], found.delivery_info["routing_key"]))
+    return found

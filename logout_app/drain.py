@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from idp import outbound
 from idp.outbound.fanout import Fanout
-from logout_app import aside, bell, deliver, ledger, metrics, outbox, reports, tallies
+from logout_app import aside, bell, deliver, ledger, metrics, outbox, pulse, reports, tallies
 from logout_app.deliver import Job, Prepared, Sent
 from logout_app.delivery.channels.registry import SENT
 from logout_app.delivery.receiver import named
@@ -286,7 +286,11 @@ class Drain:
             self._loop.call_soon_threadsafe(self._wake.set)
         known = self.ledger
         reports.tell(
-            self._name, held=len(known.held) + len(known.refused), stuck_for=known.stuck_for, reason=known.reason
+            self._name,
+            held=len(known.held) + len(known.refused),
+            stuck_for=known.stuck_for,
+            reason=known.reason,
+            idle_for=pulse.idle(),
         )
 
     async def _finish(self) -> None:

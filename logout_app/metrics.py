@@ -161,6 +161,10 @@ def _drains() -> Iterator[Metric]:
         "For how long a worker could record nothing, and claims nothing.",
         drains.stuck_for,
     )
+    if drains.idle_for is not None:
+        yield GaugeMetricFamily(
+            "curfew_task_last_run_seconds", "For how long no worker has run a scheduled task.", drains.idle_for
+        )
 
 
 def _latency(known: Tallies) -> Metric:

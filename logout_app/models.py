@@ -231,6 +231,9 @@ class DrainReport(models.Model):
     held = models.PositiveIntegerField(default=0, help_text="Answers of applications that are not recorded yet.")
     stuck_for = models.FloatField(null=True, help_text="Seconds for which nothing could be recorded; empty: it can.")
     reason = models.CharField(max_length=500, blank=True)
+    idle_for = models.FloatField(
+        null=True, help_text="Seconds since it last ran a scheduled task; empty: it does not tell."
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -18,6 +18,7 @@ from django.db import ProgrammingError, connection
 
 from idp import configuration, keys, redis_health, sealing
 from idp.database.outage import AWAY
+from logout_app import pulse
 from logout_app.drain import FINISH, Drain
 
 log = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ class DrainStep(bootsteps.StartStopStep):
         refuse_wrong_keys()
         redis_health.warn_of_eviction()
         tune_process()
+        pulse.begin()
         self.thread = DrainThread()
         self.thread.start()
         signals.worker_shutting_down.connect(self._shutting_down, weak=False)

@@ -180,5 +180,5 @@ class DeliveryTallyAdmin(FactsAdmin):
 class DrainReportAdmin(FactsAdmin):
     menu_rank = 2
     empty = "None. Each worker that delivers has a row, and renews it every few seconds."
-    list_display = ("name", "seen_at", "held", "stuck_for", "reason")
+    list_display = ("name", "seen_at", "held", "stuck_for", "reason", "idle_for")
     fields = list_display

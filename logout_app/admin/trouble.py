@@ -100,7 +100,7 @@ def set_aside() -> Iterator[Attention]:
 
 
 def workers() -> Iterator[Attention]:
-    """Drains that do not run, or cannot write down what they hear."""
+    """Drains that do not run, or cannot write down what they hear, and tasks that do not run."""
     drains = reports.look()
     if drains.silent_for and not drains.running:
         yield _workers(f"No worker has reported for {_span(drains.silent_for)}: no application hears of a sign-out.")
@@ -109,6 +109,11 @@ def workers() -> Iterator[Attention]:
         yield _workers(
             f"Answers of applications cannot be recorded for {_span(timedelta(seconds=drains.stuck_for))}{why}: "
             f"{drains.held} wait, and nothing more is sent."
+        )
+    if idle := drains.idle_too_long:
+        yield _workers(
+            f"No scheduled task ran for {_span(timedelta(seconds=idle))}: sessions past their limit do not end, and mail "
+            "waits. The beat may be away, or the queue stand still."
         )
 
 

@@ -43,9 +43,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
     needed = {"database": _failure(_check_database) or readiness.database(), "keys": _failure(_check_keys)}
     if any(needed.values()):
         return JsonResponse({"status": "unavailable", **_shown(needed)}, status=503)
+    drains = reports.look()
     wished = {
         "backlog": _check_backlog(),
-        "drain": _check_drain(),
+        "drain": _check_drain(drains),
+        "tasks": _check_tasks(drains),
         "clock": _check_clock(),
         "redis": readiness.redis(),
     }
@@ -82,17 +84,22 @@ def _check_backlog() -> str:
     return f"the oldest delivery waits for {round(age.total_seconds())} s" if age > metrics.OLD_BACKLOG else ""
 
 
-def _check_drain() -> str:
+def _check_drain(drains: reports.Drains) -> str:
     """Whether a worker runs, and whether it can write down what applications answer.
 
     Before the first has said anything nobody knows: workers of the release before this one say nothing.
     """
-    drains = reports.look()
     if drains.silent_for and not drains.running:
         return f"no worker has reported for {round(drains.silent_for.total_seconds())} s"
     if drains.stuck_for:
         return f"results cannot be recorded for {round(drains.stuck_for)} s ({drains.held} wait)"
     return ""
+
+
+def _check_tasks(drains: reports.Drains) -> str:
+    """Workers report and their tasks do not run: the queue stands still, or the beat is gone."""
+    idle = drains.idle_too_long
+    return f"no scheduled task ran for {round(idle)} s" if idle else ""
 
 
 def _check_clock() -> str:

@@ -70,6 +70,29 @@ def test_a_worker_that_cannot_record_degrades():
     assert Client().get("/readyz").json()["drain"] == "ok"
 
 
+def test_tasks_that_do_not_run_degrade_although_workers_report():
+    """A queue that stands still, or a beat that is gone; one worker that runs them is enough."""
+    reports.tell("host:1", held=0, stuck_for=None, reason="", idle_for=None)  # a worker of the release before
+    assert Client().get("/readyz").json()["tasks"] == "ok"
+    assert "curfew_task_last_run_seconds" not in Client().get("/metrics").content.decode()
+    reports.tell("host:1", held=0, stuck_for=None, reason="", idle_for=181.0)
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["tasks"] == "no scheduled task ran for 181 s"
+    assert "curfew_task_last_run_seconds 181.0" in Client().get("/metrics").content.decode()
+    reports.tell("host:2", held=0, stuck_for=None, reason="", idle_for=4.0)
+    assert Client().get("/readyz").json()["tasks"] == "ok"
+    assert "curfew_task_last_run_seconds 4.0" in Client().get("/metrics").content.decode()
+
+
+def test_tasks_of_workers_that_are_gone_are_the_drains_matter():
+    reports.tell("host:1", held=0, stuck_for=None, reason="", idle_for=500.0)
+    DrainReport.objects.update(seen_at=timezone.now() - timedelta(seconds=50))
+    answer = Client().get("/readyz").json()
+    assert "no worker has reported" in answer["drain"]
+    assert answer["tasks"] == "ok"
+
+
 def test_workers_that_ended_long_ago_are_forgotten():
     reports.tell("host:1", held=0, stuck_for=None, reason="")
     reports.tell("host:2", held=0, stuck_for=None, reason="")

@@ -96,4 +96,8 @@ def test_workers_that_are_silent_or_cannot_record_need_attention(admin):
     )
     page = start(admin)
     assert "Answers of applications cannot be recorded for 45 s (OperationalError: lock timeout): 100 wait" in page
+    DrainReport.objects.filter(pk=report.pk).update(seen_at=timezone.now(), stuck_for=None, reason="", idle_for=600.0)
+    assert "No scheduled task ran for 10 minutes: sessions past their limit do not end" in start(admin)
+    DrainReport.objects.filter(pk=report.pk).update(seen_at=timezone.now(), idle_for=100.0)
+    assert "No scheduled task ran" not in start(admin)
     assert admin.get("/admin/logout_app/drainreport/").status_code == 200

@@ -75,6 +75,7 @@ def sign_out(page: Page, session: SSOSession, return_to: str) -> None:
     """To the sign-out page; every application has answered well."""
     app = session.clients.get().application
     app.post_logout_redirect_uris = return_to
+    app.app_type = app.app_type if return_to.startswith("http") else "native"
     app.save()
     page.goto(f"/v2/logout?client_id=app&returnTo={return_to}")
     expect(page.locator(".app-row[data-app]")).to_have_attribute("data-state", "pending")
