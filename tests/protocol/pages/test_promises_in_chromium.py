@@ -111,6 +111,7 @@ def test_a_blocked_person_with_the_right_password_reads_why_and_whom_to_ask(chro
 
 @pytest.mark.parametrize("path", ["/nowhere", "/v2/logout?client_id=nobody&returnTo=https://evil.example/"])
 def test_no_page_is_a_dead_end(chrome: Browser, live_server: Any, path: str) -> None:
+    make_user()
     of_tenant(support_url="https://help.fabrikamcorp.com/")
     with page_of(chrome, live_server) as (page, _):
         page.goto(path)
