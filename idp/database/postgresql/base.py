@@ -39,6 +39,20 @@ LEAVE = frozenset({"25006", "57P01", "57P02", "57P03"})
 PLACEHOLDER = re.compile(r"%(?:%|s|\((\w+)\)s)")
 
 
+ASK_AGAIN = 0.3  # seconds
+
+
+def _is_alone(other: Any, number: int) -> bool:
+    """Try to take the lock in a transaction, which goes on if it was taken."""
+    with other.cursor() as cursor:
+        cursor.execute(WAIT_LONG)
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        if cursor.fetchone() == (True,):
+            return True
+    other.rollback()
+    return False
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     Database = driver
     _left_at = float("-inf")  # of all threads: connections that were made before are not used again
@@ -133,17 +147,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Of all processes that ask this database with this number one is inside at a time; it ends with its process.
 
         `when_waiting` is called if that takes time. Held by a transaction of a connection of its own, which every pooler keeps
-        together, and which sees and locks no row while the work is done.
+        together, and which sees and locks no row while the work is done. Whoever waits asks again and again: a statement that
+        waits for the lock has a snapshot, for whose end CREATE INDEX CONCURRENTLY of the one inside would wait for ever.
         """
         other = self.copy()
         try:
             other.set_autocommit(False)
-            with other.cursor() as cursor:
-                cursor.execute(WAIT_LONG)
-                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-                if cursor.fetchone() != (True,):
-                    when_waiting()
-                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+            if not _is_alone(other, number):
+                when_waiting()
+                while not _is_alone(other, number):
+                    time.sleep(ASK_AGAIN)
             yield
         finally:
             other.close()

@@ -176,7 +176,7 @@ def test_a_person_whom_we_blocked_stays_out_with_the_right_password(fabrikam):
     User.objects.filter(pk=identity.user_id).update(is_active=False)
     client = csrf_client()
     response = sign_in_by_form(client, "john", PASSWORD)
-    assert "is wrong" in response.content.decode()
+    assert "an administrator has blocked your account" in response.content.decode()
     assert session_of(client) is None
 
 

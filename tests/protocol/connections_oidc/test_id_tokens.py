@@ -250,7 +250,7 @@ def test_moments_are_aware_and_in_utc(provider, connection):
 
 @pytest.mark.parametrize("name", ["exp", "iat", "auth_time"])
 def test_a_time_with_more_digits_than_a_float_holds_is_no_time(provider, connection, name):
-    assert "time" in refusal_with(provider, connection, **{name: 10**400})
+    assert "a number is too large" in refusal_with(provider, connection, **{name: 10**400})
 
 
 def refusal_with(provider: ScriptedProvider, connection: Connection, **claims: Any) -> str:
