@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,12 +29,14 @@ def serving(folder: Path, *, threads: int = 4, head_within: int = 0) -> Iterator
     if head_within:
         options += ["--http1-header-read-timeout", str(head_within * 1000)]
     with (folder / "web.log").open("wb") as log:
-        process = subprocess.Popen([*argv, *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*argv, *options], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"), 60, (folder / "web.log").read_text())
         yield port
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too, which would outlive it
         process.wait()
 
 
