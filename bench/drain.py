@@ -47,7 +47,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(ours)})
     with tempfile.TemporaryDirectory(prefix="curfew-drain-") as folder, sink(theirs) as base:
         prepare(Path(folder), base, options)
-        from logout_app.worker import tune_process
+        from logout_app.worker.process import tune_process
 
         tune_process()
         for _ in range(options.rounds):
@@ -186,7 +186,7 @@ def asyncio_run(work: Any) -> Any:
 @contextmanager
 def draining(profile: cProfile.Profile | None) -> Iterator[None]:
     """The drain in a thread, as in the worker."""
-    from logout_app.drain import Drain
+    from logout_app.delivery.drain import Drain
 
     drain = Drain()
 
@@ -210,7 +210,8 @@ async def bare_loop(base: str, options: argparse.Namespace) -> float:
     from django.utils import timezone
     from joserfc import jwt
 
-    from idp import configuration, keys
+    from idp.crypto import keys
+    from idp.tenants import configuration
     from logout_app.protocol import logout_token
 
     key = await asyncio.to_thread(lambda: keys.active(options.alg, configuration.current()))

@@ -135,9 +135,9 @@ def make_person(sessions: int) -> Any:
 
     from django.utils import timezone
 
-    from idp.connections.upstream import Account
-    from idp.identities import receive
+    from idp.connections.contract import Account
     from idp.models import Application, Connection
+    from idp.people.identities import receive
     from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
 
     now, apps = timezone.now(), list(Application.objects.order_by("pk"))
@@ -285,7 +285,7 @@ def processes(core: str, port: int, folder: str) -> Iterator[None]:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PORT": str(port), "CURFEW_LOG_LEVEL": "WARNING"}
     server = f"--interface asginl --http 1 --loop uvloop --no-ws --workers 1 --host 127.0.0.1 --port {port} --no-access-log --log-level warning"
     commands = (
-        [str(python / "granian"), *server.split(), "idp.serving.application:application"],
+        [str(python / "granian"), *server.split(), "idp.http.serving.application:application"],
         [
             str(python / "celery"),
             "-A",

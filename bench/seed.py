@@ -14,7 +14,7 @@ from django.contrib.auth.hashers import make_password  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from idp import keys  # noqa: E402
+from idp.crypto import keys  # noqa: E402
 from idp.models import Application, Connection, Identity, TenantSettings, User  # noqa: E402
 
 

@@ -6,6 +6,7 @@ class IdpConfig(AppConfig):
     verbose_name = "Identity and trust"
 
     def ready(self) -> None:
-        from idp import checks, configuration  # noqa: F401  registers the system checks
+        from idp.operations import checks  # noqa: F401  registers the system checks
+        from idp.tenants import configuration
 
         configuration.watch()

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from idp import redis_url
 from idp.outbound.proxy import Proxy, proxy_of
 from idp.protocol.uris import is_loopback
+from idp.redis import url as redis_url
 
 Hsts = Literal["off", "host", "subdomains", "preload"]
 SameSite = Literal["Lax", "Strict", "None"]

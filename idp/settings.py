@@ -11,8 +11,10 @@ import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from idp import conf, masking, redis_clients
-from idp.serving.limits import LONGEST_BODY
+from idp import conf
+from idp.http.serving.limits import LONGEST_BODY
+from idp.operations import masking
+from idp.redis import clients as redis_clients
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -75,15 +77,15 @@ INSTALLED_APPS = [
     "django_structlog",
 ]
 MIDDLEWARE = [
-    "idp.requests.ForwardedMiddleware",
-    "idp.middleware.ProbesMiddleware",
+    "idp.http.requests.ForwardedMiddleware",
+    "idp.http.middleware.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "idp.middleware.HeadersMiddleware",
-    "idp.middleware.RequestLogMiddleware",
-    "idp.middleware.ProgramsMiddleware",
-    "idp.requests.AdminNetworksMiddleware",
+    "idp.http.middleware.HeadersMiddleware",
+    "idp.http.middleware.RequestLogMiddleware",
+    "idp.http.middleware.ProgramsMiddleware",
+    "idp.http.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "idp.content_policy.ContentPolicyMiddleware",
+    "idp.http.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -107,7 +109,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "idp.tenant_settings.context",
+                "idp.http.tenant.context",
             ]
         },
     }
@@ -117,7 +119,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "idp.static_files.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "idp.http.static_files.StaticFilesStorage"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = LONGEST_BODY
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -149,7 +151,7 @@ CACHES: dict[str, dict[str, object]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": [REDIS_URL],  # a text would be split at its commas
-        "OPTIONS": {"pool_class": "idp.redis_clients.CachePool", **REDIS_LIMITS},
+        "OPTIONS": {"pool_class": "idp.redis.clients.CachePool", **REDIS_LIMITS},
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "curfew_cache"}
@@ -172,7 +174,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_POOL = "logout_app.pool:TaskPool"  # threads
+CELERY_WORKER_POOL = "logout_app.worker.pool:TaskPool"  # threads
 CELERY_WORKER_CONCURRENCY = 2
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -195,11 +197,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 # --- people ------------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
-PASSWORD_HASHERS = ["idp.hashers.OwaspArgon2Hasher", "idp.hashers.ClientSecretHasher"]
-AUTH_PASSWORD_VALIDATORS = [{"NAME": "idp.password_policy.ConnectionPolicy"}]
+PASSWORD_HASHERS = ["idp.people.hashers.OwaspArgon2Hasher", "idp.people.hashers.ClientSecretHasher"]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "idp.people.password_policy.ConnectionPolicy"}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "logout_app.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "logout_app.browser.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "user_id"
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
@@ -209,18 +211,18 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
 ACCOUNT_FORMS = {
-    "change_password": "sessions_app.password_forms.ChangePasswordForm",
-    "reset_password": "sessions_app.password_forms.ResetPasswordForm",
-    "user_token": "sessions_app.password_forms.UserTokenForm",
+    "change_password": "sessions_app.account.password_forms.ChangePasswordForm",
+    "reset_password": "sessions_app.account.password_forms.ResetPasswordForm",
+    "user_token": "sessions_app.account.password_forms.UserTokenForm",
 }
-MFA_ADAPTER = "sessions_app.factors.MFAAdapter"
+MFA_ADAPTER = "sessions_app.signin.factors.MFAAdapter"
 MFA_FORMS = {
-    "authenticate": "sessions_app.factor_forms.CodeForm",
-    "reauthenticate": "sessions_app.factor_forms.ReauthenticateCodeForm",
-    "authenticate_webauthn": "sessions_app.factor_forms.SecurityKeyForm",
-    "reauthenticate_webauthn": "sessions_app.factor_forms.ReauthenticateSecurityKeyForm",
-    "add_webauthn": "sessions_app.factor_forms.AddSecurityKeyForm",
-    "activate_totp": "sessions_app.factor_forms.ActivateCodeForm",
+    "authenticate": "sessions_app.signin.factor_forms.CodeForm",
+    "reauthenticate": "sessions_app.signin.factor_forms.ReauthenticateCodeForm",
+    "authenticate_webauthn": "sessions_app.signin.factor_forms.SecurityKeyForm",
+    "reauthenticate_webauthn": "sessions_app.signin.factor_forms.ReauthenticateSecurityKeyForm",
+    "add_webauthn": "sessions_app.signin.factor_forms.AddSecurityKeyForm",
+    "activate_totp": "sessions_app.signin.factor_forms.ActivateCodeForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -228,7 +230,7 @@ MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_TOTP_ISSUER = "Curfew"
 vars().update(environ.Env.email_url_config(conf.read("CURFEW_EMAIL_URL")))
 if conf.read("CURFEW_EMAIL_URL").startswith("consolemail:") and not HTTPS:
-    EMAIL_BACKEND = "idp.console_mail.EmailBackend"
+    EMAIL_BACKEND = "idp.operations.console_mail.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = conf.read("CURFEW_FROM_EMAIL")
 
@@ -276,7 +278,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- OAuth: django-oauth-toolkit beneath our own views (sessions_app/toolkit.py) --------------------------------------------
+# --- OAuth: django-oauth-toolkit beneath our own views (sessions_app/oauth/toolkit.py) --------------------------------------------
 OAUTH2_PROVIDER_APPLICATION_MODEL = "idp.Application"
 OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "sessions_app.AccessToken"
 OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "sessions_app.RefreshToken"
@@ -284,7 +286,7 @@ OAUTH2_PROVIDER_ID_TOKEN_MODEL = "sessions_app.IDToken"
 OAUTH2_PROVIDER_GRANT_MODEL = "sessions_app.AuthorizationCode"
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "sessions_app.DeviceGrant"
 OAUTH2_PROVIDER: dict[str, object] = {
-    "OAUTH2_VALIDATOR_CLASS": "sessions_app.toolkit.CurfewValidator",
+    "OAUTH2_VALIDATOR_CLASS": "sessions_app.oauth.toolkit.CurfewValidator",
     "CLIENT_SECRET_HASHER": "client_sha256",
     "OIDC_ENABLED": False,
     "PKCE_REQUIRED": True,
@@ -350,7 +352,7 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stderr": {"class": "idp.logs.StderrHandler", "formatter": "json"}},
+    "handlers": {"stderr": {"class": "idp.operations.logs.StderrHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},

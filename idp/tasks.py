@@ -1,8 +1,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from idp import keys
 from idp.connections import health, silence
+from idp.crypto import keys
 
 
 @shared_task

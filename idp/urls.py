@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
-    path("", include("sessions_app.routes")),  # first: what everybody asks for; all of it is tried in this order
-    path("", include("logout_app.routes")),
-    path("", include("idp.routes")),
+    path("", include("sessions_app.views.routes")),  # first: what everybody asks for; all of it is tried in this order
+    path("", include("logout_app.views.routes")),
+    path("", include("idp.views.routes")),
     path("admin/", admin.site.urls),
 ]
 

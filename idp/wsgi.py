@@ -2,8 +2,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from idp import redis_health
-from idp.role import Role, become
+from idp.processes.role import Role, become
+from idp.redis import health as redis_health
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 become(Role.WEB)

@@ -14,12 +14,12 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from idp import configuration
 from idp.protocol.initiators import Initiator
-from idp.tenants import rules
-from logout_app import leavers, purge, transactions
-from logout_app.end import Selection, end_sessions
-from sessions_app.purge import BATCH
+from idp.tenants import configuration, rules
+from logout_app.browser import transactions
+from logout_app.ending import deprovisioned, purge
+from logout_app.ending.end import Selection, end_sessions
+from sessions_app.session.purge import BATCH
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ def _expire_batch() -> int:
 @shared_task
 def end_sessions_of_leavers() -> None:
     """End the sessions of people whom their directory disabled or removed."""
-    leavers.end_all(timezone.now())
+    deprovisioned.end_all(timezone.now())
 
 
 @shared_task

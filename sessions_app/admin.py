@@ -17,8 +17,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from idp.admin.support import Act, FactsAdmin, StrictAdmin
+from idp.people.search import applications, people
 from idp.protocol.initiators import Initiator
-from idp.search import applications, people
 from sessions_app.audit import events, search
 from sessions_app.audit.events import EventGroup, EventType
 from sessions_app.models import (

@@ -6,10 +6,8 @@ class SessionsConfig(AppConfig):
     verbose_name = "Sessions and tokens"
 
     def ready(self) -> None:
-        from sessions_app import (  # noqa: F401  register system checks, and receivers of what happens to people and connections
-            checks,
-            factors,
-            mail,
-            sign_in,
-        )
+        # Registers system checks, and receivers of what happens to people and connections.
+        from sessions_app.account import mail  # noqa: F401
         from sessions_app.audit import heard, permit  # noqa: F401
+        from sessions_app.session import checks  # noqa: F401
+        from sessions_app.signin import factors, sign_in  # noqa: F401

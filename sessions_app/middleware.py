@@ -21,12 +21,13 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
 from idp.database.outage import AWAY
+from idp.http.requests import facts
 from idp.models import User
-from idp.requests import facts
-from sessions_app import attempts, binding, lifecycle
-from sessions_app.binding import Browser, browser_of
 from sessions_app.models import SSOSession
-from sessions_app.under_way import SignInUnderWay
+from sessions_app.session import binding, lifecycle
+from sessions_app.session.binding import Browser, browser_of
+from sessions_app.signin import attempts
+from sessions_app.signin.under_way import SignInUnderWay
 
 log = structlog.get_logger(__name__)
 

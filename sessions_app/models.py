@@ -22,9 +22,9 @@ from oauth2_provider.models import (
     AbstractRefreshToken,
 )
 
-from idp import configuration
 from idp.models import began_before
-from sessions_app.gate import may_use
+from idp.tenants import configuration
+from sessions_app.session.gate import may_use
 
 
 def new_sid() -> str:

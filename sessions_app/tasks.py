@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from sessions_app import mail
+from sessions_app.account import mail
 
 
 @shared_task

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management.commands import flush
 
-from idp import configuration
+from idp.tenants import configuration
 from sessions_app.audit import events, permit, trail
 from sessions_app.audit.events import EventType, Fact
 from sessions_app.models import SessionEvent

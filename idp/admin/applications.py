@@ -17,9 +17,9 @@ from django.utils import timezone
 from idp.admin.application_form import FIELDSETS, ApplicationForm
 from idp.admin.support import Act, ActsAdmin, actor_of
 from idp.applications import trail
+from idp.http.requests import facts
 from idp.models import Application
 from idp.protocol.opaque import new_secret
-from idp.requests import facts
 
 ENDPOINTS = (
     ("Discovery", ".well-known/openid-configuration"),

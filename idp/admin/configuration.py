@@ -14,11 +14,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import changes, configuration, keys
 from idp.admin.fields import LinesField, ScopesField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin, actor_of, author_of, said
-from idp.changes import NOBODY, Author
+from idp.crypto import keys
+from idp.http.requests import facts
 from idp.models import (
     ClientGrant,
     ClientRegistration,
@@ -30,8 +30,8 @@ from idp.models import (
     TenantSettings,
 )
 from idp.protocol import colours
-from idp.requests import facts
-from idp.tenants import rules, trail
+from idp.tenants import changes, configuration, rules, trail
+from idp.tenants.changes import NOBODY, Author
 
 if TYPE_CHECKING:
     ResourceServerForm = forms.ModelForm[ResourceServer]

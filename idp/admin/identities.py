@@ -11,9 +11,9 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from idp import accounts
 from idp.admin.support import Act, FactsAdmin, actor_of, may_touch
 from idp.models import Identity, Strategy, User
+from idp.people import accounts
 
 POWERLESS = "Only a superuser may change how people with powers in this admin sign in."
 

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from idp.search import people
+from idp.people.search import people
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]

@@ -22,11 +22,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from idp.admin.fields import WebUrlField
-from idp.changes import Author, Refusal
+from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
 from idp.protocol.errors import TemporarilyUnavailable
+from idp.tenants.changes import Author, Refusal
 from idp.views.errors import error_page
-from idp.visit import is_fresh, reauthentication_url
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]

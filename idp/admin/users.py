@@ -17,7 +17,6 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from idp import accounts, password_policy
 from idp.admin.fields import https_urls
 from idp.admin.support import (
     Act,
@@ -28,9 +27,10 @@ from idp.admin.support import (
     may_touch,
 )
 from idp.connections.database import by_login, requires_username
+from idp.http.visit import is_fresh
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
+from idp.people import accounts, password_policy
 from idp.protocol import normal_forms
-from idp.visit import is_fresh
 
 if TYPE_CHECKING:
     BaseUserForm = forms.ModelForm[User]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 255
 LONGEST_ID = 100
-STORED_HASH = "client_sha256$"  # how `idp.hashers` begins what it keeps
+STORED_HASH = "client_sha256$"  # how `idp.people.hashers` begins what it keeps
 NUMBERS: Mapping[str, Bounds] = {  # seconds
     "id_token_lifetime": Bounds(1, MOST_SECONDS),
     "access_token_lifetime": Bounds(1, MOST_SECONDS),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from idp import changes, signals
-from idp.changes import NOTHING, Difference
+from idp import signals
+from idp.http.requests import RequestFacts
 from idp.models import Application
-from idp.requests import RequestFacts
+from idp.tenants import changes
+from idp.tenants.changes import NOTHING, Difference
 
 # Ours, and what follows from other columns (`Application.save()`).
 NOT_SAID = frozenset({"id", "client_id", "user", "created", "updated", "hash_client_secret"}) | {

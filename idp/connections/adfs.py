@@ -7,20 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from idp.connections import wsfed
+from idp.connections.contract import Account, Departure, Leaver, LogoutProtocol, RedirectProtocol, UpstreamFault, Wishes
 from idp.connections.dialects import OIDC, SAML, dialect
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
 from idp.connections.saml.flow import SamlProtocol
 from idp.connections.saml.logout import SamlLogout
-from idp.connections.upstream import (
-    Account,
-    Departure,
-    Leaver,
-    LogoutProtocol,
-    RedirectProtocol,
-    UpstreamFault,
-    Wishes,
-)
 from idp.connections.wsfed import WsFedLogout
 from idp.models import Connection
 from idp.protocol.params import Params

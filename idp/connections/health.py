@@ -12,10 +12,10 @@ from cryptography import x509
 
 from idp.connections import registry, strategies
 from idp.connections.checks import Finding
+from idp.connections.contract import UpstreamFault
 from idp.connections.dialects import SAML, dialect
-from idp.connections.upstream import UpstreamFault
+from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, ConnectionCheck, SamlKey, Strategy
-from idp.sealing import CannotUnseal
 
 EVERY = timedelta(days=1)
 SOON = timedelta(days=30)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from idp.crypto.sealing import unseal
 from idp.models import Connection, Strategy
-from idp.sealing import unseal
 
 PASSWORD_POLICIES = ("none", "low", "fair", "good", "excellent")
 COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout"})
@@ -121,5 +121,5 @@ def secret(connection: Connection, option: str) -> str:
 
 
 def secret_context(connection_name: str, option: str) -> str:
-    """What the envelope of a secret option is bound to (`idp.sealing`)."""
+    """What the envelope of a secret option is bound to (`idp.crypto.sealing`)."""
     return f"connection:{connection_name}:{option}"

@@ -8,11 +8,12 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
-from idp import changes
-from idp.changes import NOTHING
-from idp.connections.saml import idp_metadata, x509
+from idp.connections.saml import idp_metadata
 from idp.connections.saml.idp_metadata import BadMetadata
-from idp.connections.saml.x509 import BadCertificate, Certificate
+from idp.saml import x509
+from idp.saml.x509 import BadCertificate, Certificate
+from idp.tenants import changes
+from idp.tenants.changes import NOTHING
 
 CERTIFICATES = frozenset({"signingCert", "ca_certificate"})
 DOCUMENTS = frozenset({"metadataXml", "fedMetadataXml"})

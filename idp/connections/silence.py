@@ -13,13 +13,13 @@ from datetime import datetime
 import requests
 import structlog
 
-from idp import configuration
+from idp.connections.contract import UpstreamFault
 from idp.connections.dialects import OIDC, dialect
 from idp.connections.oidc import options as oidc_options
 from idp.connections.registry import REDIRECT_PROTOCOLS
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
 from idp.outbound import web
+from idp.tenants import configuration
 
 PATIENCE = 3.0  # seconds for one question
 TRIES = 2  # one lost packet is no outage

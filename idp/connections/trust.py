@@ -13,13 +13,14 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from idp import changes, signals
-from idp.changes import NOTHING, SECRET, Author, Difference, Refusal
+from idp import signals
 from idp.connections import registry
 from idp.connections.options import COSMETIC, DEFAULTS, ONE_OR_SEVERAL, destinations
 from idp.connections.shown import CERTIFICATES, shown
+from idp.http.requests import RequestFacts
 from idp.models import Connection, Strategy, User
-from idp.requests import RequestFacts
+from idp.tenants import changes
+from idp.tenants.changes import NOTHING, SECRET, Author, Difference, Refusal
 
 FOR_WHOM = frozenset(
     {"enabled_for_all", "enabled_clients"}
@@ -64,7 +65,7 @@ def _concerns(connection: Connection, proposals: Sequence[Mapping[str, Any]]) ->
     staff, own_ids = people_with_powers(), connection.user_id_of("")
     if connection.pk and staff.filter(identities__connection=connection).exists():
         yield "people with powers in this admin sign in through it"
-    # An account that comes for the first time finds the person with its user id (`idp.identities`).
+    # An account that comes for the first time finds the person with its user id (`idp.people.identities`).
     if connection.strategy != Strategy.DATABASE and staff.filter(user_id__startswith=own_ids).exists():
         yield "somebody with powers in this admin has a user id of this connection"
     if connection.strategy == Strategy.ACTIVE_DIRECTORY and _type_passwords_here(staff):

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from idp.connections.contract import Departure, Leaver, UpstreamFault
 from idp.connections.oidc.options import url_problem
 from idp.connections.oidc.presets import adfs_host
-from idp.connections.upstream import Departure, Leaver, UpstreamFault
 from idp.models import Connection
 from idp.protocol.params import Params
 

@@ -1,4 +1,4 @@
-"""How long a process waits for its database: seconds, by what the process is (`idp/role.py`). 0: as long as it takes.
+"""How long a process waits for its database: seconds, by what the process is (`idp/processes/role.py`). 0: as long as it takes.
 
 A statement of the web server ends before its client gives up. A worker's may take longer, nobody waits for it. A management
 command waits: migrations, `post_restore` and a shell are ended by whoever started them.
@@ -14,7 +14,7 @@ from functools import cache
 
 from django.conf import settings
 
-from idp.role import Role, current
+from idp.processes.role import Role, current
 
 ANSWER = (
     0.5  # seconds that an answer may come after its statement's time is over: the server's own word is better than ours

@@ -14,8 +14,9 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from idp import passwords, signals
+from idp import signals
 from idp.models.applications import Application
+from idp.people import passwords
 from idp.protocol import normal_forms
 
 

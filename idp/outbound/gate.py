@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from django.conf import settings
 
-from idp.role import Role, current
+from idp.processes.role import Role, current
 
 PATIENCE = 0.25  # seconds that a person waits for a place
 NO_PATIENCE = 0.05  # seconds that a program does: it can come again

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from idp import changes, signals
-from idp.changes import Difference
+from idp import signals
+from idp.http.requests import RequestFacts
 from idp.models import TenantSettings
-from idp.requests import RequestFacts
+from idp.tenants import changes
+from idp.tenants.changes import Difference
 
 COSMETIC = frozenset({"friendly_name", "picture_url", "accent_color", "support_email", "support_url"})
 FIELDS = tuple(

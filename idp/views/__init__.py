@@ -1,0 +1,1 @@
+"""Endpoints and pages of identity and trust: discovery, keys, registration, errors."""

@@ -10,10 +10,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from idp import client_auth, configuration, keys
-from idp.middleware import for_programs
+from idp.applications import client_auth
+from idp.crypto import keys
+from idp.http.middleware import for_programs
 from idp.models import TenantSettings
 from idp.protocol import grant_types, standard_scopes
+from idp.tenants import configuration
 
 CLAIMS = [
     "iss",

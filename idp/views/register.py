@@ -10,11 +10,14 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from idp import configuration, guesses, limiter, registration, request_body
-from idp.middleware import for_programs
+from idp.applications import registration
+from idp.http import request_body
+from idp.http.middleware import for_programs
+from idp.http.requests import facts
+from idp.limits import guesses, limiter
 from idp.protocol.errors import InvalidToken, ProtocolError, TooManyRequests
 from idp.protocol.registration import parse, parse_document
-from idp.requests import facts
+from idp.tenants import configuration
 from idp.views.errors import json_errors
 
 LARGEST_BODY = 65_536

@@ -7,14 +7,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from idp import configuration
 from idp.connections.dialects import SAML, dialect
 from idp.connections.registry import callback_url
 from idp.connections.saml import options, own_metadata
 from idp.connections.saml.options import BadOptions, SamlOptions
-from idp.middleware import for_programs
+from idp.http.middleware import for_programs
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest
+from idp.tenants import configuration
 from idp.views.errors import json_errors
 
 MEDIA_TYPE = "application/samlmetadata+xml"

@@ -6,9 +6,9 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from idp import configuration
-from idp.middleware import for_programs
+from idp.http.middleware import for_programs
 from idp.protocol import colours
+from idp.tenants import configuration
 
 FOREVER = "public, max-age=31536000, immutable"
 SHEET = """:root {{ --accent: {light.accent}; --accent-strong: {light.strong}; }}

@@ -17,10 +17,10 @@ from idp.admin.application_form import INITIATORS
 from idp.admin.support import Act
 from idp.applications import rules
 from idp.applications.problem import Problem
-from idp.connections.turns import BUSY, turn
+from idp.connections.places import BUSY, turn
 from idp.models import Application
-from logout_app import preflight, redeliver
 from logout_app.admin.overview import not_told, not_told_url
+from logout_app.delivery import preflight, redeliver
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import RefreshTokenFamily, SessionClient
 

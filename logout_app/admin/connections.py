@@ -16,10 +16,11 @@ from django.utils import timezone
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act
-from idp.connections.turns import BUSY, turn
+from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
-from logout_app import gtr_check, untold
+from logout_app.ending import not_told
+from logout_app.gtr import check
 from logout_app.models import RevocationRequest
 
 SHOWN = 10  # requests; the newest
@@ -39,7 +40,7 @@ class ConnectionAdmin(pages.ConnectionAdmin):
             "Send a test request",
             explain_test_request,
             self.do_test_revocation,
-            offered=gtr_check.is_offered,
+            offered=check.is_offered,
             danger=False,
         )
 
@@ -47,7 +48,7 @@ class ConnectionAdmin(pages.ConnectionAdmin):
         self, request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None
     ) -> HttpResponse:
         with turn(BUSY):
-            findings = gtr_check.check(connection, at)
+            findings = check.check(connection, at)
         context = {
             **self.admin_site.each_context(request),
             "title": "Send a test request",
@@ -70,8 +71,11 @@ def naming_the_untold(act: Act) -> Act:
         return act
 
     def explain(connection: Connection) -> list[str]:
-        applications = untold.in_use_through(connection, timezone.now())
-        return [*act.explain(connection), *untold.sentences(applications, Initiator.SESSION_REVOKED, whole_user=False)]
+        applications = not_told.in_use_through(connection, timezone.now())
+        return [
+            *act.explain(connection),
+            *not_told.sentences(applications, Initiator.SESSION_REVOKED, whole_user=False),
+        ]
 
     return replace(act, explain=explain)
 

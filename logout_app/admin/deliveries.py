@@ -16,7 +16,7 @@ from django.utils.timesince import timesince
 
 from idp.admin.search import FindsPeople
 from idp.admin.support import Act, FactsAdmin, FactsInline
-from logout_app import redeliver
+from logout_app.delivery import redeliver
 from logout_app.delivery.channels.registry import SENT
 from logout_app.delivery.receiver import is_application
 from logout_app.models import (

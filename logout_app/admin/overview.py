@@ -15,8 +15,8 @@ from django.db.models.functions import TruncHour
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from idp import keys
 from idp.connections import health
+from idp.crypto import keys
 from idp.models import Application, KeyStatus, SigningKey
 from logout_app.admin import trouble
 from logout_app.admin.trouble import Attention

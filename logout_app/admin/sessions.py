@@ -12,9 +12,9 @@ from django.http import HttpRequest
 
 from idp.admin.support import Act, actor_of
 from idp.protocol.initiators import Initiator
-from logout_app import untold
 from logout_app.admin.timeline import timeline
-from logout_app.end import Selection, end_sessions
+from logout_app.ending import not_told
+from logout_app.ending.end import Selection, end_sessions
 from sessions_app import admin as sessions
 from sessions_app.models import SessionClient, SSOSession
 
@@ -28,7 +28,7 @@ def explain_end(session: SSOSession) -> list[str]:
     return [
         f"{session.user} is signed out of this browser at once. {told}.",
         "Session-bound tokens die with it; refresh tokens with offline access stay. To end these too, use Sign out everywhere on the person's page.",
-        *untold.sentences(untold.in_session(session), Initiator.SESSION_REVOKED, whole_user=False),
+        *not_told.sentences(not_told.in_session(session), Initiator.SESSION_REVOKED, whole_user=False),
     ]
 
 

@@ -12,7 +12,7 @@ from django.db.models import Count, Max, Min, Q
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from logout_app import reports
+from logout_app.delivery import reports
 from logout_app.models import DeliveryState, DeliveryTally, LogoutDelivery
 from logout_app.protocol.retry import SET_ASIDE
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 
 from idp.admin import users
 from idp.admin.support import Act, FactsInline, actor_of
+from idp.http.requests import facts
 from idp.models import User
 from idp.protocol.initiators import Initiator
-from idp.requests import facts
-from logout_app import untold
-from logout_app.end import Selection, end_sessions
-from sessions_app import factors
+from logout_app.ending import not_told
+from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import RefreshTokenFamily, SSOSession
+from sessions_app.signin import factors
 
 
 def explain_sign_out(user: User) -> list[str]:
@@ -31,7 +31,7 @@ def explain_sign_out(user: User) -> list[str]:
         f"{live} live session{'s' * (live != 1)} of {user} end, on every device, and the applications are told.",
         f"{families} refresh token famil{'ies' if families != 1 else 'y'} die, also those with offline access.",
         "The account stays open: the person may sign in again.",
-        *untold.sentences(untold.in_use_by(user, now), Initiator.SESSION_REVOKED, whole_user=True),
+        *not_told.sentences(not_told.in_use_by(user, now), Initiator.SESSION_REVOKED, whole_user=True),
     ]
 
 
@@ -79,8 +79,8 @@ def naming_the_untold(act: Act) -> Act:
         return act
 
     def explain(user: User) -> list[str]:
-        applications = untold.in_use_by(user, timezone.now())
-        return [*act.explain(user), *untold.sentences(applications, initiator, whole_user=True)]
+        applications = not_told.in_use_by(user, timezone.now())
+        return [*act.explain(user), *not_told.sentences(applications, initiator, whole_user=True)]
 
     return replace(act, explain=explain)
 
@@ -110,6 +110,6 @@ class UserAdmin(users.UserAdmin):
         return (SIGN_OUT, RESET_FACTORS, *map(naming_the_untold, super().get_acts()))
 
     def consequences(self, user: User) -> list[str]:
-        applications = untold.in_use_by(user, timezone.now())
-        untold_ones = untold.sentences(applications, Initiator.ACCOUNT_DELETED, whole_user=True)
+        applications = not_told.in_use_by(user, timezone.now())
+        untold_ones = not_told.sentences(applications, Initiator.ACCOUNT_DELETED, whole_user=True)
         return [*super().consequences(user), *(f"{user}: {sentence}" for sentence in untold_ones)]

@@ -1,1 +1,1 @@
-"""Telling receivers of an end. It ends nothing: what must be told was planned in the statement of the act (`fanout`)."""
+"""Telling receivers of an end, and what became of it. It ends nothing: what must be told was planned in the act (`ending/rows.py`)."""

@@ -9,11 +9,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
-from logout_app.leaving import leave
+from logout_app.browser.sign_out import leave
 from logout_app.views.oidc_logout import ask
 from logout_app.views.v2_logout import v2_logout
-from sessions_app import binding
-from sessions_app.destinations import is_ours
+from sessions_app.session import binding
+from sessions_app.signin.destinations import is_ours
 from sessions_app.views import login
 
 

@@ -16,19 +16,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration
+from idp.http.requests import facts
+from idp.http.visit import is_fresh, reauthentication_url
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
-from idp.requests import facts
-from idp.tenants import rules
+from idp.tenants import configuration, rules
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
-from idp.visit import is_fresh, reauthentication_url
-from logout_app import account_sessions, untold
-from logout_app.leaving import leave
+from logout_app.browser.sign_out import leave
+from logout_app.ending import account_sessions, not_told
 from logout_app.views.sign_out_page import WORDS
-from sessions_app import binding
 from sessions_app.models import SSOSession
+from sessions_app.session import binding
 
 PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
 ACTS = {"sign-out": "sid", "sign-out-others": "", "revoke": "family"}  # each with the parameter that names its object
@@ -109,7 +108,7 @@ def _ask_everywhere(request: HttpRequest, session: SSOSession, at: datetime) -> 
         "person": session.user,
         "devices": account_sessions.devices(session, at),
         "keepers": account_sessions.keepers(session.user, at),
-        "untold": untold.names_everywhere(session.user, session, at),
+        "untold": not_told.names_everywhere(session.user, session, at),
     }
     return render(request, "account/sessions_everywhere.html", context)
 

@@ -7,12 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from idp import limiter, request_body
-from idp.middleware import for_programs
+from idp.http import request_body
+from idp.http.middleware import for_programs
+from idp.http.requests import facts
+from idp.limits import limiter
 from idp.protocol.errors import InvalidRequest
-from idp.requests import facts
 from idp.views.errors import json_errors
-from logout_app import gtr
+from logout_app.gtr import revocation
 from logout_app.protocol.gtr import LONGEST_BODY
 
 RETRY_SOON = 5  # seconds
@@ -26,7 +27,7 @@ def global_token_revocation(request: HttpRequest, connection: str) -> HttpRespon
     if response.status_code == 405:
         response.headers["Allow"] = "POST"
     elif response.status_code == 429:
-        response.headers["Retry-After"] = str(limiter.seconds_left(gtr.FAILURES, timezone.now()))
+        response.headers["Retry-After"] = str(limiter.seconds_left(revocation.FAILURES, timezone.now()))
     elif response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_SOON)
     return response
@@ -38,5 +39,7 @@ def _answer(request: HttpRequest, connection: str) -> HttpResponse:
     if request.method != "POST":
         raise InvalidRequest("Only POST is allowed here.", status=405)
     body = request_body.read(request, request_body.JSON, largest=LONGEST_BODY)
-    gtr.receive(gtr.Request(connection, request.headers.get("Authorization", ""), body, facts(request)), at)
+    revocation.receive(
+        revocation.Request(connection, request.headers.get("Authorization", ""), body, facts(request)), at
+    )
     return HttpResponse(status=204)

@@ -11,17 +11,18 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from idp import configuration, content_policy, request_body
+from idp.connections.contract import UpstreamFault
 from idp.connections.dialects import OIDC, dialect
 from idp.connections.oidc import logout_token
 from idp.connections.registry import Purpose, usable_for
-from idp.connections.upstream import UpstreamFault
-from idp.middleware import for_programs
+from idp.http import content_policy, request_body
+from idp.http.middleware import for_programs
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.params import from_urlencoded
+from idp.tenants import configuration
 from idp.views.errors import json_errors, page_errors
-from logout_app import upstream_end
+from logout_app.ending import upstream_end
 
 LONGEST_TEXT = 255
 log = structlog.get_logger(__name__)

@@ -13,18 +13,19 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from idp import configuration, content_policy
 from idp.applications import rules as targets
+from idp.http import content_policy
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
+from idp.tenants import configuration
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
-from logout_app import hints
-from logout_app.leaving import finish, is_page_visit, leave
+from logout_app.browser import hints
+from logout_app.browser.sign_out import finish, is_page_visit, leave
 from logout_app.protocol import rp_initiated_logout as rules
 from logout_app.protocol.rp_initiated_logout import Client, Current, LogoutRequest, Step
 from logout_app.views.errors import sign_out_errors
-from sessions_app import binding
 from sessions_app.models import SSOSession
+from sessions_app.session import binding
 
 SALT = "logout confirmation"
 QUESTION_LASTS = 600  # seconds

@@ -15,11 +15,13 @@ from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from idp import configuration, guesses, keys, limiter, sealing
-from idp.middleware import asked_host, for_programs
-from idp.requests import client_ip, facts
+from idp.crypto import keys, sealing
+from idp.http.middleware import asked_host, for_programs
+from idp.http.requests import client_ip, facts
+from idp.limits import guesses, limiter
+from idp.tenants import configuration
 from idp.views.errors import json_errors
-from logout_app import metrics, readiness, reports
+from logout_app.delivery import metrics, readiness, reports
 
 log = structlog.get_logger(__name__)
 

@@ -10,19 +10,21 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration, request_body
+from idp.connections.contract import UpstreamFault
 from idp.connections.dialects import SAML, dialect
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.saml import logout
-from idp.connections.saml.bindings import REQUEST, RESPONSE
-from idp.connections.upstream import UpstreamFault
+from idp.http import request_body
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params, from_urlencoded
+from idp.saml.bindings import REQUEST, RESPONSE
+from idp.tenants import configuration
 from idp.views.errors import page_errors
-from logout_app import upstream, upstream_end
+from logout_app.browser import upstream_logout
+from logout_app.ending import upstream_end
 from sessions_app.protocol.authorization import REPOSTED
-from sessions_app.upstream import lead_away, onward
+from sessions_app.signin.round_trip import lead_away, onward
 from sessions_app.views import reposting
 
 SPENT = "saml-logout"
@@ -71,7 +73,7 @@ def _answered(request: HttpRequest, query: str, params: Params) -> HttpResponse:
     """RelayState is the state that we sent, and nothing else; where the browser goes was stored before it left."""
     if request.method == "POST" and settings.LOGOUT_COOKIE_NAME not in request.COOKIES and REPOSTED not in params:
         return reposting.page(request, params, request.path)  # the cookie is Lax: a form of ours brings it
-    response = upstream.arrive(request, params.get("RelayState", ""), params, query=query, at=timezone.now())
+    response = upstream_logout.arrive(request, params.get("RelayState", ""), params, query=query, at=timezone.now())
     if REPOSTED in params:  # a redirect would still be our form's, whose policy does not know the application
         return onward(request, response.headers["Location"])
     return response

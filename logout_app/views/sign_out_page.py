@@ -10,16 +10,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from idp import configuration, content_policy
-from idp.tenants import rules
+from idp.http import content_policy
+from idp.tenants import configuration, rules
 from idp.views.errors import error_page
 from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
-from logout_app import transactions
-from logout_app.leaving import redirect
+from logout_app.browser import transactions
+from logout_app.browser.sign_out import redirect
+from logout_app.browser.transactions import Row
+from logout_app.browser.upstream_logout import Standing
 from logout_app.models import Channel, DeliveryState, LogoutTransaction
 from logout_app.protocol.sign_out_state import RowState, row_state
-from logout_app.transactions import Row
-from logout_app.upstream import Standing
 
 OUTCOMES = {
     "no_answer": DeliveryState.DEAD,

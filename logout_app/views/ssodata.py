@@ -15,12 +15,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration
 from idp.models import Application
+from idp.tenants import configuration
 from logout_app.protocol import redirects
-from sessions_app import binding
-from sessions_app.gate import may_use
 from sessions_app.models import SessionClient, SSOSession
+from sessions_app.session import binding
+from sessions_app.session.gate import may_use
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_GET
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import from_urlencoded
 from idp.views.errors import page_errors
-from logout_app import transactions, upstream
-from logout_app.leaving import is_page_visit
+from logout_app.browser import transactions, upstream_logout
+from logout_app.browser.sign_out import is_page_visit
 from logout_app.views.sign_out_page import gone
 
 
@@ -25,7 +25,7 @@ def leave_upstream(request: HttpRequest, token: str) -> HttpResponse:
         return gone(request)
     if not is_page_visit(request):
         raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)
-    return upstream.depart(request, page, token=token, at=timezone.now())
+    return upstream_logout.depart(request, page, token=token, at=timezone.now())
 
 
 @login_not_required
@@ -36,4 +36,4 @@ def logout_callback(request: HttpRequest) -> HttpResponse:
     query = request.META.get("QUERY_STRING", "")
     params = from_urlencoded(query)
     params.refuse_duplicates()
-    return upstream.arrive(request, params.get("state", ""), params, query=query, at=timezone.now())
+    return upstream_logout.arrive(request, params.get("state", ""), params, query=query, at=timezone.now())

@@ -7,16 +7,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from idp import configuration
 from idp.applications import rules
 from idp.models import Application, V2LogoutConfirmation
 from idp.protocol.errors import InvalidRequest
-from logout_app.leaving import finish, is_page_visit, leave
+from idp.tenants import configuration
+from logout_app.browser.sign_out import finish, is_page_visit, leave
 from logout_app.protocol import redirects
 from logout_app.protocol.rp_initiated_logout import is_federated
 from logout_app.views.errors import sign_out_errors
 from logout_app.views.oidc_logout import ask
-from sessions_app import binding
+from sessions_app.session import binding
 
 PARAMETERS = ("client_id", "returnTo", "federated")
 

@@ -9,17 +9,17 @@ from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 
-from idp import configuration
 from idp.connections import wsfed
 from idp.connections.registry import Purpose, usable_for
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import from_urlencoded
+from idp.tenants import configuration
 from idp.views.errors import page_errors
-from logout_app import upstream_end
-from logout_app.leaving import forget, redirect
+from logout_app.browser.sign_out import forget, redirect
+from logout_app.ending import upstream_end
 from logout_app.views.logout_in import signed_out_frame
-from sessions_app import binding
+from sessions_app.session import binding
 
 log = structlog.get_logger(__name__)
 

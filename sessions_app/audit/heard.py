@@ -8,8 +8,8 @@ from typing import Any
 from django.dispatch import receiver
 
 from idp import signals
+from idp.http.requests import RequestFacts
 from idp.models import Application, Connection
-from idp.requests import RequestFacts
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 

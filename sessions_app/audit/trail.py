@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, ParamSpec
 
 from idp.database.guarded import insert
+from idp.http.requests import RequestFacts
 from idp.models import Application, Connection, User
-from idp.requests import RequestFacts
 from sessions_app.audit.events import EventType
 from sessions_app.models import SessionEvent, SSOSession
 

@@ -16,11 +16,12 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_safe
 
-from idp import guesses, limiter
+from idp.http.requests import facts
+from idp.limits import guesses, limiter
 from idp.models import User
-from idp.requests import facts
 from idp.views.errors import error_page, page_errors
-from sessions_app import attempts, mail, sign_in
+from sessions_app.account import mail
+from sessions_app.signin import attempts, sign_in
 
 
 class PasswordResetFromKeyView(views.PasswordResetFromKeyView):

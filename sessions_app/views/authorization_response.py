@@ -10,13 +10,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from idp import content_policy
+from idp.http import content_policy
 from idp.models import Application
 from idp.protocol.errors import ProtocolError
-from sessions_app import browser_state
-from sessions_app.binding import browser_of
+from sessions_app.oauth.recipient import Recipient
 from sessions_app.protocol.authorization import ResponseMode
-from sessions_app.recipient import Recipient
+from sessions_app.session import browser_state
+from sessions_app.session.binding import browser_of
 
 
 def succeed(request: HttpRequest, to: Recipient, code: str) -> HttpResponse:

@@ -14,18 +14,19 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration, request_body
+from idp.http import request_body
+from idp.http.requests import facts
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.opaque import new_secret
 from idp.protocol.params import Params, from_urlencoded
-from idp.requests import facts
+from idp.tenants import configuration
 from idp.views.errors import page_errors
-from sessions_app import authorize as act
-from sessions_app import binding
-from sessions_app.destinations import is_ours
 from sessions_app.models import SSOSession
+from sessions_app.oauth import authorize as act
+from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol.authorization import MARKER, OURS
-from sessions_app.recipient import Recipient, recipient_of
+from sessions_app.session import binding
+from sessions_app.signin.destinations import is_ours
 from sessions_app.views import consent_page, reposting
 from sessions_app.views.authorization_response import fail, succeed
 

@@ -12,17 +12,18 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from idp import configuration, request_body
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.dialects import OIDC, dialect
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.http import request_body
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.params import Params, from_urlencoded
+from idp.tenants import configuration
 from idp.views.errors import page_errors
-from sessions_app import offers, upstream
-from sessions_app.destinations import Destination, destination
+from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
-from sessions_app.recipient import recipient_of
+from sessions_app.signin import offers, round_trip
+from sessions_app.signin.destinations import Destination, destination
 from sessions_app.views import reposting, upstream_pages
 from sessions_app.views.authorization_response import fail
 from sessions_app.views.popups import keep_opener
@@ -40,7 +41,7 @@ def start(request: HttpRequest, connection: str) -> HttpResponse:
     params = _query(request)
     snapshot = configuration.current()
     target = destination(params.get("next", ""), snapshot)
-    row = upstream.check_usable(snapshot.connection(connection), target.url, snapshot)
+    row = round_trip.check_usable(snapshot.connection(connection), target.url, snapshot)
     if "fresh" in params:
         target = replace(target, wishes=replace(target.wishes, force=True, select_account=True))
     login_hint = params.get("login_hint", "")[:255]
@@ -64,7 +65,9 @@ def depart(
     if reauthenticates:
         wishes = replace(wishes, force=True)
     try:
-        return upstream.start(request, connection, wishes, target.url, timezone.now(), reauthenticates=reauthenticates)
+        return round_trip.start(
+            request, connection, wishes, target.url, timezone.now(), reauthenticates=reauthenticates
+        )
     except UpstreamFault as error:
         return upstream_pages.fault(request, connection, target.url, error, status=502)
 
@@ -120,29 +123,29 @@ def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpRes
     response = _finish(request, trip, answer)
     if REPOSTED in params and response.has_header("Location"):
         # A redirect would still be that of our form, whose policy does not know the application.
-        return upstream.onward(request, response.headers["Location"])
+        return round_trip.onward(request, response.headers["Location"])
     return response
 
 
-def _trip(request: HttpRequest, state: str, named: str | None) -> upstream.Trip:
+def _trip(request: HttpRequest, state: str, named: str | None) -> round_trip.Trip:
     at = timezone.now()
     snapshot = configuration.current()
-    trip = upstream.take(request, state, at) if state else None
+    trip = round_trip.take(request, state, at) if state else None
     if trip is None and named is not None:
-        connection = upstream.check_usable(snapshot.connection(named), "", snapshot)
-        trip = upstream.unsolicited(connection)
+        connection = round_trip.check_usable(snapshot.connection(named), "", snapshot)
+        trip = round_trip.unsolicited(connection)
     if trip is None:
         raise InvalidRequest("This sign-in is not known here. Please begin again.")
-    upstream.check_usable(trip.connection, trip.redirect_url, snapshot)
+    round_trip.check_usable(trip.connection, trip.redirect_url, snapshot)
     return trip
 
 
-def _finish(request: HttpRequest, trip: upstream.Trip, answer: Params) -> HttpResponse:
+def _finish(request: HttpRequest, trip: round_trip.Trip, answer: Params) -> HttpResponse:
     try:
-        response = upstream.finish(request, trip, answer, timezone.now())
+        response = round_trip.finish(request, trip, answer, timezone.now())
     except UpstreamRefused as error:
         return upstream_pages.refused(request, trip.connection, trip.redirect_url, error)
-    except upstream.NotEnough as error:
+    except round_trip.NotEnough as error:
         return upstream_pages.not_enough(request, trip.connection, trip.redirect_url, error)
     except UpstreamFault as error:
         return upstream_pages.fault(request, trip.connection, trip.redirect_url, error, status=400)

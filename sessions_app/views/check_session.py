@@ -9,8 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from idp import configuration, content_policy
-from sessions_app import binding, browser_state
+from idp.http import content_policy
+from idp.tenants import configuration
+from sessions_app.session import binding, browser_state
 
 
 @require_safe

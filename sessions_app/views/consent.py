@@ -11,14 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from idp import configuration
 from idp.protocol.errors import AccessDenied, InvalidRequest
 from idp.protocol.params import Params
+from idp.tenants import configuration
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, when_stale
-from sessions_app import authorize as act
-from sessions_app import binding
-from sessions_app.recipient import recipient_of
+from sessions_app.oauth import authorize as act
+from sessions_app.oauth.recipient import recipient_of
+from sessions_app.session import binding
 from sessions_app.views.authorization_response import fail
 from sessions_app.views.authorize import respond
 from sessions_app.views.consent_page import SALT

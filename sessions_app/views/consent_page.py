@@ -6,11 +6,11 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from idp import content_policy
+from idp.http import content_policy
 from idp.protocol.params import Params
 from idp.protocol.standard_scopes import OPENID
-from sessions_app import authorize as act
-from sessions_app.recipient import Recipient
+from sessions_app.oauth import authorize as act
+from sessions_app.oauth.recipient import Recipient
 
 SALT = "curfew.consent"
 WORDS = {

@@ -9,18 +9,20 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from idp import configuration, limiter
+from idp.http.requests import facts
+from idp.limits import limiter
 from idp.protocol.errors import AccessDenied, TooManyRequests
 from idp.protocol.standard_scopes import OPENID
-from idp.requests import facts
+from idp.tenants import configuration
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, when_stale
-from sessions_app import binding, device
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
-from sessions_app.gate import may_use
 from sessions_app.models import DeviceGrant, SSOSession
+from sessions_app.oauth import device
 from sessions_app.protocol import scopes
+from sessions_app.session import binding
+from sessions_app.session.gate import may_use
 from sessions_app.views.consent_page import WORDS
 from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
 

@@ -11,13 +11,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from idp import client_auth, configuration, guesses, limiter, request_body
-from idp.cors import cross_origin
-from idp.middleware import for_programs
+from idp.applications import client_auth
+from idp.http import request_body
+from idp.http.cors import cross_origin
+from idp.http.middleware import for_programs
+from idp.http.requests import facts
+from idp.limits import guesses, limiter
 from idp.models import Application
 from idp.protocol.errors import InvalidClient, InvalidRequest
 from idp.protocol.params import Params
-from idp.requests import facts
+from idp.tenants import configuration
 from idp.views.errors import json_errors
 
 View = Callable[[HttpRequest], HttpResponse]

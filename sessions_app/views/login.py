@@ -15,26 +15,27 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from idp import configuration
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.database import LONGEST_LOGIN
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
-from idp.content_policy import allow_forms_to
+from idp.http.content_policy import allow_forms_to
 from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest
+from idp.tenants import configuration
 from idp.views.errors import error_page, page_errors
 from idp.views.stale_forms import when_stale
-from sessions_app import binding, offers, sign_in
-from sessions_app.attempts import TooManyAttempts
-from sessions_app.destinations import Destination, destination, is_ours
-from sessions_app.forms import LoginForm
 from sessions_app.models import SSOSession
-from sessions_app.offers import Offer
-from sessions_app.upstream import onward
+from sessions_app.session import binding
+from sessions_app.signin import offers, sign_in
+from sessions_app.signin.attempts import TooManyAttempts
+from sessions_app.signin.destinations import Destination, destination, is_ours
+from sessions_app.signin.forms import LoginForm
+from sessions_app.signin.offers import Offer
+from sessions_app.signin.round_trip import onward
+from sessions_app.signin.waiting import waiting_behind
 from sessions_app.views import login_page, upstream_pages
 from sessions_app.views.authorization_response import succeed
 from sessions_app.views.callback import depart
 from sessions_app.views.popups import keep_opener
-from sessions_app.waiting import waiting_behind
 
 WRONG = "E-mail address or password is wrong."
 AGAIN = (

@@ -18,11 +18,11 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.html import escape
 
-from idp.configuration import Memo, Snapshot
-from sessions_app import binding
-from sessions_app.destinations import Destination
-from sessions_app.forms import LoginForm
-from sessions_app.offers import Offer
+from idp.tenants.configuration import Memo, Snapshot
+from sessions_app.session import binding
+from sessions_app.signin.destinations import Destination
+from sessions_app.signin.forms import LoginForm
+from sessions_app.signin.offers import Offer
 from sessions_app.views import upstream_pages
 
 # Letters and digits only: neither a template nor a URL changes them. Random: no name of an application has them in it.

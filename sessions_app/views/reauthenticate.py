@@ -5,11 +5,12 @@ from __future__ import annotations
 from allauth.account import views
 from django.http import HttpRequest, HttpResponse
 
-from idp import configuration
 from idp.connections.registry import REDIRECT_PROTOCOLS
+from idp.tenants import configuration
 from idp.views.errors import page_errors
-from sessions_app import binding, upstream
-from sessions_app.destinations import destination
+from sessions_app.session import binding
+from sessions_app.signin import round_trip
+from sessions_app.signin.destinations import destination
 from sessions_app.views.callback import depart
 
 
@@ -23,4 +24,4 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
         return response
     snapshot = configuration.current()
     target = destination(request.GET.get("next", ""), snapshot)
-    return depart(request, upstream.check_usable(connection, "", snapshot), target, reauthenticates=True)
+    return depart(request, round_trip.check_usable(connection, "", snapshot), target, reauthenticates=True)

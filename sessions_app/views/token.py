@@ -9,14 +9,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
-from idp import client_auth
+from idp.applications import client_auth
+from idp.http.requests import facts
 from idp.protocol.errors import UnsupportedGrantType
 from idp.protocol.grant_types import DEVICE_CODE
 from idp.protocol.params import Params
-from idp.requests import facts
-from sessions_app import device, refresh, toolkit
+from sessions_app.oauth import device, refresh, toolkit
+from sessions_app.oauth.tokens import CodeRequest, exchange_code
 from sessions_app.protocol import scopes
-from sessions_app.tokens import CodeRequest, exchange_code
 from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
 
 Handler = Callable[[HttpRequest, Params, datetime], dict[str, Any]]

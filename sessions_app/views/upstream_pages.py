@@ -10,14 +10,14 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import configuration
 from idp.connections import registry, silence
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError
+from idp.tenants import configuration
 from idp.views.errors import RETRY_SOON
-from sessions_app.destinations import destination
-from sessions_app.upstream import NotEnough
+from sessions_app.signin.destinations import destination
+from sessions_app.signin.round_trip import NotEnough
 
 log = structlog.get_logger(__name__)
 AWAY = "temporarily_unavailable"

@@ -13,14 +13,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from idp.cors import cross_origin
-from idp.middleware import for_programs
+from idp.http.cors import cross_origin
+from idp.http.middleware import for_programs
+from idp.http.request_body import FORM
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
-from idp.request_body import FORM
 from idp.views.errors import json_errors
-from sessions_app import minting
-from sessions_app.access import Bearer, bearer
+from sessions_app.oauth import minting
+from sessions_app.oauth.access import Bearer, bearer
 from sessions_app.protocol import claims
 from sessions_app.views.endpoint import body_params
 

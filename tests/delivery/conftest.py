@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from idp.models import Application
 from idp.protocol.initiators import Initiator
-from logout_app.drain import Drain
-from logout_app.end import Selection, end_sessions
+from logout_app.delivery.drain import Drain
+from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user

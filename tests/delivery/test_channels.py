@@ -13,13 +13,14 @@ from django.test import Client
 from django.utils import timezone
 
 from idp.models import User
-from idp.outbound.fanout import FORM
-from logout_app import fanout, outbox, redeliver, tallies
+from idp.outbound.many import FORM
 from logout_app.admin.deliveries import can_be_sent
 from logout_app.admin.trouble import failing
+from logout_app.delivery import outbox, redeliver, tallies
 from logout_app.delivery.channels import planning, registry
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Message, NothingToTell, Route
 from logout_app.delivery.receiver import of_application
+from logout_app.ending import rows
 from logout_app.models import Channel, DeliveryState, DrainReport, LogoutDelivery, LogoutEvent
 from logout_app.protocol import retry
 from sessions_app.models import SSOSession
@@ -66,7 +67,7 @@ def stream(receiver, monkeypatch):
 
 def _plan_anew() -> None:
     planning.statement.cache_clear()
-    fanout._act.cache_clear()
+    rows._act.cache_clear()
 
 
 def waiting_for(receiver: str, number: int = 1, **changes: object) -> list[LogoutDelivery]:

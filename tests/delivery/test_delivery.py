@@ -12,9 +12,9 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import SigningKey
-from logout_app import outbox, redeliver
+from logout_app.delivery import outbox, redeliver
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from tests.delivery.conftest import attempted, make_due, running, sign_in, sign_out, states, wait_for
 from tests.support.receiver import claims_of, header_of, wait_until

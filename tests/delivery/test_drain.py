@@ -10,8 +10,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from idp import configuration
-from logout_app import bell, outbox
+from idp.tenants import configuration
+from logout_app.delivery import bell, outbox
 from logout_app.delivery.receiver import of_application
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from logout_app.protocol.retry import Outcome

@@ -10,9 +10,9 @@ import time
 import pytest
 import uvloop
 
-from idp.outbound import fanout, names
+from idp.outbound import many, names
 from idp.outbound.failure import Failure
-from idp.outbound.fanout import Fanout, Reply, target_of
+from idp.outbound.many import Fanout, Reply, target_of
 from tests.support.outbound import LOOPBACK, OK, OTHER, PUBLIC, Names, post_form, raw_server, receive, saying
 
 pytestmark = pytest.mark.once
@@ -248,7 +248,7 @@ def test_a_connection_that_ends_in_the_middle_of_an_answer_is_a_reset(words):
 
 
 def test_idle_connections_end_after_a_while(monkeypatch):
-    monkeypatch.setattr(fanout, "KEEP_ALIVE", 0.1)
+    monkeypatch.setattr(many, "KEEP_ALIVE", 0.1)
 
     async def work() -> None:
         async with raw_server(saying(OK)) as wire, client() as fan:
@@ -259,7 +259,7 @@ def test_idle_connections_end_after_a_while(monkeypatch):
 
 
 def test_no_more_connections_are_kept_than_the_limit(monkeypatch):
-    monkeypatch.setattr(fanout, "MOST_IDLE", 1)
+    monkeypatch.setattr(many, "MOST_IDLE", 1)
 
     async def work():
         async with raw_server(saying(*[OK] * 4)) as wire, client() as fan:
@@ -432,8 +432,8 @@ def test_when_too_many_connections_wait_the_oldest_is_closed_and_a_busy_origin_k
         def abort(self):
             self.aborted = True
 
-    monkeypatch.setattr(fanout, "MOST_IDLE", 3)
-    pool = fanout.Pool()
+    monkeypatch.setattr(many, "MOST_IDLE", 3)
+    pool = many.Pool()
     kept = [Kept() for _ in range(5)]
     for number, connection in enumerate(kept):
         pool.put(("https", f"app{number}.example", 443), connection)

@@ -16,9 +16,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from idp import checks, logs, redis_health
-from idp.probe import Probe
-from logout_app import metrics, readiness, reports, tallies
+from idp.operations import checks, logs
+from idp.processes.probe import Probe
+from idp.redis import health as redis_health
+from logout_app.delivery import metrics, readiness, reports, tallies
 from logout_app.models import DeliveryState, DrainReport, LogoutDelivery
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
@@ -220,7 +221,7 @@ def redis_of_its_own(tmp_path):
 
 def test_without_the_sealing_key_no_request_is_let_in(settings):
     assert Client().get("/readyz").status_code == 200  # makes the signing keys
-    from idp import configuration
+    from idp.tenants import configuration
 
     configuration.bump()
     settings.ENCRYPTION_KEYS = ["an entirely different key of sufficient length 0123456789"]

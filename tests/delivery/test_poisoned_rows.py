@@ -9,12 +9,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from idp import configuration, keys
+from idp.crypto import keys
 from idp.models import Application, SigningKey
-from logout_app import aside, outbox, redeliver, tallies
+from idp.tenants import configuration
+from logout_app.delivery import aside, outbox, redeliver, tallies
 from logout_app.delivery.channels import applications
+from logout_app.delivery.outbox import ATTEMPTS, TABLE
 from logout_app.models import HIGHEST, DeliveryAttempt, LogoutDelivery
-from logout_app.outbox import ATTEMPTS, TABLE
 from tests.delivery.conftest import attempted, make_due, running, sign_in, sign_out, wait_for
 from tests.support.receiver import wait_until
 

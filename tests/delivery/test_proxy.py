@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from idp import conf
 from idp.outbound import policy, proxy, web
-from idp.outbound.fanout import Fanout, Reply
+from idp.outbound.many import Fanout, Reply
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.outbound import LOOPBACK, PUBLIC, Names, post_form
 from tests.support.receiver import Receiver

@@ -9,9 +9,10 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp import accounts, keys
+from idp.crypto import keys
+from idp.people import accounts
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from logout_app.protocol import gtr, gtr_request
 from logout_app.protocol.gtr import Expected

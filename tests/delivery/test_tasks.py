@@ -10,8 +10,8 @@ from django.utils import timezone
 from idp.models import LimiterSlot, SpentToken, TenantSettings
 from logout_app import tasks
 from logout_app.models import DeliveryAttempt, LogoutDelivery, LogoutEvent
-from sessions_app import purge
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshToken, RefreshTokenFamily, SSOSession
+from sessions_app.session import purge
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
 

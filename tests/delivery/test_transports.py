@@ -16,7 +16,7 @@ import trustme
 import uvloop
 
 from idp.outbound import answer, policy, web
-from idp.outbound.fanout import Fanout, Reply
+from idp.outbound.many import Fanout, Reply
 from tests.support.outbound import LOOPBACK, PUBLIC, Names, post_form
 from tests.support.receiver import Receiver
 

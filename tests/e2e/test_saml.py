@@ -12,7 +12,7 @@ import yaml
 from lxml import etree
 from playwright.sync_api import Page, expect
 
-from idp.demo import APPS
+from idp.operations.demo import APPS
 from tests.e2e.mary import DEBUGGER, MARY, click_sign_out, is_signed_in, join
 from tests.support.receiver import wait_until
 from tests.support.stack import Stack

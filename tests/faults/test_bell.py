@@ -11,7 +11,7 @@ import time
 import pytest
 import redis as redis_client
 
-from logout_app import bell
+from logout_app.delivery import bell
 from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.once

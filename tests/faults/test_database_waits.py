@@ -17,7 +17,7 @@ import requests
 from django.conf import settings
 from django.db import connection
 
-from idp.serving import limits
+from idp.http.serving import limits
 from logout_app.models import LogoutEvent
 from sessions_app.models import SSOSession
 from tests.faults.conftest import leave

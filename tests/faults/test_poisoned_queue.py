@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 from redis import Redis
 
-from logout_app import tallies
+from logout_app.delivery import tallies
 from sessions_app.models import SSOSession
 from tests.delivery.conftest import sign_in
 from tests.support.processes import Installation, Program

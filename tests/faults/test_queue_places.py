@@ -18,7 +18,8 @@ from kombu.transport import filesystem
 from redis import Redis
 
 from idp.celery import app as celery
-from logout_app import tallies, tasks
+from logout_app import tasks
+from logout_app.delivery import tallies
 from logout_app.models import DrainReport
 from tests.faults.test_poisoned_queue import EXPIRE, NOTHING, envelope, is_ended, overdue_session
 from tests.support import hungry

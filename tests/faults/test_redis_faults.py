@@ -9,7 +9,7 @@ import time
 import pytest
 import redis as redis_client
 
-from logout_app import bell
+from logout_app.delivery import bell
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import reconcile, wait_for_delivered
 

@@ -14,8 +14,9 @@ import pytest
 import trustme
 from django.core.cache.backends.redis import RedisCache
 
-from idp import redis_clients, redis_trial
-from logout_app import bell, listener
+from idp.redis import clients as redis_clients
+from idp.redis import trial as redis_trial
+from logout_app.delivery import bell, listener
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import wait_for_delivered
 from tests.support.processes import Installation
@@ -28,7 +29,7 @@ LIMITS = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "retry": None}
 
 
 def cache_works(url: str) -> None:
-    cache = RedisCache([url], {"OPTIONS": {"pool_class": "idp.redis_clients.CachePool", **LIMITS}})
+    cache = RedisCache([url], {"OPTIONS": {"pool_class": "idp.redis.clients.CachePool", **LIMITS}})
     cache.set("one", {"two": 3}, 10)
     assert cache.get("one") == {"two": 3}
 

@@ -13,9 +13,9 @@ import redis as redis_client
 import requests
 from django.conf import settings
 
-from idp import processes
 from idp.celery import app as celery
-from idp.limiter import ACCOUNT, KNOWN
+from idp.limits.limiter import ACCOUNT, KNOWN
+from idp.processes import children
 from logout_app import tasks
 from tests.delivery.conftest import application, receiver  # noqa: F401  the same fixtures
 from tests.faults.conftest import wait_for_delivered
@@ -42,7 +42,7 @@ def test_no_log_of_a_web_process_carries_what_travels_in_addresses(installation:
     app, session = make_application(), make_session(make_user())
     installation.environment["GRANIAN_LOG_ACCESS_ENABLED"] = "true"
     settings_of_port = {"DJANGO_SETTINGS_MODULE": "tests.settings", "CURFEW_LOG_LEVEL": "DEBUG"}
-    argv = processes.web().argv[1:]
+    argv = children.web().argv[1:]
     argv[argv.index("--port") + 1] = str(installation.port)
     program = installation.start("web", argv, **settings_of_port)
     base = f"http://localhost:{installation.port}"

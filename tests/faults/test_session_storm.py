@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import VERIFIER, code_for, credentials, exchange, refresh, request_params, tokens_for

@@ -20,8 +20,9 @@ from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from idp import configuration, keys
+from idp.crypto import keys
 from idp.models import SigningKey
+from idp.tenants import configuration
 from logout_app import tasks
 from logout_app.models import LogoutDelivery, LogoutEvent
 from sessions_app.models import SessionEvent, SSOSession

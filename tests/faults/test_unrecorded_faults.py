@@ -13,8 +13,8 @@ import pytest
 import requests
 from django.db import connection
 
+from logout_app.delivery.outbox import ATTEMPTS
 from logout_app.models import DeliveryAttempt, DrainReport
-from logout_app.outbox import ATTEMPTS
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import reconcile, wait_for_delivered
 from tests.support.receiver import wait_until

@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError
 
-from logout_app import end
+from logout_app.ending import end
 from tests.support.factories import browser, make_application, make_session, make_user
 
 pytestmark = pytest.mark.django_db

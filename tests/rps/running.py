@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from playwright.sync_api import Page
 
-from idp import processes
+from idp.processes import children
 from tests.support.processes import Program, free_port
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
@@ -79,7 +79,7 @@ def curfew(
 
 def _tls_server(port: int, certificate: Path, key: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "granian", *processes.SERVED),
+        *(sys.executable, "-m", "granian", *children.SERVED),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from idp.serving.application import Application
+from idp.http.serving.application import Application
 from tests.support.wire import MEGABYTES
 
 RELEASED = threading.Event()

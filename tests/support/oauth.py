@@ -14,7 +14,7 @@ from django.test import Client
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import Application
 from sessions_app.models import SSOSession
 from tests.support.factories import browser

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from idp.outbound import policy
-from idp.outbound.fanout import FORM, Fanout, Reply
+from idp.outbound.many import FORM, Fanout, Reply
 
 PORTS = ("80", "443", "1024-65535")
 LOOPBACK = policy.rules_of(allow=["127.0.0.0/8", "::1/128"], ports=PORTS, own_origin="https://id.example.com")

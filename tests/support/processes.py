@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from idp import processes
+from idp.processes import children
 from tests.support.receiver import is_ready, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -115,10 +115,10 @@ class Installation:
     def beat(self) -> Program:
         return self.start("beat", ["-m", "celery", "-A", "idp", "beat", "--pidfile=", "--loglevel", "warning"])
 
-    def web(self, port: int | None = None, *, application: str = processes.SERVED[0], **environment: str) -> Program:
+    def web(self, port: int | None = None, *, application: str = children.SERVED[0], **environment: str) -> Program:
         """A web server at the issuer's port, or another one beside it."""
         port = port or self.port
-        argv = ["-m", "granian", application, *processes.INTERFACE, "--workers", "1"]
+        argv = ["-m", "granian", application, *children.INTERFACE, "--workers", "1"]
         address = ["--host", "127.0.0.1", "--port", str(port)]
         program = self.start("web", [*argv, *address], CURFEW_WEB_THREADS="4", **environment)
         wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 30, "the web server did not start")

@@ -10,7 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
 
-from idp import configuration, keys
+from idp.crypto import keys
 from idp.models import (
     ClientGrant,
     ClientRegistration,
@@ -21,6 +21,7 @@ from idp.models import (
     User,
 )
 from idp.protocol.opaque import digest
+from idp.tenants import configuration
 from logout_app.models import (
     DeliveryAttempt,
     DeliveryTally,

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from django.http import HttpResponse
 from django.test import Client
 
-from idp.connections.upstream import Account, Departure, Wishes
+from idp.connections.contract import Account, Departure, Wishes
 from idp.models import Connection
 from idp.protocol.params import Params
 

@@ -13,4 +13,4 @@ import time_machine
 time_machine.travel(datetime.now(UTC) + timedelta(seconds=int(os.environ["CLOCK_OFF"])), tick=True).start()
 
 from idp.celery import app as celery_app  # noqa: E402, F401  for `celery -A`
-from idp.serving.application import application  # noqa: E402, F401  for Granian
+from idp.http.serving.application import application  # noqa: E402, F401  for Granian

@@ -10,8 +10,10 @@ import pytest
 from django.dispatch import Signal
 from django.utils import timezone
 
-from idp import accounts, configuration, signals
+from idp import signals
 from idp.models import Identity, User
+from idp.people import accounts
+from idp.tenants import configuration
 from tests.support.factories import make_connection, make_user
 
 pytestmark = pytest.mark.django_db

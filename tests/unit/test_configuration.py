@@ -3,9 +3,9 @@ from django.conf import settings
 from django.test import RequestFactory
 from django.utils import timezone
 
-from idp import configuration
 from idp.models import Application, Connection, TenantSettings
-from sessions_app import binding
+from idp.tenants import configuration
+from sessions_app.session import binding
 from tests.support.factories import make_session, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.http import HttpResponse
 
-from idp.content_policy import ContentPolicyMiddleware, allow_forms_to
+from idp.http.content_policy import ContentPolicyMiddleware, allow_forms_to
 from idp.protocol import uris
 
 ROOT = Path(__file__).parents[2]
@@ -65,4 +65,4 @@ def test_the_page_says_where_its_forms_lead(rf, urls, leads_on, allowed):
 def test_nobody_else_makes_sources_of_forms():
     sources = [path for app in ("idp", "sessions_app", "logout_app") for path in (ROOT / app).rglob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in sources if re.search(r"[\"']form-action[\"']", path.read_text())}
-    assert found == {"idp/content_policy.py", "idp/settings.py"}
+    assert found == {"idp/http/content_policy.py", "idp/settings.py"}

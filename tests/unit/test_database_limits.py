@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from idp import role
 from idp.database import limits as database_limits
 from idp.database.outage import AWAY
-from idp.role import Role
-from logout_app.end import LONGEST_ACT, Selection, _at_length
+from idp.processes import role
+from idp.processes.role import Role
+from logout_app.ending.end import LONGEST_ACT, Selection, _at_length
 from tests.support.factories import make_user
 
 NAMES = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")

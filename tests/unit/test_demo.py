@@ -16,9 +16,10 @@ from examples.demo_app.app import DemoApp
 from examples.demo_app.provider import FAILURES, LOGOUT_EVENT, Provider
 from examples.demo_app.sessions import Session
 from examples.web import Request
-from idp import configuration, demo
 from idp.connections.options import secret
 from idp.models import Application, Connection, User
+from idp.operations import demo
+from idp.tenants import configuration
 
 ISSUER = "http://localhost:8000/"
 CLIENT_ID = "the-app"

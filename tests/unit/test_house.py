@@ -46,7 +46,7 @@ def test_a_request_has_no_pockets() -> None:
         for path in (ROOT / app).rglob("*.py")
         if pocket.search(path.read_text())
     }
-    attach, read = {"idp/middleware.py", "sessions_app/middleware.py"}, {"idp/visit.py"}
+    attach, read = {"idp/http/middleware.py", "sessions_app/middleware.py"}, {"idp/http/visit.py"}
     assert found == attach | read
 
 
@@ -214,8 +214,8 @@ def test_browsers_are_told_of_https_for_as_many_hosts_as_the_operator_says(tmp_p
         ("SESSION_SERIALIZER", "example.PickleSerializer", "sessions.E002"),
         ("SESSION_SAVE_EVERY_REQUEST", True, "sessions.E003"),
         ("SSO_COOKIE_SAMESITE", "None", "sessions.E006"),
-        ("PASSWORD_HASHERS", ["idp.hashers.ClientSecretHasher"], "idp.E010"),
-        ("PASSWORD_HASHERS", ["idp.hashers.OwaspArgon2Hasher"], "idp.E011"),
+        ("PASSWORD_HASHERS", ["idp.people.hashers.ClientSecretHasher"], "idp.E010"),
+        ("PASSWORD_HASHERS", ["idp.people.hashers.OwaspArgon2Hasher"], "idp.E011"),
         ("CELERY_ACCEPT_CONTENT", ["json", "pickle"], "idp.E014"),
         ("ALLOWED_HOSTS", ["*"], "idp.E015"),
         ("DEBUG", True, "idp.E024"),

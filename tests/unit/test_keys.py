@@ -5,7 +5,7 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import SigningKey
 
 pytestmark = pytest.mark.django_db

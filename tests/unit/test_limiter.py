@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from idp import limiter
-from idp.limiter import Limit
+from idp.limits import limiter
+from idp.limits.limiter import Limit
 from idp.models import LimiterSlot
 
 NOW = datetime(2026, 11, 21, 10, 0, 5, tzinfo=UTC)

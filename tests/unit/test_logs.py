@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from idp.logs import StderrHandler
+from idp.operations.logs import StderrHandler
 
 
 @contextmanager

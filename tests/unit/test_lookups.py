@@ -4,8 +4,8 @@ import pytest
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from idp import configuration
 from idp.database.lookups import Given, Lookup
+from idp.tenants import configuration
 from sessions_app.models import AccessToken, SSOSession
 from tests.support.factories import make_application, make_session, make_user
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idp import processes
+from idp.processes import children
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ PARENT = """
 import sys
 import django
 django.setup()
-from idp.processes import Child, Supervisor
+from idp.processes.children import Child, Supervisor
 script = sys.argv[1]
 child = Child("child", [sys.executable, "-c", script], {"FOLDER": sys.argv[2]})
 Supervisor([child], lambda line: print(line, flush=True)).run(lambda: True, lambda: print("ready", flush=True))
@@ -117,10 +117,10 @@ def test_a_child_that_does_not_stop_is_killed_with_all_that_it_started(supervise
 
 
 def test_a_data_folder_belongs_to_one(tmp_path: Path) -> None:
-    first = processes.hold_alone(tmp_path / "data" / "up.lock")
+    first = children.hold_alone(tmp_path / "data" / "up.lock")
     assert first is not None
-    assert processes.hold_alone(tmp_path / "data" / "up.lock") is None
+    assert children.hold_alone(tmp_path / "data" / "up.lock") is None
     first.close()
-    again = processes.hold_alone(tmp_path / "data" / "up.lock")
+    again = children.hold_alone(tmp_path / "data" / "up.lock")
     assert again is not None
     again.close()

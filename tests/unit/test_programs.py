@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, get_resolver, include, path, re_path
 
-from idp import middleware
-from idp.middleware import ProgramsMiddleware, for_programs
+from idp.http import middleware
+from idp.http.middleware import ProgramsMiddleware, for_programs
 from tests.support.factories import browser, make_session, make_user
 
 pytestmark = pytest.mark.django_db

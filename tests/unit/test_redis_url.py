@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from idp import conf, redis_clients, redis_url
+from idp import conf
+from idp.redis import clients as redis_clients
+from idp.redis import url as redis_url
 
 VERIFIED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from idp import configuration
-from idp.serving.limits import LONGEST_BODY
+from idp.http.serving.limits import LONGEST_BODY
+from idp.tenants import configuration
 from tests.support.factories import make_connection
 
 pytestmark = pytest.mark.django_db
@@ -88,12 +88,19 @@ def test_json_that_two_readers_could_understand_in_two_ways_is_refused_by_each_i
 
 
 def test_nobody_else_reads_bodies_or_json_of_others():
-    bodies = {"idp/request_body.py", "idp/views/errors.py", "idp/serving/environ.py"}
+    bodies = {"idp/http/request_body.py", "idp/views/errors.py", "idp/http/serving/environ.py"}
     json_of_ours = {
-        *("idp/demo.py", "idp/keys.py", "sessions_app/minting.py", "sessions_app/toolkit.py"),
+        *(
+            "idp/operations/demo.py",
+            "idp/crypto/keys.py",
+            "sessions_app/oauth/minting.py",
+            "sessions_app/oauth/toolkit.py",
+        ),
         "logout_app/protocol/envelope.py",  # of our own queue, and a list
     }
-    assert _files(r"\bRequestDataTooBig\b|\brequest\.body\b|\brequest\.read\(") <= bodies | {"logout_app/gtr.py"}
+    assert _files(r"\bRequestDataTooBig\b|\brequest\.body\b|\brequest\.read\(") <= bodies | {
+        "logout_app/gtr/revocation.py"
+    }
     assert _files(r"\bjson\.loads?\(") <= json_of_ours | {"idp/protocol/strict_json.py"}
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from idp.requests import ForwardedMiddleware, client_ip
+from idp.http.requests import ForwardedMiddleware, client_ip
 
 pytestmark = pytest.mark.once
 PROXIES = ["10.0.0.0/8", "2001:db8::/64"]

@@ -1,6 +1,6 @@
 import pytest
 
-from idp import sealing
+from idp.crypto import sealing
 
 
 def test_what_was_sealed_opens_at_its_own_place_only():

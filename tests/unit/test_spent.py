@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from idp.spent import spend
+from idp.crypto.spent import spend
 
 pytestmark = pytest.mark.django_db
 ISSUER = f"https://issuer.example/{'i' * 978}"  # an issuer may have 1,000 characters

@@ -11,11 +11,13 @@ import yaml
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from idp import configuration, sealing, tenant
 from idp.connections.options import secret_context
-from idp.hashers import ClientSecretHasher
+from idp.crypto import sealing
 from idp.models import Application, ClientGrant, Connection, Identity, ResourceServer, User
-from idp.tenant_reader import TenantFileError
+from idp.people.hashers import ClientSecretHasher
+from idp.tenants import apply as tenant
+from idp.tenants import configuration
+from idp.tenants.reader import TenantFileError
 from sessions_app.models import SessionEvent
 from tests.support.factories import make_connection, make_session, make_user
 

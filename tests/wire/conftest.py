@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from idp import processes
+from idp.processes import children
 from tests.support.processes import ROOT, free_port
 from tests.support.receiver import wait_until
 from tests.support.stack import answers, clean_environment
@@ -22,7 +22,7 @@ Serve = Callable[..., Iterator[int]]
 def serving(folder: Path, *, threads: int = 4, head_within: int = 0) -> Iterator[int]:
     """The web server with an application that echoes; its port. `head_within`, in seconds, if not the product's."""
     port = free_port()
-    argv = [sys.executable, "-m", "granian", "tests.support.echo:application", *processes.web().argv[4:]]
+    argv = [sys.executable, "-m", "granian", "tests.support.echo:application", *children.web().argv[4:]]
     options = ["--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**clean_environment(), "CURFEW_DATA": str(folder), "CURFEW_WEB_THREADS": str(threads)}
     environment["DJANGO_SETTINGS_MODULE"] = "idp.settings"

@@ -11,9 +11,9 @@ import pytest
 from django.conf import settings
 from django.urls import get_resolver
 
-from idp.middleware import _views
+from idp.http.middleware import _views
+from idp.http.serving.limits import LONGEST_BODY
 from idp.models import Application
-from idp.serving.limits import LONGEST_BODY
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import credentials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idp.serving.limits import LONGEST_BODY, LONGEST_HEAD
+from idp.http.serving.limits import LONGEST_BODY, LONGEST_HEAD
 from tests.support.wire import Client, ask, chunked, get, post
 
 HOST = b"Host: localhost"

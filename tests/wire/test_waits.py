@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idp.serving import limits
+from idp.http.serving import limits
 from tests.support.wire import MEGABYTES, Client, ask, get, post, seconds
 from tests.wire.conftest import serving
 

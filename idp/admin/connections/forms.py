@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
-from idp import sealing
 from idp.admin.connections.fields import Topic, choice, lines, url
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
-from idp.changes import NOBODY, Author, Difference
 from idp.connections import rules, trust, wsfed
 from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
+from idp.crypto import sealing
 from idp.models import Connection, Strategy
+from idp.tenants.changes import NOBODY, Author, Difference
 
 if TYPE_CHECKING:
     BaseForm = forms.ModelForm[Connection]

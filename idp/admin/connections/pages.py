@@ -17,16 +17,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts
 from idp.admin.connections import paste
 from idp.admin.connections.by_strategy import FORMS
 from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
 from idp.admin.support import Act, ActsAdmin, actor_of, author_of
 from idp.connections import health, rules, trust
-from idp.connections.turns import BUSY, turn
+from idp.connections.places import BUSY, turn
+from idp.http.requests import facts
 from idp.models import Connection, ConnectionCheck, Strategy
-from idp.requests import facts
+from idp.people import accounts
 
 
 def do_disable(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:

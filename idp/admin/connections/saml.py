@@ -18,7 +18,7 @@ from idp.admin.connections.fields import (
     url,
 )
 from idp.admin.connections.forms import ConnectionForm
-from idp.connections.saml.names import POST, REDIRECT
+from idp.saml.names import POST, REDIRECT
 
 BINDINGS = [("", "As the metadata say (usual)"), (REDIRECT, "HTTP-Redirect"), (POST, "HTTP-POST")]
 

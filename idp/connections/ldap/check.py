@@ -8,12 +8,12 @@ from datetime import timedelta
 from django.utils import timezone
 
 from idp.connections.checks import Finding
+from idp.connections.contract import UpstreamFault
 from idp.connections.ldap import people
 from idp.connections.ldap.conversation import Conversation, Unreachable
 from idp.connections.ldap.directory import LIMIT, introduce, options_of
 from idp.connections.ldap.options import LdapOptions, ServerAddress
 from idp.connections.options import secret
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
 
 SOON = timedelta(days=30)

@@ -15,8 +15,8 @@ import ldap3
 from ldap3.core.exceptions import LDAPException
 
 from idp import outbound
+from idp.connections.contract import UpstreamFault
 from idp.connections.ldap.options import LdapOptions, ServerAddress
-from idp.connections.upstream import UpstreamFault
 from idp.outbound import dial
 
 SUCCESS, SIZE_LIMIT, REFERRAL, NO_SUCH_OBJECT, INVALID_CREDENTIALS = 0, 4, 10, 32, 49  # RFC 4511 section 4.1.9

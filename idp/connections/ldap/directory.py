@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import structlog
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.ldap.conversation import SUCCESS, Conversation, Unreachable
 from idp.connections.ldap.options import LdapOptions, ServerAddress, read
 from idp.connections.options import secret
-from idp.connections.turns import turn
-from idp.connections.upstream import UpstreamFault
+from idp.connections.places import turn
 from idp.models import Connection
 
 log = structlog.get_logger(__name__)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from idp.connections.contract import Account, UpstreamFault, UpstreamRefused
 from idp.connections.ldap.conversation import Answer, Entry
 from idp.connections.ldap.options import LdapOptions
-from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused
 from idp.protocol import normal_forms
 
 CLAIMS = {

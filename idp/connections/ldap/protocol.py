@@ -11,13 +11,13 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 from ldap3.utils.conv import escape_filter_chars
 
-from idp import identities
+from idp.connections.contract import Account
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
 from idp.connections.ldap import directory, people
 from idp.connections.ldap.conversation import SUCCESS, Answer, Conversation, Entry
 from idp.connections.ldap.options import LdapOptions
-from idp.connections.upstream import Account
 from idp.models import Connection, Identity
+from idp.people import identities
 from idp.protocol import normal_forms
 
 PRINCIPAL_NAME = "sAMAccountName"  # what follows DOMAIN\

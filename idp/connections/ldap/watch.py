@@ -8,10 +8,10 @@ from uuid import UUID
 
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.ldap import directory, people
 from idp.connections.ldap.conversation import Conversation, Entry
 from idp.connections.ldap.options import LdapOptions
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Connection, Identity
 
 BATCH = 50  # identities that one search asks for

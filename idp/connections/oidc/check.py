@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from idp.connections.checks import Finding
+from idp.connections.contract import UpstreamFault
 from idp.connections.dialects import has_own_callback
 from idp.connections.oidc import client, discovery, keys
 from idp.connections.oidc import options as oidc_options
@@ -15,7 +16,6 @@ from idp.connections.oidc.discovery import Provider
 from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.signed import SKEW
 from idp.connections.oidc.wire import Deadline, Document
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
 
 PATIENCE = 10.0  # seconds for all requests together

@@ -13,15 +13,15 @@ from authlib.common.urls import add_params_to_uri
 from authlib.integrations.requests_client import OAuth2Session, OAuthError
 from authlib.oauth2.client import OAuth2Client
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc import wire
 from idp.connections.oidc.discovery import Provider
 from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.wire import Deadline
-from idp.connections.upstream import UpstreamFault
+from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection
 from idp.protocol.opaque import new_secret
-from idp.sealing import CannotUnseal
 
 TOKEN_ENDPOINT = "The token endpoint"
 USERINFO = "The UserInfo endpoint"

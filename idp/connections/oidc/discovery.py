@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import issuers, wire
+from idp.connections.oidc.document_cache import Shelf
 from idp.connections.oidc.options import ENDPOINTS, NEEDED, OidcOptions, url_problem
-from idp.connections.oidc.shelf import Shelf
 from idp.connections.oidc.wire import Deadline
-from idp.connections.upstream import UpstreamFault
 from idp.models import Strategy
 from idp.outbound import policy, rules
 from idp.protocol import uris

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from idp.connections.contract import Account, Departure, UpstreamFault, UpstreamRefused, Wishes
 from idp.connections.oidc import client, discovery, id_token, issuers, keys, person, upstream_params
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
 from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.wire import Deadline
-from idp.connections.upstream import Account, Departure, UpstreamFault, UpstreamRefused, Wishes
+from idp.crypto.sealing import seal, unseal
 from idp.models import Connection
 from idp.protocol.jwt_profile import is_time
 from idp.protocol.opaque import new_secret
 from idp.protocol.params import Params
-from idp.sealing import seal, unseal
 
 LONGEST_CODE = 4096
 LONGEST_SID = 255

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import issuers
 from idp.connections.oidc.signed import LONGEST, SETTING, SKEW, FindKeys, verified
-from idp.connections.upstream import UpstreamFault
 from idp.protocol.jwt_profile import Mismatch, Parties, Profile, Unverified, audiences, check_claims, is_time
 from idp.protocol.params import printable
 

@@ -9,10 +9,10 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import discovery, options, wire
-from idp.connections.oidc.shelf import Shelf
+from idp.connections.oidc.document_cache import Shelf
 from idp.connections.oidc.wire import Deadline
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
 
 WHAT = "The key set"

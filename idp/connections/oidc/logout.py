@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from idp.connections.contract import Departure, Leaver, UpstreamFault, UpstreamRefused
 from idp.connections.oidc import client, flow
 from idp.connections.oidc import options as oidc_options
-from idp.connections.upstream import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
 from idp.protocol.params import Params
-from idp.sealing import CannotUnseal
 
 HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import discovery, id_token, issuers, keys, person
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.signed import LONGEST, SETTING, SKEW, verified
 from idp.connections.oidc.wire import Deadline
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
 from idp.protocol.jwt_profile import Mismatch, Profile, check_claims, expiry, is_text
 

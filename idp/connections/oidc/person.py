@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc.attributes import BIND_ALL, RESERVED, USE_MAP
 from idp.connections.oidc.options import OidcOptions
-from idp.connections.upstream import UpstreamFault
 from idp.models import Strategy
 from idp.protocol.standard_scopes import CLAIMS
 

@@ -8,7 +8,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import Key
 
-from idp.connections.upstream import UpstreamFault
+from idp.connections.contract import UpstreamFault
 from idp.protocol.jwt_profile import Mismatch, Profile, Unverified, read_jwt
 from idp.protocol.params import printable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from idp.connections.upstream import Wishes
+from idp.connections.contract import Wishes
 
 # What an alias may stand for: the wishes that reach an upstream.
 ALIASES = ("acr_values", "login_hint", "max_age", "prompt", "ui_locales")

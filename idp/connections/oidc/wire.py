@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from idp.connections.upstream import UpstreamFault
+from idp.connections.contract import UpstreamFault
 from idp.outbound import web
 from idp.protocol.strict_json import parse_object
 

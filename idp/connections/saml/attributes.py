@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from idp.connections.saml import xml
-from idp.connections.saml.names import EMAIL_ADDRESS, TRANSIENT, saml
 from idp.connections.saml.options import SamlOptions
-from idp.connections.saml.structure import BadResponse
-from idp.connections.saml.xml import Element
+from idp.saml import xml
+from idp.saml.names import EMAIL_ADDRESS, TRANSIENT, saml
+from idp.saml.structure import BadResponse
+from idp.saml.xml import Element
 
 CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 MICROSOFT = "http://schemas.microsoft.com/"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from idp.connections.saml.provider import provider_of
-from idp.connections.saml.x509 import Certificate, PublicKey
 from idp.models import Connection
+from idp.saml.x509 import Certificate, PublicKey
 
 
 def signing_certificates(connection: Connection, at: datetime, *, suspect: bool = False) -> list[Certificate]:

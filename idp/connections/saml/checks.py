@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from idp.connections.checks import Finding
+from idp.connections.contract import UpstreamFault
 from idp.connections.options import secret
 from idp.connections.saml import decryption, metadata_cache, options, provider
 from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
-from idp.connections.saml.names import POST, REDIRECT
 from idp.connections.saml.options import BadOptions, SamlOptions
 from idp.connections.saml.provider import Provider
-from idp.connections.saml.x509 import Certificate
-from idp.connections.upstream import UpstreamFault
+from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection
-from idp.sealing import CannotUnseal
+from idp.saml.names import POST, REDIRECT
+from idp.saml.x509 import Certificate
 
 SOON = timedelta(days=30)
 BINDINGS = {REDIRECT: "HTTP-Redirect", POST: "HTTP-POST"}

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from idp.connections.options import secret
-from idp.connections.saml import x509
-from idp.connections.saml.own_key import own_key
-from idp.connections.saml.x509 import BadCertificate
 from idp.models import Connection
+from idp.saml import x509
+from idp.saml.own_key import own_key
+from idp.saml.x509 import BadCertificate
 
 OPTION = "decryptionKey"
 

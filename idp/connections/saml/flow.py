@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from idp.connections.saml import attributes, decryption, request, response, xml
+from idp.connections.contract import Account, Departure, UpstreamFault, Wishes
+from idp.connections.saml import attributes, decryption, request, response
 from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.logout import SIGNS_OUT
-from idp.connections.saml.names import POST, saml
-from idp.connections.saml.own_key import own_key
 from idp.connections.saml.provider import Provider, provider_of
 from idp.connections.saml.response import Proven, Received
 from idp.connections.saml.rules import SKEW, Expected
 from idp.connections.saml.service import entity_id
-from idp.connections.saml.structure import BadResponse, UnknownSigner
-from idp.connections.saml.xml import Element, Unreadable
-from idp.connections.upstream import Account, Departure, UpstreamFault, Wishes
+from idp.crypto.spent import spend
 from idp.models import Connection
 from idp.protocol.params import Params
-from idp.spent import spend
+from idp.saml import xml
+from idp.saml.names import POST, saml
+from idp.saml.own_key import own_key
+from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.xml import Element, Unreadable
 
 SPENT = "saml-assertion"
 LONGEST_INDEX = 255  # SSOSession.upstream_sid

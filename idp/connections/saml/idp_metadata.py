@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from idp.connections.saml import x509, xml
-from idp.connections.saml.names import NAMESPACES, POST, PROTOCOL, REDIRECT, md
-from idp.connections.saml.x509 import BadCertificate, Certificate
 from idp.protocol import uris
+from idp.saml import x509, xml
+from idp.saml.names import NAMESPACES, POST, PROTOCOL, REDIRECT, md
+from idp.saml.x509 import BadCertificate, Certificate
 
 LONGEST = 1_000_000  # bytes
 

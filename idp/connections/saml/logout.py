@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from idp.connections.saml import bindings, logout_messages, options, refusals, request, service
-from idp.connections.saml.bindings import Arrived
+from idp.connections.contract import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.connections.saml import logout_messages, options, refusals, request, service
 from idp.connections.saml.logout_messages import Notice
-from idp.connections.saml.names import POST
 from idp.connections.saml.options import BadOptions
-from idp.connections.saml.own_key import own_key
 from idp.connections.saml.provider import Provider, provider_of
-from idp.connections.saml.structure import BadResponse, UnknownSigner
-from idp.connections.saml.xml import Element
-from idp.connections.upstream import Departure, Leaver, UpstreamFault, UpstreamRefused
 from idp.models import Connection
 from idp.protocol.params import Params
+from idp.saml import bindings
+from idp.saml.bindings import Arrived
+from idp.saml.names import POST
+from idp.saml.own_key import own_key
+from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.xml import Element
 
 SIGNS_OUT = "signs_out"  # in Account.upstream: the identity provider had a sign-out endpoint when the person signed in
 _Read = TypeVar("_Read")

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
-from idp.connections.saml import request, xml
-from idp.connections.saml.names import ASSERTION, PROTOCOL, STATUS, saml, samlp
+from idp.connections.saml import request
 from idp.connections.saml.rules import SKEW
-from idp.connections.saml.structure import BadResponse
-from idp.connections.saml.xml import Element, Unreadable
+from idp.saml import xml
+from idp.saml.names import ASSERTION, PROTOCOL, STATUS, saml, samlp
+from idp.saml.structure import BadResponse
+from idp.saml.xml import Element, Unreadable
 
 LIFETIME = timedelta(minutes=5)  # of a message, where it says nothing shorter
 MOST_INDEXES = 100

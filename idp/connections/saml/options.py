@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
-from idp.connections.saml import idp_metadata, x509
+from idp.connections.saml import idp_metadata
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
-from idp.connections.saml.names import POST, REDIRECT
-from idp.connections.saml.x509 import BadCertificate, Certificate
 from idp.models import Strategy
 from idp.protocol import uris
+from idp.saml import x509
+from idp.saml.names import POST, REDIRECT
+from idp.saml.x509 import BadCertificate, Certificate
 
 ADFS_METADATA = "/FederationMetadata/2007-06/FederationMetadata.xml"
 SIGNATURES = ("rsa-sha256",)  # of Auth0's names for signatureAlgorithm and digestAlgorithm, those without SHA-1

@@ -9,11 +9,11 @@ from datetime import datetime
 from lxml import etree
 
 from idp.connections.saml import decryption, service
-from idp.connections.saml.names import DSIG, METADATA, POST, PROTOCOL, REDIRECT, UNSPECIFIED, ds, md
 from idp.connections.saml.options import SamlOptions
-from idp.connections.saml.own_key import own_key
-from idp.connections.saml.xml import Element
 from idp.models import Connection
+from idp.saml.names import DSIG, METADATA, POST, PROTOCOL, REDIRECT, UNSPECIFIED, ds, md
+from idp.saml.own_key import own_key
+from idp.saml.xml import Element
 
 _ARMOUR = re.compile(r"-----[^-]+-----")
 

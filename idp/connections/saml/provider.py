@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from idp.connections.contract import UpstreamFault
 from idp.connections.saml import metadata_cache, options
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
-from idp.connections.saml.names import POST, REDIRECT
 from idp.connections.saml.options import BadOptions, SamlOptions
-from idp.connections.saml.x509 import Certificate
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection
+from idp.saml.names import POST, REDIRECT
+from idp.saml.x509 import Certificate
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from idp.connections.saml.names import STATUS, samlp
-from idp.connections.saml.structure import BadResponse
-from idp.connections.saml.xml import Element
-from idp.connections.upstream import UpstreamRefused
+from idp.connections.contract import UpstreamRefused
+from idp.saml.names import STATUS, samlp
+from idp.saml.structure import BadResponse
+from idp.saml.xml import Element
 
 LONGEST_MESSAGE = 300
 SENTENCES = {  # they follow the name of the connection and "says:"

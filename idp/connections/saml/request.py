@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from idp.connections.saml.names import ASSERTION, POST, PROTOCOL, UNSPECIFIED, saml, samlp
-from idp.connections.saml.own_key import SIGNATURE_METHOD, OwnKey
+from idp.saml.names import ASSERTION, POST, PROTOCOL, UNSPECIFIED, saml, samlp
+from idp.saml.own_key import SIGNATURE_METHOD, OwnKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from onelogin.saml2.settings import OneLogin_Saml2_Settings
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from xmlsec import Error as XmlSecError
 
-from idp.connections.saml import refusals, rules, structure, xml
-from idp.connections.saml.names import POST, saml
+from idp.connections.saml import refusals, rules
 from idp.connections.saml.provider import Provider
 from idp.connections.saml.rules import Expected
-from idp.connections.saml.structure import BadResponse, UnknownSigner
-from idp.connections.saml.x509 import Certificate
-from idp.connections.saml.xml import Element, Unreadable
+from idp.saml import structure, xml
+from idp.saml.names import POST, saml
+from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.x509 import Certificate
+from idp.saml.xml import Element, Unreadable
 
 LONGEST = 500_000  # characters of Base64
 RESPONSE_SIGNATURE = "/samlp:Response/ds:Signature"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from idp.connections.saml import xml
-from idp.connections.saml.names import BEARER, saml
-from idp.connections.saml.structure import BadResponse
-from idp.connections.saml.xml import Element
+from idp.saml import xml
+from idp.saml.names import BEARER, saml
+from idp.saml.structure import BadResponse
+from idp.saml.xml import Element
 
 SKEW = timedelta(seconds=60)
 OLDEST = timedelta(hours=1)  # since it was issued: whatever it allows itself, for no longer is it remembered as used

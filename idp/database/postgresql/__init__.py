@@ -1,0 +1,1 @@
+"""The PostgreSQL backend: kept statements, silence of a server that went away."""

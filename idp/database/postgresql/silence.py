@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 from psycopg import Error, OperationalError
 
-from idp.role import Role, current
+from idp.processes.role import Role, current
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""The SQLite backend: one writer at a time, waits that end."""

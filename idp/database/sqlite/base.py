@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 from django.db.backends.sqlite3 import base
 
-from idp import processes
 from idp.database.limits import limits
+from idp.processes import children
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -51,7 +51,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not path.parent.is_dir():  # in memory: nobody else has it
             yield
             return
-        with processes.alone(path.with_name(f"{path.name}-{number:x}.lock"), when_waiting):
+        with children.alone(path.with_name(f"{path.name}-{number:x}.lock"), when_waiting):
             yield
 
     def clock(self) -> datetime | None:

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from idp import tenant
-from idp.tenant_reader import TenantFileError
+from idp.tenants import apply as tenant
+from idp.tenants.reader import TenantFileError
 
 
 class Command(BaseCommand):

@@ -7,7 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from idp import demo, processes
+from idp.operations import demo
+from idp.processes import children
 
 
 class Command(BaseCommand):
@@ -21,7 +22,7 @@ class Command(BaseCommand):
             raise CommandError("The demo is for an http issuer on loopback: its credentials are printed.")
         self._say("\n".join(demo.prepare(settings.PORT)))
         if options["apps"]:
-            processes.Supervisor(demo.children(settings.PORT), self._say).run(lambda: False, lambda: None)
+            children.Supervisor(demo.children(settings.PORT), self._say).run(lambda: False, lambda: None)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

@@ -13,7 +13,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from idp import preparation, processes, redis_health, redis_trial, redis_url
+from idp.operations import preparation
+from idp.processes import children
+from idp.redis import health as redis_health
+from idp.redis import trial as redis_trial
+from idp.redis import url as redis_url
 
 
 class Command(BaseCommand):
@@ -30,7 +34,7 @@ class Command(BaseCommand):
         if options["prepare_only"]:
             preparation.prepare(self._say)
             return
-        lock = processes.hold_alone(settings.DATA / "up.lock")
+        lock = children.hold_alone(settings.DATA / "up.lock")
         if lock is None:
             raise CommandError(f"Another Curfew runs on {settings.DATA}. Stop it, or set CURFEW_DATA.")
         with lock:
@@ -38,21 +42,21 @@ class Command(BaseCommand):
             self._require_redis(settings.REDIS_URL)
             redis_health.warn_of_eviction()
             preparation.prepare(self._say)
-            children, lines = self._plan()
+            programs, lines = self._plan()
             connections.close_all()  # the children must not inherit an open one
-            supervisor = processes.Supervisor(children, self._say)
+            supervisor = children.Supervisor(programs, self._say)
             supervisor.run(is_ready, lambda: self._announce(lines))
 
-    def _plan(self) -> tuple[list[processes.Child], list[str]]:
+    def _plan(self) -> tuple[list[children.Child], list[str]]:
         """What to run, and the lines to print when it runs."""
-        children = [processes.web(), processes.worker(), processes.beat()]
+        programs = [children.web(), children.worker(), children.beat()]
         if not settings.DEMO or settings.HTTPS:
-            return children, []
-        demo = import_module("idp.demo")
+            return programs, []
+        demo = import_module("idp.operations.demo")
         allow = ",".join(filter(None, [*settings.OUTBOUND_ALLOW, *demo.LOOPBACK]))
         os.environ["CURFEW_OUTBOUND_ALLOW"] = allow  # for every child: the demo's applications are on loopback
         lines: list[str] = demo.prepare(settings.PORT)
-        return [*children, *demo.children(settings.PORT)], lines
+        return [*programs, *demo.children(settings.PORT)], lines
 
     def _announce(self, lines: list[str]) -> None:
         self.stdout.write("\n".join(["", f"Curfew is ready: {settings.ISSUER}", *lines, "Ctrl-C stops it.", ""]))

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from idp import processes
+from idp.processes import children
 
 
 class Command(BaseCommand):
     help = "Run the web server in the foreground."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        argv = processes.web().argv
+        argv = children.web().argv
         os.execv(argv[0], argv)  # noqa: S606  our own interpreter

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from idp import keys
 from idp.applications import rules
-from idp.configuration import Memo, Snapshot
+from idp.crypto import keys
 from idp.models import Application
+from idp.tenants.configuration import Memo, Snapshot
 from logout_app.delivery.channels.base import Message, NothingToTell, Route
-from logout_app.outbox import Claimed
+from logout_app.delivery.outbox import Claimed
 
 _ROUTES = Memo[Route]("way to an application by a channel")
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from django.conf import settings
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import Application, InitiatorMode
-from idp.outbound.fanout import FORM
+from idp.outbound.many import FORM
 from logout_app.delivery.channels.applications import Addressee, ToApplication
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message
+from logout_app.delivery.outbox import Claimed
 from logout_app.models import Channel
-from logout_app.outbox import Claimed
 from logout_app.protocol import logout_token, retry, silence
 
 FIELD = "backchannel_logout_uri"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from idp.configuration import Snapshot
-from logout_app.outbox import Claimed
+from idp.tenants.configuration import Snapshot
+from logout_app.delivery.outbox import Claimed
 from logout_app.protocol.retry import Answer, Decision, History
 
 

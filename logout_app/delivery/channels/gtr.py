@@ -9,13 +9,13 @@ from datetime import datetime
 
 from django.conf import settings
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import Application, User
 from logout_app.delivery.channels.applications import Addressee, ToApplication
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message
+from logout_app.delivery.outbox import Claimed
 from logout_app.delivery.receiver import APPLICATION
 from logout_app.models import Channel, DeliveryState
-from logout_app.outbox import Claimed
 from logout_app.protocol import gtr, gtr_request, retry
 from logout_app.protocol.retry import Answer, Decision, History
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession

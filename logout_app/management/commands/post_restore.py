@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from idp.models import User
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import RefreshTokenFamily, SSOSession
 
 

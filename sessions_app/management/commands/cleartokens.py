@@ -5,9 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from idp import configuration
-from idp.tenants import rules
-from sessions_app import purge
+from idp.tenants import configuration, rules
+from sessions_app.session import purge
 
 
 class Command(BaseCommand):

@@ -7,8 +7,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from idp import limiter
 from idp.connections import database
+from idp.limits import limiter
 from idp.models import Identity, User
 from tests.support.factories import PASSWORD, browser, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form

@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts, signals
+from idp import signals
 from idp.models import User
+from idp.people import accounts
 from logout_app.models import LogoutEvent
-from sessions_app import mail
+from sessions_app.account import mail
 from sessions_app.models import MailRequest
 from sessions_app.tasks import send_mails
 from tests.support.factories import browser, make_connection, make_session, make_user

@@ -15,10 +15,12 @@ from django.db import connection as database_connection
 from django.test import Client
 from django.utils import timezone
 
-from idp import accounts, limiter, passwords, signals
+from idp import signals
 from idp.connections import database
+from idp.limits import limiter
 from idp.models import Identity, User
-from sessions_app import mail
+from idp.people import accounts, passwords
+from sessions_app.account import mail
 from sessions_app.models import SessionEvent
 from tests.support.factories import PASSWORD, browser, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import password_policy
 from idp.models import User
-from sessions_app import mail
+from idp.people import password_policy
+from sessions_app.account import mail
 from sessions_app.tasks import send_mails
 from tests.support.factories import PASSWORD, browser, make_connection, make_session, make_user
 

@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from idp.http.requests import RequestFacts
 from idp.models import User
 from idp.protocol.initiators import Initiator
-from idp.requests import RequestFacts
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SessionEvent

@@ -14,10 +14,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import configuration, tenant
 from idp.connections import trust
 from idp.models import Application, Connection, ResourceServer, TenantSettings
-from idp.tenants import rules, trail
+from idp.tenants import apply as tenant
+from idp.tenants import configuration, rules, trail
 from sessions_app.models import SessionEvent
 from tests.protocol.admin.conftest import clerk_with
 from tests.protocol.admin.test_connections import change_url, shown

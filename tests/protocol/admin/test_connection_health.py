@@ -22,8 +22,9 @@ from django.urls import reverse
 from django.utils import timezone
 from joserfc.jwk import RSAKey
 
-from idp import sealing, tasks
+from idp import tasks
 from idp.connections import health
+from idp.crypto import sealing
 from idp.models import Connection, ConnectionCheck
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 

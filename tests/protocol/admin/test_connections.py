@@ -11,9 +11,9 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from idp import sealing
 from idp.admin.connections.by_strategy import FORMS
 from idp.connections.options import KEYS, SECRETS
+from idp.crypto import sealing
 from idp.models import Connection, Strategy
 from logout_app.models import LogoutEvent, RevocationRequest
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user

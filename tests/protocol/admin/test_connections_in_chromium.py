@@ -11,11 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser
 
-from idp import identities, sealing
 from idp.connections import health
+from idp.connections.contract import Account
 from idp.connections.options import secret_context
-from idp.connections.upstream import Account
+from idp.crypto import sealing
 from idp.models import Connection, Strategy
+from idp.people import identities
 from logout_app.models import RevocationRequest
 from sessions_app.models import SSOSession
 from tests.protocol.admin.test_connection_health import certificate

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, Page
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import Application, User
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from sessions_app.models import SSOSession
 from tests.support.chromium import chromium

@@ -16,10 +16,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import models, sealing
+from idp import models
 from idp.connections import health, trust
 from idp.connections.options import KEYS, NEVER_SENT, SECRETS, destinations, secret_context
 from idp.connections.trust import Change
+from idp.crypto import sealing
 from idp.models import Connection
 from tests.protocol.admin.test_connections import FULL, change_url, errors_of, shown
 from tests.support.factories import make_connection

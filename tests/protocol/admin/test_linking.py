@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts, identities
-from idp.connections.upstream import Account
+from idp.connections.contract import Account
 from idp.models import Connection, Identity, User
+from idp.people import accounts, identities
 from logout_app.models import LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user

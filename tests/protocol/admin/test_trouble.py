@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from logout_app import tallies
+from logout_app.delivery import tallies
 from logout_app.delivery.receiver import of_application
 from logout_app.models import DrainReport, LogoutDelivery, LogoutEvent
 from tests.support.factories import make_application

@@ -11,14 +11,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import identities
-from idp.changes import Author
 from idp.connections import trust
+from idp.connections.contract import Account
 from idp.connections.options import COSMETIC, KEYS, SECRETS
 from idp.connections.saml import metadata_cache
 from idp.connections.trust import Change
-from idp.connections.upstream import Account
 from idp.models import Connection, Identity, User
+from idp.people import identities
+from idp.tenants.changes import Author
 from sessions_app.models import SessionEvent
 from tests.protocol.admin.test_connections import FULL, add_url, change_url, shown
 from tests.protocol.connections_saml.conftest import Way

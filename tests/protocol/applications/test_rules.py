@@ -20,12 +20,13 @@ from django.utils import timezone
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from idp import client_keys, configuration, registration, tenant
-from idp.applications import columns, rules
+from idp.applications import client_keys, columns, registration, rules
 from idp.models import Application
 from idp.protocol.errors import InvalidClient
-from idp.tenant_clients import KEYS
-from idp.tenant_reader import TenantFileError
+from idp.tenants import apply as tenant
+from idp.tenants import configuration
+from idp.tenants.clients import KEYS
+from idp.tenants.reader import TenantFileError
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import refresh, tokens_for
 

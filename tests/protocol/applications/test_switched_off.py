@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from idp import configuration, keys
+from idp.crypto import keys
 from idp.models import Application, Connection, ResourceServer
+from idp.tenants import configuration
 from logout_app.models import LogoutTransaction
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user

@@ -14,12 +14,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import client_keys, configuration, registration, tenant
-from idp.applications import rules
+from idp.applications import client_keys, registration, rules
 from idp.models import Application
 from idp.protocol.errors import InvalidClient
-from idp.tenant_clients import KEYS
-from idp.tenant_reader import TenantFileError
+from idp.tenants import apply as tenant
+from idp.tenants import configuration
+from idp.tenants.clients import KEYS
+from idp.tenants.reader import TenantFileError
 from logout_app.delivery.channels.registry import SENT
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import authorize

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from idp.protocol.params import Params
-from sessions_app.authorize import mark
 from sessions_app.models import SSOSession
+from sessions_app.oauth.authorize import mark
 from sessions_app.protocol.authorization import MARKER
 from tests.support.factories import PASSWORD, browser, make_session, make_user
 from tests.support.oauth import answer_of, authorize, decode, exchange, next_of, request_params

@@ -19,8 +19,9 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
-from idp import configuration, limiter
+from idp.limits import limiter
 from idp.models import User
+from idp.tenants import configuration
 from sessions_app.models import SessionEvent
 from sessions_app.views import endpoint
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user

@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from idp import limiter
 from idp.connections import database
 from idp.connections.database import DatabaseProtocol
+from idp.limits import limiter
 from idp.models import LimiterSlot
 from idp.protocol.errors import TemporarilyUnavailable
 from sessions_app.models import SessionEvent, SSOSession

@@ -18,8 +18,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts, limiter
+from idp.limits import limiter
 from idp.models import LimiterSlot, User
+from idp.people import accounts
 from sessions_app.models import SessionEvent
 from sessions_app.tasks import send_mails
 from tests.support.factories import PASSWORD, make_connection, make_user

@@ -2,7 +2,7 @@
 
 import pytest
 
-from idp import limiter
+from idp.limits import limiter
 from sessions_app.views.endpoint import CLIENT_FAILURES
 from tests.support.oauth import credentials, post_form, tokens_for
 

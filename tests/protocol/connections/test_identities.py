@@ -10,9 +10,9 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from idp import accounts, identities
-from idp.connections.upstream import Account, UpstreamFault
+from idp.connections.contract import Account, UpstreamFault
 from idp.models import Identity, User
+from idp.people import accounts, identities
 from sessions_app.models import SSOSession
 from tests.support.factories import make_connection, make_user
 from tests.support.sign_in import session_of

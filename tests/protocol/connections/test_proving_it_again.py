@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from idp.connections.upstream import Account
+from idp.connections.contract import Account
 from idp.models import Connection
 from sessions_app.models import SSOSession
 from tests.support.factories import PASSWORD, browser, make_session, make_user

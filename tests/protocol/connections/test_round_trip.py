@@ -11,10 +11,10 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from idp import accounts, identities
 from idp.connections import registry
-from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused
+from idp.connections.contract import Account, UpstreamFault, UpstreamRefused
 from idp.models import Identity, User
+from idp.people import accounts, identities
 from sessions_app.models import FlowState, SessionEvent, SSOSession
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import answer_of, issuer, request_params

@@ -14,12 +14,12 @@ import yaml
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import tenant
 from idp.admin.connections.by_strategy import FORMS
 from idp.connections import option_types, rules
 from idp.connections.options import KEYS, SECRETS
 from idp.models import Connection, Strategy
-from idp.tenant_reader import TenantFileError
+from idp.tenants import apply as tenant
+from idp.tenants.reader import TenantFileError
 from tests.support.factories import browser, make_connection, make_session, make_user
 from tests.support.upstreams.scripted_saml import make_key
 

@@ -9,8 +9,8 @@ import pytest
 
 from idp.connections.ldap import directory
 from idp.connections.options import secret_context
+from idp.crypto.sealing import seal
 from idp.models import Connection
-from idp.sealing import seal
 from tests.support.upstreams import samba, slapd
 
 

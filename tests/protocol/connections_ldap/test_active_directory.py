@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from idp.connections import registry
-from idp.connections.upstream import UpstreamRefused
+from idp.connections.contract import UpstreamRefused
 from idp.models import User
 from sessions_app.models import SessionEvent
 from tests.protocol.connections_ldap.conftest import change

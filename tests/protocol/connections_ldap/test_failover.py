@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.utils import timezone
 
-from idp import role
-from idp.connections import registry, turns
+from idp.connections import places, registry
+from idp.connections.contract import UpstreamFault
 from idp.connections.ldap import check, directory
-from idp.connections.upstream import UpstreamFault
 from idp.models import LimiterSlot
 from idp.outbound import gate
 from idp.outbound.gate import Gate
+from idp.processes import role
+from idp.processes.role import Role
 from idp.protocol.errors import TemporarilyUnavailable
-from idp.role import Role
 from tests.protocol.connections_ldap.conftest import change, connect
 from tests.support.processes import free_port
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form
@@ -141,7 +141,7 @@ def somebody_waits(pool: ThreadPoolExecutor) -> Iterator[None]:
     began, over = threading.Event(), threading.Event()
 
     def wait() -> None:
-        with turns.turn():
+        with places.turn():
             began.set()
             over.wait(10)
 

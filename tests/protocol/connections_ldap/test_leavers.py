@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from idp.connections import registry
-from logout_app import leavers
+from logout_app.ending import deprovisioned
 from logout_app.models import LogoutEvent
 from logout_app.tasks import end_sessions_of_leavers
 from sessions_app.models import RefreshTokenFamily
@@ -52,7 +52,7 @@ def test_sessions_of_a_disabled_account_end_and_others_go_on(fabrikam, domain):
 def test_sessions_of_a_removed_account_end(fabrikam, domain):
     session = signed_in(fabrikam, "leaver", samba.PASSWORD)
     domain.tool("user", "delete", "leaver")
-    assert leavers.end_all(timezone.now()) == 1
+    assert deprovisioned.end_all(timezone.now()) == 1
     assert not is_alive(session)
 
 
@@ -63,7 +63,7 @@ def test_sessions_of_somebody_who_left_the_group_of_the_filter_end(fabrikam, dom
         fabrikam,
         user_filter=f"(&(sAMAccountName={{login}})(memberOf=CN=Domain Admins,CN=Users,{samba.SUFFIX}))",
     )
-    assert leavers.end_all(timezone.now()) == 1
+    assert deprovisioned.end_all(timezone.now()) == 1
     assert not is_alive(session)
 
 
@@ -73,7 +73,7 @@ def test_a_lock_after_wrong_passwords_ends_nothing(fabrikam, domain):
     session = signed_in(fabrikam, "john", samba.PASSWORD)
     for _ in range(3):
         registry.PASSWORD_PROTOCOLS["ad"].verify(fabrikam, "john", "wrong", timezone.now())
-    assert leavers.end_all(timezone.now()) == 0
+    assert deprovisioned.end_all(timezone.now()) == 0
     assert is_alive(session)
     domain.tool("user", "unlock", "john")
 
@@ -93,12 +93,12 @@ def test_offline_tokens_of_leavers_die_though_their_session_ended_before(plain, 
     openldap.change(f"dn: uid=bob,ou=people,{slapd.SUFFIX}\nchangetype: modify\nadd: pwdAccountLockedTime\n"
                     "pwdAccountLockedTime: 000001010000Z\n")  # fmt: skip
     try:
-        assert leavers.end_all(timezone.now()) == 1
+        assert deprovisioned.end_all(timezone.now()) == 1
     finally:
         openldap.change(f"dn: uid=bob,ou=people,{slapd.SUFFIX}\nchangetype: modify\ndelete: pwdAccountLockedTime\n")
     family.refresh_from_db()
     assert family.revoked_at is not None
-    assert leavers.end_all(timezone.now()) == 0
+    assert deprovisioned.end_all(timezone.now()) == 0
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,6 @@ def test_offline_tokens_of_leavers_die_though_their_session_ended_before(plain, 
 def test_a_directory_that_cannot_tell_ends_nothing(plain, options, caplog):
     session = signed_in(plain, "mary", slapd.PASSWORD)
     change(plain, **options)
-    assert leavers.end_all(timezone.now()) == 0
+    assert deprovisioned.end_all(timezone.now()) == 0
     assert is_alive(session)
     assert "leavers.unknown" in caplog.text

@@ -11,9 +11,9 @@ import pytest
 from django.utils import timezone
 
 from idp.connections import registry
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.ldap import conversation, directory, people
 from idp.connections.ldap.protocol import LdapProtocol
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
 from idp.models import Identity, User
 from tests.protocol.connections_ldap.conftest import change, connect
 from tests.support.upstreams.slapd import ADMIN, ADMIN_PASSWORD, PASSWORD, SUFFIX

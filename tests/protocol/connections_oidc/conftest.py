@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from idp.connections.options import secret_context
+from idp.crypto.sealing import seal
 from idp.models import Connection
-from idp.sealing import seal
 from tests.support.upstreams.scripted_oidc import CLIENT, SECRET, ScriptedProvider
 
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from idp.connections.contract import Account, UpstreamFault, Wishes
 from idp.connections.oidc.flow import OidcProtocol
-from idp.connections.upstream import Account, UpstreamFault, Wishes
 from idp.models import Connection
 from idp.protocol.params import Params
 from tests.support.upstreams.scripted_oidc import ScriptedProvider

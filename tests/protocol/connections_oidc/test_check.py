@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from idp.connections.oidc import keys, shelf
+from idp.connections.oidc import document_cache, keys
 from idp.connections.oidc.check import check
 from idp.connections.options import secret_context
-from idp.sealing import seal
+from idp.crypto.sealing import seal
 from tests.protocol.connections_oidc.conftest import connect
 from tests.support.upstreams.scripted_oidc import WELL_KNOWN, ec_key, rsa_key
 
@@ -28,7 +28,7 @@ def test_a_good_connection_has_nothing_to_complain_about(refusing, connection):
 
 
 def test_it_asks_the_server_not_the_cache(refusing, connection, monkeypatch):
-    monkeypatch.setattr(shelf, "COOL_DOWN", 1000.0)
+    monkeypatch.setattr(document_cache, "COOL_DOWN", 1000.0)
     keys.signing_keys(connection, "one", "RS256")
     check(connection)
     check(connection)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from idp.connections.oidc import discovery, shelf
+from idp.connections.contract import UpstreamFault
+from idp.connections.oidc import discovery, document_cache
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.wire import Deadline
-from idp.connections.upstream import UpstreamFault
 from tests.protocol.connections_oidc.conftest import connect
 from tests.support.upstreams.scripted_oidc import WELL_KNOWN
 
@@ -23,17 +23,17 @@ def test_it_is_asked_for_once(provider, connection):
 
 
 def test_it_serves_while_its_server_is_away(provider, connection, monkeypatch):
-    monkeypatch.setattr(shelf, "FRESH", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(document_cache, "FRESH", (0.0, 0.0, 0.0))
     provider_of(connection)
     provider.stop()
     assert provider_of(connection).issuer == provider.issuer
-    monkeypatch.setattr(shelf, "STALE", 0.0)
+    monkeypatch.setattr(document_cache, "STALE", 0.0)
     with pytest.raises(UpstreamFault, match="The discovery document at"):
         provider_of(connection)
 
 
 def test_a_server_that_hangs_does_not_slow_those_who_have_an_older_one(provider, connection, monkeypatch):
-    monkeypatch.setattr(shelf, "FRESH", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(document_cache, "FRESH", (0.0, 0.0, 0.0))
     provider_of(connection)
     provider.delays[WELL_KNOWN] = 2
     assert discovery.provider(oidc_options.of(connection), Deadline(0.3)).issuer == provider.issuer
@@ -46,7 +46,7 @@ def test_a_mistake_there_that_was_corrected_is_seen_at_once(provider, connection
     with pytest.raises(UpstreamFault, match="The token_endpoint of"):
         provider_of(connection)
     provider.metadata["token_endpoint"] = f"{provider.issuer}/token"
-    monkeypatch.setattr(shelf, "COOL_DOWN", 0.0)
+    monkeypatch.setattr(document_cache, "COOL_DOWN", 0.0)
     assert provider_of(connection).token_endpoint == f"{provider.issuer}/token"
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.protocol.params import Params
 from tests.protocol.connections_oidc.conftest import connect
 from tests.protocol.connections_oidc.support import CALLBACK, depart, now, protocol, refusal, sign_in

@@ -12,9 +12,9 @@ import pytest
 from django.utils import timezone
 from joserfc.jwk import OctKey
 
+from idp.connections.contract import Leaver
 from idp.connections.oidc.flow import id_token_hint
 from idp.connections.oidc.logout import OidcLogout
-from idp.connections.upstream import Leaver
 from idp.models import Connection
 from tests.protocol.connections_oidc.conftest import connect
 from tests.protocol.connections_oidc.support import gives, refusal, sign_in

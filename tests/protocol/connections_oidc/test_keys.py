@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from idp.connections.oidc import discovery, keys, shelf
+from idp.connections.contract import UpstreamFault
+from idp.connections.oidc import discovery, document_cache, keys
 from idp.connections.oidc.keys import signing_keys
-from idp.connections.upstream import UpstreamFault
 from tests.protocol.connections_oidc.conftest import connect
 from tests.support.upstreams.scripted_oidc import ec_key, rsa_key
 
@@ -58,14 +58,14 @@ def test_made_up_key_ids_cause_one_request_in_ten_seconds(provider, connection):
 
 def test_after_the_cool_down_a_new_key_is_looked_for_again(provider, connection, monkeypatch):
     signing_keys(connection, "made-up", "RS256")
-    monkeypatch.setattr(shelf, "COOL_DOWN", 0.0)
+    monkeypatch.setattr(document_cache, "COOL_DOWN", 0.0)
     provider.keys = [rsa_key("two")]
     assert signing_keys(connection, "two", "RS256")
 
 
 def test_the_server_says_how_long_its_keys_stay_within_our_bounds(provider, connection, monkeypatch):
     provider.response_headers[JWKS] = {"Cache-Control": "public, max-age=0, must-revalidate"}
-    monkeypatch.setattr(shelf, "FRESH", (0.0, 600.0, 3600.0))
+    monkeypatch.setattr(document_cache, "FRESH", (0.0, 600.0, 3600.0))
     signing_keys(connection, "one", "RS256")
     signing_keys(connection, "one", "RS256")
     assert provider.hits[JWKS] == 2
@@ -73,12 +73,12 @@ def test_the_server_says_how_long_its_keys_stay_within_our_bounds(provider, conn
 
 def test_cached_keys_serve_while_their_server_is_down_but_not_for_ever(provider, connection, monkeypatch):
     """F-U01: until the time to live is over; then there is an error, never an answer without a key."""
-    monkeypatch.setattr(shelf, "FRESH", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(shelf, "AFTER_FAILURE", 0.0)
+    monkeypatch.setattr(document_cache, "FRESH", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(document_cache, "AFTER_FAILURE", 0.0)
     assert signing_keys(connection, "one", "RS256")
     provider.stop()
     assert signing_keys(connection, "one", "RS256")
-    monkeypatch.setattr(shelf, "STALE", 0.0)
+    monkeypatch.setattr(document_cache, "STALE", 0.0)
     with pytest.raises(UpstreamFault, match="could not be reached"):
         signing_keys(connection, "one", "RS256")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from idp.connections.contract import Wishes
 from idp.connections.oidc import attributes, issuers, upstream_params
 from idp.connections.oidc.options import problems, read
-from idp.connections.upstream import Wishes
 from tests.support.upstreams.oidc import TENANT
 
 BY_HAND = {

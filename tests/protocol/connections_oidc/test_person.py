@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from idp import identities
+from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import person
 from idp.connections.oidc.options import read
-from idp.connections.upstream import UpstreamFault
 from idp.models import Connection, Identity
+from idp.people import identities
 from tests.protocol.connections_oidc.conftest import connect
 from tests.protocol.connections_oidc.support import gives, now, refusal, sign_in
 from tests.support.upstreams.oidc import TENANT

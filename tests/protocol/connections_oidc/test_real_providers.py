@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
+from idp.connections.contract import Account, UpstreamFault, UpstreamRefused, Wishes
 from idp.connections.oidc import discovery
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.check import check
 from idp.connections.options import secret_context
 from idp.connections.registry import REDIRECT_PROTOCOLS
-from idp.connections.upstream import Account, UpstreamFault, UpstreamRefused, Wishes
+from idp.crypto.sealing import seal
 from idp.models import Connection
 from idp.outbound import web
 from idp.protocol.params import from_urlencoded
-from idp.sealing import seal
 from tests.support.upstreams import oidc
 from tests.support.upstreams.oidc import EVE, MARY, REFUSAL, TENANT, Kind, OidcProvider, Visitor
 from tests.support.upstreams.scripted_oidc import SECRET, ec_key, rsa_key

@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from idp import accounts
 from idp.connections.oidc import discovery, keys
 from idp.models import Connection, User
+from idp.people import accounts
 from sessions_app.models import SSOSession
 from tests.protocol.connections_oidc.conftest import connect
 from tests.support.sign_in import session_of

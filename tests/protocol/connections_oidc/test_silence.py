@@ -9,10 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from idp import configuration
 from idp.connections import health, silence
 from idp.models import Connection
 from idp.outbound import web
+from idp.tenants import configuration
 from tests.support.factories import make_connection, make_user
 from tests.support.upstreams.scripted_oidc import CLIENT, ScriptedProvider
 

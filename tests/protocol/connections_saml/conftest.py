@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from idp.connections.contract import Account, UpstreamFault
 from idp.connections.saml import metadata_cache, options, service
 from idp.connections.saml.flow import SamlProtocol
-from idp.connections.upstream import Account, UpstreamFault
 from idp.models import Connection
 from idp.protocol.params import Params
 from tests.support.factories import make_connection

@@ -14,7 +14,7 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from idp.connections.saml.own_key import own_key
+from idp.saml.own_key import own_key
 from tests.protocol.connections_saml.conftest import Way
 from tests.support.upstreams.scripted_saml import NAMES, Answer, ScriptedIdp, decode, encode, encrypt, sign, the_key
 

@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from lxml import etree
 
-from idp import configuration
-from idp.connections.saml.own_key import own_key
 from idp.models import Application, Connection, Identity
+from idp.saml.own_key import own_key
+from idp.tenants import configuration
 from sessions_app.models import SSOSession
 from tests.protocol.connections_saml.conftest import ACS, Way
 from tests.protocol.connections_saml.requests import request_of

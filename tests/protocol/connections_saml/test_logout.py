@@ -15,9 +15,9 @@ from django.http import HttpResponse
 from django.test import Client
 from lxml import etree
 
-from idp import configuration
-from idp.connections.saml.own_key import own_key
 from idp.models import Connection, Identity, SamlKey, User
+from idp.saml.own_key import own_key
+from idp.tenants import configuration
 from logout_app.models import LogoutEvent, LogoutTransaction
 from sessions_app.models import SSOSession
 from tests.protocol.connections_saml.conftest import Way

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from idp.connections.contract import UpstreamFault, Wishes
 from idp.connections.saml import checks, metadata_cache
 from idp.connections.saml.certificates import signing_keys
 from idp.connections.saml.flow import SamlProtocol
-from idp.connections.upstream import UpstreamFault, Wishes
+from idp.crypto.sealing import seal
 from idp.outbound import web
-from idp.sealing import seal
 from tests.protocol.connections_saml.conftest import ACS, Way
 from tests.support.upstreams.published import Published
 from tests.support.upstreams.scripted_saml import ScriptedIdp, make_key, the_key

@@ -10,11 +10,11 @@ from xml.sax.saxutils import escape
 import pytest
 from django.utils import timezone
 
+from idp.connections.contract import UpstreamFault, Wishes
 from idp.connections.saml import idp_metadata, options
 from idp.connections.saml.certificates import signing_certificates, signing_keys
 from idp.connections.saml.flow import SamlProtocol
 from idp.connections.saml.idp_metadata import BadMetadata
-from idp.connections.upstream import UpstreamFault, Wishes
 from tests.protocol.connections_saml.conftest import ACS, Way
 from tests.support.factories import make_connection
 from tests.support.upstreams.scripted_saml import ScriptedIdp, key_descriptor, make_key, metadata, the_key

@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidSignature
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
+from idp.connections.contract import Departure, UpstreamFault, Wishes
 from idp.connections.saml.flow import SamlProtocol
-from idp.connections.saml.own_key import own_key
-from idp.connections.upstream import Departure, UpstreamFault, Wishes
+from idp.saml.own_key import own_key
 from tests.protocol.connections_saml.conftest import ACS, Way
 from tests.protocol.connections_saml.requests import check_query, request_of
 from tests.support.upstreams.scripted_saml import NAMES, SIGN_ON

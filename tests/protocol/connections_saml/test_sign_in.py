@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from idp.connections.saml.own_key import own_key
-from idp.connections.upstream import UpstreamRefused
+from idp.connections.contract import UpstreamRefused
+from idp.crypto.sealing import seal
 from idp.models import SamlKey, SpentToken
-from idp.sealing import seal
+from idp.saml.own_key import own_key
 from tests.protocol.connections_saml.conftest import Way
 from tests.support.upstreams.scripted_saml import PERSISTENT, ScriptedIdp, key_descriptor, make_key, metadata, the_key
 

@@ -9,10 +9,11 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from idp import limiter
+from idp.limits import limiter
 from idp.models import LimiterSlot
-from sessions_app import device, lifecycle
 from sessions_app.models import DeviceGrant, SessionClient, SSOSession
+from sessions_app.oauth import device
+from sessions_app.session import lifecycle
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import credentials, decode, issuer, post_form, refresh, token, userinfo
 

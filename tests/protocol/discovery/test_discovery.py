@@ -6,7 +6,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from django.test import Client
 from django.urls import resolve
 
-from idp import keys
+from idp.crypto import keys
 from idp.models import TenantSettings
 from tests.support.oauth import issuer
 

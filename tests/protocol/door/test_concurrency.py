@@ -8,12 +8,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from idp.http.requests import RequestFacts
 from idp.protocol.initiators import Initiator
-from idp.requests import RequestFacts
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import LogoutDelivery, LogoutEvent
-from sessions_app import lifecycle
 from sessions_app.models import SessionEvent
+from sessions_app.session import lifecycle
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.receiver import wait_until
 

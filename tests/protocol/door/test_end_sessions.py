@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from idp.protocol.initiators import Initiator
-from logout_app.end import Ended, Selection, end_sessions
+from logout_app.ending.end import Ended, Selection, end_sessions
 from logout_app.models import LogoutDelivery, LogoutEvent
 from sessions_app.models import RefreshTokenFamily, SessionEvent, SSOSession
 from tests.support.factories import make_application, make_session, make_user
@@ -105,14 +105,14 @@ def test_one_statement_writes_what_the_longer_way_writes(monkeypatch, shows_page
         ]
 
     at_once = written()
-    monkeypatch.setattr("logout_app.end._end_at_once", lambda *_: None)
+    monkeypatch.setattr("logout_app.ending.end._end_at_once", lambda *_: None)
     assert at_once == written()
 
 
 @pytest.mark.postgresql
 def test_one_statement_in_a_transaction_that_is_rolled_back_leaves_nothing(monkeypatch):
     rung = []
-    monkeypatch.setattr("logout_app.bell.ring", lambda: rung.append(1))
+    monkeypatch.setattr("logout_app.delivery.bell.ring", lambda: rung.append(1))
     session = make_session(make_user(), make_application("App", backchannel_logout_uri="https://app.example/bc"))
     with transaction.atomic():
         assert end(Selection.session(session.pk)).told.deliveries == 1

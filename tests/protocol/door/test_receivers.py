@@ -6,10 +6,10 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
-from idp import accounts
 from idp.models import TenantSettings, User
+from idp.people import accounts
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import LogoutEvent
 from sessions_app.models import RefreshTokenFamily
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user

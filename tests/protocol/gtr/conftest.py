@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from idp import limiter
+from idp.limits import limiter
 from idp.models import Connection
 from tests.protocol.gtr.support import Okta, make_federated_user
 from tests.support.factories import make_connection, make_session

@@ -13,10 +13,10 @@ from django.test import Client
 from django.utils import timezone
 from joserfc.jwk import Key
 
-from idp import identities
-from idp.connections.upstream import Account
+from idp.connections.contract import Account
 from idp.models import Connection, User
-from logout_app.gtr_trust import endpoint_of
+from idp.people import identities
+from logout_app.gtr.trust import endpoint_of
 from logout_app.protocol.gtr import TYP
 from sessions_app.models import SSOSession
 from tests.support.upstreams.scripted_oidc import ABSENT, sign

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from idp import accounts
 from idp.models import Identity, SpentToken, User
+from idp.people import accounts
 from tests.protocol.gtr.support import DRAFT, assert_refused, lives, make_federated_user
 from tests.support.factories import make_connection, make_session, make_user
 

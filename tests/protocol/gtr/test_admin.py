@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp.models import Connection
-from logout_app import gtr_check
+from logout_app.gtr import check
 from logout_app.models import LogoutEvent
 from tests.support.factories import browser, make_connection, make_session, make_user
 
@@ -62,19 +62,19 @@ def test_the_test_request_arrives_and_says_what_a_token_must_say(live_server, se
 def test_nobody_at_the_address_is_a_warning_and_no_key_an_error(provider, okta, settings):
     settings.ISSUER_ORIGIN = "http://localhost:9"
     provider.statuses["/jwks"] = 500
-    findings = gtr_check.check(okta.connection, timezone.now())
+    findings = check.check(okta.connection, timezone.now())
     assert levels(findings) == ["warning", "ok", "error"]
 
 
 def test_something_else_at_the_address_is_an_error(provider, okta, settings):
     settings.ISSUER_ORIGIN = provider.issuer
-    assert gtr_check.check(okta.connection, timezone.now())[0].level == "error"
+    assert check.check(okta.connection, timezone.now())[0].level == "error"
 
 
 def test_a_saml_connection_without_its_two_options_is_believed_nothing(settings):
     settings.ISSUER_ORIGIN = "http://localhost:9"
     connection = make_connection("acme-saml", "samlp", options={"signInEndpoint": "https://acme.example/sso"})
-    assert levels(gtr_check.check(connection, timezone.now())) == ["warning", "error"]
+    assert levels(check.check(connection, timezone.now())) == ["warning", "error"]
 
 
 def test_connections_that_take_no_requests_are_not_offered_the_test(admin, okta):

@@ -8,10 +8,10 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
-from idp import limiter
 from idp.connections.registry import PASSWORD_PROTOCOLS
+from idp.limits import limiter
 from idp.models import Connection
-from logout_app import gtr
+from logout_app.gtr import revocation
 from logout_app.models import LogoutEvent, RevocationRequest
 from logout_app.protocol.gtr import TYP
 from sessions_app.models import SessionEvent, SSOSession
@@ -42,16 +42,16 @@ def test_a_request_about_somebody_who_is_signed_in_nowhere_is_done_too(okta, ann
 def test_who_fails_too_often_is_told_to_wait_and_nobody_else(okta, ann):
     """The attacker is stopped; the identity provider is not, not even behind the same address."""
     bad = okta.token(key=rsa_key("attacker"))
-    statuses = [okta.post(okta.subject_of("00uann"), bad).status_code for _ in range(gtr.FAILURES.count + 20)]
-    assert set(statuses[: gtr.FAILURES.count]) == {401}
-    assert set(statuses[gtr.FAILURES.count :]) == {429}
+    statuses = [okta.post(okta.subject_of("00uann"), bad).status_code for _ in range(revocation.FAILURES.count + 20)]
+    assert set(statuses[: revocation.FAILURES.count]) == {401}
+    assert set(statuses[revocation.FAILURES.count :]) == {429}
     refused = okta.post(okta.subject_of("00uann"), bad)
-    assert 0 < int(refused.headers["Retry-After"]) <= gtr.FAILURES.window
+    assert 0 < int(refused.headers["Retry-After"]) <= revocation.FAILURES.window
     assert okta.revoke("00uann").status_code == 204
 
 
 def test_strangers_do_not_fill_the_table(okta, monkeypatch, ann):
-    monkeypatch.setattr(gtr, "KEPT", limiter.Limit("gtr-kept", 3, 3600))
+    monkeypatch.setattr(revocation, "KEPT", limiter.Limit("gtr-kept", 3, 3600))
     for _ in range(6):
         okta.post(okta.subject_of("00uann"), okta.token(key=rsa_key("attacker")))
     assert RevocationRequest.objects.count() == 3

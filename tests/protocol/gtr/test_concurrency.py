@@ -8,10 +8,10 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
-from idp.requests import RequestFacts
+from idp.http.requests import RequestFacts
 from logout_app.models import LogoutDelivery, LogoutEvent, RevocationRequest
-from sessions_app import lifecycle
 from sessions_app.models import RefreshTokenFamily, SSOSession
+from sessions_app.session import lifecycle
 from tests.protocol.door.test_concurrency import at_once
 from tests.protocol.gtr.support import make_federated_user
 from tests.support.factories import make_application, make_connection, make_session

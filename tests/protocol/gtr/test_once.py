@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from idp.models import SpentToken
-from logout_app import gtr
+from logout_app.gtr import revocation
 from logout_app.models import LogoutEvent
 from tests.protocol.gtr.support import DRAFT, Okta, assert_refused, lives, make_federated_user
 from tests.support.factories import make_connection
@@ -42,7 +42,7 @@ def test_a_token_is_spent_only_if_the_person_is_signed_out(okta, session, monkey
 
     token = okta.token()
     with monkeypatch.context() as patched:
-        patched.setattr(gtr, "end_sessions", fail)
+        patched.setattr(revocation, "end_sessions", fail)
         client = Client(raise_request_exception=False)
         headers = {"Authorization": f"Bearer {token}"}
         raw = json.dumps(okta.subject_of("00uann"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from idp import limiter
+from idp.limits import limiter
 from idp.models import LimiterSlot
-from logout_app import gtr
+from logout_app.gtr import revocation
 from logout_app.models import RevocationRequest
 from sessions_app.models import SessionEvent
 from tests.support.upstreams.scripted_oidc import rsa_key
@@ -19,7 +19,7 @@ NETWORKS = [f"198.51.100.{number}" for number in range(1, 9)]
 @pytest.fixture
 def flooded(okta, ann, monkeypatch):
     """From many networks at once more forged tokens than are kept in an hour."""
-    monkeypatch.setattr(gtr, "KEPT", limiter.Limit("gtr-kept", 6, 3600))
+    monkeypatch.setattr(revocation, "KEPT", limiter.Limit("gtr-kept", 6, 3600))
     forged = okta.token(key=rsa_key("attacker"))
     for address in NETWORKS:
         headers = {"Authorization": f"Bearer {forged}"}
@@ -51,7 +51,7 @@ def test_a_refusal_from_where_the_provider_came_from_before_is_kept(okta, floode
 
 
 def test_one_network_fills_its_own_part_only(okta, ann, monkeypatch):
-    monkeypatch.setattr(gtr, "KEPT_OF_NETWORK", limiter.Limit("gtr-network", 2, 3600))
+    monkeypatch.setattr(revocation, "KEPT_OF_NETWORK", limiter.Limit("gtr-network", 2, 3600))
     for address in (NETWORKS[0],) * 5 + (NETWORKS[1],):
         headers = {"Authorization": f"Bearer {okta.token(key=rsa_key('attacker'))}"}
         Client().post(okta.path, "{}", "application/json", headers=headers, REMOTE_ADDR=address)
@@ -73,7 +73,7 @@ def test_invented_names_of_connections_make_no_rows_without_end(okta, ann):
 
 def test_who_fails_too_often_learns_nothing_about_which_connections_exist(okta, ann, monkeypatch):
     """A limit of its own for names that do not exist would tell them from those that do."""
-    monkeypatch.setattr(gtr, "FAILURES", limiter.Limit("gtr", 3, 300))
+    monkeypatch.setattr(revocation, "FAILURES", limiter.Limit("gtr", 3, 300))
     path = "/oauth/global-token-revocation/connection/invented"
     forged = okta.token(key=rsa_key("attacker"))
     assert [okta.post({}, forged, path=path).status_code for _ in range(4)] == [401, 401, 401, 429]

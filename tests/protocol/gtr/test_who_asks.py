@@ -19,11 +19,11 @@ from django.test import Client
 from django.utils import timezone
 from joserfc.jwk import ECKey, RSAKey
 
-from idp.accounts import disable_connection
-from idp.connections.oidc import shelf
+from idp.connections.oidc import document_cache
 from idp.connections.options import secret_context
+from idp.crypto.sealing import seal
 from idp.models import Connection
-from idp.sealing import seal
+from idp.people.accounts import disable_connection
 from logout_app.models import RevocationRequest
 from logout_app.protocol.gtr import TYP
 from tests.protocol.gtr.support import DRAFT, Okta, assert_refused, lives
@@ -167,7 +167,7 @@ def test_a_key_that_was_withdrawn_is_refused_when_its_time_to_live_is_over(okta,
     assert okta.revoke("00uann").status_code == 204
     provider.keys = [rsa_key("two")]
     later = time.monotonic() + 601
-    monkeypatch.setattr(shelf.time, "monotonic", lambda: later)
+    monkeypatch.setattr(document_cache.time, "monotonic", lambda: later)
     assert_refused(okta.revoke("00uann"))
 
 
@@ -253,7 +253,9 @@ def test_unknown_connection_connection_without_revocation_and_bad_token_answer_a
     """CPU time, which a busy machine does not change, and nobody upstream is asked, which would take time too."""
     make_connection("plain-saml", "samlp")
     make_connection("FabrikamAD")
-    monkeypatch.setattr(shelf, "COOL_DOWN", 3600.0)  # seconds; a bad signature makes us ask for new keys no sooner
+    monkeypatch.setattr(
+        document_cache, "COOL_DOWN", 3600.0
+    )  # seconds; a bad signature makes us ask for new keys no sooner
     bad = okta.token(key=rsa_key("attacker"))
     names = ("nobody", "plain-saml", "FabrikamAD", "acme-okta")
     answers, times = set(), defaultdict(list)

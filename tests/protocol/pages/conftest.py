@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db.models import Model
 
-from idp import configuration
 from idp.models import User
+from idp.tenants import configuration
 from tests.protocol.admin.test_connection_health import certificate
 from tests.support import rows, second_factors
 from tests.support.factories import make_connection, make_user

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from idp import configuration
+from idp.tenants import configuration
 from logout_app.delivery.receiver import of_application
 from logout_app.models import LogoutDelivery, LogoutEvent
 from sessions_app.models import SSOSession

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser
 
-from idp import configuration
 from idp.models import TenantSettings
+from idp.tenants import configuration
 from tests.support import axe
 from tests.support.chromium import chromium
 from tests.support.factories import browser, make_session, make_user

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from idp.protocol.grant_types import DEVICE_CODE as DEVICE
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
-from sessions_app import tokens
+from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import RefreshTokenFamily
+from sessions_app.oauth import tokens
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import (
     answer_of,

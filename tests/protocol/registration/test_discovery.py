@@ -9,7 +9,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from django.test import Client
 
-from idp import configuration
+from idp.tenants import configuration
 
 pytestmark = pytest.mark.django_db
 CORE = "OpenID Connect Discovery 1.0"

@@ -12,12 +12,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import configuration, registration
-from idp.client_auth import secret_matches
+from idp.applications import registration
+from idp.applications.client_auth import secret_matches
+from idp.http.requests import RequestFacts
 from idp.models import Application, AppType, ClientRegistration
 from idp.protocol.errors import InvalidToken
 from idp.protocol.registration import parse
-from idp.requests import RequestFacts
+from idp.tenants import configuration
 from idp.views import register as view
 from tests.support.factories import browser, make_application, make_session, make_user
 

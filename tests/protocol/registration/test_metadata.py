@@ -9,6 +9,7 @@ import pytest
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from idp.applications.registration import check
 from idp.protocol.errors import ProtocolError
 from idp.protocol.registration import (
     ClientMetadata,
@@ -17,7 +18,6 @@ from idp.protocol.registration import (
     parse,
     parse_document,
 )
-from idp.registration import check
 
 RFC7591 = "RFC 7591"
 OIDC = "OpenID Connect Dynamic Client Registration 1.0"

@@ -17,8 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
-from idp import configuration, keys
+from idp.crypto import keys
 from idp.models import KeyStatus, SigningKey, TenantSettings
+from idp.tenants import configuration
 from logout_app.models import LogoutEvent
 from tests.support.factories import browser, make_application, make_session, make_user
 

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from idp import keys
+from idp.crypto import keys
 from tests.support.factories import browser, make_application, make_session
 from tests.support.oauth import (
     answer_of,

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 
-from idp import configuration
 from idp.models import Application
-from sessions_app import binding
+from idp.tenants import configuration
 from sessions_app.protocol.session_state import session_state
+from sessions_app.session import binding
 from tests.support.factories import browser, make_application, make_session, make_user
 
 pytestmark = pytest.mark.django_db

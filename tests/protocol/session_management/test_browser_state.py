@@ -11,10 +11,10 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from idp import configuration
 from idp.models import TenantSettings
-from sessions_app import browser_state
+from idp.tenants import configuration
 from sessions_app.protocol.session_state import session_state
+from sessions_app.session import browser_state
 from tests.support.factories import browser, make_session, make_user
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
+from logout_app.browser.upstream_logout import Standing
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutTransaction
-from logout_app.upstream import Standing
 from sessions_app.models import SSOSession
 from tests.support.chromium import chromium
 from tests.support.factories import PASSWORD, make_application, make_session, make_user

@@ -10,7 +10,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from logout_app import transactions
+from logout_app.browser import transactions
 from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutTransaction
 from tests.support.factories import browser, make_application, make_session, make_user
 

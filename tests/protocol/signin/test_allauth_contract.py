@@ -16,10 +16,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts, limiter
+from idp.limits import limiter
+from idp.people import accounts
 from logout_app.models import LogoutEvent
-from sessions_app import sign_in
 from sessions_app.models import SSOSession
+from sessions_app.signin import sign_in
 from sessions_app.tasks import send_mails
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token, session_of, sign_in_by_form

@@ -14,11 +14,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts, configuration
 from idp.models import Connection, Identity, LimiterSlot, ResourceServer
-from sessions_app import sign_in
+from idp.people import accounts
+from idp.tenants import configuration
 from sessions_app.models import AuthorizationCode, SessionClient, SessionEvent, SSOSession
 from sessions_app.protocol.session_state import session_state
+from sessions_app.signin import sign_in
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import answer_of, decode, exchange, next_of, request_params
 from tests.support.oauth import authorize as ask

@@ -9,8 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from idp import configuration, limiter
 from idp.connections.database import DatabaseProtocol
+from idp.limits import limiter
+from idp.tenants import configuration
 from sessions_app.models import SessionEvent
 from tests.support.factories import PASSWORD, browser, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, session_of, sign_in_by_form

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from idp import configuration
+from idp.tenants import configuration
 from sessions_app.views import login_page
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import request_params

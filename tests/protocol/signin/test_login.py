@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from idp.connections import database, registry
 from idp.models import Connection, Identity, TenantSettings
-from sessions_app import sign_in
 from sessions_app.models import SessionEvent, SSOSession
+from sessions_app.signin import sign_in
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token, session_of, sign_in_by_form
 

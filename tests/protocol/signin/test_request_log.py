@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from structlog.stdlib import ProcessorFormatter
 from structlog.testing import capture_logs
 
-from idp.middleware import RequestLogMiddleware
+from idp.http.middleware import RequestLogMiddleware
 from sessions_app.middleware import SSOSessionMiddleware
 from tests.support.factories import browser, make_connection, make_session, make_user
 
@@ -52,7 +52,7 @@ def test_a_failure_of_ours_tells_nobody_what_the_request_held(path, caplog, monk
 
     assert settings.DEBUG is False
     monkeypatch.setattr("sessions_app.middleware.SSOSessionMiddleware.process_request", fail)  # for pages
-    monkeypatch.setattr("sessions_app.access.load_access_token", fail)  # for /userinfo
+    monkeypatch.setattr("sessions_app.oauth.access.load_access_token", fail)  # for /userinfo
     client = Client(raise_request_exception=False)
     with caplog.at_level(logging.INFO):
         for accept in ("text/html", "application/json"):

@@ -14,13 +14,13 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
+from idp.http.requests import RequestFacts, facts
 from idp.models import TenantSettings
-from idp.requests import RequestFacts, facts
-from sessions_app import binding, lifecycle
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.middleware import SSOSessionMiddleware
 from sessions_app.models import SessionClient, SessionEvent, SSOSession
+from sessions_app.session import binding, lifecycle
 from tests.support.factories import make_application, make_session, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from logout_app import purge
+from logout_app.ending import purge
 from sessions_app.audit import permit
 from sessions_app.models import SessionEvent
 

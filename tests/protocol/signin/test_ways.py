@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 
 from idp.connections import registry
-from idp.connections.upstream import UpstreamFault, UpstreamRefused
+from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.models import Connection, LimiterSlot
 from sessions_app.models import SessionEvent
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user

@@ -10,11 +10,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from idp import configuration
 from idp.models import Application, ResourceServer, TenantSettings
+from idp.tenants import configuration
 from logout_app.tasks import purge_history
-from sessions_app import binding
 from sessions_app.models import SSOSession
+from sessions_app.session import binding
 from tests.support import oauth
 from tests.support.factories import PASSWORD, browser, make_application, make_session, make_user
 

@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import configuration, tenant
 from idp.models import TenantSettings
-from idp.tenant_reader import TenantFileError
-from idp.tenants import rules
+from idp.tenants import apply as tenant
+from idp.tenants import configuration, rules
+from idp.tenants.reader import TenantFileError
 from tests.support.factories import browser, make_session, make_user
 
 pytestmark = pytest.mark.django_db

@@ -155,7 +155,7 @@ def test_a_public_client_with_pkce_needs_no_secret(session):
 
 
 def test_two_hundred_families_are_kept_and_the_oldest_goes(app, session, monkeypatch):
-    monkeypatch.setattr("sessions_app.tokens.FAMILIES_PER_USER_AND_APPLICATION", 3)
+    monkeypatch.setattr("sessions_app.oauth.tokens.FAMILIES_PER_USER_AND_APPLICATION", 3)
     answers = [tokens_for(session, app) for _ in range(4)]
     assert RefreshTokenFamily.objects.filter(revoked_at=None).count() == 3
     assert refresh(app, answers[0]["refresh_token"]).status_code == 400

@@ -13,8 +13,9 @@ from django.utils import timezone
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from idp import configuration, limiter
+from idp.limits import limiter
 from idp.models import Application
+from idp.tenants import configuration
 from tests.support.factories import make_application
 from tests.support.oauth import code_for, credentials, exchange, issuer, post_form, refresh, token, tokens_for
 

@@ -10,20 +10,20 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from idp import accounts
+from idp.http.requests import facts
 from idp.models import Application
+from idp.people import accounts
 from idp.protocol.initiators import EVERY, Initiator
-from idp.requests import facts
-from logout_app import redeliver
 from logout_app.admin.overview import overview
 from logout_app.admin.timeline import timeline
+from logout_app.delivery import redeliver
 from logout_app.delivery.channels.base import Occasion
 from logout_app.delivery.channels.planning import why_not_told
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import DeliveryState, LogoutDelivery
 from logout_app.protocol import silence
-from sessions_app import lifecycle
 from sessions_app.models import SSOSession
+from sessions_app.session import lifecycle
 from tests.support.factories import browser, make_application, make_session, make_user
 
 pytestmark = pytest.mark.django_db

@@ -33,7 +33,7 @@ from sessions_app.models import (
     RefreshTokenFamily,
     SSOSession,
 )
-from sessions_app.toolkit import CurfewValidator
+from sessions_app.oauth.toolkit import CurfewValidator
 from tests.support.factories import make_application
 from tests.support.oauth import credentials, post_form, refresh, tokens_for, userinfo
 
@@ -143,7 +143,7 @@ def test_an_empty_secret_opens_neither_introspection_nor_a_token(session, method
 
 def test_an_unknown_hasher_never_makes_the_stored_hash_a_secret(settings, app):
     """Without our hasher the toolkit compares with the stored string. `manage.py check` finds it too."""
-    settings.PASSWORD_HASHERS = ["idp.hashers.OwaspArgon2Hasher"]
+    settings.PASSWORD_HASHERS = ["idp.people.hashers.OwaspArgon2Hasher"]
     app.refresh_from_db()
     assert not CurfewValidator()._check_secret(app.client_secret, app.client_secret)
     form = {"client_id": app.client_id, "client_secret": app.client_secret, "token": "x"}

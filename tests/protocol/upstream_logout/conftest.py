@@ -8,8 +8,8 @@ import pytest
 
 from idp.connections.oidc import flow
 from idp.connections.options import secret_context
+from idp.crypto.sealing import seal
 from idp.models import Connection, Identity, User
-from idp.sealing import seal
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session
 from tests.support.upstreams.scripted_oidc import CLIENT, SECRET, ScriptedProvider

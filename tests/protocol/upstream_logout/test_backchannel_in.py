@@ -170,7 +170,7 @@ def test_a_token_is_spent_only_if_the_end_commits(provider, session, monkeypatch
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr("logout_app.upstream_end.end_sessions", fails)
+        patch.setattr("logout_app.ending.upstream_end.end_sessions", fails)
         with pytest.raises(RuntimeError):
             post(once)
     assert not SpentToken.objects.exists()

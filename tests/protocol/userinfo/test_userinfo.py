@@ -9,8 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from idp import configuration, keys
+from idp.crypto import keys
 from idp.models import ResourceServer, User
+from idp.tenants import configuration
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import decode, header_of, post_form, tokens_for, userinfo

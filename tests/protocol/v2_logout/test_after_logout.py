@@ -9,9 +9,9 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from idp.requests import RequestFacts
-from sessions_app import binding, lifecycle
+from idp.http.requests import RequestFacts
 from sessions_app.models import SessionClient, SSOSession
+from sessions_app.session import binding, lifecycle
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import answer_of, authorize, code_for, decode, exchange, tokens_for
 from tests.support.sign_in import session_of, sign_in_by_form

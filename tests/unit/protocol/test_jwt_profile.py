@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from idp.client_auth import CLIENT_ASSERTION
+from idp.applications.client_auth import CLIENT_ASSERTION
 from idp.connections.oidc.id_token import ID_TOKEN as UPSTREAM_ID_TOKEN
 from idp.connections.oidc.logout_token import EVENT, LOGOUT_TOKEN
-from idp.own_tokens import ACCESS_TOKEN, ID_TOKEN
+from idp.crypto.own_tokens import ACCESS_TOKEN, ID_TOKEN
 from idp.protocol.jwt_profile import Mismatch, Parties, Profile, check_claims, check_content, expiry, read_jwt
 from logout_app.protocol.gtr import REVOCATION_REQUEST, TYP
 from tests.support.upstreams.scripted_oidc import encode

@@ -7,9 +7,9 @@ import pytest
 from idp.protocol.errors import InvalidRequest, InvalidScope
 from idp.protocol.params import from_json, from_urlencoded, printable
 from sessions_app.models import RefreshTokenFamily
+from sessions_app.oauth.refresh import Step, step
 from sessions_app.protocol import claims, pkce, scopes
 from sessions_app.protocol.authorization import ResponseMode, response_mode
-from sessions_app.refresh import Step, step
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

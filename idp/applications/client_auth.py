@@ -1,0 +1,154 @@
+"""Client authentication at every OAuth endpoint (RFC 6749 section 2.3, RFC 7523 section 2.2). It fails closed.
+
+`read()` looks only at the request, so that an endpoint may find its own row first and learn the configuration's version
+from it; `check()` decides. Both raise InvalidClient or InvalidRequest.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote_plus
+
+from django.conf import settings
+from django.utils.crypto import constant_time_compare
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from idp.applications import client_keys
+from idp.crypto.spent import spend
+from idp.models import Application, TokenEndpointAuthMethod
+from idp.people.hashers import ClientSecretHasher
+from idp.protocol.errors import InvalidClient, InvalidRequest
+from idp.protocol.jwt_profile import Mismatch, Parties, Profile, check_claims, expiry, is_text, read_jwt
+from idp.protocol.params import Params
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+# RFC 7523 section 3 and OpenID Connect Core section 9; the type is that of draft-ietf-oauth-rfc7523bis.
+CLIENT_ASSERTION = Profile(
+    types=frozenset({"jwt", "client-authentication+jwt"}),
+    algorithms=("RS256", "PS256", "ES256"),
+    texts=("jti",),
+    times=("exp",),
+    leeway=30,
+    lifetime=600,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client says about itself, not yet believed."""
+
+    client_id: str
+    secret: str = ""
+    assertion: str = ""
+
+
+def read(headers: Mapping[str, str], params: Params) -> Credentials:
+    """The one way in which this request authenticates; two at once are refused (section 2.3)."""
+    basic = _basic(headers.get("Authorization", ""))
+    assertion = params.get("client_assertion", "")
+    secret = params.get("client_secret", "")
+    if sum((basic is not None, bool(secret), bool(assertion))) > 1:
+        raise InvalidRequest("More than one way of client authentication was used.")
+    if basic is not None:
+        if params.get("client_id", basic.client_id) != basic.client_id:
+            raise InvalidRequest("client_id differs from the one in the Authorization header.")
+        return basic
+    if assertion:
+        return _assertion(assertion, params)
+    client_id = params.get("client_id", "")
+    if not client_id:
+        raise InvalidClient("The client is not identified.")
+    return Credentials(client_id, secret=secret)
+
+
+def check(credentials: Credentials, application: Application | None, *, at: datetime) -> Application:
+    """The application, if it is enabled and proved who it is by the method that it is registered for.
+
+    Secret in header or body are one method here: SDKs pick either. A private_key_jwt assertion is spent by this call.
+    """
+    if application is None or not application.enabled:
+        raise InvalidClient("Unknown or disabled client.")
+    method = application.token_endpoint_auth_method
+    if method == TokenEndpointAuthMethod.NONE:
+        proved = not credentials.secret and not credentials.assertion
+    elif application.has_secret:
+        proved = not credentials.assertion and secret_matches(credentials.secret, application.client_secret)
+    elif method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
+        proved = bool(credentials.assertion)
+        if proved:
+            _verify_assertion(credentials.assertion, application, at)
+    else:
+        proved = False
+    if not proved:
+        raise InvalidClient("Client authentication failed.", detail=f"{application.client_id}: {method}")
+    return application
+
+
+def secret_matches(secret: str, stored: str) -> bool:
+    """No empty secret, no stored value without our prefix, no comparison in clear."""
+    prefix = f"{ClientSecretHasher.algorithm}$"
+    if not secret or not stored.startswith(prefix) or constant_time_compare(stored, _HASH_OF_NOTHING):
+        return False
+    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    return constant_time_compare(stored, prefix + digest)
+
+
+_HASH_OF_NOTHING = f"{ClientSecretHasher.algorithm}${hashlib.sha256(b'').hexdigest()}"
+
+
+def _basic(header: str) -> Credentials | None:
+    """RFC 6749 section 2.3.1: both halves are form-urlencoded before they are joined."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+        client_id, colon, secret = decoded.partition(":")
+        if not colon:
+            raise ValueError("no colon")
+        client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise InvalidClient("The Authorization header cannot be read.") from None
+    if not client_id or "\0" in client_id:
+        raise InvalidClient("The client is not identified.")
+    return Credentials(client_id, secret=secret)
+
+
+def _assertion(assertion: str, params: Params) -> Credentials:
+    """RFC 7521 section 4.2: client_id may be left out, the unverified subject names it; `check()` verifies."""
+    if params.get("client_assertion_type") != ASSERTION_TYPE:
+        raise InvalidRequest("client_assertion_type is not supported.")
+    try:
+        claims = read_jwt(CLIENT_ASSERTION, assertion).claims
+    except Mismatch as mismatch:
+        raise InvalidClient("The client assertion cannot be read.", detail=f"it {mismatch}") from None
+    subject = claims.get("sub")
+    if not is_text(subject) or params.get("client_id", subject) != subject:
+        raise InvalidClient("The client assertion is about another client.")
+    return Credentials(subject, assertion=assertion)
+
+
+def _verify_assertion(assertion: str, application: Application, at: datetime) -> None:
+    """A good signature, every claim, and a jti that is good for once. Raises InvalidClient."""
+    us = (settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token")
+    algorithms = list(CLIENT_ASSERTION.algorithms)
+    try:
+        claims = jwt.decode(assertion, client_keys.of(application), algorithms=algorithms).claims
+        check_claims(CLIENT_ASSERTION, claims, Parties(application.client_id, us), at)
+    except (JoseError, ValueError) as error:
+        raise _refused(str(error)) from None
+    if claims.get("sub") != application.client_id:
+        raise _refused("its sub is not the client")
+    ends = expiry(CLIENT_ASSERTION, claims)
+    if not spend("client_assertion", application.client_id, claims["jti"], expires_at=ends):
+        raise _refused("it was used before")
+
+
+def _refused(detail: str) -> InvalidClient:
+    return InvalidClient("Client authentication failed.", detail=f"client assertion: {detail}")

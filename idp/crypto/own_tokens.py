@@ -1,0 +1,42 @@
+"""Our own JWTs that come back: hints and access tokens, one verifier for all of them. Whether they are still good is for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from joserfc.jws import JWSRegistry
+
+from idp.crypto import keys
+from idp.protocol.jwt_profile import Mismatch, Profile, check_content, decoded, read_jwt
+from idp.tenants.configuration import Snapshot
+
+# A hint is good whatever its age (RP-Initiated Logout 1.0 section 2), and a logout token is none.
+ID_TOKEN = Profile(
+    types=frozenset({"jwt"}), algorithms=tuple(keys.ALGORITHMS), texts=("sub",), forbidden=("events",), longest=20_000
+)
+ACCESS_TOKEN = Profile(
+    types=frozenset({"at+jwt"}), needs_type=True, algorithms=tuple(keys.ALGORITHMS), texts=("sub", "client_id")
+)
+_VERIFIERS = JWSRegistry(algorithms=list(keys.ALGORITHMS))
+
+
+class KeyUnknown(Mismatch):
+    """It names a key that we do not publish, or not any more: nothing can be said about it."""
+
+
+def claims_of(profile: Profile, token: str, snapshot: Snapshot) -> dict[str, Any]:
+    """The claims of a token that we signed. Times are not looked at. Raises Mismatch or KeyUnknown."""
+    said = read_jwt(profile, token)
+    loaded = keys.published_key(said.kid, snapshot) if said.kid else None
+    if loaded is None:
+        raise KeyUnknown("names no key that we publish")
+    message, _, signature = token.rpartition(".")
+    # The last step of `jws.deserialize_compact`; the others look for keys, algorithms and extensions that no token of ours has.
+    verifier = _VERIFIERS.get_alg(loaded.algorithm)
+    if said.algorithm != loaded.algorithm or not verifier.verify(message.encode(), decoded(signature), loaded.key):
+        raise Mismatch("is not signed by the key that it names")
+    if said.claims.get("iss") != settings.ISSUER:
+        raise Mismatch("is from another issuer")
+    check_content(profile, said.claims)
+    return said.claims

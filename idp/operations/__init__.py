@@ -1,0 +1,1 @@
+"""What an installation needs before and beside requests: checks, preparation, logs, the demo. No request passes through here."""

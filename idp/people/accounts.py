@@ -1,0 +1,157 @@
+"""Acts on a person or a connection that must be heard above: each is one transaction with its signal (`idp/signals.py`).
+
+`actor` is who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `system`. An act that changes nothing sends nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+
+from idp import signals
+from idp.models import Connection, Identity, Strategy, User
+from idp.protocol import normal_forms
+from idp.protocol.normal_forms import ascii_lower
+from idp.tenants import configuration
+
+
+class CannotLink(Exception):
+    """A sentence that says why an account cannot be linked."""
+
+
+class EmailTaken(Exception):
+    """Another account of the same database connection signs in with this address."""
+
+
+def block_user(user: User, *, actor: str, at: datetime) -> bool:
+    """Block a person: every session and token of theirs is dead. False if they were blocked already."""
+    with transaction.atomic():
+        if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False, updated_at=at):
+            return False
+        user.is_active = False
+        signals.user_blocked.send(User, user=user, actor=actor, at=at)
+    return True
+
+
+def unblock_user(user: User, *, at: datetime) -> bool:
+    """Let a person sign in again; what died stays dead. False if they were not blocked."""
+    user.is_active = True
+    return bool(User.objects.filter(pk=user.pk, is_active=False).update(is_active=True, updated_at=at))
+
+
+def delete_user(user: User, *, actor: str, at: datetime) -> None:
+    """Delete a person. The signal comes first: receivers still find sessions, identities and applications."""
+    with transaction.atomic():
+        User.objects.select_for_update().filter(pk=user.pk).first()
+        signals.user_deleted.send(User, user=user, actor=actor, at=at)
+        user.delete()
+
+
+def change_email(user: User, email: str, *, verified: bool, actor: str, at: datetime) -> bool:
+    """Change the address, and the sign-in name of database identities that was the old one. False if it is the same.
+
+    Raises EmailTaken if another account of the connection signs in with the new address.
+    """
+    old = user.email
+    with transaction.atomic():
+        changed = (
+            User.objects.filter(pk=user.pk)
+            .exclude(email=email)
+            .update(email=email, email_verified=verified, updated_at=at)
+        )
+        if not changed:
+            return False
+        _rename_logins(user, old, email)
+        user.email, user.email_verified = email, verified
+        signals.email_changed.send(User, user=user, actor=actor, at=at)
+    return True
+
+
+def set_password(user: User, password: str, *, actor: str) -> None:
+    """Give a person a new password; `User.save()` announces it."""
+    user.set_password(password)
+    user.acting = actor
+    user.save(update_fields=["password", "updated_at"])
+
+
+def disable_connection(connection: Connection, *, actor: str, at: datetime) -> bool:
+    """Close a connection: nobody signs in through it, and its sessions end. False if it was closed already."""
+    with transaction.atomic():
+        if not Connection.objects.filter(pk=connection.pk, enabled=True).update(enabled=False, updated_at=at):
+            return False
+        configuration.bump()
+        connection.enabled = False
+        signals.connection_disabled.send(Connection, connection=connection, actor=actor, at=at)
+        _tell_switch(connection, "on", "off", actor, at)
+    return True
+
+
+def enable_connection(connection: Connection, *, actor: str, at: datetime) -> bool:
+    """Open a connection again. False if it was open already."""
+    with transaction.atomic():
+        if not Connection.objects.filter(pk=connection.pk, enabled=False).update(enabled=True, updated_at=at):
+            return False
+        configuration.bump()
+        connection.enabled = True
+        _tell_switch(connection, "off", "on", actor, at)
+    return True
+
+
+def _tell_switch(connection: Connection, before: str, after: str, actor: str, at: datetime) -> None:
+    changes = [{"what": "enabled", "from": before, "to": after}]
+    signals.connection_changed.send(Connection, connection=connection, changes=changes, actor=actor, at=at, facts=None)
+
+
+def link_identity(identity: Identity, user: User, *, actor: str, at: datetime) -> bool:
+    """Let an account sign in another person: its sessions end. False if it signs in that person already.
+
+    The person whose it was stays, without this way to sign in; `unlink_identity` gives it back. Raises CannotLink.
+    """
+    if identity.connection.strategy == Strategy.DATABASE:
+        raise CannotLink("An account of a database cannot be linked: its password is its person's own.")
+    return _move(identity, user, actor, at)
+
+
+def unlink_identity(identity: Identity, *, actor: str, at: datetime) -> bool:
+    """Give an account back to the person that it had before; one is made if they are gone. False if it is not linked."""
+    with transaction.atomic():
+        own, _ = User.objects.get_or_create(
+            user_id=identity.own_user_id,
+            defaults={"email": identity.email, "password": make_password(None), "created_at": at},
+        )
+        return _move(identity, own, actor, at)
+
+
+def _move(identity: Identity, user: User, actor: str, at: datetime) -> bool:
+    with transaction.atomic():
+        former = Identity.objects.select_for_update(of=("self",)).select_related("user").get(pk=identity.pk).user
+        if former == user:
+            return False
+        if not former.is_active:
+            raise CannotLink(f"{former} is blocked, and would come in as somebody else.")
+        # First the signal: what began through the account is found as long as it is its former person's.
+        signals.identity_moved.send(Identity, user=former, identity=identity, actor=actor, at=at)
+        Identity.objects.filter(pk=identity.pk).update(user=user)
+        identity.user = user
+    return True
+
+
+def with_address(address: str) -> QuerySet[User]:
+    """People who have this address, here or at a connection, verified or not."""
+    at_a_connection = Identity.objects.filter(email=normal_forms.name(address)).values("user")
+    return User.objects.filter(Q(email__iexact=address) | Q(pk__in=at_a_connection)).order_by("pk")
+
+
+def _rename_logins(user: User, old: str, new: str) -> None:
+    mine = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE)
+    spellings, name = {normal_forms.name(old), ascii_lower(old)}, normal_forms.name(new)
+    try:
+        with transaction.atomic():
+            mine.filter(login__in=spellings).update(login=name, email=name)
+            # Also where people sign in by a user name: reset links must not go to the old mailbox any more.
+            mine.filter(email__in=spellings).update(email=name)
+    except IntegrityError:
+        raise EmailTaken(f"{new} is the sign-in name of another account.") from None

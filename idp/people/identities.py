@@ -1,0 +1,107 @@
+"""From a verified account upstream to a person of ours: created when first seen, refreshed each time, never linked by e-mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from idp.connections.contract import Account, UpstreamFault
+from idp.models import Connection, Identity, User
+from idp.protocol import normal_forms
+
+LONGEST_ID = 255  # User.user_id, Identity.sub
+LONGEST_EMAIL = 254
+UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+COLUMNS = ("name", "given_name", "family_name", "nickname", "picture", "phone_number")
+
+
+def receive(connection: Connection, account: Account, *, at: datetime) -> Identity:
+    """The identity (connection, sub) with its person, both as fresh as the account; the person may be blocked.
+
+    Two first sign-ins at once make one person. Raises UpstreamFault for a `sub` that cannot be kept.
+    """
+    user_id = connection.user_id_of(account.sub)
+    if not account.sub or len(user_id) > LONGEST_ID or not account.sub.isprintable():
+        raise UpstreamFault(f"{connection.name} gave a user id that is empty, too long or not printable")
+    identity = _find(connection, account.sub)
+    if identity is None:
+        try:
+            return _create(connection, account, user_id, at)
+        except IntegrityError:  # somebody else's first sign-in, at the same moment
+            identity = _find(connection, account.sub)
+            if identity is None:
+                raise
+    _refresh(identity, account, user_id, at)
+    return identity
+
+
+def _find(connection: Connection, sub: str) -> Identity | None:
+    identity = Identity.objects.select_related("user").filter(connection=connection, sub=sub).first()
+    if identity is not None:
+        identity.connection = connection
+    return identity
+
+
+def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
+    # A person without identity: the account was linked to somebody who is gone.
+    user = User.objects.filter(user_id=user_id).first() or User(user_id=user_id, created_at=at, **_person(account))
+    with transaction.atomic():
+        if user._state.adding:
+            user.set_unusable_password()
+            user.save(force_insert=True)
+        identity = Identity(
+            user=user,
+            connection=connection,
+            sub=account.sub,
+            email=_email(account),
+            profile=_storable(account.profile),
+            created_at=at,
+        )
+        identity.save(force_insert=True)
+    return identity
+
+
+def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -> None:
+    """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
+    _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
+    if identity.user.user_id == user_id:
+        _write(identity.user, _person(account), updated_at=at)
+
+
+def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    if changed:
+        type(row)._default_manager.filter(pk=row.pk).update(**changed, **stamps)
+        for name, value in changed.items():
+            setattr(row, name, value)
+
+
+def _person(account: Account) -> dict[str, Any]:
+    """The columns of a User; text that does not fit is cut, a picture that is no usable address is left out."""
+    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": account.email_verified}
+    for name in COLUMNS:
+        text = account.profile.get(name)
+        field = User._meta.get_field(name)
+        values[name] = _storable(text)[: field.max_length] if isinstance(text, str) else ""  # type: ignore[union-attr]
+    if not values["picture"].startswith("https://"):
+        values["picture"] = ""
+    return values
+
+
+def _email(account: Account, *, lower: bool = True) -> str:
+    compared = normal_forms.name(account.email)
+    fits = max(len(account.email), len(compared)) <= LONGEST_EMAIL and account.email.isprintable()
+    return (compared if lower else account.email) if fits else ""
+
+
+def _storable(value: Any) -> Any:
+    """Without NUL and lone surrogates, which PostgreSQL keeps neither in text nor in JSON."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("", value)
+    if isinstance(value, Mapping):
+        return {_storable(str(name)): _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value

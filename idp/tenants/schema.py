@@ -1,0 +1,310 @@
+"""The shape of a tenant file: the Auth0 Deploy CLI's names on the left, our columns on the right.
+
+`parse()` looks at the file alone (and at the secrets that it points to); what it says about rows that exist is for `tenant`.
+A key that the file leaves out stays out of `columns`: the row keeps what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from idp.connections import options as connection_options
+from idp.connections import rules as connection_rules
+from idp.crypto.keys import ALGORITHMS
+from idp.models import Connection, Strategy, TenantSettings, TokenFormat, V2LogoutConfirmation
+from idp.models.applications import TOKEN_LIFETIME
+from idp.protocol import normal_forms, uris
+from idp.tenants import rules
+from idp.tenants.clients import Client, client
+from idp.tenants.reader import Reader, TenantFileError, given, load
+
+SECTIONS = ("tenant", "clients", "connections", "resourceServers", "clientGrants", "users")
+
+
+@dataclass(slots=True)
+class ConnectionEntry:
+    path: str
+    name: str
+    strategy: str
+    columns: dict[str, Any]
+    options: dict[str, Any] | None
+    secrets: dict[str, str]
+    enabled_clients: list[str] | None
+
+
+@dataclass(slots=True)
+class ResourceServerEntry:
+    path: str
+    identifier: str
+    columns: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Grant:
+    path: str
+    client: str
+    audience: str
+    scope: list[str]
+
+
+@dataclass(slots=True)
+class Person:
+    path: str
+    connection: str
+    email: str
+    typed: str  # the name to sign in with, as it stands in the file
+    user_id: str | None
+    password: str | None
+    blocked: bool | None
+    columns: dict[str, Any]
+
+    @property
+    def login(self) -> str:
+        return normal_forms.name(self.typed)
+
+
+@dataclass(slots=True)
+class TenantFile:
+    """`sections` are the keys that the file has: --prune looks at no other."""
+
+    sections: set[str]
+    tenant: dict[str, Any] = field(default_factory=dict)
+    clients: list[Client] = field(default_factory=list)
+    connections: list[ConnectionEntry] = field(default_factory=list)
+    resource_servers: list[ResourceServerEntry] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+
+
+def parse(path: Path) -> TenantFile:
+    """Read and check a file; raises TenantFileError with every problem in it."""
+    document = load(path)
+    problems: list[str] = []
+    top = Reader(document, "", problems, path.parent)
+    found = TenantFile({key for key in SECTIONS if key in document})
+    if tenant := top.inner("tenant"):
+        found.tenant = _tenant(tenant)
+    found.clients = [client(reader) for reader in top.each("clients")]
+    found.connections = [_connection(reader) for reader in top.each("connections")]
+    found.resource_servers = [_resource_server(reader) for reader in top.each("resourceServers")]
+    found.grants = [_grant(reader) for reader in top.each("clientGrants")]
+    found.people = [_person(reader) for reader in top.each("users")]
+    top.done()
+    _refuse_twins(found.clients, lambda c: c.client_id, "client_id", problems)
+    _refuse_twins(found.clients, lambda c: c.name, "name", problems)
+    _refuse_twins(found.connections, lambda c: c.name, "name", problems)
+    _refuse_twins(found.resource_servers, lambda r: r.identifier, "identifier", problems)
+    _refuse_twins(found.grants, lambda g: (g.client, g.audience), "client_id and audience", problems)
+    _refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
+    if problems:
+        raise TenantFileError(problems)
+    return found
+
+
+def _refuse_twins(entries: list[Any], key: Callable[[Any], Hashable], what: str, problems: list[str]) -> None:
+    first: dict[Hashable, str] = {}
+    for entry in entries:
+        if (value := key(entry)) in (None, ""):
+            continue
+        if value in first:
+            problems.append(f"{entry.path}: has the same {what} as {first[value]}")
+        first.setdefault(value, entry.path)
+
+
+def _tenant(reader: Reader) -> dict[str, Any]:
+    columns = given(
+        friendly_name=reader.text("friendly_name"),
+        picture_url=reader.text("picture_url"),
+        support_email=reader.text("support_email"),
+        support_url=reader.text("support_url"),
+        accent_color=reader.text("accent_color"),
+        allowed_logout_urls=reader.texts("allowed_logout_urls"),
+        session_lifetime_in_minutes=_minutes(reader, "session_lifetime"),
+        idle_session_lifetime_in_minutes=_minutes(reader, "idle_session_lifetime"),
+        max_sessions_per_user=_within(reader, "max_sessions_per_user"),
+        oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
+        v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
+        session_management=reader.boolean("session_management"),
+        dynamic_client_registration=reader.boolean("dynamic_client_registration"),
+        sign_out_timeout=_within(reader, "sign_out_timeout"),
+        password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),
+        history_retention_days=_within(reader, "history_retention_days"),
+    )
+    if cookie := reader.inner("session_cookie"):
+        mode = cookie.choice("mode", ("persistent", "non-persistent"))
+        columns |= given(persistent_session_cookie=mode and mode == "persistent")
+        cookie.done()
+    reader.done()
+    return columns
+
+
+def tenant_problems(columns: dict[str, Any], will_be: TenantSettings) -> list[str]:
+    """What the rules have against what the file says; `will_be` is the row, which is not saved with it here."""
+    for column, value in columns.items():
+        setattr(will_be, column, value)
+    return [
+        f"tenant.{problem.field}{'' if problem.index is None else f'[{problem.index}]'}: {problem.reason}"
+        for problem in rules.problems(will_be)
+        if problem.field in columns
+    ]
+
+
+def _within(reader: Reader, key: str) -> int | None:
+    bounds = rules.NUMBERS[key]
+    return reader.integer(key, least=bounds.least, most=bounds.most)
+
+
+def _minutes(reader: Reader, key: str) -> int | None:
+    """Auth0 says lifetimes in hours, or exactly in `{key}_in_minutes`; not in both."""
+    bounds = rules.NUMBERS[f"{key}_in_minutes"]
+    hours = reader.number(key, least=bounds.least / 60, most=bounds.most / 60)
+    minutes = _within(reader, f"{key}_in_minutes")
+    if hours is not None and minutes is not None:
+        reader.problem(key, f"give this or {key}_in_minutes, not both")
+    return minutes if hours is None else round(hours * 60)
+
+
+def _connection(reader: Reader) -> ConnectionEntry:
+    before = len(reader.problems)
+    strategy = reader.choice("strategy", Strategy.values)
+    if strategy is None and not reader.has("strategy"):
+        reader.problem("strategy", "is missing")
+    columns = given(display_name=reader.text("display_name"), enabled=reader.boolean("enabled"))
+    inner = reader.inner("options")
+    options, secrets = _options(inner, strategy) if inner is not None and strategy else (None, {})
+    if options is not None:
+        columns |= {k: options.pop(k) for k in connection_options.COSMETIC if k in options}
+    entry = ConnectionEntry(
+        path=reader.path,
+        name=reader.text("name", required=True) or "",
+        strategy=strategy or "",
+        columns=columns,
+        options=options,
+        secrets=secrets,
+        enabled_clients=reader.texts("enabled_clients"),
+    )
+    reader.done()
+    if len(reader.problems) == before:
+        reader.problems += connection_problems(entry, options)
+    return entry
+
+
+def connection_problems(entry: ConnectionEntry, options: dict[str, Any] | None) -> list[str]:
+    """What the rules have against the connection with these options; None leaves what is stored, which is not judged here."""
+    looks = {name: value for name, value in entry.columns.items() if name in connection_options.COSMETIC}
+    will_be = Connection(name=entry.name, strategy=entry.strategy, options=options or {}, **looks)
+    return [
+        f"{_place(entry, problem)}: {problem.reason}"
+        for problem in connection_rules.problems(will_be)
+        if options is not None or problem.field != "options"
+    ]
+
+
+def _place(entry: ConnectionEntry, problem: connection_rules.Problem) -> str:
+    if problem.field == "options":
+        return ".".join(filter(None, (entry.path, "options", problem.option)))
+    return f"{entry.path}.options.icon_url" if problem.field == "icon_url" else f"{entry.path}.{problem.field}"
+
+
+def _options(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The options that this strategy knows, secret ones apart; others stay untaken, so that `done()` names them."""
+    options: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+    for key in sorted(connection_options.KEYS[strategy]):
+        if key in connection_options.SECRETS:
+            if secret := reader.secret(key):
+                secrets[key] = secret
+        elif key in connection_options.COSMETIC:
+            options |= given(**{key: reader.text(key)})
+        elif (value := reader.anything(key)) is not None:
+            options[key] = value
+    for key, secret in secrets.items():
+        if reason := connection_rules.secret_problem(strategy, key, secret):
+            reader.problem(key, reason)
+    reader.done()
+    return options, secrets
+
+
+def _resource_server(reader: Reader) -> ResourceServerEntry:
+    scopes = None
+    if reader.has("scopes"):
+        scopes = [_scope(inner) for inner in reader.each("scopes")]
+        values = [scope["value"] for scope in scopes]
+        if twins := sorted({value for value in values if values.count(value) > 1}):
+            reader.problem("scopes", f"{twins[0]} comes twice")
+    entry = ResourceServerEntry(
+        path=reader.path,
+        identifier=reader.text("identifier", required=True, longest=600) or "",
+        columns=given(
+            name=reader.text("name", longest=255),
+            scopes=scopes,
+            token_lifetime=reader.integer("token_lifetime", least=TOKEN_LIFETIME.least, most=TOKEN_LIFETIME.most),
+            token_dialect=reader.choice("token_dialect", TokenFormat.values),
+            signing_alg=reader.choice("signing_alg", ALGORITHMS),
+            allow_offline_access=reader.boolean("allow_offline_access"),
+        ),
+    )
+    reader.done()
+    return entry
+
+
+def _scope(reader: Reader) -> dict[str, str]:
+    value = reader.text("value", required=True, check=_scope_value) or ""
+    description = reader.text("description")
+    reader.done()
+    return {"value": value, **({"description": description} if description else {})}
+
+
+def _scope_value(value: str) -> str | None:
+    """RFC 6749 section 3.3: printable ASCII without space, quotation mark and backslash."""
+    good = value.isascii() and value.isprintable() and not set(value) & set(' "\\')
+    return None if good else "is not a scope: printable ASCII without space, quotation mark and backslash"
+
+
+def _grant(reader: Reader) -> Grant:
+    grant = Grant(
+        path=reader.path,
+        client=reader.text("client_id", required=True) or "",
+        audience=reader.text("audience", required=True) or "",
+        scope=reader.texts("scope", check=_scope_value) or [],
+    )
+    reader.done()
+    return grant
+
+
+def _person(reader: Reader) -> Person:
+    email = reader.text("email", required=True, check=rules.check_email, longest=254) or ""
+    administrator = reader.boolean("administrator")
+    person = Person(
+        path=reader.path,
+        connection=reader.text("connection", required=True) or "",
+        email=email,
+        typed=reader.text("username", check=_user_name, longest=255) or email,
+        user_id=reader.text("user_id", check=_local_user_id, longest=200),
+        password=reader.secret("password"),
+        blocked=reader.boolean("blocked"),
+        columns=given(
+            email_verified=reader.boolean("email_verified"),
+            name=reader.text("name", longest=255),
+            given_name=reader.text("given_name", longest=150),
+            family_name=reader.text("family_name", longest=150),
+            nickname=reader.text("nickname", longest=150),
+            picture=reader.text("picture", check=uris.check_web_url),
+            is_staff=administrator,
+            is_superuser=administrator,
+        ),
+    )
+    reader.done()
+    return person
+
+
+def _user_name(value: str) -> str | None:
+    return "has a letter that stands for another one: type it plainly" if normal_forms.has_look_alike(value) else None
+
+
+def _local_user_id(value: str) -> str | None:
+    good = value.isascii() and value.isprintable() and not set(value) & set(" |")
+    return None if good else "is the part after auth0|: printable ASCII without space and |"

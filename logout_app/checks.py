@@ -1,1 +1,0 @@
-"""System checks: a bad configuration stops the start with a sentence that names it."""

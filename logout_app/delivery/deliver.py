@@ -1,0 +1,133 @@
+"""One delivery: its channel says where it goes, what is posted and what the answer means; here it is posted."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from idp.crypto import sealing
+from idp.database.outage import AWAY
+from idp.outbound.many import Fanout, Reply
+from idp.tenants import configuration
+from logout_app.delivery.aside import described
+from logout_app.delivery.channels.base import NothingToTell, Route
+from logout_app.delivery.channels.registry import dispatch_of
+from logout_app.delivery.outbox import Claimed, Result
+from logout_app.protocol import retry
+from logout_app.protocol.retry import Answer, Decision, History, Outcome
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    claimed: Claimed
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A result, and what it says about the receiver's health."""
+
+    result: Result
+    decision: Decision
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What to send, what came of rows that are not sent, and receivers whose signing key cannot be unsealed: why."""
+
+    jobs: list[Job] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    sealed: dict[str, str] = field(default_factory=dict)
+
+
+def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
+    """Each row by itself: no configuration of one receiver keeps the others from hearing. In the database's thread."""
+    prepared = Prepared()
+    for row in rows:
+        try:
+            _prepare(row, at, prepared)
+        except AWAY:
+            raise
+        except sealing.CannotUnseal as error:
+            prepared.sealed[row.receiver] = str(error)
+        except Exception as error:
+            log.exception("logout.delivery.failed", delivery=row.id)
+            prepared.results.append(failed(row, described(error), at, timezone.now()))
+    return prepared
+
+
+def _prepare(row: Claimed, at: datetime, prepared: Prepared) -> None:
+    try:
+        route = dispatch_of(row.channel).route(row, configuration.at(row.config_version))
+    except NothingToTell as reason:
+        prepared.results.append(Result(row, Outcome.DROPPED, str(reason), at, at))
+    else:
+        prepared.jobs.append(Job(row, route))
+
+
+async def send(job: Job, fanout: Fanout) -> Sent:
+    """One attempt with a fresh token, classified. Never raises for what the application does."""
+    started_at, begun = timezone.now(), time.monotonic()
+    if job.route.refusal:
+        answer, jti = Answer(error="blocked", detail=job.route.refusal), ""
+    else:
+        reply, jti = await _post(job, fanout, started_at)
+        answer = Answer(reply.status, reply.error, reply.detail or reply.body, reply.retry_after)
+    ended_at = started_at + timedelta(seconds=time.monotonic() - begun)
+    if settings.FAILPOINT == "after_post" and retry.is_success(answer.status):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return _judge(job, answer, jti, started_at, ended_at)
+
+
+async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, str]:
+    """The reply, and the `jti` of the token that it is to."""
+    message, begun = job.route.mint(job.claimed, at), time.monotonic()
+    reply = await fanout.post(job.route.url, message.body, message.headers)
+    left = settings.DELIVERY_TIMEOUT - (time.monotonic() - begun)
+    if reply.unheard and left > 0:
+        # The application closed its connection just before. A new token: whoever did read the first refuses to see it twice.
+        message = job.route.mint(job.claimed, timezone.now())
+        reply = await fanout.post(job.route.url, message.body, message.headers, timeout=left, anew=True)
+    return reply, message.jti
+
+
+def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: datetime) -> Sent:
+    row, history = job.claimed, _history(job.claimed, ended_at)
+    jitter = random.random()  # noqa: S311  not a secret
+    decision = dispatch_of(row.channel).verdict(answer, history, at=ended_at, jitter=jitter)
+    due_at = _due_at(decision, ended_at)
+    result = Result(
+        row, decision.outcome, decision.reason, started_at, ended_at, due_at, answer.status, job.route.url, jti
+    )
+    return Sent(result, decision)
+
+
+def _history(row: Claimed, at: datetime) -> History:
+    return History(row.attempts, row.last_status, at - row.created_at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
+
+
+def _due_at(decision: Decision, ended_at: datetime) -> datetime | None:
+    return None if decision.delay is None else ended_at + timedelta(seconds=decision.delay)
+
+
+def failed(row: Claimed, problem: str, started_at: datetime, ended_at: datetime) -> Result:
+    """An attempt that we could not make or judge: the application has no part in it."""
+    decision = retry.unprocessable(problem, _history(row, ended_at))
+    return Result(row, decision.outcome, decision.reason, started_at, ended_at, _due_at(decision, ended_at))
+
+
+def interrupted(job: Job, started_at: datetime, ended_at: datetime) -> Result:
+    """An attempt that this worker's end cut short: another worker makes the next one at once."""
+    reason = "the worker stopped before the answer"
+    return Result(job.claimed, Outcome.RETRY, reason, started_at, ended_at, due_at=ended_at)

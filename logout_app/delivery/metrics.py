@@ -1,0 +1,187 @@
+"""What /metrics and /readyz say about deliveries.
+
+Web processes answer, workers do the work, perhaps on other machines: no process's memory and no shared folder knows the
+whole. The workers therefore count in the database, in the transaction of what they count (`DeliveryTally`), and the
+rest is read from the outbox through its partial indexes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Count, Min
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from logout_app.delivery import receiver, reports, tallies
+from logout_app.delivery.channels.registry import known as known_channel
+from logout_app.models import DeliveryState, LogoutDelivery
+
+OLD_BACKLOG = timedelta(minutes=1)
+MOST_APPLICATIONS = 20  # or other receivers, that /metrics names: those for which most deliveries wait
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+Tallies = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Rows that nobody tells although it is their time; `age` of the one that waits longest."""
+
+    pending: dict[str, int]  # by channel
+    age: timedelta
+
+
+def backlog(at: datetime) -> Backlog:
+    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING)
+    sendable = LogoutDelivery.objects.all().due(at)
+    oldest = sendable.aggregate(oldest=Min("due_at"))["oldest"]
+    counts: Counter[str] = Counter()
+    for channel, count in rows.order_by().values_list("channel").annotate(Count("pk")):
+        counts[known_channel(channel)] += count
+    return Backlog(dict(counts), max(timedelta(), at - oldest) if oldest else timedelta())
+
+
+def backlog_of_applications() -> list[tuple[str, int, datetime]]:
+    """Receiver, deliveries that wait and the oldest one's beginning, the longest backlog first; one statement."""
+    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, receiver__gt="").addressed()
+    counted = rows.order_by().values("receiver", "client_id").annotate(n=Count("pk"), since=Min("created_at"))
+    longest = counted.order_by("-n", "client_id").values_list("receiver", "client_id", "n", "since")
+    return [(receiver.named(key, client_id), n, since) for key, client_id, n, since in longest[:MOST_APPLICATIONS]]
+
+
+def clock_difference(at: datetime) -> timedelta:
+    """How far the database's clock is from `at`, which was just read."""
+    database: datetime | None = connection.clock()  # type: ignore[attr-defined]  # of idp/database
+    return abs(database - at) if database else timedelta()
+
+
+def render(at: datetime) -> bytes:
+    """The exposition in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Deliveries(at))
+    return generate_latest(registry)
+
+
+class _Deliveries(Collector):
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def collect(self) -> Iterator[Metric]:
+        tallies.add_lost_log_lines()
+        known = tallies.read()
+        waiting = backlog(self._at)
+        yield _counter(
+            "curfew_logout_attempts", "POSTs to applications, by what came of them.", known, "attempts", "outcome"
+        )
+        yield _counter("curfew_logout_deliveries", "Deliveries that ended, by how.", known, "finished", "state")
+        yield _revocations(known)
+        yield _pending(waiting)
+        yield GaugeMetricFamily(
+            "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
+        )
+        yield from _applications(self._at)
+        yield _aside(known)
+        yield from _drains()
+        yield _latency(known)
+        yield _breakers(known, self._at)
+        lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
+        lost.add_metric([], known.get(("log_lines_lost", ""), 0.0))
+        yield lost
+
+
+def _counter(name: str, text: str, known: Tallies, metric: str, label: str) -> Metric:
+    family = CounterMetricFamily(name, text, labels=("channel", label))
+    for (kind, key), value in sorted(known.items()):
+        if kind == metric:
+            family.add_metric(key.split(":"), value)
+    return family
+
+
+def _revocations(known: Tallies) -> Metric:
+    family = CounterMetricFamily(
+        "curfew_revocation_requests", "Global Token Revocation requests, by our answer.", labels=("status",)
+    )
+    for (kind, status), value in sorted(known.items()):
+        if kind == "gtr":
+            family.add_metric([status], value)
+    return family
+
+
+def _pending(waiting: Backlog) -> Metric:
+    family = GaugeMetricFamily("curfew_logout_pending", "Deliveries that have not ended yet.", labels=("channel",))
+    for channel, count in sorted(waiting.pending.items()):
+        family.add_metric([channel], count)
+    return family
+
+
+def _applications(at: datetime) -> Iterator[Metric]:
+    """Only those that have a backlog, and of these the largest: as many series as there is trouble."""
+    waiting = GaugeMetricFamily(
+        "curfew_logout_application_pending",
+        "Deliveries that wait, for the applications that have most.",
+        labels=("client_id",),
+    )
+    age = GaugeMetricFamily(
+        "curfew_logout_application_oldest_seconds", "Age of the oldest of them.", labels=("client_id",)
+    )
+    for client_id, count, since in backlog_of_applications():
+        waiting.add_metric([client_id], count)
+        age.add_metric([client_id], max(0.0, (at - since).total_seconds()))
+    yield waiting
+    yield age
+
+
+def _aside(known: Tallies) -> Metric:
+    family = CounterMetricFamily(
+        "curfew_set_aside",
+        "Deliveries, by channel, and messages of the queue that cannot be processed.",
+        labels=("what",),
+    )
+    for (kind, what), value in sorted(known.items()):
+        if kind == "aside":
+            family.add_metric([what], value)
+    return family
+
+
+def _drains() -> Iterator[Metric]:
+    drains = reports.look()
+    yield GaugeMetricFamily("curfew_drain_workers", "Workers that were heard of within half a minute.", drains.running)
+    yield GaugeMetricFamily(
+        "curfew_drain_held", "Answers of applications that workers know and the database does not yet.", drains.held
+    )
+    yield GaugeMetricFamily(
+        "curfew_drain_stuck_seconds",
+        "For how long a worker could record nothing, and claims nothing.",
+        drains.stuck_for,
+    )
+    if drains.idle_for is not None:
+        yield GaugeMetricFamily(
+            "curfew_task_last_run_seconds", "For how long no worker has run a scheduled task.", drains.idle_for
+        )
+
+
+def _latency(known: Tallies) -> Metric:
+    total, buckets = 0.0, []
+    for bound in (*map(str, tallies.BUCKETS), "+Inf"):
+        total += known.get(("latency", bound), 0.0)
+        buckets.append((bound, total))
+    family = HistogramMetricFamily("curfew_logout_told_seconds", "From a session's end to the application's answer.")
+    family.add_metric([], buckets, known.get(("latency_sum", ""), 0.0))
+    return family
+
+
+def _breakers(known: Tallies, at: datetime) -> Metric:
+    """A worker notes until when its breaker stays open; a worker that dies leaves nothing open for ever."""
+    family = GaugeMetricFamily(
+        "curfew_logout_breaker_open", "1: the application fails and gets one probe at a time.", labels=("client_id",)
+    )
+    for (kind, client_id), until in sorted(known.items()):
+        if kind == "breaker":
+            family.add_metric([client_id], float(until > at.timestamp()))
+    return family

@@ -1,0 +1,41 @@
+"""Old history of sign-outs and sessions, after what `sessions_app.session.purge` deletes, by its means and in its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef
+
+from logout_app.models import (
+    DeliveryAttempt,
+    DeliveryState,
+    LogoutDelivery,
+    LogoutEvent,
+    LogoutTransaction,
+    RevocationRequest,
+)
+from sessions_app.audit import history
+from sessions_app.models import AccessToken, SessionClient, SSOSession
+from sessions_app.session import purge
+from sessions_app.session.purge import AFTER_EXPIRY, Batch, Rows
+
+
+def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
+    """Name and act of each kind of row, of all apps, in the order in which rows hang on each other."""
+    yield from purge.named(iter([LogoutTransaction.objects.filter(expires_at__lt=now - AFTER_EXPIRY)]))
+    yield from purge.batches(now, retention_days)
+    yield from purge.named(_history(now - timedelta(days=retention_days)))
+
+
+def _history(old: datetime) -> Iterator[Rows]:
+    yield RevocationRequest.objects.filter(at__lt=old)
+    finished = LogoutDelivery.objects.filter(finished_at__lt=old)
+    yield DeliveryAttempt.objects.filter(delivery__in=finished)
+    yield finished
+    pending = LogoutDelivery.objects.filter(event=OuterRef("pk"), state=DeliveryState.PENDING)
+    yield LogoutEvent.objects.filter(~Exists(pending), at__lt=old)
+    yield SessionClient.objects.filter(session__ended_at__lt=old)
+    in_use = AccessToken.rows.filter(session=OuterRef("pk"))  # of an offline family, not expired yet
+    yield SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old)
+    yield history.before(old)

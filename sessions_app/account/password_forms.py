@@ -1,0 +1,73 @@
+"""allauth's forms around forgotten passwords."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import forms as account_forms
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+
+from idp.connections.database import is_malformed
+from idp.http.requests import client_ip, facts
+from idp.limits import guesses, limiter
+from idp.models import User
+from idp.protocol import normal_forms
+from sessions_app.account import mail
+from sessions_app.signin import attempts, sign_in
+
+
+class ResetPasswordForm(account_forms.ResetPasswordForm):
+    """The same few statements for every address: whose it is, is found out when the mail is sent."""
+
+    allowed = False
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        key = limiter.RESET_MAIL.key(normal_forms.name(email))
+        network = limiter.ADDRESS.key("reset", limiter.prefix(client_ip(context.request)))
+        taken = limiter.reserve([key, network], timezone.now())
+        if network in taken.exhausted and (rest := taken.without_exhausted()):
+            limiter.undo(rest)  # addresses that somebody makes up leave no rows
+        self.allowed = taken.allowed and not is_malformed(email, 254)
+        return email
+
+    def save(self, request: HttpRequest, **kwargs: object) -> str:
+        email: str = self.cleaned_data["email"]
+        if self.allowed:
+            mail.ask_for_reset(email, timezone.now())
+        return email
+
+
+class ChangePasswordForm(account_forms.ChangePasswordForm):
+    """The old password is asked for like one that signs in: the same budgets, the same audit."""
+
+    def clean_oldpassword(self) -> str:
+        password: str = self.cleaned_data["oldpassword"]
+        try:
+            proved = sign_in.proves_again(context.request, self.user, password, timezone.now(), own=True)
+        except attempts.TooManyAttempts:
+            raise get_adapter().validation_error("too_many_login_attempts") from None
+        if not proved:
+            raise get_adapter().validation_error("enter_current_password")
+        return password
+
+
+class UserTokenForm(account_forms.UserTokenForm):
+    """The person whom a link names, while their connection and they themselves may still sign in."""
+
+    def _get_user(self, uidb36: str) -> User | None:
+        user: User | None = super()._get_user(uidb36)
+        return user if user is not None and mail.may_reset(user) else None
+
+    def clean(self) -> dict[str, Any]:
+        """Raises TooManyRequests when a network brings too many links that are none."""
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except ValidationError:
+            guesses.count(facts(context.request), limiter.ENDPOINT, "reset link", timezone.now())
+            raise
+        return cleaned

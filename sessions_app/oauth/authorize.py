@@ -1,0 +1,282 @@
+"""What happens to a well-formed authorization request: a code, a sign-in first, a question first, or an error.
+
+`decide()` reads and writes nothing but what single sign-on needs; `issue_code()` is one INSERT (and the join, the first
+time). The code that a sign-in answers with is written with its session (`lifecycle.open_session`).
+
+A sign-in that the request forces (`prompt=login`, `max_age`) is proved by a *marker*: it says, signed and bound to this
+request and this browser, when the browser was sent to the login page. Only a session proved after that moment satisfies
+it, so that it can neither be skipped nor loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.core import signing
+
+from idp.connections.registry import Purpose, usable_for
+from idp.crypto import own_tokens
+from idp.crypto.own_tokens import ID_TOKEN
+from idp.http.requests import RequestFacts
+from idp.models import Application, Connection, ResourceServer
+from idp.protocol.errors import (
+    AccessDenied,
+    ConsentRequired,
+    InvalidRequest,
+    InvalidTarget,
+    LoginRequired,
+    UnauthorizedClient,
+)
+from idp.protocol.opaque import digest, new_secret
+from idp.protocol.params import Params
+from idp.protocol.standard_scopes import CLAIMS
+from idp.tenants import configuration
+from idp.tenants.configuration import Snapshot
+from sessions_app.models import AuthorizationCode, Consent, SSOSession
+from sessions_app.protocol import authorization, scopes
+from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
+from sessions_app.session import lifecycle
+
+CODE_LIFETIME = timedelta(seconds=60)
+MARKER_LIFETIME = timedelta(hours=1)
+# Binds a marker to the browser that was sent to the login page.
+BROWSER_COOKIE = settings.SSO_COOKIE_NAME.replace("sso", "authorize")
+_SALT = "curfew.authorize.marker"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The person has to sign in (again) first; why, in words for the log."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The person has to allow these scopes first."""
+
+    session: SSOSession
+    scope: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """Everything is allowed: issue the code."""
+
+    session: SSOSession
+    scope: list[str]
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision depends on beside the request itself."""
+
+    application: Application
+    session: SSOSession | None
+    snapshot: Snapshot
+    sent_to_login: datetime | None  # from a valid marker
+    consented: frozenset[str] | None  # what was just allowed on the consent page of this very request
+    at: datetime
+
+
+def read(params: Params, application: Application) -> AuthorizationRequest:
+    """The request, if it follows the rules; the ProtocolError for the client else."""
+    return authorization.read(params, pkce_required=application.is_public or application.require_pkce)
+
+
+def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask | Proceed:
+    """What comes next, or the ProtocolError for the client. Silent requests never become a page."""
+    application, session = situation.application, situation.session
+    if not application.allows_grant_type("authorization_code"):
+        raise UnauthorizedClient("This client may not use the authorization code grant.")
+    api = _api(request, situation.snapshot)
+    granted = scopes.grant(request.scope, api.scope_values if api else ())
+    reason = _login_reason(request, situation)
+    if reason or session is None:
+        if request.silent:
+            raise LoginRequired("Login required", detail=reason)
+        return Login(reason)
+    if _needs_consent(request, session, granted, situation):
+        if request.silent:
+            raise ConsentRequired("Consent required")
+        return Ask(session, granted)
+    return Proceed(session, granted, api.identifier if api else "")
+
+
+def issue_code(
+    request: AuthorizationRequest,
+    proceed: Proceed,
+    application: Application,
+    *,
+    redirect_uri: str,
+    facts: RequestFacts,
+    at: datetime,
+) -> str | None:
+    """The code for the client, whose application takes part in the session from now on. None: the session ended meanwhile."""
+    raw, code = new_code(request, proceed, application, redirect_uri=redirect_uri, at=at)
+    return raw if lifecycle.join_for(code, proceed.session, facts=facts, at=at) else None
+
+
+def new_code(
+    request: AuthorizationRequest, proceed: Proceed, application: Application, *, redirect_uri: str, at: datetime
+) -> tuple[str, AuthorizationCode]:
+    """What the client gets, and the row to write."""
+    raw = new_secret()
+    asked = _claims_to_keep(request, proceed.scope, application)
+    return raw, AuthorizationCode(
+        code=digest(raw),
+        expires=at + CODE_LIFETIME,
+        redirect_uri=redirect_uri,
+        scope=" ".join(proceed.scope),
+        code_challenge=request.code_challenge,
+        code_challenge_method="S256" if request.code_challenge else "",
+        nonce=request.nonce,
+        claims=json.dumps(asked) if asked else "",
+        audience=proceed.audience,
+        application=application,
+        user=proceed.session.user,
+        session=proceed.session,
+        created=at,
+        updated=at,
+    )
+
+
+def remember_consent(session: SSOSession, application: Application, scope: list[str], at: datetime) -> None:
+    consent, created = Consent.objects.get_or_create(
+        user=session.user, application=application, defaults={"scopes": sorted(scope), "granted_at": at}
+    )
+    if not created and set(scope) - set(consent.scopes):
+        consent.scopes, consent.granted_at = sorted({*consent.scopes, *scope}), at
+        consent.save()
+
+
+def mark(params: Params, browser: str, at: datetime) -> str:
+    """The marker for a browser that is sent to the login page now."""
+    facts = {"request": _fingerprint(params), "browser": digest(browser), "at": at.timestamp()}
+    return signing.dumps(facts, salt=_SALT)
+
+
+def sent_to_login(params: Params, browser: str, at: datetime) -> datetime | None:
+    """When this browser was sent to the login page for this request; None without a marker that fits."""
+    try:
+        facts = signing.loads(params.get(MARKER, ""), salt=_SALT)
+    except signing.BadSignature:
+        return None
+    if facts["request"] != _fingerprint(params) or facts["browser"] != digest(browser):
+        return None
+    moment = datetime.fromtimestamp(facts["at"], UTC)
+    return moment if at - moment < MARKER_LIFETIME else None
+
+
+def _fingerprint(params: Params) -> str:
+    own = sorted((name, value) for name, value in params.pairs if name not in OURS)
+    return hashlib.sha256(json.dumps(own).encode()).hexdigest()
+
+
+def _api(request: AuthorizationRequest, snapshot: Snapshot) -> ResourceServer | None:
+    targets = [target for target in request.targets if target != f"{settings.ISSUER}userinfo"]
+    if len(targets) > 1:
+        raise InvalidTarget("One API per request only.")
+    if not targets:
+        return None
+    api = snapshot.resource_server(targets[0])
+    if api is None:
+        raise InvalidTarget("The requested API is not known.")
+    return api
+
+
+def _login_reason(request: AuthorizationRequest, situation: Situation) -> str:
+    """Why a sign-in is needed, or ""."""
+    session = situation.session
+    if session is None:
+        return "no session"
+    proved = situation.sent_to_login is not None and session.auth_time > situation.sent_to_login
+    if request.wants_login and not proved:
+        return "prompt"
+    if request.max_age is not None and not proved:
+        age = (situation.at - session.auth_time).total_seconds()
+        if request.max_age == 0 or age > request.max_age:
+            return "max_age"
+    if not _may_use(session.connection, situation):
+        return _unless_proved("connection is not enabled for the application", proved)
+    if request.connection and session.connection and _is_another(request.connection, session.connection, proved):
+        return "another connection was asked for"
+    return _hint_reason(request, situation, session, proved)
+
+
+def _may_use(connection: Connection | None, situation: Situation) -> bool:
+    """Whether people of the connection may use the application."""
+    return connection is None or usable_for(connection, Purpose.SIGN_IN, situation.application, situation.snapshot)
+
+
+def _unless_proved(reason: str, proved: bool) -> str:
+    """A reason that another sign-in did not remove is the client's to hear, not one more login page's."""
+    if proved:
+        raise AccessDenied("This account may not use the application.", detail=reason)
+    return reason
+
+
+def _is_another(name: str, current: Connection, proved: bool) -> bool:
+    """A name that no enabled connection has is ignored, as an unknown parameter would be."""
+    if proved or name == current.name:
+        return False
+    return Connection.objects.filter(name=name, enabled=True).exists()
+
+
+def _hint_reason(request: AuthorizationRequest, situation: Situation, session: SSOSession, proved: bool) -> str:
+    wanted = _subjects_in_claims(request)
+    if request.id_token_hint:
+        wanted.add(subject_of_hint(request.id_token_hint))
+    if not wanted or wanted == {session.user.user_id}:
+        return ""
+    if proved:
+        raise LoginRequired("The person who signed in is not the one that was asked for.")
+    return "id_token_hint is about somebody else"
+
+
+def _subjects_in_claims(request: AuthorizationRequest) -> set[str]:
+    """The person that the `claims` parameter insists on (OpenID Connect Core section 5.5.1)."""
+    asked = [place.get("sub") for place in request.claims.values()]
+    return {str(sub["value"]) for sub in asked if isinstance(sub, dict) and "value" in sub}
+
+
+def subject_of_hint(hint: str) -> str:
+    """The sub of an ID token of ours, expired or not; anything else is InvalidRequest."""
+    try:
+        return str(own_tokens.claims_of(ID_TOKEN, hint, configuration.current())["sub"])
+    except ValueError:
+        raise InvalidRequest("id_token_hint is not an ID token of this issuer.") from None
+
+
+def _needs_consent(
+    request: AuthorizationRequest, session: SSOSession, granted: list[str], situation: Situation
+) -> bool:
+    if situation.consented is not None and set(granted) <= situation.consented:
+        return False
+    if "consent" in request.prompt:
+        return True
+    if situation.application.is_first_party:
+        return False
+    allowed = (
+        Consent.objects.filter(user=session.user, application=situation.application)
+        .values_list("scopes", flat=True)
+        .first()
+    )
+    return allowed is None or bool(set(granted) - set(allowed))
+
+
+def _claims_to_keep(
+    request: AuthorizationRequest, granted: list[str], application: Application
+) -> dict[str, dict[str, None]]:
+    """The claims by name; an application that is not first-party gets none that its scopes would not give."""
+    given = {name for scope in granted for name in CLAIMS.get(scope, ())}
+    known = {name for names in CLAIMS.values() for name in names}
+    allowed = known if application.is_first_party else given
+    return {
+        place: {name: None for name in asked if name in allowed} for place, asked in request.claims.items() if asked
+    }

@@ -1,0 +1,199 @@
+"""What a person's grant is made into: an access token, an ID token, a refresh token, and the rows that remember them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from idp.crypto import keys
+from idp.database.guarded import Row
+from idp.http.requests import RequestFacts
+from idp.models import Application, ResourceServer, TokenFormat, User
+from idp.protocol.errors import InvalidTarget
+from idp.protocol.opaque import digest, new_secret
+from idp.protocol.standard_scopes import OPENID
+from idp.tenants.configuration import Snapshot
+from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
+from sessions_app.protocol import claims
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What was granted to whom, whichever grant type it came by."""
+
+    application: Application
+    user: User
+    session: SSOSession | None  # the session that the access token dies with, if any
+    authentication: claims.Authentication
+    scope: list[str]
+    audience: str = ""
+    nonce: str = ""
+    claims: dict[str, Any] = field(default_factory=dict)
+    code_id: int | None = None
+    family_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An access token that travels, and its row (a JWT has none)."""
+
+    raw: str
+    expires_in: int
+    row: AccessToken | None
+
+
+def api_of(snapshot: Snapshot, audience: str) -> ResourceServer | None:
+    """The API of a grant; None for /userinfo only. An API that was deleted since is an error."""
+    if not audience:
+        return None
+    api = snapshot.resource_server(audience)
+    if api is None:
+        raise InvalidTarget("The API of this token does not exist any more.")
+    return api
+
+
+def access_token(grant: Grant, snapshot: Snapshot, at: datetime) -> Access:
+    api = api_of(snapshot, grant.audience)
+    lifetime = api.usable_lifetime if api else grant.application.usable.access_token_lifetime
+    if api and api.token_dialect == TokenFormat.JWT:
+        return Access(_jwt(grant, api, snapshot, at, lifetime), lifetime, None)
+    raw = new_secret()
+    row = AccessToken(
+        token_checksum=digest(raw),
+        expires=at + timedelta(seconds=lifetime),
+        scope=" ".join(grant.scope),
+        audience=grant.audience,
+        application_id=grant.application.pk,
+        user_id=grant.user.pk,
+        session_id=grant.session.pk if grant.session else None,
+        family_id=grant.family_id,
+        code_id=grant.code_id,
+        created=at,
+        updated=at,
+    )
+    return Access(raw, lifetime, row)
+
+
+def _jwt(grant: Grant, api: ResourceServer, snapshot: Snapshot, at: datetime, lifetime: int) -> str:
+    userinfo = f"{settings.ISSUER}userinfo"
+    body = claims.access_token(
+        issuer=settings.ISSUER,
+        sub=grant.user.user_id,
+        audience=[api.identifier, userinfo] if OPENID in grant.scope else api.identifier,
+        client_id=grant.application.client_id,
+        scope=" ".join(grant.scope),
+        at=at,
+        lifetime=lifetime,
+        jti=new_secret(),
+        sid=grant.session.sid if grant.session and grant.application.access_tokens_die_with_session else "",
+        auth_time=grant.authentication.auth_time,
+    )
+    return keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ="at+jwt")
+
+
+def new_family(grant: Grant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
+    """A family, not saved. Its absolute lifetime is fixed here and now."""
+    application, usable = grant.application, grant.application.usable
+    return RefreshTokenFamily(
+        user_id=grant.user.pk,
+        application_id=application.pk,
+        session_id=grant.session.pk if grant.session else None,
+        code_id=grant.code_id,
+        offline=offline,
+        rotating=application.refresh_token_rotating,
+        scope=" ".join(grant.scope),
+        audience=grant.audience,
+        sid=grant.authentication.sid,
+        auth_time=grant.authentication.auth_time,
+        rotated_at=at,
+        created_at=at,
+        idle_expires_at=later(at, usable.refresh_token_idle_lifetime),
+        expires_at=later(at, usable.refresh_token_lifetime),
+        initial_ip=facts.ip,
+        initial_user_agent=facts.user_agent,
+        last_ip=facts.ip,
+        last_user_agent=facts.user_agent,
+    )
+
+
+def refresh_token(grant: Grant, *, generation: int, at: datetime) -> tuple[str, RefreshToken]:
+    raw = new_secret()
+    row = RefreshToken(
+        token_checksum=digest(raw),
+        user_id=grant.user.pk,
+        application_id=grant.application.pk,
+        family_id=grant.family_id,
+        generation=generation,
+        created=at,
+        updated=at,
+    )
+    return raw, row
+
+
+def rows_of(family: RefreshTokenFamily | None, refresh: RefreshToken | None, access: Access) -> list[Row]:
+    """The rows in the order in which they refer to each other."""
+    links = {"family_id": "family"} if family else {}
+    rows = [Row("family", family, {})] if family else []
+    if refresh:
+        rows.append(Row("refresh", refresh, links))
+    if access.row:
+        rows.append(Row("access", access.row, links))
+    return rows
+
+
+def answer(grant: Grant, access: Access, refresh: str, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
+    """RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3."""
+    body: dict[str, Any] = {"access_token": access.raw, "token_type": "Bearer", "expires_in": access.expires_in}
+    if refresh:
+        body["refresh_token"] = refresh
+    if OPENID in grant.scope:
+        body["id_token"] = _id_token(grant, access, snapshot, at)
+    return body | {"scope": " ".join(grant.scope)}
+
+
+def _id_token(grant: Grant, access: Access, snapshot: Snapshot, at: datetime) -> str:
+    application = grant.application
+    asked = grant.claims.get("id_token", {})
+    body = claims.id_token(
+        grant.authentication,
+        issuer=settings.ISSUER,
+        client_id=application.client_id,
+        at=at,
+        lifetime=application.usable.id_token_lifetime,
+        access_token=access.raw,
+        nonce=grant.nonce,
+        profile=claims.select(known_claims(grant.user), grant.scope, asked),
+    )
+    return keys.sign_with(keys.active(application.id_token_signed_response_alg, snapshot), body)
+
+
+def known_claims(user: User) -> dict[str, Any]:
+    """Every standard claim that is known of a person; `claims.select()` picks from it."""
+    name = user.name or user.email
+    return {
+        **user.claims,
+        "name": name,
+        "given_name": user.given_name,
+        "family_name": user.family_name,
+        "nickname": user.nickname or user.email.partition("@")[0],
+        "picture": user.picture,
+        "updated_at": int(user.updated_at.timestamp()),
+        "email": user.email,
+        "email_verified": user.email_verified if user.email else None,
+        "phone_number": user.phone_number,
+        "phone_number_verified": user.phone_number_verified if user.phone_number else None,
+    }
+
+
+def claims_of(stored: str) -> dict[str, Any]:
+    """The `claims` parameter as an authorization code keeps it."""
+    claims: dict[str, Any] = json.loads(stored) if stored else {}
+    return claims
+
+
+def later(at: datetime, seconds: int | None) -> datetime | None:
+    return at + timedelta(seconds=seconds) if seconds is not None else None

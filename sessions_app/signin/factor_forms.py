@@ -1,0 +1,105 @@
+"""allauth's forms around second factors, each with our limiter before it looks, and a line in the audit when it was wrong."""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa import app_settings
+from allauth.mfa.adapter import get_adapter as mfa_adapter
+from allauth.mfa.base import forms as mfa_forms
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp import forms as totp_forms
+from allauth.mfa.webauthn import forms as webauthn_forms
+from cryptography.exceptions import InvalidSignature
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
+
+from idp.http.requests import facts
+from idp.models import User
+from sessions_app.audit import trail
+from sessions_app.audit.events import EventType
+from sessions_app.signin import attempts, sign_in
+from sessions_app.signin.attempts import Factor
+
+T = TypeVar("T")
+
+
+class CodeForm(mfa_forms.AuthenticateForm):
+    def clean_code(self) -> str:
+        code: str = _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
+        return code
+
+
+class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):
+    def clean_code(self) -> str:
+        code: str = _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
+        return code
+
+
+class ActivateCodeForm(totp_forms.ActivateTOTPForm):
+    def clean_code(self) -> str:
+        code: str = _limited(self.user, Factor.CODE, super().clean_code)
+        return code
+
+
+class SecurityKeyForm(webauthn_forms.AuthenticateWebAuthnForm):
+    def clean_credential(self) -> Authenticator:
+        return _limited(self.user, Factor.SECURITY_KEY, functools.partial(_understood, super().clean_credential))
+
+
+class ReauthenticateSecurityKeyForm(webauthn_forms.ReauthenticateWebAuthnForm):
+    def clean_credential(self) -> Authenticator:
+        return _limited(self.user, Factor.SECURITY_KEY, functools.partial(_understood, super().clean_credential))
+
+
+class AddSecurityKeyForm(webauthn_forms.AddWebAuthnForm):
+    def clean(self) -> dict[str, Any]:
+        return _understood(super().clean)
+
+
+def _understood(read: Callable[[], T]) -> T:
+    """A credential that is no credential, or whose signature is wrong, is a wrong one: the packages beneath raise what they meet."""
+    try:
+        return read()
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error, InvalidSignature):
+        raise mfa_adapter().validation_error("incorrect_code") from None
+
+
+def _factor_of(code: str) -> Factor:
+    """What this may be the right value of: an app's code is shorter than a recovery code, so neither can be the other."""
+    return Factor.CODE if len(normalize_user_code(code)) == app_settings.TOTP_DIGITS else Factor.RECOVERY
+
+
+def _limited(user: User, factor: Factor, check: Callable[[], T]) -> T:
+    """allauth's own limits are off. The slot is taken before anything is looked at, and given back when it was right."""
+    request, at = context.request, timezone.now()
+    identity = sign_in.identity_in(request, user)
+    if identity is None:
+        raise PermissionDenied("this person did not come in by an account that still exists")
+    try:
+        reservation = attempts.reserve_factor(request, identity, factor, at)
+    except attempts.TooManyAttempts:
+        if factor is Factor.SECURITY_KEY:  # a hidden field, beside which allauth shows no error: a page of its own
+            raise
+        raise get_adapter().validation_error("too_many_login_attempts") from None
+    try:
+        proved = check()
+    except ValidationError:
+        data = {"factor": str(factor)}
+        trail.record(
+            EventType.SECOND_FACTOR_FAILED,
+            user=user,
+            connection=identity.connection,
+            facts=facts(request),
+            at=at,
+            data=data,
+        )
+        raise
+    attempts.give_back(reservation)
+    return proved

@@ -1,0 +1,272 @@
+"""The round trip of a sign-in upstream: the browser departs with a state of ours and comes back with an answer to it.
+
+What waits for the answer is a FlowState, bound to the browser by a cookie that all its tabs share. The answer's proof must
+be as new as the application, or a revocation since, wants it: else the browser is sent once more, to prove it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+
+from idp.connections import places
+from idp.connections.contract import Account, Departure, RedirectProtocol, UpstreamFault, Wishes
+from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, usable_for
+from idp.http import content_policy
+from idp.models import Connection, Identity, began_before
+from idp.people import identities
+from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
+from idp.protocol.opaque import digest, new_secret
+from idp.protocol.params import Params
+from idp.tenants.configuration import Snapshot
+from sessions_app.models import FlowState
+from sessions_app.session import binding, lifecycle
+from sessions_app.session.binding import LONGEST_COOKIE
+from sessions_app.signin import sign_in
+from sessions_app.signin.destinations import HOME, destination, is_ours
+
+KIND = "sign-in"
+LIFETIME = timedelta(minutes=10)
+LONGEST_SID = 255  # SSOSession.upstream_sid
+LEEWAY = timedelta(minutes=1)  # how far a clock upstream may be behind ours
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """What the end of a round trip must know of its beginning; `kept` and `departed_at` are None if nobody asked upstream."""
+
+    connection: Connection
+    redirect_url: str
+    wishes: Wishes
+    kept: Mapping[str, Any] | None = None
+    departed_at: datetime | None = None
+    is_second: bool = False  # the first answer's proof was too old
+    reauthenticates: bool = False
+
+
+class NotEnough(Exception):
+    """The upstream vouched for somebody, but not for what is needed here. `error` is what an application is told."""
+
+    error = "login_required"
+
+
+def start(
+    request: HttpRequest,
+    connection: Connection,
+    wishes: Wishes,
+    redirect_url: str,
+    at: datetime,
+    *,
+    is_second: bool = False,
+    reauthenticates: bool = False,
+) -> HttpResponse:
+    """Send the browser to the identity provider upstream. `redirect_url` is validated already. Raises UpstreamFault.
+
+    With `reauthenticates` the person who is signed in proves again that it is them; nobody else gets in that way.
+    """
+    state, callback = new_secret(), callback_url(connection)
+    with _turn():
+        departure = _protocol(connection).depart(connection, wishes, state=state, callback=callback, at=at)
+    browser = _browser(request) or new_secret()
+    FlowState.objects.create(
+        kind=KIND,
+        state_hash=digest(state),
+        browser_hash=digest(browser),
+        connection=connection,
+        data={
+            "callback": callback,
+            "redirect_url": redirect_url,
+            "wishes": asdict(wishes),
+            "kept": dict(departure.kept),
+            "is_second": is_second,
+            "reauthenticates": reauthenticates,
+        },
+        created_at=at,
+        expires_at=at + LIFETIME,
+    )
+    response = lead_away(request, departure)
+    response.set_cookie(
+        settings.UPSTREAM_COOKIE_NAME,
+        browser,
+        max_age=LIFETIME,
+        path="/",
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="None" if settings.HTTPS else "Lax",  # SAML's answers are cross-site POSTs
+    )
+    return response
+
+
+def take(request: HttpRequest, state: str, at: datetime) -> Trip | None:
+    """The trip that this browser began with this state, once; None: nobody knows the state.
+
+    Raises InvalidRequest for another browser, another callback, a second use, and after ten minutes.
+    """
+    flow = FlowState.objects.filter(kind=KIND, state_hash=digest(state)).select_related("connection").first()
+    if flow is None or flow.connection is None:
+        return None
+    browser = _browser(request)
+    if not browser or not constant_time_compare(flow.browser_hash, digest(browser)):
+        raise InvalidRequest("This sign-in was begun in another browser, or cookies are blocked. Please begin again.")
+    if flow.data["callback"] != f"{settings.ISSUER_ORIGIN}{request.path}":
+        raise InvalidRequest("This answer came to the address of another connection.")
+    if not FlowState.objects.filter(pk=flow.pk, used_at=None, expires_at__gt=at).update(used_at=at):
+        raise InvalidRequest("This sign-in is over: it was completed before, or took too long. Please begin again.")
+    return Trip(
+        flow.connection,
+        flow.data["redirect_url"],
+        _wishes(flow.data["wishes"]),
+        flow.data["kept"],
+        flow.created_at,
+        flow.data["is_second"],
+        flow.data["reauthenticates"],
+    )
+
+
+def unsolicited(connection: Connection) -> Trip:
+    """An answer that nobody asked for leads to the application that the connection names, or home; never where it wants."""
+    named = connection.options.get("idpinitiated")
+    chosen = named if isinstance(named, dict) else {}
+    redirect_url = HOME
+    if client_id := str(chosen.get("client_id") or ""):
+        query = str(chosen.get("client_authorizequery") or "").lstrip("?&")
+        redirect_url = f"{reverse('authorize')}?{urlencode({'client_id': client_id})}{'&' if query else ''}{query}"
+    return Trip(connection, redirect_url if is_ours(redirect_url) else HOME, Wishes())
+
+
+def check_usable(connection: Connection | None, redirect_url: str, snapshot: Snapshot) -> Connection:
+    """The connection, if people may sign in through it upstream to what waits behind `redirect_url`; InvalidRequest else."""
+    application = destination(redirect_url, snapshot).application
+    if connection is None or connection.strategy not in REDIRECT_PROTOCOLS:
+        raise InvalidRequest("There is no such way to sign in.")
+    if not usable_for(connection, Purpose.SIGN_IN, application, snapshot):
+        raise InvalidRequest(f"Signing in with {connection} is not switched on for this application.")
+    return connection
+
+
+def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> HttpResponse:
+    """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
+    connection = trip.connection
+    with _turn():
+        account = _protocol(connection).arrive(connection, trip.kept, answer, callback=callback_url(connection), at=at)
+    if account.expires_at is not None and account.expires_at <= at:
+        raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
+    if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
+        raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
+    identity = identities.receive(connection, account, at=at)
+    if not identity.user.is_active:
+        sign_in.record_blocked(request, identity, at)
+    elif not _is_fresh(account, identity, trip):
+        return _once_more(request, trip, at)
+    if trip.reauthenticates:
+        return _prove_again(request, trip, identity, account)
+    return sign_in.complete(
+        request,
+        identity,
+        method=sign_in.FEDERATED,
+        redirect_url=trip.redirect_url,
+        upstream_sid=account.upstream_sid,
+        upstream=_for_later(account),
+        at=at,
+    )
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    try:
+        with places.turn():
+            yield
+    except TemporarilyUnavailable as busy:
+        raise UpstreamFault("too many sign-ins wait for their upstreams", busy.description, status=503) from busy
+
+
+def _wishes(kept: Mapping[str, Any]) -> Wishes:
+    """Of a trip that another release of ours began, perhaps: what this one does not know is left out."""
+    known = {field.name for field in fields(Wishes)}
+    return Wishes(**{name: value for name, value in kept.items() if name in known})
+
+
+def _protocol(connection: Connection) -> RedirectProtocol:
+    return REDIRECT_PROTOCOLS[connection.strategy]
+
+
+def _browser(request: HttpRequest) -> str:
+    value = request.COOKIES.get(settings.UPSTREAM_COOKIE_NAME, "")
+    return value if len(value) <= LONGEST_COOKIE else ""
+
+
+def lead_away(request: HttpRequest, departure: Departure) -> HttpResponse:
+    """Send the browser to the upstream, by redirect or by a form that posts itself."""
+    if not departure.fields:
+        return HttpResponse(status=303, headers={"Location": departure.url})
+    response = render(request, "form_post.html", {"action": departure.url, "fields": departure.fields})
+    return content_policy.allow_forms_to(response, departure.url, leads_on=True)  # the page has this one form only
+
+
+def onward(request: HttpRequest, url: str) -> HttpResponse:
+    """Go on by a page of its own, which a form's policy (`form-action`) does not follow as it follows redirects."""
+    return render(request, "onward.html", {"url": url})
+
+
+def _is_fresh(account: Account, identity: Identity, trip: Trip) -> bool:
+    """Whether the proof upstream is as new as it must be, as far as the upstream tells.
+
+    One that does not say when is believed if it was asked to force it, or if the person was here since the revocation.
+    """
+    mark = identity.revoked
+    if account.auth_time is not None:
+        wanted = _wanted_since(trip)
+        return not began_before(account.auth_time, mark) and (wanted is None or account.auth_time >= wanted - LEEWAY)
+    if mark is None:
+        return True
+    forced_at = trip.departed_at if trip.wishes.force else None
+    return any(moment is not None and not began_before(moment, mark) for moment in (forced_at, identity.last_login_at))
+
+
+def _wanted_since(trip: Trip) -> datetime | None:
+    """The earliest proof that the application accepts."""
+    if trip.departed_at is None:
+        return None
+    if trip.wishes.force:
+        return trip.departed_at
+    return None if trip.wishes.max_age is None else trip.departed_at - timedelta(seconds=trip.wishes.max_age)
+
+
+def _once_more(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
+    if trip.is_second:
+        raise NotEnough(
+            f"You must prove again who you are, and {trip.connection} did not ask you to. Please try again."
+        )
+    return start(
+        request,
+        trip.connection,
+        replace(trip.wishes, force=True),
+        trip.redirect_url,
+        at,
+        is_second=True,
+        reauthenticates=trip.reauthenticates,
+    )
+
+
+def _prove_again(request: HttpRequest, trip: Trip, identity: Identity, account: Account) -> HttpResponse:
+    session = binding.session_of(request)
+    if session is None or session.identity_id != identity.pk:
+        raise NotEnough("That is another account than the one you are signed in with.")
+    sign_in.record_again(request, identity, upstream_sid=account.upstream_sid, upstream=_for_later(account))
+    return HttpResponseRedirect(trip.redirect_url)
+
+
+def _for_later(account: Account) -> dict[str, Any]:
+    """What the session keeps of its upstream: for logout, and when it ends there."""
+    ends_at = account.expires_at.isoformat() if account.expires_at else None
+    return {**account.upstream, lifecycle.UPSTREAM_ENDS: ends_at}

@@ -1,0 +1,67 @@
+"""A sign-in while one request carries it: what the acts know that allauth's flow, which hands on request and person, does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+
+from idp.limits.limiter import Reservation
+from idp.models import Identity
+from idp.tenants.configuration import Snapshot
+from sessions_app.signin.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the flow session recorded of one sign-in. `at` is the first factor's moment: what was revoked since is dead.
+
+    `password` is a keyed digest of the stored password that was proved, "" if none was: another password since ends it too.
+    """
+
+    identity_pk: int
+    at: datetime
+    password: str
+    amr: list[dict[str, str]]
+    upstream_sid: str
+    upstream: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """Who was proved, as one SELECT found them: the account, with its person and connection, and what opening a session needs."""
+
+    identity: Identity
+    proof: Proof
+    snapshot: Snapshot  # the configuration of that moment
+    stored_password: str | None  # the hash that was proved, which must still be theirs; None if no password was proved
+    has_second_factor: bool
+    open_sessions: int  # of this person, past their limits or not
+
+    @property
+    def is_known_by_browser(self) -> bool:
+        """Whether attempts are counted for this account, so that its browsers get a budget of their own."""
+        return bool(self.identity.login) or self.has_second_factor
+
+
+@dataclass(slots=True)
+class SignInUnderWay:
+    """`SSOSessionMiddleware` attaches one to each request, as `request.sign_in`; nothing is known at first.
+
+    - `waiting` and `attempt` are known from `sign_in.by_password` on, before allauth's flow begins. A sign-in upstream, and
+      a second factor, which comes with a request of its own, have neither.
+    - `attempt` is None again from when the session's write gave it back.
+    - `proved` is known from the adapter's `pre_login` on, so that its `login` need not look again. It does look again in
+      the request of a second factor: much may have changed while that was waited for.
+    """
+
+    waiting: Waiting | None = None
+    attempt: Reservation | None = None
+    proved: Proved | None = None
+
+
+def sign_in_of(request: HttpRequest) -> SignInUnderWay:
+    sign_in: SignInUnderWay = request.sign_in  # type: ignore[attr-defined]  # attached by the middleware
+    return sign_in
