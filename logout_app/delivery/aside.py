@@ -13,7 +13,7 @@ import structlog
 from django.db import DataError, IntegrityError, connection, transaction
 
 from idp.database import dialect
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from logout_app.delivery import tallies
 from logout_app.delivery.channels.registry import BY_NAME, known
 from logout_app.delivery.outbox import (
@@ -34,7 +34,7 @@ from logout_app.protocol.retry import SET_ASIDE, printable
 
 log = structlog.get_logger(__name__)
 
-# One row's own fault, whatever its values are; AWAY and missing permissions are everybody's.
+# One row's own fault, whatever its values are; OUTAGES and missing permissions are everybody's.
 FAULTS = (DataError, IntegrityError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 UNKNOWN_FOR = timedelta(minutes=1)  # a worker that knows the channel would have taken the row long before
 PICK_ONE = f"WITH picked AS (SELECT id FROM {TABLE} WHERE id = %(id)s AND {DUE}) {TAKE}"  # noqa: S608  constants only
@@ -56,7 +56,7 @@ def _take(pk: int, parameters: dict[str, Any], at: datetime) -> Claimed | None:
             cursor.execute(PICK_ONE, {"id": pk, "now": parameters["now"], "lease": parameters["lease"]})
             row = cursor.fetchone()
         return as_claimed(row) if row else None
-    except AWAY:
+    except OUTAGES:
         raise
     except FAULTS as error:
         set_aside([pk], described(error), at)
