@@ -1,5 +1,8 @@
 """Two databases side by side: what needs a database runs on each, the rest on whichever worker is free.
 
+Of a test with cases (`parametrize`) the first runs on each database, the others on one: what differs between them is a value,
+not the SQL. Where it is the SQL (`SQL_BY_CASE`), and where the marker `both` says so, all cases run on each.
+
 `make test` has one worker per database, and says `--dist each`. Each worker writes down which of its tests need a database
 and runs them; what neither needs is dealt to one of the two, by modules.
 """
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server"})
+SQL_BY_CASE = ("tests/delivery", "tests/faults", "tests/protocol/door", "tests/protocol/refresh", "tests/protocol/told")
+SQL_BY_CASE += ("tests/unit", "tests/wire", "tests/e2e")
 NOTES = "tests_that_need_a_database"  # a file's name, in what a worker is told
 
 
@@ -45,7 +50,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=foreign)
     items[:] = [item for item in items if item not in foreign]
     if notes := getattr(config, "workerinput", {}).get(NOTES):
-        Path(notes).write_text(json.dumps([item.nodeid for item in items if needs_a_database(item)]))
+        Path(notes).write_text(json.dumps(for_each_database(items)))
+
+
+def for_each_database(items: Sequence[pytest.Item]) -> list[str]:
+    """The tests that every worker runs."""
+    found, seen = [], set()
+    for item in filter(needs_a_database, items):
+        test = item.nodeid.partition("[")[0]
+        every_case = any(map(item.get_closest_marker, ("both", "sqlite", "postgresql")))
+        if test not in seen or every_case or item.nodeid.startswith(SQL_BY_CASE):
+            found.append(item.nodeid)
+        seen.add(test)
+    return found
 
 
 @pytest.hookimpl(optionalhook=True)

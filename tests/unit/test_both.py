@@ -139,3 +139,32 @@ def test_after(db): pass
         assert ran[f"sqlite {name}"] == ran[f"postgres {name}"] == 1
     for name in ("test_first", "test_second", "test_third"):
         assert ran[f"sqlite {name}"] + ran[f"postgres {name}"] == 1
+
+
+def test_of_a_test_with_cases_the_first_runs_on_both(run: Run) -> None:
+    ran = run(
+        "9 passed",
+        cases="""
+import pytest
+
+@pytest.mark.parametrize("value", ["a", "b", "c"])
+def test_values(value, db): pass
+
+@pytest.mark.both
+@pytest.mark.parametrize("way", ["a", "b"])
+def test_ways(way, db): pass
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("way", ["a"])
+def test_own(way, db): pass
+""",
+    )
+    names = Counter(line.split()[1] for line in ran.elements())
+    assert names == {
+        "test_values[a]": 2,
+        "test_values[b]": 1,
+        "test_values[c]": 1,
+        "test_ways[a]": 2,
+        "test_ways[b]": 2,
+        "test_own[a]": 1,
+    }
