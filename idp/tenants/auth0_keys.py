@@ -46,7 +46,7 @@ _NOTHING: dict[str, str] = {  # place -> keys without a meaning here
     "connections.options": """
         agentID agentIP agentMode agentVersion allowed_audiences api_enable_users app_domain app_id attributes
         authentication_methods basic_profile cert cert_rollover_notification configuration connection_settings custom_headers
-        customScripts debug disable_cache disable_self_service_change_password email enable_script_context expires
+        customScripts debug disable_cache email enable_script_context expires
         ext_account_disabled ext_admin ext_agreed_terms ext_assigned_plans ext_groups ext_is_admin ext_is_suspended ext_profile
         federated_connections_access_tokens freeform_scopes granted identity_api ips max_groups_to_retrieve mfa
         non_persistent_attrs passkey_options password_complexity_options password_dictionary password_no_personal_info
@@ -87,6 +87,7 @@ _HARMLESS: dict[str, dict[str, tuple[Any, ...]]] = {
     "clients.refresh_token": {"policies": ()},
     "connections": {"authentication": ({"active": True},)},
     "connections.options": {
+        "disable_self_service_change_password": (),
         "enabledDatabaseCustomization": (),
         "import_mode": (),
         "password_history": (),
