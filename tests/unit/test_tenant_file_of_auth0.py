@@ -162,6 +162,14 @@ def test_what_would_be_missing_is_refused_until_somebody_leaves_it_out(
     assert problem.startswith(f"{place}: is not done here")
 
 
+def test_an_application_that_nobody_can_come_back_to_is_refused_with_what_to_take_out(tmp_path: Path) -> None:
+    """Every tenant of Auth0 begins with one, *Default App*."""
+    (problem,) = problems(
+        tmp_path, {"clients": [{"name": "Default App", "grant_types": ["authorization_code", "implicit"]}]}
+    )
+    assert problem.startswith("clients[0].callbacks: ")
+
+
 @pytest.mark.parametrize(
     ("document", "nearest"),
     [
