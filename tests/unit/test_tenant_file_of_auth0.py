@@ -97,7 +97,7 @@ clientGrants:
 """
 
 
-def apply(folder: Path, document: str | dict[str, Any], *, prune: bool = False) -> list[tenant.Outcome]:
+def apply(folder: Path, document: str | dict[str, Any], *, prune: bool = False) -> list[tenant.Applied]:
     path = folder / "tenant.yaml"
     path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
     return tenant.apply(path, at=timezone.now(), prune=prune)
