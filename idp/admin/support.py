@@ -13,7 +13,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
 from django.db import transaction
-from django.db.models import CharField, Model, URLField
+from django.db.models import CharField, Model, QuerySet, URLField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,6 +24,7 @@ from django.utils.safestring import SafeString
 from idp.admin.fields import WebUrlField
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
+from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.tenants.changes import Author, Refusal
 from idp.views.errors import error_page
@@ -88,6 +89,16 @@ class StrictAdmin(ModelAdmin):
             lookup == name or (lookup.startswith(f"{name}__") and lookup.removeprefix(f"{name}__") in COMPARISONS)
             for name in names
         )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """A name is found in whichever form of its letters it is kept and was typed."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        for spelling in normal_forms.spellings(search_term)[1:]:
+            more, repeated = super().get_search_results(request, queryset, spelling)
+            found, duplicates = found | more, duplicates or repeated
+        return found, duplicates
 
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Facts below a form are shown, not posted: they may have changed since, and that is no mistake of the form."""

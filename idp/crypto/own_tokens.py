@@ -12,11 +12,20 @@ from idp.protocol.jwt_profile import Mismatch, Profile, check_content, decoded, 
 from idp.tenants.configuration import Snapshot
 
 # A hint is good whatever its age (RP-Initiated Logout 1.0 section 2), and a logout token is none.
+# An access token with Auth0's claims has the `typ` of an ID token, and `scope`, which no ID token has.
 ID_TOKEN = Profile(
-    types=frozenset({"jwt"}), algorithms=tuple(keys.ALGORITHMS), texts=("sub",), forbidden=("events",), longest=20_000
+    types=frozenset({"jwt"}),
+    algorithms=tuple(keys.ALGORITHMS),
+    texts=("sub",),
+    forbidden=("events", "scope"),
+    longest=20_000,
 )
 ACCESS_TOKEN = Profile(
-    types=frozenset({"at+jwt"}), needs_type=True, algorithms=tuple(keys.ALGORITHMS), texts=("sub", "client_id")
+    types=frozenset({"at+jwt", "jwt"}),
+    needs_type=True,
+    algorithms=tuple(keys.ALGORITHMS),
+    texts=("sub",),
+    forbidden=("events", "at_hash"),
 )
 _VERIFIERS = JWSRegistry(algorithms=list(keys.ALGORITHMS))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from oauth2_provider.models import AbstractApplication
 
 from idp.applications import rules
 from idp.applications.usable import Usable
-from idp.protocol import clients
+from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY
 
@@ -206,8 +207,11 @@ class ClientRegistration(models.Model):
 
 
 class TokenFormat(models.TextChoices):
-    OPAQUE = "access_token", "Opaque, checked in the database"
-    JWT = "rfc9068_profile", "JWT (RFC 9068), valid until it expires"
+    OPAQUE = token_dialects.OPAQUE, "Opaque: dead at once when its session ends"
+    AUTH0 = token_dialects.AUTH0, "JWT with Auth0's claims, valid until it expires"
+    AUTH0_AUTHZ = token_dialects.AUTH0_AUTHZ, "JWT with Auth0's claims and permissions, valid until it expires"
+    RFC9068 = token_dialects.RFC9068, "JWT (RFC 9068), valid until it expires"
+    RFC9068_AUTHZ = token_dialects.RFC9068_AUTHZ, "JWT (RFC 9068) with permissions, valid until it expires"
 
 
 class ResourceServer(models.Model):
@@ -217,7 +221,16 @@ class ResourceServer(models.Model):
     name = models.CharField(max_length=255, blank=True)
     scopes = models.JSONField(default=list, blank=True, help_text='[{"value": "read:things", "description": "..."}]')
     token_lifetime = models.PositiveIntegerField(default=86400, help_text="Seconds.")
-    token_dialect = models.CharField(max_length=20, choices=TokenFormat, default=TokenFormat.OPAQUE)
+    token_dialect = models.CharField(
+        "format",
+        max_length=24,
+        choices=TokenFormat,
+        default=TokenFormat.OPAQUE,
+        help_text=(
+            "Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
+            "An API that verifies JWTs by itself asks nobody, and takes one until it expires."
+        ),
+    )
     signing_alg = models.CharField(max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256")
     allow_offline_access = models.BooleanField(default=True)
     is_system = models.BooleanField(default=False, editable=False, help_text="Our own Management API.")
@@ -236,6 +249,16 @@ class ResourceServer(models.Model):
     def usable_lifetime(self) -> int:
         """Seconds. One that was stored before there were bounds counts as the nearest."""
         return TOKEN_LIFETIME.nearest(self.token_lifetime)
+
+    @property
+    def issues_jwts(self) -> bool:
+        return self.token_dialect != TokenFormat.OPAQUE
+
+    def permissions(self, granted: Iterable[str]) -> list[str] | None:
+        """What a token with these scopes permits here; None where its format does not say so."""
+        if not token_dialects.has_permissions(self.token_dialect):
+            return None
+        return [scope for scope in granted if scope in self.scope_values]
 
     @property
     def scope_values(self) -> set[str]:

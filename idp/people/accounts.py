@@ -142,7 +142,10 @@ def _move(identity: Identity, user: User, actor: str, at: datetime) -> bool:
 def with_address(address: str) -> QuerySet[User]:
     """People who have this address, here or at a connection, verified or not."""
     at_a_connection = Identity.objects.filter(email=normal_forms.name(address)).values("user")
-    return User.objects.filter(Q(email__iexact=address) | Q(pk__in=at_a_connection)).order_by("pk")
+    here = Q()
+    for spelling in normal_forms.spellings(address):
+        here |= Q(email__iexact=spelling)
+    return User.objects.filter(here | Q(pk__in=at_a_connection)).order_by("pk")
 
 
 def _rename_logins(user: User, old: str, new: str) -> None:

@@ -29,6 +29,13 @@ def has_look_alike(text: str) -> bool:
     return any(map(_stands_for_another, text))
 
 
+def spellings(text: str) -> tuple[str, ...]:
+    """The forms in which a name may be kept that is shown as it was given; one for ASCII letters, of which databases know cases."""
+    if text.isascii():
+        return (text,)
+    return tuple(dict.fromkeys((text, name(text), *(unicodedata.normalize(form, text) for form in (NFC, NFD)))))
+
+
 def ascii_lower(text: str) -> str:
     """Lower case of A to Z only, as names were kept before."""
     return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)

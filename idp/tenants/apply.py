@@ -29,7 +29,7 @@ from idp.people.hashers import ClientSecretHasher
 from idp.protocol import clients, normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenants import clients as client_entries
-from idp.tenants import configuration, connections
+from idp.tenants import configuration, connections, resource_servers
 from idp.tenants import trail as settings_trail
 from idp.tenants.clients import ClientEntry
 from idp.tenants.reader import TenantFileError
@@ -49,7 +49,7 @@ ACTOR = "system"
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one object: created, updated, unchanged, removed or closed; `note` says what else one must know, `warnings` what one may
+    """What became of one object: created, updated, unchanged, removed, closed or ignored; `note` says what else one must know, `warnings` what one may
     not expect."""
 
     kind: str
@@ -182,7 +182,8 @@ class _Application:
         self.at = at
 
     def run(self, *, prune: bool) -> list[Applied]:
-        outcomes = [self._tenant()] if "tenant" in self.file.sections else []
+        outcomes = [_ignored(place, keys) for place, keys in self.file.ignored.items()]
+        outcomes += [self._tenant()] if "tenant" in self.file.sections else []
         outcomes += [self._client(client) for client in self.file.clients]
         outcomes += [self._connection(entry) for entry in self.file.connections]
         outcomes += [self._resource_server(entry) for entry in self.file.resource_servers]
@@ -241,8 +242,10 @@ class _Application:
 
     def _resource_server(self, entry: ResourceServerEntry) -> Applied:
         row = ResourceServer.objects.filter(identifier=entry.identifier).first()
-        what = _save(row or ResourceServer(identifier=entry.identifier), entry.columns, existing=row is not None)
-        return Applied("resource server", entry.identifier, what)
+        columns = ({} if row else resource_servers.WHERE_SILENT) | entry.columns
+        warnings = tuple(resource_servers.warnings(row, columns)) if row else ()
+        what = _save(row or ResourceServer(identifier=entry.identifier), columns, existing=row is not None)
+        return Applied("resource server", entry.identifier, what, warnings=warnings)
 
     def _grant(self, grant: ClientGrantEntry) -> Applied:
         pair = {
@@ -307,9 +310,12 @@ class _Application:
             named_apis = [entry.identifier for entry in file.resource_servers]
             spare = ResourceServer.objects.filter(is_system=False).exclude(identifier__in=named_apis)
             outcomes += [_remove("resource server", row.identifier, row) for row in spare]
-        if "connections" in file.sections:
+        if file.sections & {"connections", "databases"}:
             names = [entry.name for entry in file.connections]
-            outcomes += [self._prune_connection(row) for row in Connection.objects.exclude(name__in=names)]
+            spare_connections = Connection.objects.exclude(name__in=names)
+            if "connections" not in file.sections:
+                spare_connections = spare_connections.filter(strategy=Strategy.DATABASE)
+            outcomes += [self._prune_connection(row) for row in spare_connections]
         if "clients" in file.sections:
             kept = [row.pk for row in map(find_client, file.clients) if row]
             spare_clients = Application.objects.filter(registration=None).exclude(pk__in=kept)
@@ -377,6 +383,11 @@ def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) 
         return "unchanged"
     row.save()
     return "updated" if existing else "created"
+
+
+def _ignored(place: str, keys: list[str]) -> Applied:
+    what = f"keys of {place}" if place else "sections"
+    return Applied(what, ", ".join(keys), "ignored", "Auth0's, without a meaning here")
 
 
 def _remove(kind: str, name: str, row: models.Model) -> Applied:

@@ -18,6 +18,7 @@ from idp.protocol.clients import SIGNING_ALGORITHMS
 from idp.protocol.initiators import AUTH0_DEFAULT, EVERY
 from idp.tenants.reader import Reader, given
 
+_IMPLICIT = "implicit"  # every application has it at Auth0 unless somebody takes it away; here none does
 # What an application that the file makes hears of where the file is silent: what it would hear at Auth0.
 WHERE_SILENT: dict[str, Any] = {
     "backchannel_logout_initiators_mode": InitiatorMode.CUSTOM.value,
@@ -162,7 +163,10 @@ def _one_word(value: str) -> str | None:
 
 
 def _grant_types(reader: Reader, app_type: str | None) -> list[str] | None:
-    grants = reader.texts("grant_types", choices=grant_types.ALL)
+    grants = reader.texts("grant_types", choices=(*grant_types.ALL, _IMPLICIT))
+    if grants and _IMPLICIT in grants:
+        reader.ignore(f"grant_types {_IMPLICIT}")
+        grants.remove(_IMPLICIT)
     if grants is None and not reader.has("grant_types") and app_type == AppType.NON_INTERACTIVE:
         return ["client_credentials"]
     return grants

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from idp.protocol import storable
+from idp.tenants import auth0_keys, placeholders
 
 Check = Callable[[str], str | None]
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -46,7 +48,10 @@ _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _map
 def load(path: Path) -> dict[str, Any]:
     """The file's top mapping; raises TenantFileError."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506  a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        if unfilled := placeholders.problems(text):
+            raise TenantFileError(unfilled)
+        document = yaml.load(text, _UniqueKeys)  # noqa: S506  a SafeLoader
     except OSError as error:
         raise TenantFileError([f"{path}: {error.strerror}"]) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -57,12 +62,23 @@ def load(path: Path) -> dict[str, Any]:
 
 
 class Reader:
-    """One mapping of the file. Methods take a key; `done()` complains about keys that nobody took."""
+    """One mapping of the file. Methods take a key; `done()` complains about keys that nobody took.
 
-    def __init__(self, values: Any, path: str, problems: list[str], folder: Path) -> None:
+    `ignored` is filled with Auth0's keys that mean nothing here: (place in the shape, key), each once.
+    """
+
+    def __init__(
+        self,
+        values: Any,
+        path: str,
+        problems: list[str],
+        folder: Path,
+        ignored: dict[tuple[str, str], None] | None = None,
+    ) -> None:
         self.path = path
         self.problems = problems
         self.folder = folder
+        self.ignored = {} if ignored is None else ignored
         self._taken: set[str] = set()
         self.values: dict[str, Any] = values if isinstance(values, dict) else {}
         if not isinstance(values, dict):
@@ -163,7 +179,7 @@ class Reader:
 
     def inner(self, key: str) -> Reader | None:
         value = self._take(key)
-        return None if value is None else Reader(value, self._at(key), self.problems, self.folder)
+        return None if value is None else self._inside(value, self._at(key))
 
     def each(self, key: str) -> Iterator[Reader]:
         """The mappings of a list."""
@@ -174,7 +190,7 @@ class Reader:
             self.problem(key, f"must be a list, not {_kind(value)}")
             return
         for index, item in enumerate(value):
-            yield Reader(item, f"{self._at(key)}[{index}]", self.problems, self.folder)
+            yield self._inside(item, f"{self._at(key)}[{index}]")
 
     def secret(self, key: str) -> str | None:
         """Text, `{env: NAME}` or `{file: PATH}` (relative to the tenant file). A trailing line end is not part of it."""
@@ -191,9 +207,25 @@ class Reader:
         return str(value)
 
     def done(self) -> None:
-        for key in self.values:
-            if key not in self._taken:
-                self.problem(key, "is not known here")
+        for key, value in self.values.items():
+            if key in self._taken:
+                continue
+            if auth0_keys.is_meaningless(self.path, key, value):
+                self.ignore(key)
+            else:
+                self.problem(key, self._why_not(key))
+
+    def ignore(self, key: str) -> None:
+        self.ignored[(auth0_keys.place(self.path), key)] = None
+
+    def _why_not(self, key: str) -> str:
+        if auth0_keys.is_demand(self.path, key):
+            return "is not done here, and what it asks for would be missing: leave it out to go on without"
+        nearest = difflib.get_close_matches(key, self._taken | auth0_keys.known(self.path), n=1)
+        return f"is not known here{f': is {nearest[0]} meant?' if nearest else ''}"
+
+    def _inside(self, value: Any, path: str) -> Reader:
+        return Reader(value, path, self.problems, self.folder, self.ignored)
 
     def _referenced(self, key: str, value: dict[str, Any]) -> str | None:
         match value:

@@ -14,14 +14,14 @@ from typing import Any
 from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
 from idp.crypto.keys import ALGORITHMS
-from idp.models import Connection, Strategy, TenantSettings, TokenFormat, V2LogoutConfirmation
+from idp.models import Connection, Strategy, TenantSettings, V2LogoutConfirmation
 from idp.models.applications import TOKEN_LIFETIME
 from idp.protocol import normal_forms, uris
-from idp.tenants import rules
+from idp.tenants import resource_servers, rules
 from idp.tenants.clients import ClientEntry, client
 from idp.tenants.reader import Reader, TenantFileError, given, load
 
-SECTIONS = ("tenant", "clients", "connections", "resourceServers", "clientGrants", "users")
+SECTIONS = ("tenant", "clients", "connections", "databases", "resourceServers", "clientGrants", "users")
 
 
 @dataclass(slots=True)
@@ -68,9 +68,11 @@ class PersonEntry:
 
 @dataclass(slots=True)
 class TenantFile:
-    """`sections` are the keys that the file has: --prune looks at no other."""
+    """`sections` are the keys that the file has: --prune looks at no other. `ignored` are Auth0's keys without a meaning here,
+    by their place."""
 
     sections: set[str]
+    ignored: dict[str, list[str]] = field(default_factory=dict)
     tenant: dict[str, Any] = field(default_factory=dict)
     clients: list[ClientEntry] = field(default_factory=list)
     connections: list[ConnectionEntry] = field(default_factory=list)
@@ -89,6 +91,7 @@ def parse(path: Path) -> TenantFile:
         found.tenant = _tenant(tenant)
     found.clients = [client(reader) for reader in top.each("clients")]
     found.connections = [_connection(reader) for reader in top.each("connections")]
+    found.connections += [_connection(reader, of=Strategy.DATABASE.value) for reader in top.each("databases")]
     found.resource_servers = [_resource_server(reader) for reader in top.each("resourceServers")]
     found.grants = [_grant(reader) for reader in top.each("clientGrants")]
     found.people = [_person(reader) for reader in top.each("users")]
@@ -101,6 +104,8 @@ def parse(path: Path) -> TenantFile:
     _refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
     if problems:
         raise TenantFileError(problems)
+    for place, key in top.ignored:
+        found.ignored.setdefault(place, []).append(key)
     return found
 
 
@@ -133,6 +138,9 @@ def _tenant(reader: Reader) -> dict[str, Any]:
         password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),
         history_retention_days=_within(reader, "history_retention_days"),
     )
+    if sessions := reader.inner("sessions"):  # where Auth0 has it
+        columns |= given(oidc_logout_prompt_enabled=sessions.boolean("oidc_logout_prompt_enabled"))
+        sessions.done()
     if cookie := reader.inner("session_cookie"):
         mode = cookie.choice("mode", ("persistent", "non-persistent"))
         columns |= given(persistent_session_cookie=mode and mode == "persistent")
@@ -167,9 +175,10 @@ def _minutes(reader: Reader, key: str) -> int | None:
     return minutes if hours is None else round(hours * 60)
 
 
-def _connection(reader: Reader) -> ConnectionEntry:
+def _connection(reader: Reader, *, of: str | None = None) -> ConnectionEntry:
+    """`of`: the strategy of all entries of the section, which they may leave out."""
     before = len(reader.problems)
-    strategy = reader.choice("strategy", Strategy.values)
+    strategy = reader.choice("strategy", [of] if of else Strategy.values) or of
     if strategy is None and not reader.has("strategy"):
         reader.problem("strategy", "is missing")
     columns = given(display_name=reader.text("display_name"), enabled=reader.boolean("enabled"))
@@ -242,7 +251,7 @@ def _resource_server(reader: Reader) -> ResourceServerEntry:
             name=reader.text("name", longest=255),
             scopes=scopes,
             token_lifetime=reader.integer("token_lifetime", least=TOKEN_LIFETIME.least, most=TOKEN_LIFETIME.most),
-            token_dialect=reader.choice("token_dialect", TokenFormat.values),
+            token_dialect=resource_servers.dialect(reader),
             signing_alg=reader.choice("signing_alg", ALGORITHMS),
             allow_offline_access=reader.boolean("allow_offline_access"),
         ),

@@ -27,8 +27,12 @@ from logout_app.protocol.gtr import RequestProof, Subject
 # Accounts at this connection: people of other connections do not exist here. Each branch has an index of its own.
 # Of several accounts with an address, those are meant of which it is verified, if there are any: what somebody else only
 # wrote into a profile must not stand in the way. What is verified of a person is the address of the account that is their
-# own, and of every linked one that has the same.
-VERIFIED = "{person}.email_verified AND ({person}.user_id = %(own)s || {account}.sub OR lower({person}.email) = {account}.email)"
+# own, and of every linked one that has the same: in lower case, or in the form in which their own account keeps it.
+VERIFIED = f"""{{person}}.email_verified AND (
+        {{person}}.user_id = %(own)s || {{account}}.sub OR lower({{person}}.email) = {{account}}.email OR EXISTS (
+            SELECT 1 FROM {Identity._meta.db_table} main JOIN {Connection._meta.db_table} place ON place.id = main.connection_id
+            WHERE main.user_id = {{person}}.id AND main.email = {{account}}.email AND {{person}}.user_id IN (
+                'auth0|' || main.sub, place.strategy || '|' || place.name || '|' || main.sub)))"""  # noqa: S608
 NAMED = f"""
 SELECT id, user_id FROM {Identity._meta.db_table} WHERE connection_id = %(connection)s AND sub {{subs}}
 UNION

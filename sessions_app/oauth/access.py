@@ -62,7 +62,7 @@ def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
     if user is None or began_before(began, user.revoked_before):
         raise InvalidToken(_INVALID)
     snapshot = configuration.at(user.config_version)
-    application = snapshot.application(claims["client_id"])
+    application = snapshot.application(claims.get("client_id") or claims.get("azp", ""))
     session = None
     if "sid" in claims:
         session = SSOSession.objects.select_related("user").filter(sid=claims["sid"]).first()

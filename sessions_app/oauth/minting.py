@@ -12,7 +12,8 @@ from django.conf import settings
 from idp.crypto import keys
 from idp.database.guarded import Row
 from idp.http.requests import RequestFacts
-from idp.models import Application, ResourceServer, TokenFormat, User
+from idp.models import Application, ResourceServer, User
+from idp.protocol import token_dialects
 from idp.protocol.errors import InvalidTarget
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.standard_scopes import OPENID
@@ -59,7 +60,7 @@ def api_of(snapshot: Snapshot, audience: str) -> ResourceServer | None:
 def access_token(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> Access:
     api = api_of(snapshot, grant.audience)
     lifetime = api.usable_lifetime if api else grant.application.usable.access_token_lifetime
-    if api and api.token_dialect == TokenFormat.JWT:
+    if api and api.issues_jwts:
         return Access(_jwt(grant, api, snapshot, at, lifetime), lifetime, None)
     raw = new_secret()
     row = AccessToken(
@@ -88,11 +89,13 @@ def _jwt(grant: TokenGrant, api: ResourceServer, snapshot: Snapshot, at: datetim
         scope=" ".join(grant.scope),
         at=at,
         lifetime=lifetime,
+        dialect=api.token_dialect,
         jti=new_secret(),
         sid=grant.session.sid if grant.session and grant.application.access_tokens_die_with_session else "",
         auth_time=grant.authentication.auth_time,
+        permissions=api.permissions(grant.scope),
     )
-    return keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ="at+jwt")
+    return keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ=token_dialects.typ(api.token_dialect))
 
 
 def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:

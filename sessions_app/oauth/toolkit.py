@@ -21,7 +21,8 @@ from oauthlib.common import Request as OAuthlibRequest
 
 from idp.applications import client_auth
 from idp.crypto import keys
-from idp.models import Application, ClientGrant, ResourceServer, TokenFormat
+from idp.models import Application, ClientGrant, ResourceServer
+from idp.protocol import token_dialects
 from idp.protocol.errors import AccessDenied, InvalidScope, InvalidTarget, ProtocolError
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
@@ -114,7 +115,7 @@ def client_credentials(request: HttpRequest, params: Params, application: Applic
         api.identifier if api else "",
         api.usable_lifetime if api else application.usable.access_token_lifetime,
     )
-    if api is not None and api.token_dialect == TokenFormat.JWT:
+    if api is not None and api.issues_jwts:
         return _jwt(order, api, snapshot, at)
     return _through_django_oauth_toolkit(request, order)
 
@@ -173,9 +174,11 @@ def _jwt(order: Order, api: ResourceServer, snapshot: Snapshot, at: datetime) ->
         scope=" ".join(order.scope),
         at=at,
         lifetime=order.lifetime,
+        dialect=api.token_dialect,
         jti=new_secret(),
+        permissions=api.permissions(order.scope),
     )
-    raw = keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ="at+jwt")
+    raw = keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ=token_dialects.typ(api.token_dialect))
     return {
         "access_token": raw,
         "token_type": "Bearer",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from idp.protocol import token_dialects
 from idp.protocol.standard_scopes import CLAIMS
 
 ACR_SINGLE_FACTOR = "1"
@@ -72,22 +73,32 @@ def access_token(
     scope: str,
     at: datetime,
     lifetime: int,
+    dialect: str,
     jti: str,
     sid: str = "",
     auth_time: datetime | None = None,
+    permissions: list[str] | None = None,
 ) -> dict[str, Any]:
-    """RFC 9068 section 2.2."""
+    """RFC 9068 section 2.2, or Auth0's own profile. `sid` and `auth_time` are in both: they are ours.
+
+    `auth_time` is None in a token that is nobody's, `permissions` is None where the dialect has none.
+    """
     issued = int(at.timestamp())
     claims: dict[str, Any] = {
         "iss": issuer,
         "sub": sub,
         "aud": audience,
-        "client_id": client_id,
+        token_dialects.client_claim(dialect): client_id,
         "iat": issued,
         "exp": issued + lifetime,
-        "jti": jti,
         "scope": scope,
     }
+    if token_dialects.is_rfc9068(dialect):
+        claims["jti"] = jti
+    elif auth_time is None:
+        claims["gty"] = "client-credentials"
+    if permissions is not None:
+        claims["permissions"] = permissions
     if sid:
         claims["sid"] = sid
     if auth_time is not None:

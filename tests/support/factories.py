@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from idp.models import Application, Connection, Identity, User, new_database_sub
+from idp.protocol import normal_forms
 from idp.protocol.opaque import digest, new_secret
 from sessions_app.models import SessionClient, SSOSession
 
@@ -26,16 +27,16 @@ def make_user(
     email: str = "mary@fabrikamcorp.com", connection: Connection | None = None, password: str = PASSWORD, **fields: Any
 ) -> User:
     connection = connection or make_connection()
-    sub = new_database_sub()
+    sub, address = new_database_sub(), normal_forms.name(email)
     user = User.objects.create(
         user_id=f"auth0|{sub}",
         password=_hashed(password),
         email=email,
         email_verified=True,
-        name=email.split("@")[0].title(),
+        name=fields.pop("name", email.split("@")[0].title()),
         **fields,
     )
-    Identity.objects.create(user=user, connection=connection, sub=sub, login=email.lower(), email=email.lower())
+    Identity.objects.create(user=user, connection=connection, sub=sub, login=address, email=address)
     return user
 
 

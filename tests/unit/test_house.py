@@ -399,6 +399,23 @@ def test_the_security_page_names_files_that_exist() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
+def test_every_line_about_interoperability_names_tests_that_exist() -> None:
+    text = (ROOT / "docs/interoperability.md").read_text()
+    lines = [
+        line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| what is really sent")
+    ]
+    named = re.compile(r"`(?:tests/)?([\w/]+\.py)::(\w+)`")
+    assert len(lines) > 60
+    assert [line for line in lines if line.count("|") != 4 or not named.search(line.split("|")[3])] == []
+    missing = [
+        f"{file}::{test}"
+        for file, test in named.findall(text)
+        if not (ROOT / "tests" / file).exists()
+        or not re.search(rf"^ *(?:async )?def {test}\(", (ROOT / "tests" / file).read_text(), re.M)
+    ]
+    assert missing == []
+
+
 def test_comments_cite_nothing_that_a_stranger_cannot_open() -> None:
     """Ids of attack cases, and sections of papers that are not here. Faults have ids: docs/faults.md says what they are."""
     cases = r"\b(?:GTR|OUT|SAM|TOK|SND|SES|FRN|LDP|BRU|SSO|ADM|LGI|API)-\d{2,3}\b"

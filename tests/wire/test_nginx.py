@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -18,6 +20,7 @@ from tests.support.processes import Installation, free_port
 from tests.support.wire import ask, chunked, get
 
 pytestmark = pytest.mark.django_db(transaction=True)
+DOCUMENTATION = Path(__file__).parents[2] / "docs/operations.md"
 FORM = b"Content-Type: application/x-www-form-urlencoded"
 CONFIGURATION = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;
@@ -25,6 +28,7 @@ events {{}}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  {more}
   server {{
     listen 127.0.0.1:{port};
     location / {{
@@ -38,15 +42,22 @@ http {{
 """
 
 
+@contextmanager
+def behind_nginx(folder: Path, more: str = "", **settings: str) -> Iterator[int]:
+    """Curfew behind nginx with `more` in its `http` block, and its port."""
+    port = free_port()
+    with Installation(folder, CURFEW_TRUSTED_PROXIES="127.0.0.0/8", **settings) as installation:
+        installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
+        file = folder / "nginx.conf"
+        file.write_text(CONFIGURATION.format(folder=folder, port=port, upstream=installation.port, more=more))
+        with program(["/usr/sbin/nginx", "-p", str(folder), "-c", str(file)], {}, folder, port):
+            yield port
+
+
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    port = free_port()
-    with Installation(tmp_path, CURFEW_TRUSTED_PROXIES="127.0.0.0/8") as installation:
-        installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
-        file = tmp_path / "nginx.conf"
-        file.write_text(CONFIGURATION.format(folder=tmp_path, port=port, upstream=installation.port))
-        with program(["/usr/sbin/nginx", "-p", str(tmp_path), "-c", str(file)], {}, tmp_path, port):
-            yield port
+    with behind_nginx(tmp_path) as port:
+        yield port
 
 
 @pytest.mark.parametrize(
@@ -77,3 +88,25 @@ def test_a_form_in_chunks_and_a_cookie_in_any_bytes_pass(port: int) -> None:
     assert ask(port, get(f"/v2/logout?{query}", b"Host: localhost", line)).status == 302
     session.refresh_from_db()
     assert session.ended_at is not None
+
+
+def test_a_state_of_several_kilobytes_passes_the_buffers_that_the_documentation_names(tmp_path: Path) -> None:
+    """Into the application's callback too, which has all of it in its address."""
+    buffers = " ".join(re.findall(r"^(?:proxy|large)\w+ [\dk ]+;", DOCUMENTATION.read_text(), re.M))
+    assert buffers.count(";") == 4
+    app, user = make_application("App"), make_user()
+    session = make_session(user, app)
+    query = urlencode(request_params(app, state="x" * 6000), quote_via=quote)
+    cookie = f"Cookie: {settings.SSO_COOKIE_NAME}={session.raw_cookie}".encode()  # type: ignore[attr-defined]
+    with behind_nginx(tmp_path, buffers) as port:
+        answer = ask(port, get(f"/authorize?{query}", b"Host: localhost", cookie))
+        assert answer.status == 303
+        assert "x" * 6000 in answer.headers["location"]
+
+
+def test_a_header_with_an_underscore_that_a_proxy_lets_through_names_no_client(tmp_path: Path) -> None:
+    """nginx drops such headers unless it is told not to."""
+    with behind_nginx(tmp_path, "underscores_in_headers on;", CURFEW_ADMIN_NETWORKS="198.51.100.0/24") as port:
+        for name, status in ((b"X_Forwarded_For", 404), (b"X-Forwarded-For", 302)):
+            answer = ask(port, get("/admin/", b"Host: localhost", name + b": 198.51.100.7"))
+            assert answer.status == status, name

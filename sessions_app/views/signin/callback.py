@@ -60,7 +60,7 @@ def depart(
     login_hint: str = "",
     reauthenticates: bool = False,
 ) -> HttpResponse:
-    """To the upstream, with what the application asked; or the page that says why not."""
+    """To the upstream, with what the application wishes; or the page that says why not."""
     asked = target.asked_with(login_hint)
     if reauthenticates:
         asked = replace(asked, force=True)

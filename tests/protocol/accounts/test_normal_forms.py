@@ -20,6 +20,7 @@ from idp.connections import database
 from idp.limits import limiter
 from idp.models import Identity, User
 from idp.people import accounts, passwords
+from idp.people.search import people
 from sessions_app.account import mail
 from sessions_app.models import SessionEvent
 from tests.support.factories import PASSWORD, browser, make_connection, make_session, make_user
@@ -220,3 +221,21 @@ def test_a_password_is_measured_as_it_is_kept():
     data = {"connection": make_connection().pk, "email": "pat@fabrikamcorp.com", "name": "", "username": ""}
     page = admin.post("/admin/idp/user/add/", {**data, "password": "u\u0308" * 7})
     assert "too short" in page.content.decode()
+
+
+# --- those who look for somebody ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("typed", [NFC, NFD, NFC.upper(), NFD.upper()])
+@pytest.mark.parametrize("kept", [NFC, NFD])
+def test_an_administrator_finds_a_person_in_every_form(kept, typed):
+    """`kept` is the name as its directory gave it."""
+    address = f"{kept}@fabrikamcorp.com"
+    mary = named("ren\u00e9e", email=address, name=f"{kept} Roux")
+    admin = browser(make_session(User.objects.create_superuser(email="boss@fabrikamcorp.com")))
+    for query in (typed, f"{typed}@fabrikamcorp.com"):
+        for table in ("user", "identity"):
+            page = admin.get(f"/admin/idp/{table}/", {"q": query}).content.decode()
+            assert address in page, (table, query)
+        trail = admin.get("/admin/sessions_app/sessionevent/", {"q": query})
+        assert trail.status_code == 200
+        assert mary.user_id in set(people(query).values_list("user_id", flat=True))
+    assert list(accounts.with_address(f"{typed}@fabrikamcorp.com")) == [mary]

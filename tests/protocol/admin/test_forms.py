@@ -209,6 +209,18 @@ def test_giving_powers_asks_who_is_there_after_an_hour(tired_admin: Client, boss
 
 
 # --- APIs ------------------------------------------------------------------------------------------------------------------
+def test_an_api_is_offered_tokens_that_are_dead_at_once_before_all_others(admin: Client) -> None:
+    field = admin.get(reverse("admin:idp_resourceserver_add")).context["adminform"].form["token_dialect"]
+    assert field.initial == "opaque"
+    assert [value for value, _ in field.field.choices] == [
+        "opaque",
+        "access_token",
+        "access_token_authz",
+        "rfc9068_profile",
+        "rfc9068_profile_authz",
+    ]
+
+
 def test_an_api_and_a_grant_are_made_and_unknown_scopes_are_named(admin: Client) -> None:
     data = {
         "identifier": "https://api.example/",

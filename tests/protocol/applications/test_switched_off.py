@@ -164,7 +164,7 @@ def test_an_offline_token_whose_session_is_forgotten_goes_by_the_person_s_connec
     assert refresh(app, raw).status_code == 400
 
 
-@pytest.mark.parametrize("dialect", ["", "access_token", "rfc9068_profile"])
+@pytest.mark.parametrize("dialect", ["", "opaque", "access_token", "rfc9068_profile"])
 def test_access_tokens_say_nothing_any_more(
     app: Application, session: SSOSession, connection: Connection, dialect: str
 ) -> None:

@@ -152,3 +152,15 @@ def test_a_linked_account_counts_as_verified_by_the_address_of_its_person(okta, 
     assert okta.post({"sub_id": {"format": "email", "email": "mary@acme.example"}}).status_code == 204
     assert not lives(through_it)
     assert lives(claims_it)
+
+
+@pytest.mark.parametrize("kept", ["Ren\u00e9e@acme.example", "Rene\u0301e@acme.example", "REN\u00c9E@acme.example"])
+def test_a_linked_account_counts_as_verified_in_whichever_form_its_person_s_address_is_kept(okta, connection, kept):
+    mary = make_user(kept)
+    user = make_federated_user(connection, "00umary", kept)
+    accounts.link_identity(user.identities.get(), mary, actor="admin:a", at=timezone.now())
+    through_it = make_session(mary, identity=mary.identities.get(connection=connection), connection=connection)
+    claims_it = unverified(connection, "00ueve", "ren\u00e9e@acme.example")
+    assert okta.post({"sub_id": {"format": "email", "email": "ren\u00e9e@acme.example"}}).status_code == 204
+    assert not lives(through_it)
+    assert lives(claims_it)

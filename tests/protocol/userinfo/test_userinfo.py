@@ -118,7 +118,7 @@ def test_a_jwt_access_token_works_here_and_dies_here(app, session):
     assert userinfo(raw).status_code == 401
 
 
-@pytest.mark.parametrize("token_dialect", ["access_token", "rfc9068_profile"])
+@pytest.mark.parametrize("token_dialect", ["opaque", "access_token", "rfc9068_profile"])
 def test_a_token_of_a_disabled_application_is_refused(app, session, token_dialect):
     ResourceServer.objects.create(identifier="https://api.example.com/", token_dialect=token_dialect)
     raw = tokens_for(session, app, resource="https://api.example.com/", scope="openid")["access_token"]
