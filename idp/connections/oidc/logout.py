@@ -17,6 +17,9 @@ from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
 from idp.protocol.params import Params
 
+# Characters of an address that leads upstream. ID tokens with hundreds of groups make longer ones, which servers there and
+# proxies in front of us refuse: many have room for 4 kB of headers.
+LONGEST_ADDRESS = 3000
 HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 
 
@@ -33,8 +36,13 @@ class OidcLogout:
         hint = _hint(connection)
         if hint == "none":
             return Departure(url)
-        parameters = {**_hints(connection, leaver, hint, url), "post_logout_redirect_uri": callback, "state": state}
-        return Departure(_with(url, parameters))
+        back = {"post_logout_redirect_uri": callback, "state": state}
+        parameters = {**_hints(connection, leaver, hint, url), **back}
+        if len(address := _with(url, parameters)) <= LONGEST_ADDRESS:
+            return Departure(address)
+        if oidc_options.of(connection).preset.signs_out_by_post:
+            return Departure(url, fields=tuple(parameters.items()))
+        return Departure(_with(url, {**_named(connection, leaver), **back}))
 
     def left(
         self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
@@ -63,10 +71,14 @@ def _hints(connection: Connection, leaver: Leaver, hint: str, url: str) -> dict[
                 return {"id_token_hint": token}
         except CannotUnseal as error:
             raise UpstreamFault(f"The ID token of {connection.name} cannot be read any more: {error}") from error
-    named = {"client_id": oidc_options.of(connection).client_id}
-    if hint == "logout_hint":
-        named["logout_hint"] = leaver.upstream_sid or leaver.email or leaver.sub
-    return named
+    named = _named(connection, leaver)
+    return named if hint == "logout_hint" else {"client_id": named["client_id"]}
+
+
+def _named(connection: Connection, leaver: Leaver) -> dict[str, str]:
+    """Who asks, and about whom, in few characters."""
+    hint = leaver.upstream_sid or leaver.email or leaver.sub
+    return {"client_id": oidc_options.of(connection).client_id, "logout_hint": hint}
 
 
 def _with(url: str, parameters: Mapping[str, str]) -> str:

@@ -21,19 +21,22 @@ class Preset:
 
     `freshness`: it answers `max_age` with `auth_time`, as OpenID Connect Core section 3.1.2.1 requires; without, nothing can
     prove that somebody was asked again. `login_prompt`: the `prompt` that comes nearest to asking again.
-    `trusts_email`: its `email_verified` claim means what the standard says.
+    `trusts_email`: its `email_verified` claim means what the standard says. `signs_out_by_post`: its end_session_endpoint
+    takes a form, with its cookies. Every provider must take the form (RP-Initiated Logout section 2), but where cookies are
+    SameSite=Lax it comes without them, and nobody is signed out.
     """
 
     scope: str = "openid profile email"
     freshness: bool = True
     login_prompt: str = "login"
     trusts_email: bool = True
+    signs_out_by_post: bool = False
     extra_claims: frozenset[str] = frozenset()
 
 
 PRESETS: Mapping[str, Preset] = {
     Strategy.OIDC: Preset(),
-    Strategy.OKTA: Preset(),
+    Strategy.OKTA: Preset(signs_out_by_post=True),  # and cannot go without an id_token_hint
     # Google knows neither `prompt=login` nor `auth_time`.
     Strategy.GOOGLE: Preset(freshness=False, login_prompt="select_account", extra_claims=frozenset({"hd"})),
     # Anybody who administers a tenant writes any `email` there: only `xms_edov` says that the domain's owner did.
