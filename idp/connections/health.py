@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from cryptography import x509
 
+from idp import signals
 from idp.connections import registry, strategies
 from idp.connections.checks import Finding
 from idp.connections.contract import UpstreamFault
@@ -24,7 +25,9 @@ log = structlog.get_logger(__name__)
 
 def examine(connection: Connection, *, at: datetime) -> list[Finding]:
     """Test the connection and remember what was found. Up to ten seconds; nobody is signed in by it."""
+    above = signals.connection_tested.send(Connection, connection=connection, at=at)
     findings = [*obstacles(connection), *_asked(connection), *_kept_certificates(connection, at)]
+    findings += [finding for _, found in above for finding in found]
     rows = [asdict(finding) for finding in findings]
     ConnectionCheck.objects.update_or_create(connection=connection, defaults={"checked_at": at, "findings": rows})
     return findings
