@@ -131,8 +131,9 @@ def _claims(connection: Connection, endpoint: str) -> Iterator[tuple[str, str]]:
         yield "iss", str(options.get("global_token_revocation_jwt_iss", ""))
         yield "sub", str(options.get("global_token_revocation_jwt_sub", ""))
     else:
-        yield "iss", issuer_of(connection)
-        yield "sub", str(options.get("client_id", ""))
+        given = oidc_options.of(connection)
+        yield "iss", next(iter(given.other_revokers), "") or issuer_of(connection)
+        yield "sub", given.revocation_subject or given.client_id
     yield "aud", endpoint
 
 

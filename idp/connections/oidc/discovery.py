@@ -68,6 +68,17 @@ def fetch(url: str, deadline: Deadline) -> wire.Document:
     return document
 
 
+def key_set_of(issuer: str, deadline: Deadline) -> str:
+    """The key set of an issuer that only signs, wherever people sign in. Raises UpstreamFault."""
+    url = issuer.rstrip("/") + issuers.WELL_KNOWN
+    document = _document(url, deadline)
+    if str(document["issuer"]).rstrip("/") != issuer.rstrip("/"):
+        raise UpstreamFault(f"{WHAT} at {url} names another issuer: {str(document['issuer'])[:200]}.", status=502)
+    if reason := _unusable(document.get("jwks_uri") or ""):
+        raise UpstreamFault(f"The jwks_uri of {issuer} cannot be used: {reason}.", status=502)
+    return str(document["jwks_uri"])
+
+
 def assemble(options: OidcOptions, document: Mapping[str, Any]) -> Provider:
     """Options over document, every part checked."""
     issuer = _issuer(options, document)

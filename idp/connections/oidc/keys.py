@@ -64,7 +64,11 @@ def signing_keys(
 def of_provider(
     upstream: discovery.Provider, kid: str | None, alg: str, deadline: Deadline, *, suspect: bool = False
 ) -> list[Key]:
-    url = upstream.jwks_uri
+    return at(upstream.jwks_uri, kid, alg, deadline, suspect=suspect)
+
+
+def at(url: str, kid: str | None, alg: str, deadline: Deadline, *, suspect: bool = False) -> list[Key]:
+    """The same by the key set's own address."""
     for newer in (True,) if suspect else (False, True):
         published = _sets.get(url, lambda: fetch(url, deadline), deadline, newer=newer)
         if found := suitable(published, kid, alg):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from idp.connections.oidc import issuers
 from idp.models import Strategy
+from idp.protocol import uris
 
 ENTRA = "https://login.microsoftonline.com"
 # Entra's endpoints for accounts of several organizations: not one issuer but a template, and `oid` alone names nobody.
@@ -63,6 +64,18 @@ def issuer(strategy: str, options: Mapping[str, Any]) -> str:
     if strategy == Strategy.ENTRA and issuers.is_guid(options.get("tenantId")):
         return f"{ENTRA}/{options['tenantId'].lower()}/v2.0"
     return ""
+
+
+def other_revokers(strategy: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who else than the issuer of ID tokens asks for revocations, by its own keys.
+
+    At Okta the organization does, by one of its own addresses, although people sign in at an authorization server of it.
+    """
+    found = [options.get("global_token_revocation_jwt_iss")]
+    if strategy == Strategy.OKTA:
+        found += [uris.origin(str(url)) for name in ("issuer", "discovery_url") if (url := options.get(name))]
+        found += [f"https://{domain}" for domain in (options.get("domain"),) if domain]
+    return tuple(dict.fromkeys(url for url in found if isinstance(url, str) and url))
 
 
 def entra_tenant(options: Mapping[str, Any]) -> str:
