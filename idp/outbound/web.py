@@ -1,8 +1,8 @@
 """The transport of everything but the fan-out: `requests`, for discovery, key sets, metadata and upstream token endpoints.
 
 Each exchange resolves its host once, vets every answer, dials what was vetted and ends by one deadline, name resolution,
-dripping headers and body included. No redirects, netrc, cookies or compression; a proxy only as the rules name one. The
-certificate is checked against the name.
+dripping headers and body included. No redirects, netrc or cookies; compression is not asked for; a proxy only as the rules name
+one. The certificate is checked against the name.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from urllib3.exceptions import HTTPError
 
 from idp import outbound
 from idp.outbound import dial, gate, policy
+from idp.outbound.coding import decoded
 from idp.outbound.failure import Failure
 from idp.outbound.proxy import Opening
 
@@ -213,10 +214,19 @@ class _Adapter(HTTPAdapter):
         if exchange.expired:  # a header block that was cut off parses as a complete one
             raise requests.Timeout(f"no answer in {self._timeout} s", request=request)
         response.raw.close()
-        if len(body) > self._body_limit:
-            raise TooLarge(f"more than {self._body_limit} bytes", request=request)
+        body = self._clear(body, response.headers.pop("Content-Encoding", ""), request)
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
+
+    def _clear(self, body: bytes, coding: str, request: requests.PreparedRequest) -> bytes:
+        if len(body) <= self._body_limit:
+            try:
+                body = decoded(body, coding, self._body_limit)
+            except ValueError as error:
+                raise requests.exceptions.ContentDecodingError(str(error), request=request) from error
+        if len(body) > self._body_limit:
+            raise TooLarge(f"more than {self._body_limit} bytes", request=request)
+        return body
 
     def _exchange(self, url: str, deadline: float) -> _Exchange:
         rules = self._given_rules or outbound.rules()

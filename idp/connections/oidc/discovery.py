@@ -64,7 +64,8 @@ def fetch(url: str, deadline: Deadline) -> wire.Document:
     """The document from its server, whatever is kept."""
     document = wire.fetch(WHAT, url, deadline)
     if not isinstance(document.values.get("issuer"), str):
-        raise UpstreamFault(f"{WHAT} at {url} names no issuer.", status=502)
+        said = wire.error_in(document.values)
+        raise UpstreamFault(f"{WHAT} at {url} names no issuer{f', but an error: {said}' if said else ''}.", status=502)
     return document
 
 

@@ -89,7 +89,8 @@ def fetch(url: str, deadline: Deadline) -> tuple[tuple[PublishedKey, ...], int |
     document = wire.fetch(WHAT, url, deadline)
     listed = document.values.get("keys")
     if not isinstance(listed, list):
-        raise UpstreamFault(f"{WHAT} at {url} has no list of keys.")
+        said = wire.error_in(document.values)
+        raise UpstreamFault(f"{WHAT} at {url} has no list of keys{f', but an error: {said}' if said else ''}.")
     found = tuple(entry for value in listed[:MOST_KEYS] if (entry := read(value)))
     if not found:
         raise UpstreamFault(f"{WHAT} at {url} has no public key for signatures that we can use.")

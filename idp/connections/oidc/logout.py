@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from idp.connections.contract import Departure, Leaver, UpstreamFault, UpstreamRefused
-from idp.connections.oidc import client, flow
+from idp.connections.oidc import flow
 from idp.connections.oidc import options as oidc_options
+from idp.connections.oidc.wire import readable
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
 from idp.protocol.params import Params
@@ -49,7 +50,7 @@ class OidcLogout:
     ) -> None:
         """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
         if error := answer.get("error"):
-            said = client.readable(answer.get("error_description", "")) or client.readable(error)
+            said = readable(answer.get("error_description", "")) or readable(error)
             raise UpstreamRefused(f"{connection} says: {said}")
 
 
