@@ -26,7 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from idp import outbound
-from idp.outbound import dial, gate, policy
+from idp.outbound import dial, gate, policy, race
 from idp.outbound.coding import decoded
 from idp.outbound.failure import Failure
 from idp.outbound.proxy import Opening
@@ -127,19 +127,9 @@ class _Exchange:
         raise failure
 
     def _dial(self) -> socket.socket:
-        failure: OSError = OSError("no address")
-        for family, address in self._addresses:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(max(0.01, self._deadline - time.monotonic()))
-            try:
-                connection.connect(address)
-            except OSError as error:
-                connection.close()
-                failure = error
-                continue
-            self._fuse.watch(connection)
-            return connection
-        raise failure
+        connection = race.connect(self._addresses, deadline=self._deadline)
+        self._fuse.watch(connection)
+        return connection
 
     @contextlib.contextmanager
     def bounded(self) -> Iterator[None]:
