@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -139,8 +140,6 @@ def test_losers_are_closed(port):
 
 
 def _descriptors() -> list[str]:
-    import os
-
     return [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
 
 
