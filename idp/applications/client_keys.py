@@ -22,20 +22,24 @@ COOL_DOWN = 10  # seconds between requests to one URI, whatever fails: anybody c
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What a URI gave, and when it was asked last (monotonic seconds). `keys` is None for a failure."""
+    """What a URI gave, and when it was asked last (monotonic seconds). `keys` is None for a failure.
+
+    `forced_at`: because an assertion was signed by none of the keys. Rotating right after we asked locks nobody out.
+    """
 
     keys: KeySet | None = None
     fresh_until: float = float("-inf")
     asked_at: float = float("-inf")
+    forced_at: float = float("-inf")
 
     def of(self, now: float, *, newer: bool) -> KeySet | None:
         """The keys, if they may be gone by. `newer`: only if it is too early to ask again."""
         if self.keys is None or now >= self.fresh_until:
             return None
-        return None if newer and self.may_be_asked(now) else self.keys
+        return None if newer and now >= self.forced_at + COOL_DOWN else self.keys
 
-    def may_be_asked(self, now: float) -> bool:
-        return now >= self.asked_at + COOL_DOWN
+    def asked(self, now: float, *, newer: bool) -> _Kept:
+        return replace(self, asked_at=now, forced_at=now if newer else self.forced_at)
 
 
 _fetched: dict[str, _Kept] = {}  # by URI
@@ -74,16 +78,16 @@ def _fetch_in_turn(uri: str, *, newer: bool) -> KeySet:
 
 
 def _fetch(uri: str, *, newer: bool) -> KeySet:
-    """One request per URI in ten seconds at most: wrong assertions cannot make us flood somebody."""
+    """Wrong assertions make one request per URI in ten seconds at most, and so do failures: nobody is flooded through us."""
     with _locks.setdefault(uri, threading.Lock()):
         entry, now = _fetched.get(uri, _Kept()), time.monotonic()
         if (keys := entry.of(now, newer=newer)) is not None:  # somebody else asked meanwhile
             return keys
-        if not entry.may_be_asked(now):
+        if entry.fresh_until <= now < entry.asked_at + COOL_DOWN:
             raise ValueError(f"{uri} failed a moment ago")
-        _fetched[uri] = replace(entry, asked_at=now)  # a failure leaves what is still fresh
-        keys, now = _ask(uri), time.monotonic()
-        _fetched[uri] = _Kept(keys, now + FRESH_SECONDS, now)
+        asked = _fetched[uri] = entry.asked(now, newer=newer)  # a failure leaves what is still fresh
+        keys = _ask(uri)
+        _fetched[uri] = replace(asked, keys=keys, fresh_until=time.monotonic() + FRESH_SECONDS)
         return keys
 
 

@@ -45,12 +45,11 @@ def clock(monkeypatch):
 
 @pytest.mark.spec("OpenID Connect Core 1.0", "10.1.1", "An unfamiliar kid makes the keys be fetched anew")
 @pytest.mark.parametrize("header", [{"kid": "k2"}, {"kid": "k1"}, {}], ids=["another", "the same", "none"])
-def test_a_client_that_rotates_its_keys_is_known_by_the_new_one_at_once(key, key_server, session, clock, header):
+def test_a_client_that_rotates_its_keys_is_known_by_the_new_one_at_once(key, key_server, session, header):
     keyed = make_application("Keyed", token_endpoint_auth_method="private_key_jwt", jwks_uri=f"{key_server}/jwks")
     assert by_assertion(keyed, session, assertion(key)).status_code == 200
     fresh = rotated(header.get("kid", "k2"))
     publishes(fresh)
-    clock.seconds += 10
     assert by_assertion(keyed, session, signed_by(fresh, **header)).status_code == 200
     assert Keys.asked == 2
 
@@ -63,7 +62,7 @@ def test_made_up_keys_make_us_ask_a_client_once_in_ten_seconds_and_cost_it_nothi
             assert by_assertion(keyed, session, forged).status_code == 401
         assert by_assertion(keyed, session, assertion(key)).status_code == 200
         clock.seconds += 10
-    assert Keys.asked == 3
+    assert Keys.asked == 1 + 3
 
 
 def test_keys_that_are_fresh_are_kept_while_a_new_answer_cannot_be_read(key, key_server, session, clock):
