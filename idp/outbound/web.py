@@ -112,8 +112,9 @@ class _Exchange:
         if self._tunnels is None:
             return self._dial()
         failure: OSError = OSError("no address")
-        for request in self._tunnels:
+        for untried, request in zip(range(len(self._tunnels), 0, -1), self._tunnels, strict=True):
             connection = self._dial()
+            connection.settimeout(self._left() / untried)  # a proxy may wait for an address that swallows
             try:
                 connection.sendall(request)
                 opening = Opening()
@@ -123,8 +124,12 @@ class _Exchange:
                 connection.close()
                 failure = OSError(str(error))
                 continue
+            connection.settimeout(self._left())
             return connection
         raise failure
+
+    def _left(self) -> float:
+        return max(0.01, self._deadline - time.monotonic())
 
     def _dial(self) -> socket.socket:
         connection = race.connect(self._addresses, deadline=self._deadline)
