@@ -151,8 +151,13 @@ def test_what_userinfo_verified_is_not_said_of_another_address(says, connection)
 
 def signed(says, *, key=None, header=None, **changes):
     claims = {"iss": says.issuer, "aud": CLIENT, **says.userinfo, **changes}
-    kept = {name: value for name, value in claims.items() if value is not ABSENT}
+    kept = {name: value() if callable(value) else value for name, value in claims.items() if value is not ABSENT}
     return sign(json.dumps(kept).encode(), key or says.keys[0], **(header or {}))
+
+
+def in_seconds(seconds):
+    """A claim that is made when the token is."""
+    return lambda: time.time() + seconds
 
 
 def userinfo_is(says, token, kind="application/jwt"):
@@ -167,10 +172,10 @@ def userinfo_is(says, token, kind="application/jwt"):
         {},
         {"iss": ABSENT, "aud": ABSENT},
         {"aud": ["another", CLIENT]},
-        {"exp": time.time() + 600, "iat": time.time()},
+        {"exp": in_seconds(600), "iat": in_seconds(0)},
         {"header": {"typ": ABSENT, "kid": ABSENT}},
         {"header": {"typ": "JWT"}},
-        {"exp": time.time() - 30},
+        {"exp": in_seconds(-30)},
     ],
 )
 @pytest.mark.parametrize("kind", ["application/jwt", "application/jwt; charset=utf-8", "application/json"])
@@ -195,8 +200,8 @@ FORGED = {
     "another key by the same name": ({"key": rsa_key("attacker"), "header": {"kid": "one"}}, "the signature is wrong"),
     "another issuer": ({"iss": "https://evil.example"}, "is from another issuer"),
     "another audience": ({"aud": "another"}, "is for somebody else"),
-    "expired": ({"exp": time.time() - 120}, "expired"),
-    "from the future": ({"iat": time.time() + 3600}, "is from the future"),
+    "expired": ({"exp": in_seconds(-120)}, "expired"),
+    "from the future": ({"iat": in_seconds(3600)}, "is from the future"),
     "expiry as text": ({"exp": "9999999999"}, "says no times in seconds"),
     "another kind of token": ({"header": {"typ": "logout+jwt"}}, "is of another type"),
     "an algorithm that the connection does not take": ({"key": ec_key("one")}, "is signed with ES256"),
