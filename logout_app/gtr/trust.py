@@ -27,14 +27,14 @@ from idp.connections.saml import certificates, provider
 from idp.models import Connection, Strategy
 from idp.protocol.jwt_profile import Unverified
 from idp.saml.x509 import PublicKey
-from logout_app.protocol.gtr import Expected
+from logout_app.protocol.gtr import ExpectedRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What a token must say, and the issuers by which a subject of the format `iss_sub` may name people."""
 
-    expected: Expected
+    expected: ExpectedRequest
     issuers: frozenset[str]
 
 
@@ -61,7 +61,7 @@ def _of_saml(connection: Connection, at: datetime) -> Trust | None:
     if not issuer or not subject:
         return None
     entity_id = provider.provider_of(connection, at).entity_id
-    return Trust(Expected(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
+    return Trust(ExpectedRequest(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
 
 
 def _of_oidc(connection: Connection, deadline: Deadline) -> Trust | None:
@@ -71,7 +71,7 @@ def _of_oidc(connection: Connection, deadline: Deadline) -> Trust | None:
         return None
     issuer = discovery.provider(given, deadline).issuer
     others = frozenset(given.other_revokers) - {issuer}
-    expected = Expected(issuer, subject, endpoint_of(connection), others)
+    expected = ExpectedRequest(issuer, subject, endpoint_of(connection), others)
     return Trust(expected, expected.issuers)
 
 

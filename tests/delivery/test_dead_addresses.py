@@ -125,7 +125,7 @@ def test_where_all_refuse_it_is_said_at_once_and_why(port):
 def test_one_address_that_may_not_be_dialled_refuses_all_before_anything_is_sent(monkeypatch, port):
     """The race changes nothing about the guard: nothing but what was vetted takes part."""
     resolves_to(monkeypatch, port, "93.184.216.34", "127.0.0.1")
-    with pytest.raises(web.Blocked):
+    with pytest.raises(web.BlockedTarget):
         web.session(rules=PUBLIC).get(f"https://mixed.example:{port}/")
 
 

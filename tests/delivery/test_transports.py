@@ -88,7 +88,7 @@ def test_one_bad_answer_of_a_name_refuses_all(answers, receiver, monkeypatch):
     assert post(url, rules=PUBLIC, resolver=Names(rp=answers)).error == "blocked"
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, receiver.port)) for a in answers]
     monkeypatch.setattr(web.socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(web.Blocked):
+    with pytest.raises(web.BlockedTarget):
         web.session(rules=PUBLIC).get(url)
     assert receiver.posts() == []
 
@@ -172,7 +172,7 @@ def test_a_compressed_body_is_not_asked_for_and_unpacked_within_the_limit_only(r
     receiver.behave(app="bomb")
     reply = post(receiver.url("app"))
     assert (reply.status, len(reply.body) <= answer.BODY_LIMIT) == (500, True)
-    with pytest.raises(web.TooLarge):
+    with pytest.raises(web.AnswerTooLarge):
         web.session(rules=LOOPBACK).get(receiver.url("app"))
     assert {row["headers"]["accept-encoding"] for row in receiver.posts()} == {"identity"}
 
@@ -180,7 +180,7 @@ def test_a_compressed_body_is_not_asked_for_and_unpacked_within_the_limit_only(r
 def test_a_long_body_is_cut_off(receiver):
     receiver.behave(app="rude")
     assert len(post(receiver.url("app"), timeout=5).body) <= answer.BODY_LIMIT
-    with pytest.raises(web.TooLarge):
+    with pytest.raises(web.AnswerTooLarge):
         web.session(rules=LOOPBACK).get(receiver.url("app"))
 
 
