@@ -1,7 +1,7 @@
 """What happens here and must be heard above.
 
 Each is sent with `send()` inside the transaction of the change, so that a receiver that fails rolls the change back.
-Keyword arguments of all but the last: `user` (or `connection`), `actor` (str, who did it), `at` (aware datetime).
+Keyword arguments of all but the last two: `user` (or `connection`), `actor` (str, who did it), `at` (aware datetime).
 """
 
 from django.dispatch import Signal
@@ -17,3 +17,6 @@ connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `
 application_changed = Signal()  # `application` was made, changed or deleted: `changes` and `facts` as above
 tenant_changed = Signal()  # the tenant's settings: `changes` and `facts` as above
 guessing_throttled = Signal()  # `what` was guessed at too often, `facts` of the request, `at`
+connection_tested = (
+    Signal()
+)  # `connection`, `at`: receivers return what else an administrator should know (list[Finding])

@@ -16,15 +16,16 @@ from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError
+from joserfc.jwk import Key
 
 from idp.applications import client_keys
 from idp.crypto.spent import spend
 from idp.models import Application, TokenEndpointAuthMethod
 from idp.people.hashers import ClientSecretHasher
 from idp.protocol.errors import InvalidClient, InvalidRequest
-from idp.protocol.jwt_profile import Mismatch, Parties, Profile, check_claims, expiry, is_text, read_jwt
+from idp.protocol.jwt_profile import Mismatch, Parties, Profile, Unverified, check_claims, expiry, is_text, read_jwt
 from idp.protocol.params import Params
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -137,17 +138,37 @@ def _assertion(assertion: str, params: Params) -> Credentials:
 def _verify_assertion(assertion: str, application: Application, at: datetime) -> None:
     """A good signature, every claim, and a jti that is good for once. Raises InvalidClient."""
     us = (settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token")
-    algorithms = list(CLIENT_ASSERTION.algorithms)
     try:
-        claims = jwt.decode(assertion, client_keys.of(application), algorithms=algorithms).claims
-        check_claims(CLIENT_ASSERTION, claims, Parties(application.client_id, us), at)
-    except (JoseError, ValueError) as error:
-        raise _refused(str(error)) from None
+        said = read_jwt(CLIENT_ASSERTION, assertion)
+        check_claims(CLIENT_ASSERTION, said.claims, Parties(application.client_id, us), at)
+    except Mismatch as mismatch:
+        raise _refused(str(mismatch)) from None
+    if not _is_signed(assertion, said, application):
+        raise _refused("it is signed by none of the client's keys")
+    claims = said.claims
     if claims.get("sub") != application.client_id:
         raise _refused("its sub is not the client")
     ends = expiry(CLIENT_ASSERTION, claims)
     if not spend("client_assertion", application.client_id, claims["jti"], expires_at=ends):
         raise _refused("it was used before")
+
+
+def _is_signed(assertion: str, said: Unverified, application: Application) -> bool:
+    """By the keys that are known, then once more by those that are fetched anew: a client may have rotated its keys."""
+    for newer in (False, True):
+        keys = client_keys.of(application, newer=newer).keys
+        named = [key for key in keys if said.kid is None or key.kid == said.kid]
+        if any(_verifies(assertion, said.algorithm, key) for key in named):
+            return True
+    return False
+
+
+def _verifies(assertion: str, algorithm: str, key: Key) -> bool:
+    try:
+        jws.deserialize_compact(assertion, key, algorithms=[algorithm])
+    except (JoseError, ValueError):
+        return False
+    return True
 
 
 def _refused(detail: str) -> InvalidClient:

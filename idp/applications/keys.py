@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from joserfc.errors import JoseError
@@ -27,12 +28,24 @@ def problems(application: Application) -> Iterator[Problem]:
 
 
 def read(jwks: Any) -> KeySet:
-    """The keys of a set that are strong enough, wherever the set came from. Raises JoseError, ValueError, KeyError or TypeError."""
-    keys = _read(jwks)
+    """The keys of a set that are strong enough, wherever the set came from. Raises ValueError, KeyError or TypeError."""
+    keys = list(_usable(jwks))
+    if not keys:
+        raise ValueError("it holds no public key for signatures that we can use")
     strong = [key for key in keys if not _is_weak(key)]
-    if keys and not strong:
+    if not strong:
         raise ValueError(f"RSA keys of less than {SMALLEST_RSA_KEY} bits are not used")
     return KeySet(strong)
+
+
+def _usable(jwks: Any) -> Iterator[Key]:
+    """Without what a set holds for others: keys for encryption, and of kinds that we do not know (RFC 7517 section 5)."""
+    if not isinstance(listed := jwks["keys"], list):
+        raise ValueError("it has no list of keys")
+    for value in listed:
+        if isinstance(value, dict) and value.get("kty") in public_keys.KINDS and value.get("use", "sig") == "sig":
+            with suppress(JoseError, ValueError, KeyError, TypeError, AttributeError):
+                yield from _read({"keys": [value]})
 
 
 def _strength(jwks: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from cryptography import x509
 
+from idp import signals
 from idp.connections import registry, strategies
 from idp.connections.checks import Finding
 from idp.connections.contract import UpstreamFault
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 def examine(connection: Connection, *, at: datetime) -> list[Finding]:
     """Test the connection and remember what was found. Up to ten seconds; nobody is signed in by it."""
     findings = [*obstacles(connection), *_asked(connection), *_kept_certificates(connection, at)]
+    findings += _known_above(connection, at)
     rows = [asdict(finding) for finding in findings]
     ConnectionCheck.objects.update_or_create(connection=connection, defaults={"checked_at": at, "findings": rows})
     return findings
@@ -112,6 +114,13 @@ def _expiring(what: str, pem: str, at: datetime) -> Iterator[Finding]:
             yield Finding(
                 "warning", f"The {what} {certificate.subject.rfc4514_string()} expires in {days} days.", expires=True
             )
+
+
+def _known_above(connection: Connection, at: datetime) -> Iterator[Finding]:
+    """What sessions tell of it, which this app does not know."""
+    answers: Any = signals.connection_tested.send(Connection, connection=connection, at=at)
+    for _, found in answers:
+        yield from found
 
 
 def _finding(entry: dict[str, Any]) -> Finding:

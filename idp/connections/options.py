@@ -27,7 +27,8 @@ _OIDC = frozenset(
         "own_callback",
     }
 )
-_SAML = frozenset(
+_REVOCATION = frozenset({"global_token_revocation_jwt_iss", "global_token_revocation_jwt_sub"})
+_SAML = _REVOCATION | frozenset(
     {
         "metadataUrl",
         "metadataXml",
@@ -45,14 +46,12 @@ _SAML = frozenset(
         "user_id_attribute",
         "idpinitiated",
         "decryptionKey",
-        "global_token_revocation_jwt_iss",
-        "global_token_revocation_jwt_sub",
     }
 )
 OWN: dict[str, frozenset[str]] = {
     Strategy.DATABASE: frozenset({"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username"}),
-    Strategy.OIDC: _OIDC,
-    Strategy.OKTA: _OIDC | {"domain"},
+    Strategy.OIDC: _OIDC | _REVOCATION,
+    Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
     Strategy.GOOGLE: _OIDC,
     Strategy.ENTRA: _OIDC | {"tenant_domain", "tenantId", "waad_protocol"},
     Strategy.ADFS: _OIDC
@@ -101,6 +100,7 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     "client_secret": _NO_DESTINATION
     | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
     | {"id_token_signed_response_algs", "id_token_session_expiry_supported"}
+    | _REVOCATION
     | {"fedMetadataXml", "signInEndpoint", "entityId", "thumbprints", "user_id_attribute"},  # ADFS by SAML
     "bind_password": COMMON | {"bind_dn", "base_dn", "user_filter", "group_attribute"},
 }

@@ -1,8 +1,8 @@
 """The transport of everything but the fan-out: `requests`, for discovery, key sets, metadata and upstream token endpoints.
 
 Each exchange resolves its host once, vets every answer, dials what was vetted and ends by one deadline, name resolution,
-dripping headers and body included. No redirects, netrc, cookies or compression; a proxy only as the rules name one. The
-certificate is checked against the name.
+dripping headers and body included. No redirects, netrc or cookies; compression is not asked for; a proxy only as the rules name
+one. The certificate is checked against the name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from idp import outbound
-from idp.outbound import dial, gate, policy
+from idp.outbound import dial, gate, policy, race
+from idp.outbound.coding import decoded
 from idp.outbound.failure import Failure
 from idp.outbound.proxy import Opening
 
@@ -111,8 +112,9 @@ class _Exchange:
         if self._tunnels is None:
             return self._dial()
         failure: OSError = OSError("no address")
-        for request in self._tunnels:
+        for untried, request in zip(range(len(self._tunnels), 0, -1), self._tunnels, strict=True):
             connection = self._dial()
+            connection.settimeout(self._left() / untried)  # a proxy may wait for an address that swallows
             try:
                 connection.sendall(request)
                 opening = Opening()
@@ -122,23 +124,17 @@ class _Exchange:
                 connection.close()
                 failure = OSError(str(error))
                 continue
+            connection.settimeout(self._left())
             return connection
         raise failure
 
+    def _left(self) -> float:
+        return max(0.01, self._deadline - time.monotonic())
+
     def _dial(self) -> socket.socket:
-        failure: OSError = OSError("no address")
-        for family, address in self._addresses:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(max(0.01, self._deadline - time.monotonic()))
-            try:
-                connection.connect(address)
-            except OSError as error:
-                connection.close()
-                failure = error
-                continue
-            self._fuse.watch(connection)
-            return connection
-        raise failure
+        connection = race.connect(self._addresses, deadline=self._deadline)
+        self._fuse.watch(connection)
+        return connection
 
     @contextlib.contextmanager
     def bounded(self) -> Iterator[None]:
@@ -213,10 +209,19 @@ class _Adapter(HTTPAdapter):
         if exchange.expired:  # a header block that was cut off parses as a complete one
             raise requests.Timeout(f"no answer in {self._timeout} s", request=request)
         response.raw.close()
-        if len(body) > self._body_limit:
-            raise AnswerTooLarge(f"more than {self._body_limit} bytes", request=request)
+        body = self._clear(body, response.headers.pop("Content-Encoding", ""), request)
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
+
+    def _clear(self, body: bytes, coding: str, request: requests.PreparedRequest) -> bytes:
+        if len(body) <= self._body_limit:
+            try:
+                body = decoded(body, coding, self._body_limit)
+            except ValueError as error:
+                raise requests.exceptions.ContentDecodingError(str(error), request=request) from error
+        if len(body) > self._body_limit:
+            raise AnswerTooLarge(f"more than {self._body_limit} bytes", request=request)
+        return body
 
     def _exchange(self, url: str, deadline: float) -> _Exchange:
         rules = self._given_rules or outbound.rules()

@@ -66,20 +66,32 @@ def _is_believed(connection: Connection, at: datetime, deadline: Deadline) -> It
         yield Finding("error", "No request is believed yet: the options say neither issuer nor subject of its tokens.")
         return
     expected = believed.expected
-    yield Finding(
-        "ok", f"Its tokens must say iss {expected.issuer}, sub {expected.subject} and aud {expected.audience}."
-    )
+    issuers = " or ".join([expected.issuer, *sorted(expected.others)])
+    yield Finding("ok", f"Its tokens must say iss {issuers}, sub {expected.subject} and aud {expected.audience}.")
     if trust.is_saml(connection):
         found = len(certificates.signing_keys(connection, at, suspect=True))
-        kind = "valid certificate" if found == 1 else "valid certificates"
-    else:
+        yield _keys(found, "", "valid certificate" if found == 1 else "valid certificates")
+        return
+    yield _keys_of(connection, expected.issuer, deadline)
+    for issuer in sorted(expected.others):
+        yield _keys_of(connection, issuer, deadline, of_whom=f" of {issuer}")
+
+
+def _keys_of(connection: Connection, issuer: str, deadline: Deadline, *, of_whom: str = "") -> Finding:
+    """An issuer beside that of sign-in, `of_whom` in words, may be one that never asks: its faults are warnings."""
+    try:
+        url = trust.key_set(connection, issuer, deadline)
         algorithms = [
             algorithm
             for algorithm in ALGORITHMS
-            if keys.signing_keys(connection, None, algorithm, deadline=deadline, suspect=algorithm == ALGORITHMS[0])
+            if keys.at(url, None, algorithm, deadline, suspect=algorithm == ALGORITHMS[0])
         ]
-        found, kind = len(algorithms), f"of our algorithms ({', '.join(algorithms)})"
+    except UpstreamFault as fault:
+        return Finding("warning" if of_whom else "error", fault.reason)
+    return _keys(len(algorithms), of_whom, f"of our algorithms ({', '.join(algorithms)})")
+
+
+def _keys(found: int, of_whom: str, kind: str) -> Finding:
     if found:
-        yield Finding("ok", f"The keys that signatures are checked with are there: {found} {kind}.")
-    else:
-        yield Finding("error", "There is no key that a signature could be checked with.")
+        return Finding("ok", f"The keys{of_whom} that signatures are checked with are there: {found} {kind}.")
+    return Finding("error", f"There is no key{of_whom} that a signature could be checked with.")

@@ -1,7 +1,8 @@
 """By what a connection's Global Token Revocation requests are believed: its own issuer, its own keys, and nobody else's.
 
-OpenID connections need no configuration of their own: issuer, `client_id` and key set are those of sign-in. SAML ones have
-the certificates of sign-in, and two options that say what Okta calls itself and us.
+OpenID connections need no configuration of their own: issuer, `client_id` and key set are those of sign-in. Where somebody
+else asks than signs people in (at Okta the organization, not its authorization server) they do it by their own key set. SAML
+connections have the certificates of sign-in, and two options that say what Okta calls itself and us.
 """
 
 from __future__ import annotations
@@ -47,18 +48,31 @@ def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | N
     if not usable_for(connection, Purpose.REVOCATION):
         return None
     if is_saml(connection):
-        issuer, subject = (
-            str(connection.options.get(f"global_token_revocation_jwt_{name}") or "") for name in ("iss", "sub")
-        )
-        entity_id = provider.provider_of(connection, at).entity_id if issuer and subject else ""
-    elif dialect(connection.strategy, connection.options) == OIDC:
-        given = options.of(connection)
-        issuer, subject, entity_id = discovery.provider(given, deadline).issuer, given.client_id, ""
-    else:
-        return None
+        return _of_saml(connection, at)
+    if dialect(connection.strategy, connection.options) == OIDC:
+        return _of_oidc(connection, deadline)
+    return None
+
+
+def _of_saml(connection: Connection, at: datetime) -> Trust | None:
+    issuer, subject = (
+        str(connection.options.get(f"global_token_revocation_jwt_{name}") or "") for name in ("iss", "sub")
+    )
     if not issuer or not subject:
         return None
+    entity_id = provider.provider_of(connection, at).entity_id
     return Trust(ExpectedRequest(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
+
+
+def _of_oidc(connection: Connection, deadline: Deadline) -> Trust | None:
+    given = options.of(connection)
+    subject = given.revocation_subject or given.client_id
+    if not subject:
+        return None
+    issuer = discovery.provider(given, deadline).issuer
+    others = frozenset(given.other_revokers) - {issuer}
+    expected = ExpectedRequest(issuer, subject, endpoint_of(connection), others)
+    return Trust(expected, expected.issuers)
 
 
 def is_saml(connection: Connection) -> bool:
@@ -82,12 +96,22 @@ def _keys(
     connection: Connection, token: Unverified, at: datetime, deadline: Deadline, *, suspect: bool
 ) -> Iterator[Key]:
     if not is_saml(connection):
-        yield from keys.signing_keys(connection, token.kid, token.algorithm, deadline=deadline, suspect=suspect)
+        url = key_set(connection, token.claims.get("iss"), deadline)
+        yield from keys.at(url, token.kid, token.algorithm, deadline, suspect=suspect)
         return
     # A certificate has no kid: every one that fits the algorithm is tried.
     for public in certificates.signing_keys(connection, at, suspect=suspect):
         if isinstance(public, rsa.RSAPublicKey) == (token.algorithm[:2] in ("RS", "PS")):
             yield _key(public)
+
+
+def key_set(connection: Connection, issuer: object, deadline: Deadline) -> str:
+    """Where the keys are by which this issuer is believed: those of sign-in, unless it is somebody else who only revokes."""
+    given = options.of(connection)
+    upstream = discovery.provider(given, deadline)
+    if issuer != upstream.issuer and issuer in given.other_revokers:
+        return discovery.key_set_of(str(issuer), deadline)
+    return upstream.jwks_uri
 
 
 def _key(public: PublicKey) -> Key:

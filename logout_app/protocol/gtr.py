@@ -62,6 +62,11 @@ class ExpectedRequest:
     issuer: str
     subject: str  # what the identity provider calls us: client_id, or the id of its SAML application
     audience: str  # the endpoint's URL, without query and fragment
+    others: frozenset[str] = frozenset()  # issuers that count as well, each by keys of its own
+
+    @property
+    def issuers(self) -> frozenset[str]:
+        return self.others | {self.issuer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,19 @@ def check(token: Unverified, expected: ExpectedRequest, at: datetime) -> Request
         check_claims(
             REVOCATION_REQUEST,
             token.claims,
-            Parties(expected.issuer, (expected.audience,), "the URL of this endpoint"),
+            Parties(
+                lambda claims: _names_one(claims, expected.issuers), (expected.audience,), "the URL of this endpoint"
+            ),
             at,
         )
     except Mismatch as mismatch:
         raise refused(f"it {mismatch}") from None
     return RequestProof(token.claims["jti"], expiry(REVOCATION_REQUEST, token.claims))
+
+
+def _names_one(claims: Mapping[str, Any], issuers: frozenset[str]) -> bool:
+    issuer = claims.get("iss")
+    return isinstance(issuer, str) and issuer in issuers
 
 
 def check_subject(token: Unverified, expected: ExpectedRequest) -> None:

@@ -72,26 +72,32 @@ def _backchannel(request: HttpRequest, name: str) -> HttpResponse:
 @xframe_options_exempt
 @page_errors
 def frontchannel_logout(request: HttpRequest, connection: str) -> HttpResponse:
-    """OpenID Connect Front-Channel Logout 1.0 as the relying party: `iss` and `sid` name the session, without a cookie.
+    """OpenID Connect Front-Channel Logout 1.0 as the relying party: `sid` names the session, without a cookie.
 
     Anybody may send this request: it ends what has exactly this `sid`, a secret between the upstream and us, and nothing else.
+    Entra sends no `iss`: the connection in the URL names the issuer. One that comes must be the connection's.
     """
     row = _connection(connection)
     params = from_urlencoded(request.META.get("QUERY_STRING", ""))
     params.refuse_duplicates()
-    issuer, sid = params.require("iss"), params.require("sid")
+    sid = params.require("sid")
     if len(sid) > LONGEST_TEXT or not sid.isprintable():
         raise InvalidRequest("sid is too long, or not printable.")
-    try:
-        known = logout_token.is_issuer(row, issuer)
-    except UpstreamFault as fault:
-        log.warning("logout_in.refused", connection=connection, reason=fault.reason)
-        raise TemporarilyUnavailable("The identity provider cannot be asked who it is at the moment.") from fault
-    if not known:
-        raise InvalidRequest("iss is not the issuer of this connection.")
+    if "iss" in params:
+        _check_issuer(row, params.require("iss"))
     ended = upstream_end.end_upstream(row, sid=sid, at=timezone.now())
     log.info("logout_in.frontchannel", connection=connection, sessions=len(ended.session_pks))
     return signed_out_frame(request)
+
+
+def _check_issuer(row: Connection, issuer: str) -> None:
+    try:
+        known = logout_token.is_issuer(row, issuer)
+    except UpstreamFault as fault:
+        log.warning("logout_in.refused", connection=row.name, reason=fault.reason)
+        raise TemporarilyUnavailable("The identity provider cannot be asked who it is at the moment.") from fault
+    if not known:
+        raise InvalidRequest("iss is not the issuer of this connection.")
 
 
 def signed_out_frame(request: HttpRequest) -> HttpResponse:

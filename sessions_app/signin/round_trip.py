@@ -223,16 +223,18 @@ def onward(request: HttpRequest, url: str) -> HttpResponse:
 def _is_fresh(account: Account, identity: Identity, trip: Trip) -> bool:
     """Whether the proof upstream is as new as it must be, as far as the upstream tells.
 
-    One that does not say when is believed if it was asked to force it, or if the person was here since the revocation.
+    It tells in whole seconds of another clock. Therefore a proof that was forced after the revocation is measured against its
+    departure, and not against the mark, which it could seem to be older than. One that does not say when is believed if it was
+    forced so, or if the person was here since the revocation.
     """
-    mark = identity.revoked
-    if account.auth_time is not None:
-        wanted = _wanted_since(trip)
-        return not began_before(account.auth_time, mark) and (wanted is None or account.auth_time >= wanted - LEEWAY)
-    if mark is None:
-        return True
-    forced_at = trip.departed_at if trip.asked.force else None
-    return any(moment is not None and not began_before(moment, mark) for moment in (forced_at, identity.last_login_at))
+    mark, proved_at, forced_at = identity.revoked, account.auth_time, trip.departed_at if trip.asked.force else None
+    was_forced_since = forced_at is not None and not began_before(forced_at, mark)
+    if proved_at is None:
+        was_here_since = identity.last_login_at is not None and not began_before(identity.last_login_at, mark)
+        return mark is None or was_forced_since or was_here_since
+    wanted = _wanted_since(trip)
+    is_recent = wanted is None or proved_at >= wanted - LEEWAY
+    return is_recent and (was_forced_since or not began_before(proved_at, mark))
 
 
 def _wanted_since(trip: Trip) -> datetime | None:

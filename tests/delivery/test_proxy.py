@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ import uvloop
 from django.core.exceptions import ImproperlyConfigured
 
 from idp import conf
-from idp.outbound import policy, proxy, web
+from idp.outbound import dial, policy, proxy, web
 from idp.outbound.many import Fanout, Reply
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.outbound import LOOPBACK, PUBLIC, Names, post_form
@@ -155,6 +156,16 @@ def test_the_next_address_is_tried_when_it_cannot_reach_the_first(receiver, trus
     with ConnectProxy(answers=[CUT]) as running:
         reply = fan_out(url, through(running), trusting)
         assert reply.error == "tls"  # the tunnel is there; the certificate is for other names
+        assert [target.split(":")[0] for target in running.targets] == ["127.0.0.2", "127.0.0.1"]
+
+
+def test_a_proxy_that_waits_for_a_dead_address_leaves_time_for_the_next(receiver, trusting, monkeypatch) -> None:
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 1)) for host in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(dial, "vetted", lambda *_, **__: [(family, address) for family, *_, address in answers])
+    with ConnectProxy() as running:
+        running.silent.add("127.0.0.2")
+        with web.session(rules=through(running), tls=trusting, timeout=6) as session:
+            assert session.get(receiver.url("app")).status_code == 200
         assert [target.split(":")[0] for target in running.targets] == ["127.0.0.2", "127.0.0.1"]
 
 

@@ -15,6 +15,7 @@ class ConnectProxy:
 
     def __init__(self, *, hosts: dict[str, str] | None = None, answers: list[bytes] | None = None) -> None:
         self.hosts, self.answers = hosts or {}, answers or []
+        self.silent: set[str] = set()  # hosts that it waits for until nobody listens any more
         self.heads: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -52,6 +53,9 @@ class ConnectProxy:
                 client.shutdown(socket.SHUT_WR)
                 return
             host, _, port = self.targets[-1].rpartition(":")
+            if host in self.silent:
+                client.recv(1)
+                return
             server = socket.create_connection((self.hosts.get(host, host.strip("[]")), int(port)))
             self._ends.append(server)
             client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n")

@@ -45,6 +45,20 @@ CLAIMS = Topic(
 )
 
 
+REVOCATION = Topic(
+    "Global Token Revocation",
+    ("global_token_revocation_jwt_iss", "global_token_revocation_jwt_sub"),
+    "Only if its signed requests say something else than its ID tokens do.",
+    collapsed=True,
+)
+
+
+OKTA_REVOKES = (
+    "Requests of the organization count by themselves, also when people sign in at a custom authorization server of it. Fill this "
+    "in if the organization calls itself by another domain than the one that is given above."
+)
+
+
 class OidcForm(ConnectionForm):
     """Any OpenID Connect provider."""
 
@@ -57,6 +71,7 @@ class OidcForm(ConnectionForm):
         HOME,
         BY_HAND,
         CLAIMS,
+        REVOCATION,
     )
 
     discovery_url = url(
@@ -80,6 +95,10 @@ class OidcForm(ConnectionForm):
         "Callback URL of its own",
         "Another identity provider can then not pass off its answers as this one's. Register the new callback URL first.",
     )
+    global_token_revocation_jwt_iss = url(
+        "Issuer of revocations", "The iss of these requests. Its keys are found by its own discovery document."
+    )
+    global_token_revocation_jwt_sub = text("Subject of revocations", "What they call Curfew. Empty: the client id.")
     attribute_map = mapping(
         "Claim mapping",
         'A JSON object in Auth0\'s form: {"attributes": {"email": "${context.tokenset.upn}"}}.',
@@ -97,6 +116,7 @@ class OktaForm(OidcForm):
         HOME,
         Topic(BY_HAND.title, ("discovery_url", *BY_HAND.fields), BY_HAND.text, collapsed=True),
         CLAIMS,
+        Topic(REVOCATION.title, REVOCATION.fields, OKTA_REVOKES, collapsed=True),
     )
 
     domain = text("Okta domain", "Like fabrikam.okta.com, without https:// and without -admin.")

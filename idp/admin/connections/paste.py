@@ -60,6 +60,9 @@ CALLBACK_WHERE = {
 }
 ENDPOINT_WHERE = "In Okta: Logout endpoint URL, on the General tab of the application"
 SUBJECT_FORMAT = "Subject format: Issuer and Subject Identifier, or Email."
+FRONTCHANNEL_WHERE = {
+    Strategy.ENTRA: "Authentication, Front-channel logout URL. Then Token configuration, Add optional claim, ID, sid"
+}
 SIGNED_OUT_WHERE = {Strategy.OKTA: "Sign-out redirect URIs", Strategy.ENTRA: "Redirect URIs of the platform Web, too"}
 
 
@@ -78,9 +81,8 @@ def _oidc_logout(connection: Connection) -> Iterator[PastedEntry]:
             "Back-channel logout URI", url(f"backchannel-logout/{connection.name}"), "with session (sid) required"
         )
     if connection.strategy in (Strategy.OIDC, Strategy.ENTRA, Strategy.ADFS):
-        yield PastedEntry(
-            "Front-channel logout URL", url(f"frontchannel-logout/{connection.name}"), "Front-channel logout URL"
-        )
+        where = FRONTCHANNEL_WHERE.get(Strategy(connection.strategy), "Front-channel logout URL")
+        yield PastedEntry("Front-channel logout URL", url(f"frontchannel-logout/{connection.name}"), where)
 
 
 def _logout(connection: Connection, *, saml: bool) -> Iterator[PastedEntry]:
@@ -133,8 +135,9 @@ def _claims(connection: Connection, endpoint: str) -> Iterator[tuple[str, str]]:
         yield "iss", str(options.get("global_token_revocation_jwt_iss", ""))
         yield "sub", str(options.get("global_token_revocation_jwt_sub", ""))
     else:
-        yield "iss", issuer_of(connection)
-        yield "sub", str(options.get("client_id", ""))
+        given = oidc_options.of(connection)
+        yield "iss", next(iter(given.other_revokers), "") or issuer_of(connection)
+        yield "sub", given.revocation_subject or given.client_id
     yield "aud", endpoint
 
 

@@ -15,7 +15,7 @@ from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
 from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.signed import SKEW
-from idp.connections.oidc.wire import Deadline, Document
+from idp.connections.oidc.wire import Deadline, Document, readable
 from idp.models import Connection
 
 PATIENCE = 10.0  # seconds for all requests together
@@ -112,7 +112,7 @@ def _credentials(
         hint = client.REFUSALS[error]
         yield Finding("error", f"The token endpoint refuses us by {method} ({error}): {hint}.")
     else:
-        said = client.readable(error) or "an answer without an error"
+        said = readable(error) or "an answer without an error"
         yield Finding(
             "warning", f"Whether client_id and client_secret are right cannot be told: the token endpoint says {said}."
         )

@@ -64,8 +64,20 @@ def fetch(url: str, deadline: Deadline) -> wire.Document:
     """The document from its server, whatever is kept."""
     document = wire.fetch(WHAT, url, deadline)
     if not isinstance(document.values.get("issuer"), str):
-        raise UpstreamFault(f"{WHAT} at {url} names no issuer.", status=502)
+        said = wire.error_in(document.values)
+        raise UpstreamFault(f"{WHAT} at {url} names no issuer{f', but an error: {said}' if said else ''}.", status=502)
     return document
+
+
+def key_set_of(issuer: str, deadline: Deadline) -> str:
+    """The key set of an issuer that only signs, wherever people sign in. Raises UpstreamFault."""
+    url = issuer.rstrip("/") + issuers.WELL_KNOWN
+    document = _document(url, deadline)
+    if str(document["issuer"]).rstrip("/") != issuer.rstrip("/"):
+        raise UpstreamFault(f"{WHAT} at {url} names another issuer: {str(document['issuer'])[:200]}.", status=502)
+    if reason := _unusable(document.get("jwks_uri") or ""):
+        raise UpstreamFault(f"The jwks_uri of {issuer} cannot be used: {reason}.", status=502)
+    return str(document["jwks_uri"])
 
 
 def assemble(options: OidcOptions, document: Mapping[str, Any]) -> Provider:

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from idp.connections.contract import Account, Departure, SignInRequest, UpstreamFault, UpstreamRefused
-from idp.connections.oidc import client, discovery, id_token, issuers, keys, person, upstream_params
+from idp.connections.oidc import client, discovery, id_token, issuers, keys, person, upstream_params, userinfo
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
 from idp.connections.oidc.options import OidcOptions
-from idp.connections.oidc.wire import Deadline
+from idp.connections.oidc.wire import Deadline, readable
 from idp.crypto.sealing import seal, unseal
 from idp.models import Connection
 from idp.protocol.jwt_profile import is_time
@@ -68,7 +68,7 @@ class OidcProtocol:
         claims = self._claims(options, upstream, tokens, flow_data, deadline, at)
         known: dict[str, Any] = {}
         if upstream.userinfo_endpoint and person.lacks(claims, options):
-            known = client.userinfo(upstream, tokens, claims["sub"], deadline)
+            known = userinfo.claims_of(options, upstream, tokens, claims["sub"], deadline, at)
         return _account(connection, options, upstream, claims, known, tokens)
 
     def _claims(
@@ -122,7 +122,7 @@ def _code(answer: Params, flow_data: Mapping[str, Any], upstream: Provider) -> s
     if named is None and upstream.names_itself:
         raise UpstreamFault(f"The answer does not say that it is from {upstream.issuer} (iss), which it always does.")
     if named is not None and issuers.TENANT not in upstream.issuer and not issuers.matches(upstream.issuer, named):
-        raise UpstreamFault(f"The answer is from another issuer than {upstream.issuer}: {client.readable(named)}.")
+        raise UpstreamFault(f"The answer is from another issuer than {upstream.issuer}: {readable(named)}.")
     if error := answer.get("error"):
         raise _no(error, answer.get("error_description", ""), upstream)
     code = answer.get("code", "")
@@ -133,13 +133,13 @@ def _code(answer: Params, flow_data: Mapping[str, Any], upstream: Provider) -> s
 
 def _no(error: str, description: str, upstream: Provider) -> UpstreamRefused | UpstreamFault:
     """What an error answer means, and to whom."""
-    said = client.readable(description) or client.readable(error)
+    said = readable(description) or readable(error)
     if error in _MISCONFIGURED:
-        return UpstreamFault(f"{upstream.issuer} refused our request ({client.readable(error)}): {said}", status=502)
+        return UpstreamFault(f"{upstream.issuer} refused our request ({readable(error)}): {said}", status=502)
     if error in _BROKEN:
         return UpstreamFault(f"{upstream.issuer} is out of order ({error}): {said}", status=502)
     known = error in ("login_required", "interaction_required", "consent_required", "account_selection_required")
-    return UpstreamRefused(said, error=error if known else "access_denied", detail=f"{client.readable(error)}: {said}")
+    return UpstreamRefused(said, error=error if known else "access_denied", detail=f"{readable(error)}: {said}")
 
 
 def _account(
@@ -147,11 +147,12 @@ def _account(
     options: OidcOptions,
     provider: Provider,
     claims: Mapping[str, Any],
-    userinfo: Mapping[str, Any],
+    known: Mapping[str, Any],
     tokens: client.Tokens,
 ) -> Account:
-    fields = person.profile(claims, userinfo, options)
-    email, verified = person.email(fields, {**userinfo, **claims}, options)
+    """`known`: what the UserInfo endpoint says."""
+    fields = person.profile(claims, known, options)
+    email, verified = person.email(fields, {**known, **claims}, options)
     auth_time, sid = claims.get("auth_time"), claims.get("sid")
     return Account(
         sub=person.subject(claims, options),

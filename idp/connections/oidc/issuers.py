@@ -22,6 +22,15 @@ def matches(issuer: str, claimed: object, tenant: object = None) -> bool:
     return claimed == issuer or (issuer == GOOGLE and claimed == GOOGLE_IN_SHORT)
 
 
+def may_be(issuer: str, claimed: str) -> bool:
+    """Whether this names the issuer where no claims tell the tenant: any tenant of endpoints that serve several."""
+    before, placeholder, after = issuer.partition(TENANT)
+    if not placeholder:
+        return matches(issuer, claimed)
+    tenant = claimed.removeprefix(before).removesuffix(after)
+    return is_guid(tenant) and matches(issuer, claimed, tenant)
+
+
 def of_discovery_url(url: str) -> tuple[str, ...]:
     """The issuers whose configuration belongs at this URL (OpenID Connect Discovery section 4): with or without a last slash."""
     prefix = url.removesuffix(WELL_KNOWN)

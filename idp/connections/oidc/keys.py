@@ -64,7 +64,11 @@ def signing_keys(
 def of_provider(
     upstream: discovery.Provider, kid: str | None, alg: str, deadline: Deadline, *, suspect: bool = False
 ) -> list[Key]:
-    url = upstream.jwks_uri
+    return at(upstream.jwks_uri, kid, alg, deadline, suspect=suspect)
+
+
+def at(url: str, kid: str | None, alg: str, deadline: Deadline, *, suspect: bool = False) -> list[Key]:
+    """The same by the key set's own address."""
     for newer in (True,) if suspect else (False, True):
         published = _sets.get(url, lambda: fetch(url, deadline), deadline, newer=newer)
         if found := suitable(published, kid, alg):
@@ -85,7 +89,8 @@ def fetch(url: str, deadline: Deadline) -> tuple[tuple[PublishedKey, ...], int |
     document = wire.fetch(WHAT, url, deadline)
     listed = document.values.get("keys")
     if not isinstance(listed, list):
-        raise UpstreamFault(f"{WHAT} at {url} has no list of keys.")
+        said = wire.error_in(document.values)
+        raise UpstreamFault(f"{WHAT} at {url} has no list of keys{f', but an error: {said}' if said else ''}.")
     found = tuple(entry for value in listed[:MOST_KEYS] if (entry := read(value)))
     if not found:
         raise UpstreamFault(f"{WHAT} at {url} has no public key for signatures that we can use.")

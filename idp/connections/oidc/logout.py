@@ -11,12 +11,16 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
-from idp.connections.oidc import client, flow
+from idp.connections.oidc import flow
 from idp.connections.oidc import options as oidc_options
+from idp.connections.oidc.wire import readable
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
 from idp.protocol.params import Params
 
+# Characters of an address that leads upstream. ID tokens with hundreds of groups make longer ones, which servers there and
+# proxies in front of us refuse: many have room for 4 kB of headers.
+LONGEST_ADDRESS = 3000
 HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 
 
@@ -35,15 +39,20 @@ class OidcLogout:
         hint = _hint(connection)
         if hint == "none":
             return Departure(url)
-        parameters = {**_hints(connection, subject, hint, url), "post_logout_redirect_uri": callback, "state": state}
-        return Departure(_with(url, parameters))
+        back = {"post_logout_redirect_uri": callback, "state": state}
+        parameters = {**_hints(connection, subject, hint, url), **back}
+        if len(address := _with(url, parameters)) <= LONGEST_ADDRESS:
+            return Departure(address)
+        if oidc_options.of(connection).preset.signs_out_by_post:
+            return Departure(url, fields=tuple(parameters.items()))
+        return Departure(_with(url, {**_named(connection, subject), **back}))
 
     def check_logout(
         self, connection: Connection, flow_data: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
         """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
         if error := answer.get("error"):
-            said = client.readable(answer.get("error_description", "")) or client.readable(error)
+            said = readable(answer.get("error_description", "")) or readable(error)
             raise UpstreamRefused(f"{connection} says: {said}")
 
 
@@ -65,10 +74,14 @@ def _hints(connection: Connection, subject: LogoutSubject, hint: str, url: str) 
                 return {"id_token_hint": token}
         except CannotUnseal as error:
             raise UpstreamFault(f"The ID token of {connection.name} cannot be read any more: {error}") from error
-    named = {"client_id": oidc_options.of(connection).client_id}
-    if hint == "logout_hint":
-        named["logout_hint"] = subject.upstream_sid or subject.email or subject.sub
-    return named
+    named = _named(connection, subject)
+    return named if hint == "logout_hint" else {"client_id": named["client_id"]}
+
+
+def _named(connection: Connection, subject: LogoutSubject) -> dict[str, str]:
+    """Who asks, and about whom, in few characters."""
+    hint = subject.upstream_sid or subject.email or subject.sub
+    return {"client_id": oidc_options.of(connection).client_id, "logout_hint": hint}
 
 
 def _with(url: str, parameters: Mapping[str, str]) -> str:

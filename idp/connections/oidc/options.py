@@ -43,6 +43,8 @@ class OidcOptions:
     session_expiry: bool = False
     subject_claims: tuple[str, ...] = ("sub",)
     several_tenants: bool = False
+    other_revokers: tuple[str, ...] = ()  # issuers beside its own whose Global Token Revocation requests count
+    revocation_subject: str = ""  # what these requests call us, if not `client_id`
 
     @property
     def is_manual(self) -> bool:
@@ -91,6 +93,8 @@ def read(strategy: str, options: Mapping[str, Any]) -> OidcOptions:
         session_expiry=options.get("id_token_session_expiry_supported") is True,
         subject_claims=presets.subject_claims(strategy, options),
         several_tenants=strategy == Strategy.ENTRA and presets.entra_tenant(options) in presets.SEVERAL_TENANTS,
+        other_revokers=presets.other_revokers(strategy, options),
+        revocation_subject=_text(options, "global_token_revocation_jwt_sub"),
     )
 
 
@@ -168,7 +172,8 @@ def _host_problem(host: str) -> str | None:
 
 
 def _problems_of_urls(options: Mapping[str, Any]) -> list[str]:
-    given = {name: options[name] for name in ("discovery_url", "issuer", *ENDPOINTS) if name in options}
+    names = ("discovery_url", "issuer", *ENDPOINTS, "global_token_revocation_jwt_iss")
+    given = {name: options[name] for name in names if name in options}
     metadata = options.get("oidc_metadata", {})
     if not isinstance(metadata, Mapping):
         return ["oidc_metadata: must be an object"]

@@ -42,7 +42,7 @@ def subject(claims: Mapping[str, Any], options: OidcOptions) -> str:
 
 def profile(claims: Mapping[str, Any], userinfo: Mapping[str, Any], options: OidcOptions) -> dict[str, Any]:
     """The fields of the person as the connection's `attribute_map` wants them; the ID token wins over UserInfo."""
-    everything = {**userinfo, **claims}
+    everything = {**_about_the_same_address(userinfo, claims), **claims}
     mapping = options.attribute_map
     if mapping.mode == USE_MAP:
         chosen: dict[str, Any] = {}
@@ -56,6 +56,13 @@ def profile(claims: Mapping[str, Any], userinfo: Mapping[str, Any], options: Oid
     if "groups" in chosen and not _are_names(chosen["groups"]):
         del chosen["groups"]
     return chosen
+
+
+def _about_the_same_address(userinfo: Mapping[str, Any], claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`email_verified` of the one says nothing about another address in the other."""
+    if "email" not in claims or userinfo.get("email") == claims["email"]:
+        return userinfo
+    return {name: value for name, value in userinfo.items() if name != "email_verified"}
 
 
 def email(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOptions) -> tuple[str, bool]:
@@ -73,7 +80,12 @@ def _is_verified(fields: Mapping[str, Any], claims: Mapping[str, Any], options: 
     """Some upstreams write booleans as text. Entra's `xms_edov` says that the domain of the address is its tenant's own."""
     if not options.preset.trusts_email:
         return claims.get("xms_edov") in (True, "1", "true") and fields["email"] == claims.get("email")
-    return fields.get("email_verified") in (True, "true")
+    return _is_true(fields.get("email_verified"))
+
+
+def _is_true(value: object) -> bool:
+    """Databases make 1 of it, .NET writes a capital letter. Other words and numbers may mean anything."""
+    return value.lower() == "true" if isinstance(value, str) else value in (True, 1)
 
 
 def _are_names(groups: object) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from idp.connections.oidc import issuers
 from idp.models import Strategy
+from idp.protocol import uris
 
 ENTRA = "https://login.microsoftonline.com"
 # Entra's endpoints for accounts of several organizations: not one issuer but a template, and `oid` alone names nobody.
@@ -21,19 +22,22 @@ class Preset:
 
     `freshness`: it answers `max_age` with `auth_time`, as OpenID Connect Core section 3.1.2.1 requires; without, nothing can
     prove that somebody was asked again. `login_prompt`: the `prompt` that comes nearest to asking again.
-    `trusts_email`: its `email_verified` claim means what the standard says.
+    `trusts_email`: its `email_verified` claim means what the standard says. `signs_out_by_post`: its end_session_endpoint
+    takes a form, with its cookies. Every provider must take the form (RP-Initiated Logout section 2), but where cookies are
+    SameSite=Lax it comes without them, and nobody is signed out.
     """
 
     scope: str = "openid profile email"
     freshness: bool = True
     login_prompt: str = "login"
     trusts_email: bool = True
+    signs_out_by_post: bool = False
     extra_claims: frozenset[str] = frozenset()
 
 
 PRESETS: Mapping[str, Preset] = {
     Strategy.OIDC: Preset(),
-    Strategy.OKTA: Preset(),
+    Strategy.OKTA: Preset(signs_out_by_post=True),  # and cannot go without an id_token_hint
     # Google knows neither `prompt=login` nor `auth_time`.
     Strategy.GOOGLE: Preset(freshness=False, login_prompt="select_account", extra_claims=frozenset({"hd"})),
     # Anybody who administers a tenant writes any `email` there: only `xms_edov` says that the domain's owner did.
@@ -60,6 +64,18 @@ def issuer(strategy: str, options: Mapping[str, Any]) -> str:
     if strategy == Strategy.ENTRA and issuers.is_guid(options.get("tenantId")):
         return f"{ENTRA}/{options['tenantId'].lower()}/v2.0"
     return ""
+
+
+def other_revokers(strategy: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who else than the issuer of ID tokens asks for revocations, by its own keys.
+
+    At Okta the organization does, by one of its own addresses, although people sign in at an authorization server of it.
+    """
+    found = [options.get("global_token_revocation_jwt_iss")]
+    if strategy == Strategy.OKTA:
+        found += [uris.origin(str(url)) for name in ("issuer", "discovery_url") if (url := options.get(name))]
+        found += [f"https://{domain}" for domain in (options.get("domain"),) if domain]
+    return tuple(dict.fromkeys(url for url in found if isinstance(url, str) and url))
 
 
 def entra_tenant(options: Mapping[str, Any]) -> str:

@@ -327,6 +327,7 @@ OKTA_PASTE = (
             ),
             ("/samlp/",),
         ),
+        ("waad", {"tenantId": "common"}, ("http://localhost:8000/frontchannel-logout/x",), ("/samlp/",)),
         ("adfs", {"protocol": "samlp"}, ("http://localhost:8000/samlp/x/metadata",), ("global-token-revocation",)),
         ("adfs", {}, ("http://localhost:8000/login/callback<",), ("/samlp/",)),
         (

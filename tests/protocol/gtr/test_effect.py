@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import time_machine
 from allauth.mfa.totp.internal import auth as totp_auth
 from django.test import Client
 from django.utils import timezone
@@ -198,6 +199,48 @@ def test_a_sign_in_upstream_that_was_proved_before_is_sent_back_to_prove_it_anew
     again = depart(client)
     come_back(client, provider, again, auth_time=int(timezone.now().timestamp()) + 1)
     assert SSOSession.objects.live(timezone.now()).count() == 1
+
+
+def forced(client, provider):
+    """A departure after a revocation that asks for a new proof, as the first answer from before it causes."""
+    response = come_back(client, provider, depart(client), auth_time=int(timezone.now().timestamp()) - 600)
+    again = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
+    assert again["prompt"] == "login"
+    return again
+
+
+@pytest.mark.parametrize("behind", [0, 1, 45])
+def test_a_proof_that_was_forced_after_the_revocation_counts_in_its_second_and_by_a_clock_that_is_behind(
+    okta, ann, provider, behind
+):
+    """`auth_time` has whole seconds of the upstream's clock, the mark has microseconds of ours."""
+    client = Client()
+    with time_machine.travel(timezone.now().replace(microsecond=400_000), tick=False) as clock:
+        assert okta.revoke("00uann").status_code == 204
+        clock.shift(0.1)
+        again = forced(client, provider)
+        clock.shift(0.2)
+        come_back(client, provider, again, auth_time=int(timezone.now().timestamp()) - behind)
+        assert SSOSession.objects.live(timezone.now()).count() == 1
+
+
+def test_a_forced_proof_that_is_older_than_the_leeway_before_its_departure_opens_nothing(okta, ann, provider):
+    client = Client()
+    assert okta.revoke("00uann").status_code == 204
+    again = forced(client, provider)
+    come_back(client, provider, again, auth_time=int(timezone.now().timestamp()) - 62)
+    assert not SSOSession.objects.exists()
+
+
+def test_a_proof_that_was_forced_before_the_revocation_is_measured_against_the_revocation(okta, ann, provider):
+    client = Client()
+    with time_machine.travel(timezone.now().replace(microsecond=400_000), tick=False) as clock:
+        travelled = depart(client, fresh="1")
+        clock.shift(5)
+        assert okta.revoke("00uann").status_code == 204
+        response = come_back(client, provider, travelled, auth_time=int(timezone.now().timestamp()))
+        assert dict(parse_qsl(urlsplit(response.headers["Location"]).query))["prompt"] == "login"
+        assert not SSOSession.objects.exists()
 
 
 @pytest.mark.usefixtures("one_half_minute")

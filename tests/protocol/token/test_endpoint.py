@@ -2,22 +2,18 @@
 
 import base64
 import json
-import threading
-import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
 from django.test import Client
-from django.utils import timezone
-from joserfc import jws
 from joserfc.jwk import ECKey
 
 from idp.limits import limiter
 from idp.models import Application
 from idp.tenants import configuration
+from tests.protocol.token.support import Keys, assertion, by_assertion
 from tests.support.factories import make_application
-from tests.support.oauth import code_for, credentials, exchange, issuer, post_form, refresh, token, tokens_for
+from tests.support.oauth import code_for, credentials, exchange, post_form, refresh, token, tokens_for
 
 pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
@@ -203,39 +199,9 @@ def test_answers_are_never_cached(app, session):
 
 
 @pytest.fixture
-def key():
-    return ECKey.generate_key("P-256", {"kid": "k1", "use": "sig", "alg": "ES256"})
-
-
-@pytest.fixture
 def keyed(key):
     return make_application(
         "Keyed", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [key.as_dict(private=False)]}
-    )
-
-
-def assertion(key, **changes):
-    now = int(timezone.now().timestamp())
-    claims = {
-        "iss": "keyed",
-        "sub": "keyed",
-        "aud": f"{issuer()}oauth/token",
-        "iat": now,
-        "exp": now + 60,
-        "jti": str(uuid.uuid4()),
-    } | changes
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return jws.serialize_compact({"alg": "ES256", "kid": "k1"}, json.dumps(claims).encode(), key)
-
-
-def by_assertion(keyed, session, raw):
-    return exchange(
-        keyed,
-        code_for(session, keyed),
-        client_id=None,
-        client_secret=None,
-        client_assertion=raw,
-        client_assertion_type="urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     )
 
 
@@ -292,36 +258,6 @@ def test_a_secret_client_cannot_use_an_assertion(app, key, session):
     raw = assertion(key, iss=app.client_id, sub=app.client_id)
     assert by_assertion(app, session, raw).json()["error"] == "invalid_client"
     assert tokens_for(session, app)
-
-
-class Keys(BaseHTTPRequestHandler):
-    """An application's jwks_uri."""
-
-    document: bytes = b""
-    asked: int = 0
-
-    def do_GET(self):
-        type(self).asked += 1
-        self.send_response(200 if self.path == "/jwks" else 404)
-        self.send_header("Content-Length", str(len(self.document)))
-        self.end_headers()
-        self.wfile.write(self.document)
-
-    def log_message(self, *args):
-        """Quiet."""
-
-
-@pytest.fixture
-def key_server(key, settings):
-    Keys.document, Keys.asked = json.dumps({"keys": [key.as_dict(private=False)]}).encode(), 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_keys_are_fetched_from_jwks_uri_once_for_many_assertions(key, key_server, session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +12,8 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from idp.connections.oidc import flow
+from idp.crypto.sealing import seal
 from idp.models import Connection
 from logout_app.models import LogoutTransaction
 from sessions_app.models import FlowState
@@ -126,6 +129,37 @@ def test_each_upstream_gets_the_hint_that_its_connection_says(connection, quiet,
         **({} if "post_logout_redirect_uri" not in sent else {"post_logout_redirect_uri": BACK}),
     } == expected
     assert endpoint == option.get("url", quiet.upstream["end_session_endpoint"]).partition("?")[0]
+
+
+@pytest.fixture
+def with_many_groups(connection, quiet):
+    """An ID token of 200 groups."""
+    token = f"header.{'g' * 9000}.signature"
+    quiet.upstream["id_token"] = seal(token, flow.hint_context(connection))
+    quiet.save()
+    return token
+
+
+def test_an_id_token_that_is_too_long_for_an_address_is_left_out_of_it(connection, quiet, with_many_groups):
+    client, response = logout(quiet)
+    endpoint, sent = asked(response)
+    assert len(response["Location"]) <= 3000
+    assert endpoint == quiet.upstream["end_session_endpoint"]
+    state = sent.pop("state")
+    assert sent == {"client_id": CLIENT, "logout_hint": "up-1", "post_logout_redirect_uri": BACK}
+    assert client.get("/logout/callback", {"state": state})["Location"] == OUT
+
+
+def test_okta_which_needs_the_id_token_gets_a_long_one_by_a_form(connection, quiet, with_many_groups):
+    Connection.objects.update(strategy="okta")
+    client, response = logout(quiet)
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert f'action="{quiet.upstream["end_session_endpoint"]}"' in page
+    assert f'name="id_token_hint" value="{with_many_groups}"' in page
+    assert "http://localhost:" in response["Content-Security-Policy"].partition("form-action")[2]
+    state = re.search('name="state" value="([^"]+)"', page)[1]
+    assert client.get("/logout/callback", {"state": state})["Location"] == OUT
 
 
 def test_google_has_a_page_of_its_own_and_sends_nobody_back(connection, quiet):

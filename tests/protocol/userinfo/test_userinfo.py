@@ -13,8 +13,8 @@ from idp.crypto import keys
 from idp.models import ResourceServer, User
 from idp.tenants import configuration
 from sessions_app.models import SSOSession
-from tests.support.factories import make_application, make_session, make_user
-from tests.support.oauth import decode, header_of, post_form, tokens_for, userinfo
+from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.oauth import decode, header_of, post_form, refresh, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +116,27 @@ def test_a_jwt_access_token_works_here_and_dies_here(app, session):
     assert userinfo(raw).json() == {"sub": session.user.user_id}
     SSOSession.objects.update(ended_at=timezone.now(), end_initiator="rp-logout")
     assert userinfo(raw).status_code == 401
+
+
+@pytest.mark.parametrize("outlives", [False, True])
+def test_a_jwt_of_the_second_of_a_revocation_is_as_dead_as_what_it_came_from(app, outlives):
+    """Its `auth_time` has whole seconds, so that it alone cannot say which of the two was first."""
+    ResourceServer.objects.create(identifier="https://api.example.com/", token_dialect="rfc9068_profile")
+    mark = timezone.now().replace(microsecond=500_000)
+    with time_machine.travel(mark + timedelta(milliseconds=300), tick=False):
+        mary = make_user(revoked_before=mark)
+        after = make_session(mary, auth_time=mark + timedelta(milliseconds=200))
+        scope = "openid offline_access" if outlives else "openid"
+        tokens = tokens_for(after, app, resource="https://api.example.com/", scope=scope)
+        if outlives:
+            browser(after).get("/v2/logout")
+            tokens = refresh(app, tokens["refresh_token"], resource="https://api.example.com/").json()
+        raw = tokens["access_token"]
+        assert ("sid" in decode(raw)) is not outlives
+        assert userinfo(raw).status_code == 200
+        for later in (mark + timedelta(milliseconds=250), mark + timedelta(seconds=30)):
+            User.objects.update(revoked_before=later)
+            assert userinfo(raw).status_code == 401
 
 
 @pytest.mark.parametrize("token_dialect", ["opaque", "access_token", "rfc9068_profile"])
