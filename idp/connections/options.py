@@ -39,6 +39,7 @@ _SAML = frozenset(
         "disableSignout",
         "protocolBinding",
         "signSAMLRequest",
+        "wants_signed",
         "signatureAlgorithm",
         "digestAlgorithm",
         "fieldsMap",

@@ -20,7 +20,8 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from idp.protocol.params import Params
 from idp.saml import structure, xml
 from idp.saml.names import SIGNATURE_METHODS, ds, samlp
-from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.signed import UnknownSigner
+from idp.saml.structure import BadResponse
 from idp.saml.x509 import Certificate
 from idp.saml.xml import Element, Unreadable
 

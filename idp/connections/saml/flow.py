@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from idp.connections.contract import Account, Departure, UpstreamFault, Wishes
-from idp.connections.saml import attributes, decryption, request, response
+from idp.connections.saml import attributes, decryption, request, response, signatures
 from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.logout import SIGNS_OUT
 from idp.connections.saml.provider import Provider, provider_of
@@ -21,10 +21,15 @@ from idp.protocol.params import Params
 from idp.saml import xml
 from idp.saml.names import POST, saml
 from idp.saml.own_key import own_key
-from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.signed import UnknownSigner, Unproven
+from idp.saml.structure import BadResponse
 from idp.saml.xml import Element, Unreadable
 
 SPENT = "saml-assertion"
+UNPROVEN = (
+    "What came from there is not signed as it must be, or cannot be opened here, so that it proves nothing. "
+    "Your administrator can see why."
+)
 LONGEST_INDEX = 255  # SSOSession.upstream_sid
 
 
@@ -65,6 +70,9 @@ class SamlProtocol:
             proven = _proven(connection, provider, received, request_id, callback, at)
             account = _account(connection, provider, proven.assertion, at)
             _spend(connection, proven)
+            signatures.note(connection, proven.signed)
+        except Unproven as error:
+            raise UpstreamFault(f"The response of {connection.name} {error}.", UNPROVEN) from error
         except (BadResponse, Unreadable) as error:
             raise UpstreamFault(f"The response of {connection.name} {error}.") from error
         except BadKey as error:

@@ -17,7 +17,8 @@ from idp.saml import bindings
 from idp.saml.bindings import Arrived
 from idp.saml.names import POST
 from idp.saml.own_key import own_key
-from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.signed import UnknownSigner
+from idp.saml.structure import BadResponse
 from idp.saml.xml import Element
 
 SIGNS_OUT = "signs_out"  # in Account.upstream: the identity provider had a sign-out endpoint when the person signed in

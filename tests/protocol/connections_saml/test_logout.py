@@ -162,7 +162,9 @@ SENT: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.spec("SAML 2.0", "bindings 3.4.4.1", "SP12 The signed string has its own order, whatever that of the query")
+@pytest.mark.spec(
+    "SAML 2.0", "bindings 3.4.4.1", "SP12 The signed string has its own order, whatever that of the query"
+)
 @pytest.mark.parametrize("peer", SENT)
 @pytest.mark.parametrize("escapes", ["upper", "lower"])
 def test_a_signed_query_counts_in_whatever_order_it_comes(way: Way, peer: str, escapes: str) -> None:
@@ -303,7 +305,9 @@ def test_federated_sign_out_asks_the_identity_provider(way: Way, leaving: tuple[
     assert LogoutTransaction.objects.get().upstream["standing"] == "left"
 
 
-@pytest.mark.parametrize("order", ["SAMLResponse Signature SigAlg RelayState", "RelayState SigAlg Signature SAMLResponse"])
+@pytest.mark.parametrize(
+    "order", ["SAMLResponse Signature SigAlg RelayState", "RelayState SigAlg Signature SAMLResponse"]
+)
 def test_an_answer_counts_in_whatever_order_it_comes(
     way: Way, leaving: tuple[Client, SSOSession, str], order: str
 ) -> None:

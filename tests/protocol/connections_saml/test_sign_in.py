@@ -180,4 +180,4 @@ def test_a_key_without_use_in_the_metadata_signs_too(way: Way) -> None:
     """The harmless half."""
     way.configure(metadataXml=metadata(key_descriptor(way.idp.key.body)))
     assert way.arrive(way.idp.answer(way.says())).sub == "mary"
-    assert "not signed" in way.refused(way.idp.answer(way.says(), sign_assertion=False))
+    assert "not signed" in way.refused(way.idp.answer(way.says(), sign_assertion=False, sign_response=False))
