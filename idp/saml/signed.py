@@ -61,9 +61,13 @@ def of(root: Element) -> Signed:
     return Signed.RESPONSE if response else Signed.ASSERTION if assertion else Signed.NOTHING
 
 
+def is_enough(wanted: Wanted, came: Signed) -> bool:
+    return came in _ENOUGH[wanted]
+
+
 def check(wanted: Wanted, came: Signed) -> None:
     """Raises Unproven."""
-    if came not in _ENOUGH[wanted]:
+    if not is_enough(wanted, came):
         raise Unproven(f"is not signed as wants_signed ({wanted}) asks: signed is {came.words}")
 
 
