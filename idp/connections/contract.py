@@ -42,6 +42,7 @@ class Account:
     sub: str
     email: str = ""
     email_verified: bool = False
+    email_denied: bool = False  # the upstream says itself that it did not check the address
     profile: Mapping[str, Any] = field(default_factory=dict)  # OpenID claims, and `groups` where there are any
     auth_time: datetime | None = None  # when the upstream says that they proved who they are
     expires_at: datetime | None = None  # when the upstream's session ends, if ours must not outlive it

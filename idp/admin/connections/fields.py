@@ -53,6 +53,27 @@ def choice(label: str, choices: list[tuple[str, str]], help_text: str = "", init
     )
 
 
+def email_is_verified() -> forms.BooleanField:
+    return tick(
+        "Addresses of this source are verified",
+        "Only if people there cannot write an address into their own account. Where the provider says itself that one is not "
+        "verified, that counts. Takes effect at each person's next sign-in.",
+    )
+
+
+def wants_signed() -> forms.ChoiceField:
+    return choice(
+        "What must be signed",
+        [
+            ("", "The response or the assertion (usual)"),
+            ("assertion", "The assertion: what Entra and ADFS sign by default"),
+            ("response", "The response"),
+            ("both", "Both"),
+        ],
+        "Whatever is signed must be signed by the provider. Test connection says what came the last time.",
+    )
+
+
 def lines(label: str, help_text: str) -> LinesField:
     return LinesField(label=label, help_text=help_text)
 

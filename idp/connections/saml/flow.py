@@ -26,6 +26,7 @@ from idp.saml.structure import BadResponse
 from idp.saml.xml import Element, Unreadable
 
 SPENT = "saml-assertion"
+TRUE = ("true", "1")  # xs:boolean
 UNPROVEN = (
     "What came from there is not signed as it must be, or cannot be opened here, so that it proves nothing. "
     "Your administrator can see why."
@@ -108,10 +109,12 @@ def _account(connection: Connection, provider: Provider, assertion: Element, at:
     if len(index) > LONGEST_INDEX:
         raise BadResponse(f"has a SessionIndex of more than {LONGEST_INDEX} characters")
     ends_at = statement.get("SessionNotOnOrAfter")
+    said = str(profile.pop("email_verified", "")).lower()  # an attribute of it, where `fieldsMap` names one
     return Account(
         sub=attributes.user_id(options, name_id, given),
         email=str(profile.get("email", "")),
-        email_verified=str(profile.pop("email_verified", "")).lower() in ("true", "1"),
+        email_verified=said in TRUE,
+        email_denied=bool(said) and said not in TRUE,
         profile=profile,
         auth_time=min(auth_time, at),
         expires_at=xml.instant(ends_at) if ends_at else None,
