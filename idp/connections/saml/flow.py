@@ -18,7 +18,7 @@ from idp.connections.saml.service import entity_id
 from idp.crypto.spent import spend
 from idp.models import Connection
 from idp.protocol.params import Params
-from idp.saml import xml
+from idp.saml import sending, xml
 from idp.saml.names import POST, saml
 from idp.saml.own_key import own_key
 from idp.saml.signed import UnknownSigner, Unproven
@@ -41,7 +41,7 @@ class SamlProtocol:
         if not binding:
             raise UpstreamFault(f"{connection.name} has no sign-in endpoint for HTTP-Redirect or HTTP-POST")
         question = request.AuthnRequest(
-            id=request.new_id(),
+            id=sending.new_id(),
             issuer=entity_id(connection, provider.options),
             destination=provider.sign_on[binding],
             acs=callback,
@@ -51,10 +51,10 @@ class SamlProtocol:
         key = own_key(at) if provider.signs_requests else None
         kept = {"request_id": question.id}
         if binding == POST:
-            fields = request.post_fields("SAMLRequest", question.xml(), state, key)
+            fields = sending.post_fields("SAMLRequest", question.xml(), state, key)
             return Departure(question.destination, fields, kept)
         return Departure(
-            request.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), kept=kept
+            sending.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), kept=kept
         )
 
     def arrive(
