@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from idp.admin.fields import LinesField, ObjectField
 from idp.connections.option_types import LONGEST
+from idp.connections.options import DEFAULTS
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -61,16 +62,24 @@ def email_is_verified() -> forms.BooleanField:
     )
 
 
+class _WantsSigned(forms.ChoiceField):
+    """The usual choice is that of a connection without the option; one that says it by name means the same."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value == DEFAULTS["wants_signed"] else value
+
+
 def wants_signed() -> forms.ChoiceField:
-    return choice(
-        "What must be signed",
-        [
+    return _WantsSigned(
+        label="What must be signed",
+        required=False,
+        choices=[
             ("", "The response or the assertion (usual)"),
             ("assertion", "The assertion: what Entra and ADFS sign by default"),
             ("response", "The response"),
             ("both", "Both"),
         ],
-        "Whatever is signed must be signed by the provider. Test connection says what came the last time.",
+        help_text="Whatever is signed must be signed by the provider. Test connection says what came the last time.",
     )
 
 
