@@ -21,8 +21,8 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from xmlsec import Error as XmlSecError
 
 from idp.connections.saml import refusals, rules
-from idp.connections.saml.provider import Provider
-from idp.connections.saml.rules import Expected
+from idp.connections.saml.provider import SamlProvider
+from idp.connections.saml.rules import ExpectedResponse
 from idp.saml import signed, structure, xml
 from idp.saml.names import POST, saml
 from idp.saml.signed import Signed, UnknownSigner, Unproven, Wanted
@@ -81,7 +81,7 @@ def receive(encoded: str) -> Received:
     return Received(data, root)
 
 
-def prove(received: Received, provider: Provider, expected: Expected, decryption_key: str) -> Proven:
+def prove(received: Received, provider: SamlProvider, expected: ExpectedResponse, decryption_key: str) -> Proven:
     """Raises BadResponse for everything but a valid assertion, and UpstreamRefused when the identity provider said no."""
     signers = [c for c in provider.certificates if c.is_valid(expected.at)]
     has_signature = signed.has_signature(received.root)
@@ -111,7 +111,7 @@ def _is_signed_by(document: bytes | Element, xpath: str, certificates: Iterable[
     )
 
 
-def _unknown_signer(document: bytes | Element, xpath: str, provider: Provider, at: datetime) -> UnknownSigner:
+def _unknown_signer(document: bytes | Element, xpath: str, provider: SamlProvider, at: datetime) -> UnknownSigner:
     what = "is" if xpath == RESPONSE_SIGNATURE else "has an assertion that is"
     for certificate in provider.certificates:
         if not certificate.is_valid(at) and _is_signed_by(document, xpath, [certificate]):
@@ -126,7 +126,11 @@ def _unknown_signer(document: bytes | Element, xpath: str, provider: Provider, a
 
 
 def _opened(
-    received: Received, provider: Provider, signers: list[Certificate], expected: Expected, decryption_key: str
+    received: Received,
+    provider: SamlProvider,
+    signers: list[Certificate],
+    expected: ExpectedResponse,
+    decryption_key: str,
 ) -> OneLogin_Saml2_Response:
     """The response with its assertion in clear, and of the right shape."""
     try:
@@ -143,7 +147,7 @@ def _opened(
     return validator
 
 
-def _verified(root: Element, provider: Provider, signers: list[Certificate], at: datetime) -> Signed:
+def _verified(root: Element, provider: SamlProvider, signers: list[Certificate], at: datetime) -> Signed:
     """What is signed: enough, and the assertion by somebody who may. The response's own signature was verified before."""
     came = signed.of(root)
     signed.check(provider.options.wants_signed, came)
@@ -152,7 +156,7 @@ def _verified(root: Element, provider: Provider, signers: list[Certificate], at:
     return came
 
 
-def _read(validator: OneLogin_Saml2_Response, expected: Expected, came: Signed) -> Proven:
+def _read(validator: OneLogin_Saml2_Response, expected: ExpectedResponse, came: Signed) -> Proven:
     try:
         validator.is_valid(_request_data(expected.acs), request_id=expected.request_id, raise_exceptions=True)
         root = validator.get_xml_document()
@@ -167,7 +171,11 @@ def _read(validator: OneLogin_Saml2_Response, expected: Expected, came: Signed) 
 
 
 def _settings(
-    received: Received, provider: Provider, signers: list[Certificate], expected: Expected, decryption_key: str
+    received: Received,
+    provider: SamlProvider,
+    signers: list[Certificate],
+    expected: ExpectedResponse,
+    decryption_key: str,
 ) -> dict[str, object]:
     said = (received.root.findtext(path) for path in (saml("Issuer"), f"{saml('Assertion')}/{saml('Issuer')}"))
     issuer = expected.issuer or next(filter(None, said), "unknown")

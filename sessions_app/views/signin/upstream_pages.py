@@ -22,7 +22,7 @@ from sessions_app.signin.failures import Outcome
 from sessions_app.signin.round_trip import NotEnough
 
 log = structlog.get_logger(__name__)
-AWAY = "temporarily_unavailable"
+TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
 LONGEST_SENTENCE = 300  # of what somebody else wrote
 
 
@@ -55,7 +55,7 @@ def fault(
         reference=reference,
     )
     silence.note(connection, error, at=at)
-    code = AWAY if status >= 500 else "server_error"
+    code = TEMPORARILY_UNAVAILABLE if status >= 500 else "server_error"
     page = _failed(request, connection, redirect_url, error.sentence, reference, code=code, status=status)
     if status == 503:
         page.headers["Retry-After"] = str(RETRY_SOON)
@@ -74,7 +74,7 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
         redirect_url,
         message,
         reference,
-        code=AWAY,
+        code=TEMPORARILY_UNAVAILABLE,
         status=503,
         again=again,
         again_label="Try it anyway",
