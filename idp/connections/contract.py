@@ -42,6 +42,7 @@ class Account:
     sub: str
     email: str = ""
     email_verified: bool = False
+    email_denied: bool = False  # the upstream says itself that it did not check the address
     profile: Mapping[str, Any] = field(default_factory=dict)  # OpenID claims, and `groups` where there are any
     auth_time: datetime | None = None  # when the upstream says that they proved who they are
     expires_at: datetime | None = None  # when the upstream's session ends, if ours must not outlive it
@@ -131,7 +132,7 @@ class UpstreamFault(Exception):
 
     `reason` is one sentence for the administrator and the log; the person learns no more than `sentence`. `status` is that of
     the page: 502 and 504 where a server upstream did not answer, 0 to leave it to the view (400 for an answer that proves nothing).
-    `silent`: there was no answer at all.
+    `silent`: there was no answer at all. `reference`: what an administrator finds it by, once it is recorded.
     """
 
     sentence = "Signing in there does not work at the moment. Please try again, or use another way to sign in."
@@ -140,5 +141,11 @@ class UpstreamFault(Exception):
         super().__init__(reason)
         self.reason = reason
         self.silent = silent
+        self.reference = ""
         self.sentence = sentence or self.sentence
         self.status = status
+
+    @property
+    def told(self) -> str:
+        """For the person, with the reference that their administrator will ask for."""
+        return f"{self.sentence} Reference: {self.reference}" if self.reference else self.sentence

@@ -40,6 +40,7 @@ _SAML = _REVOCATION | frozenset(
         "disableSignout",
         "protocolBinding",
         "signSAMLRequest",
+        "wants_signed",
         "signatureAlgorithm",
         "digestAlgorithm",
         "fieldsMap",
@@ -50,23 +51,28 @@ _SAML = _REVOCATION | frozenset(
 )
 OWN: dict[str, frozenset[str]] = {
     Strategy.DATABASE: frozenset({"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username"}),
-    Strategy.OIDC: _OIDC | _REVOCATION,
-    Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
+    Strategy.OIDC: _OIDC | _REVOCATION | {"email_is_verified"},
+    Strategy.OKTA: _OIDC | _REVOCATION | {"domain", "email_is_verified"},
     Strategy.GOOGLE: _OIDC,
-    Strategy.ENTRA: _OIDC | {"tenant_domain", "tenantId", "waad_protocol"},
+    Strategy.ENTRA: _OIDC | {"tenant_domain", "tenantId", "waad_protocol", "email_is_verified"},
     Strategy.ADFS: _OIDC
     | frozenset(
         {
             "adfs_server",
             "fedMetadataXml",
             "signInEndpoint",
+            "signOutEndpoint",
+            "signingCert",
             "entityId",
             "thumbprints",
             "user_id_attribute",
+            "fieldsMap",
+            "wants_signed",
+            "email_is_verified",
             "protocol",
         }
     ),
-    Strategy.SAML: _SAML,
+    Strategy.SAML: _SAML | {"email_is_verified"},
     Strategy.ACTIVE_DIRECTORY: frozenset(
         {
             "servers",
@@ -77,6 +83,7 @@ OWN: dict[str, frozenset[str]] = {
             "base_dn",
             "user_filter",
             "group_attribute",
+            "email_is_verified",
         }
     ),
 }
@@ -92,6 +99,7 @@ DEFAULTS = {
     "protocol": "oidc",
     "signatureAlgorithm": "rsa-sha256",
     "digestAlgorithm": "sha256",
+    "wants_signed": "either",
 }
 _NO_DESTINATION = COMMON | {"type", "authorization_endpoint", "userinfo_endpoint", "jwks_uri", "oidc_metadata"}
 # Options that say nothing about where a secret goes, and how that place is recognised. An option that is forgotten here
@@ -101,8 +109,10 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
     | {"id_token_signed_response_algs", "id_token_session_expiry_supported"}
     | _REVOCATION
-    | {"fedMetadataXml", "signInEndpoint", "entityId", "thumbprints", "user_id_attribute"},  # ADFS by SAML
-    "bind_password": COMMON | {"bind_dn", "base_dn", "user_filter", "group_attribute"},
+    | {"email_is_verified"}
+    | {"fedMetadataXml", "signInEndpoint", "signOutEndpoint", "signingCert", "entityId", "thumbprints"}  # ADFS by SAML
+    | {"user_id_attribute", "fieldsMap", "wants_signed"},
+    "bind_password": COMMON | {"bind_dn", "base_dn", "user_filter", "group_attribute", "email_is_verified"},
 }
 NEVER_SENT = frozenset({"decryptionKey"})
 

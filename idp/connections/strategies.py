@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idp.connections import wsfed
+from idp.connections import email_trust, wsfed
 from idp.connections.checks import Finding
 from idp.connections.dialects import SAML, dialect
 from idp.connections.ldap import check as ldap_check
@@ -25,7 +25,7 @@ _OPTION = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options: sentences, most of which begin with the option's name. Asks nobody."""
-    return [*_of_protocol(strategy, options), *_of_every_strategy(options), *_of_logout(strategy, options)]
+    return [*_of_protocol(strategy, options), *_of_every_strategy(strategy, options), *_of_logout(strategy, options)]
 
 
 def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
@@ -38,11 +38,13 @@ def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
     return oidc_options.problems(strategy, options)
 
 
-def _of_every_strategy(options: Mapping[str, Any]) -> Iterator[str]:
+def _of_every_strategy(strategy: str, options: Mapping[str, Any]) -> Iterator[str]:
     aliases = options.get("domain_aliases", [])
     for alias in aliases if isinstance(aliases, list) else [aliases]:
         if not isinstance(alias, str) or "." not in alias or uris.check_host(alias):
             yield f"domain_aliases: {alias} is no domain like fabrikamcorp.com"
+    if reason := email_trust.problem(strategy, options):
+        yield f"{email_trust.OPTION}: {reason}"
 
 
 def _of_logout(strategy: str, options: Mapping[str, Any]) -> Iterator[str]:

@@ -173,6 +173,14 @@ class Connection(models.Model):
     silent_since = models.DateTimeField(
         null=True, editable=False, help_text="Since when it does not answer us; empty: it does, or nobody can know."
     )
+    last_signed = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="What was signed of the last SAML response that signed somebody in: response, assertion or both.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

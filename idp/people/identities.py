@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from idp.connections import email_trust
 from idp.connections.contract import Account, UpstreamFault
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
@@ -48,7 +49,9 @@ def _find(connection: Connection, sub: str) -> Identity | None:
 
 def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
     # A person without identity: the account was linked to somebody who is gone.
-    user = User.objects.filter(user_id=user_id).first() or User(user_id=user_id, created_at=at, **_person(account))
+    user = User.objects.filter(user_id=user_id).first() or User(
+        user_id=user_id, created_at=at, **_person(account, verified=_is_verified(connection, account))
+    )
     with transaction.atomic():
         if user._state.adding:
             user.set_unusable_password()
@@ -69,7 +72,8 @@ def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -
     """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
     _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
     if identity.user.user_id == user_id:
-        _write(identity.user, _person(account), updated_at=at)
+        verified = _is_verified(identity.connection, account)
+        _write(identity.user, _person(account, verified=verified), updated_at=at)
 
 
 def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:
@@ -80,9 +84,16 @@ def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:
             setattr(row, name, value)
 
 
-def _person(account: Account) -> dict[str, Any]:
+def _is_verified(connection: Connection, account: Account) -> bool:
+    """By the word of the upstream; of one that says nothing, by the administrator's (`email_is_verified`), who knows where addresses
+    there come from."""
+    trusted = connection.options.get(email_trust.OPTION) is True
+    return account.email_verified or (trusted and bool(account.email) and not account.email_denied)
+
+
+def _person(account: Account, *, verified: bool) -> dict[str, Any]:
     """The columns of a User; text that does not fit is cut, a picture that is no usable address is left out."""
-    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": account.email_verified}
+    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": verified}
     for name in COLUMNS:
         text = account.profile.get(name)
         field = User._meta.get_field(name)

@@ -120,6 +120,19 @@ class EventType(StrEnum):
         (Fact.SUB, *_REQUEST),
         {"reason": "why, if it was not the password"},
     )
+    UPSTREAM_SIGN_IN_FAILED = (
+        "upstream_sign_in_failed",
+        EventGroup.SIGN_IN,
+        "Upstream sign in failed",
+        "An identity provider or a directory did not sign somebody in. The page that they saw has the reference.",
+        (),
+        (Fact.CONNECTION, *_REQUEST),
+        {
+            "reference": "what the person reads out; a search for it finds this line",
+            "outcome": "`failed`, `refused`, `not_enough`, `lost` (no sign-in waited for the answer) or `silent`",
+            "reason": "why, in words",
+        },
+    )
     SIGN_IN_THROTTLED = (
         "sign_in_throttled",
         EventGroup.SIGN_IN,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from sessions_app.audit import events
+from sessions_app.audit.events import EventType
+
+REFERENCE_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # without those that look like others: I, L, O, U, 0, 1
+_REFERENCE = re.compile(f"([{REFERENCE_LETTERS}]{{4}})[ -]?([{REFERENCE_LETTERS}]{{4}})")
 
 
 def matching(typed: str, *, people: QuerySet[Any, Any], applications: QuerySet[Any, Any]) -> Q:
@@ -16,7 +21,15 @@ def matching(typed: str, *, people: QuerySet[Any, Any], applications: QuerySet[A
     done_by = Q(actor=typed) | Q(actor__endswith=f":{typed}")
     kind = Q(type__in=events.called(typed)) | Q(initiator=typed.lower())
     named = Q(sub__in=people) | Q(client_id__in=applications)
-    return same | done_by | kind | named | _from(typed)
+    return same | done_by | kind | named | _from(typed) | _referred_to(typed)
+
+
+def _referred_to(typed: str) -> Q:
+    """The line that a page told somebody the reference of, however they wrote it down."""
+    found = _REFERENCE.fullmatch(typed.strip().upper())
+    if found is None:
+        return Q()
+    return Q(type=EventType.UPSTREAM_SIGN_IN_FAILED, data__reference=f"{found[1]}-{found[2]}")
 
 
 def _from(typed: str) -> Q:

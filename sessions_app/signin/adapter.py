@@ -140,8 +140,10 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             return sign_in.proves_again(context.request, user, password, timezone.now())
         except attempts.TooManyAttempts:
             raise self.validation_error("too_many_login_attempts") from None
-        except (UpstreamRefused, UpstreamFault) as error:
+        except UpstreamRefused as error:
             raise ValidationError(error.sentence) from None
+        except UpstreamFault as error:
+            raise ValidationError(error.told) from None
 
     def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, str]]:
         """allauth asks whether we keep a password; one that a directory keeps will do as well."""

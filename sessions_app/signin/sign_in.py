@@ -30,7 +30,8 @@ from idp.protocol.errors import TemporarilyUnavailable
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.session import binding, lifecycle
-from sessions_app.signin import attempts
+from sessions_app.signin import attempts, failures
+from sessions_app.signin.failures import Outcome
 from sessions_app.signin.under_way import Proof, sign_in_of
 from sessions_app.signin.waiting import Waiting
 
@@ -104,9 +105,14 @@ def _verify(
     except UpstreamRefused as refusal:
         _record_failure(request, connection, login, at, reason=refusal.detail)
         raise
-    except (UpstreamFault, TemporarilyUnavailable) as fault:
+    except UpstreamFault as fault:
         limiter.give_back(reservation)
-        log.warning("sign_in.impossible", connection=connection.name, reason=str(fault))
+        fault.reference = failures.record(request, connection, Outcome.FAILED, fault.reason, at)
+        log.warning("sign_in.impossible", connection=connection.name, reason=fault.reason, reference=fault.reference)
+        raise
+    except TemporarilyUnavailable as busy:
+        limiter.give_back(reservation)
+        log.warning("sign_in.impossible", connection=connection.name, reason=str(busy))
         raise
     if identity is None:
         _record_failure(request, connection, login, at)

@@ -57,6 +57,7 @@ def introduce(
     encrypt: bool = False,
     certificate: str = "",
     logout_binding: str = "",
+    **more: Any,
 ) -> None:
     """Do what the administrator of the identity provider does with our metadata document."""
     root = etree.fromstring(requests.get(f"{stack.issuer}samlp/{NAME}/metadata", timeout=10).content)
@@ -70,7 +71,7 @@ def introduce(
         encrypt=encrypt,
         logout=root.find(".//md:SingleLogoutService", NAMES).get("Location") if logout_binding else "",
         logout_binding=logout_binding,
-        **{"validate.authnrequest": signed},
+        **{"validate.authnrequest": signed, **more},
     )
 
 
@@ -109,6 +110,44 @@ def test_mary_signs_in_through_a_saml_identity_provider(
     page.wait_for_url(re.compile(r"/logout/"), wait_until="commit")
     page.goto(stack.app(DEBUGGER))
     assert not is_signed_in(page)
+
+
+@pytest.mark.parametrize(
+    ("signs", "wanted", "encrypt"),
+    [
+        ("assertion", "either", False),
+        ("response", "either", False),
+        ("assertion", "assertion", True),
+        ("response", "response", True),
+    ],
+)
+def test_mary_signs_in_whatever_of_the_two_her_identity_provider_signs(
+    stack: Stack, page: Page, upstream: SimpleSaml, signs: str, wanted: str, encrypt: bool
+) -> None:
+    configure(stack, upstream, wants_signed=wanted)
+    introduce(stack, upstream, encrypt=encrypt, **_signing(signs))
+    choose(page, stack)
+    type_password(page)
+    page.wait_for_url(stack.app(DEBUGGER))
+    expect(page.get_by_text(MARY).first).to_be_visible()
+
+
+def test_an_answer_that_is_not_signed_enough_is_a_page_with_a_reference(
+    stack: Stack, page: Page, upstream: SimpleSaml
+) -> None:
+    configure(stack, upstream, wants_signed="both")
+    introduce(stack, upstream, **_signing("assertion"))
+    choose(page, stack)
+    type_password(page)
+    expect(page.get_by_role("alert")).to_contain_text("not signed as it must be")
+    expect(page.locator(".reference code")).to_have_text(re.compile(r"^[A-Z2-9]{4}-[A-Z2-9]{4}$"))
+    page.goto(stack.app(DEBUGGER))
+    assert not is_signed_in(page)
+
+
+def _signing(what: str) -> dict[str, bool]:
+    """What SimpleSAMLphp signs for one service provider."""
+    return {f"saml20.sign.{part}": part == what for part in ("assertion", "response")}
 
 
 def test_a_request_with_a_foreign_signature_is_refused_there(stack: Stack, page: Page, upstream: SimpleSaml) -> None:

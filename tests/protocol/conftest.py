@@ -14,6 +14,7 @@ from idp.connections import registry
 from idp.connections.oidc import discovery, keys
 from idp.models import Application
 from sessions_app.models import SSOSession
+from sessions_app.signin import failures
 from tests.support.factories import make_application, make_connection, make_session, make_user
 from tests.support.upstream import SaysSo
 from tests.support.upstreams.scripted_oidc import ScriptedProvider
@@ -28,6 +29,12 @@ def _one_window() -> None:
     left = WINDOW - time.time() % WINDOW
     if left < ONE_TEST:
         time.sleep(left)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_failed_yet() -> None:
+    """A process writes so many lines of failed sign-ins and no more."""
+    failures.forget()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from idp.admin.connections.fields import Topic, document, lines, text, tick
+from idp.admin.connections.fields import Topic, document, email_is_verified, lines, text, tick
 from idp.admin.connections.forms import ConnectionForm
 
 
@@ -21,7 +21,7 @@ class DirectoryForm(ConnectionForm):
             ("bind_dn", "bind_password", "base_dn", "user_filter", "group_attribute"),
             "An account that may only read finds the person; then the person's own password is tried.",
         ),
-        Topic("Home realm", ("domain_aliases",)),
+        Topic("Addresses", ("email_is_verified", "domain_aliases")),
     )
     secret_help: ClassVar[dict[str, str]] = {"bind_password": "Give the account no other rights than to read."}
 
@@ -36,4 +36,5 @@ class DirectoryForm(ConnectionForm):
         "Filter",
         "LDAP, with {login} where the typed name goes, like (uid={login}). Empty: people by user name or e-mail address.",
     )
+    email_is_verified = email_is_verified()
     group_attribute = text("Group attribute", "Empty: memberOf.")

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from idp.admin.fields import LinesField, ObjectField
 from idp.connections.option_types import LONGEST
+from idp.connections.options import DEFAULTS
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -50,6 +51,35 @@ def tick(label: str, help_text: str = "", *, initial: bool = False) -> forms.Boo
 def choice(label: str, choices: list[tuple[str, str]], help_text: str = "", initial: str = "") -> forms.ChoiceField:
     return forms.ChoiceField(
         label=label, choices=choices, help_text=help_text, required=False, initial=initial or choices[0][0]
+    )
+
+
+def email_is_verified() -> forms.BooleanField:
+    return tick(
+        "Addresses of this source are verified",
+        "Only if people there cannot write an address into their own account. Where the provider says itself that one is not "
+        "verified, that counts. Takes effect at each person's next sign-in.",
+    )
+
+
+class _WantsSigned(forms.ChoiceField):
+    """The usual choice is that of a connection without the option; one that says it by name means the same."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value == DEFAULTS["wants_signed"] else value
+
+
+def wants_signed() -> forms.ChoiceField:
+    return _WantsSigned(
+        label="What must be signed",
+        required=False,
+        choices=[
+            ("", "The response or the assertion (usual)"),
+            ("assertion", "The assertion: what Entra and ADFS sign by default"),
+            ("response", "The response"),
+            ("both", "Both"),
+        ],
+        help_text="Whatever is signed must be signed by the provider. Test connection says what came the last time.",
     )
 
 

@@ -9,11 +9,13 @@ from idp.admin.connections.fields import (
     Topic,
     choice,
     document,
+    email_is_verified,
     lines,
     mapping,
     text,
     tick,
     url,
+    wants_signed,
     words,
 )
 from idp.admin.connections.forms import ADFS_HINTS, ConnectionForm, logout_hint
@@ -25,7 +27,7 @@ METHODS = [
     ("client_secret_post", "client_secret_post"),
     ("none", "None: a public client, PKCE only"),
 ]
-HOME = Topic("Home realm", ("domain_aliases",))
+HOME = Topic("Addresses", ("email_is_verified", "domain_aliases"))
 BY_HAND = Topic(
     "Endpoints by hand",
     ("issuer", *ENDPOINTS, "oidc_metadata__end_session_endpoint"),
@@ -91,6 +93,7 @@ class OidcForm(ConnectionForm):
     id_token_session_expiry_supported = tick(
         "Sessions end with theirs", "If the ID token has session_expiry, our session does not outlive it."
     )
+    email_is_verified = email_is_verified()
     own_callback = tick(
         "Callback URL of its own",
         "Another identity provider can then not pass off its answers as this one's. Register the new callback URL first.",
@@ -175,6 +178,7 @@ class AdfsForm(OidcForm):
                 "signInEndpoint",
                 "signOutEndpoint",
                 "signingCert",
+                "wants_signed",
                 "entityId",
                 "thumbprints",
                 "fieldsMap",
@@ -204,6 +208,7 @@ class AdfsForm(OidcForm):
     signingCert = CertificatesField(
         label="Signing certificates", help_text="The token-signing certificates, below each other."
     )
+    wants_signed = wants_signed()
     entityId = text("Our entity id", "Empty: our metadata URL. What the relying party trust calls identifier.")
     thumbprints = lines(
         "Thumbprints",

@@ -12,10 +12,12 @@ from idp.admin.connections.fields import (
     Topic,
     choice,
     document,
+    email_is_verified,
     mapping,
     text,
     tick,
     url,
+    wants_signed,
 )
 from idp.admin.connections.forms import ConnectionForm
 from idp.saml.names import POST, REDIRECT
@@ -36,11 +38,12 @@ class SamlForm(ConnectionForm):
             "Needed only if the provider has no metadata; what you type here wins over them.",
             collapsed=True,
         ),
-        Topic("Who somebody is", ("user_id_attribute", "fieldsMap", "domain_aliases")),
+        Topic("Who somebody is", ("user_id_attribute", "fieldsMap", "email_is_verified", "domain_aliases")),
         Topic(
             "Requests and assertions",
             (
                 "entityId",
+                "wants_signed",
                 "signSAMLRequest",
                 "protocolBinding",
                 "signatureAlgorithm",
@@ -87,6 +90,8 @@ class SamlForm(ConnectionForm):
         "Attribute mapping",
         'A JSON object: our name, then theirs: {"email": "mail", "name": ["displayName", "cn"]}.',
     )
+    email_is_verified = email_is_verified()
+    wants_signed = wants_signed()
     signSAMLRequest = tick("Sign requests", "Paste the certificate of our metadata there, if it checks them.")
     protocolBinding = choice("How requests travel", BINDINGS, "Of the bindings that the provider offers.")
     signatureAlgorithm = choice("Signature of requests", [("rsa-sha256", "RSA with SHA-256")])

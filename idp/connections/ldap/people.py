@@ -85,7 +85,7 @@ def domain_of(dn: str) -> list[str]:
 
 
 def account_of(entry: DirectoryEntry, options: LdapOptions) -> Account:
-    """The address counts as unverified: in many directories people write it themselves."""
+    """The address counts as unverified, unless the connection says otherwise: in many directories people write it themselves."""
     profile: dict[str, Any] = {}
     for claim, sources in CLAIMS.items():
         if text := next((entry.text(name) for name in sources if entry.text(name)), ""):

@@ -76,6 +76,12 @@ def email(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOpt
     return "", False
 
 
+def denies_email(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOptions) -> bool:
+    """Whether the upstream itself says that it did not check the address; nobody answers for that one."""
+    said = fields.get("email_verified") if options.preset.trusts_email else claims.get("xms_edov")
+    return said is not None and said not in (True, "true", "1")
+
+
 def _is_verified(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOptions) -> bool:
     """Some upstreams write booleans as text. Entra's `xms_edov` says that the domain of the address is its tenant's own."""
     if not options.preset.trusts_email:

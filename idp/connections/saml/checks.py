@@ -19,6 +19,7 @@ from idp.connections.saml.provider import SamlProvider
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection
 from idp.saml.names import POST, REDIRECT
+from idp.saml.signed import Signed, Wanted, is_enough
 from idp.saml.x509 import Certificate
 
 SOON = timedelta(days=30)
@@ -51,6 +52,7 @@ def _findings(connection: Connection, at: datetime) -> Iterator[Finding]:
         yield from _about_metadata(metadata, at)
     yield from _about_endpoints(found)
     yield from _about_certificates(found.certificates, at)
+    yield _about_signatures(connection, given)
     yield from _about_decryption(connection)
 
 
@@ -105,6 +107,24 @@ def _about_certificate(certificate: Certificate, at: datetime, *, is_last: bool)
         text = f"The signing certificate {name} expires on {day}: ask the identity provider for the next one."
         return Finding("warning", text, expires=True)
     return Finding("ok", f"The signing certificate {name} is valid until {day}.")
+
+
+WANTED = {
+    Wanted.EITHER: "The response or the assertion must be signed",
+    Wanted.RESPONSE: "The response must be signed",
+    Wanted.ASSERTION: "The assertion must be signed",
+    Wanted.BOTH: "Response and assertion must both be signed",
+}
+
+
+def _about_signatures(connection: Connection, given: SamlOptions) -> Finding:
+    """What must be signed, and what was: that shows when somebody signs in, not before."""
+    wanted = f"{WANTED[given.wants_signed]} (wants_signed: {given.wants_signed})"
+    if not connection.last_signed:
+        return Finding("ok", f"{wanted}. Nobody has signed in yet, so it is not known what the provider signs.")
+    came = Signed(connection.last_signed)
+    text = f"{wanted}. The last time somebody signed in, signed was: {came.words}."
+    return Finding("ok" if is_enough(given.wants_signed, came) else "warning", text)
 
 
 def _about_decryption(connection: Connection) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from idp.connections.contract import Account, Departure, SignInRequest, UpstreamFault
-from idp.connections.saml import attributes, decryption, request, response
+from idp.connections.saml import attributes, decryption, request, response, signatures
 from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.logout import SIGNS_OUT
 from idp.connections.saml.provider import SamlProvider, provider_of
@@ -18,13 +18,19 @@ from idp.connections.saml.service import entity_id
 from idp.crypto.spent import spend
 from idp.models import Connection
 from idp.protocol.params import Params
-from idp.saml import xml
+from idp.saml import sending, xml
 from idp.saml.names import POST, saml
 from idp.saml.own_key import own_key
-from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.signed import UnknownSigner, Unproven
+from idp.saml.structure import BadResponse
 from idp.saml.xml import Element, Unreadable
 
 SPENT = "saml-assertion"
+TRUE = ("true", "1")  # xs:boolean
+UNPROVEN = (
+    "What came from there is not signed as it must be, or cannot be opened here, so that it proves nothing. "
+    "Your administrator can see why."
+)
 LONGEST_INDEX = 255  # SSOSession.upstream_sid
 
 
@@ -37,7 +43,7 @@ class SamlProtocol:
         if not binding:
             raise UpstreamFault(f"{connection.name} has no sign-in endpoint for HTTP-Redirect or HTTP-POST")
         question = request.AuthnRequest(
-            id=request.new_id(),
+            id=sending.new_id(),
             issuer=entity_id(connection, provider.options),
             destination=provider.sign_on[binding],
             acs=callback,
@@ -47,10 +53,10 @@ class SamlProtocol:
         key = own_key(at) if provider.signs_requests else None
         flow_data = {"request_id": question.id}
         if binding == POST:
-            fields = request.post_fields("SAMLRequest", question.xml(), state, key)
+            fields = sending.post_fields("SAMLRequest", question.xml(), state, key)
             return Departure(question.destination, fields, flow_data)
         return Departure(
-            request.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), flow_data=flow_data
+            sending.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), flow_data=flow_data
         )
 
     def arrive(
@@ -73,6 +79,9 @@ class SamlProtocol:
             proven = _proven(connection, provider, received, request_id, callback, at)
             account = _account(connection, provider, proven.assertion, at)
             _spend(connection, proven)
+            signatures.note(connection, proven.signed)
+        except Unproven as error:
+            raise UpstreamFault(f"The response of {connection.name} {error}.", UNPROVEN) from error
         except (BadResponse, Unreadable) as error:
             raise UpstreamFault(f"The response of {connection.name} {error}.") from error
         except BadKey as error:
@@ -108,10 +117,12 @@ def _account(connection: Connection, provider: SamlProvider, assertion: Element,
     if len(index) > LONGEST_INDEX:
         raise BadResponse(f"has a SessionIndex of more than {LONGEST_INDEX} characters")
     ends_at = statement.get("SessionNotOnOrAfter")
+    said = str(profile.pop("email_verified", "")).lower()  # an attribute of it, where `fieldsMap` names one
     return Account(
         sub=attributes.user_id(options, name_id, given),
         email=str(profile.get("email", "")),
-        email_verified=str(profile.pop("email_verified", "")).lower() in ("true", "1"),
+        email_verified=said in TRUE,
+        email_denied=bool(said) and said not in TRUE,
         profile=profile,
         auth_time=min(auth_time, at),
         expires_at=xml.instant(ends_at) if ends_at else None,

@@ -7,17 +7,18 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
-from idp.connections.saml import logout_messages, options, refusals, request, service
+from idp.connections.saml import logout_messages, options, refusals, service
 from idp.connections.saml.logout_messages import LogoutNotice
 from idp.connections.saml.options import BadOptions
 from idp.connections.saml.provider import SamlProvider, provider_of
 from idp.models import Connection
 from idp.protocol.params import Params
-from idp.saml import bindings
+from idp.saml import bindings, sending
 from idp.saml.bindings import Arrived
 from idp.saml.names import POST
 from idp.saml.own_key import own_key
-from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.signed import UnknownSigner
+from idp.saml.structure import BadResponse
 from idp.saml.xml import Element
 
 SIGNS_OUT = "signs_out"  # in Account.upstream: the identity provider had a sign-out endpoint when the person signed in
@@ -103,8 +104,8 @@ def _departure(
     """Always signed: nobody should end a session, or believe that one ended, for an unsigned message."""
     destination, key = to or provider.logout[provider.logout_binding], own_key(at)
     if provider.logout_binding == POST:
-        return Departure(destination, request.post_fields(name, message, state, key), flow_data or {})
-    return Departure(request.redirect_url(destination, name, message, state, key), flow_data=flow_data or {})
+        return Departure(destination, sending.post_fields(name, message, state, key), flow_data or {})
+    return Departure(sending.redirect_url(destination, name, message, state, key), flow_data=flow_data or {})
 
 
 def _verified(

@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
-from idp.connections.saml import request
 from idp.connections.saml.rules import SKEW
-from idp.saml import xml
+from idp.saml import sending, xml
 from idp.saml.names import ASSERTION, PROTOCOL, STATUS, saml, samlp
 from idp.saml.structure import BadResponse
 from idp.saml.xml import Element, Unreadable
@@ -40,7 +39,7 @@ def logout_request(
 ) -> tuple[str, bytes]:
     """Its id, and the message."""
     root = _message("LogoutRequest", issuer, destination, at)
-    root.set("NotOnOrAfter", request.timestamp(at + LIFETIME))
+    root.set("NotOnOrAfter", sending.timestamp(at + LIFETIME))
     element = etree.SubElement(root, saml("NameID"))
     element.text = name_id["name_id"]
     for ours, theirs in _QUALIFIERS.items():
@@ -104,9 +103,9 @@ def _check(root: Element, issuer: str, destination: str, at: datetime) -> dateti
 
 def _message(name: str, issuer: str, destination: str, at: datetime) -> Element:
     root = etree.Element(samlp(name), nsmap={"samlp": PROTOCOL, "saml": ASSERTION})
-    root.set("ID", request.new_id())
+    root.set("ID", sending.new_id())
     root.set("Version", "2.0")
-    root.set("IssueInstant", request.timestamp(at))
+    root.set("IssueInstant", sending.timestamp(at))
     root.set("Destination", destination)
     etree.SubElement(root, saml("Issuer")).text = issuer
     return root

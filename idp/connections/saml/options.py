@@ -16,6 +16,7 @@ from idp.models import Strategy
 from idp.protocol import uris
 from idp.saml import x509
 from idp.saml.names import POST, REDIRECT
+from idp.saml.signed import Wanted
 from idp.saml.x509 import BadCertificate, Certificate
 
 ADFS_METADATA = "/FederationMetadata/2007-06/FederationMetadata.xml"
@@ -46,6 +47,7 @@ class SamlOptions:
     disable_signout: bool = False
     binding: str = ""  # "": the identity provider's choice, HTTP-Redirect first
     sign_requests: bool = False
+    wants_signed: Wanted = Wanted.EITHER
     fields_map: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     user_id_attributes: tuple[str, ...] = ()
     idp_initiated: IdpInitiated | None = None
@@ -70,6 +72,7 @@ def read(strategy: str, options: Mapping[str, Any]) -> SamlOptions:
         disable_signout=reader.flag("disableSignout"),
         binding=reader.choice("protocolBinding", (REDIRECT, POST)),
         sign_requests=reader.flag("signSAMLRequest"),
+        wants_signed=Wanted(reader.choice("wants_signed", tuple(Wanted)) or Wanted.EITHER),
         fields_map=reader.fields_map(),
         user_id_attributes=reader.texts("user_id_attribute"),
         idp_initiated=reader.idp_initiated(),
@@ -180,6 +183,7 @@ class _Reader:
         value = self.text(key)
         if value and value not in choices:
             self.problems.append(f"{key}: must be {' or '.join(choices)}.")
+            return ""
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:

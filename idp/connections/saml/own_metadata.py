@@ -13,6 +13,7 @@ from idp.connections.saml.options import SamlOptions
 from idp.models import Connection
 from idp.saml.names import DSIG, METADATA, POST, PROTOCOL, REDIRECT, UNSPECIFIED, ds, md
 from idp.saml.own_key import own_key
+from idp.saml.signed import Wanted
 from idp.saml.xml import Element
 
 _ARMOUR = re.compile(r"-----[^-]+-----")
@@ -23,7 +24,7 @@ def document(connection: Connection, options: SamlOptions, acs: str, at: datetim
     root.set("entityID", service.entity_id(connection, options))
     role = etree.SubElement(root, md("SPSSODescriptor"), protocolSupportEnumeration=PROTOCOL)
     role.set("AuthnRequestsSigned", "true" if options.sign_requests else "false")
-    role.set("WantAssertionsSigned", "true")
+    role.set("WantAssertionsSigned", "false" if options.wants_signed is Wanted.RESPONSE else "true")
     _key_descriptor(role, "signing", own_key(at).certificate_pem)
     if for_encryption := decryption.certificate(connection, at):
         _key_descriptor(role, "encryption", for_encryption)

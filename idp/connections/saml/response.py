@@ -1,6 +1,7 @@
 """A response, from the bytes that a browser brought to the assertion that is believed.
 
-Shape first, then the message's signature, then decryption, then python3-saml in strict mode, then the rules that it leaves to us.
+Shape first, then the response's signature if it has one, then decryption and the shape of what was inside, then the assertion's
+signature if it has one, then python3-saml in strict mode, which verifies them once more, then the rules that it leaves to us.
 """
 
 from __future__ import annotations
@@ -22,14 +23,26 @@ from xmlsec import Error as XmlSecError
 from idp.connections.saml import refusals, rules
 from idp.connections.saml.provider import SamlProvider
 from idp.connections.saml.rules import ExpectedResponse
-from idp.saml import structure, xml
+from idp.saml import signed, structure, xml
 from idp.saml.names import POST, saml
-from idp.saml.structure import BadResponse, UnknownSigner
+from idp.saml.signed import Signed, UnknownSigner, Unproven, Wanted
+from idp.saml.structure import BadResponse
 from idp.saml.x509 import Certificate
 from idp.saml.xml import Element, Unreadable
 
 LONGEST = 500_000  # characters of Base64
 RESPONSE_SIGNATURE = "/samlp:Response/ds:Signature"
+ASSERTION_SIGNATURE = "/samlp:Response/saml:Assertion/ds:Signature"
+
+_SAID = (OneLogin_Saml2_ValidationError, OneLogin_Saml2_Error)  # by python3-saml, in words
+_UNSAID = (
+    XmlSecError,
+    etree.LxmlError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)  # by it, of what it did not expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +59,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The one assertion of a response that kept every rule, and until when it counts."""
+    """The one assertion of a response that kept every rule, until when it counts, and what of the two was signed."""
 
     assertion: Element
     valid_until: datetime
+    signed: Signed
 
 
 def receive(encoded: str) -> Received:
@@ -67,62 +81,93 @@ def receive(encoded: str) -> Received:
     return Received(data, root)
 
 
-def is_signed_by(received: Received, certificates: Iterable[Certificate]) -> bool:
-    """Whether the response as a whole is signed by the key of one of these."""
-    return any(
-        OneLogin_Saml2_Utils.validate_sign(received.data, cert=certificate.pem, xpath=RESPONSE_SIGNATURE)
-        for certificate in certificates
-    )
-
-
 def prove(received: Received, provider: SamlProvider, expected: ExpectedResponse, decryption_key: str) -> Proven:
     """Raises BadResponse for everything but a valid assertion, and UpstreamRefused when the identity provider said no."""
     signers = [c for c in provider.certificates if c.is_valid(expected.at)]
-    authentic = is_signed_by(received, signers)
+    has_signature = signed.has_signature(received.root)
+    authentic = has_signature and _is_signed_by(received.data, RESPONSE_SIGNATURE, signers)
     if not refusals.is_success(received.root):
         raise refusals.refusal(received.root, authentic=authentic)
     structure.check_success(received.root, encrypted=received.is_encrypted)
-    if not received.is_encrypted:
-        structure.check_assertion(received.root.find(saml("Assertion")))
-    if not authentic:
-        raise _unknown_signer(received, provider, expected.at)
-    root = _validated(received, provider, signers, expected, decryption_key)
+    if has_signature and not authentic:
+        raise _unknown_signer(received.data, RESPONSE_SIGNATURE, provider, expected.at)
+    if received.is_encrypted:
+        signed.check_before_opening(provider.options.wants_signed, received.root)
     try:
-        structure.check_decrypted(xml.parse_message(etree.tostring(root)))
-        valid_until = rules.check(root, expected)
-    except Unreadable as error:
-        raise BadResponse(str(error)) from None
-    return Proven(root.find(saml("Assertion")), valid_until)
+        validator = _opened(received, provider, signers, expected, decryption_key)
+        came = _verified(validator.get_xml_document(), provider, signers, expected.at)
+    except BadResponse as error:
+        if received.is_encrypted and not authentic and not isinstance(error, Unproven):
+            # Anybody can encrypt for us: whoever tries ciphertexts must not learn what became of them.
+            raise Unproven(str(error)) from error
+        raise
+    return _read(validator, expected, came)
 
 
-def _unknown_signer(received: Received, provider: SamlProvider, at: datetime) -> BadResponse:
+def _is_signed_by(document: bytes | Element, xpath: str, certificates: Iterable[Certificate]) -> bool:
+    """Whether the signature at `xpath` is by the key of one of these."""
+    return any(
+        OneLogin_Saml2_Utils.validate_sign(document, cert=certificate.pem, xpath=xpath) for certificate in certificates
+    )
+
+
+def _unknown_signer(document: bytes | Element, xpath: str, provider: SamlProvider, at: datetime) -> UnknownSigner:
+    what = "is" if xpath == RESPONSE_SIGNATURE else "has an assertion that is"
     for certificate in provider.certificates:
-        if not certificate.is_valid(at) and is_signed_by(received, [certificate]):
+        if not certificate.is_valid(at) and _is_signed_by(document, xpath, [certificate]):
             word = "expired on" if certificate.not_after < at else "is not valid before"
             moment = certificate.not_after if certificate.not_after < at else certificate.not_before
             return UnknownSigner(
-                f"is signed with the certificate {certificate.subject}, which {word} {moment:%d %B %Y}"
+                f"{what} signed with the certificate {certificate.subject}, which {word} {moment:%d %B %Y}"
             )
-    return UnknownSigner("has a signature that belongs to none of the identity provider's certificates, or was altered")
+    return UnknownSigner(
+        f"{what} signed with a key that belongs to none of the identity provider's certificates, or was altered"
+    )
 
 
-def _validated(
+def _opened(
     received: Received,
     provider: SamlProvider,
     signers: list[Certificate],
     expected: ExpectedResponse,
     decryption_key: str,
-) -> Element:
-    """The document that python3-saml checked, with its assertion in clear."""
+) -> OneLogin_Saml2_Response:
+    """The response with its assertion in clear, and of the right shape."""
     try:
         settings = OneLogin_Saml2_Settings(_settings(received, provider, signers, expected, decryption_key))
-        response = OneLogin_Saml2_Response(settings, base64.b64encode(received.data).decode())
-        response.is_valid(_request_data(expected.acs), request_id=expected.request_id, raise_exceptions=True)
-    except (OneLogin_Saml2_ValidationError, OneLogin_Saml2_Error) as error:
+        validator = OneLogin_Saml2_Response(settings, base64.b64encode(received.data).decode())
+    except _SAID as error:
+        raise Unproven(f"cannot be decrypted: {error}") from error
+    except _UNSAID as error:
+        raise Unproven(f"cannot be decrypted: {type(error).__name__}") from error
+    try:
+        structure.check_decrypted(xml.parse_message(etree.tostring(validator.get_xml_document())))
+    except Unreadable as error:
+        raise BadResponse(str(error)) from None
+    return validator
+
+
+def _verified(root: Element, provider: SamlProvider, signers: list[Certificate], at: datetime) -> Signed:
+    """What is signed: enough, and the assertion by somebody who may. The response's own signature was verified before."""
+    came = signed.of(root)
+    signed.check(provider.options.wants_signed, came)
+    if came in (Signed.ASSERTION, Signed.BOTH) and not _is_signed_by(root, ASSERTION_SIGNATURE, signers):
+        raise _unknown_signer(root, ASSERTION_SIGNATURE, provider, at)
+    return came
+
+
+def _read(validator: OneLogin_Saml2_Response, expected: ExpectedResponse, came: Signed) -> Proven:
+    try:
+        validator.is_valid(_request_data(expected.acs), request_id=expected.request_id, raise_exceptions=True)
+        root = validator.get_xml_document()
+        valid_until = rules.check(root, expected, is_signed=came is not Signed.ASSERTION)
+    except _SAID as error:
         raise BadResponse(f"is not valid: {error}") from error
-    except (XmlSecError, etree.LxmlError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BadResponse(f"cannot be decrypted or checked: {type(error).__name__}") from error
-    return response.get_xml_document()
+    except Unreadable as error:
+        raise BadResponse(str(error)) from None
+    except _UNSAID as error:
+        raise BadResponse(f"cannot be checked: {type(error).__name__}") from error
+    return Proven(root.find(saml("Assertion")), valid_until, came)
 
 
 def _settings(
@@ -132,7 +177,9 @@ def _settings(
     expected: ExpectedResponse,
     decryption_key: str,
 ) -> dict[str, object]:
-    issuer = expected.issuer or received.root.findtext(saml("Issuer")) or "unknown"
+    said = (received.root.findtext(path) for path in (saml("Issuer"), f"{saml('Assertion')}/{saml('Issuer')}"))
+    issuer = expected.issuer or next(filter(None, said), "unknown")
+    wanted = provider.options.wants_signed
     return {
         "strict": True,
         "sp": {
@@ -146,8 +193,8 @@ def _settings(
             "x509certMulti": {"signing": [c.pem for c in signers]},
         },
         "security": {
-            "wantMessagesSigned": True,
-            "wantAssertionsSigned": True,
+            "wantMessagesSigned": wanted in (Wanted.RESPONSE, Wanted.BOTH),
+            "wantAssertionsSigned": wanted in (Wanted.ASSERTION, Wanted.BOTH),
             "rejectDeprecatedAlgorithm": True,
             "wantNameId": False,
             "wantAttributeStatement": False,

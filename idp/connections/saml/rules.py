@@ -29,10 +29,10 @@ class ExpectedResponse:
     at: datetime
 
 
-def check(root: Element, expected: ExpectedResponse) -> datetime:
-    """The moment after which the assertion is worth nothing. Raises BadResponse, Unreadable."""
+def check(root: Element, expected: ExpectedResponse, *, is_signed: bool) -> datetime:
+    """The moment after which the assertion is worth nothing. `is_signed`: the response itself. Raises BadResponse, Unreadable."""
     assertion = root.find(saml("Assertion"))
-    _check_message(root, assertion, expected)
+    _check_message(root, assertion, expected, is_signed=is_signed)
     _check_conditions(assertion.find(saml("Conditions")), expected)
     issued_at = _instant(assertion, "IssueInstant")
     _check(issued_at <= expected.at + SKEW, "was issued in the future: compare the clocks")
@@ -41,8 +41,10 @@ def check(root: Element, expected: ExpectedResponse) -> datetime:
     return min(confirmed_until, issued_at + OLDEST) + SKEW
 
 
-def _check_message(root: Element, assertion: Element, expected: ExpectedResponse) -> None:
-    _check(root.get("Destination") == expected.acs, "was sent to another destination than ours")
+def _check_message(root: Element, assertion: Element, expected: ExpectedResponse, *, is_signed: bool) -> None:
+    """A Destination must be there if the message is signed (SAML bindings section 3.5.5.2). The assertion says it again: Recipient."""
+    accepted = (expected.acs,) if is_signed else (expected.acs, None)
+    _check(root.get("Destination") in accepted, "was sent to another destination than ours")
     _check_answer(root.get("InResponseTo"), expected.request_id)
     issuers = {xml.text_of(e) for e in (*root.findall(saml("Issuer")), assertion.find(saml("Issuer")))}
     _check(len(issuers) == 1, "names different issuers")

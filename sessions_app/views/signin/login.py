@@ -138,7 +138,7 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         form.add_error(None, error.sentence)
         return login_page.page(request, target, form)
     except UpstreamFault as error:
-        form.add_error(None, error.sentence)
+        form.add_error(None, error.told)
         return login_page.page(request, target, form, status=error.status or 502)
     except TooManyAttempts as error:
         response = error_page(request, "Too many attempts", error.description, status=error.status)

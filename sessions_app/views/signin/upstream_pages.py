@@ -16,7 +16,9 @@ from idp.models import Connection
 from idp.protocol.errors import ProtocolError
 from idp.tenants import configuration
 from idp.views.errors import RETRY_SOON
+from sessions_app.signin import failures
 from sessions_app.signin.destinations import destination
+from sessions_app.signin.failures import Outcome
 from sessions_app.signin.round_trip import NotEnough
 
 log = structlog.get_logger(__name__)
@@ -26,21 +28,35 @@ LONGEST_SENTENCE = 300  # of what somebody else wrote
 
 def refused(request: HttpRequest, connection: Connection, redirect_url: str, error: UpstreamRefused) -> HttpResponse:
     """The upstream said no, in its own words."""
-    log.info("sign_in.upstream_refused", connection=connection.name, error=error.error, detail=error.detail)
+    reference = failures.record(request, connection, Outcome.REFUSED, f"{error.error}: {error.detail}", timezone.now())
+    log.info(
+        "sign_in.upstream_refused",
+        connection=connection.name,
+        error=error.error,
+        detail=error.detail,
+        reference=reference,
+    )
     message = f"{connection} says: {error.sentence[:LONGEST_SENTENCE]}"
     again = start_url(connection, redirect_url, fresh="1")  # the same person would be refused again
-    return _failed(request, connection, redirect_url, message, code=error.error, status=403, again=again)
+    return _failed(request, connection, redirect_url, message, reference, code=error.error, status=403, again=again)
 
 
 def fault(
     request: HttpRequest, connection: Connection, redirect_url: str, error: UpstreamFault, *, status: int
 ) -> HttpResponse:
     """Something is wrong with the upstream or with its answer: the reason is for the log."""
-    status = error.status or status
-    log.warning("sign_in.upstream_failed", connection=connection.name, reason=error.reason, status=status)
-    silence.note(connection, error, at=timezone.now())
+    status, at = error.status or status, timezone.now()
+    reference = failures.record(request, connection, Outcome.FAILED, error.reason, at)
+    log.warning(
+        "sign_in.upstream_failed",
+        connection=connection.name,
+        reason=error.reason,
+        status=status,
+        reference=reference,
+    )
+    silence.note(connection, error, at=at)
     code = TEMPORARILY_UNAVAILABLE if status >= 500 else "server_error"
-    page = _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
+    page = _failed(request, connection, redirect_url, error.sentence, reference, code=code, status=status)
     if status == 503:
         page.headers["Retry-After"] = str(RETRY_SOON)
     return page
@@ -48,32 +64,41 @@ def fault(
 
 def silent(request: HttpRequest, connection: Connection, redirect_url: str, again: str) -> HttpResponse:
     """Before anybody is sent to a server that does not answer: what they would see there is their browser's error page."""
-    log.info("sign_in.upstream_silent", connection=connection.name)
+    reason = "it did not answer lately, so nobody was sent there"
+    reference = failures.record(request, connection, Outcome.SILENT, reason, timezone.now())
+    log.info("sign_in.upstream_silent", connection=connection.name, reference=reference)
     message = f"{connection} does not answer at the moment."
-    label = "Try it anyway"
     answer = _failed(
         request,
         connection,
         redirect_url,
         message,
+        reference,
         code=TEMPORARILY_UNAVAILABLE,
         status=503,
         again=again,
-        again_label=label,
+        again_label="Try it anyway",
     )
     answer.headers["Retry-After"] = str(RETRY_SOON)
     return answer
 
 
 def not_enough(request: HttpRequest, connection: Connection, redirect_url: str, error: NotEnough) -> HttpResponse:
-    log.info("sign_in.not_enough", connection=connection.name, reason=str(error))
-    return _failed(request, connection, redirect_url, str(error), code=error.error, status=403)
+    reference = failures.record(request, connection, Outcome.NOT_ENOUGH, str(error), timezone.now())
+    log.info("sign_in.not_enough", connection=connection.name, reason=str(error), reference=reference)
+    return _failed(request, connection, redirect_url, str(error), reference, code=error.error, status=403)
 
 
 def lost(request: HttpRequest, error: ProtocolError) -> HttpResponse:
     """An answer that belongs to no sign-in of this browser. Where that sign-in would have led is not for this browser to know."""
-    log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail)
-    context = {"message": error.description, "code": error.error, "again": reverse("account_login")}
+    reference = failures.record(request, None, Outcome.LOST, error.description, timezone.now())
+    log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail, reference=reference)
+    context = {
+        "message": error.description,
+        "code": error.error,
+        "reference": reference,
+        "again": reverse("account_login"),
+    }
     return render(request, "upstream_failed.html", context, status=error.status)
 
 
@@ -91,6 +116,7 @@ def _failed(
     connection: Connection,
     redirect_url: str,
     message: str,
+    reference: str,
     *,
     code: str,
     status: int,
@@ -106,6 +132,7 @@ def _failed(
     context = {
         "message": message,
         "code": code,
+        "reference": reference,
         "connection": connection,
         "application": application,
         "again": again or start_url(connection, redirect_url),

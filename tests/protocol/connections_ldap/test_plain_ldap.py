@@ -45,6 +45,14 @@ def test_a_person_of_the_directory_becomes_a_person_of_ours(plain):
     assert not user.has_usable_password()
 
 
+def test_addresses_of_a_directory_are_verified_if_the_connection_says_so(plain):
+    """Where people cannot write them themselves; else applications that ask for verified addresses let nobody of them in."""
+    plain.options = {**plain.options, "email_is_verified": True}
+    plain.save()
+    user = verify(plain, "mary").user
+    assert (user.email, user.email_verified) == ("mary@fabrikamcorp.com", True)
+
+
 def test_a_wrong_password_and_an_unknown_name_are_nobody(plain):
     assert verify(plain, "mary", "wrong") is None
     assert verify(plain, "nobody") is None

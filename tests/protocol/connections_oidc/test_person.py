@@ -136,3 +136,23 @@ def test_the_same_address_at_two_upstreams_is_two_people(provider):
     assert people[0].pk != people[1].pk
     assert sorted(person.user_id for person in people) == ["oidc|Acme|mary", "oidc|Other|mary"]
     assert Identity.objects.count() == Connection.objects.filter(name__in=["Acme", "Other"]).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "claims", "denied"),
+    [
+        ("oidc", {}, False),
+        ("oidc", {"email_verified": True}, False),
+        ("oidc", {"email_verified": "true"}, False),
+        ("oidc", {"email_verified": False}, True),
+        ("adfs", {"email_verified": "false"}, True),
+        ("okta", {"email_verified": "perhaps"}, True),
+        ("waad", {"email_verified": False}, False),
+        ("waad", {"xms_edov": False}, True),
+        ("waad", {"xms_edov": "0"}, True),
+        ("waad", {"xms_edov": 1}, False),
+    ],
+)
+def test_an_upstream_that_says_no_of_an_address_is_not_overruled(strategy, claims, denied):
+    """By `email_is_verified` of the connection. Entra's `email_verified` says nothing either way."""
+    assert person.denies_email(claims, claims, read(strategy, {})) is denied

@@ -14,6 +14,7 @@ import pytest
 import xmlsec
 from lxml import etree
 
+from idp.connections.contract import UpstreamFault
 from idp.saml.own_key import own_key
 from tests.protocol.connections_saml.conftest import Way
 from tests.support.upstreams.scripted_saml import NAMES, Answer, ScriptedIdp, decode, encode, encrypt, sign, the_key
@@ -114,20 +115,124 @@ def _wrap_8(root: Any) -> Any:
     return root
 
 
-@pytest.mark.parametrize("wrap", [_wrap_1, _wrap_2, _wrap_3, _wrap_4, _wrap_5, _wrap_6, _wrap_7, _wrap_8])
+MODES = ("response", "assertion", "either", "both")
+RESPONSE_ONLY, ASSERTION_ONLY = {"sign_assertion": False}, {"sign_response": False}
+BOTH: dict[str, bool] = {}
+OF_A_RESPONSE = (_wrap_1, _wrap_2)
+OF_AN_ASSERTION = (_wrap_3, _wrap_4, _wrap_5, _wrap_6, _wrap_7, _wrap_8)
+WRAPPED = [
+    *((wrap, BOTH) for wrap in (*OF_A_RESPONSE, *OF_AN_ASSERTION)),
+    *((wrap, RESPONSE_ONLY) for wrap in (*OF_A_RESPONSE, _wrap_3, _wrap_4, _wrap_7)),
+    *((wrap, ASSERTION_ONLY) for wrap in (_wrap_2, *OF_AN_ASSERTION)),
+]
+
+
+@pytest.mark.parametrize(("wrap", "signed"), WRAPPED)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.spec("SAML 2.0", "core 5.4", "SP1 What is read is exactly what the signature is over")
-def test_a_wrapped_signature_proves_nothing(way: Way, wrap: Alteration) -> None:
-    """Signature wrapping: the identity is read from the element that the signature is over."""
-    way.refused(encode(wrap(decode(way.idp.answer(way.says())))))
+def test_a_wrapped_signature_proves_nothing(way: Way, wrap: Alteration, signed: dict[str, bool], mode: str) -> None:
+    """Signature wrapping, whatever must be signed and whatever is: the identity is read from the element that the signature is over."""
+    way.configure(wants_signed=mode)
+    way.refused(encode(wrap(decode(way.idp.answer(way.says(), **signed)))))
 
 
-@pytest.mark.parametrize("wrap", [_wrap_3, _wrap_4, _wrap_5, _wrap_6, _wrap_7, _wrap_8])
-def test_a_wrapped_signature_proves_nothing_in_a_signed_response(way: Way, wrap: Alteration) -> None:
+@pytest.mark.parametrize("wrap", OF_AN_ASSERTION)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wrapped_signature_proves_nothing_in_a_signed_response(way: Way, wrap: Alteration, mode: str) -> None:
     """As above, where the signature of the response alone would not help."""
+    way.configure(wants_signed=mode)
     root = decode(way.idp.answer(way.says(), sign_response=False))
     wrapped = wrap(root)
     sign(wrapped, way.idp.key)
     way.refused(encode(wrapped))
+
+
+def _in_advice(root: Any) -> Any:
+    """The signed assertion as Advice of the forged one, which is a place for assertions."""
+    original = root.find("saml:Assertion", NAMES)
+    forged = _forged(original)
+    root.replace(original, forged)
+    advice = etree.Element(_q("saml:Advice"))
+    advice.append(original)
+    forged.find("saml:Conditions", NAMES).addnext(advice)
+    return root
+
+
+def _whole_document(root: Any) -> Any:
+    """A reference to nothing in particular ("") is one to the whole document, whichever that is."""
+    for reference in root.findall(".//ds:Reference", NAMES):
+        reference.set("URI", "")
+    return root
+
+
+def _moved_to_the_response(root: Any) -> Any:
+    """The assertion's signature where the response's would be."""
+    signature = root.find("saml:Assertion/ds:Signature", NAMES)
+    root.find("saml:Issuer", NAMES).addnext(signature)
+    return root
+
+
+def _another_name(root: Any) -> Any:
+    root.find(".//saml:NameID", NAMES).text = "administrator"
+    return root
+
+
+def _stripped_and_renamed(root: Any) -> Any:
+    """Without the assertion's signature, so that only that of the response could tell."""
+    for signature in root.findall("saml:Assertion/ds:Signature", NAMES):
+        signature.getparent().remove(signature)
+    return _another_name(root)
+
+
+@pytest.mark.parametrize("signed", [BOTH, RESPONSE_ONLY, ASSERTION_ONLY], ids=["both", "response", "assertion"])
+@pytest.mark.parametrize("alter", [_in_advice, _whole_document, _another_name, _stripped_and_renamed])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_was_changed_after_signing_proves_nothing(
+    way: Way, alter: Alteration, signed: dict[str, bool], mode: str
+) -> None:
+    way.configure(wants_signed=mode)
+    way.refused(encode(alter(decode(way.idp.answer(way.says(), **signed)))))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_signature_signs_only_what_it_is_in(way: Way, mode: str) -> None:
+    way.configure(wants_signed=mode)
+    answer = way.idp.answer(way.says(), sign_response=False)
+    assert "something else" in way.refused(encode(_moved_to_the_response(decode(answer))))
+
+
+@pytest.mark.parametrize("mode", ["assertion", "either"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Destination", "https://other.example/acs"),
+        ("Destination", ""),
+        ("InResponseTo", "_another"),
+        ("InResponseTo", None),
+        ("Version", "1.1"),
+    ],
+)
+def test_a_response_that_nobody_signed_must_say_what_its_assertion_says(
+    way: Way, mode: str, name: str, value: str | None
+) -> None:
+    way.configure(wants_signed=mode)
+    root = decode(way.idp.answer(way.says(), sign_response=False))
+    root.attrib.pop(name)
+    if value is not None:
+        root.set(name, value)
+    way.refused(encode(root))
+
+
+@pytest.mark.parametrize("mode", ["assertion", "either"])
+def test_an_unsigned_response_cannot_lend_its_assertion_what_that_does_not_say(way: Way, mode: str) -> None:
+    """An assertion for another request, in a response that somebody wrote around it for this one; and of another issuer."""
+    way.configure(wants_signed=mode)
+    stolen = decode(way.idp.answer(way.says(in_response_to="_of another browser"), sign_response=False))
+    stolen.set("InResponseTo", way.says().in_response_to or "")
+    way.refused(encode(stolen))
+    foreign = decode(way.idp.answer(way.says(issuer="https://other.example/"), sign_response=False))
+    foreign.find("saml:Issuer", NAMES).text = way.says().issuer
+    assert "issuer" in way.refused(encode(foreign))
 
 
 def test_two_assertions_are_refused(way: Way) -> None:
@@ -193,17 +298,62 @@ def test_an_element_inside_of_the_name_id_is_refused(way: Way) -> None:
     way.refused(way.idp.answer(way.says(), alter=divide))
 
 
-@pytest.mark.parametrize(
-    ("signed", "reason"),
-    [
-        ({"sign_assertion": False, "sign_response": False}, "is not signed"),
-        ({"sign_assertion": False}, "an assertion that is not signed"),
-        ({"sign_response": False}, "is not signed"),
-    ],
-)
-@pytest.mark.spec("SAML 2.0", "profiles 4.1.4.5", "SP2 Response and assertion are both signed")
-def test_response_and_assertion_must_both_be_signed(way: Way, signed: dict[str, bool], reason: str) -> None:
-    assert reason in way.refused(way.idp.answer(way.says(), **signed))
+NOTHING = {"sign_assertion": False, "sign_response": False}
+ENOUGH: list[tuple[str, dict[str, bool], str]] = [
+    ("response", BOTH, ""),
+    ("response", RESPONSE_ONLY, ""),
+    ("response", ASSERTION_ONLY, "the assertion only"),
+    ("response", NOTHING, "signed is nothing"),
+    ("assertion", BOTH, ""),
+    ("assertion", RESPONSE_ONLY, "the response only"),
+    ("assertion", ASSERTION_ONLY, ""),
+    ("assertion", NOTHING, "signed is nothing"),
+    ("either", BOTH, ""),
+    ("either", RESPONSE_ONLY, ""),
+    ("either", ASSERTION_ONLY, ""),
+    ("either", NOTHING, "signed is nothing"),
+    ("both", BOTH, ""),
+    ("both", RESPONSE_ONLY, "the response only"),
+    ("both", ASSERTION_ONLY, "the assertion only"),
+    ("both", NOTHING, "signed is nothing"),
+]
+
+
+@pytest.mark.parametrize(("mode", "signed", "reason"), ENOUGH)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
+@pytest.mark.spec("SAML 2.0", "profiles 4.1.4.5", "SP2 Response or assertion is signed, as the connection wants it")
+def test_what_must_be_signed_is_the_connections_choice(
+    way: Way, mode: str, signed: dict[str, bool], reason: str, encrypted: bool
+) -> None:
+    """Also of an assertion that is encrypted: the response's signature is over it as it came, its own is inside."""
+    way.configure(wants_signed=mode)
+    certificate = own_key(way.at).certificate_pem
+    said = way.says()
+    answer = way.idp.encrypted(said, certificate, **signed) if encrypted else way.idp.answer(said, **signed)
+    if reason:
+        assert "is not signed as wants_signed" in (refused := way.refused(answer))
+        assert encrypted or reason in refused
+    else:
+        assert way.arrive(answer).sub == "mary"
+
+
+@pytest.mark.parametrize("signed", [BOTH, RESPONSE_ONLY, ASSERTION_ONLY], ids=["both", "response", "assertion"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
+def test_a_foreign_signature_counts_in_no_mode(way: Way, mode: str, signed: dict[str, bool], encrypted: bool) -> None:
+    way.configure(wants_signed=mode)
+    attacker, certificate = ScriptedIdp(the_key("attacker.example")), own_key(way.at).certificate_pem
+    said = way.says()
+    way.refused(attacker.encrypted(said, certificate, **signed) if encrypted else attacker.answer(said, **signed))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_foreign_signature_beside_a_good_one_is_refused(way: Way, mode: str) -> None:
+    """Whatever is signed must be signed by the identity provider, also what would not have to be."""
+    way.configure(wants_signed=mode)
+    root = decode(way.idp.answer(way.says(), sign_response=False))
+    sign(root, the_key("attacker.example"))
+    assert "none of the identity provider's certificates" in way.refused(encode(root))
 
 
 def test_a_signature_that_was_taken_out_is_missed(way: Way) -> None:
@@ -211,7 +361,7 @@ def test_a_signature_that_was_taken_out_is_missed(way: Way) -> None:
     root = decode(way.idp.answer(way.says()))
     for signature in root.findall(".//ds:Signature", NAMES):
         signature.getparent().remove(signature)
-    assert "not signed" in way.refused(encode(root))
+    assert "signed is nothing" in way.refused(encode(root))
 
 
 def test_a_certificate_in_the_message_is_no_certificate_of_ours(way: Way) -> None:
@@ -227,7 +377,7 @@ def test_an_attackers_assertion_in_an_honest_response_is_refused(way: Way) -> No
         sign(root.find("saml:Assertion", NAMES), the_key("attacker.example"))
 
     answer = way.idp.answer(way.says(), sign_assertion=False, alter=replace_signature)
-    assert "not valid" in way.refused(answer)
+    assert "has an assertion that is signed with a key that belongs to none" in way.refused(answer)
 
 
 @pytest.mark.parametrize(
@@ -395,14 +545,51 @@ def test_what_is_not_base64_is_refused(way: Way, encoded: str) -> None:
     way.refused(encoded)
 
 
-def test_an_encrypted_assertion_that_nobody_signed_is_refused(way: Way) -> None:
-    """The response around it is signed, by an identity provider that encrypts what it is given."""
+@pytest.mark.parametrize("mode", MODES)
+def test_an_encrypted_assertion_that_nobody_signed_is_refused(way: Way, mode: str) -> None:
+    """Anybody can encrypt for us; CVE-2026-2092. The signature of a response around it is over what is in it."""
+    way.configure(wants_signed=mode)
     certificate = own_key(way.at).certificate_pem
     assert way.arrive(way.idp.encrypted(way.says(), certificate)).sub == "mary"
-    reason = way.refused(way.idp.encrypted(way.says(), certificate, sign_assertion=False))
-    assert "not signed" in reason
-    reason = way.refused(way.idp.encrypted(way.says(), certificate, sign_response=False))
-    assert "not signed" in reason
+    assert "is not signed as wants_signed" in way.refused(way.idp.encrypted(way.says(), certificate, **NOTHING))
+    root = decode(way.idp.encrypted(way.says(), certificate, sign_assertion=False))
+    other = decode(way.idp.encrypted(way.says(name_id="administrator"), certificate, **NOTHING))
+    root.replace(
+        root.find("saml:EncryptedAssertion", NAMES), other.find("saml:EncryptedAssertion", NAMES)
+    )  # another ciphertext under the same signature
+    way.refused(encode(root))
+
+
+def _flipped(root: Any) -> None:
+    """One character of the ciphertext, as somebody who tries what we make of it."""
+    value = root.findall(".//xenc:EncryptedData/xenc:CipherData/xenc:CipherValue", NAMES)[-1]
+    text = "".join(value.text.split())
+    value.text = ("A" if text[0] != "A" else "B") + text[1:]
+
+
+def _without_subject(root: Any) -> None:
+    assertion = root.find("saml:Assertion", NAMES)
+    assertion.remove(assertion.find("saml:Subject", NAMES))
+
+
+def test_who_tries_ciphertexts_learns_nothing_from_the_page(way: Way) -> None:
+    """Of an encrypted assertion in a response that nobody signed, every refusal reads the same: it is no oracle."""
+    certificate = own_key(way.at).certificate_pem
+    flipped = decode(way.idp.encrypted(way.says(), certificate, sign_response=False))
+    _flipped(flipped)
+    tried = [
+        encode(flipped),
+        way.idp.encrypted(way.says(), certificate, **NOTHING),
+        way.idp.encrypted(way.says(), certificate, **NOTHING, alter=_without_subject),
+        ScriptedIdp(the_key("attacker.example")).encrypted(way.says(), certificate, sign_response=False),
+    ]
+    sentences = set()
+    for answer in tried:
+        with pytest.raises(UpstreamFault) as raised:
+            way.arrive(answer)
+        sentences.add(raised.value.sentence)
+    assert len(sentences) == 1
+    assert "not signed as it must be" in sentences.pop()
 
 
 def test_an_encrypted_assertion_is_not_opened_before_the_response_is_verified(way: Way) -> None:

@@ -24,7 +24,7 @@ from tests.protocol.connections_saml.conftest import Way
 from tests.protocol.connections_saml.requests import check_query, request_of
 from tests.support.factories import browser, make_application, make_session
 from tests.support.upstreams.scripted_saml import NAMES, key_descriptor, metadata, the_key
-from tests.support.upstreams.scripted_saml_logout import RSA_SHA1, Leaving, by_form, by_redirect
+from tests.support.upstreams.scripted_saml_logout import DEFLATE, RSA_SHA1, Leaving, by_form, by_redirect
 
 SLO = "http://localhost:8000/samlp/Acme/slo"
 THEIRS = "https://idp.example/slo"
@@ -136,9 +136,62 @@ def test_a_foreign_signature_ends_nothing(way: Way) -> None:
     _refused(way, _post(by_form(_says(way), way.idp.key, algorithm=xmlsec.Transform.RSA_SHA1)), session)
 
 
-def _reordered(query: str) -> str:
-    message, state, *rest = query.split("&")
-    return "&".join([state, message, *rest])
+def _in_order(*names: str) -> Callable[[str], str]:
+    """The parameters of a query in another order, each as it was encoded."""
+
+    def reorder(query: str) -> str:
+        parts = {part.partition("=")[0]: part for part in query.split("&")}
+        return "&".join(parts[name] for name in names)
+
+    return reorder
+
+
+# What peers send: the signed string has the order of bindings 3.4.4.1, the query has none. Entra and ADFS (.NET) escape in lower
+# case; the order is that of their sign-out requests, OneLogin's and php-saml's; the last ones are what links and proxies add.
+SENT: dict[str, Callable[[str], str]] = {
+    "Entra": _in_order("SAMLRequest", "Signature", "SigAlg", "RelayState"),
+    "ADFS": _in_order("SAMLRequest", "SigAlg", "Signature", "RelayState"),
+    "OneLogin": _in_order("SAMLRequest", "RelayState", "Signature", "SigAlg"),
+    "state first": _in_order("RelayState", "SAMLRequest", "SigAlg", "Signature"),
+    "signature first": _in_order("Signature", "SigAlg", "RelayState", "SAMLRequest"),
+    "more at the end": lambda q: f"{q}&x=1",
+    "more in front": lambda q: f"client-request-id=7f3c&{q}",
+    "more between": lambda q: q.replace("&SigAlg", "&sso_reload=true&SigAlg"),
+    "more without a value": lambda q: f"{q}&&x",
+    "encoding named": lambda q: f"{q}&SAMLEncoding={quote(DEFLATE, safe='')}",
+}
+
+
+@pytest.mark.spec(
+    "SAML 2.0", "bindings 3.4.4.1", "SP12 The signed string has its own order, whatever that of the query"
+)
+@pytest.mark.parametrize("peer", SENT)
+@pytest.mark.parametrize("escapes", ["upper", "lower"])
+def test_a_signed_query_counts_in_whatever_order_it_comes(way: Way, peer: str, escapes: str) -> None:
+    session = _session(way)
+    query = by_redirect(_says(way), way.idp.key, relay_state="the=irs", lower_case=escapes == "lower")
+    response = _get(SENT[peer](query))
+    assert response.status_code == 303, response.content
+    assert not _is_live(session)
+    assert parse_qs(urlsplit(response.headers["Location"]).query)["RelayState"] == ["the=irs"]
+
+
+@pytest.mark.parametrize("signs_it", [True, False])
+def test_an_empty_state_may_be_signed_or_left_out(way: Way, signs_it: bool) -> None:
+    """The specification leaves it out of what is signed; some senders do not."""
+    session = _session(way)
+    query = by_redirect(_says(way), way.idp.key, sign_empty_state=signs_it)
+    if not signs_it:
+        query += "&RelayState="
+    assert _get(query).status_code == 303
+    assert not _is_live(session)
+
+
+def test_a_plus_sign_that_nobody_escaped_is_one(way: Way) -> None:
+    session = _session(way)
+    query = by_redirect(_says(way), way.idp.key, safe="+/")
+    assert _get(query).status_code == 303
+    assert not _is_live(session)
 
 
 QUERIES: dict[str, Callable[[str], str]] = {
@@ -148,18 +201,22 @@ QUERIES: dict[str, Callable[[str], str]] = {
     "no signature": lambda q: q.partition("&Signature=")[0],
     "empty signature": lambda q: q.partition("&Signature=")[0] + "&Signature=",
     "algorithm none": lambda q: q.replace("rsa-sha256", "none"),
-    "another order": _reordered,
+    "twice, its name escaped": lambda q: f"{q}&{q.split('&')[0].replace('SAMLRequest', 'SAML%52equest')}",
+    "twice, once empty": lambda q: f"{q}&RelayState=",
+    "algorithm twice": lambda q: f"{q}&{next(p for p in q.split('&') if p.startswith('SigAlg'))}",
+    "signature twice": lambda q: f"{q}&{q.split('&')[-1]}",
+    "escapes changed": lambda q: q.replace("%2F", "%2f", 1),
+    "another encoding": lambda q: f"{q}&SAMLEncoding=urn:other",
     "encoded again": lambda q: q.replace("theirs", "%74heirs"),
     "state taken out": lambda q: q.replace("&RelayState=theirs", ""),
     "state changed": lambda q: q.replace("theirs", "ours"),
-    "more at the end": lambda q: f"{q}&x=1",
-    "state at the end": lambda q: q.replace("&RelayState=theirs", "") + "&RelayState=theirs",
+    "state added": lambda q: q.replace("&RelayState=theirs", "") + "&RelayState=ours",
     "answer beside it": lambda q: f"{q}&SAMLResponse=x",
 }
 
 
 @pytest.mark.parametrize("alteration", QUERIES)
-def test_the_signature_is_over_the_query_as_it_came(way: Way, alteration: str) -> None:
+def test_the_signature_is_over_the_values_as_they_came(way: Way, alteration: str) -> None:
     session = _session(way)
     query = by_redirect(_says(way), way.idp.key, relay_state="theirs")
     _refused(way, _get(QUERIES[alteration](query)), session)
@@ -246,6 +303,31 @@ def test_federated_sign_out_asks_the_identity_provider(way: Way, leaving: tuple[
     response = _get(answer, client)
     assert (response.status_code, response.headers["Location"]) == (303, OUT)
     assert LogoutTransaction.objects.get().upstream["standing"] == "left"
+
+
+@pytest.mark.parametrize(
+    "order", ["SAMLResponse Signature SigAlg RelayState", "RelayState SigAlg Signature SAMLResponse"]
+)
+def test_an_answer_counts_in_whatever_order_it_comes(
+    way: Way, leaving: tuple[Client, SSOSession, str], order: str
+) -> None:
+    client, _, location = leaving
+    asked, state = _sent(location)
+    said = _says(way, in_response_to=asked.get("ID"))
+    query = by_redirect(said, way.idp.key, relay_state=state, lower_case=True)
+    response = _get(_in_order(*order.split())(query) + "&x=1", client)
+    assert (response.status_code, response.headers["Location"]) == (303, OUT)
+    assert LogoutTransaction.objects.get().upstream["standing"] == "left"
+
+
+def test_what_we_send_is_signed_in_the_order_of_the_specification(way: Way) -> None:
+    """Also where their address has a query of its own, which is not signed."""
+    way.configure(signOutEndpoint=f"{THEIRS}?tenant=acme", signInEndpoint="https://idp.example/sso")
+    location = _get(by_redirect(_says(way), way.idp.key, relay_state="theirs")).headers["Location"]
+    assert location.startswith(f"{THEIRS}?tenant=acme&SAMLResponse=")
+    names = [part.partition("=")[0] for part in urlsplit(location).query.split("&")]
+    assert names == ["tenant", "SAMLResponse", "RelayState", "SigAlg", "Signature"]
+    check_query(location.replace("tenant=acme&", ""), own_key(way.at).certificate_pem)
 
 
 def test_an_answer_may_come_as_a_form(way: Way, leaving: tuple[Client, SSOSession, str]) -> None:

@@ -180,4 +180,28 @@ def test_a_key_without_use_in_the_metadata_signs_too(way: Way) -> None:
     """The harmless half."""
     way.configure(metadataXml=metadata(key_descriptor(way.idp.key.body)))
     assert way.arrive(way.idp.answer(way.says())).sub == "mary"
-    assert "not signed" in way.refused(way.idp.answer(way.says(), sign_assertion=False))
+    assert "not signed" in way.refused(way.idp.answer(way.says(), sign_assertion=False, sign_response=False))
+
+
+@pytest.mark.parametrize(
+    ("value", "verified", "denied"),
+    [
+        ("true", True, False),
+        ("1", True, False),
+        ("TRUE", True, False),
+        ("false", False, True),
+        ("no", False, True),
+        (["true", "true"], False, True),
+        (None, False, False),
+    ],
+)
+def test_an_attribute_may_say_that_the_address_is_verified(
+    way: Way, value: str | list[str] | None, verified: bool, denied: bool
+) -> None:
+    """Mapped by the administrator; no attribute of that name counts by itself. What is no clear yes is a no."""
+    attributes = {"mail": "m@acme.example", "email_verified": "true"} | ({"mailChecked": value} if value else {})
+    assert not way.arrive(way.idp.answer(way.says(attributes=attributes))).email_verified
+    way.configure(fieldsMap={"email_verified": "mailChecked"})
+    account = way.arrive(way.idp.answer(way.says(attributes=attributes)))
+    assert (account.email_verified, account.email_denied) == (verified, denied)
+    assert "email_verified" not in account.profile

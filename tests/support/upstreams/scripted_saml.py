@@ -238,14 +238,21 @@ def sign(
     algorithm: Any = xmlsec.Transform.RSA_SHA256,
     digest: Any = xmlsec.Transform.SHA256,
     reference: str | None = None,
+    prefix: str | None = "ds",
+    inclusive: str = "",
 ) -> Any:
-    """Put an enveloped signature behind the Issuer, with the certificate in its KeyInfo; gives the signature."""
-    signature = xmlsec.template.create(element, xmlsec.Transform.EXCL_C14N, algorithm, ns="ds")
+    """Put an enveloped signature behind the Issuer, with the certificate in its KeyInfo; gives the signature.
+
+    `prefix` of its names, None for .NET's default namespace; `inclusive`: prefixes that OpenSAML keeps in the canonical form.
+    """
+    signature = xmlsec.template.create(element, xmlsec.Transform.EXCL_C14N, algorithm, ns=prefix)
     element.find("saml:Issuer", NAMES).addnext(signature)
     uri = f"#{element.get('ID')}" if reference is None else reference
     ref = xmlsec.template.add_reference(signature, digest, uri=uri)
     xmlsec.template.add_transform(ref, xmlsec.Transform.ENVELOPED)
-    xmlsec.template.add_transform(ref, xmlsec.Transform.EXCL_C14N)
+    canonical = xmlsec.template.add_transform(ref, xmlsec.Transform.EXCL_C14N)
+    if inclusive:
+        xmlsec.template.transform_add_c14n_inclusive_namespaces(canonical, inclusive)
     xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
     xmlsec.tree.add_ids(element, ["ID"])
     context = xmlsec.SignatureContext()

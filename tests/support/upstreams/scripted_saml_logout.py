@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import zlib
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from lxml import etree
 
 from tests.support.upstreams.scripted_saml import ENTITY_ID, NAMES, SUCCESS, Key, encode, instant, sign
 
+DEFLATE = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 RSA_SHA1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
 
@@ -57,16 +59,30 @@ class Leaving:
         return f"<saml:NameID>{escape(self.name_id)}</saml:NameID>{indexes}"
 
 
-def by_redirect(said: Leaving, key: Key | None, *, relay_state: str = "", algorithm: str = RSA_SHA256) -> str:
-    """The query; without a key it is not signed."""
+def by_redirect(
+    said: Leaving,
+    key: Key | None,
+    *,
+    relay_state: str = "",
+    algorithm: str = RSA_SHA256,
+    lower_case: bool = False,
+    sign_empty_state: bool = False,
+    safe: str = "",
+) -> str:
+    """The query; without a key it is not signed. `lower_case`: escapes as .NET writes them (%2f). `safe`: what is not escaped."""
+
+    def quoted(value: str | bytes) -> str:
+        text = quote(value, safe=safe)
+        return re.sub("%..", lambda escape: escape[0].lower(), text) if lower_case else text
+
     deflated = zlib.compress(said.xml().encode())[2:-4]
-    query = f"{said.parameter}={quote(base64.b64encode(deflated), safe='')}"
-    if relay_state:
-        query += f"&RelayState={quote(relay_state, safe='')}"
+    query = f"{said.parameter}={quoted(base64.b64encode(deflated))}"
+    if relay_state or sign_empty_state:
+        query += f"&RelayState={quoted(relay_state)}"
     if key is None:
         return query
-    query += f"&SigAlg={quote(algorithm, safe='')}"
-    return f"{query}&Signature={quote(base64.b64encode(_signature(key, query, algorithm)), safe='')}"
+    query += f"&SigAlg={quoted(algorithm)}"
+    return f"{query}&Signature={quoted(base64.b64encode(_signature(key, query, algorithm)))}"
 
 
 def by_form(said: Leaving, key: Key | None, *, relay_state: str = "", algorithm: Any = None) -> str:
