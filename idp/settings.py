@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "idp.http.middleware.ProgramsMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "idp.http.speculation.NothingInAdvanceMiddleware",
     "idp.http.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
