@@ -74,9 +74,7 @@ def _answered(request: HttpRequest, connection: Connection, query: str, params: 
     if request.method == "POST" and settings.LOGOUT_COOKIE_NAME not in request.COOKIES and REPOSTED not in params:
         return reposting.page(request, params, request.path)  # the cookie is Lax: a form of ours brings it
     state = params.get("RelayState", "")
-    response = upstream_logout.arrive(
-        request, state, params, query=query, at=timezone.now(), connection=connection
-    )
+    response = upstream_logout.arrive(request, state, params, query=query, at=timezone.now(), connection=connection)
     if REPOSTED in params:  # a redirect would still be our form's, whose policy does not know the application
         return onward(request, response.headers["Location"])
     return response
