@@ -13,6 +13,7 @@ from django.utils import timezone
 from idp.connections import registry, silence
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.models import Connection
+from idp.protocol.bidi import isolated
 from idp.protocol.errors import ProtocolError
 from idp.tenants import configuration
 from idp.views.errors import RETRY_SOON
@@ -27,7 +28,7 @@ LONGEST_SENTENCE = 300  # of what somebody else wrote
 def refused(request: HttpRequest, connection: Connection, redirect_url: str, error: UpstreamRefused) -> HttpResponse:
     """The upstream said no, in its own words."""
     log.info("sign_in.upstream_refused", connection=connection.name, error=error.error, detail=error.detail)
-    message = f"{connection} says: {error.sentence[:LONGEST_SENTENCE]}"
+    message = f"{isolated(str(connection))} says: {isolated(error.sentence[:LONGEST_SENTENCE])}"
     again = start_url(connection, redirect_url, fresh="1")  # the same person would be refused again
     return _failed(request, connection, redirect_url, message, code=error.error, status=403, again=again)
 
@@ -49,7 +50,7 @@ def fault(
 def silent(request: HttpRequest, connection: Connection, redirect_url: str, again: str) -> HttpResponse:
     """Before anybody is sent to a server that does not answer: what they would see there is their browser's error page."""
     log.info("sign_in.upstream_silent", connection=connection.name)
-    message = f"{connection} does not answer at the moment."
+    message = f"{isolated(str(connection))} does not answer at the moment."
     label = "Try it anyway"
     answer = _failed(request, connection, redirect_url, message, code=AWAY, status=503, again=again, again_label=label)
     answer.headers["Retry-After"] = str(RETRY_SOON)

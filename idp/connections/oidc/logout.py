@@ -15,6 +15,7 @@ from idp.connections.oidc import client, flow
 from idp.connections.oidc import options as oidc_options
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
+from idp.protocol.bidi import isolated
 from idp.protocol.params import Params
 
 HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
@@ -42,7 +43,7 @@ class OidcLogout:
         """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
         if error := answer.get("error"):
             said = client.readable(answer.get("error_description", "")) or client.readable(error)
-            raise UpstreamRefused(f"{connection} says: {said}")
+            raise UpstreamRefused(f"{isolated(str(connection))} says: {isolated(said)}")
 
 
 def _endpoint(connection: Connection, leaver: Leaver) -> str:
