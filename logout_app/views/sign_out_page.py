@@ -15,8 +15,8 @@ from idp.tenants import configuration, rules
 from idp.views.errors import error_page
 from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
 from logout_app.browser import transactions
-from logout_app.browser.sign_out import redirect
 from logout_app.browser.frames import batch_of
+from logout_app.browser.sign_out import redirect
 from logout_app.browser.transactions import Row
 from logout_app.browser.upstream_logout import Standing
 from logout_app.models import DeliveryState, LogoutTransaction
