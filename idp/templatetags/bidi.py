@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django import template
 from django.utils.html import conditional_escape
@@ -14,7 +15,7 @@ register = template.Library()
 
 
 @register.filter
-def isolate(value: object) -> SafeString:
+def isolate(value: Any) -> SafeString:
     """In a <bdi> where it runs from right to left."""
     html = bidi.without_controls(conditional_escape(value))
     return mark_safe(f"<bdi>{html}</bdi>" if bidi.runs_both_ways(html) else html)  # noqa: S308  escaped above
