@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from logout_app.browser.transactions import Row
+from logout_app.browser.transactions import PageRow
 from logout_app.models import Channel, DeliveryState
 from logout_app.protocol.sign_out_state import RowState, row_state
 
@@ -21,9 +21,9 @@ class Batch:
     """One visit. `asked` have had their frame, `frames` get it now, `waiting` are those that come after."""
 
     number: int
-    asked: Sequence[Row] = field(default_factory=list)
-    frames: Sequence[Row] = field(default_factory=list)
-    waiting: Sequence[Row] = field(default_factory=list)
+    asked: Sequence[PageRow] = field(default_factory=list)
+    frames: Sequence[PageRow] = field(default_factory=list)
+    waiting: Sequence[PageRow] = field(default_factory=list)
     is_last: bool = False
 
     @property
@@ -41,7 +41,7 @@ class Batch:
             return SOON if pending else 0
         return SOON if pending or self.waiting else LATER
 
-    def judge(self, rows: Sequence[Row]) -> None:
+    def judge(self, rows: Sequence[PageRow]) -> None:
         """Nobody can say what a frame did: it was asked, not confirmed, unless the back channel failed. Who comes later has time.
 
         On the first visit a script may be at work, which knows more.
@@ -54,7 +54,7 @@ class Batch:
             _take_as(row, DeliveryState.PENDING, overdue=False)
 
 
-def batch_of(rows: Sequence[Row], query: Mapping[str, str]) -> Batch:
+def batch_of(rows: Sequence[PageRow], query: Mapping[str, str]) -> Batch:
     """What this visit of the page loads. A number that there is not is the end."""
     framed = [row for row in rows if row.frame_url]
     given = query.get("frames", "0")
@@ -66,7 +66,7 @@ def batch_of(rows: Sequence[Row], query: Mapping[str, str]) -> Batch:
     return Batch(number, framed[:begins], framed[begins:ends], framed[ends:])
 
 
-def _take_as(row: Row, state: DeliveryState, *, overdue: bool) -> None:
+def _take_as(row: PageRow, state: DeliveryState, *, overdue: bool) -> None:
     unheard = row.channels.get(Channel.FRONTCHANNEL) in (DeliveryState.PENDING, DeliveryState.DEAD)
     if unheard and row.state in (RowState.PENDING, RowState.DEAD):
         row.state = row_state({**row.channels, Channel.FRONTCHANNEL: state}, overdue=overdue)

@@ -11,7 +11,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import from_urlencoded
 from idp.views.errors import page_errors
 from logout_app.browser import transactions, upstream_logout
-from logout_app.browser.sign_out import is_page_visit
+from logout_app.browser.sign_out import is_opened_page
 from logout_app.views.sign_out_page import gone
 
 
@@ -40,5 +40,5 @@ def logout_callback(request: HttpRequest) -> HttpResponse:
 
 
 def _must_be_a_page(request: HttpRequest) -> None:
-    if not is_page_visit(request):
+    if not is_opened_page(request):
         raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)

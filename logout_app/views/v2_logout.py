@@ -11,7 +11,7 @@ from idp.applications import rules
 from idp.models import Application, V2LogoutConfirmation
 from idp.protocol.errors import InvalidRequest
 from idp.tenants import configuration
-from logout_app.browser.sign_out import finish, is_page_visit, leave
+from logout_app.browser.sign_out import end_and_answer, finish, is_opened_page
 from logout_app.protocol import redirects
 from logout_app.protocol.rp_initiated_logout import is_federated
 from logout_app.views.errors import sign_out_errors
@@ -38,7 +38,7 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
         return finish(request, return_url)
     if _must_ask(request, snapshot):
         return ask(request, session, application=application, return_url=return_url, federated=federated)
-    return leave(
+    return end_and_answer(
         request, session, application=application, return_url=return_url, at=timezone.now(), federated=federated
     )
 
@@ -69,7 +69,7 @@ def _application(client_id: str, snapshot: configuration.Snapshot) -> Applicatio
 
 
 def _must_ask(request: HttpRequest, snapshot: configuration.Snapshot) -> bool:
-    if not is_page_visit(request):
+    if not is_opened_page(request):
         return True
     return (
         snapshot.tenant.v2_logout_confirmation == V2LogoutConfirmation.CROSS_SITE
