@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "idp.http.middleware.ProgramsMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "idp.http.speculation.NothingInAdvanceMiddleware",
     "idp.http.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -105,12 +106,13 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["idp.templatetags.bidi"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "idp.http.tenant.context",
-            ]
+            ],
         },
     }
 ]

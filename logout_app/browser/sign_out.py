@@ -42,10 +42,14 @@ def visitor(request: HttpRequest) -> Visitor:
 
 
 def is_opened_page(request: HttpRequest) -> bool:
-    """A page that a person opened: no image, frame, script or prefetch of another page (`Sec-Fetch-*`, Fetch Metadata section 2)."""
-    if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
-        return False
-    return request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    """A page that a person opened: no image, frame or script of another page (Fetch Metadata sections 2.1 and 2.2).
+
+    A request without these headers is one: programs and old browsers send none. Prefetches do not come this far.
+    """
+    headers = request.headers
+    return headers.get("Sec-Fetch-Dest", "document") == "document" and (
+        headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    )
 
 
 def end_and_answer(

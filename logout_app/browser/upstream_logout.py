@@ -85,13 +85,27 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
     return onward(request, departure.url) if posted else lead_away(request, departure)
 
 
-def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: datetime) -> HttpResponse:
+def arrive(
+    request: HttpRequest,
+    state: str,
+    answer: Params,
+    *,
+    query: str,
+    at: datetime,
+    connection: Connection | None = None,
+) -> HttpResponse:
     """The browser came back: to the application if it asked for all this, else to the sign-out page.
 
-    Raises InvalidRequest for a return that this browser is not waiting for. An upstream that does not send `state` back
-    (Google, plain logout URLs) is taken to answer this browser's last departure, as Auth0 does.
+    Raises InvalidRequest for a return that this browser is not waiting for. Without `state` (upstreams that drop it, plain
+    logout URLs) nobody knows what is answered, or whether anything is: any page can send a browser here. It then goes on as
+    after its last departure, as Auth0 does, and nothing that is shown changes.
+
+    `connection`: whose own address this came to. Then the answer is for it alone, and proves by itself what it answers.
     """
-    trip = _take(request, state, at)
+    trip = _find(request, state, at, connection)
+    if not state and connection is None:
+        return _go_on(trip)
+    _take(trip, at)
     try:
         LOGOUT_PROTOCOLS[trip.connection.strategy].check_logout(trip.connection, trip.flow_data, query, answer, at=at)
     except UpstreamRefused as refusal:
@@ -99,17 +113,22 @@ def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: 
     except UpstreamFault as fault:
         return _failed(trip, "Its answer could not be trusted.", fault.reason)
     _note(trip.page, Standing.LEFT)
-    if trip.page.upstream["asked"] and trip.page.leads_to:
-        return _redirect(trip.page.leads_to)
-    return _to_page(trip.token)
+    return _go_on(trip)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trip:
+    flow_pk: int
     connection: Connection
     flow_data: Mapping[str, Any]
     page: LogoutTransaction
     token: str
+
+
+def _go_on(trip: _Trip) -> HttpResponse:
+    if trip.page.upstream["asked"] and trip.page.leads_to:
+        return _redirect(trip.page.leads_to)
+    return _to_page(trip.token)
 
 
 def _failed(trip: _Trip, why: str, reason: str) -> HttpResponse:
@@ -154,9 +173,18 @@ def _keep(
     )
 
 
-def _take(request: HttpRequest, state: str, at: datetime) -> _Trip:
+def _take(trip: _Trip, at: datetime) -> None:
+    """An answer comes once."""
+    if not FlowState.objects.filter(pk=trip.flow_pk, used_at=None).update(used_at=at):
+        raise InvalidRequest("This sign-out is over.")
+
+
+def _find(request: HttpRequest, state: str, at: datetime, connection: Connection | None) -> _Trip:
+    """What this browser waits for; without `state`, its last departure."""
     browser = request.COOKIES.get(settings.LOGOUT_COOKIE_NAME, "")
     waiting = FlowState.objects.filter(kind=KIND, used_at=None, expires_at__gt=at).select_related("connection")
+    if connection is not None:
+        waiting = waiting.filter(connection=connection)
     if state:
         flow = waiting.filter(state_hash=digest(state)).first()
     else:
@@ -164,10 +192,10 @@ def _take(request: HttpRequest, state: str, at: datetime) -> _Trip:
     if flow is None or flow.connection is None or not constant_time_compare(flow.browser_hash, digest(browser)):
         raise InvalidRequest("No sign-out of this browser waits for this answer. You are signed out here all the same.")
     page = LogoutTransaction.objects.filter(pk=flow.data["page"]).first()
-    if page is None or not FlowState.objects.filter(pk=flow.pk, used_at=None).update(used_at=at):
+    if page is None:
         raise InvalidRequest("This sign-out is over.")
     token = sealing.unseal(flow.data["token"], _context(flow.state_hash))
-    return _Trip(flow.connection, flow.data["flow_data"], page, token)
+    return _Trip(flow.pk, flow.connection, flow.data["flow_data"], page, token)
 
 
 def _context(state_hash: str) -> str:

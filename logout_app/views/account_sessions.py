@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from idp.http.requests import facts
 from idp.http.visit import is_fresh, reauthentication_url
+from idp.protocol.bidi import isolated
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.tenants import configuration, rules
@@ -161,7 +162,7 @@ def _question(given: QueryDict, session: SSOSession, at: datetime) -> Question |
     if act == "revoke":
         family = account_sessions.own_family(session.user, chosen)
         if family and family.is_alive(at):
-            name = family.application.name or family.application.client_id
+            name = isolated(str(family.application))
             return Question(f"Revoke {name}?", "Revoke", {"act": act, "family": chosen})
     return None
 
@@ -197,7 +198,7 @@ def _revoke(request: HttpRequest, session: SSOSession, public_id: str, at: datet
     family = account_sessions.own_family(session.user, public_id)
     if family is None:
         raise Http404
-    name = family.application.name or family.application.client_id
+    name = isolated(str(family.application))
     if account_sessions.revoke(family, session.user, facts(request), at):
         messages.success(request, f"{name} does not stay signed in any more.")
     else:

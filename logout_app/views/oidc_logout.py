@@ -48,7 +48,8 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
     application = snapshot.application(decision.client_id) if decision.client_id else None
     if session is None or decision.step is LogoutStep.NOTHING:
         return finish(request, decision.redirect)
-    if decision.step is LogoutStep.ASK:
+    unseen = request.method == "GET" and not is_opened_page(request)  # part of another page: nobody meant to sign out
+    if decision.step is LogoutStep.ASK or unseen:
         return ask(request, session, application=application, return_url=decision.redirect, federated=asked.federated)
     return end_and_answer(
         request,

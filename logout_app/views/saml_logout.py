@@ -43,7 +43,7 @@ def single_logout(request: HttpRequest, connection: str) -> HttpResponse:
     params.refuse_duplicates()
     if (REQUEST in params) == (RESPONSE in params):
         raise InvalidRequest("Send either a SAMLRequest or a SAMLResponse.")
-    response = _asked(request, row, query, params) if REQUEST in params else _answered(request, query, params)
+    response = _asked(request, row, query, params) if REQUEST in params else _answered(request, row, query, params)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -69,11 +69,12 @@ def _asked(request: HttpRequest, connection: Connection, query: str, params: Par
         raise InvalidRequest("This logout request was used before.") from None
 
 
-def _answered(request: HttpRequest, query: str, params: Params) -> HttpResponse:
+def _answered(request: HttpRequest, connection: Connection, query: str, params: Params) -> HttpResponse:
     """RelayState is the state that we sent, and nothing else; where the browser goes was stored before it left."""
     if request.method == "POST" and settings.LOGOUT_COOKIE_NAME not in request.COOKIES and REPOSTED not in params:
         return reposting.page(request, params, request.path)  # the cookie is Lax: a form of ours brings it
-    response = upstream_logout.arrive(request, params.get("RelayState", ""), params, query=query, at=timezone.now())
+    state = params.get("RelayState", "")
+    response = upstream_logout.arrive(request, state, params, query=query, at=timezone.now(), connection=connection)
     if REPOSTED in params:  # a redirect would still be our form's, whose policy does not know the application
         return onward(request, response.headers["Location"])
     return response

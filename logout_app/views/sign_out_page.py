@@ -15,11 +15,12 @@ from idp.tenants import configuration, rules
 from idp.views.errors import error_page
 from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
 from logout_app.browser import transactions
+from logout_app.browser.frames import batch_of
 from logout_app.browser.sign_out import redirect
 from logout_app.browser.transactions import PageRow
 from logout_app.browser.upstream_logout import Standing
-from logout_app.models import Channel, DeliveryState, LogoutTransaction
-from logout_app.protocol.sign_out_state import RowState, row_state
+from logout_app.models import DeliveryState, LogoutTransaction
+from logout_app.protocol.sign_out_state import RowState
 
 OUTCOMES = {
     "no_answer": DeliveryState.DEAD,
@@ -52,7 +53,9 @@ PLAIN_WORDS = {RowState.LOADED: "Asked, not confirmed"}  # nobody saw whether th
 @login_not_required
 @require_GET
 def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
-    """One row per application. `?plain` is where browsers without JavaScript come back to: no frames any more."""
+    """One row per application. Browsers without JavaScript walk through `?frames=1`, `?frames=2`, which load ten frames each,
+    to `?plain`, which loads none and says what came of it.
+    """
     page = transactions.find(request, token, timezone.now())
     if page is None:
         return gone(request)
@@ -64,20 +67,21 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
         issuer=settings.ISSUER,
         issuer_origin=settings.ISSUER_ORIGIN,
     )
-    plain = "plain" in request.GET
-    words = WORDS | PLAIN_WORDS if plain else WORDS
-    if plain:
-        _take_frames_as_loaded(rows)
+    batch = batch_of(rows, request.GET)
+    words = WORDS if batch.is_first else WORDS | PLAIN_WORDS
+    batch.judge(rows)
+    pending = any(row.state == RowState.PENDING for row in rows)
     done, total = transactions.counts(rows)
     upstream = _upstream_row(page)
     context = {
         "page": page,
         "rows": [{"row": row, "words": _words(row, words)} for row in rows],
         "headline": _failures(rows),
-        "plain": plain,
+        "batch": batch,
+        "refresh": batch.refresh(pending=pending),
         "done": done,
         "total": total,
-        "pending": any(row.state == RowState.PENDING for row in rows),
+        "pending": pending,
         "all_green": bool(rows or upstream) and _all_green(rows, upstream),
         "timeout": rules.within(tenant, "sign_out_timeout"),
         "token": token,
@@ -86,7 +90,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     }
     response = render(request, "logout/sign_out.html", context)
     origins = sorted({row.frame_origin for row in rows if row.frame_origin})
-    if origins and not plain:
+    if origins and not batch.is_last:
         content_policy.allow(response, "frame-src", origins)
     return response
 
@@ -191,13 +195,3 @@ def gone(request: HttpRequest) -> HttpResponse:
         "It belongs to the browser that signed out, for ten minutes. You are signed out if it was yours.",
         status=404,
     )
-
-
-def _take_frames_as_loaded(rows: list[PageRow]) -> None:
-    """Without JavaScript nobody can say what a frame did: asked, not confirmed, unless the back channel failed."""
-    for row in rows:
-        if row.channels.get(Channel.FRONTCHANNEL) in (DeliveryState.PENDING, DeliveryState.DEAD) and row.state in (
-            RowState.PENDING,
-            RowState.DEAD,
-        ):
-            row.state = row_state({**row.channels, Channel.FRONTCHANNEL: DeliveryState.LOADED}, overdue=True)

@@ -23,8 +23,7 @@ def leave_upstream(request: HttpRequest, token: str) -> HttpResponse:
     page = transactions.find(request, token, timezone.now())
     if page is None:
         return gone(request)
-    if not is_opened_page(request):
-        raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)
+    _must_be_a_page(request)
     return upstream_logout.depart(request, page, token=token, at=timezone.now())
 
 
@@ -33,7 +32,13 @@ def leave_upstream(request: HttpRequest, token: str) -> HttpResponse:
 @page_errors
 def logout_callback(request: HttpRequest) -> HttpResponse:
     """Back from upstream. Where to go next was stored before; nothing in this address decides it."""
+    _must_be_a_page(request)
     query = request.META.get("QUERY_STRING", "")
     params = from_urlencoded(query)
     params.refuse_duplicates()
     return upstream_logout.arrive(request, params.get("state", ""), params, query=query, at=timezone.now())
+
+
+def _must_be_a_page(request: HttpRequest) -> None:
+    if not is_opened_page(request):
+        raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)

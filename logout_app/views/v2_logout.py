@@ -27,8 +27,8 @@ PARAMETERS = ("client_id", "returnTo", "federated")
 def v2_logout(request: HttpRequest) -> HttpResponse:
     """Check everything first; an unknown application or address answers 400 and ends nothing.
 
-    Without a session it still redirects. Only a page that the person opened ends anything: never an image, a frame or
-    a prefetch.
+    Without a session it still redirects. Only a page that the person opened ends anything; what is part of another page,
+    an image or a frame, is asked.
     """
     federated = is_federated(request.GET.get("federated"))
     session = binding.session_of(request)
@@ -36,8 +36,6 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
     application, return_url = _destination(request, snapshot)
     if session is None:
         return finish(request, return_url)
-    if not is_opened_page(request):
-        raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)
     if _must_ask(request, snapshot):
         return ask(request, session, application=application, return_url=return_url, federated=federated)
     return end_and_answer(
@@ -71,6 +69,8 @@ def _application(client_id: str, snapshot: configuration.Snapshot) -> Applicatio
 
 
 def _must_ask(request: HttpRequest, snapshot: configuration.Snapshot) -> bool:
+    if not is_opened_page(request):
+        return True
     return (
         snapshot.tenant.v2_logout_confirmation == V2LogoutConfirmation.CROSS_SITE
         and request.headers.get("Sec-Fetch-Site", "") == "cross-site"

@@ -25,6 +25,7 @@ from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, 
 from idp.http import content_policy
 from idp.models import Connection, Identity, began_before
 from idp.people import identities
+from idp.protocol.bidi import isolated
 from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
@@ -150,7 +151,7 @@ def check_usable(connection: Connection | None, redirect_url: str, snapshot: Sna
     if connection is None or connection.strategy not in REDIRECT_PROTOCOLS:
         raise InvalidRequest("There is no such way to sign in.")
     if not usable_for(connection, Purpose.SIGN_IN, application, snapshot):
-        raise InvalidRequest(f"Signing in with {connection} is not switched on for this application.")
+        raise InvalidRequest(f"Signing in with {isolated(str(connection))} is not switched on for this application.")
     return connection
 
 

@@ -15,7 +15,7 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, SSOSession
 from sessions_app.oauth import authorize
 from sessions_app.oauth.recipient import Recipient, recipient_of
-from sessions_app.protocol.authorization import ResponseMode
+from sessions_app.protocol.authorization import AuthorizationRequest, ResponseMode
 
 REDIRECTS = (ResponseMode.QUERY, ResponseMode.FRAGMENT)
 
@@ -47,10 +47,7 @@ class Waiting:
         """
         self.granted = None
         try:
-            params = from_urlencoded(self._query)
-            to = recipient_of(params, snapshot)
-            asked = authorize.read(params, to.application)
-            decision = authorize.decide(asked, self._situation(params, to, session, snapshot, at))
+            asked, to, decision = self._decide(session, snapshot, at)
         except ProtocolError:
             return None
         if not isinstance(decision, authorize.Proceed) or to.mode not in REDIRECTS:
@@ -58,6 +55,21 @@ class Waiting:
         raw, code = authorize.new_code(asked, decision, to.application, redirect_uri=to.redirect_uri, at=at)
         self.granted = Granted(to, raw)
         return code
+
+    def asks_to_sign_in(self, session: SSOSession, snapshot: Snapshot, at: datetime) -> bool:
+        """Whether the request wants a proof that this session is not. A request with a mistake does not: /authorize says which."""
+        try:
+            return isinstance(self._decide(session, snapshot, at)[2], authorize.Login)
+        except ProtocolError:
+            return False
+
+    def _decide(
+        self, session: SSOSession, snapshot: Snapshot, at: datetime
+    ) -> tuple[AuthorizationRequest, Recipient, authorize.Login | authorize.Ask | authorize.Proceed]:
+        params = from_urlencoded(self._query)
+        to = recipient_of(params, snapshot)
+        asked = authorize.read(params, to.application)
+        return asked, to, authorize.decide(asked, self._situation(params, to, session, snapshot, at))
 
     def _situation(
         self, params: Params, to: Recipient, session: SSOSession, snapshot: Snapshot, at: datetime

@@ -1,5 +1,6 @@
-// check_session_iframe of OpenID Connect Session Management 1.0. The parent asks "client_id session_state"; the answer is
-// "unchanged", "changed" or "error". The browser state never leaves this page.
+// check_session_iframe of OpenID Connect Session Management 1.0. A frame of the application (section 3.1: a sibling of this
+// one) or its page asks "client_id session_state"; the answer is "unchanged", "changed" or "error". The browser state never
+// leaves this page.
 "use strict";
 
 const COOKIE = document.documentElement.dataset.cookie;
@@ -31,9 +32,22 @@ async function answer(data, origin) {
   return (await sha256(`${clientId} ${origin} ${state} ${salt}`)) === hash ? "unchanged" : "changed";
 }
 
+// The origin of the page that frames us. Browsers that do not list ancestors say it as the referrer; it is "" if the page
+// hides it from both.
+function originOfParent() {
+  const listed = window.location.ancestorOrigins?.[0];
+  if (listed && listed !== "null") return listed;
+  return listed === undefined && URL.canParse(document.referrer) ? new URL(document.referrer).origin : "";
+}
+
+// Section 3.3: "the caller has the same origin as its parent frame". A sandboxed one has no origin to answer to.
+function mayAsk(event) {
+  if (window.parent === window || !event.source || event.origin === "null") return false;
+  return event.source === window.parent || event.origin === originOfParent();
+}
+
 window.addEventListener("message", async (event) => {
-  // Section 3.3: only our parent frame may ask; a sandboxed one has no origin to answer to.
-  if (event.source !== window.parent || window.parent === window || event.origin === "null") return;
+  if (!mayAsk(event)) return;
   const status = await answer(event.data, event.origin).catch(() => "error");
   event.source.postMessage(status, event.origin);
 });

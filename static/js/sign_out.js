@@ -1,10 +1,11 @@
 "use strict";
-// The sign-out page: loads one frame per application, shows what the server knows every half second, and goes on by
-// itself when nothing is left to wait for. Everything shown is text; nothing is ever parsed as HTML.
+// The sign-out page: loads one frame per application, ten at once, shows what the server knows every half second, and goes
+// on by itself when nothing is left to wait for. Everything shown is text; nothing is ever parsed as HTML.
 (() => {
   const page = document.getElementById("sign-out");
   const POLL = 500;
   const POLL_FOR = 60_000;
+  const AT_ONCE = 10; // frames that load: more of them would take the line, and their time, from each other
   const WORDS = {
     pending: "Signing out…",
     delivered: "Signed out",
@@ -22,6 +23,8 @@
   let stays = false;
   let departed = false;
   let looked = 0;
+  const queue = []; // rows whose frame waits for a place
+  const loading = new Set(); // rows whose frame has one
 
   const state = (row) => row.element.dataset.state;
   const answered = (row) => "answered" in row.element.dataset;
@@ -37,27 +40,61 @@
   }
 
   function report(row, outcome) {
-    post(page.dataset.outcome, { application: row.element.dataset.app, outcome }).catch(() => soon());
+    row.telling = true;
+    post(page.dataset.outcome, { application: row.element.dataset.app, outcome })
+      .catch(() => soon())
+      .finally(() => {
+        row.telling = false;
+        looked++; // an answer that is on its way may not know of this yet
+      });
   }
 
   // --- frames ---
   function load(row) {
-    const { frame, origin, name } = row.element.dataset;
-    if (!frame) return;
-    row.frame?.remove();
+    if (!row.element.dataset.frame) return;
+    remove(row);
     row.reported = "";
+    if (!queue.includes(row)) queue.push(row);
+    fill();
+  }
+
+  function fill() {
+    while (queue.length && loading.size < AT_ONCE) start(queue.shift());
+  }
+
+  function start(row) {
+    const { frame, origin, name } = row.element.dataset;
     const iframe = document.createElement("iframe");
     iframe.setAttribute("sandbox", "allow-scripts allow-same-origin allow-forms");
     iframe.referrerPolicy = "no-referrer";
     iframe.title = name;
     iframe.tabIndex = -1;
     iframe.addEventListener("load", () => {
-      if (row.frame === iframe && !row.reported) tell(row, "loaded");
+      if (row.frame !== iframe) return;
+      if (!row.reported) tell(row, "loaded");
+      loading.delete(row);
+      fill();
     });
     iframe.src = frame;
     row.frame = iframe;
     row.origin = origin;
+    row.deadline = setTimeout(() => end(row), timeout);
+    loading.add(row);
     part("frames").append(iframe);
+  }
+
+  // Its time is over: what has not come by now would flow on for as long as the page is open.
+  function end(row) {
+    if (!row.reported) tell(row, "no_answer");
+    remove(row);
+    fill();
+  }
+
+  function remove(row) {
+    clearTimeout(row.deadline);
+    row.frame?.remove();
+    row.frame = null;
+    loading.delete(row);
   }
 
   function tell(row, outcome) {
@@ -87,7 +124,6 @@
     part("more", row.element).hidden = next !== "dead";
     if (next !== "delivered") part("time", row.element).textContent = "";
     if (next !== "pending") announce(`${row.element.dataset.name}: ${words(row, next)}`);
-    if (next === "dead" && row.frame && !row.reported) tell(row, "no_answer");
   }
 
   function announce(text) {
@@ -96,12 +132,15 @@
     part("announce").append(line);
   }
 
-  // After "Try again" the row waits its full time once more, whatever the server's clock for the page says.
+  // The server's clock began with the page. A frame has its full time from when its turn came, and so has whoever is
+  // tried again.
   function settle(row, next) {
-    const waiting = row.retriedAt && performance.now() - row.retriedAt < timeout;
-    if (waiting && next === "dead") return "pending";
-    return next;
+    const retried = row.retriedAt && performance.now() - row.retriedAt < timeout;
+    const waiting = retried || isAsked(row);
+    return waiting && next === "dead" && state(row) === "pending" ? "pending" : next;
   }
+
+  const isAsked = (row) => queue.includes(row) || row.telling || (loading.has(row) && !row.reported);
 
   function tick() {
     for (const row of rows) {
@@ -178,11 +217,15 @@
     const response = await fetch(page.dataset.status, { headers: { Accept: "application/json" }, cache: "no-store" });
     if (response.status === 404) {
       pollUntil = 0;
+      rows.forEach(remove);
+      queue.length = 0;
       if (!departed) window.location.reload(); // it is over, or somebody else uses this browser: nothing of it stays
       return;
     }
-    if (!response.ok || mine !== looked) return;
-    const known = new Map((await response.json()).rows.map((row) => [String(row.app), row]));
+    if (!response.ok) return;
+    const answer = await response.json();
+    if (mine !== looked) return;
+    const known = new Map(answer.rows.map((row) => [String(row.app), row]));
     for (const row of rows) {
       const news = known.get(row.element.dataset.app);
       if (!news) continue;
@@ -194,7 +237,7 @@
 
   function soon() {
     const unsettled = rows.some((row) => ["pending", "dead", "loaded"].includes(state(row)));
-    if (performance.now() < pollUntil && unsettled) setTimeout(poll, POLL);
+    if ((performance.now() < pollUntil || loading.size) && unsettled) setTimeout(poll, POLL);
   }
 
   function poll() {

@@ -158,7 +158,7 @@ def _account(
         sub=person.subject(claims, options),
         email=email,
         email_verified=verified,
-        email_denied=person.denies_email(fields, {**userinfo, **claims}, options),
+        email_denied=person.denies_email(fields, {**known, **claims}, options),
         profile={name: value for name, value in fields.items() if name not in ("email", "email_verified")},
         auth_time=None if auth_time is None else id_token.moment_of(auth_time),
         expires_at=_end_of_session(claims) if options.session_expiry else None,

@@ -16,6 +16,7 @@ from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.wire import readable
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
+from idp.protocol.bidi import isolated
 from idp.protocol.params import Params
 
 # Characters of an address that leads upstream. ID tokens with hundreds of groups make longer ones, which servers there and
@@ -53,7 +54,7 @@ class OidcLogout:
         """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
         if error := answer.get("error"):
             said = readable(answer.get("error_description", "")) or readable(error)
-            raise UpstreamRefused(f"{connection} says: {said}")
+            raise UpstreamRefused(f"{isolated(str(connection))} says: {isolated(said)}")
 
 
 def _endpoint(connection: Connection, subject: LogoutSubject) -> str:

@@ -74,8 +74,8 @@ def _of_an_older_page(request: HttpRequest) -> HttpResponse:
 def login(request: HttpRequest) -> HttpResponse:
     """Sign in to the application that waits behind `next`, or to Curfew itself.
 
-    Somebody who is signed in sees the form only when an application asked for it: it wants them to prove it again.
-    `only` names the one connection to offer; `choose` offers all of them, and goes nowhere by itself.
+    Somebody who is signed in sees the form only when it was asked for: by the application, which wants them to prove it
+    again, or by themselves. `only` names the one connection to offer; `choose` offers all of them, and goes nowhere by itself.
     """
     _refuse_repeated(request.GET, ("next",))
     given = request.POST if request.method == "POST" else request.GET
@@ -83,7 +83,7 @@ def login(request: HttpRequest) -> HttpResponse:
     browser = binding.browser_of(request)
     snapshot, session = browser.snapshot, browser.session
     target = destination(given.get("next") or request.GET.get("next", ""), snapshot)
-    if request.method != "POST" and session is not None and target.application is None:
+    if request.method != "POST" and session is not None and not _asks_again(request, target, session):
         return HttpResponseRedirect(target.url)
     offered = offers.offer(request, target, snapshot, named=_named(given, target))
     if not offered:
@@ -97,6 +97,15 @@ def login(request: HttpRequest) -> HttpResponse:
     if only is not None:
         return depart(request, only, target)
     return allow_forms_to(login_page.first_page(request, target, offered, snapshot), target.callback)
+
+
+def _asks_again(request: HttpRequest, target: Destination, session: SSOSession) -> bool:
+    """Whether anybody wants this session's person to sign in once more; /authorize decides it by the same rules."""
+    waiting = waiting_behind(target.url, request.COOKIES) if target.application is not None else None
+    if waiting is None:
+        return False
+    by_hand = "choose" in request.GET or "only" in request.GET
+    return by_hand or waiting.asks_to_sign_in(session, binding.browser_of(request).snapshot, timezone.now())
 
 
 def _named(given: QueryDict, target: Destination) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from idp.connections import registry, silence
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.models import Connection
+from idp.protocol.bidi import isolated
 from idp.protocol.errors import ProtocolError
 from idp.tenants import configuration
 from idp.views.errors import RETRY_SOON
@@ -36,7 +37,7 @@ def refused(request: HttpRequest, connection: Connection, redirect_url: str, err
         detail=error.detail,
         reference=reference,
     )
-    message = f"{connection} says: {error.sentence[:LONGEST_SENTENCE]}"
+    message = f"{isolated(str(connection))} says: {isolated(error.sentence[:LONGEST_SENTENCE])}"
     again = start_url(connection, redirect_url, fresh="1")  # the same person would be refused again
     return _failed(request, connection, redirect_url, message, reference, code=error.error, status=403, again=again)
 
@@ -67,7 +68,7 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
     reason = "it did not answer lately, so nobody was sent there"
     reference = failures.record(request, connection, Outcome.SILENT, reason, timezone.now())
     log.info("sign_in.upstream_silent", connection=connection.name, reference=reference)
-    message = f"{connection} does not answer at the moment."
+    message = f"{isolated(str(connection))} does not answer at the moment."
     answer = _failed(
         request,
         connection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,12 +15,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from idp.models import User
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import Consent, DeviceGrant, SSOSession
 from tests.protocol.account_sessions.conftest import make_family
 from tests.support.factories import PASSWORD, browser, make_application, make_session, make_user
 from tests.support.oauth import post_form, request_params
 from tests.support.sign_in import TOKEN, csrf_client, csrf_token, session_of, sign_in_by_form
+from tests.support.site_map import Rows, addresses
 
 pytestmark = pytest.mark.django_db
 MARY = "mary@fabrikamcorp.com"
@@ -292,3 +295,23 @@ def test_an_invented_page_for_another_site_changes_nothing() -> None:
     assert page.status_code == 403
     assert "eve@evil.example" not in page.content.decode()
     assert "chosen by Eve" not in page.content.decode()
+
+
+@pytest.mark.parametrize("role", ["superuser", "second factor"])
+def test_no_address_answers_an_older_form_without_a_way_on(
+    role: str, person_in: Callable[[str], User | None], furnished: Callable[[], Rows]
+) -> None:
+    """Every address of the site map: whatever a form there does, its copy of an older page is no dead end."""
+    rows = furnished()
+    user = person_in(role)
+    assert user is not None
+    stuck = {}
+    for path in addresses(rows):
+        client = browser(make_session(user), enforce_csrf_checks=True)
+        answer = post(client, path)
+        text = answer.content.decode(errors="replace")
+        has_a_way_on = "<a " in text or "<form" in text or "Location" in answer.headers
+        if answer.status_code == 403 and not has_a_way_on and answer["Content-Type"].startswith("text/html"):
+            stuck[path] = text[:200]
+        assert answer.status_code < 500, path
+    assert stuck == {}

@@ -353,6 +353,26 @@ def test_a_tenant_may_switch_the_question_off_for_pages_only(app, session, desti
     assert is_live(session) is not ends
 
 
+@pytest.mark.parametrize("destination", ["image", "iframe", "frame", "embed", "object", "script", "empty"])
+@pytest.mark.parametrize("hint", ["id_token_hint", "logout_hint"])
+def test_a_part_of_another_page_asks_although_it_names_the_session(app, session, destination, hint):
+    client = browser(session)
+    data = {hint: id_token(session) if hint == "id_token_hint" else session.sid, "post_logout_redirect_uri": OUT}
+    page = client.get("/oidc/logout", {**data, "client_id": "app"}, headers={"Sec-Fetch-Dest": destination})
+    assert asks(page)
+    assert is_live(session)
+    assert answer_yes(client, page)["Location"] == OUT
+    assert not is_live(session)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}])
+def test_a_page_and_a_program_that_name_the_session_are_not_asked(app, session, headers):
+    client = browser(session)
+    data = {"id_token_hint": id_token(session), "post_logout_redirect_uri": OUT}
+    assert client.get("/oidc/logout", data, headers=headers).status_code == 302
+    assert not is_live(session)
+
+
 def strict(session):
     return browser(session, enforce_csrf_checks=True)
 

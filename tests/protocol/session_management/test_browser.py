@@ -88,6 +88,59 @@ def test_a_page_on_another_site_hears_unchanged_and_after_logout_changed(places:
         assert ask(page, places, f"{NAME} {session_state}") == "changed"
 
 
+# A page that holds the frame of the application and that of the provider side by side; gives what the first one heard.
+SIBLINGS = """([opUrl, rpUrl, message, secondsOfPatience]) => new Promise((resolve) => {
+  const frame = (name, url) => new Promise((loaded) => {
+    const element = document.createElement("iframe");
+    element.name = name;
+    element.onload = () => loaded(element);
+    element.src = url;
+    document.body.append(element);
+  });
+  Promise.all([frame("op", opUrl), frame("rp", rpUrl)]).then(([, rp]) => {
+    window.addEventListener("message", (event) => { if (event.source === rp.contentWindow) resolve(event.data); });
+    rp.contentWindow.postMessage({ ask: message }, "*");
+    setTimeout(() => resolve("silence"), secondsOfPatience * 1000);
+  });
+})"""
+# What the application's own frame does: section 3.1 has its code, which finds the other frame by name.
+RP_FRAME = """
+window.addEventListener("message", (event) => {
+  if (event.source === parent) parent.frames["op"].postMessage(event.data.ask, "*");
+  else parent.postMessage(event.data, "*");
+});
+"""
+
+
+def ask_from_a_sibling(page: Page, places: Places, message: str, *, rp: str, patience: float = 15) -> str:
+    """What a frame of the site `rp` hears that stands beside the provider's, on the page that is open."""
+    html = f"<!doctype html><title>RP frame</title><body><script>{RP_FRAME}</script></body>"
+    url = f"{places.site(rp)}/rp-frame"
+    page.route(url, lambda route: route.fulfill(content_type="text/html", body=html))
+    page.goto(f"{places.site('rp')}/")
+    return str(page.evaluate(SIBLINGS, [places.frame, url, message, patience]))
+
+
+@pytest.mark.spec(DOCUMENT, "3.1", "S3 the application asks from a frame of its own beside that of the provider")
+def test_a_frame_of_the_application_beside_ours_hears_unchanged_and_after_logout_changed(
+    places: Places, tmp_path: Path
+) -> None:
+    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+        page, session_state = log_in(context, places)
+        message = f"{NAME} {session_state}"
+        assert ask_from_a_sibling(page, places, message, rp="rp") == "unchanged"
+        assert ask_from_a_sibling(page, places, f"{NAME} nonsense", rp="rp") == "error"
+        context.new_page().goto(f"{places.issuer}v2/logout")
+        assert ask_from_a_sibling(page, places, message, rp="rp") == "changed"
+
+
+@pytest.mark.spec(DOCUMENT, "3.3", "S3 a caller of another origin than the parent frame's is not answered")
+def test_a_frame_of_another_site_on_the_page_of_the_application_hears_nothing(places: Places, tmp_path: Path) -> None:
+    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+        page, session_state = log_in(context, places)
+        assert ask_from_a_sibling(page, places, f"{NAME} {session_state}", rp="evil", patience=3) == "silence"
+
+
 @pytest.mark.spec(DOCUMENT, "3.3", "S3 the origin of the caller is checked; malformed messages are answered with error")
 def test_only_the_page_that_the_value_was_made_for_hears_unchanged(places: Places, tmp_path: Path) -> None:
     with profile(tmp_path / "profile", third_party_cookies=True) as context:

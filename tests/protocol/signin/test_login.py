@@ -257,7 +257,7 @@ def test_somebody_signed_in_goes_on_unless_an_application_asks():
     client = browser(make_session(make_user()))
     assert client.get("/login")["Location"] == "/"
     assert client.get("/login", {"next": "/admin/"})["Location"] == "/admin/"
-    page = client.get("/login", {"next": authorize(make_application())}).content.decode()
+    page = client.get("/login", {"next": authorize(make_application(), prompt="login")}).content.decode()
     assert "You are signed in as mary@fabrikamcorp.com" in page
     assert 'value="mary@fabrikamcorp.com"' in page
 
@@ -270,7 +270,7 @@ def test_the_same_person_keeps_the_session_with_a_new_cookie():
     old_cookie, before = client.cookies[settings.SSO_COOKIE_NAME].value, session_of(client)
     SSOSession.objects.update(auth_time=timezone.now() - timedelta(hours=1))
 
-    sign_in_by_form(client, next=authorize(make_application()))
+    sign_in_by_form(client, next=authorize(make_application(), prompt="login"))
 
     after = session_of(client)
     assert after.sid == before.sid
@@ -285,7 +285,7 @@ def test_another_person_ends_the_session_that_was_there():
     client = csrf_client()
     sign_in_by_form(client)
     first = session_of(client)
-    sign_in_by_form(client, "john@fabrikamcorp.com", next=authorize(make_application()))
+    sign_in_by_form(client, "john@fabrikamcorp.com", next=authorize(make_application(), prompt="login"))
     first.refresh_from_db()
     assert first.ended_at
     assert session_of(client).user == john

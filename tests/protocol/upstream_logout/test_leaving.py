@@ -169,8 +169,9 @@ def test_google_has_a_page_of_its_own_and_sends_nobody_back(connection, quiet):
     quiet.save()
     client, response = logout(quiet)
     assert response["Location"] == "https://accounts.google.com/Logout"
-    # An upstream that drops the state answers this browser's last departure.
+    # An upstream that drops the state leads on from this browser's last departure; it is no word that anybody left.
     assert client.get("/logout/callback")["Location"] == OUT
+    assert LogoutTransaction.objects.get().upstream["standing"] == "sent"
 
 
 def test_a_page_tells_the_applications_first_and_then_leads_on(session, provider):
@@ -251,6 +252,49 @@ def test_a_return_that_this_browser_does_not_wait_for_leads_nowhere(quiet, how):
         answer = client.get("/logout/callback", {"state": state})
     assert answer.status_code == 400
     assert "Location" not in answer
+
+
+@pytest.mark.parametrize("query", ["", "state=", "error=server_error", "error=server_error&error_description=x&iss=y"])
+def test_a_return_without_state_says_nothing_of_the_upstream_and_the_real_one_still_counts(session, query):
+    client = browser(session)
+    page_url = client.get("/v2/logout", headers=PAGE_VISIT)["Location"]
+    sent = asked(client.get(f"{page_url}/upstream", headers=PAGE_VISIT))[1]
+    for _ in range(2):
+        assert client.get(f"/logout/callback?{query}", headers=PAGE_VISIT)["Location"] == page_url
+        page = client.get(page_url).content.decode()
+        assert "Asked, not confirmed" in page
+        assert "You are signed out everywhere" not in page
+    assert LogoutTransaction.objects.get().upstream["standing"] == "sent"
+    client.get("/logout/callback", {"state": sent["state"]}, headers=PAGE_VISIT)
+    assert LogoutTransaction.objects.get().upstream["standing"] == "left"
+    client.get("/logout/callback")  # and what is known stays known
+    assert LogoutTransaction.objects.get().upstream["standing"] == "left"
+
+
+def test_nobody_who_did_not_leave_is_led_on_by_a_return_without_state(session):
+    client = browser(session)
+    client.get("/v2/logout", headers=PAGE_VISIT)
+    assert client.get("/logout/callback").status_code == 400
+    assert LogoutTransaction.objects.get().upstream["standing"] == "offered"
+
+
+def test_a_saml_address_without_relay_state_says_nothing_of_another_upstream(session):
+    """Where an answer has to be signed, one that is not must not be taken for that of an OpenID provider."""
+    client = browser(session)
+    page_url = client.get("/v2/logout", headers=PAGE_VISIT)["Location"]
+    client.get(f"{page_url}/upstream", headers=PAGE_VISIT)
+    Connection.objects.create(name="partner", strategy="samlp")
+    assert client.get("/samlp/partner/slo?SAMLResponse=x", headers=PAGE_VISIT).status_code == 400
+    assert LogoutTransaction.objects.get().upstream["standing"] == "sent"
+
+
+@pytest.mark.parametrize("destination", ["image", "iframe", "empty"])
+def test_a_part_of_another_page_is_no_return(quiet, destination):
+    client, response = logout(quiet)
+    state = asked(response)[1]["state"]
+    headers = {"Sec-Fetch-Dest": destination}
+    assert client.get("/logout/callback", {"state": state}, headers=headers).status_code == 403
+    assert LogoutTransaction.objects.get().upstream["standing"] == "sent"
 
 
 @pytest.mark.parametrize("query", ["state=a&state=b", "state=%00", "state=%FF"])
