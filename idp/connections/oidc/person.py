@@ -79,7 +79,7 @@ def email(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOpt
 def denies_email(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOptions) -> bool:
     """Whether the upstream itself says that it did not check the address; nobody answers for that one."""
     said = fields.get("email_verified") if options.preset.trusts_email else claims.get("xms_edov")
-    return said is not None and said not in (True, "true", "1")
+    return said is not None and said != "1" and not _is_true(said)
 
 
 def _is_verified(fields: Mapping[str, Any], claims: Mapping[str, Any], options: OidcOptions) -> bool:
