@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from idp.applications import client_auth
 from idp.crypto import keys
+from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
 from idp.models import TenantSettings
 from idp.protocol import grant_types, standard_scopes
@@ -36,6 +37,7 @@ CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_k
 
 @for_programs
 @login_not_required
+@any_origin("GET", "HEAD")
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
     return _public(metadata(configuration.current().tenant))
@@ -43,6 +45,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
 
 @for_programs
 @login_not_required
+@any_origin("GET", "HEAD")
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponse:
     """Every key that is not gone. Caches keep it for as long as a new key is published before it signs."""
@@ -119,9 +122,5 @@ def _public(document: dict[str, Any]) -> HttpResponse:
     max_age = int(keys.JWKS_MAX_AGE.total_seconds())
     return JsonResponse(
         document,
-        headers={
-            "Cache-Control": f"public, max-age={max_age}",
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        },
+        headers={"Cache-Control": f"public, max-age={max_age}"},
     )
