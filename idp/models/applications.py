@@ -137,6 +137,12 @@ class Application(AbstractApplication):
         return self.token_endpoint_auth_method == TokenEndpointAuthMethod.NONE
 
     @property
+    def may_use_any_port(self) -> bool:
+        """On loopback. Tools often register without an application_type, but always as public clients, which prove by PKCE
+        that a code is theirs."""
+        return self.is_native or self.is_public
+
+    @property
     def has_secret(self) -> bool:
         """Whether it proves who it is by a client secret."""
         return self.token_endpoint_auth_method in clients.SECRET_METHODS

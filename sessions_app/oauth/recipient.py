@@ -51,7 +51,7 @@ def recipient_of(params: Params, snapshot: Snapshot) -> Recipient:
 
 def _refuse_unregistered(to: Recipient) -> None:
     usable = to.application.usable
-    if not redirect_uris.is_registered(to.redirect_uri, usable.callbacks, native=to.application.is_native):
+    if not redirect_uris.is_registered(to.redirect_uri, usable.callbacks, any_port=to.application.may_use_any_port):
         raise InvalidRequest("The redirect_uri is not registered for this application.")
     if to.mode is ResponseMode.WEB_MESSAGE and to.origin not in usable.web_origins:
         raise InvalidRequest("The origin of redirect_uri is not among the application's web origins.")

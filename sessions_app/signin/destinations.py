@@ -87,7 +87,7 @@ def _callback(application: Application, redirect_uri: str) -> str:
     callbacks = application.usable.callbacks
     if not redirect_uri and len(callbacks) == 1:
         redirect_uri = callbacks[0]
-    is_registered = redirect_uris.is_registered(redirect_uri, callbacks, native=application.is_native)
+    is_registered = redirect_uris.is_registered(redirect_uri, callbacks, any_port=application.may_use_any_port)
     return redirect_uri if is_registered else ""
 
 
