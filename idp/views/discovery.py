@@ -70,6 +70,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "grant_types_supported": list(grant_types.ALL),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(keys.ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],

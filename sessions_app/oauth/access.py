@@ -11,7 +11,7 @@ from django.conf import settings
 
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ACCESS_TOKEN
-from idp.models import User, began_before
+from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
 from idp.tenants import configuration
@@ -29,6 +29,7 @@ class Bearer:
     user: User
     scope: list[str]
     claims: list[str]  # asked by name in the authorization request
+    application: Application  # that asks
 
 
 def bearer(raw: str, at: datetime) -> Bearer:
@@ -36,10 +37,10 @@ def bearer(raw: str, at: datetime) -> Bearer:
     if raw.count(".") == 2:
         return _jwt(raw, at)
     token = load_access_token(raw)
-    if token is None or token.is_expired() or token.user is None:
+    if token is None or token.is_expired() or token.user is None or token.application is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    return Bearer(token.user, scopes.split(token.scope), list(asked))
+    return Bearer(token.user, scopes.split(token.scope), list(asked), token.application)
 
 
 def _jwt(raw: str, at: datetime) -> Bearer:
@@ -51,10 +52,11 @@ def _jwt(raw: str, at: datetime) -> Bearer:
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)
-    return Bearer(_living_user(claims, at), scopes.split(claims.get("scope", "")), [])
+    user, application = _living_parents(claims, at)
+    return Bearer(user, scopes.split(claims.get("scope", "")), [], application)
 
 
-def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
+def _living_parents(claims: Mapping[str, Any], at: datetime) -> tuple[User, Application]:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
     people = User.objects.filter(user_id=claims["sub"], is_active=True)
     user = people.annotate(config_version=configuration.VERSION).first()
@@ -70,4 +72,4 @@ def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
             raise InvalidToken(_INVALID)
     if application is None or not application.enabled or not may_use(application, session, user, snapshot):
         raise InvalidToken(_INVALID)
-    return user
+    return user, application

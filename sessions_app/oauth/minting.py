@@ -158,6 +158,7 @@ def answer(grant: Grant, access: Access, refresh: str, snapshot: Snapshot, at: d
 def _id_token(grant: Grant, access: Access, snapshot: Snapshot, at: datetime) -> str:
     application = grant.application
     asked = grant.claims.get("id_token", {})
+    by_scope = () if application.scope_claims_in_userinfo_only else grant.scope
     body = claims.id_token(
         grant.authentication,
         issuer=settings.ISSUER,
@@ -166,7 +167,7 @@ def _id_token(grant: Grant, access: Access, snapshot: Snapshot, at: datetime) ->
         lifetime=application.usable.id_token_lifetime,
         access_token=access.raw,
         nonce=grant.nonce,
-        profile=claims.select(known_claims(grant.user), grant.scope, asked),
+        profile=claims.select(known_claims(grant.user), by_scope, asked),
     )
     return keys.sign_with(keys.active(application.id_token_signed_response_alg, snapshot), body)
 

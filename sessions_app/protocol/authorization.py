@@ -48,6 +48,28 @@ class AuthorizationRequest:
         return bool(self.prompt & {"login", "select_account"})
 
 
+def channel(params: Params) -> tuple[ResponseMode, str]:
+    """By which mode the answer goes, errors too, and the state that goes with it ("": none).
+
+    A request object is refused. What it says of these two is looked at unverified, since anybody may ask for them anyway,
+    and its client waits there; where the answer goes is never read from it.
+    """
+    said = _said_in(params.get("request", ""))
+    asked = Params([*params.pairs, *((name, said[name]) for name in ("response_mode", "state") if name not in params)])
+    return response_mode(asked), state_of(asked)
+
+
+def _said_in(request_object: str) -> Mapping[str, str]:
+    """The text members of a JWT's claims, whoever signed it; of what is no JWT, nothing."""
+    if not request_object:
+        return {}
+    try:
+        claims = parse_object(decoded(request_object.split(".")[1]))
+    except (ValueError, IndexError):
+        return {}
+    return {name: value for name, value in claims.items() if isinstance(value, str)}
+
+
 def response_mode(params: Params) -> ResponseMode:
     """Where the answer, errors too, goes. What cannot be understood is answered by the response type's default."""
     words = params.get("response_type", "code").split()

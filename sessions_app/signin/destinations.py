@@ -52,7 +52,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         application,
         connection=_single(query, "connection"),
         login_hint=_single(query, "login_hint")[:255],
-        wishes=_wishes(query),
+        wishes=_wishes(query, application.usable.default_max_age),
         callback=_callback(application, _single(query, "redirect_uri")),
     )
 
@@ -67,11 +67,11 @@ def is_ours(url: str) -> bool:
     return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
 
 
-def _wishes(query: Mapping[str, list[str]]) -> Wishes:
+def _wishes(query: Mapping[str, list[str]], default_max_age: int | None) -> Wishes:
     """What the application asks that an identity provider upstream can be asked for; /authorize checks the values."""
     prompt = _single(query, "prompt").split()
     max_age = _single(query, "max_age")
-    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None
+    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None if max_age else default_max_age
     return Wishes(
         login_hint=_single(query, "login_hint")[:255],
         force="login" in prompt or seconds == 0,

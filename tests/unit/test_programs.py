@@ -18,6 +18,8 @@ PATHS = {
     "openid_configuration": "/.well-known/openid-configuration",
     "oauth_authorization_server": "/.well-known/oauth-authorization-server",
     "jwks": "/.well-known/jwks.json",
+    "asset_links": "/.well-known/assetlinks.json",
+    "apple_app_site_association": "/.well-known/apple-app-site-association",
     "theme": "/theme.css",
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",
