@@ -17,7 +17,7 @@ from idp.connections.saml import logout
 from idp.http import request_body
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest
-from idp.protocol.params import Params, from_urlencoded
+from idp.protocol.params import LONGEST_STATE, Params, from_urlencoded
 from idp.saml.bindings import REQUEST, RESPONSE
 from idp.tenants import configuration
 from idp.views.errors import page_errors
@@ -41,6 +41,8 @@ def single_logout(request: HttpRequest, connection: str) -> HttpResponse:
     query = request.META.get("QUERY_STRING", "") if request.method == "GET" else ""
     params = from_urlencoded(query) if request.method == "GET" else request_body.form(request)
     params.refuse_duplicates()
+    if len(params.get("RelayState", "")) > LONGEST_STATE:
+        raise InvalidRequest(f"RelayState is longer than {LONGEST_STATE} characters.")
     if (REQUEST in params) == (RESPONSE in params):
         raise InvalidRequest("Send either a SAMLRequest or a SAMLResponse.")
     response = _asked(request, row, query, params) if REQUEST in params else _answered(request, query, params)

@@ -37,12 +37,13 @@ def recipient_of(params: Params, snapshot: Snapshot) -> Recipient:
     application = snapshot.application(params.require("client_id"))
     if application is None or not application.enabled:
         raise InvalidRequest("The application is not known here.", error="invalid_client")
+    mode, state = authorization.channel(params)
     to = Recipient(
         application,
         snapshot.tenant,
         params.require("redirect_uri"),
-        mode=authorization.response_mode(params),
-        state=authorization.state_of(params),
+        mode=mode,
+        state=state,
         silent="none" in params.get("prompt", "").split(),
     )
     _refuse_unregistered(to)

@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from idp.connections.contract import Wishes
 from idp.models import Application
+from idp.protocol.errors import InvalidRequest
 from idp.tenants.configuration import Snapshot
+from sessions_app.oauth import long_requests
 from sessions_app.protocol import redirect_uris
 
 HOME = "/"
@@ -43,7 +45,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
     parts = urlsplit(next_url)
     if parts.path != "/authorize":
         return Destination(next_url)
-    query = parse_qs(parts.query)
+    query = parse_qs(_whole(parts.query))
     application = snapshot.application(_single(query, "client_id"))
     if application is None or not application.enabled:
         return Destination(next_url)
@@ -55,6 +57,14 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         wishes=_wishes(query, application.usable.default_max_age),
         callback=_callback(application, _single(query, "redirect_uri")),
     )
+
+
+def _whole(query: str) -> str:
+    """A reference that is too old is /authorize's to refuse: here it still says which application asked."""
+    try:
+        return long_requests.whole(query)
+    except InvalidRequest:
+        return query
 
 
 def is_ours(url: str) -> bool:

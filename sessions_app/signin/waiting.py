@@ -13,7 +13,7 @@ from idp.protocol.errors import ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, SSOSession
-from sessions_app.oauth import authorize
+from sessions_app.oauth import authorize, long_requests
 from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol.authorization import ResponseMode
 
@@ -47,7 +47,7 @@ class Waiting:
         """
         self.granted = None
         try:
-            params = from_urlencoded(self._query)
+            params = from_urlencoded(long_requests.whole(self._query))
             to = recipient_of(params, snapshot)
             asked = authorize.read(params, to.application)
             decision = authorize.decide(asked, self._situation(params, to, session, snapshot, at))
