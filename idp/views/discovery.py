@@ -104,8 +104,7 @@ def _logout(issuer: str) -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,
         "frontchannel_logout_session_supported": True,
-        # A template, as Auth0 publishes it: each connection has an endpoint of its own.
-        "global_token_revocation_endpoint": f"{issuer}oauth/global-token-revocation/connection/{{connectionName}}",
+        "global_token_revocation_endpoint": f"{issuer}oauth/global-token-revocation",
         "global_token_revocation_endpoint_auth_methods_supported": ["global-token-revocation+jwt"],
     }
 

@@ -42,8 +42,10 @@ def endpoint_of(connection: Connection) -> str:
     return f"{settings.ISSUER_ORIGIN}{path}"
 
 
-def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | None:
-    """None: no revocation request is believed for this connection. Raises UpstreamFault when its issuer cannot be known."""
+def trust(connection: Connection, at: datetime, deadline: Deadline, *, audience: str = "") -> Trust | None:
+    """`audience`: where the request came to, if not to the connection's own endpoint.
+
+    None: no revocation request is believed for this connection. Raises UpstreamFault when its issuer cannot be known."""
     if not usable_for(connection, Purpose.REVOCATION):
         return None
     if is_saml(connection):
@@ -58,7 +60,7 @@ def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | N
         return None
     if not issuer or not subject:
         return None
-    return Trust(Expected(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
+    return Trust(Expected(issuer, subject, audience or endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
 
 
 def is_saml(connection: Connection) -> bool:

@@ -33,6 +33,7 @@ PATHS = {
     "register_manage": "/oidc/register/somebody",
     "saml_metadata": "/samlp/Acme/metadata",
     "backchannel_logout": "/backchannel-logout/Acme",
+    "global_token_revocation_by_issuer": "/oauth/global-token-revocation",
     "global_token_revocation": "/oauth/global-token-revocation/connection/Acme",
 }
 CACHED = ("no-store", "no-cache", "public, max-age=600")
