@@ -88,7 +88,9 @@ CASES = (
     Case("android_package_name", {"android_package_name": "com.example.app"}),
     Case("android_package_name", {"android_fingerprints": FINGERPRINT}),
     Case("android_fingerprints", {"android_package_name": "com.example.app", "android_fingerprints": "AA:BB"}),
-    Case("android_fingerprints", {"android_package_name": "com.example.app", "android_fingerprints": FINGERPRINT.lower()}),
+    Case(
+        "android_fingerprints", {"android_package_name": "com.example.app", "android_fingerprints": FINGERPRINT.lower()}
+    ),
     Case("ios_team_id", {"ios_team_id": "short", "ios_bundle_id": "com.example.app"}),
     Case("ios_team_id", {"ios_team_id": "9JA89QQLNQ"}),
     Case("ios_team_id", {"ios_bundle_id": "com.example.app"}),

@@ -58,7 +58,16 @@ def test_optional_endpoints_appear_when_they_are_on():
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "token", "userinfo", "revocation", "introspection", "device_authorization", "global_token_revocation"]
+    "name",
+    [
+        "authorization",
+        "token",
+        "userinfo",
+        "revocation",
+        "introspection",
+        "device_authorization",
+        "global_token_revocation",
+    ],
 )
 def test_every_named_endpoint_of_ours_exists(name):
     assert resolve("/" + document()[f"{name}_endpoint"].removeprefix(issuer()))
