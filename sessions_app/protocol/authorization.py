@@ -19,6 +19,7 @@ REPOSTED = "curfew_reposted"  # ours: a cross-site POST that our own page sent a
 KEPT = "curfew_request"  # ours: stands for a request that is too long for an address
 OURS = (MARKER, REPOSTED, KEPT)
 LONGEST_REQUEST = 16_384  # characters of all names and values
+LONGEST_OF_OURS = 1000
 _OF_CHANNEL = ("response_mode", "state")
 
 
@@ -98,6 +99,8 @@ def too_long(params: Params) -> str:
     """What is too long in a request that we would have to keep and repeat; "" if nothing is."""
     if len(params.get("state", "")) > LONGEST_STATE:
         return f"state is longer than {LONGEST_STATE} characters."
+    if any(len(params.get(name, "")) > LONGEST_OF_OURS for name in OURS):
+        return "A parameter that we added is too long."
     if sum(len(name) + len(value) for name, value in params.pairs if name not in OURS) > LONGEST_REQUEST:
         return f"The request is longer than {LONGEST_REQUEST} characters."
     return ""
