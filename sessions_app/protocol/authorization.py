@@ -170,7 +170,7 @@ def _claims(text: str) -> dict[str, Any]:
         raise InvalidRequest(f"claims cannot be read as a JSON object: {error}.") from None
     if not all(isinstance(claims.get(k, {}), dict) for k in ("userinfo", "id_token")):
         raise InvalidRequest("claims must be an object with userinfo and id_token objects.")
-    asked = {key: claims[key] for key in ("userinfo", "id_token") if key in claims}
+    asked: dict[str, Any] = {key: claims[key] for key in ("userinfo", "id_token") if key in claims}
     if any(isinstance(place.get("acr"), dict) and place["acr"].get("essential") is True for place in asked.values()):
         # Section 5.5.1.1: to go on without it would be to say that it was met.
         raise ProtocolError("An essential acr is not supported.", error="unmet_authentication_requirements")
