@@ -105,7 +105,7 @@ def test_an_authorization_request_is_neither_kept_nor_posted_again(client, app, 
 @pytest.mark.parametrize("name", rp_initiated_logout.PARAMETERS)
 @pytest.mark.parametrize("site", ["cross-site", "same-origin"])
 def test_a_logout_request_with_too_long_a_parameter_ends_nothing_and_is_not_posted_again(client, name, site):
-    app = make_application("Leaver", post_logout_redirect_uris="https://leaver.example/out")
+    app = make_application("LogoutSubject", post_logout_redirect_uris="https://leaver.example/out")
     good = {"client_id": app.client_id, "post_logout_redirect_uri": "https://leaver.example/out"}
     response = client.post("/oidc/logout", urlencode(good | {name: LONG}), FORM, headers={"Sec-Fetch-Site": site})
     assert response.status_code == 400
@@ -115,7 +115,7 @@ def test_a_logout_request_with_too_long_a_parameter_ends_nothing_and_is_not_post
 
 
 def test_the_longest_state_comes_back_from_a_logout():
-    app = make_application("Leaver", post_logout_redirect_uris="https://leaver.example/out")
+    app = make_application("LogoutSubject", post_logout_redirect_uris="https://leaver.example/out")
     good = {"client_id": app.client_id, "post_logout_redirect_uri": "https://leaver.example/out"}
     state = "Z" * LONGEST_STATE
     answer = Client().post("/oidc/logout", urlencode(good | {"state": state}), FORM)

@@ -24,7 +24,7 @@ from idp.views.errors import json_errors
 from sessions_app.oauth import minting
 from sessions_app.oauth.access import Bearer, bearer
 from sessions_app.protocol import claims
-from sessions_app.views.endpoint import body_params
+from sessions_app.views.oauth.endpoint import body_params
 
 
 @for_programs
