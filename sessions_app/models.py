@@ -320,6 +320,10 @@ class Consent(models.Model):
 class FlowState(models.Model):
     """A round trip that waits for its answer: sign-in upstream, logout upstream. Bound to the browser that began it."""
 
+    LONG_REQUEST = (
+        "authorize"  # the kind of an authorization request that waits for a sign-in, which no browser is bound to
+    )
+
     kind = models.CharField(max_length=24)
     state_hash = models.CharField(
         max_length=64, unique=True, help_text="SHA-256 of the state or RelayState that travels."

@@ -8,7 +8,7 @@ from django import forms
 
 from idp.admin.fields import LinesField, ObjectField, TicksField
 from idp.admin.rulebook import RulebookForm
-from idp.applications import rules
+from idp.applications import mobile, rules
 from idp.models import Application, default_grant_types, default_initiators
 from idp.protocol import grant_types
 from idp.protocol.initiators import Initiator
@@ -32,11 +32,11 @@ INITIATORS = (
 )
 
 FIELDSETS: Any = (
-    ("The application", {"fields": ("name", "app_type", "logo_uri", "is_first_party")}),
+    ("The application", {"fields": ("name", "app_type", "logo_uri", "policy_uri", "tos_uri", "is_first_party")}),
     (
         "Signing in",
         {
-            "fields": ("redirect_uris", "web_origins", "allowed_origins"),
+            "fields": ("redirect_uris", "web_origins", "allowed_origins", "default_max_age"),
             "description": "Where people may come back to. Compared exactly: no wildcards.",
         },
     ),
@@ -71,6 +71,8 @@ FIELDSETS: Any = (
                 "grant_types",
                 "id_token_signed_response_alg",
                 "id_token_lifetime",
+                "scope_claims_in_userinfo_only",
+                "userinfo_signed_response_alg",
                 "access_token_lifetime",
                 "access_tokens_die_with_session",
             )
@@ -91,6 +93,14 @@ FIELDSETS: Any = (
     (
         "How the application proves who it is",
         {"fields": ("token_endpoint_auth_method", "require_pkce", "jwks", "jwks_uri")},
+    ),
+    (
+        "On telephones",
+        {
+            "fields": mobile.FIELDS,
+            "description": "Native applications that belong to this host: it says so in /.well-known/assetlinks.json and "
+            "/.well-known/apple-app-site-association, for passkeys and for links that open the application.",
+        },
     ),
     (
         "Dangerous",
@@ -126,6 +136,13 @@ class ApplicationForm(RulebookForm):
     backchannel_logout_uri = url_field("Back-channel logout URL", "Like https://app.example.com/backchannel-logout.")
     frontchannel_logout_uri = url_field("Front-channel logout URL", "On the origin of a callback URL.")
     logo_uri = url_field("Logo URL", "Of an image, for the login page and the pages of people.")
+    policy_uri = url_field("Privacy policy", "Linked on the login page and where people are asked for consent.")
+    tos_uri = url_field("Terms of service", "Linked there too.")
+    android_fingerprints = LinesField(
+        label="Android fingerprints",
+        joined=True,
+        help_text="One per line: the SHA-256 of the certificates that sign the application.",
+    )
     jwks_uri = url_field("URL of the public keys", "For private_key_jwt: where the application publishes them.")
     global_token_revocation_uri = url_field("Global Token Revocation URL", "The application's own, if it has one.")
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
@@ -152,6 +169,12 @@ class ApplicationForm(RulebookForm):
             "frontchannel_logout_session_required": "Needs iss and sid",
             "id_token_signed_response_alg": "Algorithm of ID tokens",
             "id_token_lifetime": "ID token lifetime",
+            "scope_claims_in_userinfo_only": "Profile and e-mail by /userinfo only",
+            "userinfo_signed_response_alg": "Answers of /userinfo",
+            "default_max_age": "Longest time since the last proof",
+            "android_package_name": "Android package",
+            "ios_team_id": "Apple team id",
+            "ios_bundle_id": "Apple bundle id",
             "session_refresh_tokens": "Refresh tokens of the session",
             "refresh_token_rotating": "Rotate refresh tokens",
             "refresh_token_leeway": "Leeway of rotation",

@@ -19,6 +19,7 @@ LONGEST_ID = 100
 STORED_HASH = "client_sha256$"  # how `idp.people.hashers` begins what it keeps
 NUMBERS: Mapping[str, Bounds] = {  # seconds
     "id_token_lifetime": Bounds(1, MOST_SECONDS),
+    "default_max_age": Bounds(0, MOST_SECONDS, may_be_empty=True),
     "access_token_lifetime": Bounds(1, MOST_SECONDS),
     "refresh_token_leeway": Bounds(
         0, 600
@@ -30,6 +31,7 @@ CHOSEN = (
     "app_type",
     "token_endpoint_auth_method",
     "id_token_signed_response_alg",
+    "userinfo_signed_response_alg",
     "backchannel_logout_token_typ",
     "backchannel_logout_initiators_mode",
 )

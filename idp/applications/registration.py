@@ -142,8 +142,8 @@ def describe(registered: Registered) -> dict[str, Any]:
         "client_id_issued_at": int(registered.registration.created_at.timestamp()),
         "registration_client_uri": f"{settings.ISSUER}oidc/register/{application.client_id}",
         "registration_access_token": registered.access_token,
-        **_metadata(application),
         **registered.registration.metadata,
+        **_metadata(application),
     }
     if registered.client_secret:
         document |= {"client_secret": registered.client_secret, "client_secret_expires_at": 0}
@@ -163,6 +163,11 @@ def _metadata(application: Application) -> dict[str, Any]:
         "jwks": application.jwks,
         "jwks_uri": application.jwks_uri,
         "logo_uri": application.logo_uri,
+        "policy_uri": application.policy_uri,
+        "tos_uri": application.tos_uri,
+        "default_max_age": application.default_max_age,
+        "userinfo_signed_response_alg": application.userinfo_signed_response_alg,
+        "scope_claims_in_userinfo_only": application.scope_claims_in_userinfo_only,
         "subject_type": "public",
         "id_token_signed_response_alg": application.id_token_signed_response_alg,
         "post_logout_redirect_uris": application.allowed_logout_urls,
@@ -194,6 +199,11 @@ def _fill(application: Application, metadata: ClientMetadata, *, secret_before: 
     application.post_logout_redirect_uris = " ".join(metadata.post_logout_redirect_uris)
     application.allowed_origins = " ".join(_origins(metadata)) if application.app_type == AppType.SPA else ""
     application.logo_uri = metadata.logo_uri
+    application.policy_uri = metadata.policy_uri
+    application.tos_uri = metadata.tos_uri
+    application.default_max_age = metadata.default_max_age
+    application.userinfo_signed_response_alg = metadata.userinfo_signed_response_alg
+    application.scope_claims_in_userinfo_only = metadata.scope_claims_in_userinfo_only
     application.jwks = metadata.jwks
     application.jwks_uri = metadata.jwks_uri
     application.id_token_signed_response_alg = metadata.id_token_signed_response_alg

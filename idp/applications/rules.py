@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from idp import outbound
-from idp.applications import columns, keys
+from idp.applications import columns, keys, mobile
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
@@ -34,6 +34,7 @@ def problems(application: Application) -> Iterator[Problem]:
     """Everything that the rules have against the application as it is in memory."""
     yield from columns.problems(application)
     yield from keys.problems(application)
+    yield from mobile.problems(application)
     yield from _urls(application)
 
 
@@ -105,6 +106,8 @@ RULES: Mapping[str, Rule] = {
     "logo_uri": _alone(
         uris.check_web_url
     ),  # browsers load it, we never do: a private address is the reader's own network
+    "policy_uri": _alone(uris.check_web_url),
+    "tos_uri": _alone(uris.check_web_url),
 }
 DEPENDS = {"frontchannel_logout_uri": ("redirect_uris",)}
 SINGLE = frozenset(field for field in RULES if field.endswith("_uri"))

@@ -51,6 +51,14 @@ class Usable:
         return self._one("logo_uri")
 
     @cached_property
+    def policy_uri(self) -> str:
+        return self._one("policy_uri")
+
+    @cached_property
+    def tos_uri(self) -> str:
+        return self._one("tos_uri")
+
+    @cached_property
     def https_logo(self) -> str:
         """For pages that every application of a person is on: over http it would be mixed content."""
         return self.logo_uri if urlsplit(self.logo_uri).scheme == "https" else ""
@@ -59,6 +67,11 @@ class Usable:
     def refresh_token_leeway(self) -> int:
         """Seconds. A stored one that is too long would hide the reuse of stolen tokens."""
         return columns.within(self._application, "refresh_token_leeway")
+
+    @cached_property
+    def default_max_age(self) -> int | None:
+        """Seconds since the last proof, where a request says none."""
+        return self._limit("default_max_age")
 
     @cached_property
     def id_token_lifetime(self) -> int:

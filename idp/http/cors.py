@@ -1,8 +1,14 @@
-"""CORS of the token endpoints: exact origins that an application registered, never credentials, never `*`."""
+"""CORS of the endpoints that take no cookie, never with credentials.
+
+Who proves something by a secret or a token is read by exact origins that an application registered (`cross_origin`); what
+is public, or asked for before anybody is registered, by every page (`any_origin`). Headers are allowed as they are asked
+for: SDKs that trace add their own to every request, and without a cookie none of them can do harm.
+"""
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
@@ -13,7 +19,12 @@ from idp.models import Application
 from idp.tenants import configuration
 
 P = ParamSpec("P")
-ALLOWED_HEADERS = "Authorization, Content-Type, Auth0-Client, DPoP"
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+ALLOWED_HEADERS = ("Authorization", "Content-Type", "Auth0-Client", "DPoP")  # whatever a preflight asks for
+# What a preflight may ask for (Fetch, CORS-unsafe request-header names): names with commas between them.
+_ASKED = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
+LONGEST_ASKED = 2000  # characters
+EXPOSED_HEADERS = "WWW-Authenticate, Retry-After"
 MAX_AGE = 600  # seconds that a browser may remember the preflight
 _ORIGINS = configuration.Memo[frozenset[str]]("registered origins")
 
@@ -28,38 +39,64 @@ def _load_origins() -> frozenset[str]:
     return frozenset(origin for row in rows for origin in row.usable.cors_origins)
 
 
-def cross_origin(
-    *methods: str,
-) -> Callable[
-    [Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
-]:
+def cross_origin(*methods: str) -> Callable[[View[P]], View[P]]:
     """Answer preflights, and let scripts of registered origins read the answers, errors too.
 
     A request without an Origin header, as servers send it, costs nothing here.
     """
+    return _shared(methods, _if_registered)
+
+
+def any_origin(*methods: str) -> Callable[[View[P]], View[P]]:
+    """The same for scripts of every origin."""
+    return _shared(methods, lambda _: "*")
+
+
+def _if_registered(origin: str) -> str:
+    return origin if origin and origin in registered_origins(configuration.current()) else ""
+
+
+def _shared(methods: tuple[str, ...], allowed_for: Callable[[str], str]) -> Callable[[View[P]], View[P]]:
+    """`allowed_for`: what an origin is told that it is allowed as; "": nothing."""
     allowed = ", ".join((*methods, "OPTIONS"))
 
-    def decorate(
-        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    def decorate(view: View[P]) -> View[P]:
         @functools.wraps(view)
         def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             preflight = request.method == "OPTIONS"
-            response = HttpResponse(status=204) if preflight else view(request, *args, **kwargs)
-            if preflight:
-                response.headers["Allow"] = allowed
-            patch_vary_headers(response, ("Origin",))
-            origin = request.headers.get("Origin", "")
-            if origin and origin in registered_origins(configuration.current()):
-                response.headers["Access-Control-Allow-Origin"] = origin
-                response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
-                response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            response = _preflight(allowed) if preflight else view(request, *args, **kwargs)
+            told = allowed_for(request.headers.get("Origin", ""))
+            if told != "*":
+                patch_vary_headers(response, ("Origin",))
+            if told:
+                _allow(response, told)
                 if preflight:
                     response.headers["Access-Control-Allow-Methods"] = allowed
-                    response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+                    response.headers["Access-Control-Allow-Headers"] = _headers(request)
                     response.headers["Access-Control-Max-Age"] = str(MAX_AGE)
             return response
 
         return wrapped
 
     return decorate
+
+
+def _preflight(allowed: str) -> HttpResponse:
+    response = HttpResponse(status=204, headers={"Allow": allowed})
+    patch_vary_headers(response, ("Access-Control-Request-Headers",))
+    return response
+
+
+def _allow(response: HttpResponse, origin: str) -> None:
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+
+
+def _headers(request: HttpRequest) -> str:
+    """Ours, and those that were asked for beside them; a list that is too long or cannot be read counts as none."""
+    asked = request.headers.get("Access-Control-Request-Headers", "").strip()
+    if len(asked) > LONGEST_ASKED or not _ASKED.fullmatch(asked):
+        return ", ".join(ALLOWED_HEADERS)
+    names = {name.lower(): name for name in (*re.split(r"[ \t]*,[ \t]*", asked), *ALLOWED_HEADERS)}
+    return ", ".join(names.values())

@@ -137,18 +137,21 @@ class ProgramsMiddleware:
         except Exception as error:  # noqa: BLE001  as around every middleware
             response = response_for_exception(request, error)  # which logs it; here for the headers below
         if response.status_code == 405 and not response.content:
-            response = _not_allowed(response.headers["Allow"])
+            response = _not_allowed(response)
         response.headers.setdefault("Content-Length", str(len(response.content)))
         for name, value in FOR_PROGRAMS.items():
             response.headers.setdefault(name, value)
         return response
 
 
-def _not_allowed(allowed: str) -> HttpResponse:
-    """Django's own answer has no words."""
-    description = f"This endpoint takes {allowed} only."
+def _not_allowed(response: HttpResponse) -> HttpResponse:
+    """Django's own answer has no words. Whoever may read it (CORS) may read ours."""
+    description = f"This endpoint takes {response.headers['Allow']} only."
     body = {"error": "invalid_request", "error_description": description}
-    return JsonResponse(body, status=405, headers={"Allow": allowed, "Cache-Control": "no-store"})
+    answer = JsonResponse(body, status=405, headers={"Cache-Control": "no-store"})
+    for name, value in response.headers.items():
+        answer.headers.setdefault(name, value)
+    return answer
 
 
 def _call(request: HttpRequest, view: Callable[..., HttpResponse], parameters: dict[str, Any]) -> HttpResponse:

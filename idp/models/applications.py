@@ -61,6 +61,8 @@ class Application(AbstractApplication):
     grant_types = models.JSONField(default=default_grant_types)
     web_origins = models.JSONField(default=list, blank=True, help_text="Origins of silent authentication and ssodata.")
     logo_uri = models.URLField(max_length=1000, blank=True)
+    policy_uri = models.URLField(max_length=1000, blank=True, default="", db_default="")
+    tos_uri = models.URLField(max_length=1000, blank=True, default="", db_default="")
     is_first_party = models.BooleanField(default=True, help_text="No consent page.")
     enabled = models.BooleanField(default=True)
     require_pkce = models.BooleanField(default=False, help_text="Public clients must use PKCE anyway.")
@@ -69,6 +71,24 @@ class Application(AbstractApplication):
     )
     id_token_signed_response_alg = models.CharField(
         max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256"
+    )
+    userinfo_signed_response_alg = models.CharField(
+        max_length=8,
+        blank=True,
+        choices=[("", "JSON, not signed"), ("RS256", "RS256"), ("ES256", "ES256")],
+        default="",
+        db_default="",
+    )
+    scope_claims_in_userinfo_only = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="What the scopes profile, email, address and phone give is told by /userinfo and not by ID tokens "
+        "(OpenID Connect Core 5.4).",
+    )
+    default_max_age = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Seconds since people proved who they are, where a request says none (max_age).",
     )
     id_token_lifetime = models.PositiveIntegerField(default=36000, help_text="Seconds.")
     access_token_lifetime = models.PositiveIntegerField(default=7200, help_text="Seconds.")
@@ -94,6 +114,11 @@ class Application(AbstractApplication):
     outbound_hosts = models.JSONField(
         default=list, blank=True, help_text="If given, requests to this application may only go to these host names."
     )
+
+    android_package_name = models.CharField(max_length=255, blank=True, default="", db_default="")
+    android_fingerprints = models.TextField(blank=True, default="", db_default="", help_text="Space separated.")
+    ios_team_id = models.CharField(max_length=10, blank=True, default="", db_default="")
+    ios_bundle_id = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     session_refresh_tokens = models.BooleanField(
         null=True,
@@ -123,6 +148,11 @@ class Application(AbstractApplication):
         return str(self.post_logout_redirect_uris).split()
 
     @property
+    def fingerprints(self) -> list[str]:
+        """Of the certificates that sign it on Android."""
+        return str(self.android_fingerprints).split()
+
+    @property
     def usable(self) -> Usable:
         """What of the stored values may be used: everything that acts on one asks here."""
         if "_usable" not in self.__dict__:
@@ -136,6 +166,12 @@ class Application(AbstractApplication):
     @property
     def is_public(self) -> bool:
         return self.token_endpoint_auth_method == TokenEndpointAuthMethod.NONE
+
+    @property
+    def may_use_any_port(self) -> bool:
+        """On loopback. Tools often register without an application_type, but always as public clients, which prove by PKCE
+        that a code is theirs."""
+        return self.is_native or self.is_public
 
     @property
     def has_secret(self) -> bool:

@@ -11,6 +11,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.strict_json import parse_object
 
 MAX_PARAMETERS = 200
+LONGEST_STATE = 8192  # characters of what we give back as it came: `state`, RelayState
 REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
 
 

@@ -23,6 +23,15 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE)
 LONGEST_NAME = 100  # of what a stranger calls itself; people read it when they are asked for consent
 LONGEST_URI = 1000
 MOST_ITEMS = 50
+# Encrypted answers, requests as objects, and bindings of tokens to keys or to ways of asking.
+IMPOSSIBLE = (
+    *(f"{what}_encrypted_response_{part}" for what in ("id_token", "userinfo") for part in ("alg", "enc")),
+    *("introspection_signed_response_alg", "authorization_signed_response_alg"),
+    *(f"{what}_encrypted_response_{part}" for what in ("introspection", "authorization") for part in ("alg", "enc")),
+    *("request_object_signing_alg", "request_object_encryption_alg", "request_object_encryption_enc"),
+    *("request_uris", "require_signed_request_object", "require_pushed_authorization_requests"),
+    *("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens"),
+)
 
 
 class InvalidRedirectUri(ProtocolError):
@@ -46,6 +55,11 @@ class ClientMetadata:
     logo_uri: str = ""
     jwks: dict[str, Any] | None = None
     jwks_uri: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+    default_max_age: int | None = None
+    userinfo_signed_response_alg: str = ""
+    scope_claims_in_userinfo_only: bool = True
     id_token_signed_response_alg: str = "RS256"
     post_logout_redirect_uris: list[str] = field(default_factory=list)
     backchannel_logout_uri: str = ""
@@ -73,6 +87,7 @@ def parse(document: Mapping[str, Any]) -> ClientMetadata:
     method = _choice(document, "token_endpoint_auth_method", AUTH_METHODS, SECRET_BASIC)
     application_type = _choice(document, "application_type", ("web", "native"), "web")
     _choice(document, "subject_type", ("public",), "public")
+    _refuse_impossible(document)
     grants = _choices(document, "grant_types", GRANT_TYPES, [AUTHORIZATION_CODE])
     return ClientMetadata(
         redirect_uris=_uris(document, "redirect_uris", error=InvalidRedirectUri),
@@ -85,9 +100,21 @@ def parse(document: Mapping[str, Any]) -> ClientMetadata:
         jwks=_key_set(document),
         jwks_uri=_uri(document, "jwks_uri"),
         id_token_signed_response_alg=_choice(document, "id_token_signed_response_alg", SIGNING_ALGORITHMS, "RS256"),
+        policy_uri=_uri(document, "policy_uri"),
+        tos_uri=_uri(document, "tos_uri"),
+        default_max_age=_seconds(document, "default_max_age"),
+        userinfo_signed_response_alg=_choice(document, "userinfo_signed_response_alg", SIGNING_ALGORITHMS, ""),
+        scope_claims_in_userinfo_only=_flag(document, "scope_claims_in_userinfo_only", default=True),
         about=_about(document),
         **_logout(document, confidential=method != NONE),
     )
+
+
+def _refuse_impossible(document: Mapping[str, Any]) -> None:
+    """What a client would rely on and we cannot do. Saying no to it (false, nothing) asks for nothing."""
+    for name in IMPOSSIBLE:
+        if document.get(name):
+            raise InvalidClientMetadata(f"{name} is not supported.")
 
 
 def scopes(grant_types: Iterable[str]) -> str:
@@ -117,10 +144,11 @@ def _logout(document: Mapping[str, Any], *, confidential: bool) -> dict[str, Any
 
 def _about(document: Mapping[str, Any]) -> dict[str, Any]:
     """What we keep and give back, and what changes nothing that we do."""
-    web_pages = ("client_uri", "policy_uri", "tos_uri", "initiate_login_uri")
+    web_pages = ("client_uri", "initiate_login_uri")
     about: dict[str, Any] = {name: _uri(document, name, uris.check_web_url) for name in web_pages}
     about |= {name: _text(document, name, LONGEST_NAME) for name in ("software_id", "software_version")}
     about["contacts"] = _texts(document, "contacts")
+    about["require_auth_time"] = _flag(document, "require_auth_time")  # every ID token of ours has it
     return {name: value for name, value in about.items() if value}
 
 
@@ -151,16 +179,23 @@ def _texts(document: Mapping[str, Any], name: str, error: type[ProtocolError] = 
     return list(dict.fromkeys(value))
 
 
-def _flag(document: Mapping[str, Any], name: str) -> bool:
-    value = document.get(name, False)
+def _flag(document: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    value = document.get(name, default)
     if not isinstance(value, bool):
         raise InvalidClientMetadata(f"{name} must be true or false.")
     return value
 
 
+def _seconds(document: Mapping[str, Any], name: str) -> int | None:
+    value = document.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InvalidClientMetadata(f"{name} must be a whole number of seconds.")
+    return value
+
+
 def _choice(document: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
     value = document.get(name, default)
-    if value not in allowed:
+    if name in document and value not in allowed:
         raise InvalidClientMetadata(f"{name} must be one of: {', '.join(allowed)}.")
     return str(value)
 

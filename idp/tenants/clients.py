@@ -53,6 +53,11 @@ def client(reader: Reader) -> ClientEntry:
         web_origins=reader.texts("web_origins", check=_one_word),
         allowed_origins=None if origins is None else " ".join(origins),
         logo_uri=reader.text("logo_uri"),
+        policy_uri=reader.text("policy_uri"),
+        tos_uri=reader.text("tos_uri"),
+        default_max_age=_number(reader, "default_max_age", "default_max_age"),
+        userinfo_signed_response_alg=reader.choice("userinfo_signed_response_alg", ("", *SIGNING_ALGORITHMS)),
+        scope_claims_in_userinfo_only=reader.boolean("scope_claims_in_userinfo_only"),
         is_first_party=reader.boolean("is_first_party"),
         enabled=reader.boolean("enabled"),
         require_pkce=reader.boolean("require_pkce"),
@@ -64,7 +69,7 @@ def client(reader: Reader) -> ClientEntry:
         global_token_revocation_uri=reader.text("global_token_revocation_uri"),
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
     )
-    columns |= _id_token(reader) | _oidc_logout(reader) | _refresh_token(reader)
+    columns |= _id_token(reader) | _mobile(reader) | _oidc_logout(reader) | _refresh_token(reader)
     entry = ClientEntry(
         path=reader.path,
         name=reader.text("name", required=True, longest=LONGEST_NAME) or "",
@@ -96,6 +101,14 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "jwks": "jwks",
     "jwks_uri": "jwks_uri",
     "logo_uri": "logo_uri",
+    "policy_uri": "policy_uri",
+    "tos_uri": "tos_uri",
+    "default_max_age": "default_max_age",
+    "userinfo_signed_response_alg": "userinfo_signed_response_alg",
+    "android_package_name": "mobile.android.app_package_name",
+    "android_fingerprints": "mobile.android.sha256_cert_fingerprints[]",
+    "ios_team_id": "mobile.ios.team_id",
+    "ios_bundle_id": "mobile.ios.app_bundle_identifier",
     "id_token_signed_response_alg": "jwt_configuration.alg",
     "id_token_lifetime": "jwt_configuration.lifetime_in_seconds",
     "access_token_lifetime": "access_token_lifetime",
@@ -180,6 +193,26 @@ def _id_token(reader: Reader) -> dict[str, Any]:
         id_token_signed_response_alg=inner.choice("alg", SIGNING_ALGORITHMS),
         id_token_lifetime=_number(inner, "lifetime_in_seconds", "id_token_lifetime"),
     )
+    inner.done()
+    return columns
+
+
+def _mobile(reader: Reader) -> dict[str, Any]:
+    inner = reader.inner("mobile")
+    if inner is None:
+        return {}
+    columns: dict[str, Any] = {}
+    if android := inner.inner("android"):
+        package = android.text("app_package_name", longest=255)
+        prints = android.texts("sha256_cert_fingerprints", check=_one_word)
+        columns |= given(
+            android_package_name=package, android_fingerprints=None if prints is None else " ".join(prints)
+        )
+        android.done()
+    if ios := inner.inner("ios"):
+        bundle = ios.text("app_bundle_identifier", longest=255)
+        columns |= given(ios_team_id=ios.text("team_id", longest=10), ios_bundle_id=bundle)
+        ios.done()
     inner.done()
     return columns
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from idp.applications import client_auth
 from idp.crypto import keys
+from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
 from idp.models import TenantSettings
 from idp.protocol import grant_types, standard_scopes
@@ -36,6 +37,7 @@ CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_k
 
 @for_programs
 @login_not_required
+@any_origin("GET", "HEAD")
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
     return _public(metadata(configuration.current().tenant))
@@ -43,6 +45,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
 
 @for_programs
 @login_not_required
+@any_origin("GET", "HEAD")
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponse:
     """Every key that is not gone. Caches keep it for as long as a new key is published before it signs."""
@@ -67,6 +70,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "grant_types_supported": list(grant_types.ALL),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(keys.ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],
@@ -100,8 +104,7 @@ def _logout(issuer: str) -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,
         "frontchannel_logout_session_supported": True,
-        # A template, as Auth0 publishes it: each connection has an endpoint of its own.
-        "global_token_revocation_endpoint": f"{issuer}oauth/global-token-revocation/connection/{{connectionName}}",
+        "global_token_revocation_endpoint": f"{issuer}oauth/global-token-revocation",
         "global_token_revocation_endpoint_auth_methods_supported": ["global-token-revocation+jwt"],
     }
 
@@ -119,9 +122,5 @@ def _public(document: dict[str, Any]) -> HttpResponse:
     max_age = int(keys.JWKS_MAX_AGE.total_seconds())
     return JsonResponse(
         document,
-        headers={
-            "Cache-Control": f"public, max-age={max_age}",
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        },
+        headers={"Cache-Control": f"public, max-age={max_age}"},
     )

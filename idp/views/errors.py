@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
@@ -20,6 +20,7 @@ from idp.protocol.errors import ProtocolError, TooManyRequests
 NOT_DONE = "Nothing was changed, and you are not signed out. Please try again soon."
 UNKNOWN = "We had no answer in time and cannot say whether it was done. Do not rely on being signed out: please try again soon."
 RETRY_SOON = 5  # seconds
+LONGEST_FIELD = 100_000  # characters: of our own, an authorization request that the consent page carries
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -129,6 +130,25 @@ class NotAllowedMiddleware:
         )
         page.headers["Allow"] = response.headers["Allow"]
         return page
+
+
+class LongFieldsMiddleware:
+    """Our pages show again what was typed into them, and nobody types that much. What is not behind CSRF protection is
+    posted by others, to views with limits of their own; administrators paste whole documents.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        if request.method != "POST" or getattr(view, "csrf_exempt", False) or request.path.startswith("/admin/"):
+            return None
+        if all(len(value) <= LONGEST_FIELD for values in request.POST.lists() for value in values[1]):
+            return None
+        return error_page(request, "This is too large", "A field of the form is too long.", status=413)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

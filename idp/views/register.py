@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from idp.applications import registration
 from idp.http import request_body
+from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
 from idp.http.requests import facts
 from idp.limits import guesses, limiter
@@ -30,6 +31,7 @@ ALL_REGISTRATIONS = limiter.Limit("registers", 1000, 3600)
 @for_programs
 @csrf_exempt
 @login_not_required
+@any_origin("POST")
 @require_POST
 @json_errors
 def register(request: HttpRequest) -> HttpResponse:
@@ -47,6 +49,7 @@ def register(request: HttpRequest) -> HttpResponse:
 @for_programs
 @csrf_exempt
 @login_not_required
+@any_origin("GET", "PUT", "DELETE")
 @require_http_methods(["GET", "PUT", "DELETE"])
 @json_errors
 def manage(request: HttpRequest, client_id: str) -> HttpResponse:

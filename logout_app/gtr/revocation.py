@@ -26,7 +26,7 @@ from idp.protocol.jwt_profile import Unverified
 from logout_app.delivery import tallies
 from logout_app.ending.end import LONGEST_ACT, end_sessions
 from logout_app.ending.rows import FurtherRows
-from logout_app.gtr import people, trust
+from logout_app.gtr import by_issuer, people, trust
 from logout_app.gtr.people import NamedPerson
 from logout_app.models import RevocationRequest
 from logout_app.protocol import gtr as rules
@@ -78,7 +78,7 @@ ON CONFLICT (metric, label) DO UPDATE SET value = {tallies.TABLE}.value + 1"""
 class Request:
     """What came in, and what becomes known of it on the way."""
 
-    name: str  # of the connection, as the URL says it
+    name: str | None  # of the connection, as the URL says it; None: the token's issuer says it
     authorization: str
     body: bytes
     facts: RequestFacts
@@ -101,7 +101,8 @@ def receive(request: Request, at: datetime) -> None:
 
     `at` is when the request arrived. What opened while it was being believed ends too.
     """
-    request.connection = _BY_NAME.get(name=request.name)
+    if request.name is not None:
+        request.connection = _BY_NAME.get(name=request.name)
     try:
         connection, trust, proof = _authenticate(request, at)
         request.jti = proof.jti
@@ -125,9 +126,12 @@ def receive(request: Request, at: datetime) -> None:
 def _authenticate(request: Request, at: datetime) -> tuple[Connection, trust.Trust, RequestProof]:
     """One answer for an unknown connection, one that takes no such requests, and a token that proves nothing."""
     encoded = rules.bearer(request.authorization)
-    token, connection, deadline = rules.read_token(encoded), request.connection, Deadline()
+    token, deadline, audience = rules.read_token(encoded), Deadline(), ""
+    if request.name is None:
+        request.connection, audience = by_issuer.connection_of(token.claims), by_issuer.endpoint()
+    connection = request.connection
     try:
-        believed = trust.trust(connection, at, deadline) if connection else None
+        believed = trust.trust(connection, at, deadline, audience=audience) if connection else None
         if connection is None or believed is None:
             raise rules.refused("the connection is unknown, disabled or not configured for revocation requests")
         proof = _proof(request, connection, believed, token, encoded, at, deadline)

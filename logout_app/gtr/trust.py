@@ -43,35 +43,37 @@ def endpoint_of(connection: Connection) -> str:
     return f"{settings.ISSUER_ORIGIN}{path}"
 
 
-def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | None:
-    """None: no revocation request is believed for this connection. Raises UpstreamFault when its issuer cannot be known."""
+def trust(connection: Connection, at: datetime, deadline: Deadline, *, audience: str = "") -> Trust | None:
+    """`audience`: where the request came to, if not to the connection's own endpoint.
+
+    None: no revocation request is believed for this connection. Raises UpstreamFault when its issuer cannot be known."""
     if not usable_for(connection, Purpose.REVOCATION):
         return None
     if is_saml(connection):
-        return _of_saml(connection, at)
+        return _of_saml(connection, at, audience or endpoint_of(connection))
     if dialect(connection.strategy, connection.options) == OIDC:
-        return _of_oidc(connection, deadline)
+        return _of_oidc(connection, deadline, audience or endpoint_of(connection))
     return None
 
 
-def _of_saml(connection: Connection, at: datetime) -> Trust | None:
+def _of_saml(connection: Connection, at: datetime, audience: str) -> Trust | None:
     issuer, subject = (
         str(connection.options.get(f"global_token_revocation_jwt_{name}") or "") for name in ("iss", "sub")
     )
     if not issuer or not subject:
         return None
     entity_id = provider.provider_of(connection, at).entity_id
-    return Trust(ExpectedRequest(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
+    return Trust(ExpectedRequest(issuer, subject, audience), frozenset({issuer, entity_id} - {""}))
 
 
-def _of_oidc(connection: Connection, deadline: Deadline) -> Trust | None:
+def _of_oidc(connection: Connection, deadline: Deadline, audience: str) -> Trust | None:
     given = options.of(connection)
     subject = given.revocation_subject or given.client_id
     if not subject:
         return None
     issuer = discovery.provider(given, deadline).issuer
     others = frozenset(given.other_revokers) - {issuer}
-    expected = ExpectedRequest(issuer, subject, endpoint_of(connection), others)
+    expected = ExpectedRequest(issuer, subject, audience, others)
     return Trust(expected, expected.issuers)
 
 

@@ -6,7 +6,7 @@ connection only; what the token says about keys (`jwk`, `jku`, `x5c`) is never r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,6 +70,14 @@ class ExpectedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Chooser:
+    """By what a connection is found at the URL that names none."""
+
+    issuers: tuple[str, ...]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestProof:
     """Of a token that is believed: by what it is known, and until when it would be accepted."""
 
@@ -101,6 +109,14 @@ def read_token(token: str) -> Unverified:
         return read_jwt(REVOCATION_REQUEST, token)
     except Mismatch as mismatch:
         raise refused(f"it {mismatch}") from None
+
+
+def chosen(claims: Mapping[str, Any], choosers: Sequence[Chooser]) -> int | None:
+    """Which of these the token is for, by its `iss` and, among several with the same, its `sub`; None unless it is one."""
+    found = [index for index, chooser in enumerate(choosers) if claims.get("iss") in chooser.issuers]
+    if len(found) > 1:
+        found = [index for index in found if claims.get("sub") == choosers[index].subject]
+    return found[0] if len(found) == 1 else None
 
 
 def check(token: Unverified, expected: ExpectedRequest, at: datetime) -> RequestProof:

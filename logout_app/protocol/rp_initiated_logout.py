@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.params import LONGEST_STATE
 from logout_app.protocol import redirects
 
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL and lone surrogates: PostgreSQL takes neither
@@ -23,6 +24,9 @@ PARAMETERS = (
     "ui_locales",
     "federated",
 )
+
+
+LONGEST = {"id_token_hint": 20_000, "state": LONGEST_STATE}  # characters; of all others as many as of an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ def parse(params: Mapping[str, Sequence[str]], *, posted: bool) -> LogoutRequest
         if len(params.get(name, ())) > 1:
             raise InvalidRequest(f"The parameter {name} is given more than once.")
     value = {name: params[name][0] for name in PARAMETERS if params.get(name)}
+    for name, text in value.items():
+        if len(text) > (longest := LONGEST.get(name, redirects.LONGEST)):
+            raise InvalidRequest(f"The parameter {name} is longer than {longest} characters.")
     if any(_unstorable(text) for text in value.values()):
         raise InvalidRequest("A parameter contains characters that are not allowed.")
     return LogoutRequest(

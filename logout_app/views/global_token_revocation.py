@@ -1,4 +1,5 @@
-"""`POST /oauth/global-token-revocation/connection/{name}`: an identity provider upstream says that somebody must be out."""
+"""`POST /oauth/global-token-revocation`: an identity provider upstream says that somebody must be out. Below
+`/connection/{name}` is the same for one connection, by which its issuer need not be known."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ RETRY_SOON = 5  # seconds
 @for_programs
 @csrf_exempt
 @login_not_required
-def global_token_revocation(request: HttpRequest, connection: str) -> HttpResponse:
+def global_token_revocation(request: HttpRequest, connection: str | None = None) -> HttpResponse:
     response = _answer(request, connection)
     if response.status_code == 405:
         response.headers["Allow"] = "POST"
@@ -34,7 +35,7 @@ def global_token_revocation(request: HttpRequest, connection: str) -> HttpRespon
 
 
 @json_errors
-def _answer(request: HttpRequest, connection: str) -> HttpResponse:
+def _answer(request: HttpRequest, connection: str | None) -> HttpResponse:
     at = timezone.now()
     if request.method != "POST":
         raise InvalidRequest("Only POST is allowed here.", status=405)

@@ -39,10 +39,10 @@ RESUBMITTED = "curfew_resubmitted"
 def oidc_logout(request: HttpRequest) -> HttpResponse:
     """Decide (one pure function), then end, ask, or go on."""
     params = request.POST if request.method == "POST" else request.GET
+    asked = rules.parse(dict(params.lists()), posted=request.method == "POST")
     session = binding.session_of(request)
     if session is None and _lost_its_cookie(request):
         return _resubmit(request, params)
-    asked = rules.parse(dict(params.lists()), posted=request.method == "POST")
     snapshot = configuration.at(getattr(session, "config_version", None)) if session else configuration.current()
     decision = _decide(request, asked, session, snapshot)
     application = snapshot.application(decision.client_id) if decision.client_id else None

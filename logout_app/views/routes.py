@@ -42,6 +42,11 @@ urlpatterns: list[URLPattern] = [
     re_path(rf"{PAGE}/outcome$", sign_out_page.sign_out_outcome, name="sign_out_outcome"),
     re_path(rf"{PAGE}/retry$", sign_out_page.sign_out_retry, name="sign_out_retry"),
     path(
+        "oauth/global-token-revocation",
+        global_token_revocation.global_token_revocation,
+        name="global_token_revocation_by_issuer",
+    ),
+    path(
         "oauth/global-token-revocation/connection/<slug:connection>",
         global_token_revocation.global_token_revocation,
         name="global_token_revocation",

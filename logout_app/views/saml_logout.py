@@ -17,7 +17,7 @@ from idp.connections.saml import logout
 from idp.http import request_body
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest
-from idp.protocol.params import Params, from_urlencoded
+from idp.protocol.params import LONGEST_STATE, Params, from_urlencoded, printable
 from idp.saml.bindings import REQUEST, RESPONSE
 from idp.tenants import configuration
 from idp.views.errors import page_errors
@@ -28,6 +28,7 @@ from sessions_app.signin.round_trip import lead_away, onward
 from sessions_app.views.signin import reposting
 
 SPENT = "saml-logout"
+LONGEST_MESSAGE = 20_000  # characters of a message that signs somebody out, which holds no claims of a person
 log = structlog.get_logger(__name__)
 
 
@@ -41,6 +42,9 @@ def single_logout(request: HttpRequest, connection: str) -> HttpResponse:
     query = request.META.get("QUERY_STRING", "") if request.method == "GET" else ""
     params = from_urlencoded(query) if request.method == "GET" else request_body.form(request)
     params.refuse_duplicates()
+    for name, value in params.pairs:
+        if len(value) > (longest := LONGEST_STATE if name == "RelayState" else LONGEST_MESSAGE):
+            raise InvalidRequest(f"{printable(name)} is longer than {longest} characters.")
     if (REQUEST in params) == (RESPONSE in params):
         raise InvalidRequest("Send either a SAMLRequest or a SAMLResponse.")
     response = _asked(request, row, query, params) if REQUEST in params else _answered(request, row, query, params)

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ACCESS_TOKEN
-from idp.models import User, began_before
+from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
 from idp.tenants import configuration
@@ -30,6 +30,7 @@ class Bearer:
     user: User
     scope: list[str]
     claims: list[str]  # asked by name in the authorization request
+    application: Application  # that asks
 
 
 def bearer(raw: str, at: datetime) -> Bearer:
@@ -37,10 +38,10 @@ def bearer(raw: str, at: datetime) -> Bearer:
     if raw.count(".") == 2:
         return _jwt(raw, at)
     token = load_access_token(raw)
-    if token is None or token.is_expired() or token.user is None:
+    if token is None or token.is_expired() or token.user is None or token.application is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    return Bearer(token.user, scopes.split(token.scope), list(asked))
+    return Bearer(token.user, scopes.split(token.scope), list(asked), token.application)
 
 
 def _jwt(raw: str, at: datetime) -> Bearer:
@@ -52,10 +53,11 @@ def _jwt(raw: str, at: datetime) -> Bearer:
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)
-    return Bearer(_living_user(claims, at), scopes.split(claims.get("scope", "")), [])
+    user, application = _living_parents(claims, at)
+    return Bearer(user, scopes.split(claims.get("scope", "")), [], application)
 
 
-def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
+def _living_parents(claims: Mapping[str, Any], at: datetime) -> tuple[User, Application]:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
     people = User.objects.filter(user_id=claims["sub"], is_active=True)
     user = people.annotate(config_version=configuration.VERSION).first()
@@ -68,14 +70,14 @@ def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
         session = SSOSession.objects.select_related("user").filter(sid=claims["sid"]).first()
         if session is None or not session.is_alive(at):
             raise InvalidToken(_INVALID)
-    if _is_revoked(claims, user, session):
-        raise InvalidToken(_INVALID)
     if application is None or not application.enabled or not may_use(application, session, user, snapshot):
         raise InvalidToken(_INVALID)
-    return user
+    if _is_revoked(claims, application, user, session):
+        raise InvalidToken(_INVALID)
+    return user, application
 
 
-def _is_revoked(claims: Mapping[str, Any], user: User, session: SSOSession | None) -> bool:
+def _is_revoked(claims: Mapping[str, Any], application: Application, user: User, session: SSOSession | None) -> bool:
     """Whether the sign-in behind a JWT is older than the person's mark.
 
     Claims have whole seconds. In the second of the mark the rows that the token came from know which was first.
@@ -90,7 +92,7 @@ def _is_revoked(claims: Mapping[str, Any], user: User, session: SSOSession | Non
         return began_before(session.auth_time, mark)
     since = RefreshTokenFamily.objects.filter(
         user=user,
-        application__client_id=claims["client_id"],
+        application__client_id=application.client_id,
         revoked_at=None,
         auth_time__gt=mark,
         auth_time__lt=began + SECOND,

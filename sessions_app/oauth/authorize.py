@@ -86,7 +86,11 @@ class Situation:
 
 def read(params: Params, application: Application) -> AuthorizationRequest:
     """The request, if it follows the rules; the ProtocolError for the client else."""
-    return authorization.read(params, pkce_required=application.is_public or application.require_pkce)
+    return authorization.read(
+        params,
+        pkce_required=application.is_public or application.require_pkce,
+        default_max_age=application.usable.default_max_age,
+    )
 
 
 def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask | Proceed:

@@ -161,6 +161,7 @@ def answer(grant: TokenGrant, access: Access, refresh: str, snapshot: Snapshot, 
 def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetime) -> str:
     application = grant.application
     asked = grant.claims.get("id_token", {})
+    by_scope = () if application.scope_claims_in_userinfo_only else grant.scope
     body = claims.id_token(
         grant.authentication,
         issuer=settings.ISSUER,
@@ -169,7 +170,7 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
         lifetime=application.usable.id_token_lifetime,
         access_token=access.raw,
         nonce=grant.nonce,
-        profile=claims.select(known_claims(grant.user), grant.scope, asked),
+        profile=claims.select(known_claims(grant.user), by_scope, asked),
     )
     return keys.sign_with(keys.active(application.id_token_signed_response_alg, snapshot), body)
 

@@ -37,12 +37,13 @@ def recipient_of(params: Params, snapshot: Snapshot) -> Recipient:
     application = snapshot.application(params.require("client_id"))
     if application is None or not application.enabled:
         raise InvalidRequest("The application is not known here.", error="invalid_client")
+    mode, state = authorization.channel(params)
     to = Recipient(
         application,
         snapshot.tenant,
         params.require("redirect_uri"),
-        mode=authorization.response_mode(params),
-        state=authorization.state_of(params),
+        mode=mode,
+        state=state,
         silent="none" in params.get("prompt", "").split(),
     )
     _refuse_unregistered(to)
@@ -51,7 +52,7 @@ def recipient_of(params: Params, snapshot: Snapshot) -> Recipient:
 
 def _refuse_unregistered(to: Recipient) -> None:
     usable = to.application.usable
-    if not redirect_uris.is_registered(to.redirect_uri, usable.callbacks, native=to.application.is_native):
+    if not redirect_uris.is_registered(to.redirect_uri, usable.callbacks, any_port=to.application.may_use_any_port):
         raise InvalidRequest("The redirect_uri is not registered for this application.")
     if to.mode is ResponseMode.WEB_MESSAGE and to.origin not in usable.web_origins:
         raise InvalidRequest("The origin of redirect_uri is not among the application's web origins.")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from idp.protocol.errors import InvalidRequest, ProtocolError, UnsupportedResponseType
-from idp.protocol.params import Params
+from idp.protocol.jwt_profile import decoded
+from idp.protocol.params import LONGEST_STATE, Params
 from idp.protocol.strict_json import parse_object
 from sessions_app.protocol import pkce, scopes
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 MARKER = "curfew_marker"  # ours: says when this browser was sent to the login page for this request
 REPOSTED = "curfew_reposted"  # ours: a cross-site POST that our own page sent again
-OURS = (MARKER, REPOSTED)
+KEPT = "curfew_request"  # ours: stands for a request that is too long for an address
+OURS = (MARKER, REPOSTED, KEPT)
+LONGEST_REQUEST = 16_384  # characters of all names and values
+LONGEST_OF_OURS = 1000
+_OF_CHANNEL = ("response_mode", "state")
 
 
 class ResponseMode(StrEnum):
@@ -48,6 +54,29 @@ class AuthorizationRequest:
         return bool(self.prompt & {"login", "select_account"})
 
 
+def channel(params: Params) -> tuple[ResponseMode, str]:
+    """By which mode the answer goes, errors too, and the state that goes with it ("": none).
+
+    A request object is refused. What it says of these two is looked at unverified, since anybody may ask for them anyway,
+    and its client waits there; where the answer goes is never read from it.
+    """
+    said = [(name, value) for name, value in _said_in(params.get("request", "")).items() if name in _OF_CHANNEL]
+    names = {name for name, _ in said}
+    asked = Params([*(pair for pair in params.pairs if pair[0] not in names), *said]) if said else params
+    return response_mode(asked), state_of(asked)
+
+
+def _said_in(request_object: str) -> Mapping[str, str]:
+    """The text members of a JWT's claims, whoever signed it; of what is no JWT, nothing."""
+    if not request_object:
+        return {}
+    try:
+        claims = parse_object(decoded(request_object.split(".")[1]))
+    except (ValueError, IndexError):
+        return {}
+    return {name: value for name, value in claims.items() if isinstance(value, str)}
+
+
 def response_mode(params: Params) -> ResponseMode:
     """Where the answer, errors too, goes. What cannot be understood is answered by the response type's default."""
     words = params.get("response_type", "code").split()
@@ -61,13 +90,27 @@ def response_mode(params: Params) -> ResponseMode:
 
 
 def state_of(params: Params) -> str:
-    """The state to give back; none if it was given twice, since neither is the one."""
-    return "" if "state" in params.duplicates else params.get("state", "")
+    """The state to give back; none if it was given twice, since neither is the one, or is too long to be given back."""
+    state = params.get("state", "")
+    return "" if "state" in params.duplicates or len(state) > LONGEST_STATE else state
 
 
-def read(params: Params, *, pkce_required: bool) -> AuthorizationRequest:
+def too_long(params: Params) -> str:
+    """What is too long in a request that we would have to keep and repeat; "" if nothing is."""
+    if len(params.get("state", "")) > LONGEST_STATE:
+        return f"state is longer than {LONGEST_STATE} characters."
+    if any(len(params.get(name, "")) > LONGEST_OF_OURS for name in OURS):
+        return "A parameter that we added is too long."
+    if sum(len(name) + len(value) for name, value in params.pairs if name not in OURS) > LONGEST_REQUEST:
+        return f"The request is longer than {LONGEST_REQUEST} characters."
+    return ""
+
+
+def read(params: Params, *, pkce_required: bool, default_max_age: int | None = None) -> AuthorizationRequest:
     """Check everything that needs neither the database nor the session; the first broken rule is raised."""
     params.refuse_duplicates()
+    if reason := too_long(params):
+        raise InvalidRequest(reason)
     _refuse_unsupported(params)
     prompt = frozenset(params.get("prompt", "").split())
     if prompt - PROMPTS:
@@ -84,7 +127,7 @@ def read(params: Params, *, pkce_required: bool) -> AuthorizationRequest:
         nonce=params.get("nonce", ""),
         code_challenge=challenge,
         prompt=prompt,
-        max_age=_max_age(params.get("max_age", "")),
+        max_age=_max_age(params["max_age"]) if "max_age" in params else default_max_age,
         id_token_hint=params.get("id_token_hint", ""),
         connection=params.get("connection", ""),
         targets=_targets(params),
@@ -106,9 +149,7 @@ def _refuse_unsupported(params: Params) -> None:
         raise InvalidRequest("response_mode must be query, fragment, form_post or web_message.")
 
 
-def _max_age(text: str) -> int | None:
-    if not text:
-        return None
+def _max_age(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 12:
         raise InvalidRequest("max_age must be a number of seconds.")
     return int(text)
@@ -129,4 +170,8 @@ def _claims(text: str) -> dict[str, Any]:
         raise InvalidRequest(f"claims cannot be read as a JSON object: {error}.") from None
     if not all(isinstance(claims.get(k, {}), dict) for k in ("userinfo", "id_token")):
         raise InvalidRequest("claims must be an object with userinfo and id_token objects.")
-    return {key: claims[key] for key in ("userinfo", "id_token") if key in claims}
+    asked: dict[str, Any] = {key: claims[key] for key in ("userinfo", "id_token") if key in claims}
+    if any(isinstance(place.get("acr"), dict) and place["acr"].get("essential") is True for place in asked.values()):
+        # Section 5.5.1.1: to go on without it would be to say that it was met.
+        raise ProtocolError("An essential acr is not supported.", error="unmet_authentication_requirements")
+    return asked

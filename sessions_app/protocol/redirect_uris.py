@@ -8,18 +8,21 @@ from urllib.parse import urlsplit
 
 from idp.protocol.uris import SCRIPT_SCHEMES
 
-_LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|\[::1\])(?::\d{1,5})?(?=/|\?|$)", re.ASCII)
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(:\d{1,5})?(?=/|\?|$)", re.ASCII)
 _ODD = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}#]")
 
 
-def is_registered(uri: str, registered: Iterable[str], *, native: bool = False) -> bool:
-    """Byte for byte; for native applications the port of a loopback address may differ (RFC 8252 section 7.3)."""
+def is_registered(uri: str, registered: Iterable[str], *, any_port: bool = False) -> bool:
+    """Byte for byte; with `any_port`, which is for applications on the person's own machine, but for the port of a loopback
+    address (RFC 8252 section 7.3).
+
+    `localhost` may be another machine (section 8.3), and pages under development have it with the port that they use: there
+    the port is free only if none was registered.
+    """
     if not is_well_formed(uri):
         return False
     known = list(registered)
-    if uri in known:
-        return True
-    return native and bool(_LOOPBACK.match(uri)) and _portless(uri) in {_portless(other) for other in known}
+    return uri in known or (any_port and _portless(uri) in {_any_port(other) for other in known} - {""})
 
 
 def is_well_formed(uri: str) -> bool:
@@ -37,7 +40,14 @@ def is_well_formed(uri: str) -> bool:
 
 
 def _portless(uri: str) -> str:
+    """Without the port, if it is on loopback; the URI itself else."""
     match = _LOOPBACK.match(uri)
-    if match is None:
-        return uri
-    return re.sub(r":\d{1,5}$", "", match.group()) + uri[match.end() :]
+    return match[1] + uri[match.end() :] if match else uri
+
+
+def _any_port(registered: str) -> str:
+    """The URI without its port if that is free, "" else."""
+    match = _LOOPBACK.match(registered)
+    if match is None or (match[2] and match[1].endswith("localhost")):
+        return ""
+    return _portless(registered)

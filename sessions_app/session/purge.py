@@ -78,6 +78,7 @@ def _one_time(now: datetime, expired: datetime) -> Iterator[Rows]:
     yield LimiterSlot.objects.filter(expires_at__lt=now)
     yield SpentToken.objects.filter(expires_at__lt=now)
     yield FlowState.objects.filter(expires_at__lt=expired)
+    yield FlowState.objects.filter(kind=FlowState.LONG_REQUEST, expires_at__lt=now)  # large, and of no use any more
     yield FlowSession.objects.filter(expire_date__lt=now)
 
 

@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from idp.connections.contract import SignInRequest
 from idp.models import Application
+from idp.protocol.errors import InvalidRequest
 from idp.tenants.configuration import Snapshot
+from sessions_app.oauth import long_requests
 from sessions_app.protocol import redirect_uris
 
 HOME = "/"
@@ -43,7 +45,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
     parts = urlsplit(next_url)
     if parts.path != "/authorize":
         return Destination(next_url)
-    query = parse_qs(parts.query)
+    query = parse_qs(_whole(parts.query))
     application = snapshot.application(_single(query, "client_id"))
     if application is None or not application.enabled:
         return Destination(next_url)
@@ -52,9 +54,17 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         application,
         connection=_single(query, "connection"),
         login_hint=_single(query, "login_hint")[:255],
-        asked=_asked(query),
+        asked=_asked(query, application.usable.default_max_age),
         callback=_callback(application, _single(query, "redirect_uri")),
     )
+
+
+def _whole(query: str) -> str:
+    """A reference that is too old is /authorize's to refuse: here it still says which application asked."""
+    try:
+        return long_requests.whole(query)
+    except InvalidRequest:
+        return query
 
 
 def is_ours(url: str) -> bool:
@@ -67,11 +77,11 @@ def is_ours(url: str) -> bool:
     return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
 
 
-def _asked(query: Mapping[str, list[str]]) -> SignInRequest:
+def _asked(query: Mapping[str, list[str]], default_max_age: int | None) -> SignInRequest:
     """What the application asks that an identity provider upstream can be asked for; /authorize checks the values."""
     prompt = _single(query, "prompt").split()
     max_age = _single(query, "max_age")
-    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None
+    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None if max_age else default_max_age
     return SignInRequest(
         login_hint=_single(query, "login_hint")[:255],
         force="login" in prompt or seconds == 0,
@@ -87,7 +97,7 @@ def _callback(application: Application, redirect_uri: str) -> str:
     callbacks = application.usable.callbacks
     if not redirect_uri and len(callbacks) == 1:
         redirect_uri = callbacks[0]
-    is_registered = redirect_uris.is_registered(redirect_uri, callbacks, native=application.is_native)
+    is_registered = redirect_uris.is_registered(redirect_uri, callbacks, any_port=application.may_use_any_port)
     return redirect_uri if is_registered else ""
 
 

@@ -58,7 +58,7 @@ class LoginForm(forms.Form):
     @property
     def known(self) -> str:
         """What the person typed, or who they probably are."""
-        return str(self.data.get("username", "") if self.is_bound else self.initial.get("username", ""))
+        return str(self.data.get("username", "") if self.is_bound else self.initial.get("username", ""))[:LONGEST_LOGIN]
 
     @property
     def focus(self) -> str:

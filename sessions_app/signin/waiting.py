@@ -13,7 +13,7 @@ from idp.protocol.errors import ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, SSOSession
-from sessions_app.oauth import authorize
+from sessions_app.oauth import authorize, long_requests
 from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol.authorization import AuthorizationRequest, ResponseMode
 
@@ -66,7 +66,7 @@ class Waiting:
     def _decide(
         self, session: SSOSession, snapshot: Snapshot, at: datetime
     ) -> tuple[AuthorizationRequest, Recipient, authorize.Login | authorize.Ask | authorize.Proceed]:
-        params = from_urlencoded(self._query)
+        params = from_urlencoded(long_requests.whole(self._query))
         to = recipient_of(params, snapshot)
         asked = authorize.read(params, to.application)
         return asked, to, authorize.decide(asked, self._situation(params, to, session, snapshot, at))

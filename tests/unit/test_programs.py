@@ -18,6 +18,8 @@ PATHS = {
     "openid_configuration": "/.well-known/openid-configuration",
     "oauth_authorization_server": "/.well-known/oauth-authorization-server",
     "jwks": "/.well-known/jwks.json",
+    "asset_links": "/.well-known/assetlinks.json",
+    "apple_app_site_association": "/.well-known/apple-app-site-association",
     "theme": "/theme.css",
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",
@@ -31,6 +33,7 @@ PATHS = {
     "register_manage": "/oidc/register/somebody",
     "saml_metadata": "/samlp/Acme/metadata",
     "backchannel_logout": "/backchannel-logout/Acme",
+    "global_token_revocation_by_issuer": "/oauth/global-token-revocation",
     "global_token_revocation": "/oauth/global-token-revocation/connection/Acme",
 }
 CACHED = ("no-store", "no-cache", "public, max-age=600")

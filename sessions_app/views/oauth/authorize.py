@@ -16,22 +16,24 @@ from django.views.decorators.http import require_http_methods
 
 from idp.http import request_body
 from idp.http.requests import facts
-from idp.protocol.errors import InvalidRequest, ProtocolError
+from idp.protocol.errors import ProtocolError
 from idp.protocol.opaque import new_secret
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants import configuration
 from idp.views.errors import page_errors
 from sessions_app.models import SSOSession
 from sessions_app.oauth import authorize as act
+from sessions_app.oauth import long_requests
 from sessions_app.oauth.recipient import Recipient, recipient_of
+from sessions_app.protocol import authorization
 from sessions_app.protocol.authorization import MARKER, OURS
 from sessions_app.session import binding
-from sessions_app.signin.destinations import is_ours
 from sessions_app.views.oauth import consent_page
 from sessions_app.views.oauth.authorization_response import fail, succeed
 from sessions_app.views.signin import reposting
 
 log = structlog.get_logger(__name__)
+LONGEST_LOCATION = 2000  # of an answer of ours, whose other headers need as much
 NEED_NO_ESCAPE = (
     "/:,@!*()$"  # in a query (RFC 3986 3.4); what is escaped twice grows threefold, and a proxy may have 4 kB
 )
@@ -42,8 +44,8 @@ NEED_NO_ESCAPE = (
 @require_http_methods(["GET", "HEAD", "POST"])
 @page_errors
 def authorize(request: HttpRequest) -> HttpResponse:
-    params = _params(request)
-    if reposting.is_needed(request, params):
+    params = long_requests.whole_params(_params(request))
+    if not authorization.too_long(params) and reposting.is_needed(request, params):
         return reposting.page(request, params, reverse("authorize"))
     return respond(request, params)
 
@@ -101,14 +103,14 @@ def _params(request: HttpRequest) -> Params:
 
 
 def _to_login(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
-    """To the login page, with the whole request and the marker in `next`, and the browser's cookie that binds the marker."""
+    """To the login page, with the request and the marker behind `next`, and the browser's cookie that binds the marker."""
     browser = request.COOKIES.get(act.BROWSER_COOKIE, "") or new_secret()
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
     query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))], safe=NEED_NO_ESCAPE)
-    back = f"{reverse('authorize')}?{query}"
-    if not is_ours(back):
-        raise InvalidRequest("The request is too long to wait for a sign-in.")
-    location = f"{reverse('account_login')}?{urlencode({'next': back}, safe=NEED_NO_ESCAPE + '?=')}"
+    location = _login_before(f"{reverse('authorize')}?{query}")
+    if len(location) > LONGEST_LOCATION:
+        client_id = situation.application.client_id
+        location = _login_before(long_requests.keep(query, client_id, facts(request), situation.at))
     response = HttpResponse(status=303, headers={"Location": location})
     response.set_cookie(
         act.BROWSER_COOKIE,
@@ -119,3 +121,7 @@ def _to_login(request: HttpRequest, params: Params, situation: act.Situation) ->
         samesite=settings.SSO_COOKIE_SAMESITE,
     )
     return response
+
+
+def _login_before(back: str) -> str:
+    return f"{reverse('account_login')}?{urlencode({'next': back}, safe=NEED_NO_ESCAPE + '?=')}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from idp.crypto import keys
 from idp.http.cors import cross_origin
 from idp.http.middleware import for_programs
 from idp.http.request_body import FORM
@@ -33,7 +35,15 @@ from sessions_app.views.oauth.endpoint import body_params
 def userinfo(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD", "POST"):
         raise InvalidRequest("Only GET and POST are allowed here.", status=405)
-    return JsonResponse(_claims(bearer(_token(request), timezone.now())))
+    token = bearer(_token(request), timezone.now())
+    claims, algorithm = _claims(token), token.application.userinfo_signed_response_alg
+    return _signed(claims, token.application.client_id, algorithm) if algorithm else JsonResponse(claims)
+
+
+def _signed(claims: dict[str, Any], client_id: str, algorithm: str) -> HttpResponse:
+    """A JWT for the one application that registered to get one (section 5.3.2). Without `exp`, it is no ID token."""
+    body = {**claims, "iss": settings.ISSUER, "aud": client_id}
+    return HttpResponse(keys.sign(body, algorithm=algorithm), content_type="application/jwt")
 
 
 def _token(request: HttpRequest) -> str:

@@ -20,6 +20,7 @@ from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants import configuration
 from idp.views.errors import page_errors
+from sessions_app.oauth import long_requests
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
 from sessions_app.signin import offers, round_trip
@@ -102,7 +103,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
     target = destination(params.get("next", ""), snapshot)
     if target.application is None:
         return HttpResponseRedirect(target.url)
-    asked = from_urlencoded(urlsplit(target.url).query)
+    asked = from_urlencoded(long_requests.whole(urlsplit(target.url).query))
     error = params.get("error", "")
     told = ProtocolError("The person did not sign in.", error=error if error in TOLD else "access_denied")
     return fail(request, recipient_of(asked, snapshot), told)

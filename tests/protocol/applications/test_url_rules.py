@@ -94,6 +94,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "frontchannel_logout_uri": (*MALFORMED, "https://other.example/x", "https://app.example/x?sid=1", OURS),
     "jwks_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "logo_uri": (*MALFORMED, "http://app.example/logo.png"),
+    "policy_uri": (*MALFORMED, "http://app.example/policy", "javascript:alert(1)", "data:text/html,x"),
+    "tos_uri": (*MALFORMED, "http://app.example/terms", "javascript:alert(1)"),
     "outbound_hosts": ("https://app.example", "app.example:443", "a b", "-app.example", "app.example/"),
 }
 EVERY_FIELD = pytest.mark.parametrize("field", BAD)

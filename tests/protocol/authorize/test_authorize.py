@@ -75,12 +75,6 @@ def test_a_repeat_costs_two_statements_and_a_first_join_three_or_five_on_sqlite(
     assert len(work_of(captured)) <= (3 if connection.vendor == "postgresql" else 5), work_of(captured)
 
 
-def test_a_request_too_long_to_wait_for_a_sign_in_is_refused_and_not_forgotten(app):
-    """After the sign-in it would be gone, and the person at our own page."""
-    assert answer_of(authorize(None, app, state="x" * 9000))["error"] == "invalid_request"
-    assert "code" in answer_of(authorize(make_session(make_user()), app, state="x" * 9000))
-
-
 def test_without_a_session_the_whole_request_goes_to_the_login_page(app):
     response = authorize(None, app, login_hint="mary@fabrikamcorp.com")
     back = urlsplit(next_of(response))

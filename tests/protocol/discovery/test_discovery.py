@@ -42,8 +42,7 @@ def test_what_sdks_look_for():
     assert "none" not in metadata["id_token_signing_alg_values_supported"]
     assert metadata["backchannel_logout_session_supported"] is True
     assert metadata["authorization_response_iss_parameter_supported"] is True
-    template = f"{issuer()}oauth/global-token-revocation/connection/{{connectionName}}"
-    assert metadata["global_token_revocation_endpoint"] == template
+    assert metadata["global_token_revocation_endpoint"] == f"{issuer()}oauth/global-token-revocation"
     assert metadata["global_token_revocation_endpoint_auth_methods_supported"] == ["global-token-revocation+jwt"]
     assert "registration_endpoint" not in metadata
     assert "check_session_iframe" not in metadata
@@ -59,7 +58,16 @@ def test_optional_endpoints_appear_when_they_are_on():
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "token", "userinfo", "revocation", "introspection", "device_authorization"]
+    "name",
+    [
+        "authorization",
+        "token",
+        "userinfo",
+        "revocation",
+        "introspection",
+        "device_authorization",
+        "global_token_revocation",
+    ],
 )
 def test_every_named_endpoint_of_ours_exists(name):
     assert resolve("/" + document()[f"{name}_endpoint"].removeprefix(issuer()))

@@ -179,8 +179,6 @@ def test_a_value_that_is_not_right_is_refused(members: dict[str, Any]) -> None:
 def test_what_it_says_about_itself_is_kept() -> None:
     about = {
         "client_uri": "https://rp.example/",
-        "policy_uri": "https://rp.example/policy",
-        "tos_uri": "https://rp.example/tos",
         "initiate_login_uri": "https://rp.example/login",
         "contacts": ["ops@rp.example"],
         "software_id": "4NRB1",

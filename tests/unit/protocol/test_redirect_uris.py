@@ -86,8 +86,8 @@ def test_some_strings_never_match_even_if_registered(uri):
         ("https://app.example:8443/cb", False),
     ],
 )
-def test_the_loopback_port_is_free_for_native_applications_only(uri, expected):
-    assert is_registered(uri, REGISTERED, native=True) is expected
+def test_the_loopback_port_is_free_for_applications_on_the_persons_machine_only(uri, expected):
+    assert is_registered(uri, REGISTERED, any_port=True) is expected
     assert not is_registered(uri, REGISTERED) or uri in REGISTERED
 
 
@@ -103,3 +103,25 @@ def test_the_loopback_port_is_free_for_native_applications_only(uri, expected):
 )
 def test_origins_are_spelt_as_browsers_do(uri, expected):
     assert origin(uri) == expected
+
+
+@pytest.mark.parametrize(
+    ("registered", "uri", "expected"),
+    [
+        ("http://localhost/callback", "http://localhost:51004/callback", True),
+        ("http://localhost/callback?a=b", "http://localhost:51004/callback?a=b", True),
+        ("http://localhost:3000/callback", "http://localhost:51004/callback", False),
+        ("http://localhost:3000/callback", "http://localhost/callback", False),
+        ("http://localhost/callback", "http://127.0.0.1:51004/callback", False),
+        ("http://127.0.0.1/callback", "http://localhost:51004/callback", False),
+        ("http://localhost/callback", "http://localhost:51004/other", False),
+        ("http://localhost/callback", "http://localhost.evil.example:51004/callback", False),
+        ("http://localhost/callback", "https://localhost:51004/callback", False),
+        ("http://127.0.0.1:33418/", "http://127.0.0.1:51004/", True),
+        ("http://[::1]/callback", "http://[::1]:51004/callback", True),
+        ("https://app.example/callback", "https://app.example:51004/callback", False),
+    ],
+)
+def test_localhost_has_any_port_where_none_was_registered_and_an_address_always(registered, uri, expected):
+    assert is_registered(uri, [registered], any_port=True) is expected
+    assert not is_registered(uri, [registered])
