@@ -16,7 +16,7 @@ def _take_over(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('idp', '0007_applications_hear_of_everything'),
+        ('idp', '0009_connection_last_signed'),
     ]
 
     operations = [
