@@ -30,6 +30,7 @@ CHOSEN = (
     "app_type",
     "token_endpoint_auth_method",
     "id_token_signed_response_alg",
+    "subject_type",
     "backchannel_logout_token_typ",
     "backchannel_logout_initiators_mode",
 )
@@ -75,6 +76,10 @@ def _choices(application: Application) -> Iterator[Problem]:
         choices = [value for value, _ in application._meta.get_field(field).flatchoices]
         if getattr(application, field) not in choices:
             yield Problem(field, f"it must be one of {', '.join(choices)}", value=str(getattr(application, field)))
+    algorithm = application.id_token_encrypted_response_alg
+    if algorithm and algorithm not in clients.ENCRYPTION_ALGORITHMS:
+        reason = f"it must be empty, or one of {', '.join(clients.ENCRYPTION_ALGORITHMS)}"
+        yield Problem("id_token_encrypted_response_alg", reason, value=str(algorithm))
 
 
 def _numbers(application: Application) -> Iterator[Problem]:
@@ -109,6 +114,9 @@ def _authentication(application: Application) -> Iterator[Problem]:
     if application.token_endpoint_auth_method == clients.PRIVATE_KEY_JWT and not (has_keys or has_uri):
         reason = "private_key_jwt needs jwks or jwks_uri: its public keys, or where they are"
         yield Problem("jwks", reason, depends=("jwks_uri", "token_endpoint_auth_method"))
+    if application.id_token_encrypted_response_alg and not (has_keys or has_uri):
+        reason = "encrypted ID tokens need jwks or jwks_uri: the public keys to encrypt by, or where they are"
+        yield Problem("jwks", reason, depends=("jwks_uri", "id_token_encrypted_response_alg"))
 
 
 def _initiators(application: Application) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from idp import outbound
-from idp.applications import columns, keys
+from idp.applications import columns, keys, subjects
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
@@ -34,6 +34,7 @@ def problems(application: Application) -> Iterator[Problem]:
     """Everything that the rules have against the application as it is in memory."""
     yield from columns.problems(application)
     yield from keys.problems(application)
+    yield from subjects.problems(application)
     yield from _urls(application)
 
 
@@ -102,6 +103,7 @@ RULES: Mapping[str, Rule] = {
     "global_token_revocation_uri": _told,
     "outbound_hosts": _alone(uris.check_host),
     "jwks_uri": _keys,
+    "sector_identifier_uri": _alone(uris.check_web_url),
     "logo_uri": _alone(
         uris.check_web_url
     ),  # browsers load it, we never do: a private address is the reader's own network

@@ -14,6 +14,7 @@ from idp.tenants import configuration
 
 P = ParamSpec("P")
 ALLOWED_HEADERS = "Authorization, Content-Type, Auth0-Client, DPoP"
+EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
 MAX_AGE = 600  # seconds that a browser may remember the preflight
 _ORIGINS = configuration.Memo[frozenset[str]]("registered origins")
 
@@ -52,7 +53,7 @@ def cross_origin(
             origin = request.headers.get("Origin", "")
             if origin and origin in registered_origins(configuration.current()):
                 response.headers["Access-Control-Allow-Origin"] = origin
-                response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+                response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
                 response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                 if preflight:
                     response.headers["Access-Control-Allow-Methods"] = allowed

@@ -14,8 +14,8 @@ from idp.applications import client_auth
 from idp.crypto import keys
 from idp.http.middleware import for_programs
 from idp.models import TenantSettings
-from idp.protocol import grant_types, standard_scopes
-from idp.tenants import configuration
+from idp.protocol import clients, grant_types, standard_scopes
+from idp.tenants import configuration, profile
 
 CLAIMS = [
     "iss",
@@ -65,8 +65,13 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
         "grant_types_supported": list(grant_types.ALL),
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "subject_types_supported": list(clients.SUBJECT_TYPES),
+        "id_token_signing_alg_values_supported": _signing(tenant),
+        "id_token_encryption_alg_values_supported": list(clients.ENCRYPTION_ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(clients.CONTENT_ENCRYPTION),
+        "dpop_signing_alg_values_supported": list(clients.STRONG_ALGORITHMS),
+        "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
+        "require_pushed_authorization_requests": tenant.require_pushed_authorization_requests,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],
@@ -79,17 +84,25 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "require_request_uri_registration": False,
         "authorization_response_iss_parameter_supported": True,
     }
-    return document | _client_authentication() | _logout(issuer) | _switched_on(tenant)
+    return document | _client_authentication(tenant) | _logout(issuer) | _switched_on(tenant)
 
 
-def _client_authentication() -> dict[str, Any]:
+def _signing(tenant: TenantSettings) -> list[str]:
+    """What ID tokens are signed by, whatever an application chose."""
+    return list(dict.fromkeys(profile.signing_algorithm(name, tenant) for name in keys.ALGORITHMS))
+
+
+def _client_authentication(tenant: TenantSettings) -> dict[str, Any]:
+    algorithms = list(
+        clients.STRONG_ALGORITHMS if profile.is_ipsie(tenant) else client_auth.CLIENT_ASSERTION.algorithms
+    )
     return {
         "token_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
-        "token_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
-        "revocation_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
-        "introspection_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
     }
 
 
@@ -108,7 +121,7 @@ def _logout(issuer: str) -> dict[str, Any]:
 
 def _switched_on(tenant: TenantSettings) -> dict[str, Any]:
     document = {}
-    if tenant.dynamic_client_registration:
+    if profile.allows_open_registration(tenant):
         document["registration_endpoint"] = f"{settings.ISSUER}oidc/register"
     if tenant.session_management:
         document["check_session_iframe"] = f"{settings.ISSUER}oidc/check-session"

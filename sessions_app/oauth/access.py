@@ -1,4 +1,4 @@
-"""A bearer token that is presented to /userinfo: opaque, checked in the database, or one of our own JWTs."""
+"""An access token that is presented to /userinfo: opaque, checked in the database, or one of our own JWTs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from django.conf import settings
 
+from idp.applications.subjects import subject_for
 from idp.crypto import own_tokens
-from idp.crypto.own_tokens import ACCESS_TOKEN
+from idp.crypto.own_tokens import ACCESS_TOKEN, PERSON
 from idp.models import User, began_before
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
@@ -25,38 +26,53 @@ _INVALID = "The access token is invalid, expired or revoked."
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class Access:
+    """What a living token allows. `sub`: as its application knows the person; `jkt`: the key that it is bound to, or ""."""
+
     user: User
+    sub: str
     scope: list[str]
     claims: list[str]  # asked by name in the authorization request
+    jkt: str = ""
 
 
-def bearer(raw: str, at: datetime) -> Bearer:
-    """The person and what may be told about them, or InvalidToken."""
+def access(raw: str, at: datetime) -> Access:
+    """The person and what may be told about them, or InvalidToken. Whether the bearer may use it is `dpop.check_access`."""
     if raw.count(".") == 2:
         return _jwt(raw, at)
     token = load_access_token(raw)
-    if token is None or token.is_expired() or token.user is None:
+    if token is None or token.is_expired() or token.user is None or token.application is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    return Bearer(token.user, scopes.split(token.scope), list(asked))
+    version: int | None = getattr(token, "config_version", None)
+    sub = subject_for(token.user.user_id, token.application, configuration.at(version))
+    return Access(token.user, sub, scopes.split(token.scope), list(asked), token.dpop_jkt)
 
 
-def _jwt(raw: str, at: datetime) -> Bearer:
+def _jwt(raw: str, at: datetime) -> Access:
     try:
         claims = own_tokens.claims_of(ACCESS_TOKEN, raw, configuration.current())
+        people = _people(claims)
     except ValueError as error:
         raise InvalidToken(_INVALID, detail=str(error)) from None
     if f"{settings.ISSUER}userinfo" not in audiences(claims):
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)
-    return Bearer(_living_user(claims, at), scopes.split(claims.get("scope", "")), [])
+    jkt = claims.get("cnf", {}).get("jkt", "")
+    return Access(_living_user(people, claims, at), claims["sub"], scopes.split(claims.get("scope", "")), [], jkt)
 
 
-def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
+def _people(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The one person that it is about; who a pairwise sub is only we can say. Raises Mismatch."""
+    if PERSON in claims:
+        return {"pk": own_tokens.referred_to(claims[PERSON], claims["client_id"])}
+    return {"user_id": claims["sub"]}
+
+
+def _living_user(who: Mapping[str, Any], claims: Mapping[str, Any], at: datetime) -> User:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
-    people = User.objects.filter(user_id=claims["sub"], is_active=True)
+    people = User.objects.filter(**who, is_active=True)
     user = people.annotate(config_version=configuration.VERSION).first()
     began = datetime.fromtimestamp(claims.get("auth_time", claims["iat"]), UTC)
     if user is None or began_before(began, user.revoked_before):

@@ -25,6 +25,7 @@ from sessions_app.models import (
     AuthorizationCode,
     DeviceGrant,
     FlowState,
+    PushedRequest,
     RefreshToken,
     RefreshTokenFamily,
 )
@@ -78,6 +79,7 @@ def _one_time(now: datetime, expired: datetime) -> Iterator[Rows]:
     yield LimiterSlot.objects.filter(expires_at__lt=now)
     yield SpentToken.objects.filter(expires_at__lt=now)
     yield FlowState.objects.filter(expires_at__lt=expired)
+    yield PushedRequest.objects.filter(expires_at__lt=expired)
     yield FlowSession.objects.filter(expire_date__lt=now)
 
 

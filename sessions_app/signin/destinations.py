@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from idp.connections.contract import Wishes
 from idp.models import Application
+from idp.protocol.params import Params
 from idp.tenants.configuration import Snapshot
+from sessions_app.oauth import pushed
 from sessions_app.protocol import redirect_uris
 
 HOME = "/"
@@ -43,7 +45,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
     parts = urlsplit(next_url)
     if parts.path != "/authorize":
         return Destination(next_url)
-    query = parse_qs(parts.query)
+    query = _asked(parts.query)
     application = snapshot.application(_single(query, "client_id"))
     if application is None or not application.enabled:
         return Destination(next_url)
@@ -65,6 +67,15 @@ def is_ours(url: str) -> bool:
     if "/.." in path.lower().replace("%2e", "."):  # browsers resolve these before they ask us
         return False
     return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+
+
+def _asked(query: str) -> dict[str, list[str]]:
+    """The parameters of the authorization request, also where the address only names one that was pushed."""
+    asked = parse_qs(query)
+    if not _single(asked, "request_uri").startswith(pushed.URN):
+        return asked
+    found = pushed.peek(Params([(name, value) for name, values in asked.items() for value in values]))
+    return {name: found.all(name) for name in found} if found else asked
 
 
 def _wishes(query: Mapping[str, list[str]]) -> Wishes:

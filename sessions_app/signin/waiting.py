@@ -13,7 +13,7 @@ from idp.protocol.errors import ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, SSOSession
-from sessions_app.oauth import authorize
+from sessions_app.oauth import authorize, pushed
 from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol.authorization import ResponseMode
 
@@ -48,8 +48,10 @@ class Waiting:
         self.granted = None
         try:
             params = from_urlencoded(self._query)
+            if pushed.is_pushed(params):  # answered once, which /authorize sees to
+                return None
             to = recipient_of(params, snapshot)
-            asked = authorize.read(params, to.application)
+            asked = authorize.read(params, to)
             decision = authorize.decide(asked, self._situation(params, to, session, snapshot, at))
         except ProtocolError:
             return None

@@ -19,8 +19,8 @@ from idp.http.request_body import FORM
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
 from idp.views.errors import json_errors
-from sessions_app.oauth import minting
-from sessions_app.oauth.access import Bearer, bearer
+from sessions_app.oauth import dpop, minting
+from sessions_app.oauth.access import Access, access
 from sessions_app.protocol import claims
 from sessions_app.views.endpoint import body_params
 
@@ -33,23 +33,29 @@ from sessions_app.views.endpoint import body_params
 def userinfo(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD", "POST"):
         raise InvalidRequest("Only GET and POST are allowed here.", status=405)
-    return JsonResponse(_claims(bearer(_token(request), timezone.now())))
+    at = timezone.now()
+    scheme, raw = _token(request)
+    found = access(raw, at)
+    dpop.check_access(found.jkt, scheme, request, raw, at)
+    return dpop.hand_nonce(request, JsonResponse(_claims(found)), at)
 
 
-def _token(request: HttpRequest) -> str:
+def _token(request: HttpRequest) -> tuple[str, str]:
+    """Its scheme, and the token itself."""
     scheme, _, in_header = request.headers.get("Authorization", "").partition(" ")
     in_form = ""
     if request.method == "POST" and request.content_type == FORM:
         in_form = body_params(request).get("access_token", "")
     if in_header and in_form:
         raise InvalidRequest("The access token is given twice.")
-    raw = in_form or (in_header.strip() if scheme.lower() == "bearer" else "")
+    scheme = "bearer" if in_form else scheme.lower()
+    raw = in_form or (in_header.strip() if scheme in ("bearer", "dpop") else "")
     if not raw:
         raise InvalidToken("An access token is needed in the Authorization header.")
-    return raw
+    return scheme, raw
 
 
-def _claims(token: Bearer) -> dict[str, Any]:
+def _claims(token: Access) -> dict[str, Any]:
     if OPENID not in token.scope:
         raise ProtocolError("The scope openid is needed.", error="insufficient_scope", status=403)
-    return {"sub": token.user.user_id, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}
+    return {"sub": token.sub, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}

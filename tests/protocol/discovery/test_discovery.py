@@ -72,7 +72,7 @@ def test_the_keys_have_what_sdks_need_and_no_private_half():
     for key in answer.json()["keys"]:
         assert key["kid"]
         assert key["use"] == "sig"
-        assert key["alg"] in ("RS256", "ES256")
+        assert key["alg"] in ("RS256", "PS256", "ES256", "EdDSA")
         assert not {"d", "p", "q", "dp", "dq", "qi"} & set(key)
 
 
