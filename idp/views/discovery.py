@@ -38,7 +38,7 @@ CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_k
 @login_not_required
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
-    return _public(metadata(configuration.current().tenant))
+    return public(metadata(configuration.current().tenant))
 
 
 @for_programs
@@ -46,7 +46,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponse:
     """Every key that is not gone. Caches keep it for as long as a new key is published before it signs."""
-    return _public(keys.published())
+    return public(keys.published())
 
 
 def metadata(tenant: TenantSettings) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "require_request_uri_registration": False,
         "authorization_response_iss_parameter_supported": True,
+        "protected_resources": [f"{issuer}userinfo"],
     }
     return document | _client_authentication(tenant) | _logout(issuer) | _switched_on(tenant)
 
@@ -128,7 +129,7 @@ def _switched_on(tenant: TenantSettings) -> dict[str, Any]:
     return document
 
 
-def _public(document: dict[str, Any]) -> HttpResponse:
+def public(document: dict[str, Any]) -> HttpResponse:
     max_age = int(keys.JWKS_MAX_AGE.total_seconds())
     return JsonResponse(
         document,

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from idp.views.discovery import jwks, openid_configuration
+from idp.views.protected_resource import protected_resource
 from idp.views.register import manage, register
 from idp.views.saml_metadata import metadata as saml_metadata
 from idp.views.theme import theme
@@ -11,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path(".well-known/openid-configuration", openid_configuration, name="openid_configuration"),
     path(".well-known/oauth-authorization-server", openid_configuration, name="oauth_authorization_server"),
     path(".well-known/jwks.json", jwks, name="jwks"),
+    path(".well-known/oauth-protected-resource/<path:path>", protected_resource, name="protected_resource"),
     path("oidc/register", register, name="register"),
     path("oidc/register/<str:client_id>", manage, name="register_manage"),
     path("theme.css", theme, name="theme"),

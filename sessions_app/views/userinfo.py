@@ -6,8 +6,11 @@ addresses are logged.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -25,10 +28,27 @@ from sessions_app.protocol import claims
 from sessions_app.views.endpoint import body_params
 
 
+METADATA = f"{settings.ISSUER}.well-known/oauth-protected-resource/userinfo"
+
+
+def says_where_its_metadata_is(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """In the challenge of every refusal (RFC 9728 section 5.1)."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        if "WWW-Authenticate" in response.headers:
+            response.headers["WWW-Authenticate"] += f', resource_metadata="{METADATA}"'
+        return response
+
+    return wrapped
+
+
 @for_programs
 @login_not_required
 @csrf_exempt
 @cross_origin("GET", "POST")
+@says_where_its_metadata_is
 @json_errors
 def userinfo(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD", "POST"):
