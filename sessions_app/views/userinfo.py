@@ -27,7 +27,6 @@ from sessions_app.oauth.access import Access, access
 from sessions_app.protocol import claims
 from sessions_app.views.endpoint import body_params
 
-
 METADATA = f"{settings.ISSUER}.well-known/oauth-protected-resource/userinfo"
 
 

@@ -128,9 +128,7 @@ def test_the_same_jti_of_another_key_is_another_proof(app: Application, session:
 
 
 @pytest.mark.spec(RFC, "8", "The server gives a nonce, and asks for it with use_dpop_nonce")
-def test_a_token_request_needs_a_nonce_of_ours_which_the_refusal_gives(
-    app: Application, session: SSOSession
-) -> None:
+def test_a_token_request_needs_a_nonce_of_ours_which_the_refusal_gives(app: Application, session: SSOSession) -> None:
     prover, code = Prover(), code_for(session, app)
     refused = exchange(app, code, prover.proof("POST", token_url()))
     assert (refused.status_code, refused.json()["error"]) == (400, "use_dpop_nonce")

@@ -26,7 +26,9 @@ CORE = "OpenID Connect Core 1.0"
 def claims_of(raw: str) -> dict[str, Any]:
     import json
 
-    return json.loads(jws.deserialize_compact(raw, KeySet.import_key_set(keys.published()), list(SIGNING_ALGORITHMS)).payload)
+    return json.loads(
+        jws.deserialize_compact(raw, KeySet.import_key_set(keys.published()), list(SIGNING_ALGORITHMS)).payload
+    )
 
 
 @pytest.mark.spec(CORE, "3.1.3.6", "at_hash is half of the hash of the signature's algorithm")
