@@ -103,7 +103,7 @@ RULES: Mapping[str, Rule] = {
     "global_token_revocation_uri": _told,
     "outbound_hosts": _alone(uris.check_host),
     "jwks_uri": _keys,
-    "sector_identifier_uri": _alone(uris.check_web_url),
+    "sector_identifier_uri": _keys,  # we ask it when a stranger registers
     "logo_uri": _alone(
         uris.check_web_url
     ),  # browsers load it, we never do: a private address is the reader's own network

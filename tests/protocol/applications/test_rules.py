@@ -216,6 +216,8 @@ def test_registration_refuses_what_the_rules_refuse_in_its_own_form(client: Clie
         document: dict[str, Any] = {}
         for column, value in (GOOD | case.columns).items():
             document |= named(column, value)
+        if "id_token_encrypted_response_alg" in document:
+            document["id_token_encrypted_response_enc"] = "A256GCM"
         answer = client.post("/oidc/register", json.dumps(document), content_type="application/json")
         said = answer.json()
         error = "invalid_redirect_uri" if case.field == "redirect_uris" else "invalid_client_metadata"

@@ -93,6 +93,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "global_token_revocation_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "frontchannel_logout_uri": (*MALFORMED, "https://other.example/x", "https://app.example/x?sid=1", OURS),
     "jwks_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
+    "sector_identifier_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "logo_uri": (*MALFORMED, "http://app.example/logo.png"),
     "outbound_hosts": ("https://app.example", "app.example:443", "a b", "-app.example", "app.example/"),
 }
