@@ -54,7 +54,7 @@ def problems(tenant: TenantSettings) -> Iterator[Problem]:
         if (value := getattr(tenant, field)) and (reason := check(value)):
             yield Problem(field, reason, value)
     for field in CHOSEN:
-        choices = [value for value, _ in tenant._meta.get_field(field).flatchoices]
+        choices = [value for value, _ in tenant._meta.get_field(field).flatchoices]  # type: ignore[union-attr]
         if (value := getattr(tenant, field)) not in choices:
             yield Problem(field, f"it must be one of {', '.join(filter(None, choices))}", value)
     yield from _logout_urls(tenant)

@@ -173,7 +173,9 @@ def _through_django_oauth_toolkit(request: HttpRequest, order: Order) -> dict[st
             error=body.get("error", "invalid_request"),
             status=response.status_code,
         )
-    answer = {name: body[name] for name in ("access_token", "token_type", "expires_in", "scope") if name in body}
+    answer: dict[str, Any] = {
+        name: body[name] for name in ("access_token", "token_type", "expires_in", "scope") if name in body
+    }
     return answer | {"token_type": _type(order)}
 
 
