@@ -4,6 +4,13 @@ import idp.protocol.opaque
 from django.db import migrations, models
 
 
+def make_pairwise_key(apps, schema_editor):
+    """Before anything can ask for it: a key that two processes make differently would give people two subjects."""
+    apps.get_model("idp", "TenantSettings").objects.filter(pairwise_salt="").update(
+        pairwise_salt=idp.protocol.opaque.new_secret()
+    )
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -44,7 +51,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='tenantsettings',
             name='pairwise_salt',
-            field=models.CharField(default=idp.protocol.opaque.new_secret, editable=False, max_length=64),
+            field=models.CharField(db_default="", default=idp.protocol.opaque.new_secret, editable=False, max_length=64),
         ),
         migrations.AddField(
             model_name='tenantsettings',
@@ -76,4 +83,5 @@ class Migration(migrations.Migration):
             name='algorithm',
             field=models.CharField(choices=[('RS256', 'RS256'), ('PS256', 'PS256'), ('ES256', 'ES256'), ('EdDSA', 'EdDSA')], max_length=8),
         ),
+        migrations.RunPython(make_pairwise_key, migrations.RunPython.noop),
     ]

@@ -99,7 +99,7 @@ class TenantSettings(models.Model):
     require_pushed_authorization_requests = models.BooleanField(
         default=False, db_default=False, help_text="Of every application, whatever its own switch says (RFC 9126)."
     )
-    pairwise_salt = models.CharField(max_length=64, default=new_secret, editable=False)
+    pairwise_salt = models.CharField(max_length=64, default=new_secret, db_default="", editable=False)
     sign_out_timeout = models.PositiveIntegerField(default=5, help_text="Seconds until an application's row turns red.")
     password_change_ends_other_sessions = models.BooleanField(default=True)
     history_retention_days = models.PositiveIntegerField(default=90)

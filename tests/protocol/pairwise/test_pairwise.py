@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from idp.applications.subjects import sector, subject_for
-from idp.models import Application, ResourceServer, User
+from idp.models import Application, ResourceServer, TenantSettings, User
 from idp.protocol.initiators import Initiator
 from idp.tenants import configuration
 from logout_app.delivery.channels.registry import dispatch_of
@@ -171,6 +171,16 @@ def test_no_rotation_of_secrets_makes_people_strangers(session: SSOSession, sett
     before = subject_for(session.user.user_id, one, configuration.current())
     settings.SECRET_KEY, settings.ENCRYPTION_KEYS = "another" * 10, ["another" * 10]
     assert subject_for(session.user.user_id, one, configuration.current()) == before
+
+
+def test_an_installation_of_an_earlier_release_gets_its_key_once(session: SSOSession) -> None:
+    TenantSettings.objects.update(pairwise_salt="")  # as a release makes the row that knows no such column
+    configuration.bump()
+    one = pairwise()
+    first = subject_for(session.user.user_id, one, configuration.current())
+    configuration.bump()
+    assert subject_for(session.user.user_id, one, configuration.current()) == first
+    assert len(TenantSettings.objects.get().pairwise_salt) == 43
 
 
 def test_discovery_offers_both_kinds() -> None:
