@@ -31,13 +31,8 @@ METADATA = {metadata.name: metadata.name for metadata in fields(ClientMetadata)}
     "name": "client_name",
     "app_type": "application_type",
 }
-OF_THE_SAME_NAME = (
-    "id_token_encrypted_response_alg",
-    "subject_type",
-    "sector_identifier_uri",
-    "require_pushed_authorization_requests",
-    "dpop_bound_access_tokens",
-)
+OF_THE_SAME_NAME = ("id_token_encrypted_response_alg", "subject_type", "sector_identifier_uri")
+DEMANDS = ("require_pushed_authorization_requests", "dpop_bound_access_tokens")
 NOT_TO_BE_SENT = (
     "registration_access_token",
     "registration_client_uri",
@@ -176,7 +171,7 @@ def _metadata(application: Application) -> dict[str, Any]:
         "id_token_signed_response_alg": application.id_token_signed_response_alg,
         "post_logout_redirect_uris": application.allowed_logout_urls,
     }
-    for switch in ("require_pushed_authorization_requests", "dpop_bound_access_tokens"):
+    for switch in DEMANDS:
         if getattr(application, switch):
             values[switch] = True
     if application.id_token_encrypted_response_alg:
@@ -214,6 +209,8 @@ def _fill(application: Application, metadata: ClientMetadata, *, secret_before: 
     application.id_token_signed_response_alg = metadata.id_token_signed_response_alg
     for name in OF_THE_SAME_NAME:
         setattr(application, name, getattr(metadata, name))
+    for name in DEMANDS:  # an administrator may have made them, and what holds the registration may be stolen
+        setattr(application, name, getattr(application, name) or getattr(metadata, name))
     application.backchannel_logout_uri = metadata.backchannel_logout_uri
     application.backchannel_logout_session_required = metadata.backchannel_logout_session_required
     application.frontchannel_logout_uri = metadata.frontchannel_logout_uri

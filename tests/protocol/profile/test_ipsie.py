@@ -127,3 +127,14 @@ def test_the_tenant_file_says_what_an_application_must_do(tmp_path: Path) -> Non
     row = Application.objects.get(name="Bank")
     assert {name: getattr(row, name) for name in wanted} == wanted
     assert row.id_token_signed_response_alg == "EdDSA"
+
+
+@pytest.mark.spec("IPSIE Common Requirements", "Network", "No CORS at the authorization endpoint")
+def test_no_script_reads_the_authorization_endpoint(session: SSOSession) -> None:
+    app = make_application(web_origins=["https://page.example"], allowed_origins="https://page.example")
+    client = browser(session)
+    for answer in (
+        client.get("/authorize", request_params(app), headers={"Origin": "https://page.example"}),
+        client.options("/authorize", headers={"Origin": "https://page.example"}),
+    ):
+        assert "Access-Control-Allow-Origin" not in answer.headers

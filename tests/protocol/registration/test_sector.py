@@ -99,3 +99,17 @@ def test_what_is_registered_comes_back(sectors: str) -> None:
     row = Application.objects.get()
     assert row.dpop_bound_access_tokens
     assert row.require_pushed_authorization_requests
+
+
+def test_a_replacement_does_not_take_back_what_must_be_proved(sectors: str) -> None:
+    made = register(sector_identifier_uri=f"{sectors}/both").json()
+    Application.objects.update(dpop_bound_access_tokens=True, require_pushed_authorization_requests=True)
+    answer = Client().put(
+        f"/oidc/register/{made['client_id']}",
+        json.dumps({"client_id": made["client_id"], "redirect_uris": CALLBACKS}),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {made['registration_access_token']}"},
+    )
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["dpop_bound_access_tokens"] is True
+    assert Application.objects.get().require_pushed_authorization_requests
