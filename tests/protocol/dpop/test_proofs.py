@@ -102,6 +102,8 @@ HEADERS: list[dict[str, Any]] = [
     {"jwk": {"kty": "EC", "crv": "P-256"}},
     {"jwk": dict(new_key("PS256").as_dict(private=False))},
     {"jwk": dict(new_key().as_dict(private=False))},
+    {"jwk": {**PROVER.key.as_dict(private=False), "key_ops": ["sign"]}},
+    {"jwk": {**PROVER.key.as_dict(private=False), "kid": 5}},
     {"crit": ["exp"]},
 ]
 
