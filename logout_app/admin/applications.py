@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from idp.admin import applications
 from idp.admin.application_form import INITIATORS
-from idp.admin.support import Act
+from idp.admin.support import AdminAct
 from idp.applications import rules
 from idp.applications.problem import Problem
 from idp.connections.places import BUSY, turn
@@ -63,7 +63,7 @@ def explain_preflight(application: Application) -> list[str]:
     ]
 
 
-REDELIVER_DEAD = Act(
+REDELIVER_DEAD = AdminAct(
     "redeliver",
     "Redeliver all dead",
     lambda application: [
@@ -75,13 +75,13 @@ REDELIVER_DEAD = Act(
 )
 
 
-class ApplicationAdmin(applications.ApplicationAdmin):
-    def get_acts(self) -> Sequence[Act]:
+class ApplicationAdmin(applications.ApplicationAdminBase):
+    def get_acts(self) -> Sequence[AdminAct]:
         return (self.preflight, REDELIVER_DEAD, *super().get_acts())
 
     @property
-    def preflight(self) -> Act:
-        return Act(
+    def preflight(self) -> AdminAct:
+        return AdminAct(
             "preflight",
             "Logout preflight",
             explain_preflight,

@@ -145,7 +145,7 @@ def exchange(
     if not may_use(application, session, session.user, snapshot):
         raise AccessDenied(NOT_FOR_THEM, status=400)
     return issue(
-        minting.Grant(
+        minting.TokenGrant(
             application=application,
             user=session.user,
             session=session,

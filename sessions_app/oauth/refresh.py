@@ -160,12 +160,12 @@ def _grant_of(
     jkt: str,
     snapshot: Snapshot,
     at: datetime,
-) -> minting.Grant:
+) -> minting.TokenGrant:
     if set(request.resources) - {family.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
     api = minting.api_of(snapshot, family.audience)
     session = family.session if family.session is not None and family.session.is_alive(at) else None
-    return minting.Grant(
+    return minting.TokenGrant(
         application=application,
         user=family.user,
         session=session,

@@ -9,7 +9,7 @@ from idp.applications import client_auth
 from idp.http.requests import facts
 from idp.tenants import configuration
 from sessions_app.oauth import dpop, pushed
-from sessions_app.views.endpoint import body_params, program_endpoint
+from sessions_app.views.oauth.endpoint import body_params, program_endpoint
 
 
 @program_endpoint

@@ -25,7 +25,7 @@ from idp.views.errors import json_errors
 from sessions_app.oauth import dpop, minting
 from sessions_app.oauth.access import Access, access
 from sessions_app.protocol import claims
-from sessions_app.views.endpoint import body_params
+from sessions_app.views.oauth.endpoint import body_params
 
 METADATA = f"{settings.ISSUER}.well-known/oauth-protected-resource/userinfo"
 
