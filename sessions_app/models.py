@@ -142,10 +142,35 @@ class AuthorizationCode(AbstractGrant):
 
     session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="+")
     audience = models.CharField(max_length=600, blank=True)
+    dpop_jkt = models.CharField(
+        max_length=43,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Thumbprint of the key that the request named (RFC 9449 section 10).",
+    )
     used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(AbstractGrant.Meta):
         indexes = (models.Index(fields=("expires",), name="sessions_code_purge"),)
+
+
+class PushedRequest(models.Model):
+    """An authorization request that waits under a request_uri (RFC 9126). Answered once, and to one browser."""
+
+    uri_hash = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the request_uri.")
+    application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+")
+    pairs = models.JSONField(help_text="The parameters, as they were pushed.")
+    browser_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the cookie of who opened it.")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("expires_at",), name="sessions_pushed_purge"),)
+
+    def __str__(self) -> str:
+        return f"pushed request #{self.pk}"
 
 
 class RefreshTokenFamily(models.Model):
@@ -160,6 +185,13 @@ class RefreshTokenFamily(models.Model):
     rotating = models.BooleanField(default=True)
     scope = models.TextField(blank=True)
     audience = models.CharField(max_length=600, blank=True)
+    dpop_jkt = models.CharField(
+        max_length=43,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Thumbprint of the key that its tokens are bound to.",
+    )
     sid = models.CharField(max_length=50, blank=True)
     auth_time = models.DateTimeField()
     generation = models.PositiveIntegerField(default=0, help_text="The newest generation of tokens.")
@@ -238,6 +270,9 @@ class AccessToken(AbstractAccessToken):
     family = models.ForeignKey(RefreshTokenFamily, null=True, on_delete=models.CASCADE, related_name="+")
     code = models.ForeignKey(AuthorizationCode, null=True, on_delete=models.SET_NULL, related_name="+")
     audience = models.CharField(max_length=600, blank=True)
+    dpop_jkt = models.CharField(
+        max_length=43, blank=True, default="", db_default="", help_text="Thumbprint of the key that it is bound to."
+    )
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[AccessToken]] = LivingAccessTokens()

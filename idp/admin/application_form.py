@@ -70,6 +70,9 @@ FIELDSETS: Any = (
             "fields": (
                 "grant_types",
                 "id_token_signed_response_alg",
+                "id_token_encrypted_response_alg",
+                "subject_type",
+                "sector_identifier_uri",
                 "id_token_lifetime",
                 "scope_claims_in_userinfo_only",
                 "userinfo_signed_response_alg",
@@ -92,7 +95,14 @@ FIELDSETS: Any = (
     ),
     (
         "How the application proves who it is",
-        {"fields": ("token_endpoint_auth_method", "require_pkce", "jwks", "jwks_uri")},
+        {"fields": ("token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri")},
+    ),
+    (
+        "Higher assurance",
+        {
+            "fields": ("require_pkce", "require_pushed_authorization_requests", "dpop_bound_access_tokens"),
+            "description": "What the application must do beside: check that its library can, then switch it on.",
+        },
     ),
     (
         "On telephones",
@@ -144,6 +154,10 @@ class ApplicationForm(RulebookForm):
         help_text="One per line: the SHA-256 of the certificates that sign the application.",
     )
     jwks_uri = url_field("URL of the public keys", "For private_key_jwt: where the application publishes them.")
+    sector_identifier_uri = url_field(
+        "Sector identifier URL",
+        "For pairwise user ids of callbacks on several hosts: applications with the same host share them.",
+    )
     global_token_revocation_uri = url_field("Global Token Revocation URL", "The application's own, if it has one.")
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
@@ -168,6 +182,11 @@ class ApplicationForm(RulebookForm):
             "backchannel_logout_initiators_mode": "Which sign-outs it hears of",
             "frontchannel_logout_session_required": "Needs iss and sid",
             "id_token_signed_response_alg": "Algorithm of ID tokens",
+            "id_token_encrypted_response_alg": "Encryption of ID tokens",
+            "subject_type": "User ids (sub)",
+            "require_pushed_authorization_requests": "Require pushed authorization requests",
+            "dpop_bound_access_tokens": "Require DPoP",
+            "strict_client_assertions": "Strict client assertions",
             "id_token_lifetime": "ID token lifetime",
             "scope_claims_in_userinfo_only": "Profile and e-mail by /userinfo only",
             "userinfo_signed_response_alg": "Answers of /userinfo",

@@ -113,7 +113,14 @@ class TenantSettingsAdmin(StrictAdmin):
             "Protocols and history",
             {
                 "description": SUPERUSERS,
-                "fields": ("session_management", "dynamic_client_registration", "history_retention_days"),
+                "fields": (
+                    "profile",
+                    "require_pkce",
+                    "require_pushed_authorization_requests",
+                    "session_management",
+                    "dynamic_client_registration",
+                    "history_retention_days",
+                ),
             },
         ),
     )

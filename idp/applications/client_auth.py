@@ -24,15 +24,18 @@ from idp.applications import client_keys
 from idp.crypto.spent import spend
 from idp.models import Application, TokenEndpointAuthMethod
 from idp.people.hashers import ClientSecretHasher
+from idp.protocol.clients import STRONG_ALGORITHMS
 from idp.protocol.errors import InvalidClient, InvalidRequest
 from idp.protocol.jwt_profile import Mismatch, Parties, Profile, Unverified, check_claims, expiry, is_text, read_jwt
 from idp.protocol.params import Params
+from idp.tenants import profile
+from idp.tenants.configuration import Snapshot
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # RFC 7523 section 3 and OpenID Connect Core section 9; the type is that of draft-ietf-oauth-rfc7523bis.
 CLIENT_ASSERTION = Profile(
     types=frozenset({"jwt", "client-authentication+jwt"}),
-    algorithms=("RS256", "PS256", "ES256"),
+    algorithms=("RS256", "PS256", "ES256", "EdDSA"),
     texts=("jti",),
     times=("exp",),
     leeway=30,
@@ -68,11 +71,12 @@ def read(headers: Mapping[str, str], params: Params) -> Credentials:
     return Credentials(client_id, secret=secret)
 
 
-def check(credentials: Credentials, application: Application | None, *, at: datetime) -> Application:
+def check(credentials: Credentials, snapshot: Snapshot, *, at: datetime) -> Application:
     """The application, if it is enabled and proved who it is by the method that it is registered for.
 
     Secret in header or body are one method here: SDKs pick either. A private_key_jwt assertion is spent by this call.
     """
+    application = snapshot.application(credentials.client_id)
     if application is None or not application.enabled:
         raise InvalidClient("Unknown or disabled client.")
     method = application.token_endpoint_auth_method
@@ -83,7 +87,7 @@ def check(credentials: Credentials, application: Application | None, *, at: date
     elif method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
         proved = bool(credentials.assertion)
         if proved:
-            _verify_assertion(credentials.assertion, application, at)
+            _verify_assertion(credentials.assertion, application, snapshot, at)
     else:
         proved = False
     if not proved:
@@ -135,12 +139,17 @@ def _assertion(assertion: str, params: Params) -> Credentials:
     return Credentials(subject, assertion=assertion)
 
 
-def _verify_assertion(assertion: str, application: Application, at: datetime) -> None:
+def _verify_assertion(assertion: str, application: Application, snapshot: Snapshot, at: datetime) -> None:
     """A good signature, every claim, and a jti that is good for once. Raises InvalidClient."""
-    us = (settings.ISSUER, settings.ISSUER_ORIGIN, f"{settings.ISSUER}oauth/token")
+    is_strict = profile.is_strict_about_assertions(application, snapshot.tenant)
+    us = (settings.ISSUER,) if is_strict else (settings.ISSUER, settings.ISSUER_ORIGIN, *_endpoints())
     try:
         said = read_jwt(CLIENT_ASSERTION, assertion)
         check_claims(CLIENT_ASSERTION, said.claims, Parties(application.client_id, us), at)
+        if is_strict and said.claims["aud"] != settings.ISSUER:
+            raise Mismatch("has an aud that is not our issuer alone, as a string")
+        if is_strict and said.algorithm not in STRONG_ALGORITHMS:
+            raise Mismatch(f"is signed by {said.algorithm}, which is none of {', '.join(STRONG_ALGORITHMS)}")
     except Mismatch as mismatch:
         raise _refused(str(mismatch)) from None
     if not _is_signed(assertion, said, application):
@@ -169,6 +178,11 @@ def _verifies(assertion: str, algorithm: str, key: Key) -> bool:
     except (JoseError, ValueError):
         return False
     return True
+
+
+def _endpoints() -> tuple[str, ...]:
+    """Where client assertions are sent: many libraries name the endpoint as the audience (RFC 7523 section 3)."""
+    return tuple(f"{settings.ISSUER}oauth/{name}" for name in ("token", "par", "introspect", "revoke"))
 
 
 def _refused(detail: str) -> InvalidClient:

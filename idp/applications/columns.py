@@ -32,6 +32,8 @@ CHOSEN = (
     "token_endpoint_auth_method",
     "id_token_signed_response_alg",
     "userinfo_signed_response_alg",
+    "id_token_encrypted_response_alg",
+    "subject_type",
     "backchannel_logout_token_typ",
     "backchannel_logout_initiators_mode",
 )
@@ -74,9 +76,11 @@ def _names(application: Application) -> Iterator[Problem]:
 
 def _choices(application: Application) -> Iterator[Problem]:
     for field in CHOSEN:
-        choices = [value for value, _ in application._meta.get_field(field).flatchoices]
-        if getattr(application, field) not in choices:
-            yield Problem(field, f"it must be one of {', '.join(choices)}", value=str(getattr(application, field)))
+        column = application._meta.get_field(field)
+        choices = [value for value, _ in column.flatchoices]
+        value = getattr(application, field)
+        if value not in choices and not (column.blank and value == ""):
+            yield Problem(field, f"it must be one of {', '.join(choices)}", value=str(value))
 
 
 def _numbers(application: Application) -> Iterator[Problem]:
@@ -111,6 +115,9 @@ def _authentication(application: Application) -> Iterator[Problem]:
     if application.token_endpoint_auth_method == clients.PRIVATE_KEY_JWT and not (has_keys or has_uri):
         reason = "private_key_jwt needs jwks or jwks_uri: its public keys, or where they are"
         yield Problem("jwks", reason, depends=("jwks_uri", "token_endpoint_auth_method"))
+    if application.id_token_encrypted_response_alg and not (has_keys or has_uri):
+        reason = "encrypted ID tokens need jwks or jwks_uri: the public keys to encrypt by, or where they are"
+        yield Problem("jwks", reason, depends=("jwks_uri", "id_token_encrypted_response_alg"))
 
 
 def _initiators(application: Application) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from idp.applications.client_auth import secret_matches
 from idp.http.requests import RequestFacts
 from idp.models import Application, AppType, ClientRegistration, TokenEndpointAuthMethod
 from idp.protocol import uris
+from idp.protocol.clients import CONTENT_ENCRYPTION
 from idp.protocol.errors import InvalidToken
 from idp.protocol.grant_types import AUTHORIZATION_CODE
 from idp.protocol.opaque import digest, new_secret
@@ -30,6 +31,8 @@ METADATA = {metadata.name: metadata.name for metadata in fields(ClientMetadata)}
     "name": "client_name",
     "app_type": "application_type",
 }
+OF_THE_SAME_NAME = ("id_token_encrypted_response_alg", "subject_type", "sector_identifier_uri")
+DEMANDS = ("require_pushed_authorization_requests", "dpop_bound_access_tokens")
 NOT_TO_BE_SENT = (
     "registration_access_token",
     "registration_client_uri",
@@ -168,10 +171,17 @@ def _metadata(application: Application) -> dict[str, Any]:
         "default_max_age": application.default_max_age,
         "userinfo_signed_response_alg": application.userinfo_signed_response_alg,
         "scope_claims_in_userinfo_only": application.scope_claims_in_userinfo_only,
-        "subject_type": "public",
+        "subject_type": application.subject_type,
+        "sector_identifier_uri": application.sector_identifier_uri,
         "id_token_signed_response_alg": application.id_token_signed_response_alg,
         "post_logout_redirect_uris": application.allowed_logout_urls,
     }
+    for switch in DEMANDS:
+        if getattr(application, switch):
+            values[switch] = True
+    if application.id_token_encrypted_response_alg:
+        values["id_token_encrypted_response_alg"] = application.id_token_encrypted_response_alg
+        values["id_token_encrypted_response_enc"] = CONTENT_ENCRYPTION[0]
     if application.backchannel_logout_uri:
         values["backchannel_logout_uri"] = application.backchannel_logout_uri
         values["backchannel_logout_session_required"] = application.backchannel_logout_session_required
@@ -207,6 +217,10 @@ def _fill(application: Application, metadata: ClientMetadata, *, secret_before: 
     application.jwks = metadata.jwks
     application.jwks_uri = metadata.jwks_uri
     application.id_token_signed_response_alg = metadata.id_token_signed_response_alg
+    for name in OF_THE_SAME_NAME:
+        setattr(application, name, getattr(metadata, name))
+    for name in DEMANDS:  # an administrator may have made them, and what holds the registration may be stolen
+        setattr(application, name, getattr(application, name) or getattr(metadata, name))
     application.backchannel_logout_uri = metadata.backchannel_logout_uri
     application.backchannel_logout_session_required = metadata.backchannel_logout_session_required
     application.frontchannel_logout_uri = metadata.frontchannel_logout_uri

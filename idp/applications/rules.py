@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from idp import outbound
-from idp.applications import columns, keys, mobile
+from idp.applications import columns, keys, mobile, subjects
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
@@ -35,6 +35,7 @@ def problems(application: Application) -> Iterator[Problem]:
     yield from columns.problems(application)
     yield from keys.problems(application)
     yield from mobile.problems(application)
+    yield from subjects.problems(application)
     yield from _urls(application)
 
 
@@ -103,6 +104,7 @@ RULES: Mapping[str, Rule] = {
     "global_token_revocation_uri": _told,
     "outbound_hosts": _alone(uris.check_host),
     "jwks_uri": _keys,
+    "sector_identifier_uri": _keys,  # we ask it when a stranger registers
     "logo_uri": _alone(
         uris.check_web_url
     ),  # browsers load it, we never do: a private address is the reader's own network

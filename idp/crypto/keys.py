@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from django.db import transaction
 from django.utils import timezone
-from joserfc.jwk import ECKey, Key, RSAKey
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from idp.crypto import sealing
 from idp.models import KeyStatus, SigningKey
@@ -32,6 +32,9 @@ LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with t
 
 _json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _PKCS1, _SHA256, _ECDSA = padding.PKCS1v15(), hashes.SHA256(), ec.ECDSA(hashes.SHA256())
+_PSS = padding.PSS(padding.MGF1(_SHA256), _SHA256.digest_size)  # RFC 7518 section 3.5
+KINDS: Mapping[str, type[Key]] = {"RS256": RSAKey, "PS256": RSAKey, "ES256": ECKey, "EdDSA": OKPKey}
+Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ def sign_with(loaded: LoadedKey, claims: Mapping[str, Any], *, typ: str = "JWT")
 
 
 def _signature(loaded: LoadedKey, message: bytes) -> bytes:
-    """RFC 7518 sections 3.3 and 3.4: for ES256 the two numbers, 32 octets each."""
-    key: Any = loaded.key.private_key  # of RSAKey and ECKey
-    if loaded.algorithm == "RS256":
-        return bytes(key.sign(message, _PKCS1, _SHA256))
+    """RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1: for ES256 the two numbers, 32 octets each."""
+    key: Any = loaded.key.private_key  # of every kind here
+    if loaded.algorithm in ("RS256", "PS256"):
+        return bytes(key.sign(message, _PKCS1 if loaded.algorithm == "RS256" else _PSS, _SHA256))
+    if loaded.algorithm == "EdDSA":
+        return bytes(key.sign(message))
     r, s = decode_dss_signature(key.sign(message, _ECDSA))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
@@ -158,12 +163,11 @@ def _first_key(algorithm: str) -> SigningKey:
 def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
     if algorithm not in ALGORITHMS:
         raise ValueError(f"no signing algorithm of ours: {algorithm!r}")
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = (
-        rsa.generate_private_key(65537, 2048) if algorithm == "RS256" else ec.generate_private_key(ec.SECP256R1())
+    pem = (
+        _new_private(algorithm)
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
     )
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
     key = _import(algorithm, pem)
     kid = key.thumbprint()
     public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
@@ -178,11 +182,17 @@ def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
     )
 
 
+def _new_private(algorithm: str) -> Private:
+    if KINDS[algorithm] is RSAKey:
+        return rsa.generate_private_key(65537, 2048)
+    return ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else ed25519.Ed25519PrivateKey.generate()
+
+
 def _load(row: SigningKey) -> LoadedKey:
     pem = sealing.unseal(row.sealed_private_key, f"signing key:{row.kid}")
     return LoadedKey(row.kid, row.algorithm, _import(row.algorithm, pem))
 
 
-def _import(algorithm: str, key: str | dict[str, Any]) -> RSAKey | ECKey:
+def _import(algorithm: str, key: str | dict[str, Any]) -> Key:
     """A private key as PEM, or a public one as JWK."""
-    return RSAKey.import_key(key) if algorithm == "RS256" else ECKey.import_key(key)
+    return KINDS[algorithm].import_key(key)

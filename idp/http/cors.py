@@ -24,7 +24,7 @@ ALLOWED_HEADERS = ("Authorization", "Content-Type", "Auth0-Client", "DPoP")  # w
 # What a preflight may ask for (Fetch, CORS-unsafe request-header names): names with commas between them.
 _ASKED = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
 LONGEST_ASKED = 2000  # characters
-EXPOSED_HEADERS = "WWW-Authenticate, Retry-After"
+EXPOSED_HEADERS = "WWW-Authenticate, Retry-After, DPoP-Nonce"
 MAX_AGE = 600  # seconds that a browser may remember the preflight
 _ORIGINS = configuration.Memo[frozenset[str]]("registered origins")
 

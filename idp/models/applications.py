@@ -19,6 +19,9 @@ from idp.protocol.initiators import EVERY
 TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
 
 
+SIGNING_CHOICES = [(name, name) for name in clients.SIGNING_ALGORITHMS]
+
+
 class AppType(models.TextChoices):
     SPA = "spa", "Single-page application"
     NATIVE = "native", "Native"
@@ -31,6 +34,11 @@ class TokenEndpointAuthMethod(models.TextChoices):
     POST = clients.SECRET_POST, clients.SECRET_POST
     BASIC = clients.SECRET_BASIC, clients.SECRET_BASIC
     PRIVATE_KEY_JWT = clients.PRIVATE_KEY_JWT, clients.PRIVATE_KEY_JWT
+
+
+class SubjectType(models.TextChoices):
+    PUBLIC = clients.PUBLIC, "Public: the same user id everywhere"
+    PAIRWISE = clients.PAIRWISE, "Pairwise: a user id of its own for each sector"
 
 
 class InitiatorMode(models.TextChoices):
@@ -69,8 +77,33 @@ class Application(AbstractApplication):
     allow_logout_url_wildcards = models.BooleanField(
         default=False, help_text="A * in the leftmost host label of allowed logout URLs, for /v2/logout only."
     )
-    id_token_signed_response_alg = models.CharField(
-        max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256"
+    id_token_signed_response_alg = models.CharField(max_length=8, choices=SIGNING_CHOICES, default="RS256")
+    id_token_encrypted_response_alg = models.CharField(
+        max_length=16,
+        choices=[(name, name) for name in clients.ENCRYPTION_ALGORITHMS],
+        blank=True,
+        default="",
+        db_default="",
+        help_text="ID tokens are encrypted for the application (A256GCM) by one of its public keys. Empty: signed only.",
+    )
+    subject_type = models.CharField(
+        max_length=8,
+        choices=SubjectType,
+        default=SubjectType.PUBLIC,
+        db_default=SubjectType.PUBLIC,
+        help_text="Pairwise: applications of different sectors cannot tell from the user id that it is the same person.",
+    )
+    sector_identifier_uri = models.URLField(max_length=1000, blank=True, default="", db_default="")
+    require_pushed_authorization_requests = models.BooleanField(
+        default=False, db_default=False, help_text="Only requests that were pushed to /oauth/par before (RFC 9126)."
+    )
+    dpop_bound_access_tokens = models.BooleanField(
+        default=False, db_default=False, help_text="Access tokens only with a proof of possession (RFC 9449)."
+    )
+    strict_client_assertions = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="private_key_jwt: aud is our issuer and nothing else, signed by PS256, ES256 or EdDSA.",
     )
     userinfo_signed_response_alg = models.CharField(
         max_length=8,
@@ -267,7 +300,7 @@ class ResourceServer(models.Model):
             "An API that verifies JWTs by itself asks nobody, and takes one until it expires."
         ),
     )
-    signing_alg = models.CharField(max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256")
+    signing_alg = models.CharField(max_length=8, choices=SIGNING_CHOICES, default="RS256")
     allow_offline_access = models.BooleanField(default=True)
     is_system = models.BooleanField(default=False, editable=False, help_text="Our own Management API.")
 

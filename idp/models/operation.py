@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from idp.protocol.clients import SIGNING_ALGORITHMS
+from idp.protocol.opaque import new_secret
 from idp.tenants import rules
 
 
@@ -22,7 +24,7 @@ class SigningKey(models.Model):
     """One key pair. The private half is sealed; the states move next -> active -> retiring -> gone."""
 
     kid = models.CharField(max_length=64, unique=True)
-    algorithm = models.CharField(max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")])
+    algorithm = models.CharField(max_length=8, choices=[(name, name) for name in SIGNING_ALGORITHMS])
     status = models.CharField(max_length=8, choices=KeyStatus, default=KeyStatus.NEXT)
     public_jwk = models.JSONField()
     sealed_private_key = models.TextField(editable=False)
@@ -62,6 +64,11 @@ class V2LogoutConfirmation(models.TextChoices):
     CROSS_SITE = "cross_site", "When the link is on another site"
 
 
+class SecurityProfile(models.TextChoices):
+    NONE = "", "None"
+    IPSIE = "ipsie", "IPSIE: what its session level SL1 asks of identity services"
+
+
 class TenantSettings(models.Model):
     """The one row of settings that an administrator may change while Curfew runs."""
 
@@ -85,6 +92,16 @@ class TenantSettings(models.Model):
     )
     session_management = models.BooleanField(default=False, help_text="OpenID Connect Session Management 1.0.")
     dynamic_client_registration = models.BooleanField(default=False)
+    profile = models.CharField(
+        max_length=16, choices=SecurityProfile, blank=True, default=SecurityProfile.NONE, db_default=""
+    )
+    require_pkce = models.BooleanField(
+        default=False, db_default=False, help_text="Of confidential applications too, whatever their own switch says."
+    )
+    require_pushed_authorization_requests = models.BooleanField(
+        default=False, db_default=False, help_text="Of every application, whatever its own switch says (RFC 9126)."
+    )
+    pairwise_salt = models.CharField(max_length=64, default=new_secret, db_default="", editable=False)
     sign_out_timeout = models.PositiveIntegerField(default=5, help_text="Seconds until an application's row turns red.")
     password_change_ends_other_sessions = models.BooleanField(default=True)
     history_retention_days = models.PositiveIntegerField(default=90)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class ProtocolError(Exception):
     """One registered error code with its HTTP status. Raised in rules and acts; views turn it into JSON, a page or a redirect."""
@@ -15,6 +17,7 @@ class ProtocolError(Exception):
         self.detail = detail
         self.error = error or self.error
         self.status = status or self.status
+        self.headers: Mapping[str, str] = {}  # that the answer carries, where it is JSON
 
 
 class InvalidRequest(ProtocolError):

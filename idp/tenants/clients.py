@@ -14,7 +14,7 @@ from idp.applications.columns import LONGEST_NAME, NUMBERS, secret_problem
 from idp.applications.problem import Problem
 from idp.models import Application, AppType, InitiatorMode, TokenEndpointAuthMethod
 from idp.protocol import grant_types
-from idp.protocol.clients import SIGNING_ALGORITHMS
+from idp.protocol.clients import ENCRYPTION_ALGORITHMS, SIGNING_ALGORITHMS, SUBJECT_TYPES
 from idp.protocol.initiators import AUTH0_DEFAULT, EVERY
 from idp.tenants.reader import Reader, given
 
@@ -61,6 +61,12 @@ def client(reader: Reader) -> ClientEntry:
         is_first_party=reader.boolean("is_first_party"),
         enabled=reader.boolean("enabled"),
         require_pkce=reader.boolean("require_pkce"),
+        require_pushed_authorization_requests=reader.boolean("require_pushed_authorization_requests"),
+        dpop_bound_access_tokens=reader.boolean("dpop_bound_access_tokens"),
+        strict_client_assertions=reader.boolean("strict_client_assertions"),
+        subject_type=reader.choice("subject_type", SUBJECT_TYPES),
+        sector_identifier_uri=reader.text("sector_identifier_uri"),
+        id_token_encrypted_response_alg=reader.choice("id_token_encrypted_response_alg", ("", *ENCRYPTION_ALGORITHMS)),
         jwks=reader.mapping("jwks"),
         jwks_uri=reader.text("jwks_uri"),
         access_token_lifetime=_number(reader, "access_token_lifetime", "access_token_lifetime"),
@@ -110,6 +116,9 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "ios_team_id": "mobile.ios.team_id",
     "ios_bundle_id": "mobile.ios.app_bundle_identifier",
     "id_token_signed_response_alg": "jwt_configuration.alg",
+    "id_token_encrypted_response_alg": "id_token_encrypted_response_alg",
+    "subject_type": "subject_type",
+    "sector_identifier_uri": "sector_identifier_uri",
     "id_token_lifetime": "jwt_configuration.lifetime_in_seconds",
     "access_token_lifetime": "access_token_lifetime",
     "refresh_token_leeway": "refresh_token.leeway",

@@ -17,6 +17,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from idp.database import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
+from idp.protocol.opaque import new_secret
 
 T = TypeVar("T")
 VERSION = Subquery(TenantSettings.objects.values("config_version")[:1])
@@ -108,7 +109,15 @@ class Snapshot:
 
 
 def load_tenant() -> TenantSettings:
-    return TenantSettings.objects.get_or_create(pk=1)[0]
+    row = TenantSettings.objects.get_or_create(pk=1)[0]
+    return row if row.pairwise_salt else _salted(row)
+
+
+def _salted(row: TenantSettings) -> TenantSettings:
+    """A row that a release without pairwise subjects made, beside this one. Of processes that come at the same time one decides the salt."""
+    TenantSettings.objects.filter(pk=row.pk, pairwise_salt="").update(pairwise_salt=new_secret())
+    row.refresh_from_db(fields=["pairwise_salt"])
+    return row
 
 
 _snapshot = Snapshot(-1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 A_YEAR = 365 * 24 * 60  # minutes
 LONGEST_NAME = 255
 LONGEST_EMAIL = 254
+CHOSEN = ("v2_logout_confirmation", "profile")
 NUMBERS: Mapping[str, Bounds] = {
     "session_lifetime_in_minutes": Bounds(1, A_YEAR),
     "idle_session_lifetime_in_minutes": Bounds(1, A_YEAR),
@@ -52,11 +53,10 @@ def problems(tenant: TenantSettings) -> Iterator[SettingProblem]:
     for field, check in TEXTS.items():
         if (value := getattr(tenant, field)) and (reason := check(value)):
             yield SettingProblem(field, reason, value)
-    choices = [value for value, _ in tenant._meta.get_field("v2_logout_confirmation").flatchoices]
-    if tenant.v2_logout_confirmation not in choices:
-        yield SettingProblem(
-            "v2_logout_confirmation", f"it must be one of {', '.join(choices)}", tenant.v2_logout_confirmation
-        )
+    for field in CHOSEN:
+        choices = [value for value, _ in tenant._meta.get_field(field).flatchoices]  # type: ignore[union-attr]
+        if (value := getattr(tenant, field)) not in choices:
+            yield SettingProblem(field, f"it must be one of {', '.join(filter(None, choices))}", value)
     yield from _logout_urls(tenant)
 
 

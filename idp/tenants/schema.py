@@ -14,7 +14,7 @@ from typing import Any
 from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
 from idp.crypto.keys import ALGORITHMS
-from idp.models import Connection, Strategy, TenantSettings, V2LogoutConfirmation
+from idp.models import Connection, SecurityProfile, Strategy, TenantSettings, V2LogoutConfirmation
 from idp.models.applications import TOKEN_LIFETIME
 from idp.protocol import normal_forms, uris
 from idp.tenants import resource_servers, rules
@@ -133,6 +133,9 @@ def _tenant(reader: Reader) -> dict[str, Any]:
         oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
         v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
         session_management=reader.boolean("session_management"),
+        profile=reader.choice("profile", SecurityProfile.values),
+        require_pkce=reader.boolean("require_pkce"),
+        require_pushed_authorization_requests=reader.boolean("require_pushed_authorization_requests"),
         dynamic_client_registration=reader.boolean("dynamic_client_registration"),
         sign_out_timeout=_within(reader, "sign_out_timeout"),
         password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),

@@ -13,7 +13,9 @@ from idp.tenants.changes import Difference
 
 COSMETIC = frozenset({"friendly_name", "picture_url", "accent_color", "support_email", "support_url"})
 FIELDS = tuple(
-    field.name for field in TenantSettings._meta.concrete_fields if field.name not in ("id", "config_version")
+    field.name
+    for field in TenantSettings._meta.concrete_fields
+    if field.name not in ("id", "config_version", "pairwise_salt")
 )
 GUARDED = tuple(name for name in FIELDS if name not in COSMETIC)  # what is added tomorrow is, until it is listed above
 WHY = "it holds for everybody who signs in here, and for what is remembered of it"

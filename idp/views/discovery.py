@@ -15,8 +15,8 @@ from idp.crypto import keys
 from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
 from idp.models import TenantSettings
-from idp.protocol import grant_types, standard_scopes
-from idp.tenants import configuration
+from idp.protocol import clients, grant_types, standard_scopes
+from idp.tenants import configuration, profile
 
 CLAIMS = [
     "iss",
@@ -40,7 +40,7 @@ CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_k
 @any_origin("GET", "HEAD")
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
-    return _public(metadata(configuration.current().tenant))
+    return public(metadata(configuration.current().tenant))
 
 
 @for_programs
@@ -49,7 +49,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponse:
     """Every key that is not gone. Caches keep it for as long as a new key is published before it signs."""
-    return _public(keys.published())
+    return public(keys.published())
 
 
 def metadata(tenant: TenantSettings) -> dict[str, Any]:
@@ -68,9 +68,14 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
         "grant_types_supported": list(grant_types.ALL),
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
-        "userinfo_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "subject_types_supported": list(clients.SUBJECT_TYPES),
+        "id_token_signing_alg_values_supported": _signing(tenant),
+        "userinfo_signing_alg_values_supported": _signing(tenant),
+        "id_token_encryption_alg_values_supported": list(clients.ENCRYPTION_ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(clients.CONTENT_ENCRYPTION),
+        "dpop_signing_alg_values_supported": list(clients.STRONG_ALGORITHMS),
+        "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
+        "require_pushed_authorization_requests": tenant.require_pushed_authorization_requests,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],
@@ -82,18 +87,27 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "require_request_uri_registration": False,
         "authorization_response_iss_parameter_supported": True,
+        "protected_resources": [f"{issuer}userinfo"],
     }
-    return document | _client_authentication() | _logout(issuer) | _switched_on(tenant)
+    return document | _client_authentication(tenant) | _logout(issuer) | _switched_on(tenant)
 
 
-def _client_authentication() -> dict[str, Any]:
+def _signing(tenant: TenantSettings) -> list[str]:
+    """What ID tokens are signed by, whatever an application chose."""
+    return list(dict.fromkeys(profile.signing_algorithm(name, tenant) for name in keys.ALGORITHMS))
+
+
+def _client_authentication(tenant: TenantSettings) -> dict[str, Any]:
+    algorithms = list(
+        clients.STRONG_ALGORITHMS if profile.is_ipsie(tenant) else client_auth.CLIENT_ASSERTION.algorithms
+    )
     return {
         "token_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
-        "token_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": [*CLIENT_AUTHENTICATION, "none"],
-        "revocation_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
-        "introspection_endpoint_auth_signing_alg_values_supported": list(client_auth.CLIENT_ASSERTION.algorithms),
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
     }
 
 
@@ -111,14 +125,14 @@ def _logout(issuer: str) -> dict[str, Any]:
 
 def _switched_on(tenant: TenantSettings) -> dict[str, Any]:
     document = {}
-    if tenant.dynamic_client_registration:
+    if profile.allows_open_registration(tenant):
         document["registration_endpoint"] = f"{settings.ISSUER}oidc/register"
     if tenant.session_management:
         document["check_session_iframe"] = f"{settings.ISSUER}oidc/check-session"
     return document
 
 
-def _public(document: dict[str, Any]) -> HttpResponse:
+def public(document: dict[str, Any]) -> HttpResponse:
     max_age = int(keys.JWKS_MAX_AGE.total_seconds())
     return JsonResponse(
         document,

@@ -35,6 +35,8 @@ def error_json(error: ProtocolError) -> JsonResponse:
     if retry_after := _retry_after(error):
         response.headers["Retry-After"] = str(retry_after)
     response.headers["Cache-Control"] = "no-store"
+    for name, value in error.headers.items():
+        response.headers[name] = value
     return response
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from idp.applications import registration
+from idp.applications import registration, sector
 from idp.http import request_body
 from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
@@ -18,7 +18,7 @@ from idp.http.requests import facts
 from idp.limits import guesses, limiter
 from idp.protocol.errors import InvalidToken, ProtocolError, TooManyRequests
 from idp.protocol.registration import parse, parse_document
-from idp.tenants import configuration
+from idp.tenants import configuration, profile
 from idp.views.errors import json_errors
 
 LARGEST_BODY = 65_536
@@ -42,6 +42,7 @@ def register(request: HttpRequest) -> HttpResponse:
     taken = limiter.reserve([REGISTRATIONS.key(limiter.prefix(sender.ip)), ALL_REGISTRATIONS.key()], now)
     if not taken.allowed:
         raise TooManyRequests("Too many registrations. Try again later.", retry_after=taken.retry_after)
+    sector.check(metadata)
     registered = registration.register(metadata, facts=sender, at=now)
     return JsonResponse(registration.describe(registered), status=201)
 
@@ -61,12 +62,14 @@ def manage(request: HttpRequest, client_id: str) -> HttpResponse:
         return HttpResponse(status=204)
     if request.method == "PUT":
         document = _document(request)
-        found = registration.replace(found, document, parse(document), facts=facts(request), at=timezone.now())
+        metadata = parse(document)
+        sector.check(metadata)
+        found = registration.replace(found, document, metadata, facts=facts(request), at=timezone.now())
     return JsonResponse(registration.describe(found))
 
 
 def _refuse_unless_on() -> None:
-    if not configuration.current().tenant.dynamic_client_registration:
+    if not profile.allows_open_registration(configuration.current().tenant):
         raise ProtocolError("Dynamic client registration is off.", error="access_denied", status=404)
 
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from idp.views.app_association import apple_app_site_association, asset_links
 from idp.views.discovery import jwks, openid_configuration
+from idp.views.protected_resource import protected_resource
 from idp.views.register import manage, register
 from idp.views.saml_metadata import metadata as saml_metadata
 from idp.views.theme import theme
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern] = [
     path(".well-known/jwks.json", jwks, name="jwks"),
     path(".well-known/assetlinks.json", asset_links, name="asset_links"),
     path(".well-known/apple-app-site-association", apple_app_site_association, name="apple_app_site_association"),
+    path(".well-known/oauth-protected-resource/<path:path>", protected_resource, name="protected_resource"),
     path("oidc/register", register, name="register"),
     path("oidc/register/<str:client_id>", manage, name="register_manage"),
     path("theme.css", theme, name="theme"),

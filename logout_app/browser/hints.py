@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from idp.applications.subjects import subject_for
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ID_TOKEN, KeyUnknown
 from idp.protocol.errors import InvalidRequest
@@ -28,6 +29,12 @@ def verify(token: str, snapshot: Snapshot) -> Hint | None:
     if not isinstance(sid, str):
         raise _refused("its sid is no text")
     return Hint(clients, claims["sub"], sid)
+
+
+def subject(user_id: str, hint: Hint | None, snapshot: Snapshot) -> str:
+    """The person as the application of the hint knows them."""
+    application = snapshot.application(hint.audience[0]) if hint else None
+    return user_id if application is None else subject_for(user_id, application, snapshot)
 
 
 def _refused(detail: str) -> InvalidRequest:

@@ -141,10 +141,11 @@ def _decide(
             return None
         return LogoutClient(application.client_id, application.usable.logout_urls, enabled=application.enabled)
 
+    hint = hints.verify(asked.id_token_hint, snapshot) if asked.id_token_hint else None
     return rules.decide(
         asked,
-        hint=hints.verify(asked.id_token_hint, snapshot) if asked.id_token_hint else None,
-        current=Current(session.sid, session.user.user_id) if session else None,
+        hint=hint,
+        current=Current(session.sid, hints.subject(session.user.user_id, hint, snapshot)) if session else None,
         find_client=find,
         tenant_urls=targets.tenant_logout_urls(tenant),
         may_skip_question=not tenant.oidc_logout_prompt_enabled and is_opened_page(request),

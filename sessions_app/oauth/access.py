@@ -1,4 +1,4 @@
-"""A bearer token that is presented to /userinfo: opaque, checked in the database, or one of our own JWTs."""
+"""An access token that is presented to /userinfo: opaque, checked in the database, or one of our own JWTs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from django.conf import settings
 
+from idp.applications.subjects import subject_for
 from idp.crypto import own_tokens
-from idp.crypto.own_tokens import ACCESS_TOKEN
+from idp.crypto.own_tokens import ACCESS_TOKEN, PERSON
 from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
@@ -26,45 +27,65 @@ _INVALID = "The access token is invalid, expired or revoked."
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class PresentedToken:
+    """What a living token allows. `sub`: as its application knows the person; `jkt`: the key that it is bound to, or ""."""
+
     user: User
+    sub: str
     scope: list[str]
     claims: list[str]  # asked by name in the authorization request
     application: Application  # that asks
+    jkt: str = ""
 
 
-def bearer(raw: str, at: datetime) -> Bearer:
-    """The person and what may be told about them, or InvalidToken."""
+def access(raw: str, at: datetime) -> PresentedToken:
+    """The person and what may be told about them, or InvalidToken. Whether the bearer may use it is `dpop.check_access`."""
     if raw.count(".") == 2:
         return _jwt(raw, at)
     token = load_access_token(raw)
     if token is None or token.is_expired() or token.user is None or token.application is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    return Bearer(token.user, scopes.split(token.scope), list(asked), token.application)
+    version: int | None = getattr(token, "config_version", None)
+    sub = subject_for(token.user.user_id, token.application, configuration.at(version))
+    return PresentedToken(token.user, sub, scopes.split(token.scope), list(asked), token.application, token.dpop_jkt)
 
 
-def _jwt(raw: str, at: datetime) -> Bearer:
+def _jwt(raw: str, at: datetime) -> PresentedToken:
     try:
         claims = own_tokens.claims_of(ACCESS_TOKEN, raw, configuration.current())
+        people = _people(claims)
     except ValueError as error:
         raise InvalidToken(_INVALID, detail=str(error)) from None
     if f"{settings.ISSUER}userinfo" not in audiences(claims):
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)
-    user, application = _living_parents(claims, at)
-    return Bearer(user, scopes.split(claims.get("scope", "")), [], application)
+    jkt = claims.get("cnf", {}).get("jkt", "")
+    user, application = _living_parents(people, claims, at)
+    return PresentedToken(user, claims["sub"], scopes.split(claims.get("scope", "")), [], application, jkt)
 
 
-def _living_parents(claims: Mapping[str, Any], at: datetime) -> tuple[User, Application]:
+def _people(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The one person that it is about; who a pairwise sub is only we can say. Raises Mismatch."""
+    if PERSON in claims:
+        return {"pk": own_tokens.referred_to(claims[PERSON], _client_id(claims))}
+    return {"user_id": claims["sub"]}
+
+
+def _client_id(claims: Mapping[str, Any]) -> str:
+    """Auth0's profile of access tokens has another name for it than RFC 9068."""
+    return str(claims.get("client_id") or claims.get("azp", ""))
+
+
+def _living_parents(who: Mapping[str, Any], claims: Mapping[str, Any], at: datetime) -> tuple[User, Application]:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
-    people = User.objects.filter(user_id=claims["sub"], is_active=True)
+    people = User.objects.filter(**who, is_active=True)
     user = people.annotate(config_version=configuration.VERSION).first()
     if user is None:
         raise InvalidToken(_INVALID)
     snapshot = configuration.at(user.config_version)
-    application = snapshot.application(claims.get("client_id") or claims.get("azp", ""))
+    application = snapshot.application(_client_id(claims))
     session = None
     if "sid" in claims:
         session = SSOSession.objects.select_related("user").filter(sid=claims["sid"]).first()

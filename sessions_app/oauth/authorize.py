@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.core import signing
 
+from idp.applications.subjects import subject_for
 from idp.connections.registry import Purpose, usable_for
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ID_TOKEN
@@ -31,12 +32,14 @@ from idp.protocol.errors import (
     LoginRequired,
     UnauthorizedClient,
 )
+from idp.protocol.jwt_profile import audiences
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.protocol.standard_scopes import CLAIMS
-from idp.tenants import configuration
+from idp.tenants import profile
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
+from sessions_app.oauth.recipient import Recipient
 from sessions_app.protocol import authorization, scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
 from sessions_app.session import lifecycle
@@ -84,21 +87,28 @@ class Situation:
     at: datetime
 
 
-def read(params: Params, application: Application) -> AuthorizationRequest:
+def read(params: Params, to: Recipient, *, is_pushed: bool = False) -> AuthorizationRequest:
     """The request, if it follows the rules; the ProtocolError for the client else."""
+    if not is_pushed and profile.needs_pushed_request(to.application, to.tenant):
+        raise InvalidRequest("This application must push its authorization requests to /oauth/par.")
     return authorization.read(
         params,
-        pkce_required=application.is_public or application.require_pkce,
-        default_max_age=application.usable.default_max_age,
+        pkce_required=profile.needs_pkce(to.application, to.tenant),
+        default_max_age=to.application.usable.default_max_age,
     )
+
+
+def check(request: AuthorizationRequest, application: Application, snapshot: Snapshot) -> ResourceServer | None:
+    """What can be judged of a request before anybody signs in: the API that it is for. Raises ProtocolError."""
+    if not application.allows_grant_type("authorization_code"):
+        raise UnauthorizedClient("This client may not use the authorization code grant.")
+    return _api(request, snapshot)
 
 
 def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask | Proceed:
     """What comes next, or the ProtocolError for the client. Silent requests never become a page."""
     application, session = situation.application, situation.session
-    if not application.allows_grant_type("authorization_code"):
-        raise UnauthorizedClient("This client may not use the authorization code grant.")
-    api = _api(request, situation.snapshot)
+    api = check(request, application, situation.snapshot)
     granted = scopes.grant(request.scope, api.scope_values if api else ())
     reason = _login_reason(request, situation)
     if reason or session is None:
@@ -142,6 +152,7 @@ def new_code(
         nonce=request.nonce,
         claims=json.dumps(asked) if asked else "",
         audience=proceed.audience,
+        dpop_jkt=request.dpop_jkt,
         application=application,
         user=proceed.session.user,
         session=proceed.session,
@@ -233,10 +244,11 @@ def _is_another(name: str, current: Connection, proved: bool) -> bool:
 
 
 def _hint_reason(request: AuthorizationRequest, situation: Situation, session: SSOSession, proved: bool) -> str:
-    wanted = _subjects_in_claims(request)
+    user_id = session.user.user_id
+    fits = _subjects_in_claims(request) <= {subject_for(user_id, situation.application, situation.snapshot)}
     if request.id_token_hint:
-        wanted.add(subject_of_hint(request.id_token_hint))
-    if not wanted or wanted == {session.user.user_id}:
+        fits = fits and _is_hint_about(user_id, request.id_token_hint, situation)
+    if fits:
         return ""
     if proved:
         raise LoginRequired("The person who signed in is not the one that was asked for.")
@@ -249,12 +261,15 @@ def _subjects_in_claims(request: AuthorizationRequest) -> set[str]:
     return {str(sub["value"]) for sub in asked if isinstance(sub, dict) and "value" in sub}
 
 
-def subject_of_hint(hint: str) -> str:
-    """The sub of an ID token of ours, expired or not; anything else is InvalidRequest."""
+def _is_hint_about(user_id: str, hint: str, situation: Situation) -> bool:
+    """Whether an ID token of ours, expired or not, says this person's sub at its application. Anything else is InvalidRequest."""
     try:
-        return str(own_tokens.claims_of(ID_TOKEN, hint, configuration.current())["sub"])
-    except ValueError:
-        raise InvalidRequest("id_token_hint is not an ID token of this issuer.") from None
+        claims = own_tokens.claims_of(ID_TOKEN, hint, situation.snapshot)
+    except ValueError as error:
+        raise InvalidRequest("id_token_hint is not an ID token of this issuer.", detail=f"it {error}") from None
+    issued_to = [situation.snapshot.application(client_id) for client_id in audiences(claims)]
+    application = next(filter(None, issued_to), situation.application)
+    return bool(claims["sub"] == subject_for(user_id, application, situation.snapshot))
 
 
 def _needs_consent(

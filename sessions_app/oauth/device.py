@@ -24,7 +24,8 @@ from idp.protocol.opaque import digest, new_secret
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import DeviceGrant, SSOSession
-from sessions_app.oauth import minting
+from sessions_app.oauth import dpop, minting
+from sessions_app.oauth.dpop import Presented
 from sessions_app.oauth.tokens import authentication_of, issue, live_families_of, require_grant
 from sessions_app.protocol import scopes
 from sessions_app.session import lifecycle
@@ -125,7 +126,9 @@ def deny(grant: DeviceGrant) -> bool:
     return bool(pending.update(status=DeviceGrant.DENIED))
 
 
-def exchange(raw: str, credentials: Credentials, facts: RequestFacts, at: datetime) -> dict[str, Any]:
+def exchange(
+    raw: str, credentials: Credentials, facts: RequestFacts, at: datetime, presented: Presented = dpop.NOTHING
+) -> dict[str, Any]:
     """RFC 8628 sections 3.4 and 3.5. The row is deleted by the one exchange that succeeds."""
     grant = (
         DeviceGrant.objects.filter(device_code=digest(raw))
@@ -134,7 +137,7 @@ def exchange(raw: str, credentials: Credentials, facts: RequestFacts, at: dateti
         .first()
     )
     snapshot = configuration.at(grant.config_version) if grant else configuration.current()
-    application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
+    application = client_auth.check(credentials, snapshot, at=at)
     require_grant(application, DEVICE_CODE)
     if grant is None or grant.application_id != application.pk:
         raise InvalidGrant(_UNKNOWN)
@@ -146,9 +149,10 @@ def exchange(raw: str, credentials: Credentials, facts: RequestFacts, at: dateti
             application=application,
             user=session.user,
             session=session,
-            authentication=authentication_of(session),
+            authentication=authentication_of(session, application, snapshot),
             scope=scopes.split(grant.scope),
             audience=grant.audience,
+            jkt=presented.spent_by(application),
         ),
         snapshot,
         guard=delete_guard(DeviceGrant, grant.pk, where={"status": DeviceGrant.AUTHORIZED}),

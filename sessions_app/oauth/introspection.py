@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from idp.applications.subjects import subject_for
 from idp.database.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.opaque import digest
@@ -51,17 +52,28 @@ def _access(raw: str, client: Application) -> dict[str, Any] | None:
         return None
     if client.pk != token.application_id and client.client_id != token.audience:
         return None
-    return {
+    answer = {
         "active": True,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if token.dpop_jkt else "Bearer",
         "client_id": token.application.client_id,
-        "sub": token.user.user_id if token.user else subject_of(token.application),
+        "sub": _subject(token),
         "scope": token.scope,
         "aud": token.audience or token.application.client_id,
         "iss": settings.ISSUER,
         "iat": int(token.created.timestamp()),
         "exp": int(token.expires.timestamp()),
-    } | ({"sid": token.session.sid} if token.session else {})
+    }
+    if token.dpop_jkt:  # RFC 9449 section 6.2
+        answer["cnf"] = {"jkt": token.dpop_jkt}
+    return answer | ({"sid": token.session.sid} if token.session else {})
+
+
+def _subject(token: AccessToken) -> str:
+    """As the application knows the person that the token was issued to."""
+    if token.user is None:
+        return subject_of(token.application)
+    version: int | None = getattr(token, "config_version", None)
+    return subject_for(token.user.user_id, token.application, configuration.at(version))
 
 
 def _refresh(raw: str, client: Application, at: datetime) -> dict[str, Any] | None:
@@ -74,7 +86,8 @@ def _refresh(raw: str, client: Application, at: datetime) -> dict[str, Any] | No
     if token is None or token.revoked_at is not None or not token.family.is_alive(at):
         return None
     family = token.family
-    if not may_use(client, family.session, family.user, configuration.at(token.config_version)):
+    snapshot = configuration.at(token.config_version)
+    if not may_use(client, family.session, family.user, snapshot):
         return None
     if family.rotating and token.generation != family.generation:
         return None
@@ -82,12 +95,14 @@ def _refresh(raw: str, client: Application, at: datetime) -> dict[str, Any] | No
         "active": True,
         "token_type": "refresh_token",
         "client_id": client.client_id,
-        "sub": family.user.user_id,
+        "sub": subject_for(family.user.user_id, client, snapshot),
         "scope": family.scope,
         "aud": client.client_id,
         "iss": settings.ISSUER,
         "iat": int(token.created.timestamp()),
         "sid": family.sid,
     }
+    if family.dpop_jkt:
+        answer["cnf"] = {"jkt": family.dpop_jkt}
     ends = [moment for moment in (family.expires_at, family.idle_expires_at) if moment is not None]
     return answer | ({"exp": int(min(ends).timestamp())} if ends else {})

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.conf import settings
 
-from idp.crypto import keys
+from idp.applications import encryption
+from idp.crypto import keys, own_tokens
 from idp.database.guarded import Row
 from idp.http.requests import RequestFacts
 from idp.models import Application, ResourceServer, User
@@ -18,6 +19,7 @@ from idp.protocol.errors import InvalidTarget
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.standard_scopes import OPENID
 from idp.tenants.configuration import Snapshot
+from idp.tenants.profile import signing_algorithm
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims
 
@@ -36,6 +38,7 @@ class TokenGrant:
     claims: dict[str, Any] = field(default_factory=dict)
     code_id: int | None = None
     family_id: int | None = None
+    jkt: str = ""  # thumbprint of the key that the tokens are bound to (RFC 9449)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def access_token(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> Access:
         expires=at + timedelta(seconds=lifetime),
         scope=" ".join(grant.scope),
         audience=grant.audience,
+        dpop_jkt=grant.jkt,
         application_id=grant.application.pk,
         user_id=grant.user.pk,
         session_id=grant.session.pk if grant.session else None,
@@ -83,7 +87,7 @@ def _jwt(grant: TokenGrant, api: ResourceServer, snapshot: Snapshot, at: datetim
     userinfo = f"{settings.ISSUER}userinfo"
     body = claims.access_token(
         issuer=settings.ISSUER,
-        sub=grant.user.user_id,
+        sub=grant.authentication.sub,
         audience=[api.identifier, userinfo] if OPENID in grant.scope else api.identifier,
         client_id=grant.application.client_id,
         scope=" ".join(grant.scope),
@@ -94,8 +98,12 @@ def _jwt(grant: TokenGrant, api: ResourceServer, snapshot: Snapshot, at: datetim
         sid=grant.session.sid if grant.session and grant.application.access_tokens_die_with_session else "",
         auth_time=grant.authentication.auth_time,
         permissions=api.permissions(grant.scope),
+        jkt=grant.jkt,
     )
-    return keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ=token_dialects.typ(api.token_dialect))
+    if grant.authentication.sub != grant.user.user_id:
+        body[own_tokens.PERSON] = own_tokens.reference_to(grant.user.pk, grant.application.client_id)
+    key = keys.active(signing_algorithm(api.signing_alg, snapshot.tenant), snapshot)
+    return keys.sign_with(key, body, typ=token_dialects.typ(api.token_dialect))
 
 
 def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
@@ -110,6 +118,7 @@ def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: dat
         rotating=application.refresh_token_rotating,
         scope=" ".join(grant.scope),
         audience=grant.audience,
+        dpop_jkt=grant.jkt if application.is_public else "",  # others prove who they are anyway (section 5)
         sid=grant.authentication.sid,
         auth_time=grant.authentication.auth_time,
         rotated_at=at,
@@ -150,7 +159,8 @@ def rows_of(family: RefreshTokenFamily | None, refresh: RefreshToken | None, acc
 
 def answer(grant: TokenGrant, access: Access, refresh: str, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
     """RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3."""
-    body: dict[str, Any] = {"access_token": access.raw, "token_type": "Bearer", "expires_in": access.expires_in}
+    kind = "DPoP" if grant.jkt else "Bearer"
+    body: dict[str, Any] = {"access_token": access.raw, "token_type": kind, "expires_in": access.expires_in}
     if refresh:
         body["refresh_token"] = refresh
     if OPENID in grant.scope:
@@ -162,6 +172,7 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
     application = grant.application
     asked = grant.claims.get("id_token", {})
     by_scope = () if application.scope_claims_in_userinfo_only else grant.scope
+    algorithm = signing_algorithm(application.id_token_signed_response_alg, snapshot.tenant)
     body = claims.id_token(
         grant.authentication,
         issuer=settings.ISSUER,
@@ -169,10 +180,12 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
         at=at,
         lifetime=application.usable.id_token_lifetime,
         access_token=access.raw,
+        algorithm=algorithm,
         nonce=grant.nonce,
         profile=claims.select(known_claims(grant.user), by_scope, asked),
     )
-    return keys.sign_with(keys.active(application.id_token_signed_response_alg, snapshot), body)
+    signed = keys.sign_with(keys.active(algorithm, snapshot), body)
+    return encryption.encrypted(signed, application) if application.id_token_encrypted_response_alg else signed
 
 
 def known_claims(user: User) -> dict[str, Any]:

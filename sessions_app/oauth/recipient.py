@@ -8,6 +8,7 @@ from idp.models import Application, TenantSettings
 from idp.protocol import uris
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
+from idp.tenants import profile
 from idp.tenants.configuration import Snapshot
 from sessions_app.protocol import authorization, redirect_uris
 from sessions_app.protocol.authorization import ResponseMode
@@ -54,5 +55,8 @@ def _refuse_unregistered(to: Recipient) -> None:
     usable = to.application.usable
     if not redirect_uris.is_registered(to.redirect_uri, usable.callbacks, any_port=to.application.may_use_any_port):
         raise InvalidRequest("The redirect_uri is not registered for this application.")
+    is_plain = to.redirect_uri.lower().startswith("http:") and not to.application.is_native
+    if is_plain and not profile.allows_plain_http(to.tenant):
+        raise InvalidRequest("The redirect_uri is http: answers go over TLS only (profile ipsie).")
     if to.mode is ResponseMode.WEB_MESSAGE and to.origin not in usable.web_origins:
         raise InvalidRequest("The origin of redirect_uri is not among the application's web origins.")

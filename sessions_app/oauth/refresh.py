@@ -15,6 +15,7 @@ from django.db import transaction
 
 from idp.applications import client_auth
 from idp.applications.client_auth import Credentials
+from idp.applications.subjects import subject_for
 from idp.database.guarded import Guard, update_guard, write
 from idp.database.lookups import Given, Lookup
 from idp.http.requests import RequestFacts
@@ -26,7 +27,8 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import RefreshToken, RefreshTokenFamily
-from sessions_app.oauth import minting
+from sessions_app.oauth import dpop, minting
+from sessions_app.oauth.dpop import Presented
 from sessions_app.oauth.tokens import require_grant
 from sessions_app.protocol import claims, scopes
 from sessions_app.session.gate import may_use
@@ -56,18 +58,23 @@ class RefreshRequest:
     token: str
     scope: list[str]
     resources: tuple[str, ...] = ()
+    presented: Presented = dpop.NOTHING
 
 
 def exchange(request: RefreshRequest, credentials: Credentials, facts: RequestFacts, at: datetime) -> dict[str, Any]:
     """The token answer, or ProtocolError. Concurrent requests with one token all get siblings of one generation."""
     application: Application | None = None
+    jkt = ""
     for _ in range(ATTEMPTS):
         token = _load(request.token)
         snapshot = configuration.at(token.config_version) if token else configuration.current()
         if application is None:
-            application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
+            application = client_auth.check(credentials, snapshot, at=at)
             require_grant(application, "refresh_token")
-        answer = _try(_usable(token, application, snapshot, facts, at), request, application, snapshot, facts, at)
+            jkt = request.presented.spent_by(application)
+        usable = _usable(token, application, snapshot, facts, at)
+        dpop.check_bound(usable.family.dpop_jkt, jkt)
+        answer = _try(usable, request, application, jkt, snapshot, facts, at)
         if answer is not None:
             return answer
     raise InvalidGrant(UNKNOWN, detail="lost every race")
@@ -110,6 +117,7 @@ def _try(
     token: RefreshToken,
     request: RefreshRequest,
     application: Application,
+    jkt: str,
     snapshot: Snapshot,
     facts: RequestFacts,
     at: datetime,
@@ -120,13 +128,13 @@ def _try(
     if what is Step.REUSE:
         _kill(family, "reused", EventType.REFRESH_TOKEN_REUSED, application, facts, at, generation=token.generation)
         raise InvalidGrant(UNKNOWN)
-    grant = _grant_of(family, request, application, snapshot, at)
+    grant = _grant_of(family, request, application, jkt, snapshot, at)
     generation = family.generation + (1 if what is Step.ROTATE and family.rotating else 0)
     access = minting.access_token(grant, snapshot, at)
     raw, row = minting.refresh_token(grant, generation=generation, at=at) if family.rotating else (request.token, None)
-    if not write(_guard(family, generation, application, facts, at), minting.rows_of(None, row, access)):
-        return None
-    return minting.answer(grant, access, raw, snapshot, at)
+    answer = minting.answer(grant, access, raw, snapshot, at)  # first: what cannot be made uses nothing up
+    written = write(_guard(family, generation, application, facts, at), minting.rows_of(None, row, access))
+    return answer if written else None
 
 
 def _guard(
@@ -146,7 +154,12 @@ def _guard(
 
 
 def _grant_of(
-    family: RefreshTokenFamily, request: RefreshRequest, application: Application, snapshot: Snapshot, at: datetime
+    family: RefreshTokenFamily,
+    request: RefreshRequest,
+    application: Application,
+    jkt: str,
+    snapshot: Snapshot,
+    at: datetime,
 ) -> minting.TokenGrant:
     if set(request.resources) - {family.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
@@ -157,7 +170,7 @@ def _grant_of(
         user=family.user,
         session=session,
         authentication=claims.Authentication(
-            family.user.user_id,
+            subject_for(family.user.user_id, application, snapshot),
             family.sid,
             family.auth_time,
             claims.methods(session.amr) if session and session.auth_time == family.auth_time else [],
@@ -166,6 +179,7 @@ def _grant_of(
         audience=family.audience,
         code_id=family.code_id,
         family_id=family.pk,
+        jkt=jkt,
     )
 
 

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 
 from idp.applications import client_auth
 from idp.applications.client_auth import Credentials
+from idp.applications.subjects import subject_for
 from idp.database.guarded import Guard, update_guard, write
 from idp.database.lookups import Given, Lookup
 from idp.http.requests import RequestFacts
@@ -25,7 +26,8 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
-from sessions_app.oauth import minting
+from sessions_app.oauth import dpop, minting
+from sessions_app.oauth.dpop import Presented
 from sessions_app.protocol import claims, pkce, scopes
 from sessions_app.session.gate import may_use
 from sessions_app.session.writes import while_session_lives
@@ -42,22 +44,25 @@ class CodeRequest:
     redirect_uri: str
     code_verifier: str = ""
     resources: tuple[str, ...] = ()
+    presented: Presented = dpop.NOTHING
 
 
 def exchange_code(request: CodeRequest, credentials: Credentials, facts: RequestFacts, at: datetime) -> dict[str, Any]:
     """The token answer, or ProtocolError. A wrong verifier burns the code; a replay revokes what the code made."""
     code = _load_code(request.code)
     snapshot = configuration.at(code.config_version) if code else configuration.current()
-    application = client_auth.check(credentials, snapshot.application(credentials.client_id), at=at)
+    application = client_auth.check(credentials, snapshot, at=at)
     require_grant(application, "authorization_code")
     if code is None or code.application_id != application.pk:
         raise InvalidGrant(_UNKNOWN_CODE)
     if code.used_at is not None:
         replayed(code, application, facts, at)
     _check_code(code, request, at)
+    jkt = request.presented.spent_by(application)
+    dpop.check_bound(code.dpop_jkt, jkt)
     if not may_use(application, code.session, code.session.user, snapshot):
         raise InvalidGrant(_UNKNOWN_CODE, detail="connection is not enabled for the application")
-    grant = _grant_of(code, application, request.resources)
+    grant = _grant_of(code, application, snapshot, request.resources, jkt)
     return issue(
         grant,
         snapshot,
@@ -83,13 +88,14 @@ def issue(
     family = _family_for(grant, snapshot, facts, at)
     raw_refresh, refresh = minting.refresh_token(grant, generation=0, at=at) if family else ("", None)
     access = minting.access_token(grant, snapshot, at)
+    answer = minting.answer(grant, access, raw_refresh, snapshot, at)  # first: what cannot be made uses nothing up
     if grant.session:
         guard = while_session_lives(guard, grant.session.pk)
     if not write(guard, minting.rows_of(family, refresh, access)):
         on_lost()
     if family and live_families >= FAMILIES_PER_USER_AND_APPLICATION:
         _evict_oldest(grant, at)
-    return minting.answer(grant, access, raw_refresh, snapshot, at)
+    return answer
 
 
 def live_families_of(user: str, application: str) -> Coalesce:
@@ -155,24 +161,28 @@ def _burn(code: AuthorizationCode, at: datetime) -> None:
     AuthorizationCode.objects.filter(pk=code.pk, used_at=None).update(used_at=at)
 
 
-def _grant_of(code: AuthorizationCode, application: Application, resources: tuple[str, ...]) -> minting.TokenGrant:
+def _grant_of(
+    code: AuthorizationCode, application: Application, snapshot: Snapshot, resources: tuple[str, ...], jkt: str
+) -> minting.TokenGrant:
     if set(resources) - {code.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
     return minting.TokenGrant(
         application=application,
         user=code.session.user,
         session=code.session,
-        authentication=authentication_of(code.session),
+        authentication=authentication_of(code.session, application, snapshot),
         scope=scopes.split(code.scope),
         audience=code.audience,
         nonce=code.nonce,
         claims=minting.claims_of(code.claims),
         code_id=code.pk,
+        jkt=jkt,
     )
 
 
-def authentication_of(session: SSOSession) -> claims.Authentication:
-    return claims.Authentication(session.user.user_id, session.sid, session.auth_time, claims.methods(session.amr))
+def authentication_of(session: SSOSession, application: Application, snapshot: Snapshot) -> claims.Authentication:
+    sub = subject_for(session.user.user_id, application, snapshot)
+    return claims.Authentication(sub, session.sid, session.auth_time, claims.methods(session.amr))
 
 
 def _family_for(

@@ -29,7 +29,10 @@ from idp.protocol.params import Params
 from idp.protocol.standard_scopes import STANDARD
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
+from idp.tenants.profile import signing_algorithm
 from sessions_app.models import AccessToken
+from sessions_app.oauth import dpop
+from sessions_app.oauth.dpop import Presented
 from sessions_app.oauth.tokens import require_grant
 from sessions_app.protocol import claims, scopes
 
@@ -44,6 +47,7 @@ class Order:
     scope: list[str]
     audience: str
     lifetime: int
+    jkt: str = ""
 
 
 class CurfewValidator(OAuth2Validator):
@@ -63,6 +67,10 @@ class CurfewValidator(OAuth2Validator):
         self, client_id: str, grant_type: str, client: Application, request: OAuthlibRequest, *args: Any, **kwargs: Any
     ) -> bool:
         return grant_type == "client_credentials" and _order(request) is not None
+
+    def validate_bearer_token(self, token: str, scopes: list[str], request: OAuthlibRequest) -> bool:
+        """A token that is bound to a key is none for whoever only bears it (RFC 9449 section 7.1)."""
+        return bool(super().validate_bearer_token(token, scopes, request)) and not request.access_token.dpop_jkt
 
     def validate_scopes(
         self,
@@ -96,13 +104,16 @@ class CurfewValidator(OAuth2Validator):
                     expires=now + timedelta(seconds=order.lifetime),
                     scope=token.get("scope", ""),
                     audience=order.audience,
+                    dpop_jkt=order.jkt,
                     application=order.application,
                 )
             ]
         )
 
 
-def client_credentials(request: HttpRequest, params: Params, application: Application, at: datetime) -> dict[str, Any]:
+def client_credentials(
+    request: HttpRequest, params: Params, application: Application, at: datetime, presented: Presented = dpop.NOTHING
+) -> dict[str, Any]:
     """RFC 6749 section 4.4, with Auth0's `audience` (or RFC 8707's `resource`) and client grants."""
     require_grant(application, "client_credentials")
     if application.is_public:
@@ -114,6 +125,7 @@ def client_credentials(request: HttpRequest, params: Params, application: Applic
         _scope(scopes.split(params.get("scope", "")), application, api),
         api.identifier if api else "",
         api.usable_lifetime if api else application.usable.access_token_lifetime,
+        presented.spent_by(application),
     )
     if api is not None and api.issues_jwts:
         return _jwt(order, api, snapshot, at)
@@ -162,7 +174,10 @@ def _through_django_oauth_toolkit(request: HttpRequest, order: Order) -> dict[st
             error=body.get("error", "invalid_request"),
             status=response.status_code,
         )
-    return {name: body[name] for name in ("access_token", "token_type", "expires_in", "scope") if name in body}
+    answer: dict[str, Any] = {
+        name: body[name] for name in ("access_token", "token_type", "expires_in", "scope") if name in body
+    }
+    return answer | {"token_type": _type(order)}
 
 
 def _jwt(order: Order, api: ResourceServer, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
@@ -177,14 +192,20 @@ def _jwt(order: Order, api: ResourceServer, snapshot: Snapshot, at: datetime) ->
         dialect=api.token_dialect,
         jti=new_secret(),
         permissions=api.permissions(order.scope),
+        jkt=order.jkt,
     )
-    raw = keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ=token_dialects.typ(api.token_dialect))
+    algorithm = signing_algorithm(api.signing_alg, snapshot.tenant)
+    raw = keys.sign_with(keys.active(algorithm, snapshot), body, typ=token_dialects.typ(api.token_dialect))
     return {
         "access_token": raw,
-        "token_type": "Bearer",
+        "token_type": _type(order),
         "expires_in": order.lifetime,
         "scope": " ".join(order.scope),
     }
+
+
+def _type(order: Order) -> str:
+    return "DPoP" if order.jkt else "Bearer"
 
 
 def subject_of(application: Application) -> str:

@@ -11,7 +11,7 @@ from idp.protocol.errors import InvalidRequest, ProtocolError, UnsupportedRespon
 from idp.protocol.jwt_profile import decoded
 from idp.protocol.params import LONGEST_STATE, Params
 from idp.protocol.strict_json import parse_object
-from sessions_app.protocol import pkce, scopes
+from sessions_app.protocol import dpop, pkce, scopes
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 MARKER = "curfew_marker"  # ours: says when this browser was sent to the login page for this request
@@ -44,6 +44,7 @@ class AuthorizationRequest:
     connection: str = ""
     targets: list[str] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
+    dpop_jkt: str = ""
 
     @property
     def silent(self) -> bool:
@@ -132,6 +133,7 @@ def read(params: Params, *, pkce_required: bool, default_max_age: int | None = N
         connection=params.get("connection", ""),
         targets=_targets(params),
         claims=_claims(params.get("claims", "")),
+        dpop_jkt=_thumbprint(params.get("dpop_jkt", "")),
     )
 
 
@@ -153,6 +155,13 @@ def _max_age(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 12:
         raise InvalidRequest("max_age must be a number of seconds.")
     return int(text)
+
+
+def _thumbprint(text: str) -> str:
+    """RFC 9449 section 10: the key that the code will be bound to."""
+    if text and not dpop.is_thumbprint(text):
+        raise InvalidRequest("dpop_jkt must be a SHA-256 JWK thumbprint of 43 characters.")
+    return text
 
 
 def _targets(params: Params) -> list[str]:

@@ -45,6 +45,7 @@ def id_token(
     at: datetime,
     lifetime: int,
     access_token: str,
+    algorithm: str = "RS256",
     nonce: str = "",
     profile: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def id_token(
         "exp": issued + lifetime,
         "auth_time": int(who.auth_time.timestamp()),
         "acr": who.acr,
-        "at_hash": half_hash(access_token),
+        "at_hash": half_hash(access_token, algorithm),
     }
     optional = {"sid": who.sid, "nonce": nonce, "amr": who.methods}
     return claims | {name: value for name, value in optional.items() if value}
@@ -78,10 +79,12 @@ def access_token(
     sid: str = "",
     auth_time: datetime | None = None,
     permissions: list[str] | None = None,
+    jkt: str = "",
 ) -> dict[str, Any]:
     """RFC 9068 section 2.2, or Auth0's own profile. `sid` and `auth_time` are in both: they are ours.
 
-    `auth_time` is None in a token that is nobody's, `permissions` is None where the dialect has none.
+    `auth_time` is None in a token that is nobody's, `permissions` is None where the dialect has none; with `jkt` it is
+    bound to that key (RFC 9449 section 6.1).
     """
     issued = int(at.timestamp())
     claims: dict[str, Any] = {
@@ -101,14 +104,17 @@ def access_token(
         claims["permissions"] = permissions
     if sid:
         claims["sid"] = sid
+    if jkt:
+        claims["cnf"] = {"jkt": jkt}
     if auth_time is not None:
         claims["auth_time"] = int(auth_time.timestamp())
     return claims
 
 
-def half_hash(value: str) -> str:
-    """at_hash for RS256 and ES256: the left half of SHA-256 (section 3.1.3.6)."""
-    return base64.urlsafe_b64encode(hashlib.sha256(value.encode("ascii")).digest()[:16]).rstrip(b"=").decode("ascii")
+def half_hash(value: str, algorithm: str = "RS256") -> str:
+    """at_hash: the left half of the hash that the signature uses (section 3.1.3.6); Ed25519 has SHA-512 inside."""
+    whole = (hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256)(value.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(whole[: len(whole) // 2]).rstrip(b"=").decode("ascii")
 
 
 def select(known: Mapping[str, Any], scope: Collection[str], asked: Collection[str] = ()) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sessions_app.models import (
     AuthorizationCode,
     DeviceGrant,
     FlowState,
+    PushedRequest,
     RefreshToken,
     RefreshTokenFamily,
 )
@@ -79,6 +80,7 @@ def _one_time(now: datetime, expired: datetime) -> Iterator[Rows]:
     yield SpentToken.objects.filter(expires_at__lt=now)
     yield FlowState.objects.filter(expires_at__lt=expired)
     yield FlowState.objects.filter(kind=FlowState.LONG_REQUEST, expires_at__lt=now)  # large, and of no use any more
+    yield PushedRequest.objects.filter(expires_at__lt=expired)
     yield FlowSession.objects.filter(expire_date__lt=now)
 
 

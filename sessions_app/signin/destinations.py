@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 from idp.connections.contract import SignInRequest
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.params import Params
 from idp.tenants.configuration import Snapshot
-from sessions_app.oauth import long_requests
+from sessions_app.oauth import long_requests, pushed
 from sessions_app.protocol import redirect_uris
 
 HOME = "/"
@@ -45,7 +46,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
     parts = urlsplit(next_url)
     if parts.path != "/authorize":
         return Destination(next_url)
-    query = parse_qs(_whole(parts.query))
+    query = _parameters(_whole(parts.query))
     application = snapshot.application(_single(query, "client_id"))
     if application is None or not application.enabled:
         return Destination(next_url)
@@ -75,6 +76,15 @@ def is_ours(url: str) -> bool:
     if "/.." in path.lower().replace("%2e", "."):  # browsers resolve these before they ask us
         return False
     return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+
+
+def _parameters(query: str) -> dict[str, list[str]]:
+    """The parameters of the authorization request, also where the address only names one that was pushed."""
+    asked = parse_qs(query)
+    if not _single(asked, "request_uri").startswith(pushed.URN):
+        return asked
+    found = pushed.peek(Params([(name, value) for name, values in asked.items() for value in values]))
+    return {name: found.all(name) for name in found} if found else asked
 
 
 def _asked(query: Mapping[str, list[str]], default_max_age: int | None) -> SignInRequest:

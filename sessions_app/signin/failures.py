@@ -29,7 +29,7 @@ WINDOW = limiter.QUARTER
 log = structlog.get_logger(__name__)
 
 
-class Outcome(StrEnum):
+class FailureKind(StrEnum):
     FAILED = "failed"  # the upstream is away, misconfigured, or its answer proves nothing
     REFUSED = "refused"  # the upstream said no
     NOT_ENOUGH = "not_enough"  # it vouched for somebody, but not for what is needed here
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     SILENT = "silent"  # it did not answer lately, so nobody was sent there
 
 
-def record(request: HttpRequest, connection: Connection | None, outcome: Outcome, reason: str, at: datetime) -> str:
+def record(request: HttpRequest, connection: Connection | None, outcome: FailureKind, reason: str, at: datetime) -> str:
     """One line for the administrator; returns its reference."""
     reference = new_reference()
     if not _budget.take(limiter.prefix(client_ip(request)), at):

@@ -31,7 +31,7 @@ from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.session import binding, lifecycle
 from sessions_app.signin import attempts, failures
-from sessions_app.signin.failures import Outcome
+from sessions_app.signin.failures import FailureKind
 from sessions_app.signin.under_way import Proof, sign_in_of
 from sessions_app.signin.waiting import Waiting
 
@@ -107,7 +107,7 @@ def _verify(
         raise
     except UpstreamFault as fault:
         limiter.give_back(reservation)
-        fault.reference = failures.record(request, connection, Outcome.FAILED, fault.reason, at)
+        fault.reference = failures.record(request, connection, FailureKind.FAILED, fault.reason, at)
         log.warning("sign_in.impossible", connection=connection.name, reason=fault.reason, reference=fault.reference)
         raise
     except TemporarilyUnavailable as busy:

@@ -13,7 +13,7 @@ from idp.protocol.errors import ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, SSOSession
-from sessions_app.oauth import authorize, long_requests
+from sessions_app.oauth import authorize, long_requests, pushed
 from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol.authorization import AuthorizationRequest, ResponseMode
 
@@ -46,6 +46,8 @@ class Waiting:
         Asked again, when another copy of the form was first, it begins anew: what is not written may not be the answer.
         """
         self.granted = None
+        if pushed.is_pushed(self._params()):  # answered once, which /authorize sees to
+            return None
         try:
             asked, to, decision = self._decide(session, snapshot, at)
         except ProtocolError:
@@ -66,10 +68,16 @@ class Waiting:
     def _decide(
         self, session: SSOSession, snapshot: Snapshot, at: datetime
     ) -> tuple[AuthorizationRequest, Recipient, authorize.Login | authorize.Ask | authorize.Proceed]:
-        params = from_urlencoded(long_requests.whole(self._query))
-        to = recipient_of(params, snapshot)
-        asked = authorize.read(params, to.application)
+        params = self._params()
+        wanted = pushed.peek(params) if pushed.is_pushed(params) else params
+        if wanted is None:
+            raise pushed.Unknown
+        to = recipient_of(wanted, snapshot)
+        asked = authorize.read(wanted, to, is_pushed=wanted is not params)
         return asked, to, authorize.decide(asked, self._situation(params, to, session, snapshot, at))
+
+    def _params(self) -> Params:
+        return from_urlencoded(long_requests.whole(self._query))
 
     def _situation(
         self, params: Params, to: Recipient, session: SSOSession, snapshot: Snapshot, at: datetime

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account
+from sessions_app.views import account, pushed
 from sessions_app.views.home import home
 from sessions_app.views.oauth.authorize import authorize
 from sessions_app.views.oauth.check_session import check_session
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("authorize", authorize, name="authorize"),
     path("authorize/consent", consent, name="authorize_consent"),
     path("oauth/token", token, name="token"),
+    path("oauth/par", pushed.push, name="pushed_request"),
     path("oauth/revoke", revoke, name="revoke"),
     path("oauth/introspect", introspect, name="introspect"),
     path("oauth/device/code", device_code, name="device_code"),

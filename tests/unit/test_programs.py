@@ -25,6 +25,8 @@ PATHS = {
     "revoke": "/oauth/revoke",
     "introspect": "/oauth/introspect",
     "device_code": "/oauth/device/code",
+    "pushed_request": "/oauth/par",
+    "protected_resource": "/.well-known/oauth-protected-resource/userinfo",
     "userinfo": "/userinfo",
     "register": "/oidc/register",
     "livez": "/livez",

@@ -8,9 +8,11 @@ from datetime import datetime
 from functools import partial
 
 from idp.applications import rules
+from idp.applications.subjects import subject_for
 from idp.crypto import keys
 from idp.models import Application
 from idp.tenants.configuration import Memo, Snapshot
+from idp.tenants.profile import signing_algorithm
 from logout_app.delivery.channels.base import Message, NothingToTell, Route
 from logout_app.delivery.outbox import Claimed
 
@@ -24,6 +26,11 @@ class Addressee:
     application: Application
     url: str
     key: keys.LoadedKey
+    snapshot: Snapshot
+
+    def subject(self, user_id: str) -> str:
+        """As the application knows the person."""
+        return subject_for(user_id, self.application, self.snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,8 @@ class ToApplication:
 
     def reach(self, application: Application, snapshot: Snapshot) -> Route:
         url = url_of(application, self.field)
-        key = keys.active(application.id_token_signed_response_alg, snapshot)
-        mint = partial(self.mint, Addressee(application, url, key))
+        key = keys.active(signing_algorithm(application.id_token_signed_response_alg, snapshot.tenant), snapshot)
+        mint = partial(self.mint, Addressee(application, url, key, snapshot))
         return Route(url, rules.problem(application, self.field, url), mint)
 
 

@@ -28,7 +28,7 @@ def _logout_token(to: Addressee, row: Claimed, at: datetime) -> Message:
     claims = logout_token.claims(
         issuer=settings.ISSUER,
         client_id=row.client_id,
-        sub=row.sub,
+        sub=to.subject(row.sub),
         sid=row.sid,
         include_sub=to.application.backchannel_logout_include_sub,
         at=at,

@@ -42,7 +42,7 @@ def _request(to: Addressee, row: Claimed, at: datetime) -> Message:
     """With a token of the profile that we accept ourselves."""
     claims = gtr_request.claims(issuer=settings.ISSUER, client_id=row.client_id, url=to.url, at=at)
     token = keys.sign_with(to.key, claims, typ=gtr.TYP)
-    body = gtr_request.body(issuer=settings.ISSUER, sub=row.sub)
+    body = gtr_request.body(issuer=settings.ISSUER, sub=to.subject(row.sub))
     return Message(body, {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}, claims["jti"])
 
 

@@ -23,7 +23,7 @@ from idp.tenants import configuration
 from idp.views.errors import page_errors
 from sessions_app.models import SSOSession
 from sessions_app.oauth import authorize as act
-from sessions_app.oauth import long_requests
+from sessions_app.oauth import long_requests, pushed
 from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol import authorization
 from sessions_app.protocol.authorization import MARKER, OURS
@@ -55,21 +55,26 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
     at = timezone.now()
     session = binding.session_of(request)
     snapshot = configuration.at(session.config_version) if session else configuration.current()  # type: ignore[attr-defined]
-    to = recipient_of(params, snapshot)
+    wanted = pushed.opened(params, request.COOKIES.get(act.BROWSER_COOKIE, ""), at)
+    to = recipient_of(wanted, snapshot)
     situation = _situation(request, params, to, session, snapshot, at, consented)
     try:
-        asked = act.read(params, to.application)
+        asked = act.read(wanted, to, is_pushed=pushed.is_pushed(params))
         decision = act.decide(asked, situation)
         if isinstance(decision, act.Login):
             log.info("authorize.login", client_id=to.application.client_id, reason=decision.reason)
             return _to_login(request, params, situation)
         if isinstance(decision, act.Ask):
-            return consent_page.render_page(request, params, to, decision)
+            return _to_consent(request, params, to, decision, at)
+        pushed.use(params, at)
         code = act.issue_code(
             asked, decision, to.application, redirect_uri=to.redirect_uri, facts=facts(request), at=at
         )
+    except pushed.Unknown:
+        raise
     except ProtocolError as error:
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
+        pushed.use(params, at)
         return fail(request, to, error)
     if code is None:  # the session ended while we decided: the same request without it
         binding.browser_of(request).session = None
@@ -104,14 +109,32 @@ def _params(request: HttpRequest) -> Params:
 
 def _to_login(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
     """To the login page, with the request and the marker behind `next`, and the browser's cookie that binds the marker."""
-    browser = request.COOKIES.get(act.BROWSER_COOKIE, "") or new_secret()
+    browser = _browser(request)
+    pushed.keep(params, browser, situation.at)
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
     query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))], safe=NEED_NO_ESCAPE)
     location = _login_before(f"{reverse('authorize')}?{query}")
     if len(location) > LONGEST_LOCATION:
         client_id = situation.application.client_id
         location = _login_before(long_requests.keep(query, client_id, facts(request), situation.at))
-    response = HttpResponse(status=303, headers={"Location": location})
+    return _bind(HttpResponse(status=303, headers={"Location": location}), browser)
+
+
+def _to_consent(request: HttpRequest, params: Params, to: Recipient, ask: act.Ask, at: datetime) -> HttpResponse:
+    page = consent_page.render_page(request, params, to, ask)
+    if not pushed.is_pushed(params):
+        return page
+    browser = _browser(request)
+    pushed.keep(params, browser, at)
+    return _bind(page, browser)
+
+
+def _browser(request: HttpRequest) -> str:
+    return request.COOKIES.get(act.BROWSER_COOKIE, "") or new_secret()
+
+
+def _bind(response: HttpResponse, browser: str) -> HttpResponse:
+    """The cookie by which we know the browser that was shown a page before its answer."""
     response.set_cookie(
         act.BROWSER_COOKIE,
         browser,

@@ -17,6 +17,7 @@ from idp.tenants import configuration
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, when_stale
 from sessions_app.oauth import authorize as act
+from sessions_app.oauth import pushed
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.session import binding
 from sessions_app.views.oauth.authorization_response import fail
@@ -42,10 +43,13 @@ def consent(request: HttpRequest) -> HttpResponse:
     session = binding.session_of(request)
     if session is None or session.sid != carried["sid"]:
         return respond(request, params)  # somebody else is signed in now, or nobody: begin again
-    to = recipient_of(params, configuration.current())
+    at = timezone.now()
+    wanted = pushed.opened(params, request.COOKIES.get(act.BROWSER_COOKIE, ""), at)
+    to = recipient_of(wanted, configuration.current())
     if request.POST.get("answer") != "allow":
+        pushed.use(params, at)
         return fail(request, to, AccessDenied("The person did not allow it."))
-    act.remember_consent(session, to.application, carried["scope"], timezone.now())
+    act.remember_consent(session, to.application, carried["scope"], at)
     return respond(request, params, consented=frozenset(carried["scope"]))
 
 

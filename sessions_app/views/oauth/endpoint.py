@@ -66,8 +66,7 @@ def body_params(request: HttpRequest) -> Params:
 
 def authenticate_client(request: HttpRequest, params: Params, at: datetime) -> Application:
     """The client, for endpoints that look nothing up before."""
-    credentials = client_auth.read(request.headers, params)
-    return client_auth.check(credentials, configuration.current().application(credentials.client_id), at=at)
+    return client_auth.check(client_auth.read(request.headers, params), configuration.current(), at=at)
 
 
 def _count(request: HttpRequest, at: datetime) -> None:

@@ -14,7 +14,7 @@ from idp.http.requests import facts
 from idp.protocol.errors import UnsupportedGrantType
 from idp.protocol.grant_types import DEVICE_CODE
 from idp.protocol.params import Params
-from sessions_app.oauth import device, refresh, toolkit
+from sessions_app.oauth import device, dpop, refresh, toolkit
 from sessions_app.oauth.tokens import CodeRequest, exchange_code
 from sessions_app.protocol import scopes
 from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
@@ -29,7 +29,8 @@ def token(request: HttpRequest) -> HttpResponse:
     if handler is None:
         authenticate_client(request, params, timezone.now())
         raise UnsupportedGrantType("This grant type is not supported.")
-    return _answer(handler(request, params, timezone.now()))
+    at = timezone.now()
+    return dpop.hand_nonce(request, _answer(handler(request, params, at)), at)
 
 
 def _authorization_code(request: HttpRequest, params: Params, at: datetime) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def _authorization_code(request: HttpRequest, params: Params, at: datetime) -> d
         redirect_uri=params.require("redirect_uri"),
         code_verifier=params.get("code_verifier", ""),
         resources=tuple(params.all("resource")),
+        presented=dpop.of_token_request(request, at),
     )
     return exchange_code(asked, client_auth.read(request.headers, params), facts(request), at)
 
@@ -47,17 +49,20 @@ def _refresh_token(request: HttpRequest, params: Params, at: datetime) -> dict[s
         token=params.require("refresh_token"),
         scope=scopes.split(params.get("scope", "")),
         resources=tuple(params.all("resource")),
+        presented=dpop.of_token_request(request, at),
     )
     return refresh.exchange(asked, client_auth.read(request.headers, params), facts(request), at)
 
 
 def _client_credentials(request: HttpRequest, params: Params, at: datetime) -> dict[str, Any]:
+    presented = dpop.of_token_request(request, at)
     application = authenticate_client(request, params, at)
-    return toolkit.client_credentials(request, params, application, at)
+    return toolkit.client_credentials(request, params, application, at, presented)
 
 
 def _device_code(request: HttpRequest, params: Params, at: datetime) -> dict[str, Any]:
-    return device.exchange(params.require("device_code"), client_auth.read(request.headers, params), facts(request), at)
+    presented, code = dpop.of_token_request(request, at), params.require("device_code")
+    return device.exchange(code, client_auth.read(request.headers, params), facts(request), at, presented)
 
 
 GRANTS: dict[str, Handler] = {

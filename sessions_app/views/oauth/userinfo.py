@@ -6,6 +6,8 @@ addresses are logged.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -21,23 +23,46 @@ from idp.http.request_body import FORM
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
 from idp.views.errors import json_errors
-from sessions_app.oauth import minting
-from sessions_app.oauth.access import Bearer, bearer
+from sessions_app.oauth import dpop, minting
+from sessions_app.oauth.access import PresentedToken, access
 from sessions_app.protocol import claims
 from sessions_app.views.oauth.endpoint import body_params
+
+METADATA = f"{settings.ISSUER}.well-known/oauth-protected-resource/userinfo"
+
+
+def says_where_its_metadata_is(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """In the challenge of every refusal (RFC 9728 section 5.1)."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        if "WWW-Authenticate" in response.headers:
+            response.headers["WWW-Authenticate"] += f', resource_metadata="{METADATA}"'
+        return response
+
+    return wrapped
 
 
 @for_programs
 @login_not_required
 @csrf_exempt
 @cross_origin("GET", "POST")
+@says_where_its_metadata_is
 @json_errors
 def userinfo(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD", "POST"):
         raise InvalidRequest("Only GET and POST are allowed here.", status=405)
-    token = bearer(_token(request), timezone.now())
-    claims, algorithm = _claims(token), token.application.userinfo_signed_response_alg
-    return _signed(claims, token.application.client_id, algorithm) if algorithm else JsonResponse(claims)
+    at = timezone.now()
+    scheme, raw = _token(request)
+    found = access(raw, at)
+    dpop.check_access(found.jkt, scheme, request, raw, at)
+    return dpop.hand_nonce(request, _answer(found), at)
+
+
+def _answer(found: PresentedToken) -> HttpResponse:
+    claims, algorithm = _claims(found), found.application.userinfo_signed_response_alg
+    return _signed(claims, found.application.client_id, algorithm) if algorithm else JsonResponse(claims)
 
 
 def _signed(claims: dict[str, Any], client_id: str, algorithm: str) -> HttpResponse:
@@ -46,20 +71,22 @@ def _signed(claims: dict[str, Any], client_id: str, algorithm: str) -> HttpRespo
     return HttpResponse(keys.sign(body, algorithm=algorithm), content_type="application/jwt")
 
 
-def _token(request: HttpRequest) -> str:
+def _token(request: HttpRequest) -> tuple[str, str]:
+    """Its scheme, and the token itself."""
     scheme, _, in_header = request.headers.get("Authorization", "").partition(" ")
     in_form = ""
     if request.method == "POST" and request.content_type == FORM:
         in_form = body_params(request).get("access_token", "")
     if in_header and in_form:
         raise InvalidRequest("The access token is given twice.")
-    raw = in_form or (in_header.strip() if scheme.lower() == "bearer" else "")
+    scheme = "bearer" if in_form else scheme.lower()
+    raw = in_form or (in_header.strip() if scheme in ("bearer", "dpop") else "")
     if not raw:
         raise InvalidToken("An access token is needed in the Authorization header.")
-    return raw
+    return scheme, raw
 
 
-def _claims(token: Bearer) -> dict[str, Any]:
+def _claims(token: PresentedToken) -> dict[str, Any]:
     if OPENID not in token.scope:
         raise ProtocolError("The scope openid is needed.", error="insufficient_scope", status=403)
-    return {"sub": token.user.user_id, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}
+    return {"sub": token.sub, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}

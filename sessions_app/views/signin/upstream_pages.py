@@ -19,7 +19,7 @@ from idp.tenants import configuration
 from idp.views.errors import RETRY_SOON
 from sessions_app.signin import failures
 from sessions_app.signin.destinations import destination
-from sessions_app.signin.failures import Outcome
+from sessions_app.signin.failures import FailureKind
 from sessions_app.signin.round_trip import NotEnough
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,9 @@ LONGEST_SENTENCE = 300  # of what somebody else wrote
 
 def refused(request: HttpRequest, connection: Connection, redirect_url: str, error: UpstreamRefused) -> HttpResponse:
     """The upstream said no, in its own words."""
-    reference = failures.record(request, connection, Outcome.REFUSED, f"{error.error}: {error.detail}", timezone.now())
+    reference = failures.record(
+        request, connection, FailureKind.REFUSED, f"{error.error}: {error.detail}", timezone.now()
+    )
     log.info(
         "sign_in.upstream_refused",
         connection=connection.name,
@@ -47,7 +49,7 @@ def fault(
 ) -> HttpResponse:
     """Something is wrong with the upstream or with its answer: the reason is for the log."""
     status, at = error.status or status, timezone.now()
-    reference = failures.record(request, connection, Outcome.FAILED, error.reason, at)
+    reference = failures.record(request, connection, FailureKind.FAILED, error.reason, at)
     log.warning(
         "sign_in.upstream_failed",
         connection=connection.name,
@@ -66,7 +68,7 @@ def fault(
 def silent(request: HttpRequest, connection: Connection, redirect_url: str, again: str) -> HttpResponse:
     """Before anybody is sent to a server that does not answer: what they would see there is their browser's error page."""
     reason = "it did not answer lately, so nobody was sent there"
-    reference = failures.record(request, connection, Outcome.SILENT, reason, timezone.now())
+    reference = failures.record(request, connection, FailureKind.SILENT, reason, timezone.now())
     log.info("sign_in.upstream_silent", connection=connection.name, reference=reference)
     message = f"{isolated(str(connection))} does not answer at the moment."
     answer = _failed(
@@ -85,14 +87,14 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
 
 
 def not_enough(request: HttpRequest, connection: Connection, redirect_url: str, error: NotEnough) -> HttpResponse:
-    reference = failures.record(request, connection, Outcome.NOT_ENOUGH, str(error), timezone.now())
+    reference = failures.record(request, connection, FailureKind.NOT_ENOUGH, str(error), timezone.now())
     log.info("sign_in.not_enough", connection=connection.name, reason=str(error), reference=reference)
     return _failed(request, connection, redirect_url, str(error), reference, code=error.error, status=403)
 
 
 def lost(request: HttpRequest, error: ProtocolError) -> HttpResponse:
     """An answer that belongs to no sign-in of this browser. Where that sign-in would have led is not for this browser to know."""
-    reference = failures.record(request, None, Outcome.LOST, error.description, timezone.now())
+    reference = failures.record(request, None, FailureKind.LOST, error.description, timezone.now())
     log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail, reference=reference)
     context = {
         "message": error.description,

@@ -28,6 +28,7 @@ APPLICATION: dict[str, Any] = {
     "backchannel_logout_initiators": ["rp-logout", "idp-logout"],
     "frontchannel_logout_uri": "https://timesheet.example/logout",
     "id_token_signed_response_alg": "RS256",
+    "subject_type": "public",
     "id_token_lifetime": "36000",
     "access_token_lifetime": "7200",
     "refresh_token_leeway": "30",

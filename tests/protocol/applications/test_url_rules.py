@@ -93,6 +93,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "global_token_revocation_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "frontchannel_logout_uri": (*MALFORMED, "https://other.example/x", "https://app.example/x?sid=1", OURS),
     "jwks_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
+    "sector_identifier_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "logo_uri": (*MALFORMED, "http://app.example/logo.png"),
     "policy_uri": (*MALFORMED, "http://app.example/policy", "javascript:alert(1)", "data:text/html,x"),
     "tos_uri": (*MALFORMED, "http://app.example/terms", "javascript:alert(1)"),

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import requests
 
+from tests.protocol.conformance.bank import Bank
 from tests.protocol.conformance.parties import Browser, Client
 from tests.rps.running import curfew, tenant_of, web_application
+from tests.support.dpop import new_key
 from tests.support.receiver import Receiver
 
 RP = "https://suite.example/test/a/curfew"
+BANK_KEYS = {name: new_key("PS256") for name in ("bank", "bank-two", "bank-asks")}
 
 
 @pytest.fixture(scope="package")
@@ -41,11 +44,42 @@ def metadata(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> It
         application("second"),
         application("back", oidc_logout={"backchannel_logout_urls": [receiver.url("back")]}),
         application("front", oidc_logout=front),
+        *(fapi_application(name, f"{RP}/{name}/callback") for name in BANK_KEYS),
     )
+    tenant["clients"][-1]["is_first_party"] = False
     tenant["users"][0] |= {"given_name": "Mary", "family_name": "Major", "name": "Mary Major"}
     folder: Path = tmp_path_factory.mktemp("conformance")
     with curfew(folder, tenant) as issuer:
         yield requests.get(f"{issuer}.well-known/openid-configuration", timeout=20).json()
+
+
+def fapi_application(name: str, callback: str) -> dict[str, Any]:
+    """As docs/ipsie.md tells to configure a client of FAPI 2.0."""
+    public = {**BANK_KEYS[name].as_dict(private=False), "kid": name}
+    return {
+        "client_id": name,
+        "name": name,
+        "app_type": "regular_web",
+        "callbacks": [callback],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [public]},
+        "strict_client_assertions": True,
+        "require_pkce": True,
+        "require_pushed_authorization_requests": True,
+        "dpop_bound_access_tokens": True,
+        "jwt_configuration": {"alg": "PS256"},
+        "refresh_token": {"rotation_type": "non-rotating"},
+    }
+
+
+@pytest.fixture
+def bank(metadata: dict[str, Any]) -> Callable[..., Bank]:
+    """A client of the FAPI plan, with a browser of its own."""
+
+    def make(name: str = "bank") -> Bank:
+        return Bank(metadata, name, f"{RP}/{name}/callback", Browser(metadata["issuer"]), BANK_KEYS[name])
+
+    return make
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ class Client:
 
     def verified(self, token: str) -> dict[str, Any]:
         keys = KeySet.import_key_set(requests.get(self.metadata["jwks_uri"], timeout=20).json())
-        return jwt.decode(token, keys, algorithms=["RS256", "ES256"]).claims
+        return jwt.decode(token, keys, algorithms=["RS256", "PS256", "ES256"]).claims
 
     def log_out(self, **parameters: str) -> Page | str:
         return self.browser.open(self.metadata["end_session_endpoint"], parameters)

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import resolve
 
 from idp.crypto import keys
-from idp.models import TenantSettings
+from idp.models import ResourceServer, TenantSettings
 from tests.support.oauth import issuer
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +67,7 @@ def test_optional_endpoints_appear_when_they_are_on():
         "introspection",
         "device_authorization",
         "global_token_revocation",
+        "pushed_authorization_request",
     ],
 )
 def test_every_named_endpoint_of_ours_exists(name):
@@ -80,10 +81,33 @@ def test_the_keys_have_what_sdks_need_and_no_private_half():
     for key in answer.json()["keys"]:
         assert key["kid"]
         assert key["use"] == "sig"
-        assert key["alg"] in ("RS256", "ES256")
+        assert key["alg"] in ("RS256", "PS256", "ES256", "EdDSA")
         assert not {"d", "p", "q", "dp", "dq", "qi"} & set(key)
 
 
 def test_no_slash_and_no_redirect():
     assert Client().get("/.well-known/jwks.json/").status_code == 404
     assert Client().post("/.well-known/openid-configuration").status_code == 405
+
+
+@pytest.mark.spec("RFC 9728", "3", "A protected resource says who issues tokens for it")
+def test_our_own_apis_say_who_issues_their_tokens():
+    said = Client().get("/.well-known/oauth-protected-resource/userinfo").json()
+    assert said["resource"] == f"{issuer()}userinfo"
+    assert said["authorization_servers"] == [issuer()]
+    assert "openid" in said["scopes_supported"]
+    assert document()["protected_resources"] == [said["resource"]]
+    ResourceServer.objects.create(identifier=f"{issuer()}api/v2/", name="Management", scopes=[{"value": "read:users"}])
+    ResourceServer.objects.create(identifier="https://api.example/")
+    for path in ("api/v2", "api/v2/"):
+        api = Client().get(f"/.well-known/oauth-protected-resource/{path}").json()
+        assert (api["resource"], api["scopes_supported"]) == (f"{issuer()}api/v2/", ["read:users"])
+    for path in ("nothing", "https://api.example/", "authorize"):
+        assert Client().get(f"/.well-known/oauth-protected-resource/{path}").status_code == 404
+
+
+@pytest.mark.spec("RFC 9728", "5.1", "A refusal says where the metadata is")
+def test_a_refusal_of_userinfo_says_where_its_metadata_is():
+    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "DPoP x"}):
+        challenge = Client().get("/userinfo", headers=headers).headers["WWW-Authenticate"]
+        assert f'resource_metadata="{issuer()}.well-known/oauth-protected-resource/userinfo"' in challenge

@@ -47,15 +47,20 @@ CASES: tuple[tuple[str, Any], ...] = (
     ("allowed_logout_urls", ["https://*.app.example/out"]),
     ("allowed_logout_urls", ["https://app.example/one https://app.example/two"]),
     ("v2_logout_confirmation", "sometimes"),
+    ("profile", "fapi"),
     *wrong_numbers(),
 )
 
 
 def test_the_table_has_every_setting_that_the_rulebook_judges() -> None:
-    judged = {"friendly_name", "allowed_logout_urls", "v2_logout_confirmation", *rules.TEXTS, *rules.NUMBERS}
+    judged = {"friendly_name", "allowed_logout_urls", *rules.CHOSEN, *rules.TEXTS, *rules.NUMBERS}
     assert {field for field, _ in CASES} == judged
     switches = {field.name for field in TenantSettings._meta.fields if field.get_internal_type() == "BooleanField"}
-    assert judged | switches == {field.name for field in TenantSettings._meta.fields} - {"id", "config_version"}
+    assert judged | switches == {field.name for field in TenantSettings._meta.fields} - {
+        "id",
+        "config_version",
+        "pairwise_salt",
+    }
 
 
 def test_the_model_refuses_what_the_rules_refuse() -> None:
