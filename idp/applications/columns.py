@@ -32,6 +32,7 @@ CHOSEN = (
     "id_token_signed_response_alg",
     "backchannel_logout_token_typ",
     "backchannel_logout_initiators_mode",
+    "access_mode",
 )
 ALL_INITIATORS = "all"
 

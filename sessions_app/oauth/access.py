@@ -11,10 +11,12 @@ from django.conf import settings
 
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ACCESS_TOKEN
-from idp.models import User, began_before
+from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
 from idp.tenants import configuration
+from idp.tenants.configuration import Snapshot
+from sessions_app.claims.context import Subject
 from sessions_app.models import SSOSession
 from sessions_app.oauth import minting
 from sessions_app.oauth.introspection import load_access_token
@@ -27,8 +29,15 @@ _INVALID = "The access token is invalid, expired or revoked."
 @dataclass(frozen=True, slots=True)
 class Bearer:
     user: User
+    application: Application
+    session: SSOSession | None
+    snapshot: Snapshot
     scope: list[str]
     claims: list[str]  # asked by name in the authorization request
+
+    def subject(self, at: datetime) -> Subject:
+        auth_time = self.session.auth_time if self.session else None
+        return Subject(self.application, self.user, self.session, auth_time, self.snapshot, self.scope, at)
 
 
 def bearer(raw: str, at: datetime) -> Bearer:
@@ -39,7 +48,9 @@ def bearer(raw: str, at: datetime) -> Bearer:
     if token is None or token.is_expired() or token.user is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    return Bearer(token.user, scopes.split(token.scope), list(asked))
+    snapshot = configuration.at(token.config_version)  # type: ignore[attr-defined]  # annotated
+    session = token.session or (token.family.session if token.family else None)
+    return Bearer(token.user, token.application, session, snapshot, scopes.split(token.scope), list(asked))
 
 
 def _jwt(raw: str, at: datetime) -> Bearer:
@@ -51,10 +62,11 @@ def _jwt(raw: str, at: datetime) -> Bearer:
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)
-    return Bearer(_living_user(claims, at), scopes.split(claims.get("scope", "")), [])
+    user, application, session, snapshot = _living(claims, at)
+    return Bearer(user, application, session, snapshot, scopes.split(claims.get("scope", "")), [])
 
 
-def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
+def _living(claims: Mapping[str, Any], at: datetime) -> tuple[User, Application, SSOSession | None, Snapshot]:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
     people = User.objects.filter(user_id=claims["sub"], is_active=True)
     user = people.annotate(config_version=configuration.VERSION).first()
@@ -70,4 +82,4 @@ def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
             raise InvalidToken(_INVALID)
     if application is None or not application.enabled or not may_use(application, session, user, snapshot):
         raise InvalidToken(_INVALID)
-    return user
+    return user, application, session, snapshot

@@ -21,6 +21,7 @@ from django.core import signing
 from idp.connections.registry import Purpose, usable_for
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ID_TOKEN
+from idp.directory.admission import is_admitted
 from idp.http.requests import RequestFacts
 from idp.models import Application, Connection, ResourceServer
 from idp.protocol.errors import (
@@ -37,6 +38,7 @@ from idp.protocol.standard_scopes import CLAIMS
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
+from sessions_app.oauth import policies
 from sessions_app.protocol import authorization, scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
 from sessions_app.session import lifecycle
@@ -72,6 +74,10 @@ class Proceed:
     audience: str
 
 
+class NotAdmitted(AccessDenied):
+    """Who is signed in may not use the application; whom to ask, a page can say before the application hears of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision depends on beside the request itself."""
@@ -101,6 +107,9 @@ def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask |
         if request.silent:
             raise LoginRequired("Login required", detail=reason)
         return Login(reason)
+    if not is_admitted(application, session.user, situation.snapshot):
+        raise NotAdmitted("This account may not use the application.", detail="the application is not for this person")
+    granted = policies.allowed(granted, api, session.user, situation.snapshot)
     if _needs_consent(request, session, granted, situation):
         if request.silent:
             raise ConsentRequired("Consent required")
@@ -276,7 +285,8 @@ def _claims_to_keep(
     """The claims by name; an application that is not first-party gets none that its scopes would not give."""
     given = {name for scope in granted for name in CLAIMS.get(scope, ())}
     known = {name for names in CLAIMS.values() for name in names}
-    allowed = known if application.is_first_party else given
+    mapped = {mapping.claim for mapping in application.usable.claim_mappings}  # an administrator gave them
+    allowed = mapped | (known if application.is_first_party else given)
     return {
         place: {name: None for name in asked if name in allowed} for place, asked in request.claims.items() if asked
     }

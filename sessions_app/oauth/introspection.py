@@ -11,6 +11,7 @@ from idp.database.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.opaque import digest
 from idp.tenants import configuration
+from sessions_app.claims import issue, permissions
 from sessions_app.models import AccessToken, RefreshToken
 from sessions_app.oauth.toolkit import subject_of
 from sessions_app.session.gate import may_use
@@ -21,7 +22,7 @@ INACTIVE: dict[str, Any] = {"active": False}
 
 def introspect(raw: str, client: Application, at: datetime) -> dict[str, Any]:
     """A client sees the tokens that were issued to it or that are meant for it (the audience is its client_id)."""
-    return _access(raw, client) or _refresh(raw, client, at) or INACTIVE
+    return _access(raw, client, at) or _refresh(raw, client, at) or INACTIVE
 
 
 def revoke(raw: str, client: Application, at: datetime) -> None:
@@ -45,13 +46,13 @@ def load_access_token(raw: str) -> AccessToken | None:
     return token
 
 
-def _access(raw: str, client: Application) -> dict[str, Any] | None:
+def _access(raw: str, client: Application, at: datetime) -> dict[str, Any] | None:
     token = load_access_token(raw)
     if token is None or token.is_expired() or token.application is None:
         return None
     if client.pk != token.application_id and client.client_id != token.audience:
         return None
-    return {
+    return _of_person(token, at) | {
         "active": True,
         "token_type": "Bearer",
         "client_id": token.application.client_id,
@@ -62,6 +63,18 @@ def _access(raw: str, client: Application) -> dict[str, Any] | None:
         "iat": int(token.created.timestamp()),
         "exp": int(token.expires.timestamp()),
     } | ({"sid": token.session.sid} if token.session else {})
+
+
+def _of_person(token: AccessToken, at: datetime) -> dict[str, Any]:
+    """What a JWT in its place would say: mapped claims of access tokens, and permissions. Of now, not of when it was issued."""
+    if token.user is None:
+        return {}
+    snapshot = configuration.at(token.config_version)  # type: ignore[attr-defined]  # annotated
+    session = token.session or (token.family.session if token.family else None)
+    auth_time = session.auth_time if session else None
+    scope = token.scope.split()
+    subject = issue.Subject(token.application, token.user, session, auth_time, snapshot, scope, at)
+    return permissions.access_claims(subject, snapshot.resource_server(token.audience))
 
 
 def _refresh(raw: str, client: Application, at: datetime) -> dict[str, Any] | None:

@@ -11,12 +11,15 @@ from django.conf import settings
 
 from idp.crypto import keys
 from idp.database.guarded import Row
+from idp.directory import dialects
 from idp.http.requests import RequestFacts
 from idp.models import Application, ResourceServer, TokenFormat, User
 from idp.protocol.errors import InvalidTarget
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.standard_scopes import OPENID
 from idp.tenants.configuration import Snapshot
+from sessions_app.claims import issue, permissions
+from sessions_app.claims.standard import known_claims
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims
 
@@ -59,7 +62,7 @@ def api_of(snapshot: Snapshot, audience: str) -> ResourceServer | None:
 def access_token(grant: Grant, snapshot: Snapshot, at: datetime) -> Access:
     api = api_of(snapshot, grant.audience)
     lifetime = api.usable_lifetime if api else grant.application.usable.access_token_lifetime
-    if api and api.token_dialect == TokenFormat.JWT:
+    if api and dialects.format_of(api) == TokenFormat.JWT:
         return Access(_jwt(grant, api, snapshot, at, lifetime), lifetime, None)
     raw = new_secret()
     row = AccessToken(
@@ -92,7 +95,14 @@ def _jwt(grant: Grant, api: ResourceServer, snapshot: Snapshot, at: datetime, li
         sid=grant.session.sid if grant.session and grant.application.access_tokens_die_with_session else "",
         auth_time=grant.authentication.auth_time,
     )
-    return keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ="at+jwt")
+    more = permissions.access_claims(subject_of(grant, snapshot, at), api)
+    return keys.sign_with(keys.active(api.signing_alg, snapshot), more | body, typ="at+jwt")
+
+
+def subject_of(grant: Grant, snapshot: Snapshot, at: datetime) -> issue.Subject:
+    return issue.Subject(
+        grant.application, grant.user, grant.session, grant.authentication.auth_time, snapshot, grant.scope, at
+    )
 
 
 def new_family(grant: Grant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
@@ -166,27 +176,10 @@ def _id_token(grant: Grant, access: Access, snapshot: Snapshot, at: datetime) ->
         lifetime=application.usable.id_token_lifetime,
         access_token=access.raw,
         nonce=grant.nonce,
-        profile=claims.select(known_claims(grant.user), grant.scope, asked),
+        profile=claims.select(known_claims(grant.user), grant.scope, asked)
+        | issue.tell(subject_of(grant, snapshot, at), issue.ID_TOKEN, asked),
     )
     return keys.sign_with(keys.active(application.id_token_signed_response_alg, snapshot), body)
-
-
-def known_claims(user: User) -> dict[str, Any]:
-    """Every standard claim that is known of a person; `claims.select()` picks from it."""
-    name = user.name or user.email
-    return {
-        **user.claims,
-        "name": name,
-        "given_name": user.given_name,
-        "family_name": user.family_name,
-        "nickname": user.nickname or user.email.partition("@")[0],
-        "picture": user.picture,
-        "updated_at": int(user.updated_at.timestamp()),
-        "email": user.email,
-        "email_verified": user.email_verified if user.email else None,
-        "phone_number": user.phone_number,
-        "phone_number_verified": user.phone_number_verified if user.phone_number else None,
-    }
 
 
 def claims_of(stored: str) -> dict[str, Any]:

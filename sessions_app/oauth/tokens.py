@@ -25,7 +25,7 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
-from sessions_app.oauth import minting
+from sessions_app.oauth import minting, policies
 from sessions_app.protocol import claims, pkce, scopes
 from sessions_app.session.gate import may_use
 from sessions_app.session.writes import while_session_lives
@@ -56,8 +56,8 @@ def exchange_code(request: CodeRequest, credentials: Credentials, facts: Request
         replayed(code, application, facts, at)
     _check_code(code, request, at)
     if not may_use(application, code.session, code.session.user, snapshot):
-        raise InvalidGrant(_UNKNOWN_CODE, detail="connection is not enabled for the application")
-    grant = _grant_of(code, application, request.resources)
+        raise InvalidGrant(_UNKNOWN_CODE, detail="the application is not for this person, or not by this connection")
+    grant = _grant_of(code, application, request.resources, snapshot)
     return issue(
         grant,
         snapshot,
@@ -155,15 +155,18 @@ def _burn(code: AuthorizationCode, at: datetime) -> None:
     AuthorizationCode.objects.filter(pk=code.pk, used_at=None).update(used_at=at)
 
 
-def _grant_of(code: AuthorizationCode, application: Application, resources: tuple[str, ...]) -> minting.Grant:
+def _grant_of(
+    code: AuthorizationCode, application: Application, resources: tuple[str, ...], snapshot: Snapshot
+) -> minting.Grant:
     if set(resources) - {code.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
+    api = minting.api_of(snapshot, code.audience)
     return minting.Grant(
         application=application,
         user=code.session.user,
         session=code.session,
         authentication=authentication_of(code.session),
-        scope=scopes.split(code.scope),
+        scope=policies.allowed(scopes.split(code.scope), api, code.session.user, snapshot),
         audience=code.audience,
         nonce=code.nonce,
         claims=minting.claims_of(code.claims),

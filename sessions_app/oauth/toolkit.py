@@ -21,11 +21,12 @@ from oauthlib.common import Request as OAuthlibRequest
 
 from idp.applications import client_auth
 from idp.crypto import keys
+from idp.directory import dialects
 from idp.models import Application, ClientGrant, ResourceServer, TokenFormat
 from idp.protocol.errors import AccessDenied, InvalidScope, InvalidTarget, ProtocolError
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
-from idp.protocol.standard_scopes import STANDARD
+from idp.protocol.standard_scopes import PERSONAL
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AccessToken
@@ -114,7 +115,7 @@ def client_credentials(request: HttpRequest, params: Params, application: Applic
         api.identifier if api else "",
         api.usable_lifetime if api else application.usable.access_token_lifetime,
     )
-    if api is not None and api.token_dialect == TokenFormat.JWT:
+    if api is not None and dialects.format_of(api) == TokenFormat.JWT:
         return _jwt(order, api, snapshot, at)
     return _through_django_oauth_toolkit(request, order)
 
@@ -133,7 +134,7 @@ def _api(params: Params, snapshot: Snapshot) -> ResourceServer | None:
 
 def _scope(asked: list[str], application: Application, api: ResourceServer | None) -> list[str]:
     """What the client grant allows; nothing of a person's (openid, offline_access) is ever among it."""
-    if set(asked) & set(STANDARD):
+    if set(asked) & set(PERSONAL):
         raise InvalidScope("There is no person in this grant: openid and offline_access cannot be asked.")
     if api is None:
         return []
@@ -175,6 +176,8 @@ def _jwt(order: Order, api: ResourceServer, snapshot: Snapshot, at: datetime) ->
         lifetime=order.lifetime,
         jti=new_secret(),
     )
+    if dialects.carries_permissions(api):
+        body["permissions"] = order.scope
     raw = keys.sign_with(keys.active(api.signing_alg, snapshot), body, typ="at+jwt")
     return {
         "access_token": raw,

@@ -28,6 +28,7 @@ from sessions_app.protocol.authorization import MARKER, OURS
 from sessions_app.session import binding
 from sessions_app.signin.destinations import is_ours
 from sessions_app.views import consent_page, reposting
+from sessions_app.views.admission_page import not_admitted
 from sessions_app.views.authorization_response import fail, succeed
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,9 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
         code = act.issue_code(
             asked, decision, to.application, redirect_uri=to.redirect_uri, facts=facts(request), at=at
         )
+    except act.NotAdmitted as error:
+        log.info("authorize.not_admitted", client_id=to.application.client_id)
+        return not_admitted(request, params, to, error)
     except ProtocolError as error:
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
         return fail(request, to, error)

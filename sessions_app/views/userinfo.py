@@ -6,6 +6,7 @@ addresses are logged.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -19,7 +20,8 @@ from idp.http.request_body import FORM
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
 from idp.views.errors import json_errors
-from sessions_app.oauth import minting
+from sessions_app.claims import issue
+from sessions_app.claims.standard import known_claims
 from sessions_app.oauth.access import Bearer, bearer
 from sessions_app.protocol import claims
 from sessions_app.views.endpoint import body_params
@@ -33,7 +35,8 @@ from sessions_app.views.endpoint import body_params
 def userinfo(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD", "POST"):
         raise InvalidRequest("Only GET and POST are allowed here.", status=405)
-    return JsonResponse(_claims(bearer(_token(request), timezone.now())))
+    at = timezone.now()
+    return JsonResponse(_claims(bearer(_token(request), at), at))
 
 
 def _token(request: HttpRequest) -> str:
@@ -49,7 +52,8 @@ def _token(request: HttpRequest) -> str:
     return raw
 
 
-def _claims(token: Bearer) -> dict[str, Any]:
+def _claims(token: Bearer, at: datetime) -> dict[str, Any]:
     if OPENID not in token.scope:
         raise ProtocolError("The scope openid is needed.", error="insufficient_scope", status=403)
-    return {"sub": token.user.user_id, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}
+    known = claims.select(known_claims(token.user), token.scope, token.claims)
+    return {**known, **issue.tell(token.subject(at), issue.USERINFO, token.claims), "sub": token.user.user_id}
