@@ -23,8 +23,31 @@ LONGEST_CLAIM = 255
 # What decides whose a token is, for whom, and how it is checked: we alone say it.
 RESERVED = frozenset(
     {"iss", "sub", "aud", "exp", "iat", "jti", "nonce", "azp", "acr", "amr", "auth_time", "at_hash", "c_hash", "s_hash"}
-    | {"sid", "session_expiry", "org_id", "org_name", "act", "may_act", "cnf", "client_id", "scope", "permissions", "events"}
-    | {"typ", "gty", "tenant", "aud_sub", "sub_jwk", "sub_id", "authorization_details", "active", "token_type", "entitlements"}
+    | {
+        "sid",
+        "session_expiry",
+        "org_id",
+        "org_name",
+        "act",
+        "may_act",
+        "cnf",
+        "client_id",
+        "scope",
+        "permissions",
+        "events",
+    }
+    | {
+        "typ",
+        "gty",
+        "tenant",
+        "aud_sub",
+        "sub_jwk",
+        "sub_id",
+        "authorization_details",
+        "active",
+        "token_type",
+        "entitlements",
+    }
     | {"_claim_names", "_claim_sources", "verified_claims", "trust_chain", "vot", "vtm", "username"}
 )
 
@@ -82,7 +105,12 @@ def usable(application: Application) -> tuple[ClaimMapping, ...]:
 
 
 def _name_problem(name: Any) -> str | None:
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_CLAIM or not name.isprintable() or name.strip() != name:
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name) <= LONGEST_CLAIM
+        or not name.isprintable()
+        or name.strip() != name
+    ):
         return f"claim must be printable text of 1 to {LONGEST_CLAIM} characters"
     return "it is reserved: a token's own claims are not an administrator's to say" if name in RESERVED else None
 

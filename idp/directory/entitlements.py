@@ -75,7 +75,9 @@ def roles_of(user: User, snapshot: Snapshot) -> list[Role]:
     if not (roles := all_roles(snapshot)):
         return []
     has = of(user)
-    return [role for role in roles if role.pk in has.roles or references.matching(_groups_of(role, snapshot), has.groups)]
+    return [
+        role for role in roles if role.pk in has.roles or references.matching(_groups_of(role, snapshot), has.groups)
+    ]
 
 
 def permissions_of(user: User, api: ResourceServer, snapshot: Snapshot) -> list[str]:

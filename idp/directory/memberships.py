@@ -108,7 +108,9 @@ def change_members(
         people = sorted({identity.user_id for identity in (*joining, *leaving)})
         list(User.objects.select_for_update(no_key=True).filter(pk__in=people).order_by("pk").values_list("pk"))
         for identity in joining:
-            if Membership.objects.get_or_create(group=group, identity=identity, source=source, defaults={"since": at})[1]:
+            if Membership.objects.get_or_create(group=group, identity=identity, source=source, defaults={"since": at})[
+                1
+            ]:
                 _tell(identity.user, Changed(added=(group.name,)), group.connection, source, actor, at)
         for identity in leaving:
             if Membership.objects.filter(group=group, identity=identity, source=source).delete()[0]:

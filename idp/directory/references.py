@@ -24,7 +24,9 @@ class GroupKey:
 def read(references: Any) -> frozenset[str | GroupKey]:
     """What cannot be read names nobody."""
     usable = [item for item in references if not rules.reference_problem(item)] if isinstance(references, list) else []
-    return frozenset(item if isinstance(item, str) else GroupKey(item["connection"] or "", item["name"]) for item in usable)
+    return frozenset(
+        item if isinstance(item, str) else GroupKey(item["connection"] or "", item["name"]) for item in usable
+    )
 
 
 def matching(wanted: Collection[str | GroupKey], groups: Iterable[GroupKey]) -> list[GroupKey]:

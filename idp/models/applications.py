@@ -117,7 +117,9 @@ class Application(AbstractApplication):
         null=True, blank=True, default=1296000, help_text="Seconds; empty: no limit."
     )
 
-    access_mode = models.CharField(max_length=10, choices=AccessMode, default=AccessMode.EVERYONE, db_default="everyone")
+    access_mode = models.CharField(
+        max_length=10, choices=AccessMode, default=AccessMode.EVERYONE, db_default="everyone"
+    )
     access_groups = models.JSONField(
         default=list,
         db_default=NO_LIST,

@@ -19,7 +19,6 @@ from idp.models.applications import Application
 from idp.people import passwords
 from idp.protocol import normal_forms
 
-
 NO_OBJECT = models.Value({}, models.JSONField())  # an earlier release writes rows without these columns
 
 

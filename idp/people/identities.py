@@ -58,7 +58,9 @@ def _find(connection: Connection, sub: str) -> Identity | None:
 
 def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
     # A person without identity: the account was linked to somebody who is gone.
-    user = User.objects.filter(user_id=user_id).first() or User(user_id=user_id, created_at=at, **_person(connection, account))
+    user = User.objects.filter(user_id=user_id).first() or User(
+        user_id=user_id, created_at=at, **_person(connection, account)
+    )
     with transaction.atomic():
         if user._state.adding:
             user.set_unusable_password()

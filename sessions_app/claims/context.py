@@ -78,7 +78,9 @@ def _identity(subject: Subject) -> dict[str, Any]:
 
 
 def _groups_from(subject: Subject, connection: str) -> list[str]:
-    return [group.name for group in entitlements.of(subject.user).groups if connection and group.connection == connection]
+    return [
+        group.name for group in entitlements.of(subject.user).groups if connection and group.connection == connection
+    ]
 
 
 def _session(subject: Subject) -> dict[str, Any]:

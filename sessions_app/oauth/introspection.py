@@ -52,17 +52,21 @@ def _access(raw: str, client: Application, at: datetime) -> dict[str, Any] | Non
         return None
     if client.pk != token.application_id and client.client_id != token.audience:
         return None
-    return _of_person(token, at) | {
-        "active": True,
-        "token_type": "Bearer",
-        "client_id": token.application.client_id,
-        "sub": token.user.user_id if token.user else subject_of(token.application),
-        "scope": token.scope,
-        "aud": token.audience or token.application.client_id,
-        "iss": settings.ISSUER,
-        "iat": int(token.created.timestamp()),
-        "exp": int(token.expires.timestamp()),
-    } | ({"sid": token.session.sid} if token.session else {})
+    return (
+        _of_person(token, at)
+        | {
+            "active": True,
+            "token_type": "Bearer",
+            "client_id": token.application.client_id,
+            "sub": token.user.user_id if token.user else subject_of(token.application),
+            "scope": token.scope,
+            "aud": token.audience or token.application.client_id,
+            "iss": settings.ISSUER,
+            "iat": int(token.created.timestamp()),
+            "exp": int(token.expires.timestamp()),
+        }
+        | ({"sid": token.session.sid} if token.session else {})
+    )
 
 
 def _of_person(token: AccessToken, at: datetime) -> dict[str, Any]:

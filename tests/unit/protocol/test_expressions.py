@@ -45,7 +45,9 @@ def test_an_expression_gives_what_jmespath_says(text, found):
     assert value(text) == found
 
 
-@pytest.mark.parametrize("text", ["groups[", "", "  ", None, 7, "x" * (LONGEST + 1), "(" * 900 + "a" + ")" * 900, "!" * 900 + "a"])
+@pytest.mark.parametrize(
+    "text", ["groups[", "", "  ", None, 7, "x" * (LONGEST + 1), "(" * 900 + "a" + ")" * 900, "!" * 900 + "a"]
+)
 def test_what_is_no_expression_is_refused_when_it_is_read(text):
     with pytest.raises(Unusable):
         read(text)
