@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from idp.applications import claims_supported as claims
 from idp.applications import client_auth
 from idp.crypto import keys
 from idp.http.middleware import for_programs
@@ -38,7 +39,9 @@ CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_k
 @login_not_required
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
-    return _public(metadata(configuration.current().tenant))
+    snapshot = configuration.current()
+    document = metadata(snapshot.tenant)
+    return _public(document | {"claims_supported": list(dict.fromkeys([*CLAIMS, *claims.mapped_names(snapshot)]))})
 
 
 @for_programs

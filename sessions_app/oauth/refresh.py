@@ -151,7 +151,7 @@ def _grant_of(
     if set(request.resources) - {family.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
     api = minting.api_of(snapshot, family.audience)
-    scope = scopes.narrow(request.scope, scopes.split(family.scope), api.scope_values if api else ())
+    scope = scopes.narrow(request.scope, scopes.split(family.scope), policies.refused_if_wider(api))
     session = family.session if family.session is not None and family.session.is_alive(at) else None
     return minting.Grant(
         application=application,
