@@ -285,12 +285,23 @@ def test_many_sessions_leave_in_batches(leaving, mary, staff, monkeypatch):
 @pytest.mark.parametrize("mode", ["everyone", "groups", "assigned", "unknown"])
 def test_the_rule_is_the_same_in_sql(app, mary, mode):
     acme, closed = make_connection("Acme", "oidc"), make_connection("Closed", "oidc", enabled=False)
-    people = [mary, make_user("a@x.example"), make_user("b@x.example", connection=acme), make_user("c@x.example", connection=closed)]
+    people = [
+        mary,
+        make_user("a@x.example"),
+        make_user("b@x.example", connection=acme),
+        make_user("c@x.example", connection=closed),
+    ]
     for user in people[2:]:
         identity = user.identities.get()
         memberships.replace_memberships(identity, ["staff"], Source.UPSTREAM, at=timezone.now())
     roles.assign(app, people[1], actor="admin:a", at=timezone.now())
-    for references in (["staff"], [{"connection": "Acme", "name": "staff"}], [{"connection": None, "name": "staff"}], [], ["x"]):
+    for references in (
+        ["staff"],
+        [{"connection": "Acme", "name": "staff"}],
+        [{"connection": None, "name": "staff"}],
+        [],
+        ["x"],
+    ):
         app.access_mode, app.access_groups = mode, references
         app.save()
         refused = set(User.objects.filter(not_admitted(app, "pk")))

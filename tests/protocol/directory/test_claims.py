@@ -122,7 +122,9 @@ def test_a_mapping_says_what_its_expression_gives(mary, operators, expression, f
 
 
 def test_a_mapping_is_told_where_it_says(mary):
-    app = application(mapped("a", "'x'", "id_token"), mapped("b", "'x'", "userinfo"), mapped("c", "'x'", "access_token"))
+    app = application(
+        mapped("a", "'x'", "id_token"), mapped("b", "'x'", "userinfo"), mapped("c", "'x'", "access_token")
+    )
     ResourceServer.objects.create(identifier=API, token_dialect="rfc9068_profile")
     tokens = tokens_for(make_session(mary), app, scope="openid", audience=API)
     token, access = decode(tokens["id_token"]), decode(tokens["access_token"])

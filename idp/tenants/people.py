@@ -1,0 +1,39 @@
+"""What the tenant file says of its `users` beside who they are: the roles and the tenant's own groups that they have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from idp.directory import memberships, roles
+from idp.models import Group, Role, User
+from idp.tenants.schema import Person, TenantFile
+
+
+def unknown_roles(person: Person, file: TenantFile) -> list[str]:
+    known = {role.name for role in file.roles} | {*Role.objects.values_list("name", flat=True)}
+    return [
+        f"{person.path}.roles[{index}]: there is no role {name}"
+        for index, name in enumerate(person.roles or ())
+        if name not in known
+    ]
+
+
+def give(person: Person, user: User, actor: str, at: datetime) -> bool:
+    """They have these roles and groups by an administrator and no others; nothing changes where the file is silent."""
+    changed = False
+    if person.roles is not None:
+        for role in Role.objects.all():
+            act = roles.give if role.name in person.roles else roles.take
+            changed |= act(role, user, actor=actor, at=at)
+    if person.groups is not None:
+        changed |= _groups(person.groups, user, actor, at)
+    return changed
+
+
+def _groups(names: list[str], user: User, actor: str, at: datetime) -> bool:
+    changed = False
+    for group in Group.objects.filter(connection=None, memberships__user=user).exclude(name__in=names).distinct():
+        changed |= memberships.remove_person(group, user, actor=actor, at=at)
+    for name in names:
+        changed |= memberships.add_person(memberships.group_of(None, name), user, actor=actor, at=at)
+    return changed
