@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 
 from idp import signals
 from idp.directory import rules
-from idp.models import Connection, Group, Identity, Membership, Source, User
+from idp.models import Application, Connection, Group, Identity, Membership, Role, Source, User
 
 log = structlog.get_logger(__name__)
 AT_ONCE = 500  # names in one statement
@@ -152,6 +152,32 @@ def delete_group(group: Group, *, actor: str, at: datetime) -> None:
         signals.group_deleted.send(Group, group=group, people=len(people), actor=actor, at=at)
         group.delete()
         signals.access_changed.send(Group, users=sorted(people), applications=None, actor=actor, at=at)
+
+
+def rename_group(group: Group, name: str, *, actor: str, at: datetime) -> None:
+    """The same group under another name, for provisioning. Applications and roles that name it with its source follow; those
+    that go by the name alone mean the old name. Raises ValueError for a name that is none, or another group's.
+    """
+    if reason := rules.group_name_problem(name):
+        raise ValueError(reason)
+    if Group.objects.filter(connection=group.connection, name=name).exclude(pk=group.pk).exists():
+        raise ValueError("another group of this source has this name")
+    old = {"connection": group.connection.name if group.connection else None, "name": group.name}
+    with transaction.atomic():
+        Identity.objects.filter(memberships__group=group).update(groups_digest="asked anew")
+        Group.objects.filter(pk=group.pk).update(name=name, updated_at=at)
+        for model, column in ((Application, "access_groups"), (Role, "groups")):
+            _follow(model, column, old, old | {"name": name})
+        group.name = name
+        signals.access_changed.send(Group, users=None, applications=None, actor=actor, at=at)
+
+
+def _follow(model: type[Application] | type[Role], column: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    for row in model._default_manager.select_for_update().exclude(**{column: []}).order_by("pk"):
+        references = getattr(row, column)
+        if old in references:
+            setattr(row, column, [new if reference == old else reference for reference in references])
+            row.save(update_fields=[column])
 
 
 def group_of(connection: Connection | None, name: str) -> Group:

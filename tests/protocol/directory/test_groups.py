@@ -11,10 +11,10 @@ from idp.connections.contract import Account
 from idp.directory import entitlements, memberships
 from idp.directory.references import GroupKey, matching, read
 from idp.directory.rules import LONGEST_GROUP
-from idp.models import Group, Identity, Membership, Source, User
+from idp.models import Group, Identity, Membership, Role, Source, User
 from idp.people import accounts, identities
 from sessions_app.models import SessionEvent
-from tests.support.factories import make_connection, make_user
+from tests.support.factories import make_application, make_connection, make_user
 
 pytestmark = pytest.mark.django_db
 STRANGE = [
@@ -195,3 +195,22 @@ def test_addresses_of_a_source_that_verifies_them_are_verified():
     trusted = make_connection("Trusted", "oidc", options={"email_is_verified": True})
     account = Account(sub="u1", email="m@x.example", email_verified=False)
     assert identities.receive(trusted, account, at=timezone.now()).user.email_verified is True
+
+
+def test_who_names_a_group_with_its_source_follows_its_new_name():
+    identity = sign_in(["staff"])
+    group, role = (
+        Group.objects.get(),
+        Role.objects.create(name="r", groups=[{"connection": "Acme", "name": "staff"}, "staff"]),
+    )
+    app = make_application(access_groups=["staff", {"connection": "Acme", "name": "staff"}])
+    memberships.rename_group(group, "team", actor="upstream:Acme", at=timezone.now())
+    app.refresh_from_db()
+    role.refresh_from_db()
+    assert app.access_groups == ["staff", {"connection": "Acme", "name": "team"}]
+    assert role.groups == [{"connection": "Acme", "name": "team"}, "staff"]
+    assert groups_of(identity.user) == ["team"]
+    memberships.group_of(identity.connection, "other")
+    for wrong in ("other", ""):
+        with pytest.raises(ValueError, match=r"."):
+            memberships.rename_group(group, wrong, actor="upstream:Acme", at=timezone.now())
