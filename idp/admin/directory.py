@@ -79,7 +79,8 @@ class GroupAdmin(ActsAdmin):
         return int(obj.members)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        return super().get_queryset(request).annotate(members=Count("memberships"))
+        rows: QuerySet[Group] = super().get_queryset(request)
+        return rows.annotate(members=Count("memberships"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("name",) if obj else ()  # applications and roles name it

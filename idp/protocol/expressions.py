@@ -56,7 +56,8 @@ class Expression:
         """What it gives, JSON; raises Unusable. None: there is nothing."""
         try:
             found = _Interpreter(root).visit(self.parsed, root)
-            weigh(found, LARGEST)
+            if not _Interpreter.weighs(self.parsed, found):
+                weigh(found, LARGEST)
         except Unusable:
             raise
         except (JMESPathError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -91,29 +92,32 @@ def weigh(value: Any, limit: int) -> int:
     weight, waiting = 0, [value]
     while waiting:
         item = waiting.pop()
-        weight += _own_weight(item)
+        if isinstance(item, str):
+            weight += len(item) + 2
+        elif isinstance(item, list):
+            weight += 2 + 2 * len(item)
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            weight += 2 + 2 * len(item)
+            waiting.extend((*item.keys(), *item.values()))
+        else:
+            weight += _weight_of_scalar(item)
         if weight > limit:
             raise Unusable(f"gives more than {limit:,} characters")
-        if isinstance(item, dict):
-            waiting.extend((*item.keys(), *item.values()))
-        elif isinstance(item, list):
-            waiting.extend(item)
     return weight
 
 
-def _own_weight(item: Any) -> int:
-    if isinstance(item, str):
-        return len(item.encode("utf-8", "surrogatepass")) + 2
+def _weight_of_scalar(item: Any) -> int:
+    if item is None or isinstance(item, bool):
+        return 5
     if isinstance(item, float) and not math.isfinite(item):
         raise Unusable("gives a number that is none")
-    if isinstance(item, bool | int | float | None):
-        return 8 if item is None or isinstance(item, bool) else min(len(repr(item)), 400)
-    if isinstance(item, list | dict):
-        return 2 + 2 * len(item)
+    if isinstance(item, int | float):
+        return min(item.bit_length(), 4000) // 3 + 1 if isinstance(item, int) else 24
     raise Unusable("gives something that JSON does not have")
 
 
-class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # no types
+class _Interpreter(visitor.TreeInterpreter):
     """The library's, with the root's values made when they are asked for, and everything counted."""
 
     MAKES = frozenset(
@@ -127,11 +131,18 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # no types
         self._left = MOST_STEPS
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
-        self._spend(1)
+        self._left -= 1
+        if self._left < 0:
+            raise Unusable("takes too long")
         found = super().visit(node, *args, **kwargs)
-        if node["type"] in self.MAKES:
-            self._spend(weigh(found, LARGEST) // 8)
+        if self.weighs(node, found):
+            self._left -= weigh(found, LARGEST) // 8
         return found
+
+    @classmethod
+    def weighs(cls, node: Any, found: Any) -> bool:
+        """Whether this was made here, and is something that can grow."""
+        return isinstance(found, str | list | dict) and node["type"] in cls.MAKES
 
     def visit_field(self, node: Any, value: Any) -> Any:
         if value is self._root:
@@ -146,11 +157,6 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # no types
 
     def _plain(self, value: Any) -> Any:
         return dict(self._root) if value is self._root else value
-
-    def _spend(self, steps: int) -> None:
-        self._left -= steps
-        if self._left < 0:
-            raise Unusable("takes too long")
 
 
 def _depth(node: Any) -> int:

@@ -48,7 +48,7 @@ def bearer(raw: str, at: datetime) -> Bearer:
     if token is None or token.is_expired() or token.user is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    snapshot = configuration.at(token.config_version)  # type: ignore[attr-defined]  # annotated
+    snapshot = configuration.at(token.config_version)
     session = token.session or (token.family.session if token.family else None)
     return Bearer(token.user, token.application, session, snapshot, scopes.split(token.scope), list(asked))
 

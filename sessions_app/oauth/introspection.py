@@ -73,7 +73,7 @@ def _of_person(token: AccessToken, at: datetime) -> dict[str, Any]:
     """What a JWT in its place would say: mapped claims of access tokens, and permissions. Of now, not of when it was issued."""
     if token.user is None:
         return {}
-    snapshot = configuration.at(token.config_version)  # type: ignore[attr-defined]  # annotated
+    snapshot = configuration.at(token.config_version)
     session = token.session or (token.family.session if token.family else None)
     auth_time = session.auth_time if session else None
     scope = token.scope.split()
