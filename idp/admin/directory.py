@@ -136,7 +136,13 @@ class RolePeopleInline(FactsInline):
     model = Role.people.through
     fields = ("user",)
     readonly_fields = fields
-    verbose_name_plural = "Who has it by themselves"
+    verbose_name_plural = f"Who has it by themselves (the first {MOST_SHOWN})"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        role = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+        first = rows.filter(role=role).order_by("pk").values_list("pk", flat=True)[:MOST_SHOWN]
+        return rows.filter(pk__in=list(first)).select_related("user")
 
 
 @admin.register(Role)
@@ -145,7 +151,16 @@ class RoleAdmin(StrictAdmin):
     empty = "None. A role has permissions of APIs, and a name that applications read; people get it on their pages."
     list_display = ("name", "description", "allows")
     search_fields = ("name", "description")
+    inlines: ClassVar[Any] = (RolePeopleInline,)
     actions = None
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else ()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        found = list(objs)
+        lines = [f"{role}: {role.people.count()} people lose it, and whoever has it by a group" for role in found]
+        return lines, {"roles": len(found)}, set(), []
 
     @admin.display(description="permissions")
     def allows(self, obj: Role) -> int:

@@ -65,7 +65,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=dict, blank=True, help_text="Further standard OpenID claims, e.g. address or locale."
     )
     user_metadata = models.JSONField(
-        default=dict, db_default=NO_OBJECT, blank=True, help_text="Facts that the person may know and change."
+        default=dict, db_default=NO_OBJECT, blank=True, help_text="Facts that the person may know."
     )
     app_metadata = models.JSONField(
         default=dict, db_default=NO_OBJECT, blank=True, help_text="Facts that only administrators change."

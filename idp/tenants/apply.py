@@ -144,6 +144,10 @@ class _Plan:
         if strategy != Strategy.DATABASE:
             return [f"{person.path}.connection: people of {person.connection} come from there when they sign in"]
         found = people_entries.unknown_roles(person, self.file)
+        known = {client.name for client in self.file.clients} | {client.client_id for client in self.file.clients}
+        for index, name in enumerate(person.applications or []):
+            if reason := _unknown_client(name, known):
+                found.append(f"{person.path}.applications[{index}]: {reason}")
         identity = _identity(row, person) if row else None
         if identity is None and not person.password:
             found.append(f"{person.path}.password: is missing")

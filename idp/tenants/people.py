@@ -1,11 +1,14 @@
-"""What the tenant file says of its `users` beside who they are: the roles and the tenant's own groups that they have."""
+"""What the tenant file says of its `users` beside who they are: the roles, the tenant's own groups and the applications
+that they are assigned to."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Q
+
 from idp.directory import memberships, roles
-from idp.models import Group, Role, User
+from idp.models import Application, Group, Role, User
 from idp.tenants.schema import Person, TenantFile
 
 
@@ -19,7 +22,7 @@ def unknown_roles(person: Person, file: TenantFile) -> list[str]:
 
 
 def give(person: Person, user: User, actor: str, at: datetime) -> bool:
-    """They have these roles and groups by an administrator and no others; nothing changes where the file is silent."""
+    """They have these by an administrator and no others; nothing changes where the file is silent."""
     changed = False
     if person.roles is not None:
         for role in Role.objects.all():
@@ -27,6 +30,18 @@ def give(person: Person, user: User, actor: str, at: datetime) -> bool:
             changed |= act(role, user, actor=actor, at=at)
     if person.groups is not None:
         changed |= _groups(person.groups, user, actor, at)
+    if person.applications is not None:
+        changed |= _applications(person.applications, user, actor, at)
+    return changed
+
+
+def _applications(named: list[str], user: User, actor: str, at: datetime) -> bool:
+    changed = False
+    for application in Application.objects.filter(
+        Q(assignments__user=user) | Q(name__in=named) | Q(client_id__in=named)
+    ).distinct():
+        wanted = application.client_id in named or application.name in named
+        changed |= (roles.assign if wanted else roles.unassign)(application, user, actor=actor, at=at)
     return changed
 
 

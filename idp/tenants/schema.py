@@ -65,6 +65,7 @@ class Person:
     columns: dict[str, Any]
     roles: list[str] | None
     groups: list[str] | None
+    applications: list[str] | None  # names or client ids
 
     @property
     def login(self) -> str:
@@ -309,6 +310,7 @@ def _person(reader: Reader) -> Person:
         ),
         roles=reader.texts("roles"),
         groups=reader.texts("groups", check=group_name_problem, longest=LONGEST_GROUP),
+        applications=reader.texts("applications"),
     )
     reader.done()
     return person

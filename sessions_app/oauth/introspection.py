@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from idp.database.lookups import Given, Lookup
+from idp.directory import dialects
 from idp.models import Application
 from idp.protocol.opaque import digest
 from idp.tenants import configuration
@@ -71,9 +72,10 @@ def _access(raw: str, client: Application, at: datetime) -> dict[str, Any] | Non
 
 def _of_person(token: AccessToken, at: datetime) -> dict[str, Any]:
     """What a JWT in its place would say: mapped claims of access tokens, and permissions. Of now, not of when it was issued."""
-    if token.user is None:
-        return {}
     snapshot = configuration.at(token.config_version)
+    if token.user is None:
+        api = snapshot.resource_server(token.audience) if token.audience else None
+        return {"permissions": token.scope.split()} if api and dialects.carries_permissions(api) else {}
     session = token.session or (token.family.session if token.family else None)
     auth_time = session.auth_time if session else None
     scope = token.scope.split()

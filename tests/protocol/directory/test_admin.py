@@ -132,7 +132,14 @@ def test_a_role_has_permissions_of_apis_that_there_are(admin):
     assert role.permissions == [{"resource_server_identifier": API, "permission_name": "read:things"}]
     assert role.groups == ["staff"]
     assert filled(admin, change_url(role))["permissions"] == f"{API} read:things"
-    assert SessionEvent.objects.get(type="role_changed").data["role"] == "operators"
+    mary = make_user()
+    roles.give(role, mary, actor="admin:a", at=timezone.now())
+    assert str(mary) in admin.get(change_url(role)).content.decode()
+    delete = reverse("admin:idp_role_delete", args=(role.pk,))
+    assert "1 people lose it" in admin.get(delete).content.decode()
+    assert admin.post(delete, {"post": "yes"}).status_code == 302
+    assert not mary.roles.exists()
+    assert [line.data["role"] for line in SessionEvent.objects.filter(type="role_changed")] == ["operators"] * 2
 
 
 def test_metadata_of_a_person_is_an_object(admin, mary):

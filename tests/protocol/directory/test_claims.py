@@ -314,6 +314,11 @@ def test_a_machine_has_the_permissions_of_its_grant(api):
     ClientGrant.objects.create(application=app, resource_server=api, scope=["write:things"])
     answer = post_form("/oauth/token", {**credentials(app), "grant_type": "client_credentials", "audience": API}).json()
     assert decode(answer["access_token"])["permissions"] == ["write:things"]
+    api.token_dialect = "access_token_authz"
+    api.save()
+    answer = post_form("/oauth/token", {**credentials(app), "grant_type": "client_credentials", "audience": API}).json()
+    told = post_form("/oauth/introspect", {**credentials(app), "token": answer["access_token"]}).json()
+    assert told["permissions"] == ["write:things"]
 
 
 def test_an_authorization_from_before_there_were_groups_is_still_refreshed(mary):

@@ -39,6 +39,7 @@ users:
     password: correct horse battery staple
     app_metadata: {plan: gold}
     roles: [operators]
+    applications: [Grafana]
     groups: [staff, "Всё, что угодно"]
 """
 
@@ -67,6 +68,7 @@ def test_a_file_says_who_may_use_what_and_what_it_learns(tmp_path):
     assert mary.app_metadata == {"plan": "gold"}
     assert entitlements.load(mary.pk).group_names == ["staff", "Всё, что угодно"]
     assert role.people.get() == mary
+    assert mary.assignments.get().application == app
     assert (role.groups, role.permissions[0]["permission_name"]) == (["staff"], "read:things")
     assert Connection.objects.get(name="acme").options["email_is_verified"] is True
 
@@ -80,9 +82,11 @@ def test_twice_is_once(tmp_path):
 
 def test_what_the_file_does_not_give_a_person_is_taken_and_where_it_is_silent_stays(tmp_path):
     apply(tmp_path, FILE)
-    apply(tmp_path, FILE.replace('roles: [operators]\n    groups: [staff, "Всё, что угодно"]', ""))
+    apply(tmp_path, FILE[: FILE.index("    roles: [operators]")])
     mary = User.objects.get()
     assert entitlements.load(mary.pk).group_names
+    assert mary.roles.exists()
+    assert mary.assignments.exists()
     text = FILE.replace("roles: [operators]", "roles: []").replace(
         'groups: [staff, "Всё, что угодно"]', "groups: [new]"
     )
@@ -111,6 +115,7 @@ def test_prune_deletes_roles_that_the_file_does_not_name(tmp_path):
             "roles[0].permissions[0]: https://api.example.com/ has no scope",
         ),
         ("roles: [operators]", "roles: [kings]", "users[0].roles[0]: there is no role kings"),
+        ("applications: [Grafana]", "applications: [Wiki]", "users[0].applications[0]: there is no client Wiki"),
         ("{plan: gold}", "[gold]", "users[0].app_metadata: a mapping is needed"),
         ("email_is_verified: true", "email_is_verified: yes please", "email_is_verified: must be true or false"),
     ],
