@@ -76,7 +76,11 @@ class GroupsField(forms.CharField):
 
 def _reference_line(reference: Any) -> str:
     is_plain = isinstance(reference, str) and reference.strip() == reference and len(reference.splitlines()) == 1
-    return reference if is_plain and reference[0] not in '{"' else json.dumps(reference, ensure_ascii=False)
+    return (
+        reference
+        if is_plain and reference[0] not in '{"'
+        else json.dumps(reference, ensure_ascii=False, sort_keys=True)
+    )
 
 
 def _read_reference(line: str) -> Any:
@@ -99,7 +103,9 @@ class ListField(forms.JSONField):
         if not isinstance(value, list):
             return value
         return (
-            "[\n" + ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value) + "\n]" if value else ""
+            "[\n" + ",\n".join(f"  {json.dumps(item, ensure_ascii=False, sort_keys=True)}" for item in value) + "\n]"
+            if value
+            else ""
         )
 
     def to_python(self, value: Any) -> Any:

@@ -264,6 +264,7 @@ def test_losing_the_group_upstream_at_a_sign_in_signs_out_there(leaving):
     assert LogoutEvent.objects.get().actor == "upstream:Acme"
 
 
+@pytest.mark.django_db(transaction=True)  # the task has a connection of its own
 def test_who_joined_at_the_wrong_moment_leaves_within_a_minute(leaving, mary, staff):
     session = make_session(mary)
     expel(mary, staff)

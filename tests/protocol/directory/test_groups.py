@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -214,3 +217,44 @@ def test_who_names_a_group_with_its_source_follows_its_new_name():
     for wrong in ("other", ""):
         with pytest.raises(ValueError, match=r"."):
             memberships.rename_group(group, wrong, actor="upstream:Acme", at=timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaces:
+    def at_once(self, act, count: int = 6) -> list:
+        barrier = threading.Barrier(count)
+
+        def run(number: int):
+            try:
+                barrier.wait()
+                return act(number)
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(run, range(count)))
+
+    def test_people_who_bring_the_same_new_groups_at_once_are_all_in_them(self):
+        acme, names = make_connection("Acme", "oidc"), [f"group-{number}" for number in range(40)]
+
+        def come(number: int) -> int:
+            ordered = names if number % 2 else names[::-1]
+            account = Account(sub=f"u{number}", profile={"groups": ordered})
+            return identities.receive(acme, account, at=timezone.now()).user_id
+
+        people = self.at_once(come)
+        assert [sorted(entitlements.load(pk).group_names) for pk in people] == [sorted(names)] * 6
+        assert Group.objects.count() == 40
+
+    def test_one_account_that_comes_several_times_at_once_has_the_groups_of_one_of_them(self):
+        acme = make_connection("Acme", "oidc")
+        sign_in([])
+
+        def come(number: int) -> int:
+            account = Account(sub="u1", profile={"name": "Mary", "groups": [f"a{number}", f"b{number}"]})
+            return identities.receive(acme, account, at=timezone.now()).user_id
+
+        (pk,) = set(self.at_once(come))
+        names = entitlements.load(pk).group_names
+        assert len(names) == 2
+        assert names[0][1:] == names[1][1:]
