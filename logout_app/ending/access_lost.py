@@ -105,8 +105,9 @@ def _revoke(application: Application, users: Collection[int] | None, at: datetim
     if users is not None:
         families = families.filter(user__in=users)
     lost = families.filter(not_admitted(application, "user"))
-    pks = list(lost.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
-    return RefreshTokenFamily.objects.filter(pk__in=pks).update(revoked_at=at, revoke_reason=WHY.value)
+    with transaction.atomic():
+        pks = list(lost.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
+        return RefreshTokenFamily.objects.filter(pk__in=pks).update(revoked_at=at, revoke_reason=WHY.value)
 
 
 def _delivery(event: LogoutEvent, session: SSOSession, application: Application, at: datetime) -> LogoutDelivery:
