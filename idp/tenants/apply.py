@@ -268,7 +268,7 @@ class _Application:
             people_entries.give(person, self._new_person(connection, person), ACTOR, self.at)
             return Outcome("user", person.email, "created")
         user = identity.user
-        changed = _save(user, person.columns) == "updated"
+        changed = _save(user, people_entries.columns(person, user)) == "updated"
         if person.email != user.email:
             changed |= accounts.change_email(user, person.email, verified=user.email_verified, actor=ACTOR, at=self.at)
         if person.password and not user.check_password(person.password):
@@ -289,7 +289,7 @@ class _Application:
             is_active=not person.blocked,
             created_at=self.at,
             claims={} if "@" in person.typed else {"preferred_username": person.typed},
-            **person.columns,
+            **people_entries.columns(person, User()),
         )
         user.set_password(person.password)
         user.save()

@@ -4,11 +4,13 @@ that they are assigned to."""
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 
 from idp.directory import memberships, roles
 from idp.models import Application, Group, Role, User
+from idp.people import metadata
 from idp.tenants.schema import Person, TenantFile
 
 
@@ -19,6 +21,16 @@ def unknown_roles(person: Person, file: TenantFile) -> list[str]:
         for index, name in enumerate(person.roles or ())
         if name not in known
     ]
+
+
+def columns(person: Person, user: User) -> dict[str, Any]:
+    """What the file says, with metadata merged into those that the person has."""
+    merged = {
+        name: metadata.merged(getattr(user, name), person.columns[name])
+        for name in ("user_metadata", "app_metadata")
+        if name in person.columns
+    }
+    return person.columns | merged
 
 
 def give(person: Person, user: User, actor: str, at: datetime) -> bool:

@@ -128,3 +128,18 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path, old, new, said):
 def test_groups_without_a_mode_mean_groups(tmp_path):
     apply(tmp_path, FILE.replace("mode: groups, ", ""))
     assert Application.objects.get(name="Grafana").access_mode == "groups"
+
+
+@pytest.mark.parametrize(
+    ("patch", "left"),
+    [
+        ("{colour: blue}", {"plan": "gold", "colour": "blue"}),
+        ("{plan: {name: silver}}", {"plan": {"name": "silver"}}),
+        ("{plan: null, colour: blue}", {"colour": "blue"}),
+        ("{}", {}),
+    ],
+)
+def test_metadata_are_merged_as_auth0_merges_them(tmp_path, patch, left):
+    apply(tmp_path, FILE)
+    apply(tmp_path, FILE.replace("{plan: gold}", patch))
+    assert User.objects.get().app_metadata == left
