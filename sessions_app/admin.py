@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from idp.admin.support import Act, FactsAdmin, StrictAdmin
+from idp.admin.support import AdminAct, FactsAdmin, StrictAdmin
 from idp.people.search import applications, people
 from idp.protocol.initiators import Initiator
 from sessions_app.audit import events, search
@@ -55,7 +55,7 @@ class LiveFilter(admin.SimpleListFilter):
         return queryset
 
 
-class SSOSessionAdmin(FactsAdmin):
+class SSOSessionAdminBase(FactsAdmin):
     menu_rank = 0
     empty = "Nobody is here. A session appears when somebody signs in; it stays as history after its end."
     list_display = ("session", "user", "state", "connection", "last_application", "created_at", "last_seen_at")
@@ -180,7 +180,7 @@ def do_revoke_family(request: HttpRequest, family: RefreshTokenFamily, at: datet
     return "Every refresh token of this family is dead, and the access tokens that came from it."
 
 
-REVOKE_FAMILY = Act(
+REVOKE_FAMILY = AdminAct(
     "revoke",
     "Revoke these tokens",
     lambda family: [
@@ -232,7 +232,7 @@ class RefreshTokenFamilyAdmin(FactsAdmin):
             return f"revoked: {obj.revoke_reason}"
         return "live" if obj.is_alive(timezone.now()) else "dead by its limits, session or user"
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (REVOKE_FAMILY,)
 
 

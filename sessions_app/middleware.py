@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from idp.http.requests import facts
 from idp.models import User
 from sessions_app.models import SSOSession
@@ -59,7 +59,7 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
         return response
 
 
-class LoginRequired(LoginRequiredMiddleware):
+class SignInRequired(LoginRequiredMiddleware):
     """Asks the view first: for one that wants nobody signed in, the session need not be looked up."""
 
     def process_view(
@@ -74,7 +74,7 @@ def _user(request: HttpRequest) -> User | AnonymousUser:
     session = binding.session_of(request)
     if session is None:
         return AnonymousUser()
-    session.user.spared_session = session.pk
+    session.user.acting_session = session.pk
     return session.user
 
 
@@ -82,7 +82,7 @@ def _touch(request: HttpRequest, session: SSOSession) -> None:
     """A database that takes no writes at the moment still lets people read: then the idle limit moves next time."""
     try:
         lifecycle.touch(session, facts(request), timezone.now())
-    except AWAY as error:
+    except OUTAGES as error:
         log.warning("sessions.not_touched", error=str(error))
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from idp.admin.fields import TicksField
-from idp.admin.support import Act, actor_of
+from idp.admin.support import AdminAct, actor_of
 from idp.directory import entitlements, memberships, roles
 from idp.models import AccessMode, Application, Group, Membership, Role, User
 from idp.tenants import configuration
@@ -108,4 +108,4 @@ def explain(user: User) -> list[str]:
     ]
 
 
-ACCESS = Act("access", "Groups and roles", explain, do_change, form=AccessForm)
+ACCESS = AdminAct("access", "Groups and roles", explain, do_change, form=AccessForm)

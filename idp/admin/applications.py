@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from idp.admin.application_form import FIELDSETS, ApplicationForm
-from idp.admin.support import Act, ActsAdmin, actor_of
+from idp.admin.support import ActsAdmin, AdminAct, actor_of
 from idp.applications import trail
 from idp.http.requests import facts
 from idp.models import Application
@@ -45,7 +45,7 @@ def explain_rotation(application: Application) -> list[str]:
     ]
 
 
-class ApplicationAdmin(ActsAdmin):
+class ApplicationAdminBase(ActsAdmin):
     menu_rank = 0
     empty = "None. Add the first application: the next page tells what to paste where."
     form = ApplicationForm
@@ -72,9 +72,9 @@ class ApplicationAdmin(ActsAdmin):
         ]
         return ", ".join(channels) or "nothing"
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (
-            Act(
+            AdminAct(
                 "rotate-secret",
                 "Rotate secret",
                 explain_rotation,

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from idp.admin.fields import LinesField, ScopesField, https_urls
 from idp.admin.rulebook import RulebookForm
-from idp.admin.support import Act, ActsAdmin, FactsAdmin, StrictAdmin, actor_of, author_of, said
+from idp.admin.support import ActsAdmin, AdminAct, FactsAdmin, StrictAdmin, actor_of, author_of, said
 from idp.crypto import keys
 from idp.http.requests import facts
 from idp.models import (
@@ -31,7 +31,7 @@ from idp.models import (
 )
 from idp.protocol import colours
 from idp.tenants import changes, configuration, rules, trail
-from idp.tenants.changes import NOBODY, Author
+from idp.tenants.changes import NO_AUTHOR, Author
 
 if TYPE_CHECKING:
     ResourceServerForm = forms.ModelForm[ResourceServer]
@@ -45,7 +45,7 @@ SUPERUSERS = "Changed by superusers only, who proved within the hour that it is 
 
 class TenantSettingsForm(RulebookForm):
     judged = frozenset(rules.TEXTS)
-    author: ClassVar[Author] = NOBODY  # the page says who it is, and where it is
+    author: ClassVar[Author] = NO_AUTHOR  # the page says who it is, and where it is
     back: ClassVar[str] = ""
 
     allowed_logout_urls = LinesField(
@@ -252,9 +252,9 @@ class SigningKeyAdmin(FactsAdmin):
     search_fields = ("kid",)
     fields = ("kid", "algorithm", "status", "public_jwk", "created_at", "activated_at", "retired_at", "gone_at")
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (
-            Act(
+            AdminAct(
                 "rotate",
                 "Rotate the signing keys",
                 explain_rotation,

@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from idp.admin.support import Act, FactsAdmin, actor_of, may_touch
+from idp.admin.support import AdminAct, FactsAdmin, actor_of, may_touch
 from idp.models import Identity, Strategy, User
 from idp.people import accounts
 
@@ -100,7 +100,7 @@ def do_unlink(request: HttpRequest, identity: Identity, at: datetime, form: form
     return f"The account signs in {_full(identity.user)} from now on."
 
 
-LINK = Act(
+LINK = AdminAct(
     "link",
     "Link to another person",
     explain_link,
@@ -108,7 +108,7 @@ LINK = Act(
     offered=lambda identity: identity.connection.strategy != Strategy.DATABASE and identity.user.is_active,
     form=LinkForm,
 )
-UNLINK = Act(
+UNLINK = AdminAct(
     "unlink",
     "Unlink from this person",
     explain_unlink,
@@ -133,7 +133,7 @@ class IdentityAdmin(FactsAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("linked",)
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (LINK, UNLINK)
 
     def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:

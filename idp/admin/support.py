@@ -126,7 +126,7 @@ def _is_text(value: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AdminAct:
     """Something that an administrator may do to one object, behind a page that tells what it means.
 
     `offered(obj)` is whether it makes sense now. `do(request, obj, at, form)` returns the sentence that tells what was done, or a response of its own.
@@ -159,14 +159,14 @@ class ActsAdmin(StrictAdmin):
 
     change_form_template = "admin/curfew_change_form.html"
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return ()
 
     def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
         """Facts cannot be edited, acts on them can be done: by those who hold the model's change permission."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
-    def may_do(self, request: HttpRequest, obj: Any, act: Act) -> bool:
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """Where acts differ in who may do them."""
         return self.has_act_permission(request, obj)
 
@@ -199,7 +199,7 @@ class ActsAdmin(StrictAdmin):
             return self._ask(request, obj, act, form)
         return self._do(request, obj, act, form, at)
 
-    def _ask(self, request: HttpRequest, obj: Model, act: Act, form: forms.Form | None) -> HttpResponse:
+    def _ask(self, request: HttpRequest, obj: Model, act: AdminAct, form: forms.Form | None) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": act.label,
@@ -212,7 +212,9 @@ class ActsAdmin(StrictAdmin):
         }
         return TemplateResponse(request, "admin/curfew_act.html", context)
 
-    def _do(self, request: HttpRequest, obj: Model, act: Act, form: forms.Form | None, at: datetime) -> HttpResponse:
+    def _do(
+        self, request: HttpRequest, obj: Model, act: AdminAct, form: forms.Form | None, at: datetime
+    ) -> HttpResponse:
         try:
             result = act.do(request, obj, at, form)
         except TemporarilyUnavailable as error:

@@ -20,8 +20,8 @@ from django.utils import timezone
 from idp.admin.access import ACCESS, ACCESS_FIELDS, shown_assignments, shown_groups, shown_roles
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.support import (
-    Act,
     ActsAdmin,
+    AdminAct,
     FactsInline,
     actor_of,
     ask_for_proof,
@@ -154,7 +154,7 @@ def do_set_password(request: HttpRequest, user: User, at: datetime, form: forms.
     return f"{user} has a new password."
 
 
-BLOCK = Act(
+BLOCK = AdminAct(
     "block",
     "Block this person",
     lambda user: [
@@ -164,14 +164,14 @@ BLOCK = Act(
     do_block,
     offered=lambda user: user.is_active,
 )
-UNBLOCK = Act(
+UNBLOCK = AdminAct(
     "unblock",
     "Unblock this person",
     lambda user: [f"{user} can sign in again. Sessions and tokens that ended stay ended."],
     do_unblock,
     offered=lambda user: not user.is_active,
 )
-SET_PASSWORD = Act(
+SET_PASSWORD = AdminAct(
     "password",
     "Set a password",
     lambda user: [f"{user} signs in with the new password from now on. Their sessions end."],
@@ -205,7 +205,7 @@ class IdentityInline(FactsInline):
     verbose_name_plural = "Signs in as"
 
 
-class UserAdmin(ActsAdmin):
+class UserAdminBase(ActsAdmin):
     menu_rank = 0
     empty = "Nobody. Add somebody to a database connection; people of other connections appear at their first sign-in."
     form = UserForm
@@ -245,7 +245,7 @@ class UserAdmin(ActsAdmin):
         identities = Prefetch("identities", Identity.objects.select_related("connection"))
         return super().get_queryset(request).prefetch_related(identities)
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (ACCESS, SET_PASSWORD, UNBLOCK, BLOCK)
 
     @admin.display(description="groups")

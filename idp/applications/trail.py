@@ -9,7 +9,7 @@ from idp.applications import claim_troubles
 from idp.http.requests import RequestFacts
 from idp.models import Application
 from idp.tenants import changes
-from idp.tenants.changes import NOTHING, Difference
+from idp.tenants.changes import NO_VALUE, Difference
 
 # Ours, and what follows from other columns (`Application.save()`).
 NOT_SAID = frozenset({"id", "client_id", "user", "created", "updated", "hash_client_secret"}) | {
@@ -35,7 +35,7 @@ def changed(
     facts: RequestFacts | None = None,
 ) -> list[Difference]:
     """Tell the audit trail of a row that was saved, in the transaction of the change."""
-    found = [] if before else [Difference("application", NOTHING, _kind(application))]
+    found = [] if before else [Difference("application", NO_VALUE, _kind(application))]
     found += changes.differences(before or Application(client_secret=""), application, FIELDS, secrets=SECRETS)
     if {"claim_mappings", "access_groups"} & {difference.what for difference in found}:
         claim_troubles.forget(application)
@@ -50,7 +50,7 @@ def _tell_of_access(before: Application | None, application: Application, actor:
 
 
 def deleted(application: Application, *, actor: str, at: datetime, facts: RequestFacts | None = None) -> None:
-    _tell(application, [Difference("application", _kind(application), NOTHING)], actor, at, facts)
+    _tell(application, [Difference("application", _kind(application), NO_VALUE)], actor, at, facts)
 
 
 def _kind(application: Application) -> str:

@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from idp.connections import wsfed
-from idp.connections.contract import Account, Departure, Leaver, LogoutProtocol, RedirectProtocol, UpstreamFault, Wishes
+from idp.connections.contract import (
+    Account,
+    Departure,
+    LogoutProtocol,
+    LogoutSubject,
+    RedirectProtocol,
+    SignInRequest,
+    UpstreamFault,
+)
 from idp.connections.dialects import OIDC, SAML, dialect
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
@@ -22,27 +30,37 @@ LOGOUTS: Mapping[str, LogoutProtocol] = {OIDC: OidcLogout(), SAML: SamlLogout(),
 
 
 class AdfsProtocol:
-    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
-        return _spoken(connection).depart(connection, wishes, state=state, callback=callback, at=at)
+    def depart(
+        self, connection: Connection, asked: SignInRequest, *, state: str, callback: str, at: datetime
+    ) -> Departure:
+        return _spoken(connection).depart(connection, asked, state=state, callback=callback, at=at)
 
     def arrive(
-        self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime
+        self,
+        connection: Connection,
+        flow_data: Mapping[str, Any] | None,
+        answer: Params,
+        *,
+        callback: str,
+        at: datetime,
     ) -> Account:
-        return _spoken(connection).arrive(connection, kept, answer, callback=callback, at=at)
+        return _spoken(connection).arrive(connection, flow_data, answer, callback=callback, at=at)
 
 
 class AdfsLogout:
-    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+    def can_logout(self, connection: Connection, subject: LogoutSubject) -> bool:
         protocol = LOGOUTS.get(_way_out(connection))
-        return protocol is not None and protocol.can_leave(connection, leaver)
+        return protocol is not None and protocol.can_logout(connection, subject)
 
-    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
-        return LOGOUTS[_way_out(connection)].leave(connection, leaver, state=state, callback=callback, at=at)
+    def begin_logout(
+        self, connection: Connection, subject: LogoutSubject, *, state: str, callback: str, at: datetime
+    ) -> Departure:
+        return LOGOUTS[_way_out(connection)].begin_logout(connection, subject, state=state, callback=callback, at=at)
 
-    def left(
-        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    def check_logout(
+        self, connection: Connection, flow_data: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
-        LOGOUTS[_way_out(connection)].left(connection, kept, query, answer, at=at)
+        LOGOUTS[_way_out(connection)].check_logout(connection, flow_data, query, answer, at=at)
 
 
 def _spoken(connection: Connection) -> RedirectProtocol:

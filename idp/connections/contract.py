@@ -12,7 +12,7 @@ from idp.protocol.params import Params
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SignInRequest:
     """What the application asked of the sign-in, as far as an identity provider upstream can be asked for it."""
 
     login_hint: str = ""
@@ -27,12 +27,12 @@ class Wishes:
 class Departure:
     """Where the browser goes: a redirect to `url`, or a form with `fields` that is posted there.
 
-    `kept` is what the answer will be checked against (nonce, PKCE verifier, request id): JSON, kept on our side only.
+    `flow_data` is what the answer will be checked against (nonce, PKCE verifier, request id): JSON, kept on our side only.
     """
 
     url: str
     fields: tuple[tuple[str, str], ...] = ()
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    flow_data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class Account:
 class RedirectProtocol(Protocol):
     """A connection whose sign-in happens on pages of the identity provider upstream."""
 
-    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
+    def depart(
+        self, connection: Connection, asked: SignInRequest, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         """Begin a sign-in. `state` travels (state, RelayState); `callback` is the absolute URL that the answer comes to.
 
         Raises UpstreamFault when the upstream cannot be reached or the connection is not configured.
@@ -60,9 +62,15 @@ class RedirectProtocol(Protocol):
         ...
 
     def arrive(
-        self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime
+        self,
+        connection: Connection,
+        flow_data: Mapping[str, Any] | None,
+        answer: Params,
+        *,
+        callback: str,
+        at: datetime,
     ) -> Account:
-        """The account that the upstream's answer proves. `kept` is None when nobody asked for it (IdP-initiated).
+        """The account that the upstream's answer proves. `flow_data` is None when nobody asked for it (IdP-initiated).
 
         Raises UpstreamRefused when the upstream said no, UpstreamFault when the answer proves nothing.
         """
@@ -70,7 +78,7 @@ class RedirectProtocol(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
+class LogoutSubject:
     """Whose session upstream is to end: what the sign-in there left with ours."""
 
     sub: str
@@ -82,19 +90,21 @@ class Leaver:
 class LogoutProtocol(Protocol):
     """A connection whose identity provider upstream can be told, through the browser, that its session ends too."""
 
-    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+    def can_logout(self, connection: Connection, subject: LogoutSubject) -> bool:
         """Whether there is a way to sign out upstream. Asks nobody: a page shows its answer."""
         ...
 
-    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+    def begin_logout(
+        self, connection: Connection, subject: LogoutSubject, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         """Begin to sign out upstream. The browser is to come back to `callback` with `state`, if the upstream can send it.
 
         Raises UpstreamFault when it cannot be asked.
         """
         ...
 
-    def left(
-        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    def check_logout(
+        self, connection: Connection, flow_data: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
         """Check what the browser came back with. `query` is the raw query string, which the redirect binding signs.
 

@@ -20,7 +20,7 @@ LONGEST_SECRET = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConnectionProblem:
     """Something that a connection may not be: `field` is a column; of `options`, `option` is the path, like `logout.url`."""
 
     field: str
@@ -31,17 +31,17 @@ class Problem:
         return f"{self.option}: {self.reason}" if self.option else self.reason
 
 
-def problems(connection: Connection) -> Iterator[Problem]:
+def problems(connection: Connection) -> Iterator[ConnectionProblem]:
     """Everything that the rules have against the connection as it is in memory. Asks nobody upstream."""
     if reason := name_problem(connection.name):
-        yield Problem("name", reason)
+        yield ConnectionProblem("name", reason)
     title = connection.display_name
     if len(title) > LONGEST_TITLE or not title.isprintable():
-        yield Problem("display_name", f"must be printable text of at most {LONGEST_TITLE} characters")
+        yield ConnectionProblem("display_name", f"must be printable text of at most {LONGEST_TITLE} characters")
     if connection.icon_url and (reason := uris.check_web_url(connection.icon_url)):
-        yield Problem("icon_url", reason)
+        yield ConnectionProblem("icon_url", reason)
     if connection.strategy not in Strategy.values:
-        yield Problem("strategy", f"must be one of {', '.join(Strategy.values)}")
+        yield ConnectionProblem("strategy", f"must be one of {', '.join(Strategy.values)}")
         return
     yield from _options(connection)
 
@@ -65,23 +65,23 @@ def secret_problem(strategy: str, option: str, secret: str) -> str | None:
     return storable.problem(secret)
 
 
-def _options(connection: Connection) -> Iterator[Problem]:
+def _options(connection: Connection) -> Iterator[ConnectionProblem]:
     """Their names and types; and if these are right, what the strategy says of them."""
     wrong = list(misshapen(connection))
     yield from wrong
     if not wrong:
         for sentence in strategies.problems(connection.strategy, connection.options):
             option, reason = strategies.split(connection.strategy, sentence)
-            yield Problem("options", reason, option)
+            yield ConnectionProblem("options", reason, option)
 
 
-def misshapen(connection: Connection) -> Iterator[Problem]:
+def misshapen(connection: Connection) -> Iterator[ConnectionProblem]:
     """Options that do not exist, are of a wrong type, or hold what must not be kept in clear. People may still come through it."""
     known = KEYS[connection.strategy]
     for key, value in connection.options.items():
         if key not in known:
-            yield Problem("options", "is not known here", key)
+            yield ConnectionProblem("options", "is not known here", key)
         elif key in SECRETS:
-            yield Problem("options", "is a secret, which is kept apart and sealed", key)
+            yield ConnectionProblem("options", "is a secret, which is kept apart and sealed", key)
         elif reason := option_types.problem(key, value):
-            yield Problem("options", reason, key)
+            yield ConnectionProblem("options", reason, key)

@@ -13,7 +13,7 @@ from idp.connections.saml.idp_metadata import BadMetadata
 from idp.saml import x509
 from idp.saml.x509 import BadCertificate, Certificate
 from idp.tenants import changes
-from idp.tenants.changes import NOTHING
+from idp.tenants.changes import NO_VALUE
 
 CERTIFICATES = frozenset({"signingCert", "ca_certificate"})
 DOCUMENTS = frozenset({"metadataXml", "fedMetadataXml"})
@@ -21,7 +21,7 @@ DOCUMENTS = frozenset({"metadataXml", "fedMetadataXml"})
 
 def shown(option: str, value: Any) -> str:
     if value in (None, "", [], {}):
-        return NOTHING
+        return NO_VALUE
     if option in CERTIFICATES:
         return _certificates(value if isinstance(value, list) else [value])
     if option in DOCUMENTS:

@@ -20,7 +20,7 @@ from idp.connections.shown import CERTIFICATES, shown
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Strategy, User
 from idp.tenants import changes
-from idp.tenants.changes import NOTHING, SECRET, Author, Difference, Refusal
+from idp.tenants.changes import NO_VALUE, SECRET, Author, Difference, Refusal
 
 FOR_WHOM = frozenset(
     {"enabled_for_all", "enabled_clients"}
@@ -29,7 +29,7 @@ NOT_GIVEN: tuple[Any, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ConnectionChange:
     """`stored` is the row as it is, or one that was never saved; the rest is what becomes of it.
 
     `given` are secrets that come anew, `removed` those that go; the others stay.
@@ -44,7 +44,7 @@ class Change:
     enabled_clients: frozenset[str] | None = None  # client ids
 
 
-def refusal(change: Change, author: Author) -> Refusal | None:
+def refusal(change: ConnectionChange, author: Author) -> Refusal | None:
     """Why this change is not this author's to make, or None."""
     if author.may_all:
         return None
@@ -84,7 +84,7 @@ def people_with_powers() -> QuerySet[User]:
     return User.objects.filter(Q(is_staff=True) | Q(is_superuser=True))
 
 
-def untyped(change: Change) -> dict[str, str]:
+def untyped(change: ConnectionChange) -> dict[str, str]:
     """Secrets that would be sent to a new place without having been given anew -> the sentence that says so."""
     kept = set(change.stored.sealed_options) - change.given - change.removed
     strategy, old = change.stored.strategy, change.stored.options
@@ -107,21 +107,21 @@ def _leads_away(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bo
     return not _is_same(name, before, after)
 
 
-def differences(change: Change) -> list[Difference]:
+def differences(change: ConnectionChange) -> list[Difference]:
     """What the change does, option by option; empty if it concerns nothing but looks."""
     stored, found = change.stored, []
     if stored._state.adding:
-        found.append(Difference("connection", NOTHING, f"one of the strategy {stored.strategy}"))
+        found.append(Difference("connection", NO_VALUE, f"one of the strategy {stored.strategy}"))
     for name in sorted({*stored.options, *change.options} - COSMETIC):
         before, after = stored.options.get(name), change.options.get(name)
         if not _is_same(name, before, after):
             found.append(Difference(name, shown(name, before), shown(name, after)))
     found += [changes.of_secret(name, held=name in stored.sealed_options) for name in sorted(change.given)]
-    found += [Difference(name, SECRET, NOTHING) for name in sorted(change.removed & set(stored.sealed_options))]
+    found += [Difference(name, SECRET, NO_VALUE) for name in sorted(change.removed & set(stored.sealed_options))]
     return found + list(_switched(change))
 
 
-def _switched(change: Change) -> Iterator[Difference]:
+def _switched(change: ConnectionChange) -> Iterator[Difference]:
     """Whether it is open, and for which applications."""
     stored = change.stored
     for name in ("enabled", "enabled_for_all"):
@@ -131,7 +131,7 @@ def _switched(change: Change) -> Iterator[Difference]:
     if change.enabled_clients is not None:
         before, after = clients_of(stored), change.enabled_clients
         if before != after:
-            yield Difference("enabled_clients", *(", ".join(sorted(ids)) or NOTHING for ids in (before, after)))
+            yield Difference("enabled_clients", *(", ".join(sorted(ids)) or NO_VALUE for ids in (before, after)))
 
 
 def clients_of(connection: Connection) -> frozenset[str]:
@@ -163,7 +163,7 @@ def _in_one_way(name: str, texts: list[str]) -> Any:
 
 
 def deletion(connection: Connection) -> list[Difference]:
-    return [Difference("connection", f"one of the strategy {connection.strategy}", NOTHING)]
+    return [Difference("connection", f"one of the strategy {connection.strategy}", NO_VALUE)]
 
 
 def record(

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from idp.connections.contract import Departure, Leaver, UpstreamFault
+from idp.connections.contract import Departure, LogoutSubject, UpstreamFault
 from idp.connections.oidc.options import url_problem
 from idp.connections.oidc.presets import adfs_host
 from idp.models import Connection
@@ -41,17 +41,19 @@ def is_there(options: Mapping[str, Any], url: str) -> bool:
 
 
 class WsFedLogout:
-    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+    def can_logout(self, connection: Connection, subject: LogoutSubject) -> bool:
         return bool(endpoint(connection.options))
 
-    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+    def begin_logout(
+        self, connection: Connection, subject: LogoutSubject, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         url = endpoint(connection.options)
         if reason := url_problem(url):
             raise UpstreamFault(f"The sign-out address of {connection.name} cannot be used: {reason}.")
         wreply = f"{callback}?{urlencode({'state': state})}"
         return Departure(f"{url}{'&' if '?' in url else '?'}{urlencode({'wa': SIGN_OUT, 'wreply': wreply})}")
 
-    def left(
-        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    def check_logout(
+        self, connection: Connection, flow_data: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
         """Nothing to check: the browser came back with our `state`."""

@@ -52,7 +52,7 @@ class Gives(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ActStep:
     """`columns`: those that it returns. `needs`: earlier steps that must have given a row, or it does nothing; as
     `step.column`: a row that says true there. `lacks`: the contrary. Its SQL says so by {then}, or reads them itself.
     """
@@ -87,7 +87,7 @@ class Step:
 class Act:
     """Steps in the order in which they lock. Make one for each shape and keep it: its SQL is written once."""
 
-    def __init__(self, *steps: Step) -> None:
+    def __init__(self, *steps: ActStep) -> None:
         self._steps = steps
         self._by_name = {step.name: step for step in steps}
         self._before = _lockers_before(steps)
@@ -118,7 +118,7 @@ class Act:
         return [(step.name, step.gives, len(step.columns)) for step in self._steps if step.gives in single]
 
     @cached_property
-    def _rows(self) -> Step | None:
+    def _rows(self) -> ActStep | None:
         return next((step for step in self._steps if step.gives is Gives.ROWS), None)
 
     @cached_property
@@ -129,7 +129,7 @@ class Act:
         rows = f' FROM (SELECT 1) act LEFT JOIN "{self._rows.name}" ON true' if self._rows else ""
         return f"WITH {parts} SELECT {', '.join(given)}{rows}"
 
-    def _as_part(self, step: Step) -> str:
+    def _as_part(self, step: ActStep) -> str:
         def read(match: re.Match[str]) -> str:
             name, column = match[1], match[2] or ""
             if name == THEN:
@@ -142,7 +142,7 @@ class Act:
         what = "count(*)" if column == "count" else column or self._by_name[name].columns[0]
         return f'(SELECT {what} FROM "{name}")'  # noqa: S608  names of ours, here and below
 
-    def _then(self, step: Step) -> str:
+    def _then(self, step: ActStep) -> str:
         conditions = [self._is_given(need) for need in step.needs]
         conditions += [f"NOT {self._is_given(lack)}" for lack in step.lacks]
         if step.locks and (before := self._before[step.name]) and before not in step.needs:
@@ -179,7 +179,7 @@ class Act:
     def _alone(self) -> dict[str, tuple[str, set[tuple[str, str]]]]:
         return {step.name: self._by_itself(step) for step in self._steps}
 
-    def _by_itself(self, step: Step) -> tuple[str, set[tuple[str, str]]]:
+    def _by_itself(self, step: ActStep) -> tuple[str, set[tuple[str, str]]]:
         """SQLite's text of one step, before which come the steps that it reads from; and the values that it is given."""
         inside: dict[str, str] = {}
         references: set[tuple[str, str]] = set()
@@ -199,7 +199,7 @@ class Act:
         return (f"WITH {before} {text}" if before else text), references
 
 
-def _lockers_before(steps: Sequence[Step]) -> dict[str, str]:
+def _lockers_before(steps: Sequence[ActStep]) -> dict[str, str]:
     """The step that locks before each one. ValueError, if a step may be run before it."""
     waits: dict[str, set[str]] = {}
     before: dict[str, str] = {}
@@ -219,7 +219,7 @@ def _lockers_before(steps: Sequence[Step]) -> dict[str, str]:
     return before
 
 
-def _given_back(step: Step) -> list[str]:
+def _given_back(step: ActStep) -> list[str]:
     if step.gives is Gives.ROW:
         return [f'(SELECT {column} FROM "{step.name}")' for column in step.columns]  # noqa: S608  names of ours
     if step.gives is Gives.COUNTS:
@@ -227,7 +227,7 @@ def _given_back(step: Step) -> list[str]:
     return []
 
 
-def _is_due(steps: Mapping[str, Step], step: Step, found: Found) -> bool:
+def _is_due(steps: Mapping[str, ActStep], step: ActStep, found: Found) -> bool:
     def is_given(condition: str) -> bool:
         name, _, column = condition.partition(".")
         return any(row[steps[name].columns.index(column)] if column else True for row in found[name])
@@ -241,7 +241,7 @@ def _by_number(sql: str) -> str:
     return first + "".join(f"%(_{number})s{part}" for number, part in enumerate(others))
 
 
-def _summary(step: Step, rows: list[tuple[Any, ...]]) -> Any:
+def _summary(step: ActStep, rows: list[tuple[Any, ...]]) -> Any:
     if step.gives is Gives.ROWS:
         return rows
     if step.gives is Gives.COUNTS:

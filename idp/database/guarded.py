@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Field, Model
 
 from idp.database import dialect, prepared
-from idp.database.acts import Act, Step
+from idp.database.acts import Act, ActStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +108,19 @@ def _values(part: Change | Row) -> list[Any]:
 
 @functools.lru_cache(256)
 def _act(guard: str, shapes: tuple[tuple[Any, ...], ...]) -> Act:
-    steps = [Step("guard", f"{guard} RETURNING id")]
+    steps = [ActStep("guard", f"{guard} RETURNING id")]
     for name, *shape in shapes:
         steps.append(_change(name, *shape) if isinstance(shape[0], str) else _row(name, *shape))
     return Act(*steps)
 
 
-def _change(name: str, sql: str, after: str) -> Step:
-    return Step(name, f"{sql} AND {{then}} RETURNING id", needs=(after or "guard",))
+def _change(name: str, sql: str, after: str) -> ActStep:
+    return ActStep(name, f"{sql} AND {{then}} RETURNING id", needs=(after or "guard",))
 
 
-def _row(name: str, model: type[Model], links: tuple[tuple[str, str], ...], once: tuple[str, ...], after: str) -> Step:
+def _row(
+    name: str, model: type[Model], links: tuple[tuple[str, str], ...], once: tuple[str, ...], after: str
+) -> ActStep:
     columns = _insert(model, tuple(column for column, _ in links))
     values = [f"{{{row}}}" for _, row in links] + [f"%s{cast}" for cast in columns.casts]
     sql = (
@@ -126,7 +128,7 @@ def _row(name: str, model: type[Model], links: tuple[tuple[str, str], ...], once
         f"SELECT {', '.join(values)} WHERE {{then}}{_unless_taken(once)} RETURNING id"
     )
     needs = [part for part in (*(row for _, row in links), after) if part]
-    return Step(name, sql, needs=tuple(dict.fromkeys(needs)) or ("guard",))
+    return ActStep(name, sql, needs=tuple(dict.fromkeys(needs)) or ("guard",))
 
 
 def _unless_taken(once: tuple[str, ...]) -> str:

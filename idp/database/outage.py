@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import InterfaceError, InternalError, OperationalError
 
-AWAY = (OperationalError, InterfaceError, InternalError)  # PostgreSQL's "read-only" is an InternalError
+OUTAGES = (OperationalError, InterfaceError, InternalError)  # PostgreSQL's "read-only" is an InternalError
 
 
 def is_outcome_unknown(error: BaseException | None) -> bool:

@@ -10,7 +10,7 @@ from idp import signals
 from idp.http.requests import RequestFacts
 from idp.models import Application, Assignment, Role, User
 from idp.tenants import changes
-from idp.tenants.changes import NOTHING, Difference
+from idp.tenants.changes import NO_VALUE, Difference
 
 FIELDS = ("name", "description", "permissions", "groups")
 
@@ -21,12 +21,12 @@ def stored(role: Role) -> Role | None:
 
 def changed(before: Role | None, role: Role, *, actor: str, at: datetime, facts: RequestFacts | None = None) -> None:
     """Tell of a role that was saved, in the transaction of the change."""
-    found = [] if before else [Difference("role", NOTHING, role.name)]
+    found = [] if before else [Difference("role", NO_VALUE, role.name)]
     _tell(role, [*found, *changes.differences(before or Role(), role, FIELDS)], actor, at, facts)
 
 
 def deleted(role: Role, *, actor: str, at: datetime, facts: RequestFacts | None = None) -> None:
-    _tell(role, [Difference("role", role.name, NOTHING)], actor, at, facts)
+    _tell(role, [Difference("role", role.name, NO_VALUE)], actor, at, facts)
 
 
 def give(role: Role, user: User, *, actor: str, at: datetime) -> bool:

@@ -81,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     updated_at = models.DateTimeField(auto_now=True)
 
     acting: str = ""  # who saves, where it is not the person: the actor of the signal below
-    spared_session: int | None = None  # pk of the SSO session in which the person acts: it outlives their new password
+    acting_session: int | None = None  # pk of the SSO session in which the person acts: it outlives their new password
 
     objects: ClassVar[UserManager] = UserManager()
 

@@ -15,7 +15,7 @@ LONGEST_VALUE = 100  # characters of a header that are kept
 LENIENCIES = {"lenient_headers": True, "lenient_optional_cr_before_lf": True, "lenient_spaces_after_chunk_size": True}
 
 
-class Answer:
+class HttpAnswer:
     """Feed it what arrives until `is_complete`. A new one for each request: nothing of one answer reaches the next."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 from aiohappyeyeballs import start_connection
 from aiohappyeyeballs.types import AddrInfoType
 
-from idp.outbound.answer import Answer
+from idp.outbound.answer import HttpAnswer
 from idp.outbound.failure import Failure
 from idp.outbound.proxy import Opening
 
@@ -20,22 +20,22 @@ PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 NEXT_ADDRESS = 0.25  # seconds after which the next address of a name is tried beside the first (RFC 8305 section 5)
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """Ends for good when its request is cancelled, when the answer is none or too long, and when it speaks unasked."""
 
     _transport: asyncio.Transport
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
-        self._answer: Answer | None = None
+        self._answer: HttpAnswer | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._has_served = False
         self._is_closed = False
 
-    async def exchange(self, request: bytes, deadline: float) -> Answer:
+    async def exchange(self, request: bytes, deadline: float) -> HttpAnswer:
         """Raises Failure, and TimeoutError at `deadline` of the loop's clock. Ask `is_quiet` first if it has served before."""
         loop = asyncio.get_running_loop()
-        answer = self._answer = Answer()
+        answer = self._answer = HttpAnswer()
         waiter = self._waiter = loop.create_future()
         timer = loop.call_at(deadline, self._fail, TimeoutError())  # asyncio.timeout() takes four times as long
         self._transport.write(request)
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
 
 async def connect(
     addresses: Sequence[str], port: int, *, tls: ssl.SSLContext | None, name: str, tunnels: Sequence[bytes] = ()
-) -> Connection:
+) -> HttpConnection:
     """To the first address that takes it. `name` is what the certificate must be for. Raises Failure and TimeoutError.
 
     With `tunnels` the addresses are a proxy's, which is asked for one after the other until it grants one.
@@ -120,7 +120,7 @@ async def connect(
     try:
         connected = await (_through(addresses, port, tunnels) if tunnels else _connected(addresses, port))
         _, connection = await loop.create_connection(
-            lambda: Connection(connected), sock=connected, ssl=tls, server_hostname=name if tls else None
+            lambda: HttpConnection(connected), sock=connected, ssl=tls, server_hostname=name if tls else None
         )
     except TimeoutError:
         raise

@@ -18,7 +18,7 @@ Candidate = tuple[int, tuple[Any, ...]]  # address family, address as `connect()
 _resolvers = ThreadPoolExecutor(16, "curfew-resolver")  # a lookup cannot be interrupted, only left behind
 
 
-class Forbidden(Exception):
+class ForbiddenAddress(Exception):
     """The policy refuses where this conversation would go."""
 
 
@@ -30,7 +30,7 @@ def vetted(host: str, port: int, rules: policy.Rules, *, deadline: float, cleart
     answers = resolved(host, port, deadline=deadline)
     for _, address in answers:
         if reason := policy.check_address(str(address[0]), rules, cleartext=cleartext):
-            raise Forbidden(f"{host} {reason}")
+            raise ForbiddenAddress(f"{host} {reason}")
     return answers
 
 

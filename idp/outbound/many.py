@@ -25,8 +25,8 @@ from typing import Self
 from urllib.parse import quote, urlsplit
 
 from idp.outbound import policy
-from idp.outbound.answer import Answer
-from idp.outbound.connection import Connection, connect
+from idp.outbound.answer import HttpAnswer
+from idp.outbound.connection import HttpConnection, connect
 from idp.outbound.failure import Failure
 from idp.outbound.names import Names, Resolver, SystemResolver
 
@@ -103,10 +103,10 @@ class Pool:
     """Connections that wait for another request, those used last first."""
 
     def __init__(self) -> None:
-        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
+        self._idle: dict[Origin, list[tuple[float, HttpConnection]]] = {}
         self._count = 0
 
-    def take(self, origin: Origin) -> Connection | None:
+    def take(self, origin: Origin) -> HttpConnection | None:
         kept = self._idle.get(origin)
         oldest = monotonic() - KEEP_ALIVE
         while kept:
@@ -119,7 +119,7 @@ class Pool:
             connection.abort()
         return None
 
-    def put(self, origin: Origin, connection: Connection) -> None:
+    def put(self, origin: Origin, connection: HttpConnection) -> None:
         if self._count >= MOST_IDLE:
             self._drop_one()
         self._idle.setdefault(origin, []).append((monotonic(), connection))
@@ -194,7 +194,7 @@ class Fanout:
             return Reply(error="timeout", detail=str(error))
         return Reply(answer.status, answer.body, answer.retry_after)
 
-    async def _exchange(self, origin: Origin, request: bytes, timeout: float, *, anew: bool) -> Answer:
+    async def _exchange(self, origin: Origin, request: bytes, timeout: float, *, anew: bool) -> HttpAnswer:
         deadline = asyncio.get_running_loop().time() + timeout
         connection = None if anew else self._pool.take(origin)
         if connection is None:
@@ -207,7 +207,7 @@ class Fanout:
             connection.abort()
         return answer
 
-    async def _connect(self, origin: Origin) -> Connection:
+    async def _connect(self, origin: Origin) -> HttpConnection:
         scheme, host, port = origin
         tls, name = self._tls if scheme == "https" else None, host.rstrip(".")
         proxy = self._rules.proxy

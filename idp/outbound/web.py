@@ -34,21 +34,21 @@ TIMEOUT = 5.0  # seconds of wall-clock time for one exchange
 BODY_LIMIT = 1_000_000  # bytes; metadata of a federation may be large, a token answer never is
 
 
-class Blocked(requests.ConnectionError):
+class BlockedTarget(requests.ConnectionError):
     """The policy refuses where this request would go."""
 
 
-class Busy(requests.ConnectionError):
+class OutboundBusy(requests.ConnectionError):
     """Nothing was sent: enough threads wait for other servers already."""
 
 
-class TooLarge(requests.ConnectionError):
+class AnswerTooLarge(requests.ConnectionError):
     """The answer is longer than any answer that we ask for."""
 
 
 def is_silence(error: requests.RequestException) -> bool:
     """Whether nobody answered. Who answers too much, or with a certificate of somebody else, is there; and some are not asked."""
-    if isinstance(error, Blocked | TooLarge | Busy | requests.exceptions.SSLError):
+    if isinstance(error, BlockedTarget | AnswerTooLarge | OutboundBusy | requests.exceptions.SSLError):
         return False
     return isinstance(error, requests.Timeout | requests.ConnectionError) and "CERTIFICATE" not in str(error)
 
@@ -195,7 +195,7 @@ class _Adapter(HTTPAdapter):
             with gate.place():
                 return self._exchanged(request)
         except gate.NoPlace:
-            raise Busy("too many requests wait for other servers", request=request) from None
+            raise OutboundBusy("too many requests wait for other servers", request=request) from None
 
     def _exchanged(self, request: requests.PreparedRequest) -> requests.Response:
         deadline = time.monotonic() + self._timeout
@@ -214,14 +214,14 @@ class _Adapter(HTTPAdapter):
             raise requests.Timeout(f"no answer in {self._timeout} s", request=request)
         response.raw.close()
         if len(body) > self._body_limit:
-            raise TooLarge(f"more than {self._body_limit} bytes", request=request)
+            raise AnswerTooLarge(f"more than {self._body_limit} bytes", request=request)
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
 
     def _exchange(self, url: str, deadline: float) -> _Exchange:
         rules = self._given_rules or outbound.rules()
         if reason := policy.check_url(url, rules):
-            raise Blocked(f"{url} {reason}")
+            raise BlockedTarget(f"{url} {reason}")
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or policy.DEFAULT_PORTS[parts.scheme]
         proxy = rules.proxy
@@ -243,8 +243,8 @@ class _Adapter(HTTPAdapter):
         """Every address of the host, each of them vetted."""
         try:
             return dial.vetted(host, port, rules, deadline=deadline, cleartext=cleartext)
-        except dial.Forbidden as error:
-            raise Blocked(str(error)) from None
+        except dial.ForbiddenAddress as error:
+            raise BlockedTarget(str(error)) from None
         except TimeoutError as error:
             raise requests.Timeout(f"{host} did not resolve in time") from error
         except OSError as error:

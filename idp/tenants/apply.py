@@ -33,12 +33,12 @@ from idp.tenants import configuration, connections
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
 from idp.tenants import trail as settings_trail
-from idp.tenants.clients import Client
+from idp.tenants.clients import ClientEntry
 from idp.tenants.reader import TenantFileError
 from idp.tenants.schema import (
+    ClientGrantEntry,
     ConnectionEntry,
-    Grant,
-    Person,
+    PersonEntry,
     ResourceServerEntry,
     TenantFile,
     connection_problems,
@@ -50,7 +50,7 @@ ACTOR = "system"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Applied:
     """What became of one object: created, updated, unchanged, removed or closed; `note` says what else one must know, `warnings` what one may
     not expect."""
 
@@ -64,7 +64,7 @@ class Outcome:
         return f"{self.what:<9} {self.kind} {self.name}{f' ({self.note})' if self.note else ''}"
 
 
-def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Outcome]:
+def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Applied]:
     """Make the database say what the file says; raises TenantFileError before anything is written."""
     file = parse(path)
     with transaction.atomic():
@@ -94,7 +94,7 @@ class _Plan:
             found += self._person(person)
         return found
 
-    def _client(self, client: Client) -> list[str]:
+    def _client(self, client: ClientEntry) -> list[str]:
         try:
             row = find_client(client)
         except Application.MultipleObjectsReturned:
@@ -114,7 +114,7 @@ class _Plan:
                 found.append(f"{entry.path}.enabled_clients[{index}]: {reason}")
         return found
 
-    def _grant(self, grant: Grant, known: set[str | None]) -> list[str]:
+    def _grant(self, grant: ClientGrantEntry, known: set[str | None]) -> list[str]:
         found = []
         if reason := _unknown_client(grant.client, known):
             found.append(f"{grant.path}.client_id: {reason}")
@@ -135,7 +135,7 @@ class _Plan:
             return row.scope_values
         return set() if any(entry.identifier == audience for entry in self.file.resource_servers) else None
 
-    def _person(self, person: Person) -> list[str]:
+    def _person(self, person: PersonEntry) -> list[str]:
         strategies = {entry.name: entry.strategy for entry in self.file.connections}
         row = Connection.objects.filter(name=person.connection).first()
         strategy = strategies.get(person.connection) or (row and row.strategy)
@@ -164,7 +164,7 @@ class _Plan:
             found.append(f"{person.path}.user_id: belongs to somebody else")
         return found
 
-    def _weak_password(self, person: Person, row: Connection, identity: Identity | None) -> list[str]:
+    def _weak_password(self, person: PersonEntry, row: Connection, identity: Identity | None) -> list[str]:
         """What the policy has against a password that would be set; the one that somebody has stays valid."""
         if not person.password:
             return []
@@ -188,24 +188,24 @@ class _Application:
         self.file = file
         self.at = at
 
-    def run(self, *, prune: bool) -> list[Outcome]:
+    def run(self, *, prune: bool) -> list[Applied]:
         outcomes = [self._tenant()] if "tenant" in self.file.sections else []
         outcomes += [self._client(client) for client in self.file.clients]
         outcomes += [self._connection(entry) for entry in self.file.connections]
         outcomes += [self._resource_server(entry) for entry in self.file.resource_servers]
-        outcomes += [Outcome("role", row.name, role_entries.apply(row, ACTOR, self.at)) for row in self.file.roles]
+        outcomes += [Applied("role", row.name, role_entries.apply(row, ACTOR, self.at)) for row in self.file.roles]
         outcomes += [self._grant(grant) for grant in self.file.grants]
         outcomes += [self._person(person) for person in self.file.people]
         return outcomes + (self._prune() if prune else [])
 
-    def _tenant(self) -> Outcome:
+    def _tenant(self) -> Applied:
         row = settings_trail.stored()
         before = copy.copy(row)
         what = _save(row, self.file.tenant)
         settings_trail.changed(before, row, actor=ACTOR, at=self.at)
-        return Outcome("tenant", row.friendly_name, what)
+        return Applied("tenant", row.friendly_name, what)
 
-    def _client(self, client: Client) -> Outcome:
+    def _client(self, client: ClientEntry) -> Applied:
         row = find_client(client)
         existing = row is not None
         row = row or Application()
@@ -221,9 +221,9 @@ class _Application:
         before = copy.copy(row) if existing else None
         what = _save(row, columns, existing=existing)
         client_trail.changed(before, row, actor=ACTOR, at=self.at)
-        return Outcome("client", client.name, what, note, tuple(client_entries.warnings(client, row)))
+        return Applied("client", client.name, what, note, tuple(client_entries.warnings(client, row)))
 
-    def _connection(self, entry: ConnectionEntry) -> Outcome:
+    def _connection(self, entry: ConnectionEntry) -> Applied:
         row = Connection.objects.select_for_update(no_key=True).filter(name=entry.name).first()
         existing = row is not None
         row = row or Connection(name=entry.name)
@@ -245,28 +245,28 @@ class _Application:
             what = "created" if what == "created" else "updated"
         if closing and accounts.disable_connection(row, actor=ACTOR, at=self.at):
             what = "updated"
-        return Outcome("connection", entry.name, what)
+        return Applied("connection", entry.name, what)
 
-    def _resource_server(self, entry: ResourceServerEntry) -> Outcome:
+    def _resource_server(self, entry: ResourceServerEntry) -> Applied:
         row = ResourceServer.objects.filter(identifier=entry.identifier).first()
         what = _save(row or ResourceServer(identifier=entry.identifier), entry.columns, existing=row is not None)
-        return Outcome("resource server", entry.identifier, what)
+        return Applied("resource server", entry.identifier, what)
 
-    def _grant(self, grant: Grant) -> Outcome:
+    def _grant(self, grant: ClientGrantEntry) -> Applied:
         pair = {
             "application": _application(grant.client),
             "resource_server": ResourceServer.objects.get(identifier=grant.audience),
         }
         row = ClientGrant.objects.filter(**pair).first()
         what = _save(row or ClientGrant(**pair), {"scope": grant.scope}, existing=row is not None)
-        return Outcome("client grant", f"{grant.client} at {grant.audience}", what)
+        return Applied("client grant", f"{grant.client} at {grant.audience}", what)
 
-    def _person(self, person: Person) -> Outcome:
+    def _person(self, person: PersonEntry) -> Applied:
         connection = Connection.objects.get(name=person.connection)
         identity = _identity(connection, person)
         if identity is None:
             people_entries.give(person, self._new_person(connection, person), ACTOR, self.at)
-            return Outcome("user", person.email, "created")
+            return Applied("user", person.email, "created")
         user = identity.user
         changed = _save(user, people_entries.columns(person, user)) == "updated"
         if person.email != user.email:
@@ -279,9 +279,9 @@ class _Application:
         elif person.blocked is False:
             changed |= accounts.unblock_user(user, at=self.at)
         changed |= people_entries.give(person, user, ACTOR, self.at)
-        return Outcome("user", person.email, "updated" if changed else "unchanged")
+        return Applied("user", person.email, "updated" if changed else "unchanged")
 
-    def _new_person(self, connection: Connection, person: Person) -> User:
+    def _new_person(self, connection: Connection, person: PersonEntry) -> User:
         sub = person.user_id or new_database_sub()
         user = User(
             user_id=f"auth0|{sub}",
@@ -303,7 +303,7 @@ class _Application:
         )
         return user
 
-    def _prune(self) -> list[Outcome]:
+    def _prune(self) -> list[Applied]:
         """Remove what the sections of the file do not name; rows that made themselves or belong to the system stay."""
         file, outcomes = self.file, []
         if "users" in file.sections:
@@ -320,7 +320,7 @@ class _Application:
             outcomes += [_remove("resource server", row.identifier, row) for row in spare]
         if "roles" in file.sections:
             gone = role_entries.prune(file.roles, ACTOR, self.at)
-            outcomes += [Outcome("role", name, "removed") for name in gone]
+            outcomes += [Applied("role", name, "removed") for name in gone]
         if "connections" in file.sections:
             names = [entry.name for entry in file.connections]
             outcomes += [self._prune_connection(row) for row in Connection.objects.exclude(name__in=names)]
@@ -330,31 +330,31 @@ class _Application:
             outcomes += [self._prune_client(row) for row in spare_clients]
         return outcomes
 
-    def _prune_client(self, row: Application) -> Outcome:
+    def _prune_client(self, row: Application) -> Applied:
         client_trail.deleted(row, actor=ACTOR, at=self.at)
         return _remove("client", f"{row.name} {row.client_id}", row)
 
-    def _prune_people(self) -> list[Outcome]:
+    def _prune_people(self) -> list[Applied]:
         named = {(person.connection, person.login) for person in self.file.people}
         outcomes = []
         rows = Identity.objects.filter(connection__strategy=Strategy.DATABASE).select_related("user", "connection")
         for identity in rows:
             if (identity.connection.name, normal_forms.name(identity.login or "")) not in named:
                 accounts.delete_user(identity.user, actor=ACTOR, at=self.at)
-                outcomes.append(Outcome("user", identity.user.email or identity.sub, "removed"))
+                outcomes.append(Applied("user", identity.user.email or identity.sub, "removed"))
         return outcomes
 
-    def _prune_connection(self, row: Connection) -> Outcome:
+    def _prune_connection(self, row: Connection) -> Applied:
         """People hang on their connection: one that has any is closed, which ends their sessions, and kept."""
         closed = accounts.disable_connection(row, actor=ACTOR, at=self.at)
         people = row.identities.count()
         if people == 0:
             trust.record(row, trust.deletion(row), actor=ACTOR, at=self.at)
             return _remove("connection", row.name, row)
-        return Outcome("connection", row.name, "closed" if closed else "unchanged", f"{people} people belong to it")
+        return Applied("connection", row.name, "closed" if closed else "unchanged", f"{people} people belong to it")
 
 
-def find_client(client: Client) -> Application | None:
+def find_client(client: ClientEntry) -> Application | None:
     """The row of an entry, locked: by client_id, else by name. Raises MultipleObjectsReturned for a name that several have."""
     rows: models.QuerySet[Application] = Application.objects.select_for_update(no_key=True)
     if client.client_id:
@@ -379,7 +379,7 @@ def _unknown_client(name: str, known: Iterable[str | None]) -> str | None:
     return None if found else f"there is no client {name}"
 
 
-def _identity(connection: Connection | None, person: Person) -> Identity | None:
+def _identity(connection: Connection | None, person: PersonEntry) -> Identity | None:
     return by_login(connection, person.typed) if connection else None
 
 
@@ -393,6 +393,6 @@ def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) 
     return "updated" if existing else "created"
 
 
-def _remove(kind: str, name: str, row: models.Model) -> Outcome:
+def _remove(kind: str, name: str, row: models.Model) -> Applied:
     row.delete()
-    return Outcome(kind, name, "removed")
+    return Applied(kind, name, "removed")

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import models
 
-NOTHING = "nothing"
+NO_VALUE = "nothing"
 ON, OFF = "on", "off"
 SECRET, ANOTHER = "a secret", "another secret"
 LONGEST = 300  # characters of a value
@@ -28,7 +28,7 @@ class Author:
         return self.is_superuser and self.is_fresh
 
 
-NOBODY = Author(is_superuser=False, is_fresh=False)
+NO_AUTHOR = Author(is_superuser=False, is_fresh=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ def differences(
 
 def of_secret(what: str, *, held: bool) -> Difference:
     """A secret that comes anew; `held`: in the place of one."""
-    return Difference(what, SECRET if held else NOTHING, ANOTHER if held else SECRET)
+    return Difference(what, SECRET if held else NO_VALUE, ANOTHER if held else SECRET)
 
 
 def shown(value: Any) -> str:
     if value in (None, "", [], {}) and value is not False:
-        return NOTHING
+        return NO_VALUE
     if isinstance(value, bool):
         return ON if value else OFF
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
@@ -98,7 +98,7 @@ def rows(found: Sequence[Difference]) -> list[dict[str, str]]:
 def _difference(name: str, before: Any, after: Any, is_secret: bool) -> Difference:
     if not is_secret:
         return Difference(name, shown(before), shown(after))
-    return of_secret(name, held=bool(before)) if after else Difference(name, SECRET, NOTHING)
+    return of_secret(name, held=bool(before)) if after else Difference(name, SECRET, NO_VALUE)
 
 
 def _meant(value: Any) -> Any:

@@ -26,7 +26,7 @@ WHERE_SILENT: dict[str, Any] = {
 
 
 @dataclass(slots=True)
-class Client:
+class ClientEntry:
     path: str
     name: str
     client_id: str | None
@@ -34,7 +34,7 @@ class Client:
     columns: dict[str, Any]
 
 
-def client(reader: Reader) -> Client:
+def client(reader: Reader) -> ClientEntry:
     app_type = reader.choice("app_type", AppType.values)
     method = reader.choice("token_endpoint_auth_method", TokenEndpointAuthMethod.values)
     if method is None and not reader.has("token_endpoint_auth_method") and app_type in (AppType.SPA, AppType.NATIVE):
@@ -65,7 +65,7 @@ def client(reader: Reader) -> Client:
         claim_mappings=reader.anything("claims"),
     )
     columns |= _id_token(reader) | _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
-    entry = Client(
+    entry = ClientEntry(
         path=reader.path,
         name=reader.text("name", required=True, longest=LONGEST_NAME) or "",
         client_id=reader.text("client_id"),
@@ -113,12 +113,12 @@ def _place(problem: Problem) -> str:
     return KEYS[problem.field].replace("[]", "" if problem.index is None else f"[{problem.index}]")
 
 
-def columns_of(client: Client) -> dict[str, Any]:
+def columns_of(client: ClientEntry) -> dict[str, Any]:
     """What the file says about the application, by column."""
     return client.columns | given(name=client.name, client_id=client.client_id)
 
 
-def problems(client: Client, row: Application | None) -> list[str]:
+def problems(client: ClientEntry, row: Application | None) -> list[str]:
     """What the rules have against what the file gives, with the application as it will be. One that the file makes is all its."""
     will_be = Application() if row is None else Application.objects.get(pk=row.pk)
     said = columns_of(client)
@@ -134,7 +134,7 @@ def problems(client: Client, row: Application | None) -> list[str]:
     return found
 
 
-def warnings(client: Client, row: Application) -> Iterator[str]:
+def warnings(client: ClientEntry, row: Application) -> Iterator[str]:
     """What the row keeps because the file is silent, and what that means."""
     for problem in rules.problems(row):
         yield f"{row.name}: {_what_is_kept(problem)}: {problem.reason}"

@@ -16,7 +16,7 @@ def untyped(row: Connection, entry: ConnectionEntry) -> list[str]:
     """Secrets that the file would send to a new place without bringing them."""
     if entry.options is None:
         return []
-    change = trust.Change(row, entry.options, given=frozenset(entry.secrets))
+    change = trust.ConnectionChange(row, entry.options, given=frozenset(entry.secrets))
     return [f"{entry.path}.options.{secret}: {sentence}" for secret, sentence in trust.untyped(change).items()]
 
 
@@ -37,7 +37,7 @@ def differences(row: Connection, columns: dict[str, Any], clients: frozenset[str
     given = {name for name, envelope in envelopes.items() if row.sealed_options.get(name) != envelope}
     options, enabled = columns.get("options", row.options), columns.get("enabled")
     for_all = columns["enabled_for_all"]
-    change = trust.Change(
+    change = trust.ConnectionChange(
         row, options, frozenset(given), enabled=enabled, enabled_for_all=for_all, enabled_clients=clients
     )
     return trust.differences(change)

@@ -11,10 +11,10 @@ from django.db.models import Q
 from idp.directory import memberships, roles
 from idp.models import Application, Group, Role, User
 from idp.people import metadata
-from idp.tenants.schema import Person, TenantFile
+from idp.tenants.schema import PersonEntry, TenantFile
 
 
-def unknown_roles(person: Person, file: TenantFile) -> list[str]:
+def unknown_roles(person: PersonEntry, file: TenantFile) -> list[str]:
     known = {role.name for role in file.roles} | {*Role.objects.values_list("name", flat=True)}
     return [
         f"{person.path}.roles[{index}]: there is no role {name}"
@@ -23,7 +23,7 @@ def unknown_roles(person: Person, file: TenantFile) -> list[str]:
     ]
 
 
-def columns(person: Person, user: User) -> dict[str, Any]:
+def columns(person: PersonEntry, user: User) -> dict[str, Any]:
     """What the file says, with metadata merged into those that the person has."""
     merged = {
         name: metadata.merged(getattr(user, name), person.columns[name])
@@ -33,7 +33,7 @@ def columns(person: Person, user: User) -> dict[str, Any]:
     return person.columns | merged
 
 
-def give(person: Person, user: User, actor: str, at: datetime) -> bool:
+def give(person: PersonEntry, user: User, actor: str, at: datetime) -> bool:
     """They have these by an administrator and no others; nothing changes where the file is silent."""
     changed = False
     if person.roles is not None:

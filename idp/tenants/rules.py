@@ -31,7 +31,7 @@ NUMBERS: Mapping[str, Bounds] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SettingProblem:
     """Something that a setting may not be; `index` is the place of one value among several."""
 
     field: str
@@ -43,18 +43,18 @@ class Problem:
         return f"{self.value}: {self.reason}" if self.value else self.reason
 
 
-def problems(tenant: TenantSettings) -> Iterator[Problem]:
+def problems(tenant: TenantSettings) -> Iterator[SettingProblem]:
     """Everything that the rules have against the settings as they are in memory."""
     yield from _name(tenant)
     for field, bounds in NUMBERS.items():
         if reason := bounds.problem(getattr(tenant, field)):
-            yield Problem(field, reason)
+            yield SettingProblem(field, reason)
     for field, check in TEXTS.items():
         if (value := getattr(tenant, field)) and (reason := check(value)):
-            yield Problem(field, reason, value)
+            yield SettingProblem(field, reason, value)
     choices = [value for value, _ in tenant._meta.get_field("v2_logout_confirmation").flatchoices]
     if tenant.v2_logout_confirmation not in choices:
-        yield Problem(
+        yield SettingProblem(
             "v2_logout_confirmation", f"it must be one of {', '.join(choices)}", tenant.v2_logout_confirmation
         )
     yield from _logout_urls(tenant)
@@ -65,18 +65,18 @@ def within(tenant: TenantSettings, field: str) -> int:
     return NUMBERS[field].nearest(getattr(tenant, field))
 
 
-def _name(tenant: TenantSettings) -> Iterator[Problem]:
+def _name(tenant: TenantSettings) -> Iterator[SettingProblem]:
     name = tenant.friendly_name
     if not name.strip():
-        yield Problem("friendly_name", "it is missing: people read it on every page")
+        yield SettingProblem("friendly_name", "it is missing: people read it on every page")
     elif len(name) > LONGEST_NAME or not name.isprintable():
-        yield Problem("friendly_name", f"it must be printable text of at most {LONGEST_NAME} characters")
+        yield SettingProblem("friendly_name", f"it must be printable text of at most {LONGEST_NAME} characters")
 
 
-def _logout_urls(tenant: TenantSettings) -> Iterator[Problem]:
+def _logout_urls(tenant: TenantSettings) -> Iterator[SettingProblem]:
     for index, url in enumerate(tenant.allowed_logout_urls):
         if reason := uris.check_logout_url(url):
-            yield Problem("allowed_logout_urls", reason, url, index)
+            yield SettingProblem("allowed_logout_urls", reason, url, index)
 
 
 def check_colour(value: str) -> str | None:

@@ -20,7 +20,7 @@ from idp.models.applications import TOKEN_LIFETIME
 from idp.people import metadata
 from idp.protocol import normal_forms, uris
 from idp.tenants import rules
-from idp.tenants.clients import Client, client
+from idp.tenants.clients import ClientEntry, client
 from idp.tenants.reader import Reader, TenantFileError, given, load
 from idp.tenants.roles import RoleEntry, role
 
@@ -46,7 +46,7 @@ class ResourceServerEntry:
 
 
 @dataclass(slots=True)
-class Grant:
+class ClientGrantEntry:
     path: str
     client: str
     audience: str
@@ -54,7 +54,7 @@ class Grant:
 
 
 @dataclass(slots=True)
-class Person:
+class PersonEntry:
     path: str
     connection: str
     email: str
@@ -78,12 +78,12 @@ class TenantFile:
 
     sections: set[str]
     tenant: dict[str, Any] = field(default_factory=dict)
-    clients: list[Client] = field(default_factory=list)
+    clients: list[ClientEntry] = field(default_factory=list)
     connections: list[ConnectionEntry] = field(default_factory=list)
     resource_servers: list[ResourceServerEntry] = field(default_factory=list)
     roles: list[RoleEntry] = field(default_factory=list)
-    grants: list[Grant] = field(default_factory=list)
-    people: list[Person] = field(default_factory=list)
+    grants: list[ClientGrantEntry] = field(default_factory=list)
+    people: list[PersonEntry] = field(default_factory=list)
 
 
 def parse(path: Path) -> TenantFile:
@@ -212,7 +212,7 @@ def connection_problems(entry: ConnectionEntry, options: dict[str, Any] | None) 
     ]
 
 
-def _place(entry: ConnectionEntry, problem: connection_rules.Problem) -> str:
+def _place(entry: ConnectionEntry, problem: connection_rules.ConnectionProblem) -> str:
     if problem.field == "options":
         return ".".join(filter(None, (entry.path, "options", problem.option)))
     return f"{entry.path}.options.icon_url" if problem.field == "icon_url" else f"{entry.path}.{problem.field}"
@@ -274,8 +274,8 @@ def _scope_value(value: str) -> str | None:
     return None if good else "is not a scope: printable ASCII without space, quotation mark and backslash"
 
 
-def _grant(reader: Reader) -> Grant:
-    grant = Grant(
+def _grant(reader: Reader) -> ClientGrantEntry:
+    grant = ClientGrantEntry(
         path=reader.path,
         client=reader.text("client_id", required=True) or "",
         audience=reader.text("audience", required=True) or "",
@@ -285,10 +285,10 @@ def _grant(reader: Reader) -> Grant:
     return grant
 
 
-def _person(reader: Reader) -> Person:
+def _person(reader: Reader) -> PersonEntry:
     email = reader.text("email", required=True, check=rules.check_email, longest=254) or ""
     administrator = reader.boolean("administrator")
-    person = Person(
+    person = PersonEntry(
         path=reader.path,
         connection=reader.text("connection", required=True) or "",
         email=email,

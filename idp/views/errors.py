@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from idp.database.outage import AWAY, is_outcome_unknown
+from idp.database.outage import OUTAGES, is_outcome_unknown
 from idp.models import TenantSettings
 from idp.protocol.errors import ProtocolError, TooManyRequests
 
@@ -137,7 +137,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     Django calls this while it handles the exception. The tenant's name is not asked for: the database may be gone.
     """
     error = sys.exc_info()[1]
-    away = isinstance(error, AWAY)
+    away = isinstance(error, OUTAGES)
     title, message, status = (
         ("We cannot do this right now", UNKNOWN if is_outcome_unknown(error) else NOT_DONE, 503)
         if away

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from idp.admin import applications
 from idp.admin.application_form import INITIATORS
-from idp.admin.support import Act
+from idp.admin.support import AdminAct
 from idp.applications import rules
 from idp.applications.problem import Problem
 from idp.connections.places import BUSY, turn
@@ -64,7 +64,7 @@ def explain_preflight(application: Application) -> list[str]:
     ]
 
 
-REDELIVER_DEAD = Act(
+REDELIVER_DEAD = AdminAct(
     "redeliver",
     "Redeliver all dead",
     lambda application: [
@@ -76,13 +76,13 @@ REDELIVER_DEAD = Act(
 )
 
 
-class ApplicationAdmin(applications.ApplicationAdmin):
-    def get_acts(self) -> Sequence[Act]:
+class ApplicationAdmin(applications.ApplicationAdminBase):
+    def get_acts(self) -> Sequence[AdminAct]:
         return (self.preflight, REDELIVER_DEAD, self.preview, *super().get_acts())
 
     @property
-    def preview(self) -> Act:
-        return Act(
+    def preview(self) -> AdminAct:
+        return AdminAct(
             "preview",
             "Preview for a person",
             claims_preview.explain,
@@ -91,7 +91,7 @@ class ApplicationAdmin(applications.ApplicationAdmin):
             form=claims_preview.PreviewForm,
         )
 
-    def may_do(self, request: HttpRequest, obj: Any, act: Act) -> bool:
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """What is known of people is for those who may look at them."""
         if act.name == "preview" and not request.user.has_perm("idp.view_user"):
             return False
@@ -114,8 +114,8 @@ class ApplicationAdmin(applications.ApplicationAdmin):
         return TemplateResponse(request, "admin/idp/application/preview.html", context)
 
     @property
-    def preflight(self) -> Act:
-        return Act(
+    def preflight(self) -> AdminAct:
+        return AdminAct(
             "preflight",
             "Logout preflight",
             explain_preflight,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
-from idp.admin.support import Act
+from idp.admin.support import AdminAct
 from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
@@ -27,15 +27,15 @@ SHOWN = 10  # requests; the newest
 
 
 @admin.register(Connection)
-class ConnectionAdmin(pages.ConnectionAdmin):
+class ConnectionAdmin(pages.ConnectionAdminBase):
     """Registered here, so that what ends sessions can be shown and done on the page."""
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (self.test_revocation, *map(naming_the_untold, super().get_acts()))
 
     @property
-    def test_revocation(self) -> Act:
-        return Act(
+    def test_revocation(self) -> AdminAct:
+        return AdminAct(
             "test-revocation",
             "Send a test request",
             explain_test_request,
@@ -65,7 +65,7 @@ class ConnectionAdmin(pages.ConnectionAdmin):
         return [_heard(row) for row in rows[:SHOWN]]
 
 
-def naming_the_untold(act: Act) -> Act:
+def naming_the_untold(act: AdminAct) -> AdminAct:
     """*Disable* ends sessions, and its page says which applications do not hear of it."""
     if act.name != "disable":
         return act

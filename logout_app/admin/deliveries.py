@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 
 from idp.admin.search import FindsPeople
-from idp.admin.support import Act, FactsAdmin, FactsInline
+from idp.admin.support import AdminAct, FactsAdmin, FactsInline
 from logout_app.delivery import redeliver
 from logout_app.delivery.channels.registry import SENT
 from logout_app.delivery.receiver import is_application
@@ -50,7 +50,7 @@ def do_redeliver(request: HttpRequest, delivery: LogoutDelivery, at: datetime, f
     return "It is sent again within a second. Reload to see the attempt."
 
 
-REDELIVER = Act(
+REDELIVER = AdminAct(
     "redeliver",
     "Redeliver",
     lambda delivery: [
@@ -123,7 +123,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
         seconds = (end - obj.created_at).total_seconds()
         return f"{seconds:.1f}\N{NO-BREAK SPACE}s" if seconds < 60 else timesince(obj.created_at, end, depth=1)
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (REDELIVER,)
 
     def has_redeliver_permission(self, request: HttpRequest) -> bool:

@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from idp.admin.support import Act, actor_of
+from idp.admin.support import AdminAct, actor_of
 from idp.protocol.initiators import Initiator
 from logout_app.admin.timeline import timeline
 from logout_app.ending import not_told
@@ -43,14 +43,14 @@ def do_end(request: HttpRequest, session: SSOSession, at: datetime, form: forms.
     return "The session has ended." if ended.session_pks else "The session had ended already."
 
 
-END = Act("end", "End this session", explain_end, do_end, offered=lambda session: session.ended_at is None)
+END = AdminAct("end", "End this session", explain_end, do_end, offered=lambda session: session.ended_at is None)
 
 
 @admin.register(SSOSession)
-class SSOSessionAdmin(sessions.SSOSessionAdmin):
+class SSOSessionAdmin(sessions.SSOSessionAdminBase):
     change_form_template = "admin/sessions_app/ssosession/change_form.html"
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (END,)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ METHODS = {"pwd": "password", "otp": "one-time code", "hwk": "security key", "fe
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     at: datetime
     kind: str  # opened, joined, event, ended, or the state of a delivery
     title: str
@@ -31,7 +31,7 @@ class Entry:
     delivery: LogoutDelivery | None = None
 
 
-def timeline(session: SSOSession) -> list[Entry]:
+def timeline(session: SSOSession) -> list[TimelineEntry]:
     """Oldest first. What is told to applications stands where it was finished, or last if it still waits."""
     deliveries = _deliveries(session)
     entries = [*_life(session), *_other_events(session), *_end(session)]
@@ -51,14 +51,16 @@ def _deliveries(session: SSOSession) -> list[LogoutDelivery]:
     return list(rows.select_related("application").prefetch_related("attempt_log").order_by("finished_at", "pk"))
 
 
-def _deleted(session: SSOSession, planned: set[str]) -> Iterator[Entry]:
+def _deleted(session: SSOSession, planned: set[str]) -> Iterator[TimelineEntry]:
     """Who joined, by the audit trail, and has neither a row of the end nor a place in the session: deleted before it ended."""
     if session.ended_at is None:
         return
     still = set(session.clients.values_list("application__client_id", flat=True))
     for client_id in history.joined(session.sid):
         if client_id not in planned | still:
-            yield Entry(session.ended_at, DeliveryState.NOT_TOLD, f"{client_id}: not told, because {silence.DELETED}")
+            yield TimelineEntry(
+                session.ended_at, DeliveryState.NOT_TOLD, f"{client_id}: not told, because {silence.DELETED}"
+            )
 
 
 def actor_in_words(actor: str) -> str:
@@ -73,40 +75,42 @@ def actor_in_words(actor: str) -> str:
     return words.get(kind, actor)
 
 
-def _life(session: SSOSession) -> Iterator[Entry]:
+def _life(session: SSOSession) -> Iterator[TimelineEntry]:
     names = [str(method.get("name", "")) for method in session.amr if isinstance(method, dict)]
     methods = [METHODS.get(name, name) for name in names]
     through = f" through {session.connection}" if session.connection else ""
-    yield Entry(
+    yield TimelineEntry(
         session.created_at,
         "opened",
         f"Signed in{through}" + (f" ({', '.join(methods)})" if methods else ""),
         [fact for fact in (session.initial_ip or "", session.initial_user_agent) if fact],
     )
     for client in session.clients.select_related("application"):
-        yield Entry(client.joined_at, "joined", f"Joined {client.application.name or client.application.client_id}")
+        yield TimelineEntry(
+            client.joined_at, "joined", f"Joined {client.application.name or client.application.client_id}"
+        )
 
 
-def _other_events(session: SSOSession) -> Iterable[Entry]:
+def _other_events(session: SSOSession) -> Iterable[TimelineEntry]:
     for line in history.of_session(session.sid, without=TOLD_ELSEWHERE):
         facts = [f"{name}: {value}" for name, value in line.data.items()]
-        yield Entry(line.at, "event", line.words, [*line.origin, *facts])
+        yield TimelineEntry(line.at, "event", line.words, [*line.origin, *facts])
 
 
-def _end(session: SSOSession) -> Iterator[Entry]:
+def _end(session: SSOSession) -> Iterator[TimelineEntry]:
     if session.ended_at is not None:
         actor = actor_in_words(session.end_actor)
-        yield Entry(session.ended_at, "ended", f"Ended by {actor}", [f"initiator: {session.end_initiator}"])
+        yield TimelineEntry(session.ended_at, "ended", f"Ended by {actor}", [f"initiator: {session.end_initiator}"])
 
 
-def _delivery(row: LogoutDelivery) -> Entry:
+def _delivery(row: LogoutDelivery) -> TimelineEntry:
     name = (row.application.name if row.application else "") or row.client_id
     if row.state == DeliveryState.NOT_TOLD:
-        return Entry(row.created_at, row.state, f"{name}: not told, because {row.last_reason}", delivery=row)
+        return TimelineEntry(row.created_at, row.state, f"{name}: not told, because {row.last_reason}", delivery=row)
     end = row.finished_at
     took = f" after {(end - row.created_at).total_seconds():.1f} s" if end else ""
     channel: Any = row.get_channel_display()
     attempts = sorted(row.attempt_log.all(), key=lambda attempt: attempt.number)
     reason = [row.last_reason] if row.last_reason else []
     title = f"{name}: {row.get_state_display()}{took}"
-    return Entry(end or row.created_at, row.state, title, [str(channel), *reason], attempts, row)
+    return TimelineEntry(end or row.created_at, row.state, title, [str(channel), *reason], attempts, row)

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from idp.admin import users
-from idp.admin.support import Act, FactsInline, actor_of
+from idp.admin.support import AdminAct, FactsInline, actor_of
 from idp.http.requests import facts
 from idp.models import User
 from idp.protocol.initiators import Initiator
@@ -61,7 +61,7 @@ def do_reset(request: HttpRequest, user: User, at: datetime, form: forms.Form | 
     return f"{user} has no second factor any more, and is signed out."
 
 
-RESET_FACTORS = Act(
+RESET_FACTORS = AdminAct(
     "reset-factors",
     "Remove second factors",
     explain_reset,
@@ -72,7 +72,7 @@ RESET_FACTORS = Act(
 TOLD_AS = {"block": Initiator.ACCOUNT_DEACTIVATED, "password": Initiator.PASSWORD_CHANGED}
 
 
-def naming_the_untold(act: Act) -> Act:
+def naming_the_untold(act: AdminAct) -> AdminAct:
     """The act, whose page also names the applications that are not told."""
     initiator = TOLD_AS.get(act.name)
     if initiator is None:
@@ -85,7 +85,7 @@ def naming_the_untold(act: Act) -> Act:
     return replace(act, explain=explain)
 
 
-SIGN_OUT = Act("sign-out", "Sign out everywhere", explain_sign_out, do_sign_out)
+SIGN_OUT = AdminAct("sign-out", "Sign out everywhere", explain_sign_out, do_sign_out)
 
 
 class SessionInline(FactsInline):
@@ -103,10 +103,10 @@ class SessionInline(FactsInline):
 
 
 @admin.register(User)
-class UserAdmin(users.UserAdmin):
+class UserAdmin(users.UserAdminBase):
     inlines: ClassVar[Any] = (users.IdentityInline, SessionInline)
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (SIGN_OUT, RESET_FACTORS, *map(naming_the_untold, super().get_acts()))
 
     def consequences(self, user: User) -> list[str]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app.browser import transactions
-from logout_app.browser.sign_out import forget
+from logout_app.browser.sign_out import clear_browser
 from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import SSOSession
 from sessions_app.session import binding
@@ -29,7 +29,7 @@ class AccountAdapter(SignInAdapter):
         if session is not None:
             self.end_replaced_session(request, session)
             user_logged_out.send(type(session.user), request=request, user=session.user)
-        forget(request)
+        clear_browser(request)
 
     def end_replaced_session(self, request: HttpRequest, session: SSOSession) -> None:
         """Its person left it, or somebody else signs in with this browser: its applications hear of it."""

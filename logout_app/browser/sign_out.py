@@ -19,7 +19,7 @@ from idp.tenants import configuration
 from idp.tenants.configuration import Memo, Snapshot
 from logout_app.browser import transactions, upstream_logout
 from logout_app.ending.end import Selection, end_sessions
-from logout_app.ending.rows import Told
+from logout_app.ending.rows import Planned
 from sessions_app.models import SSOSession
 from sessions_app.session import binding
 
@@ -41,14 +41,14 @@ def visitor(request: HttpRequest) -> Visitor:
     return Visitor.OLD_BROWSER if "text/html" in request.headers.get("Accept", "") else Visitor.PROGRAM
 
 
-def is_page_visit(request: HttpRequest) -> bool:
+def is_opened_page(request: HttpRequest) -> bool:
     """A page that a person opened: no image, frame, script or prefetch of another page (`Sec-Fetch-*`, Fetch Metadata section 2)."""
     if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
         return False
     return request.headers.get("Sec-Fetch-Dest", "document") == "document"
 
 
-def leave(
+def end_and_answer(
     request: HttpRequest,
     session: SSOSession,
     *,
@@ -91,7 +91,7 @@ def leave(
                 upstream=upstream_logout.offer(asked=federated) if way_out else {},
                 at=at,
             )
-    forget(request, snapshot.tenant)
+    clear_browser(request, snapshot.tenant)
     if started:
         if shows_page:
             response = redirect(request, reverse("sign_out_page", args=[started.token]))
@@ -115,7 +115,7 @@ def redirect(request: HttpRequest, url: str) -> HttpResponse:
     return response
 
 
-def forget(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
+def clear_browser(request: HttpRequest, tenant: TenantSettings | None = None) -> None:
     """Nothing of the person stays with this browser: the cookie, the flow state, the CSRF secret."""
     request.session.flush()
     binding.browser_of(request).holds_none(tenant)
@@ -128,6 +128,6 @@ def _has_front_channels(snapshot: Snapshot) -> bool:
     return snapshot.derived(_FRONT_CHANNELS, lambda: Application.objects.exclude(frontchannel_logout_uri="").exists())
 
 
-def _shows_page(who: Visitor, told: Told) -> bool:
+def _shows_page(who: Visitor, told: Planned) -> bool:
     """When applications are being told; to an old browser only for the frames."""
     return (who is Visitor.BROWSER and told.deliveries > 0) or (who is Visitor.OLD_BROWSER and told.frames > 0)

@@ -34,7 +34,7 @@ DEFAULT_TIMEOUT = 5  # seconds, while there is no settings row
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class PageStarted:
     """A new transaction and its two secrets: `token` for the path, `browser` for the cookie."""
 
     page: LogoutTransaction
@@ -43,7 +43,7 @@ class Started:
 
 
 @dataclass(slots=True)
-class Row:
+class PageRow:
     """One application on the page."""
 
     application_pk: int
@@ -96,7 +96,7 @@ def begin(
     return_url: str,
     upstream: dict[str, object],
     at: datetime,
-) -> Started:
+) -> PageStarted:
     """Open the page for what the door just ended. A browser keeps one cookie for all its transactions."""
     kept = request.COOKIES.get(settings.LOGOUT_COOKIE_NAME, "")
     token, browser = new_secret(), kept if OURS.fullmatch(kept) else new_secret()
@@ -111,10 +111,10 @@ def begin(
         created_at=at,
         expires_at=at + LIFETIME,
     )
-    return Started(page, token, browser)
+    return PageStarted(page, token, browser)
 
 
-def set_cookie(response: HttpResponse, started: Started) -> None:
+def set_cookie(response: HttpResponse, started: PageStarted) -> None:
     response.set_cookie(
         settings.LOGOUT_COOKIE_NAME,
         started.browser,
@@ -145,7 +145,7 @@ def close_for_others(request: HttpRequest, user: User, at: datetime) -> None:
         open_here.exclude(session__user=user).update(expires_at=at)
 
 
-def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str, issuer_origin: str) -> list[Row]:
+def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str, issuer_origin: str) -> list[PageRow]:
     """One row for each application of the session, in the order in which they joined it. Two statements."""
     if page.session is None or page.event is None:
         return []
@@ -231,7 +231,7 @@ def give_up_unanswered(at: datetime) -> int:
     ).update(state=DeliveryState.DEAD, finished_at=at, last_reason="the sign-out page was closed")
 
 
-def counts(rows: Iterable[Row]) -> tuple[int, int]:
+def counts(rows: Iterable[PageRow]) -> tuple[int, int]:
     """How many are signed out, of how many that can be told."""
     reachable = [row for row in rows if row.state != RowState.UNREACHABLE]
     return sum(row.state == RowState.DELIVERED for row in reachable), len(reachable)
@@ -248,11 +248,11 @@ def _of_application(page: LogoutTransaction, application_pk: int) -> QuerySet[Lo
     return LogoutDelivery.objects.filter(event=page.event, session=page.session, application=application_pk)
 
 
-def _row(application: Application, session: SSOSession, issuer: str, issuer_origin: str) -> Row:
+def _row(application: Application, session: SSOSession, issuer: str, issuer_origin: str) -> PageRow:
     uri = application.usable.frontchannel_logout_uri
     origin = frame_origin(uri, issuer_origin=issuer_origin) if uri else ""
     required = application.frontchannel_logout_session_required
-    return Row(
+    return PageRow(
         application.pk,
         application.name or application.client_id,
         application.client_id,

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.encoding import iri_to_uri
 
-from idp.connections.contract import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
 from idp.connections.places import turn
 from idp.connections.registry import LOGOUT_PROTOCOLS, Purpose, usable_for
 from idp.crypto import sealing
@@ -50,8 +50,8 @@ def way_out(session: SSOSession) -> Connection | None:
     connection = session.connection
     if connection is None or not usable_for(connection, Purpose.LOGOUT):
         return None
-    can_leave = LOGOUT_PROTOCOLS[connection.strategy].can_leave(connection, _leaver(session))
-    return connection if can_leave else None
+    can_logout = LOGOUT_PROTOCOLS[connection.strategy].can_logout(connection, _leaver(session))
+    return connection if can_logout else None
 
 
 def offer(*, asked: bool) -> dict[str, object]:
@@ -67,7 +67,7 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
     state = new_secret()
     try:
         with turn():
-            departure = LOGOUT_PROTOCOLS[connection.strategy].leave(
+            departure = LOGOUT_PROTOCOLS[connection.strategy].begin_logout(
                 connection,
                 _leaver(page.session),
                 state=state,
@@ -93,7 +93,7 @@ def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: 
     """
     trip = _take(request, state, at)
     try:
-        LOGOUT_PROTOCOLS[trip.connection.strategy].left(trip.connection, trip.kept, query, answer, at=at)
+        LOGOUT_PROTOCOLS[trip.connection.strategy].check_logout(trip.connection, trip.flow_data, query, answer, at=at)
     except UpstreamRefused as refusal:
         return _failed(trip, refusal.sentence, refusal.detail)
     except UpstreamFault as fault:
@@ -107,7 +107,7 @@ def arrive(request: HttpRequest, state: str, answer: Params, *, query: str, at: 
 @dataclass(frozen=True, slots=True)
 class _Trip:
     connection: Connection
-    kept: Mapping[str, Any]
+    flow_data: Mapping[str, Any]
     page: LogoutTransaction
     token: str
 
@@ -118,9 +118,9 @@ def _failed(trip: _Trip, why: str, reason: str) -> HttpResponse:
     return _to_page(trip.token)
 
 
-def _leaver(session: SSOSession) -> Leaver:
+def _leaver(session: SSOSession) -> LogoutSubject:
     identity = session.identity
-    return Leaver(
+    return LogoutSubject(
         sub=identity.sub if identity else "",
         email=identity.email if identity else "",
         upstream_sid=session.upstream_sid,
@@ -144,7 +144,11 @@ def _keep(
         state_hash=state_hash,
         browser_hash=page.browser_hash,
         connection=connection,
-        data={"kept": dict(departure.kept), "page": page.pk, "token": sealing.seal(token, _context(state_hash))},
+        data={
+            "flow_data": dict(departure.flow_data),
+            "page": page.pk,
+            "token": sealing.seal(token, _context(state_hash)),
+        },
         created_at=at,
         expires_at=at + transactions.LIFETIME,
     )
@@ -163,7 +167,7 @@ def _take(request: HttpRequest, state: str, at: datetime) -> _Trip:
     if page is None or not FlowState.objects.filter(pk=flow.pk, used_at=None).update(used_at=at):
         raise InvalidRequest("This sign-out is over.")
     token = sealing.unseal(flow.data["token"], _context(flow.state_hash))
-    return _Trip(flow.connection, flow.data["kept"], page, token)
+    return _Trip(flow.connection, flow.data["flow_data"], page, token)
 
 
 def _context(state_hash: str) -> str:

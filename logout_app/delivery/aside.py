@@ -13,7 +13,7 @@ import structlog
 from django.db import DataError, IntegrityError, connection, transaction
 
 from idp.database import dialect
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from logout_app.delivery import tallies
 from logout_app.delivery.channels.registry import BY_NAME, known
 from logout_app.delivery.outbox import (
@@ -56,7 +56,7 @@ def _take(pk: int, parameters: dict[str, Any], at: datetime) -> Claimed | None:
             cursor.execute(PICK_ONE, {"id": pk, "now": parameters["now"], "lease": parameters["lease"]})
             row = cursor.fetchone()
         return as_claimed(row) if row else None
-    except AWAY:
+    except OUTAGES:
         raise
     except FAULTS as error:
         set_aside([pk], described(error), at)

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from idp.crypto import sealing
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from idp.outbound.many import Fanout, Reply
 from idp.tenants import configuration
 from logout_app.delivery.aside import described
@@ -57,7 +57,7 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
     for row in rows:
         try:
             _prepare(row, at, prepared)
-        except AWAY:
+        except OUTAGES:
             raise
         except sealing.CannotUnseal as error:
             prepared.sealed[row.receiver] = str(error)

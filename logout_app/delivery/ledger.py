@@ -14,7 +14,7 @@ from time import monotonic
 import structlog
 from django.db import DatabaseError
 
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from logout_app.delivery import aside, outbox
 from logout_app.delivery.outbox import Claimed, Result
 
@@ -113,7 +113,7 @@ class Ledger:
             self._began = monotonic()
             try:
                 refused = await self._write(batch, notes)
-            except AWAY as error:
+            except OUTAGES as error:
                 self._failed(notes, error)
                 return False
             finally:
@@ -154,7 +154,7 @@ def write(batch: list[Result], notes: dict[str, float]) -> list[Result]:
     """In the database's thread. A result that the table refuses keeps no other from being recorded; gives those it refuses."""
     try:
         outbox.record(batch, notes, delivered_is_final=True)
-    except AWAY:
+    except OUTAGES:
         raise
     except (DatabaseError, *aside.FAULTS) as error:
         log.warning("logout.drain.records_one_by_one", results=len(batch), error=aside.described(error))
@@ -167,7 +167,7 @@ def write(batch: list[Result], notes: dict[str, float]) -> list[Result]:
 def _write_alone(result: Result) -> bool:
     try:
         outbox.record([result], delivered_is_final=True)
-    except AWAY:
+    except OUTAGES:
         raise
     except (DatabaseError, *aside.FAULTS) as error:
         return _write_without_attempt(result, error)
@@ -177,7 +177,7 @@ def _write_alone(result: Result) -> bool:
 def _write_without_attempt(result: Result, error: Exception) -> bool:
     try:
         aside.record_without_attempt(result, error)
-    except AWAY:
+    except OUTAGES:
         raise
     except (DatabaseError, *aside.FAULTS):
         log.exception("logout.delivery.refused", delivery=result.claimed.id)
@@ -188,7 +188,7 @@ def _write_without_attempt(result: Result, error: Exception) -> bool:
 def _write_breakers(notes: dict[str, float]) -> None:
     try:
         outbox.record([], notes)
-    except AWAY:
+    except OUTAGES:
         raise
     except (DatabaseError, *aside.FAULTS):  # for /metrics only, and said again by the next change
         log.exception("logout.breaker.unrecorded", breakers=sorted(notes))

@@ -13,7 +13,7 @@ from idp.outbound import web
 from idp.protocol.opaque import new_secret
 from logout_app.protocol import preflight
 from logout_app.protocol.frontchannel import frame_url
-from logout_app.protocol.preflight import Answer, Finding, NoAnswer, Outcome
+from logout_app.protocol.preflight import NoAnswer, Outcome, PreflightFinding, ProbeAnswer
 
 BODY_LIMIT = 5_000_000  # bytes; a whole page with everything in it
 NO_TOKEN = "preflight"  # no JWT at all: nothing can be signed out by it
@@ -25,7 +25,7 @@ class Report:
 
     channel: str
     uri: str
-    findings: list[Finding]
+    findings: list[PreflightFinding]
 
 
 def check(application: Application) -> list[Report]:
@@ -38,7 +38,7 @@ def check(application: Application) -> list[Report]:
     return reports
 
 
-def check_front_channel(application: Application) -> list[Finding]:
+def check_front_channel(application: Application) -> list[PreflightFinding]:
     uri = application.frontchannel_logout_uri
     gets_sid = application.frontchannel_logout_session_required
     # The sid belongs to no session.
@@ -53,7 +53,7 @@ def check_front_channel(application: Application) -> list[Finding]:
     )
 
 
-def check_back_channel(application: Application) -> list[Finding]:
+def check_back_channel(application: Application) -> list[PreflightFinding]:
     uri = application.backchannel_logout_uri
     return preflight.back_channel(uri, _exchange(requests.Request("POST", uri, data={"logout_token": NO_TOKEN})))
 
@@ -62,11 +62,13 @@ def _exchange(request: requests.Request) -> Outcome:
     try:
         with web.session(body_limit=BODY_LIMIT) as session:
             response = session.send(session.prepare_request(request))
-    except web.Blocked as error:
+    except web.BlockedTarget as error:
         return NoAnswer(str(error))
     except requests.RequestException as error:
         return _no_answer(error)
-    return Answer(response.status_code, tuple((name.lower(), value) for name, value in response.raw.headers.items()))
+    return ProbeAnswer(
+        response.status_code, tuple((name.lower(), value) for name, value in response.raw.headers.items())
+    )
 
 
 def _no_answer(error: requests.RequestException) -> NoAnswer:
@@ -77,7 +79,7 @@ def _no_answer(error: requests.RequestException) -> NoAnswer:
         return NoAnswer(refused.verify_message if refused else "TLS failed", tls=True)
     if isinstance(error, requests.Timeout):
         return NoAnswer("no answer in time")
-    if isinstance(error, web.TooLarge):
+    if isinstance(error, web.AnswerTooLarge):
         return NoAnswer("its answer is too long")
     failure = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     return NoAnswer(str(failure.strerror).lower() if failure else str(error))

@@ -71,7 +71,7 @@ class SignedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class OfflineApp:
     """An application that stays signed in by itself: an offline family of refresh tokens."""
 
     family: RefreshTokenFamily
@@ -102,14 +102,14 @@ def just_signed_out(user: User, at: datetime, timeout: int) -> list[SignedOut]:
     return [_signed_out(session, channels, at, timedelta(seconds=timeout)) for session in ended]
 
 
-def keepers(user: User, at: datetime) -> list[Keeper]:
+def offline_apps(user: User, at: datetime) -> list[OfflineApp]:
     """Offline families that are alive, by application. They outlive their sessions, so no session says whether they are."""
     families = RefreshTokenFamily.objects.filter(user=user, offline=True, revoked_at=None).select_related("application")
     found = []
     for family in families.order_by("application__name", "-created_at", "-pk"):
         family.user = user
         if family.is_alive(at):
-            found.append(Keeper(family, _ago(family.last_exchanged_at, at) if family.last_exchanged_at else ""))
+            found.append(OfflineApp(family, _ago(family.last_exchanged_at, at) if family.last_exchanged_at else ""))
     return found
 
 
@@ -130,7 +130,7 @@ def sign_out(session: SSOSession, at: datetime) -> bool:
 
 def sign_out_others(current: SSOSession, at: datetime) -> int:
     """End every session of the person but this one. What stays signed in by itself stays."""
-    return len(_end(Selection.user(current.user_id, spare=current.pk), at))
+    return len(_end(Selection.user(current.user_id, except_session=current.pk), at))
 
 
 def revoke(family: RefreshTokenFamily, user: User, facts: RequestFacts, at: datetime) -> bool:

@@ -21,7 +21,7 @@ from idp.models import Identity, User
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
 from logout_app.ending import rows
-from logout_app.ending.rows import NOBODY, NONE_DIE, NOTHING, Also, Families, Told
+from logout_app.ending.rows import NO_DELIVERIES, NO_FAMILIES, NO_FURTHER_ROWS, Families, FurtherRows, Planned
 from logout_app.models import LogoutEvent
 from sessions_app.models import SSOSession
 
@@ -40,8 +40,8 @@ class Selection:
     where: str
     given: dict[str, Any] = field(default_factory=dict)
     user_pk: int | None = None  # set when everything of one person is meant, sessions or not
-    spare: int | None = None
-    marked: bool = False  # the person's not-before mark was raised already, in this transaction
+    except_session: int | None = None
+    mark_is_raised: bool = False  # the person's not-before mark was raised already, in this transaction
     families: str = ""  # which families of refresh tokens this means, if they are not those of the sessions that end
     limit: int | None = None
     single: bool = False  # at most one row: no order of locks to keep
@@ -55,14 +55,21 @@ class Selection:
         return cls(f"id {dialect.among('sessions')}", {"sessions": dialect.keys(list(pks))})
 
     @classmethod
-    def user(cls, user_pk: int, spare: int | None = None, *, marked: bool = False) -> Selection:
-        """Everything of one person, except the session `spare` (the one in which they changed their password)."""
+    def user(cls, user_pk: int, except_session: int | None = None, *, mark_is_raised: bool = False) -> Selection:
+        """Everything of one person, except the session `except_session` (the one in which they changed their password)."""
         where, families = "user_id = %(user)s", "user_id = %(user)s"
-        if spare is not None:
-            where += " AND id <> %(spare)s"
-            families += " AND (session_id IS NULL OR session_id <> %(spare)s)"
-        given = {"user": user_pk, "spare": spare}
-        return cls(where, given, user_pk=user_pk, spare=spare, marked=marked, families=families)
+        if except_session is not None:
+            where += " AND id <> %(except_session)s"
+            families += " AND (session_id IS NULL OR session_id <> %(except_session)s)"
+        given = {"user": user_pk, "except_session": except_session}
+        return cls(
+            where,
+            given,
+            user_pk=user_pk,
+            except_session=except_session,
+            mark_is_raised=mark_is_raised,
+            families=families,
+        )
 
     @classmethod
     def connection(cls, connection_pk: int) -> Selection:
@@ -82,7 +89,7 @@ class Selection:
 
     @property
     def whole_user(self) -> bool:
-        return self.user_pk is not None and self.spare is None
+        return self.user_pk is not None and self.except_session is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class Ended:
 
     event: LogoutEvent | None
     session_pks: list[int]
-    told: Told = NOBODY
+    told: Planned = NO_DELIVERIES
 
 
 def end_sessions(
@@ -102,7 +109,7 @@ def end_sessions(
     at: datetime,
     offline_tokens: bool,
     page: int | None = None,
-    also: Also = NOTHING,
+    also: FurtherRows = NO_FURTHER_ROWS,
 ) -> Ended:
     """End the selected sessions and plan who is told, in one transaction (joins the caller's if there is one).
 
@@ -116,13 +123,13 @@ def end_sessions(
         if ended is not None:
             return ended
     with transaction.atomic(savepoint=False), _at_length(selection):  # no savepoint: two round trips less
-        if offline_tokens and selection.whole_user and not selection.marked:
+        if offline_tokens and selection.whole_user and not selection.mark_is_raised:
             _raise_not_before(selection, at)
         gone = _end_rows(selection, initiator, actor, at)
         if not gone and not offline_tokens and not also.statements:
             return Ended(None, [])
         event, pks = _event(selection, gone, initiator, actor, at), [pk for pk, _ in gone]
-        families = _families(selection) if offline_tokens else NONE_DIE
+        families = _families(selection) if offline_tokens else NO_FAMILIES
         everything = offline_tokens and selection.whole_user
         told = rows.record(event, pks, page=page, families=families, whole_user=everything, also=also)
         _ring(told)
@@ -155,7 +162,7 @@ def _end_at_once(
     return Ended(event, [selection.given["session"]], told)
 
 
-def _ring(told: Told) -> None:
+def _ring(told: Planned) -> None:
     if told.deliveries > told.frames:
         transaction.on_commit(bell.ring)
 

@@ -19,12 +19,12 @@ from logout_app.ending.end import Selection, end_sessions
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """`spares`: the session in which the person did it stays, if the sender names it (`user.spared_session`, its pk)."""
+    """`keeps_acting_session`: the session in which the person did it stays, if the sender names it (`user.spared_session`, its pk)."""
 
     signal: Signal
     initiator: Initiator
     offline_tokens: bool
-    spares: bool = False
+    keeps_acting_session: bool = False
 
 
 REACTIONS = (
@@ -65,8 +65,8 @@ def _of_identity(reaction: Reaction, *, identity: Identity, actor: str, at: date
 def _of_user(reaction: Reaction, *, user: User, actor: str, at: datetime, **_: Any) -> None:
     if reaction.signal is signals.password_changed and not _password_ends_sessions():
         return
-    spare: int | None = getattr(user, "spared_session", None) if reaction.spares else None
-    selection = Selection.user(user.pk, spare=spare)
+    except_session: int | None = getattr(user, "acting_session", None) if reaction.keeps_acting_session else None
+    selection = Selection.user(user.pk, except_session=except_session)
     end_sessions(selection, initiator=reaction.initiator, actor=actor, at=at, offline_tokens=reaction.offline_tokens)
     if selection.whole_user and reaction.offline_tokens:
         user.revoked_before = at  # a later save() of this instance must not write the old mark back

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection
 
 from idp.database import dialect
-from idp.database.acts import Act, Gives, Step
+from idp.database.acts import Act, ActStep, Gives
 from idp.models import Application, Connection, User
 from logout_app.delivery.channels import planning
 from logout_app.delivery.channels.base import Occasion
@@ -73,14 +73,14 @@ PLANNED = {
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """Which families of refresh tokens die: an SQL condition and what it is given. `NONE_DIE`: offline ones outlive the session."""
+    """Which families of refresh tokens die: an SQL condition and what it is given. `NO_FAMILIES`: offline ones outlive the session."""
 
     which: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Also:
+class FurtherRows:
     """Further rows of the same act: names and SQL, and what it is given beside the act's own values.
 
     The SQL may say {event}, the event's key or NULL, {then}, if it locks anything, and what else `_words` has.
@@ -91,14 +91,14 @@ class Also:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Planned:
     """How many deliveries were planned, and how many of them are frames of the sign-out page."""
 
     deliveries: int
     frames: int
 
 
-NONE_DIE, NOTHING, NOBODY = Families(), Also(), Told(0, 0)
+NO_FAMILIES, NO_FURTHER_ROWS, NO_DELIVERIES = Families(), FurtherRows(), Planned(0, 0)
 
 
 def record(
@@ -106,10 +106,10 @@ def record(
     session_pks: Sequence[int],
     *,
     page: int | None,
-    families: Families = NONE_DIE,
+    families: Families = NO_FAMILIES,
     whole_user: bool = False,
-    also: Also = NOTHING,
-) -> Told:
+    also: FurtherRows = NO_FURTHER_ROWS,
+) -> Planned:
     """Revoke families, write the event, one row per (session, application, channel) that must hear, and the audit trail.
 
     The event gets its key, unless there was nothing to write one for. `page`: this session's front-channel rows too.
@@ -124,16 +124,16 @@ def record(
         "pks": dialect.keys(session_pks),
     }
     act = _act(families.which, page is not None, whole_user, also.statements)
-    return _told(event, act.run(given))
+    return _planned(event, act.run(given))
 
 
-def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *, page: int | None) -> Told | None:
+def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *, page: int | None) -> Planned | None:
     """One session ends and all of it is recorded, in one act. The event names the person.
 
     `ending`: an UPDATE of at most one session that returns `id` and `user_id`. None: it found none, nothing was written.
     """
     found = _act("", page is not None, False, (), ending).run({**given, **_facts(event, page)})
-    return None if found["event"] is None else _told(event, found)
+    return None if found["event"] is None else _planned(event, found)
 
 
 def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
@@ -147,31 +147,31 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
     }
 
 
-def _told(event: LogoutEvent, found: Mapping[str, Any]) -> Told:
+def _planned(event: LogoutEvent, found: Mapping[str, Any]) -> Planned:
     """The event as it was written."""
     event.pk, event.user_id, event.sub, event.families_revoked = found["event"] or (None, None, "", 0)
     event._state.adding = event.pk is None
-    return Told(*found["deliveries"])
+    return Planned(*found["deliveries"])
 
 
 @cache
 def _act(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...], ending: str = "") -> Act:
     """Families are locked before rows that `also` may wait for, by everybody."""
     words = _words("{families.count}" if families else "0") | (ENDED_HERE if ending else {})
-    steps = [Step("ended", ending, columns=("id", "user_id"), gives=Gives.NOTHING)] if ending else []
+    steps = [ActStep("ended", ending, columns=("id", "user_id"), gives=Gives.NOTHING)] if ending else []
     if families:
-        steps.append(Step("families", _families(families), gives=Gives.NOTHING))
+        steps.append(ActStep("families", _families(families), gives=Gives.NOTHING))
     steps += [
-        Step("event", EVENT.format(**words), columns=("id", "user_id", "sub", "families_revoked")),
-        Step(
+        ActStep("event", EVENT.format(**words), columns=("id", "user_id", "sub", "families_revoked")),
+        ActStep(
             "deliveries",
             _deliveries(words, page, whole_user),
             columns=tuple(PLANNED),
             gives=Gives.COUNTS,
             needs=("event",),
         ),
-        Step("trail", TRAIL.format(**words), gives=Gives.NOTHING, needs=("event",)),
-        *(Step(name, sql.format(**words), gives=Gives.NOTHING) for name, sql in also),
+        ActStep("trail", TRAIL.format(**words), gives=Gives.NOTHING, needs=("event",)),
+        *(ActStep(name, sql.format(**words), gives=Gives.NOTHING) for name, sql in also),
     ]
     return Act(*steps)
 

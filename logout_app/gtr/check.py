@@ -47,7 +47,7 @@ def _arrives(connection: Connection) -> Finding:
     try:
         with web.session(rules=rules) as session:
             answer = session.post(url, json={}, headers={"Accept": "application/json"})
-    except web.Blocked as error:
+    except web.BlockedTarget as error:
         return Finding("warning", f"{url} cannot be asked from here: {error}. Ask it from outside.")
     except requests.RequestException:
         return Finding(

@@ -16,13 +16,13 @@ from django.db import connection as database
 
 from idp.crypto import spent
 from idp.database import dialect
-from idp.database.acts import Act, Gives, Step
+from idp.database.acts import Act, ActStep, Gives
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from logout_app.ending.end import NOT_BEFORE, Selection
 from logout_app.protocol import gtr as rules
-from logout_app.protocol.gtr import Proof, Subject
+from logout_app.protocol.gtr import RequestProof, Subject
 
 # Accounts at this connection: people of other connections do not exist here. Each branch has an index of its own.
 # Of several accounts with an address, those are meant of which it is verified, if there are any: what somebody else only
@@ -78,7 +78,7 @@ class CannotSignOut(ProtocolError):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class NamedPerson:
     """`accounts` are those that were named, then those at other connections, as `connection|sub`."""
 
     user_pk: int
@@ -93,7 +93,7 @@ class Person:
     @property
     def selection(self) -> Selection:
         """Everything of the person; of one who also comes in elsewhere, what began through the named accounts."""
-        return Selection.identities(self.named) if self.is_linked else Selection.user(self.user_pk, marked=True)
+        return Selection.identities(self.named) if self.is_linked else Selection.user(self.user_pk, mark_is_raised=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ class _Account:
     is_elsewhere: bool
 
 
-def take(
-    connection: Connection, subjects: Sequence[Subject], issuers: frozenset[str], proof: Proof, at: datetime
-) -> Person:
+def find_and_mark(
+    connection: Connection, subjects: Sequence[Subject], issuers: frozenset[str], proof: RequestProof, at: datetime
+) -> NamedPerson:
     """The one person that is meant; what they proved until `at` opens nothing any more. For the transaction of their end.
 
     Raises ProtocolError; what it did then must be rolled back.
@@ -135,7 +135,7 @@ def take(
             raise InvalidRequest("The aliases name different people.")
         raise CannotSignOut("Several users of this connection are named so; name one by iss_sub.")
     names = [f"{account.source}|{account.sub}" for account in accounts]
-    return Person(named[0].user_pk, named[0].user_sub, names, [account.pk for account in named])
+    return NamedPerson(named[0].user_pk, named[0].user_sub, names, [account.pk for account in named])
 
 
 def _named(subjects: Sequence[Subject], issuers: frozenset[str]) -> dict[str, Any]:
@@ -160,12 +160,12 @@ def _act() -> Act:
     of_accounts = MARK_OF_ACCOUNTS.format(which="IN (SELECT id FROM {named.rows})")
     elsewhere = ("accounts.is_elsewhere",)
     return Act(
-        Step("spent", spent.SPEND),
-        Step("named", _names(), columns=("id", "user_id"), gives=Gives.NOTHING),
-        Step("accounts", ACCOUNTS, columns=columns, gives=Gives.ROWS),
-        Step("person", person, gives=Gives.NOTHING),
-        Step("mark_of_person", f"{of_person} AND {{then}} RETURNING id", gives=Gives.NOTHING, lacks=elsewhere),
-        Step(
+        ActStep("spent", spent.SPEND),
+        ActStep("named", _names(), columns=("id", "user_id"), gives=Gives.NOTHING),
+        ActStep("accounts", ACCOUNTS, columns=columns, gives=Gives.ROWS),
+        ActStep("person", person, gives=Gives.NOTHING),
+        ActStep("mark_of_person", f"{of_person} AND {{then}} RETURNING id", gives=Gives.NOTHING, lacks=elsewhere),
+        ActStep(
             "mark_of_accounts",
             f"{of_accounts} AND {{person}} IS NOT NULL AND {{then}}",
             gives=Gives.NOTHING,

@@ -25,12 +25,12 @@ from idp.protocol.initiators import Initiator
 from idp.protocol.jwt_profile import Unverified
 from logout_app.delivery import tallies
 from logout_app.ending.end import LONGEST_ACT, end_sessions
-from logout_app.ending.rows import Also
+from logout_app.ending.rows import FurtherRows
 from logout_app.gtr import people, trust
-from logout_app.gtr.people import Person
+from logout_app.gtr.people import NamedPerson
 from logout_app.models import RevocationRequest
 from logout_app.protocol import gtr as rules
-from logout_app.protocol.gtr import Proof, Subject
+from logout_app.protocol.gtr import RequestProof, Subject
 from sessions_app.audit import sql, trail
 from sessions_app.audit.events import EventType, Fact
 
@@ -108,7 +108,7 @@ def receive(request: Request, at: datetime) -> None:
         request.subjects = rules.read_body(request.body)
         with longer(LONGEST_ACT), transaction.atomic():  # the commit of an act that ends very much is long too
             # What is rolled back spends nothing: the same token may then be sent again.
-            person = people.take(connection, request.subjects, trust.issuers, proof, at)
+            person = people.find_and_mark(connection, request.subjects, trust.issuers, proof, at)
             end_sessions(
                 person.selection,
                 initiator=Initiator.IDP_LOGOUT,
@@ -122,7 +122,7 @@ def receive(request: Request, at: datetime) -> None:
         raise
 
 
-def _authenticate(request: Request, at: datetime) -> tuple[Connection, trust.Trust, Proof]:
+def _authenticate(request: Request, at: datetime) -> tuple[Connection, trust.Trust, RequestProof]:
     """One answer for an unknown connection, one that takes no such requests, and a token that proves nothing."""
     encoded = rules.bearer(request.authorization)
     token, connection, deadline = rules.read_token(encoded), request.connection, Deadline()
@@ -146,7 +146,7 @@ def _proof(
     encoded: str,
     at: datetime,
     deadline: Deadline,
-) -> Proof:
+) -> RequestProof:
     """What the token proves. One that says something wrong may still be signed: then an administrator must learn of it."""
     try:
         proof = rules.check(token, believed.expected, at)
@@ -160,9 +160,9 @@ def _proof(
     return proof
 
 
-def _records(request: Request, connection: Connection, person: Person) -> Also:
+def _records(request: Request, connection: Connection, person: NamedPerson) -> FurtherRows:
     """Audit, the connection's page, and the count: written with the act, also if the person was signed in nowhere."""
-    return Also(
+    return FurtherRows(
         (("audit", AUDIT), ("request", KEPT_REQUEST), ("tally", TALLY)),
         {
             "source": connection.name,

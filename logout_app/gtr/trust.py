@@ -26,14 +26,14 @@ from idp.connections.saml import certificates, provider
 from idp.models import Connection, Strategy
 from idp.protocol.jwt_profile import Unverified
 from idp.saml.x509 import PublicKey
-from logout_app.protocol.gtr import Expected
+from logout_app.protocol.gtr import ExpectedRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What a token must say, and the issuers by which a subject of the format `iss_sub` may name people."""
 
-    expected: Expected
+    expected: ExpectedRequest
     issuers: frozenset[str]
 
 
@@ -58,7 +58,7 @@ def trust(connection: Connection, at: datetime, deadline: Deadline) -> Trust | N
         return None
     if not issuer or not subject:
         return None
-    return Trust(Expected(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
+    return Trust(ExpectedRequest(issuer, subject, endpoint_of(connection)), frozenset({issuer, entity_id} - {""}))
 
 
 def is_saml(connection: Connection) -> bool:

@@ -56,7 +56,7 @@ class Forbidden(InvalidToken):
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedRequest:
     """What a token for one connection must say, compared as strings."""
 
     issuer: str
@@ -65,7 +65,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class RequestProof:
     """Of a token that is believed: by what it is known, and until when it would be accepted."""
 
     jti: str
@@ -98,7 +98,7 @@ def read_token(token: str) -> Unverified:
         raise refused(f"it {mismatch}") from None
 
 
-def check(token: Unverified, expected: Expected, at: datetime) -> Proof:
+def check(token: Unverified, expected: ExpectedRequest, at: datetime) -> RequestProof:
     """Whether the token is from the connection's issuer, for this endpoint, and valid now. Raises InvalidToken."""
     try:
         check_claims(
@@ -109,10 +109,10 @@ def check(token: Unverified, expected: Expected, at: datetime) -> Proof:
         )
     except Mismatch as mismatch:
         raise refused(f"it {mismatch}") from None
-    return Proof(token.claims["jti"], expiry(REVOCATION_REQUEST, token.claims))
+    return RequestProof(token.claims["jti"], expiry(REVOCATION_REQUEST, token.claims))
 
 
-def check_subject(token: Unverified, expected: Expected) -> None:
+def check_subject(token: Unverified, expected: ExpectedRequest) -> None:
     """The last question, once the signature is known to be good: whether the issuer means this connection of ours."""
     if token.claims.get("sub") != expected.subject:
         description = "The token's sub is another application than the one that this connection is there."

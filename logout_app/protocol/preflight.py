@@ -28,13 +28,13 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PreflightFinding:
     verdict: Verdict
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """An HTTP answer; header names in lower case, one entry for each header line."""
 
     status: int
@@ -55,7 +55,7 @@ class NoAnswer:
     tls: bool = False
 
 
-Outcome = Answer | NoAnswer
+Outcome = ProbeAnswer | NoAnswer
 
 _SOURCE = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\*|(?:\*\.)?[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]+|\*))?(?:/.*)?"
@@ -65,7 +65,7 @@ _DEFAULT_PORTS = {"https": "443", "http": "80"}
 
 def front_channel(
     uri: str, outcome: Outcome, *, issuer_origin: str, gets_sid: bool, has_back_channel: bool
-) -> list[Finding]:
+) -> list[PreflightFinding]:
     """Whether the frame at `uri` can end the application's session from the sign-out page of `issuer_origin`."""
     if refusal := _not_framed(uri, issuer_origin):
         return [refusal]
@@ -86,7 +86,7 @@ def front_channel(
     return found
 
 
-def back_channel(uri: str, outcome: Outcome) -> list[Finding]:
+def back_channel(uri: str, outcome: Outcome) -> list[PreflightFinding]:
     """Whether the endpoint at `uri` is there; it was sent a `logout_token` that is none, which it must refuse with 400."""
     found = []
     if uri.lower().startswith("http:"):
@@ -96,7 +96,7 @@ def back_channel(uri: str, outcome: Outcome) -> list[Finding]:
     return [*found, _status_of_endpoint(outcome.status)]
 
 
-def _status_of_endpoint(status: int) -> Finding:
+def _status_of_endpoint(status: int) -> PreflightFinding:
     if status == 400:
         return _good("It is reachable and refuses a token that is none with 400, as it should.")
     if 200 <= status < 300:
@@ -114,7 +114,7 @@ def _status_of_endpoint(status: int) -> Finding:
     return _hint(f"It is reachable and answers {status} to a token that is none, where 400 is expected.")
 
 
-def _not_framed(uri: str, issuer_origin: str) -> Finding | None:
+def _not_framed(uri: str, issuer_origin: str) -> PreflightFinding | None:
     target = redirects.parse(uri)
     if target is None or target.scheme not in _DEFAULT_PORTS:
         return _bad("It is no address that a browser would load in a frame.")
@@ -125,7 +125,7 @@ def _not_framed(uri: str, issuer_origin: str) -> Finding | None:
     return None
 
 
-def _status_of_frame(uri: str, answer: Answer, issuer_origin: str) -> list[Finding]:
+def _status_of_frame(uri: str, answer: ProbeAnswer, issuer_origin: str) -> list[PreflightFinding]:
     if 200 <= answer.status < 300:
         if answer.one("content-disposition").lower().startswith("attachment"):
             return [_bad("It answers with a download, which a frame does not show.")]
@@ -139,7 +139,7 @@ def _status_of_frame(uri: str, answer: Answer, issuer_origin: str) -> list[Findi
     return [_bad(f"It answers {answer.status}: no page takes the sign-out there.")]
 
 
-def _redirect(location: str, status: int, issuer_origin: str) -> Finding:
+def _redirect(location: str, status: int, issuer_origin: str) -> PreflightFinding:
     target = redirects.parse(location)
     if target is None:
         return _bad(f"It redirects ({status}) to nowhere that a browser could follow.")
@@ -154,7 +154,7 @@ def _redirect(location: str, status: int, issuer_origin: str) -> Finding:
     return _hint(f"It redirects ({status}) to {target.origin}{target.path}; only the first page was checked.")
 
 
-def _framing(answer: Answer, origin: str, issuer_origin: str) -> list[Finding]:
+def _framing(answer: ProbeAnswer, origin: str, issuer_origin: str) -> list[PreflightFinding]:
     """frame-ancestors, where there is one, makes browsers ignore X-Frame-Options (CSP 3, section 6.4.2.2)."""
     policies = [policy for header in answer.all("content-security-policy") for policy in header.split(",")]
     ancestors = [sources for policy in policies if (sources := _frame_ancestors(policy)) is not None]
@@ -218,7 +218,7 @@ def _covers_port(found: re.Match[str], port: str, scheme: str) -> bool:
     return found["host"] == "*" or port == _DEFAULT_PORTS[scheme]
 
 
-def _cookies(answer: Answer, *, has_back_channel: bool) -> list[Finding]:
+def _cookies(answer: ProbeAnswer, *, has_back_channel: bool) -> list[PreflightFinding]:
     found = []
     for line in answer.all("set-cookie"):
         name, attributes = line.partition("=")[0].strip(), {part.strip().lower() for part in line.split(";")[1:]}
@@ -243,19 +243,19 @@ def _host(origin: str) -> str:
     return re.sub(r":[0-9]+$", "", origin.partition("://")[2])
 
 
-def _unreachable(what: str, outcome: NoAnswer) -> Finding:
+def _unreachable(what: str, outcome: NoAnswer) -> PreflightFinding:
     if outcome.tls:
         return _bad(f"{what} has a certificate that we do not trust: {outcome.reason}.")
     return _bad(f"{what} cannot be reached from here: {outcome.reason}.")
 
 
-def _good(sentence: str) -> Finding:
-    return Finding(Verdict.GOOD, sentence)
+def _good(sentence: str) -> PreflightFinding:
+    return PreflightFinding(Verdict.GOOD, sentence)
 
 
-def _hint(sentence: str) -> Finding:
-    return Finding(Verdict.HINT, sentence)
+def _hint(sentence: str) -> PreflightFinding:
+    return PreflightFinding(Verdict.HINT, sentence)
 
 
-def _bad(sentence: str) -> Finding:
-    return Finding(Verdict.BAD, sentence)
+def _bad(sentence: str) -> PreflightFinding:
+    return PreflightFinding(Verdict.BAD, sentence)

@@ -31,7 +31,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReturnTarget:
     """The parts of a URL that are compared."""
 
     scheme: str
@@ -44,14 +44,14 @@ class Target:
         return f"{self.scheme}://{self.host}{':' + self.port if self.port else ''}"
 
 
-def parse(url: str) -> Target | None:
+def parse(url: str) -> ReturnTarget | None:
     """The parts of an absolute URL, or None if it is not one that we would ever follow."""
     if len(url) > LONGEST:
         return None
     found = _URL.fullmatch(url)
     if found is None or found["scheme"].lower() in SCRIPT_SCHEMES or ".." in found["host"]:
         return None
-    return Target(found["scheme"].lower(), found["host"].lower(), found["port"] or "", found["path"] or "/")
+    return ReturnTarget(found["scheme"].lower(), found["host"].lower(), found["port"] or "", found["path"] or "/")
 
 
 def is_safe(url: str) -> bool:
@@ -89,7 +89,7 @@ def with_state(url: str, state: str | None) -> str:
     return f"{base}{joint}state={quote(state, safe='')}{hash_}{fragment}"
 
 
-def _same(target: Target, entry: str, wildcards: bool) -> bool:
+def _same(target: ReturnTarget, entry: str, wildcards: bool) -> bool:
     wanted = parse(entry)
     if wanted is None or (target.scheme, target.port, target.path) != (wanted.scheme, wanted.port, wanted.path):
         return False
@@ -98,7 +98,7 @@ def _same(target: Target, entry: str, wildcards: bool) -> bool:
     return wildcards and _matches_wildcard(target, wanted)
 
 
-def _matches_wildcard(target: Target, wanted: Target) -> bool:
+def _matches_wildcard(target: ReturnTarget, wanted: ReturnTarget) -> bool:
     """One `*` in the leftmost label of at least three, standing for a part of that one label; http and https only."""
     label, dot, domain = wanted.host.partition(".")
     if target.scheme not in ("http", "https") or not dot or "." not in domain:

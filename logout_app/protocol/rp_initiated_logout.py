@@ -55,7 +55,7 @@ class Current:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class LogoutClient:
     """What the decision needs of an application."""
 
     client_id: str
@@ -63,17 +63,17 @@ class Client:
     enabled: bool = True
 
 
-class Step(StrEnum):
+class LogoutStep(StrEnum):
     END = "end"  # the session ends now
     ASK = "ask"  # the person is asked first
     NOTHING = "nothing"  # there is no session: "not an error" (section 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class LogoutDecision:
     """`redirect` is validated and carries `state`; "" means our own page. `client_id` is the application that asked."""
 
-    step: Step
+    step: LogoutStep
     redirect: str = ""
     client_id: str = ""
 
@@ -110,10 +110,10 @@ def decide(
     *,
     hint: Hint | None,
     current: Current | None,
-    find_client: Callable[[str], Client | None],
+    find_client: Callable[[str], LogoutClient | None],
     tenant_urls: Sequence[str] = (),
     may_skip_question: bool = False,
-) -> Decision:
+) -> LogoutDecision:
     """What to do, or InvalidRequest (then nothing ends and nobody is redirected).
 
     `hint` is the verified one; None when none was sent or its key is no longer known. `may_skip_question`: the tenant
@@ -124,10 +124,10 @@ def decide(
     redirect = _redirect(request, client, tenant_urls)
     client_id = client.client_id if client else ""
     if current is None:
-        return Decision(Step.NOTHING, redirect, client_id)
+        return LogoutDecision(LogoutStep.NOTHING, redirect, client_id)
     if may_skip_question or _names_current_session(request, hint, current):
-        return Decision(Step.END, redirect, client_id)
-    return Decision(Step.ASK, redirect, client_id)
+        return LogoutDecision(LogoutStep.END, redirect, client_id)
+    return LogoutDecision(LogoutStep.ASK, redirect, client_id)
 
 
 def _check_consistency(request: LogoutRequest, hint: Hint | None) -> None:
@@ -140,7 +140,9 @@ def _check_consistency(request: LogoutRequest, hint: Hint | None) -> None:
         raise InvalidRequest("The logout_hint is not the session of the id_token_hint.")
 
 
-def _client(request: LogoutRequest, hint: Hint | None, find: Callable[[str], Client | None]) -> Client | None:
+def _client(
+    request: LogoutRequest, hint: Hint | None, find: Callable[[str], LogoutClient | None]
+) -> LogoutClient | None:
     if request.client_id:
         client = find(request.client_id)
         if client is None:
@@ -152,7 +154,7 @@ def _client(request: LogoutRequest, hint: Hint | None, find: Callable[[str], Cli
     return client if client and client.enabled else None
 
 
-def _redirect(request: LogoutRequest, client: Client | None, tenant_urls: Sequence[str]) -> str:
+def _redirect(request: LogoutRequest, client: LogoutClient | None, tenant_urls: Sequence[str]) -> str:
     """The validated target with `state`.
 
     Without an application only the tenant's own list can vouch for a target; else the request goes on without one

@@ -9,12 +9,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
-from logout_app.browser.sign_out import leave
+from logout_app.browser.sign_out import end_and_answer
 from logout_app.views.oidc_logout import ask
 from logout_app.views.v2_logout import v2_logout
 from sessions_app.session import binding
 from sessions_app.signin.destinations import is_ours
-from sessions_app.views import login
+from sessions_app.views.signin import login
 
 
 def _of_an_older_page(request: HttpRequest) -> HttpResponse:
@@ -39,7 +39,7 @@ def _logout(request: HttpRequest) -> HttpResponse:
     session = binding.session_of(request)
     if session is None:
         return login.logout(request)  # a sign-in may be waiting for its second factor
-    return leave(request, session, application=None, return_url=_return_url(request), at=timezone.now())
+    return end_and_answer(request, session, application=None, return_url=_return_url(request), at=timezone.now())
 
 
 def _return_url(request: HttpRequest) -> str:

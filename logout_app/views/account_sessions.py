@@ -23,7 +23,7 @@ from idp.protocol.params import Params
 from idp.tenants import configuration, rules
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
-from logout_app.browser.sign_out import leave
+from logout_app.browser.sign_out import end_and_answer
 from logout_app.ending import account_sessions, not_told
 from logout_app.views.sign_out_page import WORDS
 from sessions_app.models import SSOSession
@@ -82,7 +82,7 @@ def _page(request: HttpRequest, session: SSOSession, at: datetime, *, chosen: Qu
         "question": _question(chosen, session, at),
         "devices": devices,
         "others": len(devices) - 1,
-        "keepers": account_sessions.keepers(session.user, at),
+        "offline_apps": account_sessions.offline_apps(session.user, at),
         "signed_out": signed_out,
         "pending": any(device.pending for device in signed_out),
         "words": {state.value: word for state, word in WORDS.items()},
@@ -99,7 +99,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
     if not is_fresh(request, at):
         return HttpResponseRedirect(reauthentication_url(reverse("sign_out_everywhere")))
     if request.method == "POST":
-        return leave(request, session, application=None, return_url=reverse("home"), at=at, everywhere=True)
+        return end_and_answer(request, session, application=None, return_url=reverse("home"), at=at, everywhere=True)
     return _ask_everywhere(request, session, at)
 
 
@@ -107,7 +107,7 @@ def _ask_everywhere(request: HttpRequest, session: SSOSession, at: datetime) -> 
     context = {
         "person": session.user,
         "devices": account_sessions.devices(session, at),
-        "keepers": account_sessions.keepers(session.user, at),
+        "offline_apps": account_sessions.offline_apps(session.user, at),
         "untold": not_told.names_everywhere(session.user, session, at),
     }
     return render(request, "account/sessions_everywhere.html", context)
@@ -126,7 +126,7 @@ def _act(request: HttpRequest, session: SSOSession, at: datetime) -> HttpRespons
         raise InvalidRequest("There is no such act.")
     chosen = _public_id(params, ACTS[act]) if ACTS[act] else ""
     if act == "sign-out" and chosen == session.sid:
-        return leave(request, session, application=None, return_url=reverse("home"), at=at)
+        return end_and_answer(request, session, application=None, return_url=reverse("home"), at=at)
     if not is_fresh(request, at):
         return _prove(act, chosen)
     match act:

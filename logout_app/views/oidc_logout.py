@@ -20,9 +20,9 @@ from idp.protocol.errors import InvalidRequest
 from idp.tenants import configuration
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from logout_app.browser import hints
-from logout_app.browser.sign_out import finish, is_page_visit, leave
+from logout_app.browser.sign_out import end_and_answer, finish, is_opened_page
 from logout_app.protocol import rp_initiated_logout as rules
-from logout_app.protocol.rp_initiated_logout import Client, Current, LogoutRequest, Step
+from logout_app.protocol.rp_initiated_logout import Current, LogoutClient, LogoutRequest, LogoutStep
 from logout_app.views.errors import sign_out_errors
 from sessions_app.models import SSOSession
 from sessions_app.session import binding
@@ -46,11 +46,11 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
     snapshot = configuration.at(getattr(session, "config_version", None)) if session else configuration.current()
     decision = _decide(request, asked, session, snapshot)
     application = snapshot.application(decision.client_id) if decision.client_id else None
-    if session is None or decision.step is Step.NOTHING:
+    if session is None or decision.step is LogoutStep.NOTHING:
         return finish(request, decision.redirect)
-    if decision.step is Step.ASK:
+    if decision.step is LogoutStep.ASK:
         return ask(request, session, application=application, return_url=decision.redirect, federated=asked.federated)
-    return leave(
+    return end_and_answer(
         request,
         session,
         application=application,
@@ -89,7 +89,7 @@ def _answer(request: HttpRequest, *, agreed: bool) -> HttpResponse:
     what_follows = {"return_url": question["return_url"], "federated": question["federated"]}
     if session.sid != question["sid"] or not agreed:
         return ask(request, session, application=application, **what_follows)
-    return leave(request, session, application=application, at=timezone.now(), **what_follows)
+    return end_and_answer(request, session, application=application, at=timezone.now(), **what_follows)
 
 
 @login_not_required
@@ -131,14 +131,14 @@ def ask(
 
 def _decide(
     request: HttpRequest, asked: LogoutRequest, session: SSOSession | None, snapshot: configuration.Snapshot
-) -> rules.Decision:
+) -> rules.LogoutDecision:
     tenant = snapshot.tenant
 
-    def find(client_id: str) -> Client | None:
+    def find(client_id: str) -> LogoutClient | None:
         application = snapshot.application(client_id) if client_id.isprintable() else None
         if application is None:
             return None
-        return Client(application.client_id, application.usable.logout_urls, enabled=application.enabled)
+        return LogoutClient(application.client_id, application.usable.logout_urls, enabled=application.enabled)
 
     return rules.decide(
         asked,
@@ -146,7 +146,7 @@ def _decide(
         current=Current(session.sid, session.user.user_id) if session else None,
         find_client=find,
         tenant_urls=targets.tenant_logout_urls(tenant),
-        may_skip_question=not tenant.oidc_logout_prompt_enabled and is_page_visit(request),
+        may_skip_question=not tenant.oidc_logout_prompt_enabled and is_opened_page(request),
     )
 
 

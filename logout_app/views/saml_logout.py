@@ -25,7 +25,7 @@ from logout_app.browser import upstream_logout
 from logout_app.ending import upstream_end
 from sessions_app.protocol.authorization import REPOSTED
 from sessions_app.signin.round_trip import lead_away, onward
-from sessions_app.views import reposting
+from sessions_app.views.signin import reposting
 
 SPENT = "saml-logout"
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from idp.views.errors import error_page
 from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
 from logout_app.browser import transactions
 from logout_app.browser.sign_out import redirect
-from logout_app.browser.transactions import Row
+from logout_app.browser.transactions import PageRow
 from logout_app.browser.upstream_logout import Standing
 from logout_app.models import Channel, DeliveryState, LogoutTransaction
 from logout_app.protocol.sign_out_state import RowState, row_state
@@ -138,11 +138,11 @@ def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:
     return redirect(request, reverse("sign_out_page", args=[token]))
 
 
-def _words(row: Row, words: dict[RowState, str]) -> str:
+def _words(row: PageRow, words: dict[RowState, str]) -> str:
     return ANSWERED_WITH_AN_ERROR if row.state == RowState.DEAD and row.answered else words[row.state]
 
 
-def _failures(rows: list[Row]) -> str:
+def _failures(rows: list[PageRow]) -> str:
     """The headline where somebody may still be signed in, as the script has it."""
     failed = [row for row in rows if row.state == RowState.DEAD]
     did_not = "did not sign you out" if any(row.answered for row in failed) else "did not answer"
@@ -166,7 +166,7 @@ def _upstream_row(page: LogoutTransaction) -> dict[str, object] | None:
     }
 
 
-def _all_green(rows: list[Row], upstream: dict[str, object] | None) -> bool:
+def _all_green(rows: list[PageRow], upstream: dict[str, object] | None) -> bool:
     return all(row.state == RowState.DELIVERED for row in rows) and (upstream is None or upstream["left"] is True)
 
 
@@ -193,7 +193,7 @@ def gone(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _take_frames_as_loaded(rows: list[Row]) -> None:
+def _take_frames_as_loaded(rows: list[PageRow]) -> None:
     """Without JavaScript nobody can say what a frame did: asked, not confirmed, unless the back channel failed."""
     for row in rows:
         if row.channels.get(Channel.FRONTCHANNEL) in (DeliveryState.PENDING, DeliveryState.DEAD) and row.state in (

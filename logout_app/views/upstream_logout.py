@@ -11,7 +11,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import from_urlencoded
 from idp.views.errors import page_errors
 from logout_app.browser import transactions, upstream_logout
-from logout_app.browser.sign_out import is_page_visit
+from logout_app.browser.sign_out import is_opened_page
 from logout_app.views.sign_out_page import gone
 
 
@@ -23,7 +23,7 @@ def leave_upstream(request: HttpRequest, token: str) -> HttpResponse:
     page = transactions.find(request, token, timezone.now())
     if page is None:
         return gone(request)
-    if not is_page_visit(request):
+    if not is_opened_page(request):
         raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)
     return upstream_logout.depart(request, page, token=token, at=timezone.now())
 

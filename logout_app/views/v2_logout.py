@@ -11,7 +11,7 @@ from idp.applications import rules
 from idp.models import Application, V2LogoutConfirmation
 from idp.protocol.errors import InvalidRequest
 from idp.tenants import configuration
-from logout_app.browser.sign_out import finish, is_page_visit, leave
+from logout_app.browser.sign_out import end_and_answer, finish, is_opened_page
 from logout_app.protocol import redirects
 from logout_app.protocol.rp_initiated_logout import is_federated
 from logout_app.views.errors import sign_out_errors
@@ -36,11 +36,11 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
     application, return_url = _destination(request, snapshot)
     if session is None:
         return finish(request, return_url)
-    if not is_page_visit(request):
+    if not is_opened_page(request):
         raise InvalidRequest("Signing out needs a page of its own.", error="access_denied", status=403)
     if _must_ask(request, snapshot):
         return ask(request, session, application=application, return_url=return_url, federated=federated)
-    return leave(
+    return end_and_answer(
         request, session, application=application, return_url=return_url, at=timezone.now(), federated=federated
     )
 

@@ -16,7 +16,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import from_urlencoded
 from idp.tenants import configuration
 from idp.views.errors import page_errors
-from logout_app.browser.sign_out import forget, redirect
+from logout_app.browser.sign_out import clear_browser, redirect
 from logout_app.ending import upstream_end
 from logout_app.views.logout_in import signed_out_frame
 from sessions_app.session import binding
@@ -53,7 +53,7 @@ def _answer(request: HttpRequest, connection: str) -> HttpResponse:
     session = binding.session_of(request)
     if session is not None and session.connection_id == row.pk:
         upstream_end.end_session(row, session, at=timezone.now())
-        forget(request)
+        clear_browser(request)
         log.info("logout_in.wsfed", connection=row.name, sessions=1)
     return redirect(request, wreply) if wreply else signed_out_frame(request)
 

@@ -51,10 +51,10 @@ class FolderChannel(filesystem.Channel):
             except OSError as error:
                 log.warning("queue.message.waits", message=path.name, error=str(error))  # descriptors, a disk
             except UNREADABLE as error:
-                if is_finished(path) and take(path):
+                if is_finished(path) and claim(path):
                     set_aside(error, taken_by(error))
             else:
-                if take(path):
+                if claim(path):
                     return message
         raise Empty
 
@@ -95,7 +95,7 @@ def is_finished(path: Path) -> bool:
         return False
 
 
-def take(path: Path) -> bool:
+def claim(path: Path) -> bool:
     """Whether it is ours now: of several workers one can remove it."""
     try:
         path.unlink()

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import ProgrammingError, connection
 
 from idp.crypto import keys, sealing
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from idp.redis import health as redis_health
 from idp.tenants import configuration
 from logout_app.delivery import pulse
@@ -40,7 +40,7 @@ def refuse_wrong_keys() -> None:
     except sealing.CannotUnseal as error:
         log.critical("logout.drain.refused", error=str(error))
         raise SystemExit(1) from error
-    except (*AWAY, ProgrammingError) as error:
+    except (*OUTAGES, ProgrammingError) as error:
         log.warning("logout.drain.waits", doing="start", error=str(error))  # the drain waits for it
     finally:
         connection.close()

@@ -142,7 +142,7 @@ def exchange(raw: str, credentials: Credentials, facts: RequestFacts, at: dateti
     if not may_use(application, session, session.user, snapshot):
         raise AccessDenied(NOT_FOR_THEM, status=400)
     return issue(
-        minting.Grant(
+        minting.TokenGrant(
             application=application,
             user=session.user,
             session=session,

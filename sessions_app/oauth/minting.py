@@ -25,7 +25,7 @@ from sessions_app.protocol import claims
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenGrant:
     """What was granted to whom, whichever grant type it came by."""
 
     application: Application
@@ -59,7 +59,7 @@ def api_of(snapshot: Snapshot, audience: str) -> ResourceServer | None:
     return api
 
 
-def access_token(grant: Grant, snapshot: Snapshot, at: datetime) -> Access:
+def access_token(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> Access:
     api = api_of(snapshot, grant.audience)
     lifetime = api.usable_lifetime if api else grant.application.usable.access_token_lifetime
     if api and dialects.format_of(api) == TokenFormat.JWT:
@@ -81,7 +81,7 @@ def access_token(grant: Grant, snapshot: Snapshot, at: datetime) -> Access:
     return Access(raw, lifetime, row)
 
 
-def _jwt(grant: Grant, api: ResourceServer, snapshot: Snapshot, at: datetime, lifetime: int) -> str:
+def _jwt(grant: TokenGrant, api: ResourceServer, snapshot: Snapshot, at: datetime, lifetime: int) -> str:
     userinfo = f"{settings.ISSUER}userinfo"
     body = claims.access_token(
         issuer=settings.ISSUER,
@@ -99,13 +99,13 @@ def _jwt(grant: Grant, api: ResourceServer, snapshot: Snapshot, at: datetime, li
     return keys.sign_with(keys.active(api.signing_alg, snapshot), more | body, typ="at+jwt")
 
 
-def subject_of(grant: Grant, snapshot: Snapshot, at: datetime) -> issue.Subject:
+def subject_of(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> issue.Subject:
     return issue.Subject(
         grant.application, grant.user, grant.session, grant.authentication.auth_time, snapshot, grant.scope, at
     )
 
 
-def new_family(grant: Grant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
+def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
     """A family, not saved. Its absolute lifetime is fixed here and now."""
     application, usable = grant.application, grant.application.usable
     return RefreshTokenFamily(
@@ -130,7 +130,7 @@ def new_family(grant: Grant, *, offline: bool, facts: RequestFacts, at: datetime
     )
 
 
-def refresh_token(grant: Grant, *, generation: int, at: datetime) -> tuple[str, RefreshToken]:
+def refresh_token(grant: TokenGrant, *, generation: int, at: datetime) -> tuple[str, RefreshToken]:
     raw = new_secret()
     row = RefreshToken(
         token_checksum=digest(raw),
@@ -155,7 +155,7 @@ def rows_of(family: RefreshTokenFamily | None, refresh: RefreshToken | None, acc
     return rows
 
 
-def answer(grant: Grant, access: Access, refresh: str, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
+def answer(grant: TokenGrant, access: Access, refresh: str, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
     """RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3."""
     body: dict[str, Any] = {"access_token": access.raw, "token_type": "Bearer", "expires_in": access.expires_in}
     if refresh:
@@ -165,7 +165,7 @@ def answer(grant: Grant, access: Access, refresh: str, snapshot: Snapshot, at: d
     return body | {"scope": " ".join(grant.scope)}
 
 
-def _id_token(grant: Grant, access: Access, snapshot: Snapshot, at: datetime) -> str:
+def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetime) -> str:
     application = grant.application
     asked = grant.claims.get("id_token", {})
     body = claims.id_token(

@@ -147,13 +147,13 @@ def _guard(
 
 def _grant_of(
     family: RefreshTokenFamily, request: RefreshRequest, application: Application, snapshot: Snapshot, at: datetime
-) -> minting.Grant:
+) -> minting.TokenGrant:
     if set(request.resources) - {family.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
     api = minting.api_of(snapshot, family.audience)
     scope = scopes.narrow(request.scope, scopes.split(family.scope), policies.refused_if_wider(api))
     session = family.session if family.session is not None and family.session.is_alive(at) else None
-    return minting.Grant(
+    return minting.TokenGrant(
         application=application,
         user=family.user,
         session=session,

@@ -70,7 +70,7 @@ def exchange_code(request: CodeRequest, credentials: Credentials, facts: Request
 
 
 def issue(
-    grant: minting.Grant,
+    grant: minting.TokenGrant,
     snapshot: Snapshot,
     *,
     guard: Guard,
@@ -157,11 +157,11 @@ def _burn(code: AuthorizationCode, at: datetime) -> None:
 
 def _grant_of(
     code: AuthorizationCode, application: Application, resources: tuple[str, ...], snapshot: Snapshot
-) -> minting.Grant:
+) -> minting.TokenGrant:
     if set(resources) - {code.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
     api = minting.api_of(snapshot, code.audience)
-    return minting.Grant(
+    return minting.TokenGrant(
         application=application,
         user=code.session.user,
         session=code.session,
@@ -179,7 +179,7 @@ def authentication_of(session: SSOSession) -> claims.Authentication:
 
 
 def _family_for(
-    grant: minting.Grant, snapshot: Snapshot, facts: RequestFacts, at: datetime
+    grant: minting.TokenGrant, snapshot: Snapshot, facts: RequestFacts, at: datetime
 ) -> RefreshTokenFamily | None:
     """Offline by the scope, session-bound by the application's switch, or none."""
     application = grant.application
@@ -192,7 +192,7 @@ def _family_for(
     return minting.new_family(grant, offline=offline, facts=facts, at=at)
 
 
-def _evict_oldest(grant: minting.Grant, at: datetime) -> None:
+def _evict_oldest(grant: minting.TokenGrant, at: datetime) -> None:
     """More than 200 families of one user at one application: the oldest go, silently, as at Auth0."""
     mine = RefreshTokenFamily.objects.filter(user=grant.user, application=grant.application, revoked_at=None)
     newest_first = mine.order_by("-created_at", "-pk").values_list("pk", flat=True)

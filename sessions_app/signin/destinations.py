@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
-from idp.connections.contract import Wishes
+from idp.connections.contract import SignInRequest
 from idp.models import Application
 from idp.tenants.configuration import Snapshot
 from sessions_app.protocol import redirect_uris
@@ -28,12 +28,12 @@ class Destination:
     application: Application | None = None
     connection: str = ""
     login_hint: str = ""
-    wishes: Wishes = field(default_factory=Wishes)
+    asked: SignInRequest = field(default_factory=SignInRequest)
     callback: str = ""
 
-    def wishes_with(self, login_hint: str) -> Wishes:
+    def asked_with(self, login_hint: str) -> SignInRequest:
         """What the application wishes, for the person who typed this address."""
-        return replace(self.wishes, login_hint=login_hint) if login_hint else self.wishes
+        return replace(self.asked, login_hint=login_hint) if login_hint else self.asked
 
 
 def destination(next_url: str, snapshot: Snapshot) -> Destination:
@@ -52,7 +52,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         application,
         connection=_single(query, "connection"),
         login_hint=_single(query, "login_hint")[:255],
-        wishes=_wishes(query),
+        asked=_asked(query),
         callback=_callback(application, _single(query, "redirect_uri")),
     )
 
@@ -67,12 +67,12 @@ def is_ours(url: str) -> bool:
     return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
 
 
-def _wishes(query: Mapping[str, list[str]]) -> Wishes:
+def _asked(query: Mapping[str, list[str]]) -> SignInRequest:
     """What the application asks that an identity provider upstream can be asked for; /authorize checks the values."""
     prompt = _single(query, "prompt").split()
     max_age = _single(query, "max_age")
     seconds = int(max_age) if DIGITS.fullmatch(max_age) else None
-    return Wishes(
+    return SignInRequest(
         login_hint=_single(query, "login_hint")[:255],
         force="login" in prompt or seconds == 0,
         max_age=seconds,

@@ -76,7 +76,7 @@ def removed(instance: Authenticator, origin: Model | QuerySet[Any, Any], **_: An
     if session is not None:
         own = session.user_id == instance.user_id
         actor = "user" if own else f"admin:{session.user.user_id}"
-        instance.user.spared_session = session.pk if own else None
+        instance.user.acting_session = session.pk if own else None
     signals.mfa_removed.send(Authenticator, user=instance.user, actor=actor, at=timezone.now())
 
 

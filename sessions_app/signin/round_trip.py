@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from idp.connections import places
-from idp.connections.contract import Account, Departure, RedirectProtocol, UpstreamFault, Wishes
+from idp.connections.contract import Account, Departure, RedirectProtocol, SignInRequest, UpstreamFault
 from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, usable_for
 from idp.http import content_policy
 from idp.models import Connection, Identity, began_before
@@ -43,12 +43,12 @@ LEEWAY = timedelta(minutes=1)  # how far a clock upstream may be behind ours
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What the end of a round trip must know of its beginning; `kept` and `departed_at` are None if nobody asked upstream."""
+    """What the end of a round trip must know of its beginning; `flow_data` and `departed_at` are None if nobody asked upstream."""
 
     connection: Connection
     redirect_url: str
-    wishes: Wishes
-    kept: Mapping[str, Any] | None = None
+    asked: SignInRequest
+    flow_data: Mapping[str, Any] | None = None
     departed_at: datetime | None = None
     is_second: bool = False  # the first answer's proof was too old
     reauthenticates: bool = False
@@ -63,7 +63,7 @@ class NotEnough(Exception):
 def start(
     request: HttpRequest,
     connection: Connection,
-    wishes: Wishes,
+    asked: SignInRequest,
     redirect_url: str,
     at: datetime,
     *,
@@ -76,7 +76,7 @@ def start(
     """
     state, callback = new_secret(), callback_url(connection)
     with _turn():
-        departure = _protocol(connection).depart(connection, wishes, state=state, callback=callback, at=at)
+        departure = _protocol(connection).depart(connection, asked, state=state, callback=callback, at=at)
     browser = _browser(request) or new_secret()
     FlowState.objects.create(
         kind=KIND,
@@ -86,8 +86,8 @@ def start(
         data={
             "callback": callback,
             "redirect_url": redirect_url,
-            "wishes": asdict(wishes),
-            "kept": dict(departure.kept),
+            "asked": asdict(asked),
+            "flow_data": dict(departure.flow_data),
             "is_second": is_second,
             "reauthenticates": reauthenticates,
         },
@@ -107,7 +107,7 @@ def start(
     return response
 
 
-def take(request: HttpRequest, state: str, at: datetime) -> Trip | None:
+def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
     """The trip that this browser began with this state, once; None: nobody knows the state.
 
     Raises InvalidRequest for another browser, another callback, a second use, and after ten minutes.
@@ -125,8 +125,8 @@ def take(request: HttpRequest, state: str, at: datetime) -> Trip | None:
     return Trip(
         flow.connection,
         flow.data["redirect_url"],
-        _wishes(flow.data["wishes"]),
-        flow.data["kept"],
+        _asked(flow.data["asked"]),
+        flow.data["flow_data"],
         flow.created_at,
         flow.data["is_second"],
         flow.data["reauthenticates"],
@@ -141,7 +141,7 @@ def unsolicited(connection: Connection) -> Trip:
     if client_id := str(chosen.get("client_id") or ""):
         query = str(chosen.get("client_authorizequery") or "").lstrip("?&")
         redirect_url = f"{reverse('authorize')}?{urlencode({'client_id': client_id})}{'&' if query else ''}{query}"
-    return Trip(connection, redirect_url if is_ours(redirect_url) else HOME, Wishes())
+    return Trip(connection, redirect_url if is_ours(redirect_url) else HOME, SignInRequest())
 
 
 def check_usable(connection: Connection | None, redirect_url: str, snapshot: Snapshot) -> Connection:
@@ -158,7 +158,9 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
     """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
     connection = trip.connection
     with _turn():
-        account = _protocol(connection).arrive(connection, trip.kept, answer, callback=callback_url(connection), at=at)
+        account = _protocol(connection).arrive(
+            connection, trip.flow_data, answer, callback=callback_url(connection), at=at
+        )
     if account.expires_at is not None and account.expires_at <= at:
         raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
     if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
@@ -190,10 +192,10 @@ def _turn() -> Iterator[None]:
         raise UpstreamFault("too many sign-ins wait for their upstreams", busy.description, status=503) from busy
 
 
-def _wishes(kept: Mapping[str, Any]) -> Wishes:
+def _asked(flow_data: Mapping[str, Any]) -> SignInRequest:
     """Of a trip that another release of ours began, perhaps: what this one does not know is left out."""
-    known = {field.name for field in fields(Wishes)}
-    return Wishes(**{name: value for name, value in kept.items() if name in known})
+    known = {field.name for field in fields(SignInRequest)}
+    return SignInRequest(**{name: value for name, value in flow_data.items() if name in known})
 
 
 def _protocol(connection: Connection) -> RedirectProtocol:
@@ -229,7 +231,7 @@ def _is_fresh(account: Account, identity: Identity, trip: Trip) -> bool:
         return not began_before(account.auth_time, mark) and (wanted is None or account.auth_time >= wanted - LEEWAY)
     if mark is None:
         return True
-    forced_at = trip.departed_at if trip.wishes.force else None
+    forced_at = trip.departed_at if trip.asked.force else None
     return any(moment is not None and not began_before(moment, mark) for moment in (forced_at, identity.last_login_at))
 
 
@@ -237,9 +239,9 @@ def _wanted_since(trip: Trip) -> datetime | None:
     """The earliest proof that the application accepts."""
     if trip.departed_at is None:
         return None
-    if trip.wishes.force:
+    if trip.asked.force:
         return trip.departed_at
-    return None if trip.wishes.max_age is None else trip.departed_at - timedelta(seconds=trip.wishes.max_age)
+    return None if trip.asked.max_age is None else trip.departed_at - timedelta(seconds=trip.asked.max_age)
 
 
 def _once_more(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
@@ -250,7 +252,7 @@ def _once_more(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
     return start(
         request,
         trip.connection,
-        replace(trip.wishes, force=True),
+        replace(trip.asked, force=True),
         trip.redirect_url,
         at,
         is_second=True,

@@ -53,7 +53,7 @@ class WrongPassword(Exception):
     """Unknown login or wrong password: nobody outside may tell them apart."""
 
 
-class Blocked(WrongPassword):
+class AccountBlocked(WrongPassword):
     """The password is right, and its person blocked: said to nobody who does not know the password."""
 
 
@@ -113,7 +113,7 @@ def _verify(
         raise WrongPassword
     if not identity.user.is_active:
         record_blocked(request, identity, at)
-        raise Blocked
+        raise AccountBlocked
     return identity, reservation
 
 

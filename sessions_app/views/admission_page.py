@@ -18,7 +18,7 @@ from sessions_app.oauth.recipient import Recipient
 from sessions_app.protocol.authorization import OURS, ResponseMode
 from sessions_app.session import binding
 from sessions_app.signin.destinations import is_ours
-from sessions_app.views.authorization_response import fail
+from sessions_app.views.oauth.authorization_response import fail
 
 
 def not_admitted(request: HttpRequest, params: Params, to: Recipient, error: ProtocolError) -> HttpResponse:

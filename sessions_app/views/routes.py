@@ -2,17 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, callback, login
-from sessions_app.views.authorize import authorize
-from sessions_app.views.check_session import check_session
-from sessions_app.views.consent import consent
-from sessions_app.views.device import activate, device_code
+from sessions_app.views import account
 from sessions_app.views.home import home
-from sessions_app.views.introspect import introspect
-from sessions_app.views.reauthenticate import reauthenticate
-from sessions_app.views.revoke import revoke
-from sessions_app.views.token import token
-from sessions_app.views.userinfo import userinfo
+from sessions_app.views.oauth.authorize import authorize
+from sessions_app.views.oauth.check_session import check_session
+from sessions_app.views.oauth.consent import consent
+from sessions_app.views.oauth.device import activate, device_code
+from sessions_app.views.oauth.introspect import introspect
+from sessions_app.views.oauth.revoke import revoke
+from sessions_app.views.oauth.token import token
+from sessions_app.views.oauth.userinfo import userinfo
+from sessions_app.views.signin import callback, login
+from sessions_app.views.signin.reauthenticate import reauthenticate
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("authorize", authorize, name="authorize"),

@@ -95,7 +95,7 @@ def test_what_the_rules_refuse_never_reaches_it(url: str, monkeypatch) -> None:
     with ConnectProxy() as running:
         rules = through(running, PUBLIC)
         assert fan_out(url, rules).error == "blocked"
-        with pytest.raises(web.Blocked):
+        with pytest.raises(web.BlockedTarget):
             web.session(rules=rules).get(url)
         assert running.heads == []
 
@@ -107,7 +107,7 @@ def test_a_proxy_that_resolves_gets_no_private_address_and_no_name_of_its_own_ma
     with ConnectProxy() as running:
         rules = through(running, PUBLIC, resolves=True)
         assert fan_out(url, rules).error == "blocked"
-        with pytest.raises(web.Blocked):
+        with pytest.raises(web.BlockedTarget):
             web.session(rules=rules).get(url)
         assert running.heads == []
 

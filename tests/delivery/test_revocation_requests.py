@@ -15,7 +15,7 @@ from idp.protocol.initiators import Initiator
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from logout_app.protocol import gtr, gtr_request
-from logout_app.protocol.gtr import Expected
+from logout_app.protocol.gtr import ExpectedRequest
 from sessions_app.models import RefreshTokenFamily
 from tests.delivery.conftest import running
 from tests.support.factories import make_application, make_session, make_user
@@ -27,7 +27,7 @@ DRAFT = "draft-parecki-oauth-global-token-revocation"
 
 def revoke(user, *, offline_tokens=True, spare=None):
     return end_sessions(
-        Selection.user(user.pk, spare=spare),
+        Selection.user(user.pk, except_session=spare),
         initiator=Initiator.SESSION_REVOKED,
         actor="admin:1",
         at=timezone.now(),
@@ -58,7 +58,7 @@ def test_an_application_gets_one_signed_request_however_many_sessions_there_were
     subject = {"format": "iss_sub", "iss": "http://localhost:8000/", "sub": user.user_id}
     assert json.loads(post["body"]) == {"sub_id": subject}
     raw = gtr.bearer(post["headers"]["authorization"])
-    expected = Expected("http://localhost:8000/", application.client_id, receiver.url("app"))
+    expected = ExpectedRequest("http://localhost:8000/", application.client_id, receiver.url("app"))
     proof = gtr.check(gtr.read_token(raw), expected, timezone.now())  # our own receiver's rules
     assert jwt.decode(raw, KeySet.import_key_set(keys.published()), algorithms=["RS256"]).header["typ"] == gtr.TYP
     attempt = DeliveryAttempt.objects.get()

@@ -88,7 +88,7 @@ def test_one_bad_answer_of_a_name_refuses_all(answers, receiver, monkeypatch):
     assert post(url, rules=PUBLIC, resolver=Names(rp=answers)).error == "blocked"
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, receiver.port)) for a in answers]
     monkeypatch.setattr(web.socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(web.Blocked):
+    with pytest.raises(web.BlockedTarget):
         web.session(rules=PUBLIC).get(url)
     assert receiver.posts() == []
 
@@ -178,7 +178,7 @@ def test_a_compressed_body_is_neither_asked_for_nor_unpacked(receiver):
 def test_a_long_body_is_cut_off(receiver):
     receiver.behave(app="rude")
     assert len(post(receiver.url("app"), timeout=5).body) <= answer.BODY_LIMIT
-    with pytest.raises(web.TooLarge):
+    with pytest.raises(web.AnswerTooLarge):
         web.session(rules=LOOPBACK).get(receiver.url("app"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from idp.http.serving.application import Application
+from idp.http.serving.application import AsgiApplication
 from tests.support.wire import MEGABYTES
 
 RELEASED = threading.Event()
@@ -43,4 +43,4 @@ def _plain(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
     return ((name, value) for name, value in environ.items() if isinstance(value, str))
 
 
-application = Application(Echo, settings.WEB_THREADS)
+application = AsgiApplication(Echo, settings.WEB_THREADS)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from django.http import HttpResponse
 from django.test import Client
 
-from idp.connections.contract import Account, Departure, Wishes
+from idp.connections.contract import Account, Departure, SignInRequest
 from idp.models import Connection
 from idp.protocol.params import Params
 
@@ -26,16 +26,18 @@ class SaysSo:
     error: Exception | None = None
     departing: Exception | None = None
     fields: tuple[tuple[str, str], ...] = ()
-    wishes: list[Wishes] = field(default_factory=list)
+    wishes: list[SignInRequest] = field(default_factory=list)
     kept: list[Mapping[str, Any] | None] = field(default_factory=list)
 
-    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
+    def depart(
+        self, connection: Connection, wishes: SignInRequest, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         if self.departing:
             raise self.departing
         self.wishes.append(wishes)
         if self.fields:
             return Departure(URL, (*self.fields, ("RelayState", state)), {"nonce": "kept"})
-        return Departure(f"{URL}?{urlencode({'state': state, 'redirect_uri': callback})}", kept={"nonce": "kept"})
+        return Departure(f"{URL}?{urlencode({'state': state, 'redirect_uri': callback})}", flow_data={"nonce": "kept"})
 
     def arrive(
         self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime

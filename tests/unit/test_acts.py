@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from idp.database.acts import Act, Gives, Step
+from idp.database.acts import Act, ActStep, Gives
 from idp.database.prepared import fetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,15 +41,15 @@ def adds_to(table: str, condition: str, returning: str = "id") -> str:
 
 def test_steps_give_by_name_what_they_returned():
     act = Act(
-        Step("row", adds_to("acts_first", "id = %(id)s", "id, value"), columns=("id", "value")),
-        Step(
+        ActStep("row", adds_to("acts_first", "id = %(id)s", "id, value"), columns=("id", "value")),
+        ActStep(
             "rows",
             adds_to("acts_second", "id <= {row.value} + 1 AND {then}", "id = 1 AS is_one, value > 0 AS is_raised"),
             columns=("is_one", "is_raised"),
             gives=Gives.COUNTS,
             needs=("row",),
         ),
-        Step("counted", "SELECT {rows.count} AS id", gives=Gives.ROWS),
+        ActStep("counted", "SELECT {rows.count} AS id", gives=Gives.ROWS),
     )
     assert act.run({"id": 2}) == {"row": (2, 1), "rows": (1, 2), "counted": [(2,)]}
     assert act.run({"id": 99}) == {"row": None, "rows": (0, 0), "counted": [(0,)]}
@@ -59,9 +59,9 @@ def test_steps_give_by_name_what_they_returned():
 def test_what_a_step_needs_and_lacks_decides_whether_it_is_done():
     elsewhere = "SELECT id, id > 1 AS is_high FROM acts_first WHERE id = %(id)s"
     act = Act(
-        Step("found", elsewhere, columns=("id", "is_high"), gives=Gives.ROWS),
-        Step("high", adds_to("acts_first", "id = %(id)s AND {then}"), needs=("found.is_high",)),
-        Step("low", adds_to("acts_second", "id = %(id)s AND {then}"), lacks=("found.is_high",)),
+        ActStep("found", elsewhere, columns=("id", "is_high"), gives=Gives.ROWS),
+        ActStep("high", adds_to("acts_first", "id = %(id)s AND {then}"), needs=("found.is_high",)),
+        ActStep("low", adds_to("acts_second", "id = %(id)s AND {then}"), lacks=("found.is_high",)),
     )
     assert act.run({"id": 1}) == {"found": [(1, False)], "high": None, "low": (1,)}
     assert act.run({"id": 2}) == {"found": [(2, True)], "high": (2,), "low": None}
@@ -69,8 +69,8 @@ def test_what_a_step_needs_and_lacks_decides_whether_it_is_done():
 
 def test_values_may_come_for_each_step_in_turn():
     act = Act(
-        Step("first", adds_to("acts_first", "id = %s")),
-        Step("second", "UPDATE acts_second SET value = %s WHERE id = %s AND {then} RETURNING id", needs=("first",)),
+        ActStep("first", adds_to("acts_first", "id = %s")),
+        ActStep("second", "UPDATE acts_second SET value = %s WHERE id = %s AND {then} RETURNING id", needs=("first",)),
     )
     assert act.run([[3], [7, 2]]) == {"first": (3,), "second": (2,)}
     assert act.run([[9], [8, 2]]) == {"first": None, "second": None}
@@ -79,8 +79,8 @@ def test_values_may_come_for_each_step_in_turn():
 
 def test_an_act_that_fails_leaves_nothing():
     act = Act(
-        Step("first", adds_to("acts_first", "id = 1")),
-        Step("second", "INSERT INTO acts_second (id, value) SELECT {first}, 1 WHERE {then} RETURNING id"),
+        ActStep("first", adds_to("acts_first", "id = 1")),
+        ActStep("second", "INSERT INTO acts_second (id, value) SELECT {first}, 1 WHERE {then} RETURNING id"),
     )
     with pytest.raises(Exception, match=r"(?i)unique"):
         act.run({})
@@ -98,19 +98,22 @@ def test_an_act_that_fails_leaves_nothing():
 )
 def test_a_step_that_may_lock_before_its_turn_is_refused(second):
     with pytest.raises(ValueError, match="second may lock before first does"):
-        Act(Step("first", adds_to("acts_first", "id = 1")), Step("second", second))
+        Act(ActStep("first", adds_to("acts_first", "id = 1")), ActStep("second", second))
 
 
 def test_a_step_cannot_read_what_comes_after_it():
     with pytest.raises(ValueError, match="first reads what is not before it: second"):
-        Act(Step("first", adds_to("acts_first", "id = {second}")), Step("second", adds_to("acts_second", "id = 1")))
+        Act(
+            ActStep("first", adds_to("acts_first", "id = {second}")),
+            ActStep("second", adds_to("acts_second", "id = 1")),
+        )
 
 
 def test_who_only_reads_what_another_step_gave_waits_for_whom_that_one_waited_for():
     Act(
-        Step("first", adds_to("acts_first", "id = 1")),
-        Step("between", "INSERT INTO acts_first (id, value) SELECT 4, {first} RETURNING id"),
-        Step("second", adds_to("acts_second", "id = {between}")),
+        ActStep("first", adds_to("acts_first", "id = 1")),
+        ActStep("between", "INSERT INTO acts_first (id, value) SELECT 4, {first} RETURNING id"),
+        ActStep("second", adds_to("acts_second", "id = {between}")),
     )
 
 
@@ -156,13 +159,13 @@ def until_waiting(number: int) -> None:
 
 # What PostgreSQL would do first, as it happens: what its main SELECT asks for first, and of what nobody asks for the last.
 TWO_LOCKS = Act(
-    Step("first", adds_to("acts_first", "id <= 2"), gives=Gives.NOTHING),
-    Step("second", adds_to("acts_second", "id = 1 AND {then}")),
+    ActStep("first", adds_to("acts_first", "id <= 2"), gives=Gives.NOTHING),
+    ActStep("second", adds_to("acts_second", "id = 1 AND {then}")),
 )
 UNREAD = Act(
-    Step("first", adds_to("acts_first", "id <= 2"), gives=Gives.NOTHING),
-    Step("second", adds_to("acts_second", "id = 1 AND {then}"), gives=Gives.NOTHING),
-    Step("answer", "SELECT 1 AS id"),
+    ActStep("first", adds_to("acts_first", "id <= 2"), gives=Gives.NOTHING),
+    ActStep("second", adds_to("acts_second", "id = 1 AND {then}"), gives=Gives.NOTHING),
+    ActStep("answer", "SELECT 1 AS id"),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.outbound.answer import BODY_LIMIT, HEAD_LIMIT, RAW_LIMIT, Answer
+from idp.outbound.answer import BODY_LIMIT, HEAD_LIMIT, RAW_LIMIT, HttpAnswer
 from idp.outbound.failure import Failure
 
 pytestmark = pytest.mark.once
@@ -16,14 +16,14 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def read(raw: bytes, step: int = 0) -> Answer:
-    answer = Answer()
+def read(raw: bytes, step: int = 0) -> HttpAnswer:
+    answer = HttpAnswer()
     for start in range(0, len(raw), step or len(raw)):
         answer.feed(raw[start : start + (step or len(raw))])
     return answer
 
 
-def seen(answer: Answer) -> tuple[int, str, bool, bool]:
+def seen(answer: HttpAnswer) -> tuple[int, str, bool, bool]:
     return answer.status, answer.body, answer.is_complete, answer.is_reusable
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_answer_is_a_protocol_error(raw, step):
 @pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"garbage", b"\0", b"H"])
 def test_bytes_after_an_answer_cost_the_connection_and_not_the_answer(more):
     for chunks in ([OK + b"Content-Length: 2\r\n\r\nok" + more], [OK + b"Content-Length: 2\r\n\r\nok", more]):
-        answer = Answer()
+        answer = HttpAnswer()
         for chunk in chunks:
             answer.feed(chunk)
         assert seen(answer) == (200, "ok", True, False)
@@ -100,7 +100,7 @@ def test_bytes_after_an_answer_cost_the_connection_and_not_the_answer(more):
     ],
 )
 def test_the_end_of_the_connection_ends_an_answer_that_says_no_other(raw, complete):
-    answer = Answer()
+    answer = HttpAnswer()
     answer.feed(raw)
     answer.end()
     assert (answer.is_complete, answer.is_reusable and complete) == (complete, False)
@@ -153,7 +153,7 @@ def test_retry_after_is_the_final_heads_first_and_cut_off():
     st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([OK, CHUNKED, b"\r\n", b"2\r\nok\r\n", b"0\r\n\r\n"])))
 )
 def test_no_bytes_do_anything_else_than_be_an_answer_or_a_failure(chunks):
-    answer = Answer()
+    answer = HttpAnswer()
     with suppress(Failure):
         for chunk in chunks:
             answer.feed(chunk)

@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from idp.database import limits as database_limits
-from idp.database.outage import AWAY
+from idp.database.outage import OUTAGES
 from idp.processes import role
 from idp.processes.role import Role
 from logout_app.ending.end import LONGEST_ACT, Selection, _at_length
@@ -99,7 +99,7 @@ def test_what_a_limit_of_the_server_says_counts_as_a_database_that_is_away(in_ro
     try:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(77)")
-        with pytest.raises(AWAY), transaction.atomic(), connection.cursor() as cursor:
+        with pytest.raises(OUTAGES), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql)
     finally:
         other.close()

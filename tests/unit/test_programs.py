@@ -104,7 +104,7 @@ def test_a_cookie_that_travels_along_is_not_looked_at(django_assert_num_queries)
 
 
 def test_an_error_of_theirs_is_answered_as_everywhere(monkeypatch):
-    monkeypatch.setattr("sessions_app.views.token.body_params", lambda _: 1 / 0)
+    monkeypatch.setattr("sessions_app.views.oauth.token.body_params", lambda _: 1 / 0)
     response = Client(raise_request_exception=False).post("/oauth/token")
     assert response.status_code == 500
     assert response.json()["error"] == "server_error"

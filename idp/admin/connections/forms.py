@@ -16,7 +16,7 @@ from idp.connections import rules, trust, wsfed
 from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
 from idp.crypto import sealing
 from idp.models import Connection, Strategy
-from idp.tenants.changes import NOBODY, Author, Difference
+from idp.tenants.changes import NO_AUTHOR, Author, Difference
 
 if TYPE_CHECKING:
     BaseForm = forms.ModelForm[Connection]
@@ -90,7 +90,7 @@ class ConnectionForm(RulebookForm):
     topics: ClassVar[tuple[Topic, ...]] = ()
     signs_out_upstream = True
     secret_help: ClassVar[dict[str, str]] = {}
-    author: ClassVar[Author] = NOBODY  # the page says who it is, and where it is
+    author: ClassVar[Author] = NO_AUTHOR  # the page says who it is, and where it is
     back: ClassVar[str] = ""
     differences: Sequence[Difference] = ()  # once it is valid: what is changed, for the audit trail
 
@@ -211,10 +211,10 @@ class ConnectionForm(RulebookForm):
         looks = {name: typed.get(name, "") for name in COSMETIC}
         return Connection(name=row.name, strategy=row.strategy, options=self.merged_options(), **looks)
 
-    def _change(self) -> trust.Change:
+    def _change(self) -> trust.ConnectionChange:
         given = {name for name in self.secret_fields() if self.cleaned_data.get(name)}
         removed = {name for name in self.secret_fields() if self.cleaned_data.get(_CLEAR + name)}
-        return trust.Change(
+        return trust.ConnectionChange(
             self.instance,
             self.merged_options(),
             frozenset(given),
@@ -223,14 +223,14 @@ class ConnectionForm(RulebookForm):
             enabled_clients=frozenset(client.client_id for client in self.cleaned_data["enabled_clients"]),
         )
 
-    def _check_trust(self, change: trust.Change) -> None:
+    def _check_trust(self, change: trust.ConnectionChange) -> None:
         if refused := trust.refusal(change, self.author):
             self.add_error(None, said(refused, self.back))
         for secret, sentence in trust.untyped(change).items():
             self.add_error(secret, sentence)
         self.differences = trust.differences(change)
 
-    def _field_of(self, problem: rules.Problem) -> str | None:
+    def _field_of(self, problem: rules.ConnectionProblem) -> str | None:
         path = problem.option.replace(".", "__") or problem.field
         key = path.partition("__")[0]
         if key in self.fields["other"].keys:  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from idp.admin.connections import paste
 from idp.admin.connections.by_strategy import FORMS
 from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
-from idp.admin.support import Act, ActsAdmin, actor_of, author_of
+from idp.admin.support import ActsAdmin, AdminAct, actor_of, author_of
 from idp.connections import health, rules, trust
 from idp.connections.places import BUSY, turn
 from idp.http.requests import facts
@@ -43,7 +43,7 @@ def is_tested(connection: Connection) -> bool:
     return connection.strategy != Strategy.DATABASE
 
 
-DISABLE = Act(
+DISABLE = AdminAct(
     "disable",
     "Disable this connection",
     lambda connection: [
@@ -53,7 +53,7 @@ DISABLE = Act(
     do_disable,
     offered=lambda connection: connection.enabled,
 )
-ENABLE = Act(
+ENABLE = AdminAct(
     "enable",
     "Enable this connection",
     lambda connection: [f"People can sign in through {connection} again."],
@@ -62,7 +62,7 @@ ENABLE = Act(
 )
 
 
-class ConnectionAdmin(ActsAdmin):
+class ConnectionAdminBase(ActsAdmin):
     menu_rank = 0
     empty = "None. Add where people come from: a database of ours, or an identity provider."
     change_form_template = "admin/idp/connection/change_form.html"
@@ -91,12 +91,12 @@ class ConnectionAdmin(ActsAdmin):
 
     # --- acts ------------------------------------------------------------------------------------------------------
 
-    def get_acts(self) -> Sequence[Act]:
+    def get_acts(self) -> Sequence[AdminAct]:
         return (self.test, ENABLE, DISABLE)
 
     @property
-    def test(self) -> Act:
-        return Act("test", "Test connection", self.explain_test, self.do_test, offered=is_tested, danger=False)
+    def test(self) -> AdminAct:
+        return AdminAct("test", "Test connection", self.explain_test, self.do_test, offered=is_tested, danger=False)
 
     def explain_test(self, connection: Connection) -> list[str]:
         return [
@@ -119,7 +119,7 @@ class ConnectionAdmin(ActsAdmin):
 
     # --- who may change what it trusts ------------------------------------------------------------------------------
 
-    def may_do(self, request: HttpRequest, obj: Any, act: Act) -> bool:
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """Testing changes nothing; who opens and closes a connection decides who gets in."""
         return super().may_do(request, obj, act) and (act.name not in GUARDED or is_theirs(request, obj))
 

@@ -17,7 +17,7 @@ REVOKES = frozenset({Strategy.OIDC, Strategy.OKTA, Strategy.SAML})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PastedEntry:
     """One value to copy; `where` is where the provider's pages ask for it."""
 
     label: str
@@ -28,7 +28,7 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Group:
     title: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PastedEntry, ...]
     text: str = ""
 
 
@@ -63,58 +63,62 @@ SUBJECT_FORMAT = "Subject format: Issuer and Subject Identifier, or Email."
 SIGNED_OUT_WHERE = {Strategy.OKTA: "Sign-out redirect URIs", Strategy.ENTRA: "Redirect URIs of the platform Web, too"}
 
 
-def _oidc(connection: Connection) -> Iterator[Entry]:
+def _oidc(connection: Connection) -> Iterator[PastedEntry]:
     where = CALLBACK_WHERE.get(Strategy(connection.strategy), "Redirect URI")
     own = f"/{connection.name}" if has_own_callback(connection.strategy, connection.options) else ""
-    yield Entry("Callback URL", url(f"login/callback{own}"), where)
+    yield PastedEntry("Callback URL", url(f"login/callback{own}"), where)
 
 
-def _oidc_logout(connection: Connection) -> Iterator[Entry]:
+def _oidc_logout(connection: Connection) -> Iterator[PastedEntry]:
     where = SIGNED_OUT_WHERE.get(Strategy(connection.strategy), "Post logout redirect URI")
     if connection.strategy != Strategy.GOOGLE:
-        yield Entry("After federated logout", url("logout/callback"), where)
+        yield PastedEntry("After federated logout", url("logout/callback"), where)
     if connection.strategy == Strategy.OIDC:
-        yield Entry(
+        yield PastedEntry(
             "Back-channel logout URI", url(f"backchannel-logout/{connection.name}"), "with session (sid) required"
         )
     if connection.strategy in (Strategy.OIDC, Strategy.ENTRA, Strategy.ADFS):
-        yield Entry(
+        yield PastedEntry(
             "Front-channel logout URL", url(f"frontchannel-logout/{connection.name}"), "Front-channel logout URL"
         )
 
 
-def _logout(connection: Connection, *, saml: bool) -> Iterator[Entry]:
+def _logout(connection: Connection, *, saml: bool) -> Iterator[PastedEntry]:
     yield from _saml_logout(connection) if saml else _oidc_logout(connection)
     if connection.strategy == Strategy.ADFS:
         yield from _wsfed_logout(connection)
 
 
-def _wsfed_logout(connection: Connection) -> Iterator[Entry]:
+def _wsfed_logout(connection: Connection) -> Iterator[PastedEntry]:
     where = "WS-Federation Passive Endpoint of the relying party trust, which ADFS calls when somebody signs out there"
-    yield Entry("WS-Federation sign-out", url(f"wsfed/{connection.name}"), where)
+    yield PastedEntry("WS-Federation sign-out", url(f"wsfed/{connection.name}"), where)
 
 
-def _saml(connection: Connection) -> Iterator[Entry]:
-    yield Entry("Metadata URL", metadata_url(connection), "holds all that follows")
-    yield Entry("Assertion consumer service", url(f"login/callback/{connection.name}"), "Single sign-on URL, ACS URL")
-    yield Entry(
+def _saml(connection: Connection) -> Iterator[PastedEntry]:
+    yield PastedEntry("Metadata URL", metadata_url(connection), "holds all that follows")
+    yield PastedEntry(
+        "Assertion consumer service", url(f"login/callback/{connection.name}"), "Single sign-on URL, ACS URL"
+    )
+    yield PastedEntry(
         "Entity id",
         connection.options.get("entityId") or metadata_url(connection),
         "Audience URI, SP entity ID, Identifier",
     )
 
 
-def _saml_logout(connection: Connection) -> Iterator[Entry]:
-    yield Entry("Single logout URL", url(f"samlp/{connection.name}/slo"), "Single Logout URL, HTTP-Redirect")
+def _saml_logout(connection: Connection) -> Iterator[PastedEntry]:
+    yield PastedEntry("Single logout URL", url(f"samlp/{connection.name}/slo"), "Single Logout URL, HTTP-Redirect")
 
 
 def _revocation(connection: Connection) -> Group:
     endpoint = url(f"oauth/global-token-revocation/connection/{connection.name}")
-    claims = [Entry(name, value, "in its signed requests") for name, value in _claims(connection, endpoint) if value]
+    claims = [
+        PastedEntry(name, value, "in its signed requests") for name, value in _claims(connection, endpoint) if value
+    ]
     complete = len(claims) == 3 or connection.strategy != Strategy.SAML
     return Group(
         "Global Token Revocation",
-        (Entry("Endpoint", endpoint, ENDPOINT_WHERE), *claims),
+        (PastedEntry("Endpoint", endpoint, ENDPOINT_WHERE), *claims),
         "When the provider decides that somebody must be out, all their sessions and refresh tokens end. "
         + (
             SUBJECT_FORMAT if complete else "Not yet: give issuer and subject below, so that its requests are believed."

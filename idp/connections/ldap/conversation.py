@@ -28,7 +28,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DirectoryEntry:
     """One hit. Attribute names are in lower case: directories answer in the case of their schema, not of the question."""
 
     dn: str
@@ -42,7 +42,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchAnswer:
     """What a server said to a bind. `diagnostic` is where Active Directory hides its reasons."""
 
     code: int
@@ -110,7 +110,7 @@ class Conversation:
         certificate = self._ldap.socket.getpeercert()
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
 
-    def bind(self, name: str, password: bytes) -> Answer:
+    def bind(self, name: str, password: bytes) -> SearchAnswer:
         """A simple bind. The password is bytes: prepared as text (RFC 4513 section 5.1.1) it may come out empty.
 
         An empty name or password would be an anonymous bind, which succeeds with any server.
@@ -121,14 +121,14 @@ class Conversation:
             if self._ldap.closed:  # ldap3 would open it anew, without TLS
                 raise Unreachable("ended the connection")
             self._ldap.rebind(name, password, authentication=ldap3.SIMPLE)
-            answer = Answer(int(self._ldap.result["result"]), str(self._ldap.result["message"]))
+            answer = SearchAnswer(int(self._ldap.result["result"]), str(self._ldap.result["message"]))
         if answer.code in ELSEWHERE:
             raise Unreachable(f"is too busy ({self._ldap.result['description']})")
         return answer
 
     def search(
         self, criteria: str, attributes: Sequence[str], *, base: str | None = None, most: int = 2
-    ) -> list[Entry]:
+    ) -> list[DirectoryEntry]:
         """Entries below `base` (default: that of the options) that match, at most `most`.
 
         Referrals are neither followed nor hits.
@@ -140,7 +140,9 @@ class Conversation:
         found = self._search("(objectClass=*)", [attribute], "", ldap3.BASE, 1)
         return found[0].text(attribute) if found else ""
 
-    def _search(self, criteria: str, attributes: Sequence[str], base: str, scope: str, most: int) -> list[Entry]:
+    def _search(
+        self, criteria: str, attributes: Sequence[str], base: str, scope: str, most: int
+    ) -> list[DirectoryEntry]:
         with self._guarded():
             self._ldap.search(
                 base,
@@ -186,7 +188,7 @@ class Conversation:
         host, port = self.address.host, self.address.port
         try:
             return dial.vetted(host, port, outbound.rules(), deadline=self._deadline)
-        except dial.Forbidden as error:
+        except dial.ForbiddenAddress as error:
             raise Unreachable(f"may not be asked: {error} (CURFEW_OUTBOUND_ALLOW)") from None
         except TimeoutError:
             raise Unreachable("did not resolve in time") from None
@@ -217,6 +219,6 @@ class Conversation:
         return f"broke off or said something that is not LDAP ({type(error).__name__})"
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _entry(row: Mapping[str, Any]) -> DirectoryEntry:
     raw = row["raw_attributes"]
-    return Entry(row["dn"], {name.partition(";")[0].lower(): list(values) for name, values in raw.items()})
+    return DirectoryEntry(row["dn"], {name.partition(";")[0].lower(): list(values) for name, values in raw.items()})

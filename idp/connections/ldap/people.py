@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from idp.connections.contract import Account, UpstreamFault, UpstreamRefused
-from idp.connections.ldap.conversation import Answer, Entry
+from idp.connections.ldap.conversation import DirectoryEntry, SearchAnswer
 from idp.connections.ldap.options import LdapOptions
 from idp.protocol import normal_forms
 
@@ -59,7 +59,7 @@ def attributes_for(options: LdapOptions) -> list[str]:
     return list(dict.fromkeys([*names, *(name for sources in CLAIMS.values() for name in sources)]))
 
 
-def key_of(entry: Entry) -> str:
+def key_of(entry: DirectoryEntry) -> str:
     """The id that survives every renaming: objectGUID of Active Directory, entryUUID of RFC 4530. Raises UpstreamFault."""
     if (guid := entry.attributes.get("objectguid")) and len(guid[0]) == 16:
         return str(uuid.UUID(bytes_le=guid[0]))
@@ -69,7 +69,7 @@ def key_of(entry: Entry) -> str:
     raise UpstreamFault(f"{entry.dn} has neither objectGUID nor entryUUID; may the service account read them?")
 
 
-def is_called(entry: Entry, login: str, options: LdapOptions) -> bool:
+def is_called(entry: DirectoryEntry, login: str, options: LdapOptions) -> bool:
     """Whether the entry is called what was typed, letter for letter but for upper and lower case and the form of accents.
 
     Directories match more generously (spaces, accents, wide letters): each such spelling would be another budget of guesses.
@@ -84,7 +84,7 @@ def domain_of(dn: str) -> list[str]:
     return [label.lower() for label in _LABEL.findall(dn)]
 
 
-def account_of(entry: Entry, options: LdapOptions) -> Account:
+def account_of(entry: DirectoryEntry, options: LdapOptions) -> Account:
     """The address counts as unverified: in many directories people write it themselves."""
     profile: dict[str, Any] = {}
     for claim, sources in CLAIMS.items():
@@ -95,7 +95,7 @@ def account_of(entry: Entry, options: LdapOptions) -> Account:
     return Account(sub=key_of(entry), email=entry.text("mail"), profile=_storable(profile))
 
 
-def check_state(entry: Entry, at: datetime) -> None:
+def check_state(entry: DirectoryEntry, at: datetime) -> None:
     """Raises UpstreamRefused for an account that its administrator closed, also where the server binds it all the same."""
     if _number(entry, "userAccountControl") & ACCOUNT_DISABLED:
         raise UpstreamRefused(DISABLED, detail="userAccountControl says disabled")
@@ -111,13 +111,13 @@ def check_state(entry: Entry, at: datetime) -> None:
         raise UpstreamRefused(MUST_CHANGE, detail="pwdReset is TRUE")
 
 
-def refusal_of(answer: Answer) -> UpstreamRefused | None:
+def refusal_of(answer: SearchAnswer) -> UpstreamRefused | None:
     """Why Active Directory refused a bind, where it says so; None for a wrong password."""
     code = match[1].lower() if (match := _SAYS.search(answer.diagnostic)) else ""
     return UpstreamRefused(REFUSALS[code], detail=f"the directory says {code}") if code in REFUSALS else None
 
 
-def _number(entry: Entry, name: str) -> int:
+def _number(entry: DirectoryEntry, name: str) -> int:
     text = entry.text(name)
     return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 

@@ -14,7 +14,7 @@ from ldap3.utils.conv import escape_filter_chars
 from idp.connections.contract import Account
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
 from idp.connections.ldap import directory, people
-from idp.connections.ldap.conversation import SUCCESS, Answer, Conversation, Entry
+from idp.connections.ldap.conversation import SUCCESS, Conversation, DirectoryEntry, SearchAnswer
 from idp.connections.ldap.options import LdapOptions
 from idp.models import Connection, Identity
 from idp.people import identities
@@ -75,7 +75,7 @@ def _prove(server: Conversation, options: LdapOptions, name: str, password: str,
 
 
 @sensitive_variables("password")
-def _bind(server: Conversation, dn: str, password: str) -> Answer:
+def _bind(server: Conversation, dn: str, password: str) -> SearchAnswer:
     """With the password in NFC, as keyboards of Windows and Linux give it; if it is wrong so, and only then, as it was typed."""
     answer = server.bind(dn, (composed := unicodedata.normalize(normal_forms.NFC, password)).encode())
     if answer.code == SUCCESS or composed == password or people.refusal_of(answer):
@@ -83,7 +83,7 @@ def _bind(server: Conversation, dn: str, password: str) -> Answer:
     return server.bind(dn, password.encode())
 
 
-def find(server: Conversation, options: LdapOptions, name: str) -> Entry | None:
+def find(server: Conversation, options: LdapOptions, name: str) -> DirectoryEntry | None:
     """The one entry that this name stands for; of two, neither. `DOMAIN\\user` is a name of its own in Active Directory."""
     domain, separator, typed = name.rpartition("\\")
     labels = _labels_of(server, domain) if domain else []

@@ -10,7 +10,7 @@ from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.ldap import directory, people
-from idp.connections.ldap.conversation import Conversation, Entry
+from idp.connections.ldap.conversation import Conversation, DirectoryEntry
 from idp.connections.ldap.options import LdapOptions
 from idp.models import Connection, Identity
 
@@ -53,7 +53,7 @@ def _is(sub: str) -> str:
     return f"(objectGUID={guid})(entryUUID={text})(nsUniqueId={text})"
 
 
-def _reason(entry: Entry, at: datetime) -> str:
+def _reason(entry: DirectoryEntry, at: datetime) -> str:
     try:
         people.check_state(entry, at)
     except UpstreamRefused as refusal:

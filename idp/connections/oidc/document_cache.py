@@ -53,18 +53,18 @@ class Shelf(Generic[T]):
         `fetch` gives the document and its max-age. Raises UpstreamFault when there is nothing that may be served.
         """
         entry, now = self._entries.get(key) or _Entry[T](), time.monotonic()
-        kept = entry.servable(now)
-        if kept is not None and not newer and now < entry.fresh_until:
-            return kept
+        cached = entry.servable(now)
+        if cached is not None and not newer and now < entry.fresh_until:
+            return cached
         lock = self._locks.setdefault(key, threading.Lock())
-        if kept is not None and newer and not lock.locked() and now < entry.forced_at + COOL_DOWN:
-            return kept
+        if cached is not None and newer and not lock.locked() and now < entry.forced_at + COOL_DOWN:
+            return cached
         try:
             with gate.place():
                 return self._fetched(key, entry, fetch, deadline, lock, newer=newer)
         except gate.NoPlace:
-            if kept is not None and not newer:
-                return kept
+            if cached is not None and not newer:
+                return cached
             raise wire.busy(self._what, key) from None  # what is kept may be too old: to go by it would be a guess
 
     def _fetched(
@@ -78,12 +78,12 @@ class Shelf(Generic[T]):
         newer: bool,
     ) -> T:
         """One thread at a time asks the server; who has nothing older to go on with waits for it."""
-        kept, seen = entry.servable(time.monotonic()), entry.fetched_at
-        patience = deadline.left() if kept is None or newer else 0.0
+        cached, seen = entry.servable(time.monotonic()), entry.fetched_at
+        patience = deadline.left() if cached is None or newer else 0.0
         if not lock.acquire(timeout=patience):
-            if kept is None:
+            if cached is None:
                 raise UpstreamFault(f"{self._what} at {key} did not answer in time.", status=504)
-            return kept
+            return cached
         try:
             return self._renewed(key, seen, fetch, newer=newer)
         finally:
@@ -92,9 +92,9 @@ class Shelf(Generic[T]):
     def _renewed(self, key: str, seen: float, fetch: Callable[[], tuple[T, int | None]], *, newer: bool) -> T:
         """With the lock held: somebody else may have asked meanwhile."""
         entry, now = self._entries.setdefault(key, _Entry[T]()), time.monotonic()
-        kept = entry.servable(now)
-        if kept is not None and (entry.fetched_at > seen or (newer and now < entry.forced_at + COOL_DOWN)):
-            return kept
+        cached = entry.servable(now)
+        if cached is not None and (entry.fetched_at > seen or (newer and now < entry.forced_at + COOL_DOWN)):
+            return cached
         if now >= entry.not_before:
             entry.forced_at = now if newer else entry.forced_at
             try:
@@ -103,9 +103,9 @@ class Shelf(Generic[T]):
                 if fault.status == wire.NOT_ASKED:
                     raise
                 entry.fault, entry.not_before = fault, time.monotonic() + AFTER_FAILURE
-                log.warning("upstream.fetch_failed", reason=fault.reason, serving_older=kept is not None)
-        if kept is not None:
-            return kept
+                log.warning("upstream.fetch_failed", reason=fault.reason, serving_older=cached is not None)
+        if cached is not None:
+            return cached
         raise entry.fault or UpstreamFault(f"{self._what} at {key} did not answer.", status=502)
 
     def _store(self, entry: _Entry[T], found: tuple[T, int | None]) -> T:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from idp.connections.contract import Account, Departure, UpstreamFault, UpstreamRefused, Wishes
+from idp.connections.contract import Account, Departure, SignInRequest, UpstreamFault, UpstreamRefused
 from idp.connections.oidc import client, discovery, id_token, issuers, keys, person, upstream_params
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
@@ -30,29 +30,42 @@ _BROKEN = frozenset({"server_error", "temporarily_unavailable"})
 class OidcProtocol:
     """The strategies of the OpenID Connect family."""
 
-    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
+    def depart(
+        self, connection: Connection, asked: SignInRequest, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         options = oidc_options.of(connection)
         upstream = discovery.provider(options, Deadline())
-        nonce, verifier, extra = new_secret(), new_secret(), _extra(options, wishes)
+        nonce, verifier, extra = new_secret(), new_secret(), _extra(options, asked)
         url = client.authorization_url(
             options, upstream, state=state, nonce=nonce, verifier=verifier, callback=callback, extra=extra
         )
         needs_auth_time = options.preset.freshness and "max_age" in extra
-        kept = {"issuer": upstream.issuer, "nonce": nonce, "verifier": verifier, "needs_auth_time": needs_auth_time}
-        return Departure(url, kept=kept)
+        flow_data = {
+            "issuer": upstream.issuer,
+            "nonce": nonce,
+            "verifier": verifier,
+            "needs_auth_time": needs_auth_time,
+        }
+        return Departure(url, flow_data=flow_data)
 
     def arrive(
-        self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime
+        self,
+        connection: Connection,
+        flow_data: Mapping[str, Any] | None,
+        answer: Params,
+        *,
+        callback: str,
+        at: datetime,
     ) -> Account:
-        if kept is None:
+        if flow_data is None:
             raise UpstreamFault("An answer of an OpenID provider came that nobody had asked for.")
         options, deadline = oidc_options.of(connection), Deadline()
         upstream = discovery.provider(options, deadline)
-        code = _code(answer, kept, upstream)
+        code = _code(answer, flow_data, upstream)
         tokens = client.exchange(
-            connection, upstream, code=code, verifier=str(kept["verifier"]), callback=callback, deadline=deadline
+            connection, upstream, code=code, verifier=str(flow_data["verifier"]), callback=callback, deadline=deadline
         )
-        claims = self._claims(options, upstream, tokens, kept, deadline, at)
+        claims = self._claims(options, upstream, tokens, flow_data, deadline, at)
         known: dict[str, Any] = {}
         if upstream.userinfo_endpoint and person.lacks(claims, options):
             known = client.userinfo(upstream, tokens, claims["sub"], deadline)
@@ -63,17 +76,17 @@ class OidcProtocol:
         options: OidcOptions,
         upstream: Provider,
         tokens: client.Tokens,
-        kept: Mapping[str, Any],
+        flow_data: Mapping[str, Any],
         deadline: Deadline,
         at: datetime,
     ) -> dict[str, Any]:
         expected = id_token.Expected(
             issuer=upstream.issuer,
             client_id=options.client_id,
-            nonce=str(kept["nonce"]),
+            nonce=str(flow_data["nonce"]),
             algorithms=options.algorithms,
             access_token=tokens.access_token,
-            needs_auth_time=bool(kept["needs_auth_time"]),
+            needs_auth_time=bool(flow_data["needs_auth_time"]),
         )
 
         def find(kid: str | None, alg: str, again: bool) -> list[Any]:
@@ -82,28 +95,28 @@ class OidcProtocol:
         return id_token.verify(tokens.id_token, expected, find, at)
 
 
-def _extra(options: OidcOptions, wishes: Wishes) -> dict[str, str]:
+def _extra(options: OidcOptions, asked: SignInRequest) -> dict[str, str]:
     """The optional parameters of the request: the connection's own, under what this sign-in wishes."""
-    preset, extra = options.preset, upstream_params.resolve(options.upstream_params, wishes)
-    if wishes.force:
+    preset, extra = options.preset, upstream_params.resolve(options.upstream_params, asked)
+    if asked.force:
         extra["prompt"] = preset.login_prompt
-    elif wishes.select_account:
+    elif asked.select_account:
         extra["prompt"] = "select_account"
-    if preset.freshness and (wishes.force or wishes.max_age is not None):
+    if preset.freshness and (asked.force or asked.max_age is not None):
         extra["max_age"] = (
-            "0" if wishes.force else str(wishes.max_age)
+            "0" if asked.force else str(asked.max_age)
         )  # 0 makes `auth_time` required, which prompt does not
     for name in ("login_hint", "ui_locales", "acr_values"):
-        if value := getattr(wishes, name):
+        if value := getattr(asked, name):
             extra[name] = value
     return extra
 
 
-def _code(answer: Params, kept: Mapping[str, Any], upstream: Provider) -> str:
+def _code(answer: Params, flow_data: Mapping[str, Any], upstream: Provider) -> str:
     """The code of a good answer. Whose answer it is comes first (RFC 9207 section 2.4)."""
     if answer.duplicates:
         raise UpstreamFault("The answer repeats a parameter.")
-    if kept["issuer"] != upstream.issuer:
+    if flow_data["issuer"] != upstream.issuer:
         raise UpstreamFault("The issuer of the connection was changed while somebody was signing in.")
     named = answer.get("iss")
     if named is None and upstream.names_itself:

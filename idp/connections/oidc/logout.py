@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from idp.connections.contract import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
 from idp.connections.oidc import client, flow
 from idp.connections.oidc import options as oidc_options
 from idp.crypto.sealing import CannotUnseal
@@ -23,21 +23,23 @@ HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
 class OidcLogout:
     """The strategies of the OpenID Connect family."""
 
-    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
-        return bool(_endpoint(connection, leaver))
+    def can_logout(self, connection: Connection, subject: LogoutSubject) -> bool:
+        return bool(_endpoint(connection, subject))
 
-    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
-        url = _endpoint(connection, leaver)
+    def begin_logout(
+        self, connection: Connection, subject: LogoutSubject, *, state: str, callback: str, at: datetime
+    ) -> Departure:
+        url = _endpoint(connection, subject)
         if reason := oidc_options.url_problem(url):
             raise UpstreamFault(f"The sign-out address of {connection.name} cannot be used: {reason}.")
         hint = _hint(connection)
         if hint == "none":
             return Departure(url)
-        parameters = {**_hints(connection, leaver, hint, url), "post_logout_redirect_uri": callback, "state": state}
+        parameters = {**_hints(connection, subject, hint, url), "post_logout_redirect_uri": callback, "state": state}
         return Departure(_with(url, parameters))
 
-    def left(
-        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    def check_logout(
+        self, connection: Connection, flow_data: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
         """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
         if error := answer.get("error"):
@@ -45,8 +47,8 @@ class OidcLogout:
             raise UpstreamRefused(f"{connection} says: {said}")
 
 
-def _endpoint(connection: Connection, leaver: Leaver) -> str:
-    return oidc_options.sign_out_url(connection, str(leaver.upstream.get("end_session_endpoint") or ""))
+def _endpoint(connection: Connection, subject: LogoutSubject) -> str:
+    return oidc_options.sign_out_url(connection, str(subject.upstream.get("end_session_endpoint") or ""))
 
 
 def _hint(connection: Connection) -> str:
@@ -55,17 +57,17 @@ def _hint(connection: Connection) -> str:
     return chosen if chosen in HINTS else "none" if connection.strategy == Strategy.GOOGLE else "id_token_hint"
 
 
-def _hints(connection: Connection, leaver: Leaver, hint: str, url: str) -> dict[str, str]:
+def _hints(connection: Connection, subject: LogoutSubject, hint: str, url: str) -> dict[str, str]:
     """By what the upstream knows whose session it is. Without an ID token of ours `client_id` says who asks."""
     if hint == "id_token_hint":
         try:
-            if token := flow.id_token_hint(connection, leaver.upstream, url):
+            if token := flow.id_token_hint(connection, subject.upstream, url):
                 return {"id_token_hint": token}
         except CannotUnseal as error:
             raise UpstreamFault(f"The ID token of {connection.name} cannot be read any more: {error}") from error
     named = {"client_id": oidc_options.of(connection).client_id}
     if hint == "logout_hint":
-        named["logout_hint"] = leaver.upstream_sid or leaver.email or leaver.sub
+        named["logout_hint"] = subject.upstream_sid or subject.email or subject.sub
     return named
 
 

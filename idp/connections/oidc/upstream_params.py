@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from idp.connections.contract import Wishes
+from idp.connections.contract import SignInRequest
 
 # What an alias may stand for: the wishes that reach an upstream.
 ALIASES = ("acr_values", "login_hint", "max_age", "prompt", "ui_locales")
@@ -23,14 +23,14 @@ def read(value: object) -> dict[str, Any]:
     return {name: rule for name, rule in pairs if isinstance(name, str) and not _problem(name, rule)}
 
 
-def resolve(rules: Mapping[str, Any], wishes: Wishes) -> dict[str, str]:
+def resolve(rules: Mapping[str, Any], asked: SignInRequest) -> dict[str, str]:
     """The parameters of one authorization request; an alias without a value is left out."""
     wished = {
-        "acr_values": wishes.acr_values,
-        "login_hint": wishes.login_hint,
-        "max_age": "" if wishes.max_age is None else str(wishes.max_age),
-        "prompt": "login" if wishes.force else "",
-        "ui_locales": wishes.ui_locales,
+        "acr_values": asked.acr_values,
+        "login_hint": asked.login_hint,
+        "max_age": "" if asked.max_age is None else str(asked.max_age),
+        "prompt": "login" if asked.force else "",
+        "ui_locales": asked.ui_locales,
     }
     found = {name: rule["value"] if "value" in rule else wished[rule["alias"]] for name, rule in rules.items()}
     return {name: text for name, text in found.items() if text}

@@ -75,7 +75,7 @@ def session(deadline: Deadline, what: str, url: str) -> requests.Session:
 
 def fault(what: str, url: str, error: requests.RequestException) -> UpstreamFault:
     """A request that got no answer, in a sentence."""
-    if isinstance(error, web.Busy):
+    if isinstance(error, web.OutboundBusy):
         return busy(what, url)
     status = 504 if isinstance(error, requests.Timeout) else 502
     return UpstreamFault(f"{what} at {url} {why(error)}.", status=status, silent=web.is_silence(error))
@@ -92,9 +92,9 @@ def why(error: requests.RequestException) -> str:
     """The rest of a sentence: what went wrong with a request."""
     if isinstance(error, requests.Timeout):
         return "did not answer in time"
-    if isinstance(error, web.Blocked):
+    if isinstance(error, web.BlockedTarget):
         return f"may not be reached: {error}"
-    if isinstance(error, web.TooLarge):
+    if isinstance(error, web.AnswerTooLarge):
         return f"answered more than {LONGEST_DOCUMENT // 1000} kB"
     if isinstance(error, requests.exceptions.SSLError) or "SSLError" in str(error) or "CERTIFICATE" in str(error):
         return f"has no TLS certificate that we trust ({_innermost(error)})"

@@ -15,7 +15,7 @@ from idp.connections.saml import decryption, metadata_cache, options, provider
 from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
 from idp.connections.saml.options import BadOptions, SamlOptions
-from idp.connections.saml.provider import Provider
+from idp.connections.saml.provider import SamlProvider
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection
 from idp.saml.names import POST, REDIRECT
@@ -67,7 +67,7 @@ def _about_metadata(metadata: IdpMetadata, at: datetime) -> Iterator[Finding]:
         yield Finding("ok", f"The metadata describes the identity provider {metadata.entity_id}.")
 
 
-def _about_endpoints(found: Provider) -> Iterator[Finding]:
+def _about_endpoints(found: SamlProvider) -> Iterator[Finding]:
     if not found.entity_id:
         text = "No idpEntityId is given, so the issuer of responses is not compared; their signature still is."
         yield Finding("warning", text)

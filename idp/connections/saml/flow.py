@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from idp.connections.contract import Account, Departure, UpstreamFault, Wishes
+from idp.connections.contract import Account, Departure, SignInRequest, UpstreamFault
 from idp.connections.saml import attributes, decryption, request, response
 from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.logout import SIGNS_OUT
-from idp.connections.saml.provider import Provider, provider_of
+from idp.connections.saml.provider import SamlProvider, provider_of
 from idp.connections.saml.response import Proven, Received
-from idp.connections.saml.rules import SKEW, Expected
+from idp.connections.saml.rules import SKEW, ExpectedResponse
 from idp.connections.saml.service import entity_id
 from idp.crypto.spent import spend
 from idp.models import Connection
@@ -29,7 +29,9 @@ LONGEST_INDEX = 255  # SSOSession.upstream_sid
 
 
 class SamlProtocol:
-    def depart(self, connection: Connection, wishes: Wishes, *, state: str, callback: str, at: datetime) -> Departure:
+    def depart(
+        self, connection: Connection, asked: SignInRequest, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         provider = provider_of(connection, at)
         binding = provider.sign_on_binding
         if not binding:
@@ -40,26 +42,32 @@ class SamlProtocol:
             destination=provider.sign_on[binding],
             acs=callback,
             issued_at=at,
-            force=wishes.force,
+            force=asked.force,
         )
         key = own_key(at) if provider.signs_requests else None
-        kept = {"request_id": question.id}
+        flow_data = {"request_id": question.id}
         if binding == POST:
             fields = request.post_fields("SAMLRequest", question.xml(), state, key)
-            return Departure(question.destination, fields, kept)
+            return Departure(question.destination, fields, flow_data)
         return Departure(
-            request.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), kept=kept
+            request.redirect_url(question.destination, "SAMLRequest", question.xml(), state, key), flow_data=flow_data
         )
 
     def arrive(
-        self, connection: Connection, kept: Mapping[str, Any] | None, answer: Params, *, callback: str, at: datetime
+        self,
+        connection: Connection,
+        flow_data: Mapping[str, Any] | None,
+        answer: Params,
+        *,
+        callback: str,
+        at: datetime,
     ) -> Account:
         provider = provider_of(connection, at)
-        if kept is None and provider.options.idp_initiated is None:
+        if flow_data is None and provider.options.idp_initiated is None:
             raise UpstreamFault(
                 f"{connection.name} sent somebody whom nobody asked for, and idpinitiated is not enabled"
             )
-        request_id = str(kept["request_id"]) if kept is not None else None
+        request_id = str(flow_data["request_id"]) if flow_data is not None else None
         try:
             received = response.receive(answer.get("SAMLResponse", ""))
             proven = _proven(connection, provider, received, request_id, callback, at)
@@ -73,11 +81,11 @@ class SamlProtocol:
 
 
 def _proven(
-    connection: Connection, provider: Provider, received: Received, request_id: str | None, acs: str, at: datetime
+    connection: Connection, provider: SamlProvider, received: Received, request_id: str | None, acs: str, at: datetime
 ) -> Proven:
     """With metadata by URL, an unknown signer may be a new key of theirs: then the metadata are read again, and so is this."""
     for_us = entity_id(connection, provider.options)
-    expected = Expected(provider.entity_id, for_us, acs, request_id, at)
+    expected = ExpectedResponse(provider.entity_id, for_us, acs, request_id, at)
     key = decryption.private_key(connection, at) if received.is_encrypted else ""
     try:
         return response.prove(received, provider, expected, key)
@@ -88,7 +96,7 @@ def _proven(
         return response.prove(received, renewed, expected, key)
 
 
-def _account(connection: Connection, provider: Provider, assertion: Element, at: datetime) -> Account:
+def _account(connection: Connection, provider: SamlProvider, assertion: Element, at: datetime) -> Account:
     options = provider.options
     name_id, given = attributes.name_id_of(assertion), attributes.attributes_of(assertion)
     profile = attributes.profile_of(options, name_id, given)

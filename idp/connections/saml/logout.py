@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from idp.connections.contract import Departure, Leaver, UpstreamFault, UpstreamRefused
+from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
 from idp.connections.saml import logout_messages, options, refusals, request, service
-from idp.connections.saml.logout_messages import Notice
+from idp.connections.saml.logout_messages import LogoutNotice
 from idp.connections.saml.options import BadOptions
-from idp.connections.saml.provider import Provider, provider_of
+from idp.connections.saml.provider import SamlProvider, provider_of
 from idp.models import Connection
 from idp.protocol.params import Params
 from idp.saml import bindings
@@ -25,35 +25,37 @@ _Read = TypeVar("_Read")
 
 
 class SamlLogout:
-    def can_leave(self, connection: Connection, leaver: Leaver) -> bool:
+    def can_logout(self, connection: Connection, subject: LogoutSubject) -> bool:
         try:
             given = options.read(connection.strategy, connection.options)
         except BadOptions:
             return False
-        if given.disable_signout or not leaver.upstream.get("name_id"):
+        if given.disable_signout or not subject.upstream.get("name_id"):
             return False
-        return bool(given.sign_out_endpoint or leaver.upstream.get(SIGNS_OUT))
+        return bool(given.sign_out_endpoint or subject.upstream.get(SIGNS_OUT))
 
-    def leave(self, connection: Connection, leaver: Leaver, *, state: str, callback: str, at: datetime) -> Departure:
+    def begin_logout(
+        self, connection: Connection, subject: LogoutSubject, *, state: str, callback: str, at: datetime
+    ) -> Departure:
         """The answer comes to the address in our metadata, not to `callback`."""
         provider = provider_of(connection, at)
         if not provider.logout_binding:
             raise UpstreamFault(f"{connection.name} has no sign-out endpoint for HTTP-Redirect or HTTP-POST")
-        name_id = {key: str(value) for key, value in leaver.upstream.items()}
+        name_id = {key: str(value) for key, value in subject.upstream.items()}
         destination = provider.logout[provider.logout_binding]
         issuer = service.entity_id(connection, provider.options)
-        request_id, message = logout_messages.logout_request(issuer, destination, name_id, leaver.upstream_sid, at)
-        return _departure(provider, bindings.REQUEST, message, state, at, kept={"request_id": request_id})
+        request_id, message = logout_messages.logout_request(issuer, destination, name_id, subject.upstream_sid, at)
+        return _departure(provider, bindings.REQUEST, message, state, at, flow_data={"request_id": request_id})
 
-    def left(
-        self, connection: Connection, kept: Mapping[str, Any], query: str, answer: Params, *, at: datetime
+    def check_logout(
+        self, connection: Connection, flow_data: Mapping[str, Any], query: str, answer: Params, *, at: datetime
     ) -> None:
-        def read(provider: Provider, root: Element) -> None:
+        def read(provider: SamlProvider, root: Element) -> None:
             logout_messages.check_response(
                 root,
                 issuer=provider.entity_id,
                 destination=service.logout_url(connection),
-                request_id=str(kept["request_id"]),
+                request_id=str(flow_data["request_id"]),
                 at=at,
             )
             if not refusals.is_success(root):
@@ -65,10 +67,10 @@ class SamlLogout:
         _verified(connection, bindings.RESPONSE, query, answer, at, read)
 
 
-def notice_of(connection: Connection, query: str, params: Params, at: datetime) -> Notice:
+def notice_of(connection: Connection, query: str, params: Params, at: datetime) -> LogoutNotice:
     """Whose session the identity provider says has ended; replay is for the caller to see. Raises UpstreamFault."""
 
-    def read(provider: Provider, root: Element) -> Notice:
+    def read(provider: SamlProvider, root: Element) -> LogoutNotice:
         return logout_messages.read_request(
             root, issuer=provider.entity_id, destination=service.logout_url(connection), at=at
         )
@@ -76,7 +78,7 @@ def notice_of(connection: Connection, query: str, params: Params, at: datetime) 
     return _verified(connection, bindings.REQUEST, query, params, at, read)
 
 
-def reply(connection: Connection, notice: Notice, relay_state: str, at: datetime) -> Departure:
+def reply(connection: Connection, notice: LogoutNotice, relay_state: str, at: datetime) -> Departure:
     """Back to the identity provider, which waits for us to go on. Raises UpstreamFault."""
     provider = provider_of(connection, at)
     binding = provider.logout_binding
@@ -89,20 +91,20 @@ def reply(connection: Connection, notice: Notice, relay_state: str, at: datetime
 
 
 def _departure(
-    provider: Provider,
+    provider: SamlProvider,
     name: str,
     message: bytes,
     state: str,
     at: datetime,
     *,
     to: str = "",
-    kept: Mapping[str, Any] | None = None,
+    flow_data: Mapping[str, Any] | None = None,
 ) -> Departure:
     """Always signed: nobody should end a session, or believe that one ended, for an unsigned message."""
     destination, key = to or provider.logout[provider.logout_binding], own_key(at)
     if provider.logout_binding == POST:
-        return Departure(destination, request.post_fields(name, message, state, key), kept or {})
-    return Departure(request.redirect_url(destination, name, message, state, key), kept=kept or {})
+        return Departure(destination, request.post_fields(name, message, state, key), flow_data or {})
+    return Departure(request.redirect_url(destination, name, message, state, key), flow_data=flow_data or {})
 
 
 def _verified(
@@ -111,7 +113,7 @@ def _verified(
     query: str,
     params: Params,
     at: datetime,
-    read: Callable[[Provider, Element], _Read],
+    read: Callable[[SamlProvider, Element], _Read],
 ) -> _Read:
     """With metadata by URL, an unknown signer may be a new key of theirs: then the metadata are read again, once."""
     provider = provider_of(connection, at)
@@ -128,5 +130,5 @@ def _verified(
         raise UpstreamFault(f"The {bindings.ROOTS[name]} of {connection.name} {error}.") from error
 
 
-def _root(message: Arrived, provider: Provider, at: datetime) -> Element:
+def _root(message: Arrived, provider: SamlProvider, at: datetime) -> Element:
     return message.read([certificate for certificate in provider.certificates if certificate.is_valid(at)])

@@ -22,7 +22,7 @@ _QUALIFIERS = {"name_id_format": "Format", "name_qualifier": "NameQualifier", "s
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class LogoutNotice:
     """Whose sessions ended upstream: those with one of the indexes, or all of the name where there are none."""
 
     id: str
@@ -59,7 +59,7 @@ def logout_response(issuer: str, destination: str, in_response_to: str, at: date
     return etree.tostring(root)  # type: ignore[no-any-return]
 
 
-def read_request(root: Element, *, issuer: str, destination: str, at: datetime) -> Notice:
+def read_request(root: Element, *, issuer: str, destination: str, at: datetime) -> LogoutNotice:
     """What a verified LogoutRequest says. Raises BadResponse."""
     try:
         issued_at = _check(root, issuer, destination, at)
@@ -74,7 +74,7 @@ def read_request(root: Element, *, issuer: str, destination: str, at: datetime) 
         indexes = tuple(xml.text_of(element) for element in root.findall(samlp("SessionIndex"))[:MOST_INDEXES])
     except Unreadable as error:
         raise BadResponse(str(error)) from None
-    return Notice(root.get("ID"), xml.text_of(names[0]), tuple(filter(None, indexes)), until + SKEW)
+    return LogoutNotice(root.get("ID"), xml.text_of(names[0]), tuple(filter(None, indexes)), until + SKEW)
 
 
 def check_response(root: Element, *, issuer: str, destination: str, request_id: str, at: datetime) -> None:

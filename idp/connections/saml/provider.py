@@ -16,7 +16,7 @@ from idp.saml.x509 import Certificate
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class SamlProvider:
     """`entity_id` is "" where nobody told us: then only its signature says who it is."""
 
     options: SamlOptions
@@ -36,7 +36,7 @@ class Provider:
         return _binding(self.options, self.logout)
 
 
-def provider_of(connection: Connection, at: datetime, *, suspect: bool = False) -> Provider:
+def provider_of(connection: Connection, at: datetime, *, suspect: bool = False) -> SamlProvider:
     """Who signs for this connection, and where it is met. `suspect` as in `metadata_cache.get`.
 
     Raises UpstreamFault when the options or the metadata cannot be used.
@@ -53,7 +53,7 @@ def provider_of(connection: Connection, at: datetime, *, suspect: bool = False) 
     return combined(connection, given, metadata)
 
 
-def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) -> Provider:
+def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) -> SamlProvider:
     """Options that say something explicitly win; certificates of both places count. Raises UpstreamFault."""
     if given.idp_entity_id and given.idp_entity_id != metadata.entity_id:
         raise UpstreamFault(
@@ -65,7 +65,7 @@ def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) 
         if not certificates:
             raise UpstreamFault(f"No certificate in the metadata of {connection.name} has one of the thumbprints.")
     told = manual(given)
-    return Provider(
+    return SamlProvider(
         options=given,
         entity_id=metadata.entity_id,
         sign_on=told.sign_on or metadata.sign_on,
@@ -76,10 +76,10 @@ def combined(connection: Connection, given: SamlOptions, metadata: IdpMetadata) 
     )
 
 
-def manual(given: SamlOptions) -> Provider:
+def manual(given: SamlOptions) -> SamlProvider:
     """What the options alone say. Auth0's rule: who signs out where they sign in needs to say it once."""
     sign_out = given.sign_out_endpoint or ("" if _has_metadata(given) else given.sign_in_endpoint)
-    return Provider(
+    return SamlProvider(
         options=given,
         entity_id=given.idp_entity_id,
         sign_on={given.binding or REDIRECT: given.sign_in_endpoint} if given.sign_in_endpoint else {},

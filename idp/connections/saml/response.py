@@ -20,8 +20,8 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from xmlsec import Error as XmlSecError
 
 from idp.connections.saml import refusals, rules
-from idp.connections.saml.provider import Provider
-from idp.connections.saml.rules import Expected
+from idp.connections.saml.provider import SamlProvider
+from idp.connections.saml.rules import ExpectedResponse
 from idp.saml import structure, xml
 from idp.saml.names import POST, saml
 from idp.saml.structure import BadResponse, UnknownSigner
@@ -75,7 +75,7 @@ def is_signed_by(received: Received, certificates: Iterable[Certificate]) -> boo
     )
 
 
-def prove(received: Received, provider: Provider, expected: Expected, decryption_key: str) -> Proven:
+def prove(received: Received, provider: SamlProvider, expected: ExpectedResponse, decryption_key: str) -> Proven:
     """Raises BadResponse for everything but a valid assertion, and UpstreamRefused when the identity provider said no."""
     signers = [c for c in provider.certificates if c.is_valid(expected.at)]
     authentic = is_signed_by(received, signers)
@@ -95,7 +95,7 @@ def prove(received: Received, provider: Provider, expected: Expected, decryption
     return Proven(root.find(saml("Assertion")), valid_until)
 
 
-def _unknown_signer(received: Received, provider: Provider, at: datetime) -> BadResponse:
+def _unknown_signer(received: Received, provider: SamlProvider, at: datetime) -> BadResponse:
     for certificate in provider.certificates:
         if not certificate.is_valid(at) and is_signed_by(received, [certificate]):
             word = "expired on" if certificate.not_after < at else "is not valid before"
@@ -107,7 +107,11 @@ def _unknown_signer(received: Received, provider: Provider, at: datetime) -> Bad
 
 
 def _validated(
-    received: Received, provider: Provider, signers: list[Certificate], expected: Expected, decryption_key: str
+    received: Received,
+    provider: SamlProvider,
+    signers: list[Certificate],
+    expected: ExpectedResponse,
+    decryption_key: str,
 ) -> Element:
     """The document that python3-saml checked, with its assertion in clear."""
     try:
@@ -122,7 +126,11 @@ def _validated(
 
 
 def _settings(
-    received: Received, provider: Provider, signers: list[Certificate], expected: Expected, decryption_key: str
+    received: Received,
+    provider: SamlProvider,
+    signers: list[Certificate],
+    expected: ExpectedResponse,
+    decryption_key: str,
 ) -> dict[str, object]:
     issuer = expected.issuer or received.root.findtext(saml("Issuer")) or "unknown"
     return {

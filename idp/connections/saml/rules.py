@@ -19,7 +19,7 @@ CONDITIONS = {saml("AudienceRestriction"), saml("OneTimeUse"), saml("ProxyRestri
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedResponse:
     """`request_id` is None for a response that nobody asked for, `issuer` "" where we know none."""
 
     issuer: str
@@ -29,7 +29,7 @@ class Expected:
     at: datetime
 
 
-def check(root: Element, expected: Expected) -> datetime:
+def check(root: Element, expected: ExpectedResponse) -> datetime:
     """The moment after which the assertion is worth nothing. Raises BadResponse, Unreadable."""
     assertion = root.find(saml("Assertion"))
     _check_message(root, assertion, expected)
@@ -41,7 +41,7 @@ def check(root: Element, expected: Expected) -> datetime:
     return min(confirmed_until, issued_at + OLDEST) + SKEW
 
 
-def _check_message(root: Element, assertion: Element, expected: Expected) -> None:
+def _check_message(root: Element, assertion: Element, expected: ExpectedResponse) -> None:
     _check(root.get("Destination") == expected.acs, "was sent to another destination than ours")
     _check_answer(root.get("InResponseTo"), expected.request_id)
     issuers = {xml.text_of(e) for e in (*root.findall(saml("Issuer")), assertion.find(saml("Issuer")))}
@@ -57,7 +57,7 @@ def _check_answer(in_response_to: str | None, request_id: str | None) -> None:
         _check(in_response_to == request_id, "does not answer this browser's request")
 
 
-def _check_conditions(conditions: Element, expected: Expected) -> None:
+def _check_conditions(conditions: Element, expected: ExpectedResponse) -> None:
     for condition in conditions:
         _check(condition.tag in CONDITIONS, "has a condition that we do not know")
     if conditions.get("NotBefore"):
@@ -71,7 +71,7 @@ def _check_conditions(conditions: Element, expected: Expected) -> None:
         _check(expected.audience in audiences, f"is for another audience: {', '.join(audiences)[:200]}")
 
 
-def _confirmed_until(subject: Element, expected: Expected) -> datetime:
+def _confirmed_until(subject: Element, expected: ExpectedResponse) -> datetime:
     """When the bearer's right to present it ends."""
     confirmations = [c for c in subject.findall(saml("SubjectConfirmation")) if c.get("Method") == BEARER]
     _check(len(confirmations) == 1, "does not have one bearer confirmation")

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from idp.http.serving import answers
-from idp.http.serving.answers import Answer, Django
+from idp.http.serving.answers import Django, WsgiAnswer
 from idp.http.serving.bodies import Bodies, Broken, Receive, TooLarge, TooSlow
 from idp.http.serving.environ import environ_of, refuse, with_body, with_too_large_a_body
 from idp.http.serving.limits import allow_connections
@@ -22,7 +22,7 @@ LATE = answers.refusal(408, "The request did not arrive in time.")
 BROKEN = answers.refusal(400, "The body of the request cannot be read.")
 
 
-class Application:
+class AsgiApplication:
     """Strangers can keep connections waiting, never threads."""
 
     def __init__(self, django: Django, threads: int) -> None:
@@ -35,7 +35,7 @@ class Application:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    async def _answer(self, scope: dict[str, Any], receive: Receive) -> Answer:
+    async def _answer(self, scope: dict[str, Any], receive: Receive) -> WsgiAnswer:
         if scope["path"] == "/livez" and scope["method"] in ("GET", "HEAD"):
             return ALIVE  # by no thread: they may all wait for a database
         if unfit := refuse(scope):
@@ -53,7 +53,7 @@ class Application:
         return await self._threads.answer(with_body(environ, body), len(body))
 
 
-def _length(answer: Answer) -> list[tuple[bytes, bytes]]:
+def _length(answer: WsgiAnswer) -> list[tuple[bytes, bytes]]:
     """An answer to HEAD has the length of one to GET."""
     if answer.status in (204, 304) or any(name == b"content-length" for name, _ in answer.headers):
         return []
@@ -61,4 +61,4 @@ def _length(answer: Answer) -> list[tuple[bytes, bytes]]:
 
 
 allow_connections()
-application = Application(django, settings.WEB_THREADS)
+application = AsgiApplication(django, settings.WEB_THREADS)

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from idp.http.serving import answers, limits
-from idp.http.serving.answers import Answer, Django
+from idp.http.serving.answers import Django, WsgiAnswer
 
 log = structlog.get_logger(__name__)
 FAILED = answers.in_json(500, {"error": "server_error"})
@@ -26,13 +26,13 @@ BUSY = answers.in_json(
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingRequest:
     """A whole request. `browser` is its cookies: whose requests wait for the same rows."""
 
     environ: dict[str, Any]
     size: int  # bytes of its body
     since: float
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[WsgiAnswer]
 
     @property
     def browser(self) -> str:
@@ -49,30 +49,30 @@ class Threads:
     def __init__(self, django: Django, count: int) -> None:
         self._django = django
         self._most_of_one = max(1, count // 2)
-        self._queue: SimpleQueue[Waiting] = SimpleQueue()
+        self._queue: SimpleQueue[WaitingRequest] = SimpleQueue()
         self._at_work: dict[str, int] = {}  # requests that a thread has or will have, by browser
-        self._later: dict[str, deque[Waiting]] = {}
+        self._later: dict[str, deque[WaitingRequest]] = {}
         self._held = self._count = 0  # bytes of bodies, and requests, that are not answered yet
         for number in range(count):
             threading.Thread(target=self._work, name=f"web-{number}", daemon=True).start()
 
-    async def answer(self, environ: dict[str, Any], size: int) -> Answer:
+    async def answer(self, environ: dict[str, Any], size: int) -> WsgiAnswer:
         """`size`: bytes of the body."""
         if self._count >= limits.MOST_WAITING or self._held + size > limits.MOST_HELD:
             return BUSY
-        one = Waiting(environ, size, monotonic(), asyncio.get_running_loop().create_future())
+        one = WaitingRequest(environ, size, monotonic(), asyncio.get_running_loop().create_future())
         self._count, self._held = self._count + 1, self._held + size
         self._admit(one)
         return await one.answer
 
-    def _admit(self, one: Waiting) -> None:
+    def _admit(self, one: WaitingRequest) -> None:
         if one.browser and self._at_work.get(one.browser, 0) >= self._most_of_one:
             self._later.setdefault(one.browser, deque()).append(one)
             return
         self._at_work[one.browser] = self._at_work.get(one.browser, 0) + 1
         self._queue.put(one)
 
-    def _done(self, one: Waiting, answer: Answer) -> None:
+    def _done(self, one: WaitingRequest, answer: WsgiAnswer) -> None:
         self._count, self._held = self._count - 1, self._held - one.size
         self._at_work[one.browser] -= 1
         if not self._at_work[one.browser]:
@@ -90,13 +90,13 @@ class Threads:
             answer = self._answered(one.environ) if monotonic() - one.since < limits.WAITS else BUSY
             self._tell(one.answer.get_loop().call_soon_threadsafe, one, answer)
 
-    def _tell(self, later: Callable[..., Any], one: Waiting, answer: Answer) -> None:
+    def _tell(self, later: Callable[..., Any], one: WaitingRequest, answer: WsgiAnswer) -> None:
         try:
             later(self._done, one, answer)
         except RuntimeError:  # the loop is closed: the process ends, and nobody waits
             log.warning("request.unanswered", path=one.environ["PATH_INFO"])
 
-    def _answered(self, environ: dict[str, Any]) -> Answer:
+    def _answered(self, environ: dict[str, Any]) -> WsgiAnswer:
         try:
             return answers.by_django(self._django, environ)
         except Exception:

@@ -283,7 +283,7 @@ def test_a_form_that_is_saved_at_the_same_time_undoes_nothing(monkeypatch: pytes
     start, thread = meanwhile(lambda: Connection.objects.filter(pk=acme.pk).update(options=new, enabled=False))
     differences = trust.differences
 
-    def slow(change: trust.Change) -> list[Any]:
+    def slow(change: trust.ConnectionChange) -> list[Any]:
         start()
         return differences(change)
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from idp import models
 from idp.connections import health, trust
 from idp.connections.options import KEYS, NEVER_SENT, SECRETS, destinations, secret_context
-from idp.connections.trust import Change
+from idp.connections.trust import ConnectionChange
 from idp.crypto import sealing
 from idp.models import Connection
 from tests.protocol.admin.test_connections import FULL, change_url, errors_of, shown
@@ -120,8 +120,10 @@ def test_a_new_destination_asks_for_the_secret_beside_its_field(
 def test_another_protocol_of_adfs_is_a_new_destination_too() -> None:
     options = BEFORE["adfs"]
     stored = Connection(name="Acme", strategy="adfs", options=options, sealed_options=sealed("Acme", "client_secret"))
-    assert set(trust.untyped(Change(stored, {**options, "protocol": "samlp"}))) == {"client_secret"}
-    assert trust.untyped(Change(stored, {**options, "protocol": "oidc"})) == {}  # what it is without being said
+    assert set(trust.untyped(ConnectionChange(stored, {**options, "protocol": "samlp"}))) == {"client_secret"}
+    assert (
+        trust.untyped(ConnectionChange(stored, {**options, "protocol": "oidc"})) == {}
+    )  # what it is without being said
 
 
 @pytest.mark.parametrize("strategy", BEFORE)

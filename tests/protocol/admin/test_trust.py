@@ -15,7 +15,7 @@ from idp.connections import trust
 from idp.connections.contract import Account
 from idp.connections.options import COSMETIC, KEYS, SECRETS
 from idp.connections.saml import metadata_cache
-from idp.connections.trust import Change
+from idp.connections.trust import ConnectionChange
 from idp.models import Connection, Identity, User
 from idp.people import identities
 from idp.tenants.changes import Author
@@ -105,13 +105,13 @@ def test_every_option_but_looks_is_guarded(strategy: str, option: str) -> None:
     given = frozenset({option} & SECRETS)
     new = options if given else {**options, option: different(options.get(option))}
     for author, needs_proof in ((CLERK, False), (TIRED, True)):
-        refused = trust.refusal(Change(connection, new, given=given), author)
+        refused = trust.refusal(ConnectionChange(connection, new, given=given), author)
         assert refused is not None
         assert refused.needs_proof is needs_proof
         assert option in refused.sentence
     if given:
-        assert trust.refusal(Change(connection, options, removed=given), CLERK)
-    assert trust.refusal(Change(connection, new, given=given), BOSS) is None
+        assert trust.refusal(ConnectionChange(connection, options, removed=given), CLERK)
+    assert trust.refusal(ConnectionChange(connection, new, given=given), BOSS) is None
 
 
 @pytest.mark.parametrize("strategy", KEYS)
@@ -250,7 +250,7 @@ def test_the_trail_says_who_changed_what_from_what_to_what(admin: Client, boss: 
 
 def test_a_long_value_is_shown_by_its_digest() -> None:
     stored = Connection(name="Acme", strategy="samlp", options={"metadataXml": "<broken/>"})
-    lines = trust.differences(Change(stored, {"signingCert": "nonsense", "fieldsMap": {"x": "y" * 1000}}))
+    lines = trust.differences(ConnectionChange(stored, {"signingCert": "nonsense", "fieldsMap": {"x": "y" * 1000}}))
     texts = {line.what: line.after for line in lines}
     assert texts["signingCert"].startswith("what is no certificate (")
     assert texts["fieldsMap"].endswith(")")

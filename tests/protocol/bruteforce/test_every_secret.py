@@ -23,7 +23,7 @@ from idp.limits import limiter
 from idp.models import User
 from idp.tenants import configuration
 from sessions_app.models import SessionEvent
-from sessions_app.views import endpoint
+from sessions_app.views.oauth import endpoint
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import post_form
 

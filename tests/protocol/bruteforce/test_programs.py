@@ -3,7 +3,7 @@
 import pytest
 
 from idp.limits import limiter
-from sessions_app.views.endpoint import CLIENT_FAILURES
+from sessions_app.views.oauth.endpoint import CLIENT_FAILURES
 from tests.support.oauth import credentials, post_form, tokens_for
 
 pytestmark = pytest.mark.django_db

@@ -226,4 +226,4 @@ def test_a_blocked_person_is_found_and_left_to_the_caller(plain):
 
 def test_a_number_of_thousands_of_digits_is_none():
     """Python refuses to read it, which would be an error page."""
-    people.check_state(conversation.Entry("uid=mary", {"useraccountcontrol": [b"9" * 5000]}), timezone.now())
+    people.check_state(conversation.DirectoryEntry("uid=mary", {"useraccountcontrol": [b"9" * 5000]}), timezone.now())

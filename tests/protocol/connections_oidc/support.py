@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from idp.connections.contract import Account, UpstreamFault, Wishes
+from idp.connections.contract import Account, SignInRequest, UpstreamFault
 from idp.connections.oidc.flow import OidcProtocol
 from idp.models import Connection
 from idp.protocol.params import Params
@@ -25,7 +25,7 @@ def now() -> datetime:
 
 def depart(connection: Connection, **wishes: Any):
     """The departure, and the parameters that the upstream's authorization endpoint gets."""
-    departure = protocol.depart(connection, Wishes(**wishes), state="st-1", callback=CALLBACK, at=now())
+    departure = protocol.depart(connection, SignInRequest(**wishes), state="st-1", callback=CALLBACK, at=now())
     return departure, dict(parse_qsl(urlsplit(departure.url).query))
 
 
@@ -34,7 +34,7 @@ def sign_in(
 ) -> Account:
     departure, asked = depart(connection, **wishes)
     provider.nonce = asked["nonce"]
-    kept = json.loads(json.dumps(dict(departure.kept)))
+    kept = json.loads(json.dumps(dict(departure.flow_data)))
     pairs = {"code": "c-1", "state": "st-1"} if answer is None else answer
     return protocol.arrive(connection, kept, Params(pairs.items()), callback=CALLBACK, at=now())
 

@@ -26,9 +26,9 @@ def test_the_browser_departs_with_everything_that_binds_the_answer_to_it(provide
     assert asked["redirect_uri"] == CALLBACK
     assert asked["scope"] == "openid profile email"
     assert asked["state"] == "st-1"
-    assert asked["nonce"] == departure.kept["nonce"]
+    assert asked["nonce"] == departure.flow_data["nonce"]
     assert asked["code_challenge_method"] == "S256"
-    assert departure.kept["verifier"] not in departure.url
+    assert departure.flow_data["verifier"] not in departure.url
     assert depart(connection)[1]["nonce"] != asked["nonce"]
 
 
@@ -138,7 +138,7 @@ def test_a_reserved_upstream_parameter_changes_nothing(provider):
     )
     departure, asked = depart(connection)
     assert asked["redirect_uri"] == CALLBACK
-    assert asked["nonce"] == departure.kept["nonce"]
+    assert asked["nonce"] == departure.flow_data["nonce"]
 
 
 @pytest.mark.spec("RFC 9207", "2.4", "An iss that is not the issuer's, or missing where it is promised, is refused")
@@ -191,7 +191,7 @@ def test_a_repeated_parameter_is_refused(provider, connection):
     departure, _ = depart(connection)
     answer = Params([("code", "a"), ("code", "b")])
     with pytest.raises(UpstreamFault, match="repeats a parameter"):
-        protocol.arrive(connection, departure.kept, answer, callback=CALLBACK, at=now())
+        protocol.arrive(connection, departure.flow_data, answer, callback=CALLBACK, at=now())
 
 
 def test_an_answer_that_nobody_asked_for_is_refused(connection):
@@ -204,7 +204,7 @@ def test_a_connection_that_changed_its_issuer_meanwhile_believes_nobody(provider
     with ScriptedProvider() as other:
         connection.options = {**connection.options, "discovery_url": other.discovery_url}
         with pytest.raises(UpstreamFault, match="was changed while"):
-            protocol.arrive(connection, departure.kept, Params([("code", "a")]), callback=CALLBACK, at=now())
+            protocol.arrive(connection, departure.flow_data, Params([("code", "a")]), callback=CALLBACK, at=now())
         assert other.forms == []
 
 
@@ -247,7 +247,7 @@ def test_an_upstream_that_goes_down_meanwhile_is_a_sentence(provider, connection
     departure, _ = depart(connection)
     provider.stop()
     with pytest.raises(UpstreamFault, match=r"The token endpoint at .* could not be reached") as caught:
-        protocol.arrive(connection, departure.kept, Params([("code", "a")]), callback=CALLBACK, at=now())
+        protocol.arrive(connection, departure.flow_data, Params([("code", "a")]), callback=CALLBACK, at=now())
     assert caught.value.status == 502
 
 

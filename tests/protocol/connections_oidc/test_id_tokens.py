@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 from joserfc.jwk import OctKey
 
-from idp.connections.contract import Leaver
+from idp.connections.contract import LogoutSubject
 from idp.connections.oidc.flow import id_token_hint
 from idp.connections.oidc.logout import OidcLogout
 from idp.models import Connection
@@ -193,16 +193,18 @@ def test_the_id_token_is_kept_sealed_for_the_logout(provider, connection):
 
 def test_the_kept_id_token_goes_to_no_address_that_was_configured_since(provider, connection):
     account = sign_in(provider, connection)
-    leaver = Leaver("mary", "", "", account.upstream)
+    leaver = LogoutSubject("mary", "", "", account.upstream)
     for options in ({"logout": {"url": THIEF}}, {"oidc_metadata": {"end_session_endpoint": THIEF}}):
         changed = connect(provider, **options)
-        departure = OidcLogout().leave(changed, leaver, state="s", callback="https://id.example/", at=timezone.now())
+        departure = OidcLogout().begin_logout(
+            changed, leaver, state="s", callback="https://id.example/", at=timezone.now()
+        )
         assert departure.url.startswith(f"{THIEF}?client_id={CLIENT}&")
         assert "id_token_hint" not in departure.url
     own = connect(provider, logout={"url": THIEF})
     account = sign_in(provider, own)  # who signs in after it was configured is known there
-    leaver = Leaver("mary", "", "", account.upstream)
-    departure = OidcLogout().leave(own, leaver, state="s", callback="https://id.example/", at=timezone.now())
+    leaver = LogoutSubject("mary", "", "", account.upstream)
+    departure = OidcLogout().begin_logout(own, leaver, state="s", callback="https://id.example/", at=timezone.now())
     assert "id_token_hint=" in departure.url
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idp.connections.contract import Wishes
+from idp.connections.contract import SignInRequest
 from idp.connections.oidc import attributes, issuers, upstream_params
 from idp.connections.oidc.options import problems, read
 from tests.support.upstreams.oidc import TENANT
@@ -174,5 +174,5 @@ def test_a_claim_that_looks_like_a_reference_is_only_text():
 
 def test_an_alias_without_a_value_is_left_out():
     rules = upstream_params.read({"a": {"alias": "login_hint"}, "b": {"alias": "prompt"}, "c": {"alias": "max_age"}})
-    assert upstream_params.resolve(rules, Wishes()) == {}
-    assert upstream_params.resolve(rules, Wishes("mary", True, 0)) == {"a": "mary", "b": "login", "c": "0"}
+    assert upstream_params.resolve(rules, SignInRequest()) == {}
+    assert upstream_params.resolve(rules, SignInRequest("mary", True, 0)) == {"a": "mary", "b": "login", "c": "0"}

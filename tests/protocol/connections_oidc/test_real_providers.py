@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from idp.connections.contract import Account, UpstreamFault, UpstreamRefused, Wishes
+from idp.connections.contract import Account, SignInRequest, UpstreamFault, UpstreamRefused
 from idp.connections.oidc import discovery
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.check import check
@@ -52,15 +52,15 @@ def connect(upstream: OidcProvider, **options: object) -> Connection:
 
 
 def sign_in(
-    connection: Connection, visitor: Visitor | None = None, login: str = MARY, wishes: Wishes | None = None
+    connection: Connection, visitor: Visitor | None = None, login: str = MARY, wishes: SignInRequest | None = None
 ) -> Account:
     protocol = REDIRECT_PROTOCOLS[connection.strategy]
     at = datetime.now(UTC)
-    departure = protocol.depart(connection, wishes or Wishes(), state="st-1", callback=CALLBACK, at=at)
+    departure = protocol.depart(connection, wishes or SignInRequest(), state="st-1", callback=CALLBACK, at=at)
     answer = (visitor or Visitor()).answer(departure.url, CALLBACK, login)
     params = from_urlencoded(urlsplit(answer).query)
     assert params["state"] == "st-1"
-    return protocol.arrive(connection, departure.kept, params, callback=CALLBACK, at=datetime.now(UTC))
+    return protocol.arrive(connection, departure.flow_data, params, callback=CALLBACK, at=datetime.now(UTC))
 
 
 @pytest.mark.parametrize("kind", [make() for make in oidc.KINDS], ids=lambda kind: kind.title)
@@ -148,8 +148,8 @@ def test_a_secret_with_odd_characters_survives_basic(run):
 def test_prompt_and_max_age_make_the_provider_say_when(run, major):
     connection, visitor = connect(run(oidc.generic(major))), Visitor()
     assert sign_in(connection, visitor).auth_time is None
-    first = sign_in(connection, visitor, wishes=Wishes(max_age=600)).auth_time
-    again = sign_in(connection, visitor, wishes=Wishes(force=True)).auth_time
+    first = sign_in(connection, visitor, wishes=SignInRequest(max_age=600)).auth_time
+    again = sign_in(connection, visitor, wishes=SignInRequest(force=True)).auth_time
     assert first
     assert again
     assert again >= first
@@ -157,7 +157,7 @@ def test_prompt_and_max_age_make_the_provider_say_when(run, major):
 
 def test_an_account_can_be_chosen(run):
     connection = connect(run(oidc.generic()), scope="openid")
-    assert sign_in(connection, login="bob", wishes=Wishes(select_account=True)).sub == "bob"
+    assert sign_in(connection, login="bob", wishes=SignInRequest(select_account=True)).sub == "bob"
 
 
 def test_the_session_upstream_has_a_name_where_logout_needs_one(run):

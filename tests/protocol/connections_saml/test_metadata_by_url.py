@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from idp.connections.contract import UpstreamFault, Wishes
+from idp.connections.contract import SignInRequest, UpstreamFault
 from idp.connections.saml import checks, metadata_cache
 from idp.connections.saml.certificates import signing_keys
 from idp.connections.saml.flow import SamlProtocol
@@ -91,13 +91,13 @@ def test_metadata_without_keys_do_not_take_the_place_of_good_ones(
 def test_a_publisher_that_never_answered_is_a_clear_fault(way: Way, published: Published, clock: list[float]) -> None:
     published.status = 404
     with pytest.raises(UpstreamFault, match="the server answered 404") as raised:
-        SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)
+        SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at)
     assert raised.value.status == 502
     published.status = 200
     with pytest.raises(UpstreamFault):
-        SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)
+        SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at)
     clock[0] += metadata_cache.RETRY + 1
-    assert SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at).url
+    assert SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at).url
 
 
 def test_a_slow_publisher_costs_five_seconds_at_most(
@@ -109,16 +109,16 @@ def test_a_slow_publisher_costs_five_seconds_at_most(
     assert web.TIMEOUT <= 5
     began = time.monotonic()
     with pytest.raises(UpstreamFault, match="cannot be fetched"):
-        SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)
+        SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at)
     with pytest.raises(UpstreamFault, match="cannot be fetched"):
-        SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)
+        SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at)
     assert time.monotonic() - began < 1.5
 
 
 def test_private_addresses_are_not_asked(way: Way, published: Published, settings: Any) -> None:
     settings.OUTBOUND_ALLOW = []
     with pytest.raises(UpstreamFault):
-        SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)
+        SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at)
     assert published.asked == 0
 
 

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import pytest
 from django.utils import timezone
 
-from idp.connections.contract import UpstreamFault, Wishes
+from idp.connections.contract import SignInRequest, UpstreamFault
 from idp.connections.saml import idp_metadata, options
 from idp.connections.saml.certificates import signing_certificates, signing_keys
 from idp.connections.saml.flow import SamlProtocol
@@ -127,7 +127,7 @@ def test_metadata_that_ran_out_are_not_used(way: Way) -> None:
     ]
     assert "was valid until" in way.refused(way.idp.answer(way.says()))
     with pytest.raises(UpstreamFault):
-        SamlProtocol().depart(way.connection, Wishes(), state="s", callback=ACS, at=way.at)
+        SamlProtocol().depart(way.connection, SignInRequest(), state="s", callback=ACS, at=way.at)
 
 
 def test_metadata_of_somebody_else_are_not_used(way: Way) -> None:

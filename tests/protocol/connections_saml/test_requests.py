@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from idp.connections.contract import Departure, UpstreamFault, Wishes
+from idp.connections.contract import Departure, SignInRequest, UpstreamFault
 from idp.connections.saml.flow import SamlProtocol
 from idp.saml.own_key import own_key
 from tests.protocol.connections_saml.conftest import ACS, Way
@@ -21,8 +21,8 @@ from tests.support.upstreams.scripted_saml import NAMES, SIGN_ON
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 
-def _depart(way: Way, wishes: Wishes | None = None) -> Departure:
-    return SamlProtocol().depart(way.connection, wishes or Wishes(), state="the-state", callback=ACS, at=way.at)
+def _depart(way: Way, wishes: SignInRequest | None = None) -> Departure:
+    return SamlProtocol().depart(way.connection, wishes or SignInRequest(), state="the-state", callback=ACS, at=way.at)
 
 
 @pytest.mark.spec(
@@ -36,7 +36,7 @@ def test_a_request_by_redirect(way: Way) -> None:
     assert departure.fields == ()
     assert parameters["RelayState"] == ["the-state"]
     assert "Signature" not in parameters
-    assert root.get("ID") == departure.kept["request_id"]
+    assert root.get("ID") == departure.flow_data["request_id"]
     assert root.get("Destination") == SIGN_ON
     assert root.get("AssertionConsumerServiceURL") == ACS
     assert root.get("ProtocolBinding") == POST
@@ -68,7 +68,7 @@ def test_a_request_by_form(way: Way) -> None:
     fields = dict(departure.fields)
     assert departure.url == SIGN_ON
     assert fields["RelayState"] == "the-state"
-    assert etree.fromstring(base64.b64decode(fields["SAMLRequest"])).get("ID") == departure.kept["request_id"]
+    assert etree.fromstring(base64.b64decode(fields["SAMLRequest"])).get("ID") == departure.flow_data["request_id"]
     way.configure(signSAMLRequest=True)
     signed = base64.b64decode(dict(_depart(way).fields)["SAMLRequest"])
     xpath = "/samlp:AuthnRequest/ds:Signature"
@@ -76,7 +76,7 @@ def test_a_request_by_form(way: Way) -> None:
 
 
 def test_a_forced_sign_in_is_asked_for(way: Way) -> None:
-    root = request_of(parse_qs(urlsplit(_depart(way, Wishes(force=True)).url).query)["SAMLRequest"][0])
+    root = request_of(parse_qs(urlsplit(_depart(way, SignInRequest(force=True)).url).query)["SAMLRequest"][0])
     assert root.get("ForceAuthn") == "true"
 
 

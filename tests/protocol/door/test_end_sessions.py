@@ -198,7 +198,7 @@ def test_of_a_person_the_spared_session_and_its_tokens_stay():
     user, application = make_user(), make_application()
     here, there = make_session(user), make_session(user)
     kept, gone, unbound = (make_family(user, application, session, offline=True) for session in (here, there, None))
-    ended = end(Selection.user(user.pk, spare=here.pk), Initiator.PASSWORD_CHANGED, offline_tokens=True)
+    ended = end(Selection.user(user.pk, except_session=here.pk), Initiator.PASSWORD_CHANGED, offline_tokens=True)
     assert ended.session_pks == [there.pk]
     alive = RefreshTokenFamily.objects.filter(revoked_at=None)
     assert list(alive) == [kept]

@@ -66,7 +66,7 @@ def test_who_sets_their_own_password_is_named_as_every_other_actor(mary, session
 
 def test_a_new_password_spares_the_session_in_which_it_was_set(mary, session, family):
     other = make_session(mary)
-    mary.spared_session = session.pk
+    mary.acting_session = session.pk
     accounts.set_password(mary, "another long password", actor="user")
     assert ended(session) == ""
     assert ended(other) == "password-changed"

@@ -11,7 +11,7 @@ import pytest
 from idp.protocol.errors import InvalidRequest, InvalidToken
 from idp.protocol.jwt_profile import Unverified
 from logout_app.protocol import gtr
-from logout_app.protocol.gtr import Expected, Forbidden, Subject
+from logout_app.protocol.gtr import ExpectedRequest, Forbidden, Subject
 from tests.support.upstreams.scripted_oidc import ABSENT, encode
 
 pytestmark = pytest.mark.once
@@ -20,7 +20,7 @@ DRAFT = "draft-parecki-oauth-global-token-revocation"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
 ENDPOINT = "https://id.example.com/oauth/global-token-revocation/connection/acme"
-EXPECTED = Expected("https://acme.okta.example", "0oa1", ENDPOINT)
+EXPECTED = ExpectedRequest("https://acme.okta.example", "0oa1", ENDPOINT)
 
 
 def token(**changes):

@@ -6,11 +6,11 @@ import pytest
 
 from idp.protocol.errors import InvalidRequest
 from logout_app.protocol.rp_initiated_logout import (
-    Client,
     Current,
     Hint,
+    LogoutClient,
     LogoutRequest,
-    Step,
+    LogoutStep,
     decide,
     is_federated,
     parse,
@@ -18,7 +18,7 @@ from logout_app.protocol.rp_initiated_logout import (
 
 URI = "https://app.example/out"
 TENANT = "https://tenant.example/out"
-CLIENTS = {"app": Client("app", [URI]), "other": Client("other", ["https://other.example/out"])}
+CLIENTS = {"app": LogoutClient("app", [URI]), "other": LogoutClient("other", ["https://other.example/out"])}
 NOW = Current(sid="s1", sub="auth0|mary")
 MINE = Hint(("app",), "auth0|mary", "s1")
 ELSEWHERE = Hint(("app",), "auth0|mary", "s2")
@@ -29,24 +29,38 @@ TWO = Hint(("app", "other"), "auth0|mary", "s1")
 R = LogoutRequest
 TABLE = [
     # what                                          request, hint, session -> step, redirect
-    ("R7 hint of this session", R(post_logout_redirect_uri=URI), MINE, NOW, Step.END, URI),
-    ("R12 state is echoed", R(post_logout_redirect_uri=URI, state="x y"), MINE, NOW, Step.END, URI + "?state=x%20y"),
-    ("R12 empty state is echoed", R(post_logout_redirect_uri=URI, state=""), MINE, NOW, Step.END, URI + "?state="),
-    ("no redirect asked", R(state="x"), MINE, NOW, Step.END, ""),
-    ("R6 client_id and hint agree", R(client_id="app", post_logout_redirect_uri=URI), MINE, NOW, Step.END, URI),
-    ("R5 hint of another session asks", R(post_logout_redirect_uri=URI), ELSEWHERE, NOW, Step.ASK, URI),
-    ("R7 hint of another person asks", R(post_logout_redirect_uri=URI), SOMEBODY, NOW, Step.ASK, URI),
-    ("R7 no hint asks", R(client_id="app", post_logout_redirect_uri=URI), None, NOW, Step.ASK, URI),
-    ("no params asks", R(), None, NOW, Step.ASK, ""),
-    ("only state asks, no redirect", R(state="x"), None, NOW, Step.ASK, ""),
-    ("R10 a target that nobody vouches for is dropped", R(post_logout_redirect_uri=URI), None, NOW, Step.ASK, ""),
-    ("R10 the tenant's list vouches", R(post_logout_redirect_uri=TENANT), None, NOW, Step.ASK, TENANT),
+    ("R7 hint of this session", R(post_logout_redirect_uri=URI), MINE, NOW, LogoutStep.END, URI),
+    (
+        "R12 state is echoed",
+        R(post_logout_redirect_uri=URI, state="x y"),
+        MINE,
+        NOW,
+        LogoutStep.END,
+        URI + "?state=x%20y",
+    ),
+    (
+        "R12 empty state is echoed",
+        R(post_logout_redirect_uri=URI, state=""),
+        MINE,
+        NOW,
+        LogoutStep.END,
+        URI + "?state=",
+    ),
+    ("no redirect asked", R(state="x"), MINE, NOW, LogoutStep.END, ""),
+    ("R6 client_id and hint agree", R(client_id="app", post_logout_redirect_uri=URI), MINE, NOW, LogoutStep.END, URI),
+    ("R5 hint of another session asks", R(post_logout_redirect_uri=URI), ELSEWHERE, NOW, LogoutStep.ASK, URI),
+    ("R7 hint of another person asks", R(post_logout_redirect_uri=URI), SOMEBODY, NOW, LogoutStep.ASK, URI),
+    ("R7 no hint asks", R(client_id="app", post_logout_redirect_uri=URI), None, NOW, LogoutStep.ASK, URI),
+    ("no params asks", R(), None, NOW, LogoutStep.ASK, ""),
+    ("only state asks, no redirect", R(state="x"), None, NOW, LogoutStep.ASK, ""),
+    ("R10 a target that nobody vouches for is dropped", R(post_logout_redirect_uri=URI), None, NOW, LogoutStep.ASK, ""),
+    ("R10 the tenant's list vouches", R(post_logout_redirect_uri=TENANT), None, NOW, LogoutStep.ASK, TENANT),
     (
         "logout_hint is the sid",
         R(logout_hint="s1", client_id="app", post_logout_redirect_uri=URI),
         None,
         NOW,
-        Step.END,
+        LogoutStep.END,
         URI,
     ),
     (
@@ -54,18 +68,25 @@ TABLE = [
         R(logout_hint="s1", post_logout_redirect_uri=TENANT),
         None,
         NOW,
-        Step.END,
+        LogoutStep.END,
         TENANT,
     ),
-    ("logout_hint alone: no app list", R(logout_hint="s1", post_logout_redirect_uri=URI), None, NOW, Step.END, ""),
-    ("logout_hint of another session asks", R(logout_hint="s2", client_id="app"), None, NOW, Step.ASK, ""),
-    ("logout_hint and hint agree", R(logout_hint="s1"), MINE, NOW, Step.END, ""),
+    (
+        "logout_hint alone: no app list",
+        R(logout_hint="s1", post_logout_redirect_uri=URI),
+        None,
+        NOW,
+        LogoutStep.END,
+        "",
+    ),
+    ("logout_hint of another session asks", R(logout_hint="s2", client_id="app"), None, NOW, LogoutStep.ASK, ""),
+    ("logout_hint and hint agree", R(logout_hint="s1"), MINE, NOW, LogoutStep.END, ""),
     (
         "R13 nobody signed in: redirect",
         R(post_logout_redirect_uri=URI, state="x"),
         MINE,
         None,
-        Step.NOTHING,
+        LogoutStep.NOTHING,
         URI + "?state=x",
     ),
     (
@@ -73,13 +94,13 @@ TABLE = [
         R(client_id="app", post_logout_redirect_uri=URI),
         None,
         None,
-        Step.NOTHING,
+        LogoutStep.NOTHING,
         URI,
     ),
-    ("nobody signed in, victim's hint", R(), ELSEWHERE, None, Step.NOTHING, ""),
-    ("hint of an application that is gone", R(post_logout_redirect_uri=TENANT), GONE, NOW, Step.END, TENANT),
-    ("hint for two audiences needs client_id", R(client_id="other"), TWO, NOW, Step.END, ""),
-    ("hint for two audiences names no list", R(post_logout_redirect_uri=URI), TWO, NOW, Step.END, ""),
+    ("nobody signed in, victim's hint", R(), ELSEWHERE, None, LogoutStep.NOTHING, ""),
+    ("hint of an application that is gone", R(post_logout_redirect_uri=TENANT), GONE, NOW, LogoutStep.END, TENANT),
+    ("hint for two audiences needs client_id", R(client_id="other"), TWO, NOW, LogoutStep.END, ""),
+    ("hint for two audiences names no list", R(post_logout_redirect_uri=URI), TWO, NOW, LogoutStep.END, ""),
 ]
 
 
@@ -116,7 +137,7 @@ def test_refusal(what, request_, hint, current):
 
 def test_a_tenant_may_switch_the_question_off():
     decision = decide(R(), hint=None, current=NOW, find_client=CLIENTS.get, may_skip_question=True)
-    assert decision.step is Step.END
+    assert decision.step is LogoutStep.END
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_password_that_was_changed_meanwhile_makes_no_session():
     mary = with_totp(make_user())
     thief = csrf_client()
     sign_in_by_form(thief)
-    mary.spared_session = make_session(mary).pk
+    mary.acting_session = make_session(mary).pk
     accounts.set_password(mary, "another long password", actor="user")
     assert give_code(thief, code()).status_code == 403
     assert session_of(thief) is None
@@ -189,7 +189,7 @@ def test_a_password_that_is_changed_while_it_is_hashed_makes_no_session(monkeypa
     def late(*args):
         verified = verify(*args)
         person = type(mary).objects.get()
-        person.spared_session = make_session(person).pk
+        person.acting_session = make_session(person).pk
         accounts.set_password(person, "another long password", actor="user")
         return verified
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.test import Client
 
 from idp.tenants import configuration
-from sessions_app.views import login_page
+from sessions_app.views.signin import login_page
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import request_params
 from tests.support.sign_in import TOKEN, csrf_client, csrf_token, sign_in_by_form
@@ -78,7 +78,7 @@ def test_everybody_gets_their_own_token_and_target():
 
 @pytest.mark.parametrize("state", ["token", "next", "quoted"])
 def test_what_is_put_in_is_not_looked_through_again(state):
-    from sessions_app.views import login_page
+    from sessions_app.views.signin import login_page
 
     mark = getattr(login_page, state.upper())
     text = page(Client(), f"/authorize?state={mark}")

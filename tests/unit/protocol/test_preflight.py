@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logout_app.protocol.preflight import Answer, Finding, NoAnswer, Verdict, back_channel, front_channel
+from logout_app.protocol.preflight import NoAnswer, PreflightFinding, ProbeAnswer, Verdict, back_channel, front_channel
 
 ISSUER = "https://id.example"
 URI = "https://app.example/out"
@@ -13,17 +13,17 @@ GOOD, HINT, BAD = Verdict.GOOD, Verdict.HINT, Verdict.BAD
 
 def front(
     *headers: tuple[str, str], status: int = 200, uri: str = URI, issuer: str = ISSUER, **facts: bool
-) -> list[Finding]:
+) -> list[PreflightFinding]:
     headers = (*headers, ("cache-control", "no-store"))
     facts = {"gets_sid": True, "has_back_channel": True, **facts}
-    return front_channel(uri, Answer(status, headers), issuer_origin=issuer, **facts)
+    return front_channel(uri, ProbeAnswer(status, headers), issuer_origin=issuer, **facts)
 
 
-def worst(findings: list[Finding]) -> Verdict:
+def worst(findings: list[PreflightFinding]) -> Verdict:
     return max((finding.verdict for finding in findings), key=[GOOD, HINT, BAD].index)
 
 
-def said(findings: list[Finding]) -> str:
+def said(findings: list[PreflightFinding]) -> str:
     return " ".join(finding.sentence for finding in findings)
 
 
@@ -147,7 +147,7 @@ def test_on_our_own_host_cookies_are_no_matter() -> None:
 def test_what_may_fail_in_some_browsers_is_hinted_at() -> None:
     assert "third-party cookies" in said(front(has_back_channel=False))
     assert "no iss and sid" in said(front(gets_sid=False))
-    bare = front_channel(URI, Answer(200), issuer_origin=ISSUER, gets_sid=True, has_back_channel=True)
+    bare = front_channel(URI, ProbeAnswer(200), issuer_origin=ISSUER, gets_sid=True, has_back_channel=True)
     assert "no-store" in said(bare)
     assert worst(bare) is HINT
 
@@ -158,12 +158,12 @@ def test_what_may_fail_in_some_browsers_is_hinted_at() -> None:
     + [(status, BAD) for status in (302, 401, 403, 404, 405, 410)],
 )
 def test_what_the_back_channel_answers_to_a_token_that_is_none(status: int, verdict: Verdict) -> None:
-    findings = back_channel(URI, Answer(status))
+    findings = back_channel(URI, ProbeAnswer(status))
     assert [finding.verdict for finding in findings] == [verdict]
 
 
 def test_an_http_back_channel_is_hinted_at() -> None:
-    assert [f.verdict for f in back_channel("http://app.example/bc", Answer(400))] == [HINT, GOOD]
+    assert [f.verdict for f in back_channel("http://app.example/bc", ProbeAnswer(400))] == [HINT, GOOD]
 
 
 def test_no_answer_is_said_with_its_reason() -> None:

@@ -19,9 +19,9 @@ from idp.views.stale_forms import asked_again, when_stale
 from sessions_app.oauth import authorize as act
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.session import binding
-from sessions_app.views.authorization_response import fail
-from sessions_app.views.authorize import respond
-from sessions_app.views.consent_page import SALT
+from sessions_app.views.oauth.authorization_response import fail
+from sessions_app.views.oauth.authorize import respond
+from sessions_app.views.oauth.consent_page import SALT
 
 LIFETIME = timedelta(hours=1)
 

@@ -24,7 +24,7 @@ from sessions_app.claims import issue
 from sessions_app.claims.standard import known_claims
 from sessions_app.oauth.access import Bearer, bearer
 from sessions_app.protocol import claims
-from sessions_app.views.endpoint import body_params
+from sessions_app.views.oauth.endpoint import body_params
 
 
 @for_programs

@@ -23,7 +23,7 @@ from sessions_app.session import binding
 from sessions_app.signin.destinations import Destination
 from sessions_app.signin.forms import LoginForm
 from sessions_app.signin.offers import Offer
-from sessions_app.views import upstream_pages
+from sessions_app.views.signin import upstream_pages
 
 # Letters and digits only: neither a template nor a URL changes them. Random: no name of an application has them in it.
 TOKEN, NEXT, QUOTED = (f"{name}{secrets.token_hex(16)}" for name in ("token", "next", "quoted"))

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
 from sessions_app.oauth import introspection
-from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
+from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
 
 
 @program_endpoint

@@ -20,7 +20,7 @@ from sessions_app.signin.destinations import destination
 from sessions_app.signin.round_trip import NotEnough
 
 log = structlog.get_logger(__name__)
-AWAY = "temporarily_unavailable"
+TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
 LONGEST_SENTENCE = 300  # of what somebody else wrote
 
 
@@ -39,7 +39,7 @@ def fault(
     status = error.status or status
     log.warning("sign_in.upstream_failed", connection=connection.name, reason=error.reason, status=status)
     silence.note(connection, error, at=timezone.now())
-    code = AWAY if status >= 500 else "server_error"
+    code = TEMPORARILY_UNAVAILABLE if status >= 500 else "server_error"
     page = _failed(request, connection, redirect_url, error.sentence, code=code, status=status)
     if status == 503:
         page.headers["Retry-After"] = str(RETRY_SOON)
@@ -51,7 +51,16 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
     log.info("sign_in.upstream_silent", connection=connection.name)
     message = f"{connection} does not answer at the moment."
     label = "Try it anyway"
-    answer = _failed(request, connection, redirect_url, message, code=AWAY, status=503, again=again, again_label=label)
+    answer = _failed(
+        request,
+        connection,
+        redirect_url,
+        message,
+        code=TEMPORARILY_UNAVAILABLE,
+        status=503,
+        again=again,
+        again_label=label,
+    )
     answer.headers["Retry-After"] = str(RETRY_SOON)
     return answer
 

@@ -32,10 +32,10 @@ from sessions_app.signin.forms import LoginForm
 from sessions_app.signin.offers import Offer
 from sessions_app.signin.round_trip import onward
 from sessions_app.signin.waiting import waiting_behind
-from sessions_app.views import login_page, upstream_pages
-from sessions_app.views.authorization_response import succeed
-from sessions_app.views.callback import depart
-from sessions_app.views.popups import keep_opener
+from sessions_app.views.oauth.authorization_response import succeed
+from sessions_app.views.signin import login_page, upstream_pages
+from sessions_app.views.signin.callback import depart
+from sessions_app.views.signin.popups import keep_opener
 
 WRONG = "E-mail address or password is wrong."
 AGAIN = (
@@ -129,7 +129,7 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
         response = sign_in.by_password(
             request, connection, username, password, timezone.now(), redirect_url=target.url, waiting=waiting
         )
-    except sign_in.Blocked:
+    except sign_in.AccountBlocked:
         return login_page.page(request, target, form, blocked=True)
     except sign_in.WrongPassword:
         form.add_error("password", WRONG)

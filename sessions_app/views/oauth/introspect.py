@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from idp.protocol.errors import InvalidClient
 from sessions_app.oauth import introspection
-from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
+from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
 
 
 @program_endpoint

@@ -24,9 +24,9 @@ from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
 from sessions_app.signin import offers, round_trip
 from sessions_app.signin.destinations import Destination, destination
-from sessions_app.views import reposting, upstream_pages
-from sessions_app.views.authorization_response import fail
-from sessions_app.views.popups import keep_opener
+from sessions_app.views.oauth.authorization_response import fail
+from sessions_app.views.signin import reposting, upstream_pages
+from sessions_app.views.signin.popups import keep_opener
 
 # What an application may hear of a sign-in that somebody gave up (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6).
 TOLD = frozenset({"access_denied", "login_required", "interaction_required", "server_error", "temporarily_unavailable"})
@@ -43,7 +43,7 @@ def start(request: HttpRequest, connection: str) -> HttpResponse:
     target = destination(params.get("next", ""), snapshot)
     row = round_trip.check_usable(snapshot.connection(connection), target.url, snapshot)
     if "fresh" in params:
-        target = replace(target, wishes=replace(target.wishes, force=True, select_account=True))
+        target = replace(target, asked=replace(target.asked, force=True, select_account=True))
     login_hint = params.get("login_hint", "")[:255]
     if row.silent_since and "anyway" not in params:
         more = {name: params.get(name, "") for name in ("fresh", "login_hint") if name in params}
@@ -61,13 +61,11 @@ def depart(
     reauthenticates: bool = False,
 ) -> HttpResponse:
     """To the upstream, with what the application wishes; or the page that says why not."""
-    wishes = target.wishes_with(login_hint)
+    asked = target.asked_with(login_hint)
     if reauthenticates:
-        wishes = replace(wishes, force=True)
+        asked = replace(asked, force=True)
     try:
-        return round_trip.start(
-            request, connection, wishes, target.url, timezone.now(), reauthenticates=reauthenticates
-        )
+        return round_trip.start(request, connection, asked, target.url, timezone.now(), reauthenticates=reauthenticates)
     except UpstreamFault as error:
         return upstream_pages.fault(request, connection, target.url, error, status=502)
 
@@ -130,7 +128,7 @@ def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpRes
 def _trip(request: HttpRequest, state: str, named: str | None) -> round_trip.Trip:
     at = timezone.now()
     snapshot = configuration.current()
-    trip = round_trip.take(request, state, at) if state else None
+    trip = round_trip.come_back(request, state, at) if state else None
     if trip is None and named is not None:
         connection = round_trip.check_usable(snapshot.connection(named), "", snapshot)
         trip = round_trip.unsolicited(connection)

@@ -23,8 +23,8 @@ from sessions_app.oauth import device
 from sessions_app.protocol import scopes
 from sessions_app.session import binding
 from sessions_app.session.gate import may_use
-from sessions_app.views.consent_page import WORDS
-from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
+from sessions_app.views.oauth.consent_page import WORDS
+from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
 
 
 @program_endpoint

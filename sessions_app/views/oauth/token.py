@@ -17,7 +17,7 @@ from idp.protocol.params import Params
 from sessions_app.oauth import device, refresh, toolkit
 from sessions_app.oauth.tokens import CodeRequest, exchange_code
 from sessions_app.protocol import scopes
-from sessions_app.views.endpoint import authenticate_client, body_params, program_endpoint
+from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
 
 Handler = Callable[[HttpRequest, Params, datetime], dict[str, Any]]
 

@@ -27,9 +27,10 @@ from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol.authorization import MARKER, OURS
 from sessions_app.session import binding
 from sessions_app.signin.destinations import is_ours
-from sessions_app.views import consent_page, reposting
 from sessions_app.views.admission_page import not_admitted
-from sessions_app.views.authorization_response import fail, succeed
+from sessions_app.views.oauth import consent_page
+from sessions_app.views.oauth.authorization_response import fail, succeed
+from sessions_app.views.signin import reposting
 
 log = structlog.get_logger(__name__)
 NEED_NO_ESCAPE = (

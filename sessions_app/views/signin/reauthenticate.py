@@ -11,7 +11,7 @@ from idp.views.errors import page_errors
 from sessions_app.session import binding
 from sessions_app.signin import round_trip
 from sessions_app.signin.destinations import destination
-from sessions_app.views.callback import depart
+from sessions_app.views.signin.callback import depart
 
 
 @page_errors

@@ -1,0 +1,1 @@
+"""Endpoints that applications and their people meet: /authorize, consent, devices, tokens, UserInfo."""
