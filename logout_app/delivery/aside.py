@@ -34,7 +34,7 @@ from logout_app.protocol.retry import SET_ASIDE, printable
 
 log = structlog.get_logger(__name__)
 
-# One row's own fault, whatever its values are; AWAY and missing permissions are everybody's.
+# One row's own fault, whatever its values are; OUTAGES and missing permissions are everybody's.
 FAULTS = (DataError, IntegrityError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 UNKNOWN_FOR = timedelta(minutes=1)  # a worker that knows the channel would have taken the row long before
 PICK_ONE = f"WITH picked AS (SELECT id FROM {TABLE} WHERE id = %(id)s AND {DUE}) {TAKE}"  # noqa: S608  constants only

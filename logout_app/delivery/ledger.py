@@ -28,7 +28,9 @@ MOST_REFUSED = 10_000
 FIRST_PAUSE = 1.0  # seconds until the next try, doubled by each that fails
 LONGEST_PAUSE = 8.0
 
-Write = Callable[[list[Result], dict[str, float]], Awaitable[list[Result]]]  # raises AWAY; gives what the table refuses
+Write = Callable[
+    [list[Result], dict[str, float]], Awaitable[list[Result]]
+]  # raises OUTAGES; gives what the table refuses
 
 
 class Ledger:

@@ -7,6 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,42 @@ def test_files_stay_small() -> None:
         and (count := len(path.read_text().splitlines())) > 400
     ]
     assert long == []
+
+
+# What Django, Celery and WSGI look for by name.
+GIVEN = {
+    "__init__.py",
+    "admin",
+    "admin.py",
+    "admin_site.py",
+    "apps.py",
+    "celery.py",
+    "conf.py",
+    "management",
+    "migrations",
+}
+GIVEN |= {"models", "models.py", "settings.py", "tasks.py", "templatetags", "urls.py", "views", "wsgi.py"}
+
+
+def test_a_room_can_be_seen_at_a_glance() -> None:
+    """At most 20 entries a folder, not counting those that the frameworks look for by name; and it says what it is for."""
+    rooms = {path.parent for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts}
+    full, silent = [], []
+    for room in sorted(rooms):
+        inside = [each for each in room.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()]
+        if sum(each.name not in GIVEN for each in inside) > 20:
+            full.append(str(room.relative_to(ROOT)))
+        if not GIVEN & {"management", "templatetags"} & set(room.parts) and not (room / "__init__.py").read_text():
+            silent.append(str(room.relative_to(ROOT)))
+    assert (full, silent) == ([], [])
+
+
+def test_names_of_classes_are_unique() -> None:
+    """Those that Django looks for by name may repeat."""
+    named = re.compile(r"^class ([A-Z]\w*)", re.MULTILINE)
+    paths = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
+    found = Counter(name for path in paths for name in named.findall(path.read_text()))
+    assert [name for name, count in found.items() if count > 1 and name not in {"Command", "DatabaseWrapper"}] == []
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
