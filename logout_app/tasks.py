@@ -17,7 +17,7 @@ from django.utils import timezone
 from idp.protocol.initiators import Initiator
 from idp.tenants import configuration, rules
 from logout_app.browser import transactions
-from logout_app.ending import deprovisioned, purge
+from logout_app.ending import access_lost, deprovisioned, purge
 from logout_app.ending.end import Selection, end_sessions
 from sessions_app.session.purge import BATCH
 
@@ -33,11 +33,13 @@ STATEMENT_LIMIT = 10  # seconds
 def expire_sessions() -> None:
     """End the sessions that are past a limit, through the door, so that their applications hear of it.
 
-    Frames of sign-out pages that were closed are given up in the same minute.
+    Frames of sign-out pages that were closed are given up in the same minute, and who joined an application at the moment at
+    which it ceased to be for them leaves it.
     """
     with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         ended = until_done(_expire_batch, EXPIRY_DEADLINE, EXPIRY_BATCH)
         transactions.give_up_unanswered(timezone.now())
+        access_lost.sign_out(actor="system", at=timezone.now())  # who joined while they lost it
     if ended:
         log.info("sessions.expired", sessions=ended)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from idp.admin.fields import LinesField, ObjectField, TicksField
+from idp.admin.fields import GroupsField, LinesField, ListField, ObjectField, TicksField
 from idp.admin.rulebook import RulebookForm
 from idp.applications import mobile, rules
 from idp.models import Application, default_grant_types, default_initiators
@@ -29,6 +29,7 @@ INITIATORS = (
     (Initiator.EMAIL_IDENTIFIER_CHANGED.value, "The e-mail address changed"),
     (Initiator.MFA_PHONE_UNENROLLED.value, "A second factor was removed"),
     (Initiator.ACCOUNT_DEACTIVATED.value, "The account was blocked"),
+    (Initiator.ACCESS_LOST.value, "Somebody may not use this application any more"),
 )
 
 FIELDSETS: Any = (
@@ -62,6 +63,22 @@ FIELDSETS: Any = (
             "description": "Back channel: Curfew posts a logout token, and tries again until it is answered. "
             "Front channel: the person's browser loads a page of the application. "
             "Revocation endpoint: it gets a signed request when everything of a person ends.",
+        },
+    ),
+    (
+        "Who may use it",
+        {
+            "fields": ("access_mode", "access_groups", "access_loss_signs_out"),
+            "description": "Others read whom to ask, and the application hears access_denied. Who loses access is refused "
+            "at once, in every grant. People are assigned on their own pages.",
+        },
+    ),
+    (
+        "What it learns of people",
+        {
+            "fields": ("claim_mappings",),
+            "description": "Beside the standard claims: the scopes groups and roles give claims of these names. "
+            "Preview for a person shows what somebody's tokens would say.",
         },
     ),
     (
@@ -167,6 +184,16 @@ class ApplicationForm(RulebookForm):
         help_text="Only used if the choice above is Selected.",
     )
 
+    access_groups = GroupsField(
+        label="Groups",
+        help_text="One per line, by name. A name means a group of any source; where several identity providers may sign in "
+        'to it, name the one that you mean: {"connection": "acme-okta", "name": "staff"}.',
+    )
+    claim_mappings = ListField(
+        label="Claims",
+        help_text='A JSON list: [{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", '
+        '"userinfo"]}]. from is JMESPath over user, identity, groups, roles, session and client.',
+    )
     jwks = ObjectField(label="Public keys", keys=("keys",), help_text="A JWK set, for private_key_jwt.")
 
     class Meta:
@@ -174,6 +201,8 @@ class ApplicationForm(RulebookForm):
         exclude = ("client_secret", "user")
         labels = {
             "app_type": "Kind",
+            "access_mode": "People",
+            "access_loss_signs_out": "Sign out who loses access",
             "is_first_party": "Ours: people are not asked for consent",
             "allow_logout_url_wildcards": "Allow wildcards",
             "backchannel_logout_session_required": "Needs the session id (sid)",

@@ -171,13 +171,21 @@ class ResourceServerAdminForm(ResourceServerForm):
 class ResourceServerAdmin(ActsAdmin):
     form = ResourceServerAdminForm
     list_display = ("name_or_identifier", "identifier", "token_dialect", "token_lifetime", "allow_offline_access")
-    list_filter = ("token_dialect", "signing_alg")
+    list_filter = ("token_dialect", "signing_alg", "enforce_policies")
     search_fields = ("identifier", "name")
     fieldsets = (
         (None, {"fields": ("identifier", "name", "scopes")}),
         (
             "Access tokens",
             {"fields": ("token_dialect", "token_lifetime", "signing_alg", "allow_offline_access")},
+        ),
+        (
+            "Permissions",
+            {
+                "fields": ("enforce_policies",),
+                "description": "Scopes are permissions: roles have them, and people have roles. With a dialect that says so, "
+                "access tokens list all permissions of the person.",
+            },
         ),
     )
 

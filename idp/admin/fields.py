@@ -48,6 +48,81 @@ class LinesField(forms.CharField):
         return bool((self.prepare_value(initial) or "").split() != (data or "").split())
 
 
+class GroupsField(forms.CharField):
+    """References to groups, one per line: a name; or JSON where a name alone would not do."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 3, "class": "lines", "spellcheck": "false"}))
+        super().__init__(required=False, strip=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(_reference_line, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = [line.strip() for line in str(super().to_python(value)).splitlines() if line.strip()]
+        found: list[Any] = []
+        for line in lines:
+            reference = _read_reference(line)
+            if reference not in found:
+                found.append(reference)
+        return found
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or []) != self.to_python(data))
+        except ValidationError:
+            return True
+
+
+def _reference_line(reference: Any) -> str:
+    is_plain = isinstance(reference, str) and reference.strip() == reference and len(reference.splitlines()) == 1
+    return (
+        reference
+        if is_plain and reference[0] not in '{"'
+        else json.dumps(reference, ensure_ascii=False, sort_keys=True)
+    )
+
+
+def _read_reference(line: str) -> Any:
+    if line[0] not in '{"':
+        return line
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise ValidationError(f"{line[:100]}: this begins like JSON and is none.") from None
+
+
+class ListField(forms.JSONField):
+    """A JSON list."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 8, "class": "lines", "spellcheck": "false"}))
+        super().__init__(required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return (
+            "[\n" + ",\n".join(f"  {json.dumps(item, ensure_ascii=False, sort_keys=True)}" for item in value) + "\n]"
+            if value
+            else ""
+        )
+
+    def to_python(self, value: Any) -> Any:
+        parsed = super().to_python(value)
+        if parsed is None:
+            return []
+        if not isinstance(parsed, list):
+            raise ValidationError("This must be a JSON list: [...].")
+        return parsed
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or []) != self.to_python(data))
+        except ValidationError:
+            return True
+
+
 class TicksField(forms.MultipleChoiceField):
     """A JSON list of known values as boxes to tick."""
 

@@ -17,7 +17,8 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from idp.admin.fields import https_urls
+from idp.admin.access import ACCESS, ACCESS_FIELDS, shown_assignments, shown_groups, shown_roles
+from idp.admin.fields import ObjectField, https_urls
 from idp.admin.support import (
     ActsAdmin,
     AdminAct,
@@ -29,7 +30,7 @@ from idp.admin.support import (
 from idp.connections.database import by_login, requires_username
 from idp.http.visit import is_fresh
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
-from idp.people import accounts, password_policy
+from idp.people import accounts, metadata, password_policy
 from idp.protocol import normal_forms
 
 if TYPE_CHECKING:
@@ -84,10 +85,25 @@ class NewUserForm(BaseUserForm):
 
 
 class UserForm(BaseUserForm):
+    user_metadata = ObjectField(label="User metadata", help_text="A JSON object. Facts that the person may know.")
+    app_metadata = ObjectField(label="App metadata", help_text="A JSON object. Facts that only administrators change.")
+
     class Meta:
         model = User
         formfield_callback = https_urls
-        exclude = ("password", "claims")  # no token and no answer carries `claims` yet
+        exclude = ("password", "claims")  # `claims` are the connection's
+
+    def clean_user_metadata(self) -> dict[str, Any]:
+        return self._metadata("user_metadata")
+
+    def clean_app_metadata(self) -> dict[str, Any]:
+        return self._metadata("app_metadata")
+
+    def _metadata(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = self.cleaned_data[name]
+        if reason := metadata.problem(value):
+            raise forms.ValidationError(f"It {reason}.")
+        return value
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
@@ -198,7 +214,10 @@ class UserAdminBase(ActsAdmin):
     search_fields = ("email", "name", "=user_id", "=identities__sub")
     search_help_text = "E-mail address, name, or a whole user id."
     ordering = ("-pk",)
-    readonly_fields = ("user_id", "is_active", "revoked_before", "last_login", "created_at", "updated_at")
+    readonly_fields = (
+        *("user_id", "is_active", "revoked_before", "last_login", "created_at", "updated_at"),
+        *ACCESS_FIELDS,
+    )
     filter_horizontal = ("groups", "user_permissions")
     inlines: ClassVar[Any] = (IdentityInline,)
     fieldsets = (
@@ -208,6 +227,8 @@ class UserAdminBase(ActsAdmin):
             {"fields": ("picture", "phone_number", "phone_number_verified"), "classes": ("collapse",)},
         ),
         ("State", {"fields": ("is_active", "revoked_before", "last_login", "created_at", "updated_at")}),
+        ("What they may use", {"fields": ACCESS_FIELDS}),
+        ("Metadata", {"fields": ("user_metadata", "app_metadata"), "classes": ("collapse",)}),
         ("Powers in this admin", {"fields": POWERS, "classes": ("collapse",)}),
     )
     add_fieldsets = ((None, {"fields": ("connection", "email", "email_verified", "username", "name", "password")}),)
@@ -225,7 +246,19 @@ class UserAdminBase(ActsAdmin):
         return super().get_queryset(request).prefetch_related(identities)
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (SET_PASSWORD, UNBLOCK, BLOCK)
+        return (ACCESS, SET_PASSWORD, UNBLOCK, BLOCK)
+
+    @admin.display(description="groups")
+    def in_groups(self, obj: User) -> str:
+        return shown_groups(obj)
+
+    @admin.display(description="roles")
+    def has_roles(self, obj: User) -> str:
+        return shown_roles(obj)
+
+    @admin.display(description="assigned to")
+    def assigned_to(self, obj: User) -> str:
+        return shown_assignments(obj)
 
     # --- who may change whom -------------------------------------------------------------------------------------
 
@@ -280,6 +313,8 @@ class UserAdminBase(ActsAdmin):
         sub, address = new_database_sub(), normal_forms.name(data["email"])
         with transaction.atomic():
             user.user_id = f"auth0|{sub}"
+            if "@" not in data["login"]:
+                user.claims = {"preferred_username": data["username"].strip()}
             user.set_password(data["password"])
             user.save()
             Identity.objects.create(

@@ -36,6 +36,7 @@ CHOSEN = (
     "subject_type",
     "backchannel_logout_token_typ",
     "backchannel_logout_initiators_mode",
+    "access_mode",
 )
 ALL_INITIATORS = "all"
 

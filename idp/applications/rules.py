@@ -2,8 +2,8 @@
 registration, programs). A door translates into an `Application` that is not saved yet, asks `problems()`, and says them
 by its own names.
 
-`columns` are its rules about names, choices, numbers and what goes together, `keys` those about public keys; here are
-those about URLs, which are asked again when a stored value is used: what the rules do not allow any more (a setting
+`columns` are its rules about names, choices, numbers and what goes together, `keys` those about public keys, `claims` and
+`access` about what it learns of people and who may use it; here are those about URLs, which are asked again when a stored value is used: what the rules do not allow any more (a setting
 changed, the application is of another type now, wildcards were switched off) stays in its row, is shown in the admin, and
 does nothing (`usable`).
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from idp import outbound
-from idp.applications import columns, keys, mobile, subjects
+from idp.applications import access, claims, columns, keys, mobile, subjects
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
@@ -36,6 +36,8 @@ def problems(application: Application) -> Iterator[Problem]:
     yield from keys.problems(application)
     yield from mobile.problems(application)
     yield from subjects.problems(application)
+    yield from claims.problems(application)
+    yield from access.problems(application)
     yield from _urls(application)
 
 

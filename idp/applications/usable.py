@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from idp.applications import columns, rules
+from idp.applications import claims, columns, rules
+from idp.applications.claims import ClaimMapping
 
 if TYPE_CHECKING:
     from idp.models import Application
@@ -89,6 +90,11 @@ class Usable:
     @cached_property
     def refresh_token_idle_lifetime(self) -> int | None:
         return self._limit("refresh_token_idle_lifetime")
+
+    @cached_property
+    def claim_mappings(self) -> tuple[ClaimMapping, ...]:
+        """Compiled once."""
+        return claims.usable(self._application)
 
     def _limit(self, field: str) -> int | None:
         """None: no limit."""

@@ -87,7 +87,12 @@ OWN: dict[str, frozenset[str]] = {
         }
     ),
 }
-KEYS: dict[str, frozenset[str]] = {strategy: own | COMMON for strategy, own in OWN.items()}
+# Of everybody who says elsewhere who somebody is; our own databases ask people to verify their address.
+UPSTREAM = frozenset({"email_is_verified"})
+KEYS: dict[str, frozenset[str]] = {
+    strategy: own | COMMON | (frozenset() if strategy == Strategy.DATABASE else UPSTREAM)
+    for strategy, own in OWN.items()
+}
 SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey"})
 COSMETIC = frozenset({"display_name", "icon_url"})  # every other option has a say in who gets in
 ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # text, or a list of texts
@@ -101,7 +106,9 @@ DEFAULTS = {
     "digestAlgorithm": "sha256",
     "wants_signed": "either",
 }
-_NO_DESTINATION = COMMON | {"type", "authorization_endpoint", "userinfo_endpoint", "jwks_uri", "oidc_metadata"}
+_NO_DESTINATION = (
+    COMMON | UPSTREAM | {"type", "authorization_endpoint", "userinfo_endpoint", "jwks_uri", "oidc_metadata"}
+)
 # Options that say nothing about where a secret goes, and how that place is recognised. An option that is forgotten here
 # counts as a destination: the secret is asked for once too often, and is not sent to a stranger.
 NO_DESTINATION: dict[str, frozenset[str]] = {
@@ -112,7 +119,7 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     | {"email_is_verified"}
     | {"fedMetadataXml", "signInEndpoint", "signOutEndpoint", "signingCert", "entityId", "thumbprints"}  # ADFS by SAML
     | {"user_id_attribute", "fieldsMap", "wants_signed"},
-    "bind_password": COMMON | {"bind_dn", "base_dn", "user_filter", "group_attribute", "email_is_verified"},
+    "bind_password": COMMON | UPSTREAM | {"bind_dn", "base_dn", "user_filter", "group_attribute", "email_is_verified"},
 }
 NEVER_SENT = frozenset({"decryptionKey"})
 

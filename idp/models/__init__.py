@@ -1,6 +1,7 @@
 """Who and trust: people, where they come from, the applications that rely on us, and the keys we sign with."""
 
 from idp.models.applications import (
+    AccessMode,
     Application,
     AppType,
     ClientGrant,
@@ -12,6 +13,15 @@ from idp.models.applications import (
     TokenFormat,
     default_grant_types,
     default_initiators,
+)
+from idp.models.directory import (
+    Assignment,
+    ClaimTrouble,
+    Group,
+    Membership,
+    Role,
+    Source,
+    new_role_id,
 )
 from idp.models.operation import (
     KeyStatus,
@@ -38,20 +48,27 @@ from idp.models.people import (
 
 __all__ = [
     "CONNECTION_NAME",
+    "AccessMode",
     "AppType",
     "Application",
+    "Assignment",
+    "ClaimTrouble",
     "ClientGrant",
     "ClientRegistration",
     "Connection",
     "ConnectionCheck",
+    "Group",
     "Identity",
     "InitiatorMode",
     "KeyStatus",
     "LimiterSlot",
-    "Profile",
+    "Membership",
     "ResourceServer",
+    "Role",
     "SamlKey",
+    "SecurityProfile",
     "SigningKey",
+    "Source",
     "SpentToken",
     "Strategy",
     "SubjectType",
@@ -66,4 +83,5 @@ __all__ = [
     "default_initiators",
     "new_connection_id",
     "new_database_sub",
+    "new_role_id",
 ]

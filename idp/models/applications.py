@@ -16,6 +16,7 @@ from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY
 
+NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
 TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
 
 
@@ -44,6 +45,12 @@ class SubjectType(models.TextChoices):
 class InitiatorMode(models.TextChoices):
     ALL = "all", "All, also future ones"
     CUSTOM = "custom", "Selected"
+
+
+class AccessMode(models.TextChoices):
+    EVERYONE = "everyone", "Everybody who can sign in"
+    GROUPS = "groups", "People of some groups"
+    ASSIGNED = "assigned", "People who are assigned to it"
 
 
 def default_grant_types() -> list[str]:
@@ -169,6 +176,25 @@ class Application(AbstractApplication):
         null=True, blank=True, default=1296000, help_text="Seconds; empty: no limit."
     )
 
+    access_mode = models.CharField(
+        max_length=10, choices=AccessMode, default=AccessMode.EVERYONE, db_default="everyone"
+    )
+    access_groups = models.JSONField(
+        default=list,
+        db_default=NO_LIST,
+        blank=True,
+        help_text='Names of groups, or {"connection": "acme-okta", "name": "staff"} for one of one source.',
+    )
+    access_loss_signs_out = models.BooleanField(
+        default=False, db_default=False, help_text="Who may not use it any more is signed out there at once."
+    )
+    claim_mappings = models.JSONField(
+        default=list,
+        db_default=NO_LIST,
+        blank=True,
+        help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
+    )
+
     class Meta(AbstractApplication.Meta):
         ordering = ("name", "client_id")
 
@@ -292,13 +318,16 @@ class ResourceServer(models.Model):
     token_lifetime = models.PositiveIntegerField(default=86400, help_text="Seconds.")
     token_dialect = models.CharField(
         "format",
-        max_length=24,
+        max_length=32,
         choices=TokenFormat,
         default=TokenFormat.OPAQUE,
         help_text=(
             "Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
             "An API that verifies JWTs by itself asks nobody, and takes one until it expires."
         ),
+    )
+    enforce_policies = models.BooleanField(
+        default=False, db_default=False, help_text="People get only those scopes that are permissions of their roles."
     )
     signing_alg = models.CharField(max_length=8, choices=SIGNING_CHOICES, default="RS256")
     allow_offline_access = models.BooleanField(default=True)
@@ -323,10 +352,14 @@ class ResourceServer(models.Model):
     def issues_jwts(self) -> bool:
         return self.token_dialect != TokenFormat.OPAQUE
 
-    def permissions(self, granted: Iterable[str]) -> list[str] | None:
-        """What a token with these scopes permits here; None where its format does not say so."""
-        if not token_dialects.has_permissions(self.token_dialect):
-            return None
+    @property
+    def tells_permissions(self) -> bool:
+        """In `permissions` of the token; of an opaque one, at introspection."""
+        is_opaque = not self.issues_jwts
+        return token_dialects.has_permissions(self.token_dialect) or (is_opaque and self.enforce_policies)
+
+    def permissions(self, granted: Iterable[str]) -> list[str]:
+        """What these scopes permit here: of a program, and of people where no roles say it (`idp.directory.entitlements`)."""
         return [scope for scope in granted if scope in self.scope_values]
 
     @property

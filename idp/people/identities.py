@@ -11,23 +11,33 @@ from django.db import IntegrityError, transaction
 
 from idp.connections import email_trust
 from idp.connections.contract import Account, UpstreamFault
+from idp.directory import memberships
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
+from idp.protocol.standard_scopes import CLAIMS
 
 LONGEST_ID = 255  # User.user_id, Identity.sub
 LONGEST_EMAIL = 254
 UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+LONGEST_TEXT = 1000  # of a claim that has no column of its own
 COLUMNS = ("name", "given_name", "family_name", "nickname", "picture", "phone_number")
+OTHER_TEXTS = tuple(name for name in CLAIMS["profile"] if name not in (*COLUMNS, "updated_at"))
 
 
 def receive(connection: Connection, account: Account, *, at: datetime) -> Identity:
-    """The identity (connection, sub) with its person, both as fresh as the account; the person may be blocked.
+    """The identity (connection, sub) with its person and groups, all as fresh as the account; the person may be blocked.
 
     Two first sign-ins at once make one person. Raises UpstreamFault for a `sub` that cannot be kept.
     """
     user_id = connection.user_id_of(account.sub)
     if not account.sub or len(user_id) > LONGEST_ID or not account.sub.isprintable():
         raise UpstreamFault(f"{connection.name} gave a user id that is empty, too long or not printable")
+    identity = _as_fresh(connection, account, user_id, at)
+    memberships.receive(identity, account.profile.get("groups"), at=at)
+    return identity
+
+
+def _as_fresh(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
     identity = _find(connection, account.sub)
     if identity is None:
         try:
@@ -50,7 +60,7 @@ def _find(connection: Connection, sub: str) -> Identity | None:
 def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
     # A person without identity: the account was linked to somebody who is gone.
     user = User.objects.filter(user_id=user_id).first() or User(
-        user_id=user_id, created_at=at, **_person(account, verified=_is_verified(connection, account))
+        user_id=user_id, created_at=at, **_person(connection, account)
     )
     with transaction.atomic():
         if user._state.adding:
@@ -72,8 +82,7 @@ def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -
     """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
     _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
     if identity.user.user_id == user_id:
-        verified = _is_verified(identity.connection, account)
-        _write(identity.user, _person(account, verified=verified), updated_at=at)
+        _write(identity.user, _person(identity.connection, account), updated_at=at)
 
 
 def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:
@@ -91,16 +100,24 @@ def _is_verified(connection: Connection, account: Account) -> bool:
     return account.email_verified or (trusted and bool(account.email) and not account.email_denied)
 
 
-def _person(account: Account, *, verified: bool) -> dict[str, Any]:
+def _person(connection: Connection, account: Account) -> dict[str, Any]:
     """The columns of a User; text that does not fit is cut, a picture that is no usable address is left out."""
-    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": verified}
+    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": _is_verified(connection, account)}
     for name in COLUMNS:
         text = account.profile.get(name)
         field = User._meta.get_field(name)
         values[name] = _storable(text)[: field.max_length] if isinstance(text, str) else ""  # type: ignore[union-attr]
     if not values["picture"].startswith("https://"):
         values["picture"] = ""
-    return values
+    return values | {"claims": _other_claims(account)}
+
+
+def _other_claims(account: Account) -> dict[str, Any]:
+    """Further standard claims that the account has, in their types (OpenID Connect Core section 5.1)."""
+    texts = {name: account.profile.get(name) for name in OTHER_TEXTS}
+    found = {name: _storable(text)[:LONGEST_TEXT] for name, text in texts.items() if isinstance(text, str) and text}
+    address = account.profile.get("address")
+    return found | ({"address": _storable(address)} if isinstance(address, Mapping) and address else {})
 
 
 def _email(account: Account, *, lower: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""Why a session ended: Auth0's nine names; and which of them an application hears of when nobody said.
+"""Why a session ended: Auth0's nine names and ours; and which of them an application hears of when nobody said.
 
 This is decided here and nowhere else: an application that is made here (by the model, the admin, a registration) hears of
 everything, because pages promise that applications are told. Where Auth0's own shape is read and it is silent, it means
@@ -18,6 +18,9 @@ class Initiator(StrEnum):
     EMAIL_IDENTIFIER_CHANGED = "email-identifier-changed"
     MFA_PHONE_UNENROLLED = "mfa-phone-unenrolled"
     ACCOUNT_DEACTIVATED = "account-deactivated"
+    ACCESS_LOST = (
+        "access-lost"  # ours: the session goes on, but not at this application, which is no longer for its person
+    )
 
 
 EVERY = tuple(initiator.value for initiator in Initiator)

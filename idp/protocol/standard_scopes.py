@@ -1,11 +1,14 @@
-"""The scopes of OpenID Connect, and the claims that each gives (Core sections 5.4 and 11)."""
+"""The scopes of OpenID Connect (Core sections 5.4 and 11) and ours, and the claims that each gives."""
 
 from __future__ import annotations
 
 OPENID = "openid"
 OFFLINE_ACCESS = "offline_access"
+GROUPS = "groups"
+ROLES = "roles"
 IDENTITY = (OPENID, "profile", "email", "address", "phone")
-STANDARD = (*IDENTITY, OFFLINE_ACCESS)
+PERSONAL = (*IDENTITY, OFFLINE_ACCESS)  # where there is no person, they make no sense, whatever an API calls its scopes
+STANDARD = (*PERSONAL, GROUPS, ROLES)
 
 CLAIMS: dict[str, tuple[str, ...]] = {
     "profile": (
@@ -27,4 +30,6 @@ CLAIMS: dict[str, tuple[str, ...]] = {
     "email": ("email", "email_verified"),
     "address": ("address",),
     "phone": ("phone_number", "phone_number_verified"),
+    GROUPS: ("groups",),  # not of OpenID Connect, but what everybody asks for
+    ROLES: ("roles",),
 }

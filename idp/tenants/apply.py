@@ -30,6 +30,8 @@ from idp.protocol import clients, normal_forms
 from idp.protocol.opaque import new_secret
 from idp.tenants import clients as client_entries
 from idp.tenants import configuration, connections, resource_servers
+from idp.tenants import people as people_entries
+from idp.tenants import roles as role_entries
 from idp.tenants import trail as settings_trail
 from idp.tenants.clients import ClientEntry
 from idp.tenants.reader import TenantFileError
@@ -87,6 +89,7 @@ class _Plan:
             found += self._connection(connection, known)
         for grant in self.file.grants:
             found += self._grant(grant, known)
+        found += [sentence for row in self.file.roles for sentence in role_entries.problems(row, self._scopes)]
         for person in self.file.people:
             found += self._person(person)
         return found
@@ -140,7 +143,11 @@ class _Plan:
             return [f"{person.path}.connection: there is no connection {person.connection}"]
         if strategy != Strategy.DATABASE:
             return [f"{person.path}.connection: people of {person.connection} come from there when they sign in"]
-        found = []
+        found = people_entries.unknown_roles(person, self.file)
+        known = {client.name for client in self.file.clients} | {client.client_id for client in self.file.clients}
+        for index, name in enumerate(person.applications or []):
+            if reason := _unknown_client(name, known):
+                found.append(f"{person.path}.applications[{index}]: {reason}")
         identity = _identity(row, person) if row else None
         if identity is None and not person.password:
             found.append(f"{person.path}.password: is missing")
@@ -187,6 +194,7 @@ class _Application:
         outcomes += [self._client(client) for client in self.file.clients]
         outcomes += [self._connection(entry) for entry in self.file.connections]
         outcomes += [self._resource_server(entry) for entry in self.file.resource_servers]
+        outcomes += [Applied("role", row.name, role_entries.apply(row, ACTOR, self.at)) for row in self.file.roles]
         outcomes += [self._grant(grant) for grant in self.file.grants]
         outcomes += [self._person(person) for person in self.file.people]
         return outcomes + (self._prune() if prune else [])
@@ -260,9 +268,10 @@ class _Application:
         connection = Connection.objects.get(name=person.connection)
         identity = _identity(connection, person)
         if identity is None:
-            return Applied("user", person.email, self._new_person(connection, person))
+            people_entries.give(person, self._new_person(connection, person), ACTOR, self.at)
+            return Applied("user", person.email, "created")
         user = identity.user
-        changed = _save(user, person.columns) == "updated"
+        changed = _save(user, people_entries.columns(person, user)) == "updated"
         if person.email != user.email:
             changed |= accounts.change_email(user, person.email, verified=user.email_verified, actor=ACTOR, at=self.at)
         if person.password and not user.check_password(person.password):
@@ -272,16 +281,18 @@ class _Application:
             changed |= accounts.block_user(user, actor=ACTOR, at=self.at)
         elif person.blocked is False:
             changed |= accounts.unblock_user(user, at=self.at)
+        changed |= people_entries.give(person, user, ACTOR, self.at)
         return Applied("user", person.email, "updated" if changed else "unchanged")
 
-    def _new_person(self, connection: Connection, person: PersonEntry) -> str:
+    def _new_person(self, connection: Connection, person: PersonEntry) -> User:
         sub = person.user_id or new_database_sub()
         user = User(
             user_id=f"auth0|{sub}",
             email=person.email,
             is_active=not person.blocked,
             created_at=self.at,
-            **person.columns,
+            claims={} if "@" in person.typed else {"preferred_username": person.typed},
+            **people_entries.columns(person, User()),
         )
         user.set_password(person.password)
         user.save()
@@ -293,7 +304,7 @@ class _Application:
             email=normal_forms.name(person.email),
             created_at=self.at,
         )
-        return "created"
+        return user
 
     def _prune(self) -> list[Applied]:
         """Remove what the sections of the file do not name; rows that made themselves or belong to the system stay."""
@@ -310,6 +321,9 @@ class _Application:
             named_apis = [entry.identifier for entry in file.resource_servers]
             spare = ResourceServer.objects.filter(is_system=False).exclude(identifier__in=named_apis)
             outcomes += [_remove("resource server", row.identifier, row) for row in spare]
+        if "roles" in file.sections:
+            gone = role_entries.prune(file.roles, ACTOR, self.at)
+            outcomes += [Applied("role", name, "removed") for name in gone]
         if file.sections & {"connections", "databases"}:
             names = [entry.name for entry in file.connections]
             spare_connections = Connection.objects.exclude(name__in=names)

@@ -12,7 +12,7 @@ from typing import Any
 from idp.applications import rules
 from idp.applications.columns import LONGEST_NAME, NUMBERS, secret_problem
 from idp.applications.problem import Problem
-from idp.models import Application, AppType, InitiatorMode, TokenEndpointAuthMethod
+from idp.models import AccessMode, Application, AppType, InitiatorMode, TokenEndpointAuthMethod
 from idp.protocol import grant_types
 from idp.protocol.clients import ENCRYPTION_ALGORITHMS, SIGNING_ALGORITHMS, SUBJECT_TYPES
 from idp.protocol.initiators import AUTH0_DEFAULT, EVERY
@@ -74,8 +74,9 @@ def client(reader: Reader) -> ClientEntry:
         session_refresh_tokens=reader.boolean("session_refresh_tokens"),
         global_token_revocation_uri=reader.text("global_token_revocation_uri"),
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
+        claim_mappings=reader.anything("claims"),
     )
-    columns |= _id_token(reader) | _mobile(reader) | _oidc_logout(reader) | _refresh_token(reader)
+    columns |= _id_token(reader) | _mobile(reader) | _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
     entry = ClientEntry(
         path=reader.path,
         name=reader.text("name", required=True, longest=LONGEST_NAME) or "",
@@ -121,6 +122,9 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "sector_identifier_uri": "sector_identifier_uri",
     "id_token_lifetime": "jwt_configuration.lifetime_in_seconds",
     "access_token_lifetime": "access_token_lifetime",
+    "access_mode": "access.mode",
+    "access_groups": "access.groups[]",
+    "claim_mappings": "claims[]",
     "refresh_token_leeway": "refresh_token.leeway",
     "refresh_token_lifetime": "refresh_token.token_lifetime",
     "refresh_token_idle_lifetime": "refresh_token.idle_token_lifetime",
@@ -224,6 +228,20 @@ def _mobile(reader: Reader) -> dict[str, Any]:
         ios.done()
     inner.done()
     return columns
+
+
+def _access(reader: Reader) -> dict[str, Any]:
+    """Who may use it. Groups without a mode mean the mode."""
+    inner = reader.inner("access")
+    if inner is None:
+        return {}
+    groups = inner.anything("groups")
+    mode = inner.choice("mode", AccessMode.values)
+    if mode is None and groups is not None and not inner.has("mode"):
+        mode = AccessMode.GROUPS.value
+    signs_out = inner.boolean("loss_signs_out")
+    inner.done()
+    return given(access_mode=mode, access_groups=groups, access_loss_signs_out=signs_out)
 
 
 def _oidc_logout(reader: Reader) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from django.db.models import F, Subquery
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from idp.database import prepared
-from idp.models import Application, ClientGrant, Connection, ResourceServer, SigningKey, TenantSettings
+from idp.models import Application, ClientGrant, Connection, ResourceServer, Role, SigningKey, TenantSettings
 from idp.protocol.opaque import new_secret
 
 T = TypeVar("T")
@@ -152,6 +152,7 @@ def watch() -> None:
         ClientGrant,
         Connection,
         ResourceServer,
+        Role,
         SigningKey,
         TenantSettings,
     )

@@ -14,14 +14,17 @@ from typing import Any
 from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
 from idp.crypto.keys import ALGORITHMS
+from idp.directory.rules import LONGEST_GROUP, group_name_problem
 from idp.models import Connection, SecurityProfile, Strategy, TenantSettings, V2LogoutConfirmation
 from idp.models.applications import TOKEN_LIFETIME
+from idp.people import metadata
 from idp.protocol import normal_forms, uris
 from idp.tenants import resource_servers, rules
 from idp.tenants.clients import ClientEntry, client
 from idp.tenants.reader import Reader, TenantFileError, given, load
+from idp.tenants.roles import RoleEntry, role
 
-SECTIONS = ("tenant", "clients", "connections", "databases", "resourceServers", "clientGrants", "users")
+SECTIONS = ("tenant", "clients", "connections", "databases", "resourceServers", "roles", "clientGrants", "users")
 
 
 @dataclass(slots=True)
@@ -60,6 +63,9 @@ class PersonEntry:
     password: str | None
     blocked: bool | None
     columns: dict[str, Any]
+    roles: list[str] | None
+    groups: list[str] | None
+    applications: list[str] | None  # names or client ids
 
     @property
     def login(self) -> str:
@@ -77,6 +83,7 @@ class TenantFile:
     clients: list[ClientEntry] = field(default_factory=list)
     connections: list[ConnectionEntry] = field(default_factory=list)
     resource_servers: list[ResourceServerEntry] = field(default_factory=list)
+    roles: list[RoleEntry] = field(default_factory=list)
     grants: list[ClientGrantEntry] = field(default_factory=list)
     people: list[PersonEntry] = field(default_factory=list)
 
@@ -93,6 +100,7 @@ def parse(path: Path) -> TenantFile:
     found.connections = [_connection(reader) for reader in top.each("connections")]
     found.connections += [_connection(reader, of=Strategy.DATABASE.value) for reader in top.each("databases")]
     found.resource_servers = [_resource_server(reader) for reader in top.each("resourceServers")]
+    found.roles = [role(reader) for reader in top.each("roles")]
     found.grants = [_grant(reader) for reader in top.each("clientGrants")]
     found.people = [_person(reader) for reader in top.each("users")]
     top.done()
@@ -100,6 +108,7 @@ def parse(path: Path) -> TenantFile:
     _refuse_twins(found.clients, lambda c: c.name, "name", problems)
     _refuse_twins(found.connections, lambda c: c.name, "name", problems)
     _refuse_twins(found.resource_servers, lambda r: r.identifier, "identifier", problems)
+    _refuse_twins(found.roles, lambda r: r.name, "name", problems)
     _refuse_twins(found.grants, lambda g: (g.client, g.audience), "client_id and audience", problems)
     _refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
     if problems:
@@ -257,6 +266,7 @@ def _resource_server(reader: Reader) -> ResourceServerEntry:
             token_dialect=resource_servers.dialect(reader),
             signing_alg=reader.choice("signing_alg", ALGORITHMS),
             allow_offline_access=reader.boolean("allow_offline_access"),
+            enforce_policies=reader.boolean("enforce_policies"),
         ),
     )
     reader.done()
@@ -307,10 +317,22 @@ def _person(reader: Reader) -> PersonEntry:
             picture=reader.text("picture", check=uris.check_web_url),
             is_staff=administrator,
             is_superuser=administrator,
+            user_metadata=_metadata(reader, "user_metadata"),
+            app_metadata=_metadata(reader, "app_metadata"),
         ),
+        roles=reader.texts("roles"),
+        groups=reader.texts("groups", check=group_name_problem, longest=LONGEST_GROUP),
+        applications=reader.texts("applications"),
     )
     reader.done()
     return person
+
+
+def _metadata(reader: Reader, key: str) -> dict[str, Any] | None:
+    value = reader.mapping(key)
+    if value is not None and (reason := metadata.problem(value)):
+        reader.problem(key, reason)
+    return value
 
 
 def _user_name(value: str) -> str | None:

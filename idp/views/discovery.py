@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from idp.applications import claims_supported as claims
 from idp.applications import client_auth
 from idp.crypto import keys
 from idp.http.cors import any_origin
@@ -40,7 +41,9 @@ CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_k
 @any_origin("GET", "HEAD")
 @require_safe
 def openid_configuration(request: HttpRequest) -> HttpResponse:
-    return public(metadata(configuration.current().tenant))
+    snapshot = configuration.current()
+    document = metadata(snapshot.tenant)
+    return public(document | {"claims_supported": list(dict.fromkeys([*CLAIMS, *claims.mapped_names(snapshot)]))})
 
 
 @for_programs

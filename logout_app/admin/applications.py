@@ -19,6 +19,7 @@ from idp.applications import rules
 from idp.applications.problem import Problem
 from idp.connections.places import BUSY, turn
 from idp.models import Application
+from logout_app.admin import claims_preview
 from logout_app.admin.overview import not_told, not_told_url
 from logout_app.delivery import preflight, redeliver
 from logout_app.models import DeliveryState, LogoutDelivery
@@ -77,7 +78,40 @@ REDELIVER_DEAD = AdminAct(
 
 class ApplicationAdmin(applications.ApplicationAdminBase):
     def get_acts(self) -> Sequence[AdminAct]:
-        return (self.preflight, REDELIVER_DEAD, *super().get_acts())
+        return (self.preflight, REDELIVER_DEAD, self.preview, *super().get_acts())
+
+    @property
+    def preview(self) -> AdminAct:
+        return AdminAct(
+            "preview",
+            "Preview for a person",
+            claims_preview.explain,
+            self.do_preview,
+            danger=False,
+            form=claims_preview.PreviewForm,
+        )
+
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
+        """What is known of people is for those who may look at them."""
+        if act.name == "preview" and not request.user.has_perm("idp.view_user"):
+            return False
+        return super().may_do(request, obj, act)
+
+    def do_preview(
+        self, request: HttpRequest, application: Application, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        assert isinstance(form, claims_preview.PreviewForm)  # noqa: S101  the act declares it
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Preview for a person",
+            "opts": self.opts,
+            "object": application,
+            "object_url": self.object_url(application),
+            "person": form.cleaned_data["person"],
+            "again": self.act_url(application, "preview"),
+            **claims_preview.in_words(form.preview()),
+        }
+        return TemplateResponse(request, "admin/idp/application/preview.html", context)
 
     @property
     def preflight(self) -> AdminAct:
@@ -117,6 +151,8 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
                 "not_told": not_told_today(obj),
                 "not_told_url": not_told_url(timezone.now(), obj),
                 **against_the_rules(obj),
+                "claim_troubles": obj.claim_troubles.all(),
+                "preview_link": self.act_url(obj, "preview"),
                 "last_sign_in": SessionClient.objects.filter(application=obj).aggregate(at=Max("joined_at"))["at"],
                 "last_told": delivered.aggregate(at=Max("finished_at"))["at"],
             }

@@ -30,6 +30,7 @@ class EventGroup(Described):
     TOKENS = "tokens", "What applications hold of a person: codes and refresh tokens."
     CONNECTION = "connection", "Identity providers, directories and databases: who changed them, what they asked for."
     CONFIGURATION = "configuration", "Applications and the tenant's settings: who changed what."
+    ACCESS = "access", "Who may use what: groups, roles, assignments, and sign-outs at one application that follow."
 
 
 class Fact(Described):
@@ -39,7 +40,7 @@ class Fact(Described):
     SUB = "sub", "the person, by user id (`sub` in tokens)"
     CLIENT = "client_id", "the application"
     CONNECTION = "connection", "the connection, by name"
-    INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators"
+    INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators or `access-lost`"
     ACTOR = "actor", "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `system`"
     IP = "ip", "where the request came from"
     USER_AGENT = "user_agent", "the browser or program that sent it"
@@ -289,6 +290,76 @@ class EventType(StrEnum):
         (Fact.ACTOR,),
         _REQUEST,
         {"changes": "each setting from what to what"},
+    )
+    ROLE_CHANGED = (
+        "role_changed",
+        EventGroup.CONFIGURATION,
+        "Role changed",
+        "Somebody made, changed or deleted a role.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"role": "its name", "changes": "each part from what to what"},
+    )
+    CLAIM_LEFT_OUT = (
+        "claim_left_out",
+        EventGroup.CONFIGURATION,
+        "Claim left out",
+        "A mapped claim of an application could not be computed and is left out; once, until its mappings change.",
+        (Fact.CLIENT,),
+        (),
+        {"claim": "its name", "reason": "why, in words"},
+    )
+
+    # --- access ---
+    GROUPS_CHANGED = (
+        "groups_changed",
+        EventGroup.ACCESS,
+        "Groups changed",
+        "Somebody came into groups or left them: as their connection says, or an administrator.",
+        (Fact.SUB, Fact.ACTOR),
+        (Fact.CONNECTION, *_REQUEST),
+        {
+            "added": "names of groups, fifty at most",
+            "removed": "names of groups, fifty at most",
+            "count": "how many of each",
+            "source": "who says so: `upstream`, `scim` or `administrator`",
+        },
+    )
+    GROUP_DELETED = (
+        "group_deleted",
+        EventGroup.ACCESS,
+        "Group deleted",
+        "A group is gone, and nobody is in it any more.",
+        (Fact.ACTOR,),
+        (Fact.CONNECTION, *_REQUEST),
+        {"group": "its name", "people": "how many people were in it"},
+    )
+    ROLES_CHANGED = (
+        "roles_changed",
+        EventGroup.ACCESS,
+        "Roles changed",
+        "Somebody was given roles, or they were taken away.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"added": "names of roles", "removed": "names of roles"},
+    )
+    ASSIGNMENT_CHANGED = (
+        "assignment_changed",
+        EventGroup.ACCESS,
+        "Assignment changed",
+        "A person was assigned to an application, or is not any more.",
+        (Fact.SUB, Fact.CLIENT, Fact.ACTOR),
+        _REQUEST,
+        {"is_assigned": "whether they are now"},
+    )
+    ACCESS_LOST = (
+        "access_lost",
+        EventGroup.ACCESS,
+        "Signed out of one application",
+        "Somebody may not use an application any more: they are signed out there, and their session goes on.",
+        (Fact.SESSION, Fact.SUB, Fact.CLIENT, Fact.INITIATOR, Fact.ACTOR),
+        (Fact.CONNECTION,),
+        {"event": "the sign-out (`LogoutEvent`)"},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,11 @@ from django.dispatch import receiver
 
 from idp import signals
 from idp.http.requests import RequestFacts
-from idp.models import Application, Connection
+from idp.models import Application, Connection, Group, Role, User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+
+MOST_NAMES = 50  # of groups in one line
 
 
 @receiver(signals.connection_changed, dispatch_uid="the audit trail: a connection changed")
@@ -45,6 +48,62 @@ def _tenant_changed(
     changes: list[dict[str, str]], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
 ) -> None:
     trail.record(EventType.TENANT_CHANGED, actor=actor, facts=facts, at=at, data={"changes": changes})
+
+
+@receiver(signals.role_changed, dispatch_uid="the audit trail: a role changed")
+def _role_changed(
+    role: Role, changes: list[dict[str, str]], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    data = {"role": role.name, "changes": changes}
+    trail.record(EventType.ROLE_CHANGED, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.claim_left_out, dispatch_uid="the audit trail: a claim was left out")
+def _claim_left_out(application: Application, claim: str, reason: str, at: datetime, **_: Any) -> None:
+    data = {"claim": claim, "reason": reason}
+    trail.record(EventType.CLAIM_LEFT_OUT, application=application, at=at, data=data)
+
+
+@receiver(signals.groups_changed, dispatch_uid="the audit trail: groups of a person changed")
+def _groups_changed(
+    user: User,
+    connection: Connection | None,
+    added: Sequence[str],
+    removed: Sequence[str],
+    source: str,
+    actor: str,
+    at: datetime,
+    **_: Any,
+) -> None:
+    data = {
+        "added": list(added[:MOST_NAMES]),
+        "removed": list(removed[:MOST_NAMES]),
+        "count": {"added": len(added), "removed": len(removed)},
+        "source": str(source),
+    }
+    trail.record(EventType.GROUPS_CHANGED, user=user, connection=connection, actor=actor, at=at, data=data)
+
+
+@receiver(signals.group_deleted, dispatch_uid="the audit trail: a group was deleted")
+def _group_deleted(group: Group, people: int, actor: str, at: datetime, **_: Any) -> None:
+    data = {"group": group.name, "people": people}
+    trail.record(EventType.GROUP_DELETED, connection=group.connection, actor=actor, at=at, data=data)
+
+
+@receiver(signals.roles_changed, dispatch_uid="the audit trail: roles of a person changed")
+def _roles_changed(
+    user: User, added: Sequence[str], removed: Sequence[str], actor: str, at: datetime, **_: Any
+) -> None:
+    data = {"added": list(added), "removed": list(removed)}
+    trail.record(EventType.ROLES_CHANGED, user=user, actor=actor, at=at, data=data)
+
+
+@receiver(signals.assignments_changed, dispatch_uid="the audit trail: an assignment changed")
+def _assignments_changed(
+    user: User, application: Application, is_assigned: bool, actor: str, at: datetime, **_: Any
+) -> None:
+    data = {"is_assigned": is_assigned}
+    trail.record(EventType.ASSIGNMENT_CHANGED, user=user, application=application, actor=actor, at=at, data=data)
 
 
 @receiver(signals.guessing_throttled, dispatch_uid="the audit trail: guessing throttled")

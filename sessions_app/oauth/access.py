@@ -16,6 +16,8 @@ from idp.models import Application, User, began_before
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
 from idp.tenants import configuration
+from idp.tenants.configuration import Snapshot
+from sessions_app.claims.context import Subject
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from sessions_app.oauth import minting
 from sessions_app.oauth.introspection import load_access_token
@@ -32,10 +34,16 @@ class PresentedToken:
 
     user: User
     sub: str
+    application: Application  # that asks
+    session: SSOSession | None
+    snapshot: Snapshot
     scope: list[str]
     claims: list[str]  # asked by name in the authorization request
-    application: Application  # that asks
     jkt: str = ""
+
+    def subject(self, at: datetime) -> Subject:
+        auth_time = self.session.auth_time if self.session else None
+        return Subject(self.application, self.user, self.session, auth_time, self.snapshot, self.scope, at)
 
 
 def access(raw: str, at: datetime) -> PresentedToken:
@@ -46,9 +54,10 @@ def access(raw: str, at: datetime) -> PresentedToken:
     if token is None or token.is_expired() or token.user is None or token.application is None:
         raise InvalidToken(_INVALID)
     asked = minting.claims_of(token.code.claims).get("userinfo", {}) if token.code else {}
-    version: int | None = getattr(token, "config_version", None)
-    sub = subject_for(token.user.user_id, token.application, configuration.at(version))
-    return PresentedToken(token.user, sub, scopes.split(token.scope), list(asked), token.application, token.dpop_jkt)
+    snapshot = configuration.at(token.config_version)
+    session = token.session or (token.family.session if token.family else None)
+    sub, scope = subject_for(token.user.user_id, token.application, snapshot), scopes.split(token.scope)
+    return PresentedToken(token.user, sub, token.application, session, snapshot, scope, list(asked), token.dpop_jkt)
 
 
 def _jwt(raw: str, at: datetime) -> PresentedToken:
@@ -61,9 +70,9 @@ def _jwt(raw: str, at: datetime) -> PresentedToken:
         raise InvalidToken(_INVALID, detail="not meant for /userinfo")
     if claims["exp"] <= at.timestamp():
         raise InvalidToken(_INVALID)
-    jkt = claims.get("cnf", {}).get("jkt", "")
-    user, application = _living_parents(people, claims, at)
-    return PresentedToken(user, claims["sub"], scopes.split(claims.get("scope", "")), [], application, jkt)
+    user, application, session, snapshot = _living_parents(people, claims, at)
+    scope, jkt = scopes.split(claims.get("scope", "")), claims.get("cnf", {}).get("jkt", "")
+    return PresentedToken(user, claims["sub"], application, session, snapshot, scope, [], jkt)
 
 
 def _people(claims: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +87,9 @@ def _client_id(claims: Mapping[str, Any]) -> str:
     return str(claims.get("client_id") or claims.get("azp", ""))
 
 
-def _living_parents(who: Mapping[str, Any], claims: Mapping[str, Any], at: datetime) -> tuple[User, Application]:
+def _living_parents(
+    who: Mapping[str, Any], claims: Mapping[str, Any], at: datetime
+) -> tuple[User, Application, SSOSession | None, Snapshot]:
     """Our own endpoint asks the parents of a JWT too, though other APIs cannot."""
     people = User.objects.filter(**who, is_active=True)
     user = people.annotate(config_version=configuration.VERSION).first()
@@ -95,7 +106,7 @@ def _living_parents(who: Mapping[str, Any], claims: Mapping[str, Any], at: datet
         raise InvalidToken(_INVALID)
     if _is_revoked(claims, application, user, session):
         raise InvalidToken(_INVALID)
-    return user, application
+    return user, application, session, snapshot
 
 
 def _is_revoked(claims: Mapping[str, Any], application: Application, user: User, session: SSOSession | None) -> bool:

@@ -22,6 +22,7 @@ from idp.applications.subjects import subject_for
 from idp.connections.registry import Purpose, usable_for
 from idp.crypto import own_tokens
 from idp.crypto.own_tokens import ID_TOKEN
+from idp.directory.admission import is_admitted
 from idp.http.requests import RequestFacts
 from idp.models import Application, Connection, ResourceServer
 from idp.protocol.errors import (
@@ -39,6 +40,7 @@ from idp.protocol.standard_scopes import CLAIMS
 from idp.tenants import profile
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
+from sessions_app.oauth import policies
 from sessions_app.oauth.recipient import Recipient
 from sessions_app.protocol import authorization, scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
@@ -73,6 +75,10 @@ class Proceed:
     session: SSOSession
     scope: list[str]
     audience: str
+
+
+class NotAdmitted(AccessDenied):
+    """Who is signed in may not use the application; whom to ask, a page can say before the application hears of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,9 @@ def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask |
         if request.silent:
             raise LoginRequired("Login required", detail=reason)
         return Login(reason)
+    if not is_admitted(application, session.user, situation.snapshot):
+        raise NotAdmitted("This account may not use the application.", detail="the application is not for this person")
+    granted = policies.allowed(granted, api, session.user, situation.snapshot)
     if _needs_consent(request, session, granted, situation):
         if request.silent:
             raise ConsentRequired("Consent required")
@@ -295,7 +304,8 @@ def _claims_to_keep(
     """The claims by name; an application that is not first-party gets none that its scopes would not give."""
     given = {name for scope in granted for name in CLAIMS.get(scope, ())}
     known = {name for names in CLAIMS.values() for name in names}
-    allowed = known if application.is_first_party else given
+    mapped = {mapping.claim for mapping in application.usable.claim_mappings}  # an administrator gave them
+    allowed = mapped | (known if application.is_first_party else given)
     return {
         place: {name: None for name in asked if name in allowed} for place, asked in request.claims.items() if asked
     }

@@ -24,7 +24,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import DeviceGrant, SSOSession
-from sessions_app.oauth import dpop, minting
+from sessions_app.oauth import dpop, minting, policies
 from sessions_app.oauth.dpop import Presented
 from sessions_app.oauth.tokens import authentication_of, issue, live_families_of, require_grant
 from sessions_app.protocol import scopes
@@ -150,7 +150,9 @@ def exchange(
             user=session.user,
             session=session,
             authentication=authentication_of(session, application, snapshot),
-            scope=scopes.split(grant.scope),
+            scope=policies.allowed(
+                scopes.split(grant.scope), minting.api_of(snapshot, grant.audience), session.user, snapshot
+            ),
             audience=grant.audience,
             jkt=presented.spent_by(application),
         ),

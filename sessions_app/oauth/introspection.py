@@ -12,6 +12,7 @@ from idp.database.lookups import Given, Lookup
 from idp.models import Application
 from idp.protocol.opaque import digest
 from idp.tenants import configuration
+from sessions_app.claims import issue, permissions
 from sessions_app.models import AccessToken, RefreshToken
 from sessions_app.oauth.toolkit import subject_of
 from sessions_app.session.gate import may_use
@@ -22,7 +23,7 @@ INACTIVE: dict[str, Any] = {"active": False}
 
 def introspect(raw: str, client: Application, at: datetime) -> dict[str, Any]:
     """A client sees the tokens that were issued to it or that are meant for it (the audience is its client_id)."""
-    return _access(raw, client) or _refresh(raw, client, at) or INACTIVE
+    return _access(raw, client, at) or _refresh(raw, client, at) or INACTIVE
 
 
 def revoke(raw: str, client: Application, at: datetime) -> None:
@@ -46,13 +47,13 @@ def load_access_token(raw: str) -> AccessToken | None:
     return token
 
 
-def _access(raw: str, client: Application) -> dict[str, Any] | None:
+def _access(raw: str, client: Application, at: datetime) -> dict[str, Any] | None:
     token = load_access_token(raw)
     if token is None or token.is_expired() or token.application is None:
         return None
     if client.pk != token.application_id and client.client_id != token.audience:
         return None
-    answer = {
+    answer = _of_person(token, at) | {
         "active": True,
         "token_type": "DPoP" if token.dpop_jkt else "Bearer",
         "client_id": token.application.client_id,
@@ -72,8 +73,20 @@ def _subject(token: AccessToken) -> str:
     """As the application knows the person that the token was issued to."""
     if token.user is None:
         return subject_of(token.application)
-    version: int | None = getattr(token, "config_version", None)
-    return subject_for(token.user.user_id, token.application, configuration.at(version))
+    return subject_for(token.user.user_id, token.application, configuration.at(token.config_version))
+
+
+def _of_person(token: AccessToken, at: datetime) -> dict[str, Any]:
+    """What a JWT in its place would say: mapped claims of access tokens, and permissions. Of now, not of when it was issued."""
+    snapshot = configuration.at(token.config_version)
+    if token.user is None:
+        api = snapshot.resource_server(token.audience) if token.audience else None
+        return {"permissions": api.permissions(token.scope.split())} if api and api.tells_permissions else {}
+    session = token.session or (token.family.session if token.family else None)
+    auth_time = session.auth_time if session else None
+    scope = token.scope.split()
+    subject = issue.Subject(token.application, token.user, session, auth_time, snapshot, scope, at)
+    return permissions.access_claims(subject, snapshot.resource_server(token.audience))
 
 
 def _refresh(raw: str, client: Application, at: datetime) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ from idp.protocol.opaque import digest, new_secret
 from idp.protocol.standard_scopes import OPENID
 from idp.tenants.configuration import Snapshot
 from idp.tenants.profile import signing_algorithm
+from sessions_app.claims import issue, permissions
+from sessions_app.claims.standard import known_claims
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
 from sessions_app.protocol import claims
 
@@ -97,13 +99,19 @@ def _jwt(grant: TokenGrant, api: ResourceServer, snapshot: Snapshot, at: datetim
         jti=new_secret(),
         sid=grant.session.sid if grant.session and grant.application.access_tokens_die_with_session else "",
         auth_time=grant.authentication.auth_time,
-        permissions=api.permissions(grant.scope),
         jkt=grant.jkt,
     )
     if grant.authentication.sub != grant.user.user_id:
         body[own_tokens.PERSON] = own_tokens.reference_to(grant.user.pk, grant.application.client_id)
     key = keys.active(signing_algorithm(api.signing_alg, snapshot.tenant), snapshot)
-    return keys.sign_with(key, body, typ=token_dialects.typ(api.token_dialect))
+    more = permissions.access_claims(subject_of(grant, snapshot, at), api)
+    return keys.sign_with(key, more | body, typ=token_dialects.typ(api.token_dialect))
+
+
+def subject_of(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> issue.Subject:
+    return issue.Subject(
+        grant.application, grant.user, grant.session, grant.authentication.auth_time, snapshot, grant.scope, at
+    )
 
 
 def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: datetime) -> RefreshTokenFamily:
@@ -182,28 +190,11 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
         access_token=access.raw,
         algorithm=algorithm,
         nonce=grant.nonce,
-        profile=claims.select(known_claims(grant.user), by_scope, asked),
+        profile=claims.select(known_claims(grant.user), by_scope, asked)
+        | issue.tell(subject_of(grant, snapshot, at), issue.ID_TOKEN, asked),
     )
     signed = keys.sign_with(keys.active(algorithm, snapshot), body)
     return encryption.encrypted(signed, application) if application.id_token_encrypted_response_alg else signed
-
-
-def known_claims(user: User) -> dict[str, Any]:
-    """Every standard claim that is known of a person; `claims.select()` picks from it."""
-    name = user.name or user.email
-    return {
-        **user.claims,
-        "name": name,
-        "given_name": user.given_name,
-        "family_name": user.family_name,
-        "nickname": user.nickname or user.email.partition("@")[0],
-        "picture": user.picture,
-        "updated_at": int(user.updated_at.timestamp()),
-        "email": user.email,
-        "email_verified": user.email_verified if user.email else None,
-        "phone_number": user.phone_number,
-        "phone_number_verified": user.phone_number_verified if user.phone_number else None,
-    }
 
 
 def claims_of(stored: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import RefreshToken, RefreshTokenFamily
-from sessions_app.oauth import dpop, minting
+from sessions_app.oauth import dpop, minting, policies
 from sessions_app.oauth.dpop import Presented
 from sessions_app.oauth.tokens import require_grant
 from sessions_app.protocol import claims, scopes
@@ -109,7 +109,7 @@ def _usable(
     if not family.is_alive(at) or token.revoked_at is not None:
         raise InvalidGrant(UNKNOWN)
     if not may_use(application, family.session, family.user, snapshot):
-        raise InvalidGrant(UNKNOWN, detail="connection is not enabled for the application")
+        raise InvalidGrant(UNKNOWN, detail="the application is not for this person, or not by this connection")
     return token
 
 
@@ -164,6 +164,7 @@ def _grant_of(
     if set(request.resources) - {family.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
     api = minting.api_of(snapshot, family.audience)
+    scope = scopes.narrow(request.scope, scopes.split(family.scope), policies.refused_if_wider(api))
     session = family.session if family.session is not None and family.session.is_alive(at) else None
     return minting.TokenGrant(
         application=application,
@@ -175,7 +176,7 @@ def _grant_of(
             family.auth_time,
             claims.methods(session.amr) if session and session.auth_time == family.auth_time else [],
         ),
-        scope=scopes.narrow(request.scope, scopes.split(family.scope), api.scope_values if api else ()),
+        scope=policies.allowed(scope, api, family.user, snapshot),
         audience=family.audience,
         code_id=family.code_id,
         family_id=family.pk,

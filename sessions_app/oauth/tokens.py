@@ -26,7 +26,7 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshTokenFamily, SSOSession
-from sessions_app.oauth import dpop, minting
+from sessions_app.oauth import dpop, minting, policies
 from sessions_app.oauth.dpop import Presented
 from sessions_app.protocol import claims, pkce, scopes
 from sessions_app.session.gate import may_use
@@ -61,7 +61,7 @@ def exchange_code(request: CodeRequest, credentials: Credentials, facts: Request
     jkt = request.presented.spent_by(application)
     dpop.check_bound(code.dpop_jkt, jkt)
     if not may_use(application, code.session, code.session.user, snapshot):
-        raise InvalidGrant(_UNKNOWN_CODE, detail="connection is not enabled for the application")
+        raise InvalidGrant(_UNKNOWN_CODE, detail="the application is not for this person, or not by this connection")
     grant = _grant_of(code, application, snapshot, request.resources, jkt)
     return issue(
         grant,
@@ -166,12 +166,13 @@ def _grant_of(
 ) -> minting.TokenGrant:
     if set(resources) - {code.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
+    api = minting.api_of(snapshot, code.audience)
     return minting.TokenGrant(
         application=application,
         user=code.session.user,
         session=code.session,
         authentication=authentication_of(code.session, application, snapshot),
-        scope=scopes.split(code.scope),
+        scope=policies.allowed(scopes.split(code.scope), api, code.session.user, snapshot),
         audience=code.audience,
         nonce=code.nonce,
         claims=minting.claims_of(code.claims),

@@ -26,7 +26,7 @@ from idp.protocol import token_dialects
 from idp.protocol.errors import AccessDenied, InvalidScope, InvalidTarget, ProtocolError
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
-from idp.protocol.standard_scopes import STANDARD
+from idp.protocol.standard_scopes import PERSONAL
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from idp.tenants.profile import signing_algorithm
@@ -146,7 +146,7 @@ def _api(params: Params, snapshot: Snapshot) -> ResourceServer | None:
 
 def _scope(asked: list[str], application: Application, api: ResourceServer | None) -> list[str]:
     """What the client grant allows; nothing of a person's (openid, offline_access) is ever among it."""
-    if set(asked) & set(STANDARD):
+    if set(asked) & set(PERSONAL):
         raise InvalidScope("There is no person in this grant: openid and offline_access cannot be asked.")
     if api is None:
         return []
@@ -191,7 +191,7 @@ def _jwt(order: Order, api: ResourceServer, snapshot: Snapshot, at: datetime) ->
         lifetime=order.lifetime,
         dialect=api.token_dialect,
         jti=new_secret(),
-        permissions=api.permissions(order.scope),
+        permissions=api.permissions(order.scope) if api.tells_permissions else None,
         jkt=order.jkt,
     )
     algorithm = signing_algorithm(api.signing_alg, snapshot.tenant)

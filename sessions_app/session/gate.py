@@ -1,4 +1,4 @@
-"""Whether somebody may use an application, by where they signed in. Asked wherever something is issued or told, not only at
+"""Whether somebody may use an application, by where they signed in and by whom it is for. Asked wherever something is issued or told, not only at
 /authorize: an administrator who switches a connection off for an application means its tokens too.
 
 They are refused, not revoked: as with a disabled application, what is switched on again works again.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idp.connections.registry import Purpose, usable_for
+from idp.directory.admission import is_admitted
 
 if TYPE_CHECKING:
     from idp.models import Application, User
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def may_use(application: Application, session: SSOSession | None, user: User, snapshot: Snapshot) -> bool:
-    """By the connection of the session, alive or not, for no statement once the configuration is at hand.
+    """By the connection of the session, alive or not, and by the person. For no statement once the configuration is at hand
+    where the application is for everybody; else for one.
 
     Where the session is not known any more (an offline token that outlived its history), one of the person's connections
     must be enabled for the application.
     """
+    return _by_connection(application, session, user, snapshot) and is_admitted(application, user, snapshot)
+
+
+def _by_connection(application: Application, session: SSOSession | None, user: User, snapshot: Snapshot) -> bool:
     if session is None:
         keys = user.identities.values_list("connection", flat=True)
         return any(_is_open(key, application, snapshot) for key in keys)

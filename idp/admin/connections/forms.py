@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
-from idp.admin.connections.fields import Topic, choice, lines, url
+from idp.admin.connections.fields import Topic, choice, lines, tick, url
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
@@ -38,6 +38,7 @@ SECRET_LABELS = {
     "bind_password": "Password of the account",
     "decryptionKey": "Private key for decryption",
 }
+ADDRESSES = Topic("E-mail addresses", ("email_is_verified",), collapsed=True)
 _CLEAR = "clear_"  # in front of the name of a secret
 PEM_SECRETS = {"decryptionKey"}
 EMPTY: tuple[Any, ...] = ("", None, [], {})
@@ -96,6 +97,11 @@ class ConnectionForm(RulebookForm):
     domain_aliases = lines(
         "E-mail domains",
         "One per line, like fabrikamcorp.com. People who type such an address on the login page are led to this connection.",
+    )
+    email_is_verified = tick(
+        "Addresses of this source are verified",
+        "Applications read email_verified: true of its people, whatever it says itself. Only if nobody there can set an "
+        "address that is not theirs.",
     )
     logout__hint = logout_hint(HINTS)
     logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
@@ -180,7 +186,7 @@ class ConnectionForm(RulebookForm):
         rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
         return [
             _fieldset(topic, fields)
-            for topic in (*self.topics, signing_out, rest)
+            for topic in (*self.topics, ADDRESSES, signing_out, rest)
             if (fields := tuple(self._shown(topic)))
         ]
 

@@ -123,8 +123,8 @@ def _number(entry: DirectoryEntry, name: str) -> int:
 
 
 def _storable(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Without NUL, which PostgreSQL keeps in no text."""
+    """Without NUL, which PostgreSQL keeps in no text; a group whose name has one is not made into another group."""
     return {
-        name: [item.replace("\0", "") for item in value] if isinstance(value, list) else value.replace("\0", "")
+        name: [item for item in value if "\0" not in item] if isinstance(value, list) else value.replace("\0", "")
         for name, value in profile.items()
     }

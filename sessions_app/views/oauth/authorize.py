@@ -29,6 +29,7 @@ from sessions_app.protocol import authorization
 from sessions_app.protocol.authorization import MARKER, OURS
 from sessions_app.session import binding
 from sessions_app.views.oauth import consent_page
+from sessions_app.views.oauth.admission_page import not_admitted
 from sessions_app.views.oauth.authorization_response import fail, succeed
 from sessions_app.views.signin import reposting
 
@@ -72,6 +73,12 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
         )
     except pushed.Unknown:
         raise
+    except act.NotAdmitted as error:
+        log.info("authorize.not_admitted", client_id=to.application.client_id)
+        if pushed.is_pushed(params):  # the page would lead through an address that has the whole request in it
+            pushed.use(params, at)
+            return fail(request, to, error)
+        return not_admitted(request, params, to, error)
     except ProtocolError as error:
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
         pushed.use(params, at)

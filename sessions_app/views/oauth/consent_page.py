@@ -18,6 +18,8 @@ WORDS = {
     "email": "Your e-mail address",
     "address": "Your postal address",
     "phone": "Your phone number",
+    "groups": "The groups that you are in",
+    "roles": "Your roles",
     "offline_access": "Access while you are not there, also after you signed out",
 }
 

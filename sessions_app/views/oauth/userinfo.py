@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,9 @@ from idp.http.request_body import FORM
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
 from idp.views.errors import json_errors
-from sessions_app.oauth import dpop, minting
+from sessions_app.claims import issue
+from sessions_app.claims.standard import known_claims
+from sessions_app.oauth import dpop
 from sessions_app.oauth.access import PresentedToken, access
 from sessions_app.protocol import claims
 from sessions_app.views.oauth.endpoint import body_params
@@ -57,11 +60,11 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     scheme, raw = _token(request)
     found = access(raw, at)
     dpop.check_access(found.jkt, scheme, request, raw, at)
-    return dpop.hand_nonce(request, _answer(found), at)
+    return dpop.hand_nonce(request, _answer(found, at), at)
 
 
-def _answer(found: PresentedToken) -> HttpResponse:
-    claims, algorithm = _claims(found), found.application.userinfo_signed_response_alg
+def _answer(found: PresentedToken, at: datetime) -> HttpResponse:
+    claims, algorithm = _claims(found, at), found.application.userinfo_signed_response_alg
     return _signed(claims, found.application.client_id, algorithm) if algorithm else JsonResponse(claims)
 
 
@@ -86,7 +89,8 @@ def _token(request: HttpRequest) -> tuple[str, str]:
     return scheme, raw
 
 
-def _claims(token: PresentedToken) -> dict[str, Any]:
+def _claims(token: PresentedToken, at: datetime) -> dict[str, Any]:
     if OPENID not in token.scope:
         raise ProtocolError("The scope openid is needed.", error="insufficient_scope", status=403)
-    return {"sub": token.sub, **claims.select(minting.known_claims(token.user), token.scope, token.claims)}
+    known = claims.select(known_claims(token.user), token.scope, token.claims)
+    return {**known, **issue.tell(token.subject(at), issue.USERINFO, token.claims), "sub": token.sub}

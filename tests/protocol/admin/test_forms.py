@@ -25,6 +25,7 @@ APPLICATION: dict[str, Any] = {
     "backchannel_logout_uri": "https://timesheet.example/backchannel",
     "backchannel_logout_token_typ": "logout+jwt",
     "backchannel_logout_initiators_mode": "custom",
+    "access_mode": "everyone",
     "backchannel_logout_initiators": ["rp-logout", "idp-logout"],
     "frontchannel_logout_uri": "https://timesheet.example/logout",
     "id_token_signed_response_alg": "RS256",
