@@ -7,7 +7,7 @@ from celery import Celery
 from celery.signals import worker_init
 from kombu.transport import TRANSPORT_ALIASES
 
-from idp.processes.role import Role, become
+from idp.processes.role import ProcessRole, become
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
 
@@ -27,4 +27,4 @@ app.steps["worker"].add("logout_app.worker.process:DrainStep")
 
 @worker_init.connect
 def _work(**_: Any) -> None:
-    become(Role.WORKER)
+    become(ProcessRole.WORKER)

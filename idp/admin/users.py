@@ -182,7 +182,7 @@ SET_PASSWORD = AdminAct(
 
 
 @admin.register(Group)
-class GroupAdmin(auth_admin.GroupAdmin):
+class PermissionGroupAdmin(auth_admin.GroupAdmin):
     """Only superusers: whoever may change their own group may give themselves everything."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:

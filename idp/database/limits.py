@@ -14,7 +14,7 @@ from functools import cache
 
 from django.conf import settings
 
-from idp.processes.role import Role, current
+from idp.processes.role import ProcessRole, current
 
 ANSWER = (
     0.5  # seconds that an answer may come after its statement's time is over: the server's own word is better than ours
@@ -51,10 +51,10 @@ _longer = ContextVar("seconds for a statement of this act", default=0)
 def limits() -> Limits:
     """Those of this process, and of the act that it is at."""
     role, longer = current(), _longer.get()
-    if role is Role.WEB:
+    if role is ProcessRole.WEB:
         statement = max(settings.DATABASE_STATEMENT_TIMEOUT, longer) if settings.DATABASE_STATEMENT_TIMEOUT else 0
         return _of_web(settings.DATABASE_LOCK_TIMEOUT, statement)
-    return _WORKER if role is Role.WORKER else _COMMAND
+    return _WORKER if role is ProcessRole.WORKER else _COMMAND
 
 
 @contextmanager

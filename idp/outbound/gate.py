@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from django.conf import settings
 
-from idp.processes.role import Role, current
+from idp.processes.role import ProcessRole, current
 
 PATIENCE = 0.25  # seconds that a person waits for a place
 NO_PATIENCE = 0.05  # seconds that a program does: it can come again
@@ -47,7 +47,7 @@ class Gate:
     @contextmanager
     def place(self, share: Share) -> Iterator[None]:
         """Raises NoPlace."""
-        if current() is not Role.WEB or getattr(self._has, "place", False):
+        if current() is not ProcessRole.WEB or getattr(self._has, "place", False):
             yield
             return
         with _one_of(self._of[share], share), _one_of(self._all, share):

@@ -102,7 +102,10 @@ def _is_verified(connection: Connection, account: Account) -> bool:
 
 def _person(connection: Connection, account: Account) -> dict[str, Any]:
     """The columns of a User; text that does not fit is cut, a picture that is no usable address is left out."""
-    values: dict[str, Any] = {"email": _email(account, lower=False), "email_verified": _is_verified(connection, account)}
+    values: dict[str, Any] = {
+        "email": _email(account, lower=False),
+        "email_verified": _is_verified(connection, account),
+    }
     for name in COLUMNS:
         text = account.profile.get(name)
         field = User._meta.get_field(name)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Role(StrEnum):
+class ProcessRole(StrEnum):
     WEB = "web"
     WORKER = "worker"
     COMMAND = "command"  # manage.py, and whatever else imports us
 
 
-_now = Role.COMMAND
+_now = ProcessRole.COMMAND
 
 
-def become(role: Role) -> None:
+def become(role: ProcessRole) -> None:
     """Said once, at the start of the process and before its first connection."""
     global _now  # one reference
     _now = role
 
 
-def current() -> Role:
+def current() -> ProcessRole:
     return _now

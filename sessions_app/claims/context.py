@@ -18,7 +18,7 @@ PROFILE = frozenset({"groups"})  # of an account's profile: `groups` are told by
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ClaimSubject:
     """Of whom somebody is told, and to whom."""
 
     application: Application
@@ -30,7 +30,7 @@ class Subject:
     at: datetime
 
 
-def root_of(subject: Subject) -> Lazy:
+def root_of(subject: ClaimSubject) -> Lazy:
     makers: dict[str, Callable[[], Any]] = {
         "user": lambda: _user(subject.user),
         "identity": lambda: _identity(subject),
@@ -42,11 +42,11 @@ def root_of(subject: Subject) -> Lazy:
     return Lazy(makers)
 
 
-def groups_of(subject: Subject) -> list[str]:
+def groups_of(subject: ClaimSubject) -> list[str]:
     return entitlements.of(subject.user).group_names
 
 
-def roles_of(subject: Subject) -> list[str]:
+def roles_of(subject: ClaimSubject) -> list[str]:
     return [role.name for role in entitlements.roles_of(subject.user, subject.snapshot)]
 
 
@@ -60,7 +60,7 @@ def _user(user: User) -> dict[str, Any]:
     }
 
 
-def _identity(subject: Subject) -> dict[str, Any]:
+def _identity(subject: ClaimSubject) -> dict[str, Any]:
     """The account that the session began with. None of it is known where the session is not, any more."""
     identity = subject.session.identity if subject.session else None
     if identity is None:
@@ -77,13 +77,13 @@ def _identity(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _groups_from(subject: Subject, connection: str) -> list[str]:
+def _groups_from(subject: ClaimSubject, connection: str) -> list[str]:
     return [
         group.name for group in entitlements.of(subject.user).groups if connection and group.connection == connection
     ]
 
 
-def _session(subject: Subject) -> dict[str, Any]:
+def _session(subject: ClaimSubject) -> dict[str, Any]:
     session = subject.session
     known: dict[str, Any] = {"issued_at": _seconds(subject.at), "auth_time": _seconds(subject.auth_time)}
     if session is None:
@@ -97,7 +97,7 @@ def _session(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _client(subject: Subject) -> dict[str, Any]:
+def _client(subject: ClaimSubject) -> dict[str, Any]:
     application = subject.application
     return {
         "client_id": application.client_id,

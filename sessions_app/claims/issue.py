@@ -15,12 +15,12 @@ from idp.protocol import storable
 from idp.protocol.expressions import Lazy, Unusable, weigh
 from idp.protocol.standard_scopes import GROUPS, ROLES
 from sessions_app.claims import context
-from sessions_app.claims.context import Subject
+from sessions_app.claims.context import ClaimSubject
 
 LARGEST = 100_000  # characters of all claims of one place together
-BUILT_IN: dict[str, Callable[[Subject], list[str]]] = {GROUPS: context.groups_of, ROLES: context.roles_of}
+BUILT_IN: dict[str, Callable[[ClaimSubject], list[str]]] = {GROUPS: context.groups_of, ROLES: context.roles_of}
 
-__all__ = ["ACCESS_TOKEN", "ID_TOKEN", "USERINFO", "Subject", "Told", "tell", "told"]
+__all__ = ["ACCESS_TOKEN", "ID_TOKEN", "USERINFO", "ClaimSubject", "Told", "tell", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Told:
     left_out: dict[str, str]
 
 
-def tell(subject: Subject, place: str, asked: Collection[str] = ()) -> dict[str, Any]:
+def tell(subject: ClaimSubject, place: str, asked: Collection[str] = ()) -> dict[str, Any]:
     """The claims for this place. `asked`: by name in the `claims` parameter. No statement where none is wanted."""
     found = told(subject, place, asked)
     for claim, reason in found.left_out.items():
@@ -39,7 +39,7 @@ def tell(subject: Subject, place: str, asked: Collection[str] = ()) -> dict[str,
     return found.claims
 
 
-def told(subject: Subject, place: str, asked: Collection[str] = ()) -> Told:
+def told(subject: ClaimSubject, place: str, asked: Collection[str] = ()) -> Told:
     """The same, without telling anybody of what was left out."""
     claims: dict[str, Any] = {}
     left_out: dict[str, str] = {}
@@ -57,7 +57,7 @@ def told(subject: Subject, place: str, asked: Collection[str] = ()) -> Told:
     return Told(claims, left_out)
 
 
-def _wanted(subject: Subject, place: str, asked: Collection[str]) -> Iterator[tuple[str, ClaimMapping | None]]:
+def _wanted(subject: ClaimSubject, place: str, asked: Collection[str]) -> Iterator[tuple[str, ClaimMapping | None]]:
     """A mapping for `groups` takes the place of all groups: what it filters comes nowhere unfiltered."""
     mappings = {mapping.claim: mapping for mapping in subject.application.usable.claim_mappings}
     by_scope = {name for name in BUILT_IN if name in subject.scope} if place != ACCESS_TOKEN else set()
@@ -69,7 +69,7 @@ def _wanted(subject: Subject, place: str, asked: Collection[str]) -> Iterator[tu
             yield claim, mapping
 
 
-def _value(subject: Subject, claim: str, mapping: ClaimMapping | None, root: Lazy) -> Any:
+def _value(subject: ClaimSubject, claim: str, mapping: ClaimMapping | None, root: Lazy) -> Any:
     if mapping is None:
         return BUILT_IN[claim](subject)
     value = mapping.expression.value(root)
@@ -80,5 +80,5 @@ def _value(subject: Subject, claim: str, mapping: ClaimMapping | None, root: Laz
     return value
 
 
-def _is_past(value: Any, subject: Subject) -> bool:
+def _is_past(value: Any, subject: ClaimSubject) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= subject.at.timestamp()

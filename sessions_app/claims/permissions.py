@@ -7,10 +7,10 @@ from typing import Any
 from idp.directory import entitlements
 from idp.models import ResourceServer
 from sessions_app.claims import issue
-from sessions_app.claims.issue import Subject
+from sessions_app.claims.issue import ClaimSubject
 
 
-def access_claims(subject: Subject, api: ResourceServer | None) -> dict[str, Any]:
+def access_claims(subject: ClaimSubject, api: ResourceServer | None) -> dict[str, Any]:
     """In a JWT; an opaque token's introspection says the same. No statement where there is nothing to say."""
     told = issue.tell(subject, issue.ACCESS_TOKEN)
     if api and api.tells_permissions:
@@ -18,7 +18,7 @@ def access_claims(subject: Subject, api: ResourceServer | None) -> dict[str, Any
     return told
 
 
-def permitted(subject: Subject, api: ResourceServer) -> list[str]:
+def permitted(subject: ClaimSubject, api: ResourceServer) -> list[str]:
     """By the person's roles where the API goes by them, else by what was granted."""
     if api.enforce_policies:
         return entitlements.permissions_of(subject.user, api, subject.snapshot)

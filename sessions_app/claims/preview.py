@@ -14,7 +14,7 @@ from idp.models import Application, ResourceServer, User
 from idp.protocol.standard_scopes import OPENID
 from idp.tenants.configuration import Snapshot
 from sessions_app.claims import issue
-from sessions_app.claims.issue import ACCESS_TOKEN, ID_TOKEN, USERINFO, Subject, Told
+from sessions_app.claims.issue import ACCESS_TOKEN, ID_TOKEN, USERINFO, ClaimSubject, Told
 from sessions_app.claims.permissions import permitted
 from sessions_app.claims.standard import known_claims
 from sessions_app.models import SSOSession
@@ -42,7 +42,7 @@ def preview(
     granted = scopes.grant(asked, api.scope_values if api else ())
     if api and api.enforce_policies:
         granted = scopes.allowed(granted, api.scope_values, entitlements.permissions_of(user, api, snapshot))
-    subject = Subject(application, user, session, session.auth_time, snapshot, granted, at)
+    subject = ClaimSubject(application, user, session, session.auth_time, snapshot, granted, at)
     told = {place: issue.told(subject, place) for place in (ID_TOKEN, USERINFO, ACCESS_TOKEN)}
     standard = claims.select(known_claims(user), granted)
     return Preview(
@@ -75,7 +75,7 @@ def _session(user: User, at: datetime) -> SSOSession:
     )
 
 
-def _id_token(subject: Subject, profile: Mapping[str, Any]) -> dict[str, Any]:
+def _id_token(subject: ClaimSubject, profile: Mapping[str, Any]) -> dict[str, Any]:
     session = subject.session
     assert session is not None  # noqa: S101  `_session` gives one
     who = claims.Authentication(subject.user.user_id, session.sid, session.auth_time, claims.methods(session.amr))
@@ -91,7 +91,7 @@ def _id_token(subject: Subject, profile: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in token.items() if name != "at_hash"}
 
 
-def _access_token(subject: Subject, api: ResourceServer | None, told: Told) -> dict[str, Any]:
+def _access_token(subject: ClaimSubject, api: ResourceServer | None, told: Told) -> dict[str, Any]:
     permissions: dict[str, Any] = {}
     if api and api.tells_permissions:
         permissions["permissions"] = permitted(subject, api)

@@ -17,7 +17,7 @@ from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt_profile import audiences
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
-from sessions_app.claims.context import Subject
+from sessions_app.claims.context import ClaimSubject
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from sessions_app.oauth import minting
 from sessions_app.oauth.introspection import load_access_token
@@ -41,9 +41,9 @@ class PresentedToken:
     claims: list[str]  # asked by name in the authorization request
     jkt: str = ""
 
-    def subject(self, at: datetime) -> Subject:
+    def subject(self, at: datetime) -> ClaimSubject:
         auth_time = self.session.auth_time if self.session else None
-        return Subject(self.application, self.user, self.session, auth_time, self.snapshot, self.scope, at)
+        return ClaimSubject(self.application, self.user, self.session, auth_time, self.snapshot, self.scope, at)
 
 
 def access(raw: str, at: datetime) -> PresentedToken:

@@ -85,7 +85,7 @@ def _of_person(token: AccessToken, at: datetime) -> dict[str, Any]:
     session = token.session or (token.family.session if token.family else None)
     auth_time = session.auth_time if session else None
     scope = token.scope.split()
-    subject = issue.Subject(token.application, token.user, session, auth_time, snapshot, scope, at)
+    subject = issue.ClaimSubject(token.application, token.user, session, auth_time, snapshot, scope, at)
     return permissions.access_claims(subject, snapshot.resource_server(token.audience))
 
 

@@ -108,8 +108,8 @@ def _jwt(grant: TokenGrant, api: ResourceServer, snapshot: Snapshot, at: datetim
     return keys.sign_with(key, more | body, typ=token_dialects.typ(api.token_dialect))
 
 
-def subject_of(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> issue.Subject:
-    return issue.Subject(
+def subject_of(grant: TokenGrant, snapshot: Snapshot, at: datetime) -> issue.ClaimSubject:
+    return issue.ClaimSubject(
         grant.application, grant.user, grant.session, grant.authentication.auth_time, snapshot, grant.scope, at
     )
 

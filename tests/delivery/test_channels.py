@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from django.apps import apps
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -193,21 +190,6 @@ def test_frames_that_an_earlier_release_planned_stay_the_browser_s():
     LogoutDelivery.objects.create(event=event, application=app, client_id="app", sub="s", channel="frontchannel")
     assert outbox.adopt() == 0
     assert LogoutDelivery.objects.get().receiver is None
-
-
-def test_the_migration_names_the_receiver_of_every_row():
-    app = make_application("App")
-    event = LogoutEvent.objects.create(initiator="rp-logout", actor="user")
-    given = {"event": event, "client_id": "app", "sub": "s", "receiver": None}
-    done = {"state": "dead", "finished_at": timezone.now()}
-    LogoutDelivery.objects.create(application=app, channel="backchannel", **given)
-    LogoutDelivery.objects.create(application=app, channel="gtr", **given, **done)
-    LogoutDelivery.objects.create(application=app, channel="frontchannel", **given, **done)
-    LogoutDelivery.objects.create(application=None, channel="backchannel", **given, **done)
-    with connection.schema_editor() as editor:
-        import_module("logout_app.migrations.0008_receiver").fill(apps, editor)
-    found = list(LogoutDelivery.objects.order_by("pk").values_list("receiver", flat=True))
-    assert found == [f"app:{app.pk}", f"app:{app.pk}", "", "app:0"]
 
 
 def _metrics() -> str:

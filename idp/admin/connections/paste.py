@@ -26,19 +26,19 @@ class PastedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PastedGroup:
     title: str
     entries: tuple[PastedEntry, ...]
     text: str = ""
 
 
-def groups(connection: Connection) -> list[Group]:
+def groups(connection: Connection) -> list[PastedGroup]:
     """Nothing for connections whose passwords are typed here: their directory need not know us."""
     if connection.strategy in (Strategy.DATABASE, Strategy.ACTIVE_DIRECTORY):
         return []
     saml = dialect(connection.strategy, connection.options) == SAML
-    found = [Group("Signing in", tuple(_saml(connection) if saml else _oidc(connection)))]
-    found.append(Group("Signing out", tuple(_logout(connection, saml=saml))))
+    found = [PastedGroup("Signing in", tuple(_saml(connection) if saml else _oidc(connection)))]
+    found.append(PastedGroup("Signing out", tuple(_logout(connection, saml=saml))))
     if connection.strategy in REVOKES:
         found.append(_revocation(connection))
     return found
@@ -112,13 +112,13 @@ def _saml_logout(connection: Connection) -> Iterator[PastedEntry]:
     yield PastedEntry("Single logout URL", url(f"samlp/{connection.name}/slo"), "Single Logout URL, HTTP-Redirect")
 
 
-def _revocation(connection: Connection) -> Group:
+def _revocation(connection: Connection) -> PastedGroup:
     endpoint = url(f"oauth/global-token-revocation/connection/{connection.name}")
     claims = [
         PastedEntry(name, value, "in its signed requests") for name, value in _claims(connection, endpoint) if value
     ]
     complete = len(claims) == 3 or connection.strategy != Strategy.SAML
-    return Group(
+    return PastedGroup(
         "Global Token Revocation",
         (PastedEntry("Endpoint", endpoint, ENDPOINT_WHERE), *claims),
         "When the provider decides that somebody must be out, all their sessions and refresh tokens end. "

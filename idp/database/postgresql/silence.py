@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 from psycopg import Error, OperationalError
 
-from idp.processes.role import Role, current
+from idp.processes.role import ProcessRole, current
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class _Server:
     @contextmanager
     def place(self) -> Iterator[bool]:
         """Whether one more thread may go on waiting: of the web server's threads one is kept for what needs no database."""
-        if current() is not Role.WEB:
+        if current() is not ProcessRole.WEB:
             yield True
             return
         with self._counting:

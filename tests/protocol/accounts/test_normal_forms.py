@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import unicodedata
 from unittest.mock import Mock
 
 import pytest
-from django.apps import apps
 from django.contrib.auth import hashers
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
-from django.db import connection as database_connection
 from django.test import Client
 from django.utils import timezone
 
@@ -114,30 +111,6 @@ def test_a_tenant_file_finds_people_in_every_form_and_prunes_none_of_them(tmp_pa
     Identity.objects.update(login="rene\u0301e")  # as it stayed where somebody else had the other
     call_command("apply", str(file), "--prune")
     assert Identity.objects.get().user == mary
-
-
-# --- those that were stored before ------------------------------------------------------------------------------------------
-def settle() -> None:
-    migration = importlib.import_module("idp.migrations.0006_names_in_their_form")
-    migration.settle(apps, Mock(connection=database_connection))
-
-
-def test_names_that_were_stored_before_come_into_their_form():
-    mary = named("rene\u0301e")
-    Identity.objects.update(email="m\u00dcller@fabrikamcorp.com")
-    settle()
-    identity = Identity.objects.get()
-    assert (identity.login, identity.email) == ("ren\u00e9e", "m\u00fcller@fabrikamcorp.com")
-    assert signs_in(NFD) == signs_in(NFC) == mary
-
-
-def test_names_that_would_become_the_same_stay_and_are_told(monkeypatch):
-    first, second = named("ren\u00c9e"), named("rene\u0301e", email="other@fabrikamcorp.com")
-    plain = named("plain", email="plain@fabrikamcorp.com")
-    settle()
-    logins = dict(Identity.objects.values_list("user", "login"))
-    assert logins == {first.pk: "ren\u00c9e", second.pk: "rene\u0301e", plain.pk: "plain"}
-    assert signs_in("rene\u0301e") == second
 
 
 # --- addresses -----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from idp.models import LimiterSlot
 from idp.outbound import gate
 from idp.outbound.gate import Gate
 from idp.processes import role
-from idp.processes.role import Role
+from idp.processes.role import ProcessRole
 from idp.protocol.errors import TemporarilyUnavailable
 from tests.protocol.connections_ldap.conftest import change, connect
 from tests.support.processes import free_port
@@ -128,7 +128,7 @@ def test_while_a_directory_hangs_others_learn_it_at_once(plain, openldap):
 
 
 def test_only_so_many_sign_ins_ask_a_directory_at_once(plain, monkeypatch):
-    monkeypatch.setattr(role, "_now", Role.WEB)
+    monkeypatch.setattr(role, "_now", ProcessRole.WEB)
     monkeypatch.setattr(gate, "_gate", Gate(2))
     with ThreadPoolExecutor(1) as pool, somebody_waits(pool), took_at_most(1), pytest.raises(TemporarilyUnavailable):
         verify(plain)

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from idp.models import Application, ClientRegistration, TenantSettings
+from idp.models import Application, TenantSettings
 from idp.protocol.registration import IMPOSSIBLE
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import (
@@ -251,16 +251,3 @@ def test_the_tenant_file_says_all_of_it(tmp_path):
         "9JA89QQLNQ",
         "com.bank.app",
     )
-
-
-def test_an_earlier_registrations_policy_moves_where_people_see_it():
-    from importlib import import_module
-
-    from django.apps import apps
-
-    app = make_application("Earlier")
-    kept = {"policy_uri": "https://rp.example/policy", "contacts": ["ops@rp.example"]}
-    ClientRegistration.objects.create(application=app, token_hash="x", metadata=kept)
-    import_module("idp.migrations.0010_applications_as_they_register")._take_over(apps, None)
-    assert Application.objects.get().policy_uri == "https://rp.example/policy"
-    assert ClientRegistration.objects.get().metadata == {"contacts": ["ops@rp.example"]}

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from django.apps import apps
 from django.conf import settings
-from django.db import connection as database
-from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from idp.models import Application, ClientGrant, ResourceServer
@@ -123,15 +118,3 @@ def test_an_access_token_is_no_id_token_hint_though_its_api_is_called_like_an_ap
     assert answer.status_code == 400
     session.refresh_from_db()
     assert session.ended_at is None
-
-
-def test_apis_that_had_opaque_tokens_by_auth0_s_name_keep_them_by_ours() -> None:
-    (name,) = (name for name in MigrationLoader(None).disk_migrations if name[1].endswith("token_dialects_of_auth0"))
-    migration = importlib.import_module(f"idp.migrations.{name[1]}")
-    editor = Mock(connection=database)
-    for number, dialect in enumerate(("access_token", "rfc9068_profile")):
-        ResourceServer.objects.create(identifier=f"https://{number}.example/", token_dialect=dialect)
-    migration.name_ours(apps, editor)
-    assert [row.token_dialect for row in ResourceServer.objects.all()] == ["opaque", "rfc9068_profile"]
-    migration.name_as_before(apps, editor)
-    assert [row.token_dialect for row in ResourceServer.objects.all()] == ["access_token", "rfc9068_profile"]
