@@ -46,17 +46,17 @@ _fetched: dict[str, _Kept] = {}  # by URI
 _locks: dict[str, threading.Lock] = {}  # one per uri: a slow one holds nobody else
 
 
-def of(application: Application, *, newer: bool = False) -> KeySet:
-    """The key set, or InvalidClient when there is none that can be read.
+def of(application: Application, *, newer: bool = False, use: str = "sig") -> KeySet:
+    """The keys for signatures (`use`: or for encryption, `enc`), or InvalidClient when there are none that can be read.
 
     `newer`: none of the keys that are kept signed what came (OpenID Connect Core section 10.1.1), so they are asked for again
     unless that was done a moment ago.
     """
     try:
         if application.jwks:
-            return rules_of_keys.read(application.jwks)
+            return rules_of_keys.meant_for(use, rules_of_keys.read(application.jwks))
         if uri := application.usable.jwks_uri:
-            return _kept(uri, newer=newer) or _fetch_in_turn(uri, newer=newer)
+            return rules_of_keys.meant_for(use, _kept(uri, newer=newer) or _fetch_in_turn(uri, newer=newer))
     except (JoseError, ValueError, KeyError, TypeError, requests.RequestException) as error:
         raise InvalidClient("Client authentication failed.", detail=f"keys of the client: {error}") from None
     raise InvalidClient("Client authentication failed.", detail="the client has no keys")

@@ -33,10 +33,14 @@ def encrypted(token: str, application: Application) -> str:
 
 def _key(application: Application, algorithm: str) -> Key:
     """The first that is meant for it: use and alg of a key decide, where it says them (RFC 7517 section 4)."""
-    for key in client_keys.of(application).keys:
+    try:
+        keys = client_keys.of(application, use="enc").keys
+    except InvalidClient as error:
+        raise _refused(error.detail) from None
+    for key in keys:
         said = key.as_dict(private=False)
         fits = isinstance(key, KINDS[algorithm]) and said.get("crv") != "Ed25519"
-        if fits and said.get("use", "enc") == "enc" and said.get("alg", algorithm) == algorithm:
+        if fits and said.get("alg", algorithm) == algorithm:
             return key
     raise _refused(f"it has no public key for {algorithm}")
 

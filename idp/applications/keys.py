@@ -31,19 +31,27 @@ def read(jwks: Any) -> KeySet:
     """The keys of a set that are strong enough, wherever the set came from. Raises ValueError, KeyError or TypeError."""
     keys = list(_usable(jwks))
     if not keys:
-        raise ValueError("it holds no public key for signatures that we can use")
+        raise ValueError("it holds no public key that we can use")
     strong = [key for key in keys if not _is_weak(key)]
     if not strong:
         raise ValueError(f"RSA keys of less than {SMALLEST_RSA_KEY} bits are not used")
     return KeySet(strong)
 
 
+def meant_for(use: str, keys: KeySet) -> KeySet:
+    """Those for `sig` or `enc`; a key that does not say is for both (RFC 7517 section 4.2). Raises ValueError where there is none."""
+    found = [key for key in keys.keys if key.get("use", use) == use]
+    if not found:
+        raise ValueError(f"it holds no public key for {use} that we can use")
+    return KeySet(found)
+
+
 def _usable(jwks: Any) -> Iterator[Key]:
-    """Without what a set holds for others: keys for encryption, and of kinds that we do not know (RFC 7517 section 5)."""
+    """Without what a set holds for others: keys of kinds that we do not know (RFC 7517 section 5)."""
     if not isinstance(listed := jwks["keys"], list):
         raise ValueError("it has no list of keys")
     for value in listed:
-        if isinstance(value, dict) and value.get("kty") in public_keys.KINDS and value.get("use", "sig") == "sig":
+        if isinstance(value, dict) and value.get("kty") in public_keys.KINDS:
             with suppress(JoseError, ValueError, KeyError, TypeError, AttributeError):
                 yield from _read({"keys": [value]})
 

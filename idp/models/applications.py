@@ -355,11 +355,10 @@ class ResourceServer(models.Model):
     @property
     def tells_permissions(self) -> bool:
         """In `permissions` of the token; of an opaque one, at introspection."""
-        is_opaque = not self.issues_jwts
-        return token_dialects.has_permissions(self.token_dialect) or (is_opaque and self.enforce_policies)
+        return self.enforce_policies and (not self.issues_jwts or token_dialects.has_permissions(self.token_dialect))
 
     def permissions(self, granted: Iterable[str]) -> list[str]:
-        """What these scopes permit here: of a program, and of people where no roles say it (`idp.directory.entitlements`)."""
+        """What these scopes permit a program here; of people, roles say it (`idp.directory.entitlements`)."""
         return [scope for scope in granted if scope in self.scope_values]
 
     @property

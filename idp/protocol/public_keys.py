@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-KINDS = ("RSA", "EC")  # those of the algorithms that we verify
+KINDS = ("RSA", "EC", "OKP")  # those of the algorithms that we verify
 MOST_KEYS = 20
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2, 6.4.1
 

@@ -14,12 +14,5 @@ def access_claims(subject: ClaimSubject, api: ResourceServer | None) -> dict[str
     """In a JWT; an opaque token's introspection says the same. No statement where there is nothing to say."""
     told = issue.tell(subject, issue.ACCESS_TOKEN)
     if api and api.tells_permissions:
-        told["permissions"] = permitted(subject, api)
+        told["permissions"] = entitlements.permissions_of(subject.user, api, subject.snapshot)
     return told
-
-
-def permitted(subject: ClaimSubject, api: ResourceServer) -> list[str]:
-    """By the person's roles where the API goes by them, else by what was granted."""
-    if api.enforce_policies:
-        return entitlements.permissions_of(subject.user, api, subject.snapshot)
-    return api.permissions(subject.scope)

@@ -15,7 +15,6 @@ from idp.protocol.standard_scopes import OPENID
 from idp.tenants.configuration import Snapshot
 from sessions_app.claims import issue
 from sessions_app.claims.issue import ACCESS_TOKEN, ID_TOKEN, USERINFO, ClaimSubject, Told
-from sessions_app.claims.permissions import permitted
 from sessions_app.claims.standard import known_claims
 from sessions_app.models import SSOSession
 from sessions_app.protocol import claims, scopes
@@ -94,7 +93,7 @@ def _id_token(subject: ClaimSubject, profile: Mapping[str, Any]) -> dict[str, An
 def _access_token(subject: ClaimSubject, api: ResourceServer | None, told: Told) -> dict[str, Any]:
     permissions: dict[str, Any] = {}
     if api and api.tells_permissions:
-        permissions["permissions"] = permitted(subject, api)
+        permissions["permissions"] = entitlements.permissions_of(subject.user, api, subject.snapshot)
     userinfo = f"{settings.ISSUER}userinfo"
     audience: str | list[str] = api.identifier if api else userinfo
     if api and OPENID in subject.scope:

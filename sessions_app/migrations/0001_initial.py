@@ -34,7 +34,7 @@ def drop_indexes_for_like(apps, schema_editor):
             cursor.execute(
                 "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = %s"
                 " AND indexname LIKE %s",
-                [table, "%\_like"],
+                [table, "%\\_like"],
             )
             for (name,) in cursor.fetchall():
                 if name.startswith(tuple(f"{table}_{column}_" for column in columns)):

@@ -298,7 +298,7 @@ def test_without_policies_scopes_are_the_applications_matter(mary, operators, ap
 
 
 def test_an_opaque_token_with_permissions_says_them_when_it_is_introspected(mary, operators, api):
-    api.token_dialect = "access_token_authz"
+    api.token_dialect = "opaque"
     api.save()
     app = application()
     tokens = tokens_for(make_session(mary), app, scope=ALL, audience=API)
@@ -314,7 +314,7 @@ def test_a_machine_has_the_permissions_of_its_grant(api):
     ClientGrant.objects.create(application=app, resource_server=api, scope=["write:things"])
     answer = post_form("/oauth/token", {**credentials(app), "grant_type": "client_credentials", "audience": API}).json()
     assert decode(answer["access_token"])["permissions"] == ["write:things"]
-    api.token_dialect = "access_token_authz"
+    api.token_dialect = "opaque"
     api.save()
     answer = post_form("/oauth/token", {**credentials(app), "grant_type": "client_credentials", "audience": API}).json()
     told = post_form("/oauth/introspect", {**credentials(app), "token": answer["access_token"]}).json()

@@ -241,7 +241,7 @@ def test_a_jwt_access_token_holds_the_key_and_needs_it(app: Application, session
     assert ask_userinfo(raw, ath_proof(prover, raw)).status_code == 200
 
 
-@pytest.mark.parametrize("dialect", ["access_token", "rfc9068_profile"])
+@pytest.mark.parametrize("dialect", ["opaque", "access_token", "rfc9068_profile"])
 def test_tokens_without_a_person_are_bound_too(app: Application, prover: Prover, dialect: str) -> None:
     app.grant_types = ["client_credentials"]
     app.save()
@@ -252,7 +252,7 @@ def test_tokens_without_a_person_are_bound_too(app: Application, prover: Prover,
     body = {"grant_type": "client_credentials", "audience": api.identifier}
     answer = ask(app, prover.proof("POST", token_url()), **body).json()
     assert answer["token_type"] == "DPoP"
-    if dialect == "access_token":
+    if dialect == "opaque":
         assert AccessToken.rows.get().dpop_jkt == prover.jkt
     else:
         assert decode(answer["access_token"])["cnf"] == {"jkt": prover.jkt}

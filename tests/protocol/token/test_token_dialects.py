@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from idp.models import Application, ClientGrant, ResourceServer
+from idp.models import Application, ClientGrant, ResourceServer, Role
 from sessions_app.models import AccessToken, SSOSession
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import decode, header_of, token, tokens_for, userinfo
@@ -40,7 +40,9 @@ def person_s(app: Application, session: SSOSession, scope: str = "openid read:th
 
 def machine_s(dialect: str) -> str:
     app = make_application("Backend", app_type="non_interactive", grant_types=["client_credentials"])
-    ClientGrant.objects.create(application=app, resource_server=api(dialect), scope=["read:things"])
+    ClientGrant.objects.create(
+        application=app, resource_server=api(dialect, enforce_policies=True), scope=["read:things"]
+    )
     return str(token(app, grant_type="client_credentials", audience=API).json()["access_token"])
 
 
@@ -80,7 +82,9 @@ def test_rfc9068_profile_is_a_jwt_with_the_claims_of_rfc_9068(app: Application, 
 
 @pytest.mark.parametrize("dialect", JWTS)
 def test_only_the_authz_dialects_say_what_the_api_permits(app: Application, session: SSOSession, dialect: str) -> None:
-    api(dialect)
+    api(dialect, enforce_policies=True)
+    permission = {"resource_server_identifier": API, "permission_name": "read:things"}
+    Role.objects.create(name="Reader", permissions=[permission]).people.add(session.user)
     claims = decode(person_s(app, session))
     assert claims.get("permissions") == (["read:things"] if dialect.endswith("_authz") else None)
 
