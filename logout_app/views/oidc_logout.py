@@ -139,7 +139,12 @@ def _decide(
         application = snapshot.application(client_id) if client_id.isprintable() else None
         if application is None:
             return None
-        return LogoutClient(application.client_id, application.usable.logout_urls, enabled=application.enabled)
+        return LogoutClient(
+            application.client_id,
+            application.usable.logout_urls,
+            enabled=application.enabled,
+            any_port=application.is_native or application.is_public,
+        )
 
     return rules.decide(
         asked,

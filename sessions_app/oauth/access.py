@@ -62,7 +62,7 @@ def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
     if user is None:
         raise InvalidToken(_INVALID)
     snapshot = configuration.at(user.config_version)
-    application = snapshot.application(claims.get("client_id") or claims.get("azp", ""))
+    application = snapshot.application(_client(claims))
     session = None
     if "sid" in claims:
         session = SSOSession.objects.select_related("user").filter(sid=claims["sid"]).first()
@@ -73,6 +73,11 @@ def _living_user(claims: Mapping[str, Any], at: datetime) -> User:
     if application is None or not application.enabled or not may_use(application, session, user, snapshot):
         raise InvalidToken(_INVALID)
     return user
+
+
+def _client(claims: Mapping[str, Any]) -> str:
+    """Who asked for the token, in the claim of either dialect (`token_dialects.client_claim`)."""
+    return str(claims.get("client_id") or claims.get("azp", ""))
 
 
 def _is_revoked(claims: Mapping[str, Any], user: User, session: SSOSession | None) -> bool:
@@ -90,7 +95,7 @@ def _is_revoked(claims: Mapping[str, Any], user: User, session: SSOSession | Non
         return began_before(session.auth_time, mark)
     since = RefreshTokenFamily.objects.filter(
         user=user,
-        application__client_id=claims["client_id"],
+        application__client_id=_client(claims),
         revoked_at=None,
         auth_time__gt=mark,
         auth_time__lt=began + SECOND,

@@ -98,6 +98,17 @@ def test_the_answer_goes_where_the_metadata_want_answers(way: Way) -> None:
     assert response.headers["Location"].startswith(f"{THEIRS}/done?")
 
 
+def test_a_session_whose_assertion_had_no_index_ends_with_its_name(way: Way) -> None:
+    """SessionIndex is optional in assertions (SAML core section 2.7.2); a request that has one may be about this session."""
+    unnamed, there, john = (
+        _session(way, index=""),
+        _session(way, index="index-2"),
+        _session(way, name_id="john", index=""),
+    )
+    _get(by_redirect(_says(way), way.idp.key))
+    assert [_is_live(s) for s in (unnamed, there, john)] == [False, True, True]
+
+
 def test_a_request_names_sessions_by_name_and_index(way: Way) -> None:
     """By (connection, NameID, SessionIndex), whatever the user id is made of."""
     here, there, other = _session(way), _session(way, index="index-2"), _session(way, name_id="john")
