@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 import xmlsec
@@ -96,6 +96,23 @@ def test_the_answer_goes_where_the_metadata_want_answers(way: Way) -> None:
     way.configure(metadataXml=document)
     response = _get(by_redirect(_says(way), way.idp.key))
     assert response.headers["Location"].startswith(f"{THEIRS}/done?")
+
+
+@pytest.mark.parametrize("binding", ["redirect", "form"])
+def test_a_byte_order_mark_before_a_message_is_no_part_of_it(
+    way: Way, binding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, said = _session(way), _says(way)
+    if binding == "form":
+        form = dict(parse_qsl(by_form(said, way.idp.key)))
+        message = b"\xef\xbb\xbf" + base64.b64decode(form["SAMLRequest"])
+        response = _post(urlencode({"SAMLRequest": base64.b64encode(message)}))
+    else:
+        written = "\ufeff" + said.xml()
+        monkeypatch.setattr(Leaving, "xml", lambda _: written)
+        response = _get(by_redirect(said, way.idp.key))
+    assert response.status_code == 303, response.content
+    assert not _is_live(session)
 
 
 def test_a_session_whose_assertion_had_no_index_ends_with_its_name(way: Way) -> None:
