@@ -50,6 +50,7 @@ class Credentials:
     client_id: str
     secret: str = ""
     assertion: str = ""
+    plain_secret: str = ""  # of the Authorization header as it came, for clients that do not encode theirs
 
 
 def read(headers: Mapping[str, str], params: Params) -> Credentials:
@@ -83,7 +84,10 @@ def check(credentials: Credentials, snapshot: Snapshot, *, at: datetime) -> Appl
     if method == TokenEndpointAuthMethod.NONE:
         proved = not credentials.secret and not credentials.assertion
     elif application.has_secret:
-        proved = not credentials.assertion and secret_matches(credentials.secret, application.client_secret)
+        proved = not credentials.assertion and any(
+            secret_matches(secret, application.client_secret)
+            for secret in (credentials.secret, credentials.plain_secret)
+        )
     elif method == TokenEndpointAuthMethod.PRIVATE_KEY_JWT:
         proved = bool(credentials.assertion)
         if proved:
@@ -108,21 +112,32 @@ _HASH_OF_NOTHING = f"{ClientSecretHasher.algorithm}${hashlib.sha256(b'').hexdige
 
 
 def _basic(header: str) -> Credentials | None:
-    """RFC 6749 section 2.3.1: both halves are form-urlencoded before they are joined."""
+    """RFC 6749 section 2.3.1: both halves are form-urlencoded before they are joined.
+
+    Many clients leave that out (curl -u, whatever knows HTTP Basic only), which shows in secrets with `+` or `%`.
+    """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-        client_id, colon, secret = decoded.partition(":")
+        client_id, colon, plain = decoded.partition(":")
         if not colon:
             raise ValueError("no colon")
-        client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+        client_id = unquote_plus(client_id, errors="strict")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise InvalidClient("The Authorization header cannot be read.") from None
     if not client_id or "\0" in client_id:
         raise InvalidClient("The client is not identified.")
-    return Credentials(client_id, secret=secret)
+    return Credentials(client_id, secret=_form_decoded(plain), plain_secret=plain)
+
+
+def _form_decoded(half: str) -> str:
+    """What was encoded; what cannot have been stays as it is."""
+    try:
+        return unquote_plus(half, errors="strict")
+    except UnicodeDecodeError:
+        return half
 
 
 def _assertion(assertion: str, params: Params) -> Credentials:

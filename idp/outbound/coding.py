@@ -6,6 +6,8 @@ import zlib
 
 # Content-Encoding -> `wbits` of zlib: what may be meant by it (RFC 9110 section 8.4.1; "deflate" is sent without zlib's header too).
 _WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+# What says that nothing was done to the body. A charset is no coding, but many servers write it there; HTTP clients read past it.
+_IN_CLEAR = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit"})
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:
@@ -14,7 +16,7 @@ def decoded(body: bytes, coding: str, limit: int) -> bytes:
     `coding` is the Content-Encoding header. Raises ValueError with the end of a sentence.
     """
     coding = coding.strip().lower()
-    if coding in ("", "identity") or not body:
+    if coding in _IN_CLEAR or not body:
         return body
     if coding not in _WINDOWS:
         raise ValueError(f"is in the coding {coding[:40]}, which we did not ask for")

@@ -16,6 +16,7 @@ from idp.models import Connection, Identity, Strategy, User
 from idp.protocol import normal_forms
 
 HOUSE = ""  # a connection that says nothing
+LEAST = {HOUSE: 8, "none": 1, "low": 6, "fair": 8, "good": 8, "excellent": 10}  # characters that each policy asks for
 _CLASSES = {"a lower-case letter": r"[a-z]", "an upper-case letter": r"[A-Z]", "a digit": r"[0-9]"}
 _SPECIAL = {"a special character like !@#$%^&*": r"[^A-Za-z0-9\s]"}
 _THREE_IN_A_ROW = re.compile(r"(.)\1\1", re.DOTALL)
@@ -82,15 +83,15 @@ def _at_least(length: int, password: str) -> Iterator[str]:
 
 
 def _none(password: str) -> Iterator[str]:
-    yield from _at_least(1, password)
+    yield from _at_least(LEAST["none"], password)
 
 
 def _low(password: str) -> Iterator[str]:
-    yield from _at_least(6, password)
+    yield from _at_least(LEAST["low"], password)
 
 
 def _fair(password: str) -> Iterator[str]:
-    yield from _at_least(8, password)
+    yield from _at_least(LEAST["fair"], password)
     if missing := [name for name, pattern in _CLASSES.items() if not re.search(pattern, password)]:
         yield f"The password must also contain {' and '.join(missing)}."
 
@@ -102,19 +103,19 @@ def _three_kinds(password: str) -> Iterator[str]:
 
 
 def _good(password: str) -> Iterator[str]:
-    yield from _at_least(8, password)
+    yield from _at_least(LEAST["good"], password)
     yield from _three_kinds(password)
 
 
 def _excellent(password: str) -> Iterator[str]:
-    yield from _at_least(10, password)
+    yield from _at_least(LEAST["excellent"], password)
     yield from _three_kinds(password)
     if _THREE_IN_A_ROW.search(password):
         yield "The password must not have the same character three times in a row."
 
 
 def _house(password: str) -> Iterator[str]:
-    yield from _at_least(8, password)
+    yield from _at_least(LEAST[HOUSE], password)
 
 
 _POLICIES: dict[str, Callable[[str], Iterator[str]]] = {

@@ -63,10 +63,10 @@ class Arrived:
         data = inflater.decompress(_decoded(values[self.name]), LONGEST)
         if inflater.unconsumed_tail:
             raise BadResponse(f"is longer than {LONGEST:,} bytes")
-        return self._root(data)
+        return self._root(data.removeprefix(xml.BYTE_ORDER_MARK))
 
     def _read_form(self, certificates: Iterable[Certificate]) -> Element:
-        data = base64.b64decode("".join(self.encoded.split()), validate=True)
+        data = base64.b64decode("".join(self.encoded.split()), validate=True).removeprefix(xml.BYTE_ORDER_MARK)
         root = self._root(data)
         signatures = list(root.iter(ds("Signature")))
         if len(signatures) != 1 or signatures[0].getparent() is not root:

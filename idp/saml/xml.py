@@ -15,6 +15,9 @@ _ENCODING = re.compile(r"""encoding\s*=\s*["']([^"']*)["']""")
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|\+00:00)")
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # .NET writes one; it is no part of the document (Unicode section 23.8)
+
+
 class Unreadable(Exception):
     """Not the kind of XML that we read. The text is a clause for the administrator."""
 

@@ -33,7 +33,7 @@ _NOTHING: dict[str, str] = {  # place -> keys without a meaning here
         cross_origin_auth cross_origin_authentication cross_origin_loc custom_login_page custom_login_page_on
         custom_login_page_preview default_organization description express_configuration fedcm_login form_template global
         initiate_login_uri is_token_endpoint_ip_header_trusted my_organization_configuration native_social_login
-        oidc_backchannel_logout oidc_conformant organization_discovery_methods owners par_request_expiry redirection_policy
+        oidc_conformant organization_discovery_methods owners par_request_expiry redirection_policy
         signing_keys skip_non_verifiable_callback_uri_confirmation_prompt sso sso_disabled tenant third_party_security_mode
     """,
     "clients.jwt_configuration": "scopes secret_encoded",
@@ -45,13 +45,12 @@ _NOTHING: dict[str, str] = {  # place -> keys without a meaning here
     """,
     "connections.options": """
         agentID agentIP agentMode agentVersion allowed_audiences api_enable_users app_domain app_id attributes
-        authentication_methods basic_profile cert cert_rollover_notification configuration connection_settings custom_headers
+        basic_profile cert cert_rollover_notification configuration connection_settings custom_headers
         customScripts debug disable_cache email enable_script_context expires
         ext_account_disabled ext_admin ext_agreed_terms ext_assigned_plans ext_groups ext_is_admin ext_is_suspended ext_profile
         federated_connections_access_tokens freeform_scopes granted identity_api ips max_groups_to_retrieve mfa
-        non_persistent_attrs passkey_options password_complexity_options password_dictionary password_no_personal_info
-        password_options precedence profile requestTemplate schema_version set_user_root_attributes signing_key
-        signOutEndpointEnabled strategy_version subject use_wsfed useCommonEndpoint userid_attribute validation
+        passkey_options password_no_personal_info precedence profile requestTemplate schema_version set_user_root_attributes signing_key
+        signOutEndpointEnabled strategy_version subject use_wsfed userid_attribute validation
     """,
     "resourceServers": """
         allow_online_access client_id id is_system skip_consent_for_verifiable_first_party_clients token_lifetime_for_web
@@ -90,8 +89,10 @@ _HARMLESS: dict[str, dict[str, tuple[Any, ...]]] = {
         "disable_self_service_change_password": (),
         "enabledDatabaseCustomization": (),
         "import_mode": (),
+        "non_persistent_attrs": (),
         "password_history": (),
         "realm_fallback": (),
+        "useCommonEndpoint": (),
     },
     "resourceServers": {
         "authorization_details": (),

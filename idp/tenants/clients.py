@@ -244,15 +244,21 @@ def _access(reader: Reader) -> dict[str, Any]:
     return given(access_mode=mode, access_groups=groups, access_loss_signs_out=signs_out)
 
 
+def _backchannel(reader: Reader | None) -> dict[str, Any]:
+    urls = reader.texts("backchannel_logout_urls", check=_one_word) if reader else None
+    if reader and urls and len(urls) > 1:
+        reader.problem("backchannel_logout_urls", "one URL is supported")
+    return {} if urls is None else {"backchannel_logout_uri": "".join(urls[:1])}
+
+
 def _oidc_logout(reader: Reader) -> dict[str, Any]:
-    inner = reader.inner("oidc_logout")
+    older, inner = reader.inner("oidc_backchannel_logout"), reader.inner("oidc_logout")  # Auth0's name for it before
+    columns = _backchannel(older)
+    if older:
+        older.done()
     if inner is None:
-        return {}
-    urls = inner.texts("backchannel_logout_urls", check=_one_word)
-    if urls and len(urls) > 1:
-        inner.problem("backchannel_logout_urls", "one URL is supported")
-    columns = given(
-        backchannel_logout_uri=None if urls is None else "".join(urls[:1]),
+        return columns
+    columns |= _backchannel(inner) | given(
         backchannel_logout_session_required=inner.boolean("backchannel_logout_session_required"),
         backchannel_logout_token_typ=inner.choice("backchannel_logout_token_typ", ("logout+jwt", "JWT")),
         backchannel_logout_include_sub=inner.boolean("backchannel_logout_include_sub"),

@@ -15,6 +15,7 @@ from idp.protocol import storable
 from idp.tenants import auth0_keys, placeholders
 
 Check = Callable[[str], str | None]
+NOT_DONE = "is not done here, and what it asks for would be missing: leave it out to go on without"
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -215,12 +216,17 @@ class Reader:
             else:
                 self.problem(key, self._why_not(key))
 
+    def refuse(self, key: str) -> None:
+        """A key that demands what is not done here."""
+        self._taken.add(key)
+        self.problem(key, NOT_DONE)
+
     def ignore(self, key: str) -> None:
         self.ignored[(auth0_keys.place(self.path), key)] = None
 
     def _why_not(self, key: str) -> str:
         if auth0_keys.is_demand(self.path, key):
-            return "is not done here, and what it asks for would be missing: leave it out to go on without"
+            return NOT_DONE
         nearest = difflib.get_close_matches(key, self._taken | auth0_keys.known(self.path), n=1)
         return f"is not known here{f': is {nearest[0]} meant?' if nearest else ''}"
 

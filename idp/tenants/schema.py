@@ -19,7 +19,7 @@ from idp.models import Connection, SecurityProfile, Strategy, TenantSettings, V2
 from idp.models.applications import TOKEN_LIFETIME
 from idp.people import metadata
 from idp.protocol import normal_forms, uris
-from idp.tenants import resource_servers, rules
+from idp.tenants import auth0_passwords, resource_servers, rules
 from idp.tenants.clients import ClientEntry, client
 from idp.tenants.reader import Reader, TenantFileError, given, load
 from idp.tenants.roles import RoleEntry, role
@@ -242,6 +242,8 @@ def _options(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, s
             options |= given(**{key: reader.text(key)})
         elif (value := reader.anything(key)) is not None:
             options[key] = value
+    if strategy == Strategy.DATABASE:
+        auth0_passwords.read(reader)
     for key, secret in secrets.items():
         if reason := connection_rules.secret_problem(strategy, key, secret):
             reader.problem(key, reason)

@@ -34,7 +34,8 @@ def end_upstream(
 ) -> Ended:
     """End the sessions of this connection that have this upstream `sid`, or are this account's (`sub`); both, if both are given.
 
-    SAML names them by the `name_id` that the sign-in came with, and the SessionIndexes, if there are any.
+    SAML names them by the `name_id` that the sign-in came with, and the SessionIndexes, if there are any. A session whose sign-in
+    came without a name of the session upstream (an ID token without `sid`) may be the one that ended: it ends with its account.
 
     `once` is (kind, issuer, id, expiry) of the message: it is spent if and only if the end commits, and Replayed is raised
     for one that was spent. Offline tokens stay: it is a logout, not a revocation.
@@ -73,6 +74,8 @@ def _named(connection: Connection, sub: str, sid: str, name_id: str, indexes: Co
         rows = rows.filter(identity__sub=sub)
     if name_id:
         rows = rows.filter(upstream__name_id=name_id)
-    if indexes:
-        rows = rows.filter(upstream_sid__in=indexes)
-    return rows.filter(upstream_sid=sid) if sid else rows
+    named = [*indexes, sid] if sid else [*indexes]
+    if not named:
+        return rows
+    unknown = [""] if sub or name_id else []  # alone, a session's name means the sessions that have it
+    return rows.filter(upstream_sid__in=[*named, *unknown])

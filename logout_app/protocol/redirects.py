@@ -4,6 +4,9 @@
 in the leftmost host label if the application allows it. `/oidc/logout` compares the whole string (OpenID Connect
 RP-Initiated Logout 1.0, section 3). Neither ever repairs what it was given: what a browser might read differently from
 us (backslashes, userinfo, control characters, other scripts in the host) is refused before anything is compared.
+
+At both, an application on the person's own machine listens on whatever port it gets (RFC 8252 section 7.3, `any_port`). Where
+only a `localhost` with a port is registered it stays at that port, which pages under development have.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ _URL = re.compile(
     r"(?:#(?P<fragment>[^\x00-\x20\x7f\\<>\"\ud800-\udfff]*))?"
 )
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?(?=[/?#]|$)")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -62,17 +66,23 @@ def is_safe(url: str) -> bool:
     return parse(url) is not None if scheme[1].lower() in ("http", "https") else True
 
 
-def matches_auth0(url: str, registered: Iterable[str], *, wildcards: bool = False) -> bool:
+def matches_auth0(url: str, registered: Iterable[str], *, wildcards: bool = False, any_port: bool = False) -> bool:
     """Whether `/v2/logout` may lead there: query and fragment are not compared (Auth0: "not taken into account")."""
-    target = parse(url)
+    target, known = parse(url), list(registered)
     if target is None or "*" in target.host:
         return False
-    return any(_same(target, entry, wildcards) for entry in registered)
+    if any(_same(target, entry, wildcards) for entry in known):
+        return True
+    portless = parse(_portless(url)) if any_port else None
+    return portless is not None and any(_same(portless, entry, False) for entry in _of_any_port(known))
 
 
-def matches_exactly(url: str, registered: Iterable[str]) -> bool:
+def matches_exactly(url: str, registered: Iterable[str], *, any_port: bool = False) -> bool:
     """Whether `/oidc/logout` may lead there. "The value MUST have been previously registered" (section 3)."""
-    return is_safe(url) and url in set(registered)
+    if not is_safe(url):
+        return False
+    known = set(registered)
+    return url in known or (any_port and _portless(url) in _of_any_port(known))
 
 
 def first_usable(registered: Iterable[str]) -> str:
@@ -87,6 +97,18 @@ def with_state(url: str, state: str | None) -> str:
     base, hash_, fragment = url.partition("#")
     joint = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
     return f"{base}{joint}state={quote(state, safe='')}{hash_}{fragment}"
+
+
+def _portless(url: str) -> str:
+    """An address on loopback without its port; "" for every other."""
+    found = _LOOPBACK.match(url)
+    return found[1] + url[found.end() :] if found else ""
+
+
+def _of_any_port(registered: Iterable[str]) -> set[str]:
+    """Those that somebody on this machine may answer at any port, without theirs."""
+    found = ((url, _LOOPBACK.match(url)) for url in registered)
+    return {_portless(url) for url, match in found if match and not (match[2] and match[1].endswith("localhost"))}
 
 
 def _same(target: ReturnTarget, entry: str, wildcards: bool) -> bool:

@@ -65,6 +65,7 @@ class LogoutClient:
     client_id: str
     post_logout_redirect_uris: Sequence[str]
     enabled: bool = True
+    any_port: bool = False  # on loopback
 
 
 class LogoutStep(StrEnum):
@@ -172,7 +173,7 @@ def _redirect(request: LogoutRequest, client: LogoutClient | None, tenant_urls: 
         return ""
     if client is None:
         return redirects.with_state(uri, request.state) if redirects.matches_exactly(uri, tenant_urls) else ""
-    if not redirects.matches_exactly(uri, client.post_logout_redirect_uris):
+    if not redirects.matches_exactly(uri, client.post_logout_redirect_uris, any_port=client.any_port):
         raise InvalidRequest("The post_logout_redirect_uri is not registered for this application.")
     return redirects.with_state(uri, request.state)
 

@@ -139,7 +139,12 @@ def _decide(
         application = snapshot.application(client_id) if client_id.isprintable() else None
         if application is None:
             return None
-        return LogoutClient(application.client_id, application.usable.logout_urls, enabled=application.enabled)
+        return LogoutClient(
+            application.client_id,
+            application.usable.logout_urls,
+            enabled=application.enabled,
+            any_port=application.may_use_any_port,
+        )
 
     hint = hints.verify(asked.id_token_hint, snapshot) if asked.id_token_hint else None
     return rules.decide(

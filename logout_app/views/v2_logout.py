@@ -54,7 +54,8 @@ def _destination(request: HttpRequest, snapshot: configuration.Snapshot) -> tupl
     if not return_to:
         return application, redirects.first_usable(registered) if application else ""
     wildcards = application is not None and application.allow_logout_url_wildcards and application.is_first_party
-    if not redirects.matches_auth0(return_to, registered, wildcards=wildcards):
+    any_port = application is not None and application.may_use_any_port
+    if not redirects.matches_auth0(return_to, registered, wildcards=wildcards, any_port=any_port):
         raise InvalidRequest('The address in "returnTo" is not one of the Allowed Logout URLs.')
     return application, return_to
 

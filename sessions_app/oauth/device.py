@@ -33,6 +33,7 @@ from sessions_app.session.gate import may_use
 
 LIFETIME = timedelta(minutes=15)
 INTERVAL = 5  # seconds between two polls
+JITTER = timedelta(seconds=1)  # requests that were sent in time arrive closer to each other when the first was slow
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, nothing that looks like something else
 VERIFICATION_URI = f"{settings.ISSUER}activate"
 # A public client proves nothing, so anybody can start grants in its name. A hundred devices of one application in one
@@ -180,7 +181,8 @@ def _approved(grant: DeviceGrant, at: datetime) -> SSOSession:
 
 
 def _pending(grant: DeviceGrant, at: datetime) -> ProtocolError:
-    too_fast = grant.polled_at is not None and at - grant.polled_at < timedelta(seconds=grant.interval)
+    interval = timedelta(seconds=grant.interval) - JITTER
+    too_fast = grant.polled_at is not None and at - grant.polled_at < interval
     DeviceGrant.objects.filter(pk=grant.pk).update(
         polled_at=at, interval=F("interval") + INTERVAL if too_fast else F("interval")
     )

@@ -55,6 +55,14 @@ class Trip:
     reauthenticates: bool = False
 
 
+class AlreadyOver(InvalidRequest):
+    """An answer that came before, or too late, in the browser that was to bring it. `redirect_url`: where it would have led."""
+
+    def __init__(self, redirect_url: str) -> None:
+        super().__init__("This sign-in is over: it was completed before, or took too long. Please begin again.")
+        self.redirect_url = redirect_url
+
+
 class NotEnough(Exception):
     """The upstream vouched for somebody, but not for what is needed here. `error` is what an application is told."""
 
@@ -111,7 +119,7 @@ def start(
 def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
     """The trip that this browser began with this state, once; None: nobody knows the state.
 
-    Raises InvalidRequest for another browser, another callback, a second use, and after ten minutes.
+    Raises InvalidRequest for another browser and another callback, AlreadyOver for a second use and after ten minutes.
     """
     flow = FlowState.objects.filter(kind=KIND, state_hash=digest(state)).select_related("connection").first()
     if flow is None or flow.connection is None:
@@ -122,7 +130,7 @@ def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
     if flow.data["callback"] != f"{settings.ISSUER_ORIGIN}{request.path}":
         raise InvalidRequest("This answer came to the address of another connection.")
     if not FlowState.objects.filter(pk=flow.pk, used_at=None, expires_at__gt=at).update(used_at=at):
-        raise InvalidRequest("This sign-in is over: it was completed before, or took too long. Please begin again.")
+        raise AlreadyOver(flow.data["redirect_url"])
     return Trip(
         flow.connection,
         flow.data["redirect_url"],

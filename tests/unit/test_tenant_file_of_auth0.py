@@ -133,6 +133,55 @@ def test_what_means_nothing_here_is_named_once_and_not_refused(tmp_path: Path) -
     ) + len({"clientGrants"})
 
 
+SAML = {"signInEndpoint": "https://idp.example/sso", "signingCert": "x"}
+PASSWORDS: list[
+    tuple[str, str, Any, bool]
+] = [  # policy, key, what it says, whether more is asked for than the policy does
+    ("good", "password_complexity_options", {"min_length": 8}, False),
+    ("good", "password_complexity_options", {"min_length": 12}, True),
+    ("excellent", "password_complexity_options", {"min_length": 10}, False),
+    ("low", "password_complexity_options", {"min_length": 8}, True),
+    ("", "password_complexity_options", {"min_length": 8}, False),
+    ("", "password_complexity_options", {"min_length": 9}, True),
+    ("good", "password_dictionary", {"enable": True, "dictionary": []}, False),
+    ("good", "password_dictionary", {"enable": True, "dictionary": ["fabrikam"]}, True),
+    ("good", "password_dictionary", {"enable": False, "dictionary": ["fabrikam"]}, False),
+    ("good", "password_no_personal_info", {"enable": True}, False),
+    ("good", "password_options", {"complexity": {"min_length": 15}}, True),
+    ("good", "password_options", {"complexity": {"min_length": 8, "character_types": ["number"]}}, True),
+    ("good", "password_options", {"history": {"active": True, "size": 5}}, True),
+    ("good", "password_options", {"dictionary": {"active": True, "custom": ["fabrikam"]}}, True),
+    ("good", "password_options", {"complexity": {"min_length": 8}, "history": {"active": False}}, False),
+    ("good", "authentication_methods", {"password": {"enabled": False}, "passkey": {"enabled": True}}, True),
+    ("good", "authentication_methods", {"password": {"enabled": True}, "passkey": {"enabled": False}}, False),
+]
+
+
+@pytest.mark.parametrize(("policy", "key", "value", "is_demand"), PASSWORDS)
+def test_a_database_that_asks_more_of_passwords_than_our_policy_is_no_weaker_for_it(
+    tmp_path: Path, policy: str, key: str, value: Any, is_demand: bool
+) -> None:
+    options = {**({"passwordPolicy": policy} if policy else {}), key: value}
+    document = {"databases": [{"name": "People", "options": options}]}
+    if is_demand:
+        (problem,) = problems(tmp_path, document)
+        assert problem.startswith(f"databases[0].options.{key}: is not done here")
+    else:
+        outcomes = apply(tmp_path, document)
+        assert any(key in outcome.name and outcome.what == "ignored" for outcome in outcomes)
+
+
+def test_where_a_sign_out_is_told_is_read_under_auth0_s_older_name_too(tmp_path: Path) -> None:
+    older, newer = "https://a.example/older", "https://a.example/newer"
+    app = {"name": "A", "app_type": "regular_web", "callbacks": ["https://a.example/cb"]}
+    apply(tmp_path, {"clients": [{**app, "oidc_backchannel_logout": {"backchannel_logout_urls": [older]}}]})
+    assert Application.objects.get().backchannel_logout_uri == older
+    both = {"oidc_backchannel_logout": {"backchannel_logout_urls": [older]}}
+    both |= {"oidc_logout": {"backchannel_logout_urls": [newer]}}
+    apply(tmp_path, {"clients": [{**app, **both}]})
+    assert Application.objects.get().backchannel_logout_uri == newer
+
+
 @pytest.mark.parametrize(
     ("document", "place"),
     [
@@ -148,6 +197,10 @@ def test_what_means_nothing_here_is_named_once_and_not_refused(tmp_path: Path) -
         (
             {"databases": [{"name": "a", "authentication": {"active": False}}]},
             "databases[0].authentication",
+        ),
+        (
+            {"connections": [{"name": "a", "strategy": "samlp", "options": {**SAML, "non_persistent_attrs": ["ssn"]}}]},
+            "connections[0].options.non_persistent_attrs",
         ),
         (
             {"resourceServers": [{"identifier": API, "subject_type_authorization": {"user": {"policy": "deny_all"}}}]},

@@ -125,7 +125,7 @@ def _tokens(answer: Mapping[str, Any]) -> Tokens:
     return Tokens(
         id_token,
         access_token if isinstance(access_token, str) else "",
-        isinstance(kind, str) and kind.lower() == "bearer",
+        kind is None or (isinstance(kind, str) and kind.lower() in ("bearer", "")),  # some leave it out, and mean that
     )
 
 

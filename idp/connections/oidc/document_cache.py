@@ -23,7 +23,7 @@ FRESH = (60.0, 600.0, 600.0)  # seconds that a document is not asked for again: 
 # set signs nobody in; longer, and whoever stole a signing key could keep its withdrawal from us by keeping us from asking.
 STALE = 4 * 3600.0
 AFTER_FAILURE = 5.0  # seconds until a failing server is asked again
-COOL_DOWN = 60.0  # seconds between requests that a token's unknown key may cause: anybody can make up a key id
+COOL_DOWN = 10.0  # seconds between requests that a token's unknown key may cause: anybody can make up a key id
 
 
 @dataclass(slots=True)

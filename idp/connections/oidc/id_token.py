@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from idp.protocol.jwt_profile import Mismatch, Parties, Profile, Unverified, aud
 from idp.protocol.params import printable
 
 LONGEST_SUBJECT = 255
+_MOMENT = re.compile(
+    r"(?P<seconds>[0-9]{1,11})|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
+)
 ID_TOKEN = Profile(
     types=frozenset({"jwt"}),
     algorithms=(),  # the connection's
@@ -44,7 +48,7 @@ def verify(token: object, expected: Expected, find: FindKeys, at: datetime) -> d
     what = f"The ID token of {expected.issuer}"
     profile = replace(ID_TOKEN, algorithms=expected.algorithms)
     signed = verified(what, token, profile=profile, find=find)
-    claims = signed.claims
+    claims = _in_seconds(signed.claims)
     try:
         check_claims(profile, claims, parties(expected.issuer, expected.client_id), at)
     except Mismatch as mismatch:
@@ -57,6 +61,18 @@ def verify(token: object, expected: Expected, find: FindKeys, at: datetime) -> d
     if wrong:
         raise UpstreamFault(f"{what} {wrong}.")
     return claims
+
+
+def _in_seconds(claims: dict[str, Any]) -> dict[str, Any]:
+    """`auth_time` as the specification has it. ADFS writes a date (dexidp/dex pull request 2639), others digits as text."""
+    said = claims.get("auth_time")
+    if not isinstance(said, str) or not (found := _MOMENT.fullmatch(said)):
+        return claims
+    try:
+        moment = float(said) if found["seconds"] else datetime.fromisoformat(said).timestamp()
+    except ValueError:  # a day that no calendar has
+        return claims
+    return {**claims, "auth_time": moment}
 
 
 def parties(issuer: str, client_id: str) -> Parties:

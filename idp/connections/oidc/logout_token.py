@@ -57,10 +57,10 @@ def verify(connection: Connection, token: str, at: datetime) -> Notice:
         check_claims(profile, claims, id_token.parties(upstream.issuer, options.client_id), at)
     except Mismatch as mismatch:
         raise UpstreamFault(f"{what} {mismatch}.") from mismatch
-    named = [name for name in ("sub", "sid") if name in claims]
+    named = [name for name in ("sub", "sid") if claims.get(name) is not None]
     if not named or not all(is_text(claims[name]) for name in named):
         raise UpstreamFault(f"{what} names neither an account (sub) nor a session (sid).")
-    sub, sid = _account(claims, options), claims.get("sid", "")
+    sub, sid = _account(claims, options), claims.get("sid") or ""
     if not sub and not sid:
         raise UpstreamFault(
             f"{what} names the account by sub only, and this connection knows accounts by other claims."

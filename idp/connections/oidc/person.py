@@ -53,9 +53,17 @@ def profile(claims: Mapping[str, Any], userinfo: Mapping[str, Any], options: Oid
         chosen = {name: value for name, value in everything.items() if name in kept}
     if mapping.mode in (USE_MAP, BIND_ALL):
         chosen |= mapping.apply({"tokenset": everything, "userinfo": userinfo})
-    if "groups" in chosen and not _are_names(chosen["groups"]):
-        del chosen["groups"]
+    if "groups" in chosen:
+        chosen |= _groups(chosen.pop("groups"))
+    if chosen.get("email") != everything.get("email") and "email_verified" not in mapping.attributes:
+        chosen.pop("email_verified", None)  # it is said of the claim, in whose place the map put something else
     return chosen
+
+
+def _groups(value: Any) -> dict[str, list[str]]:
+    """ADFS, IdentityServer and others write a list of one as text."""
+    named = [value] if isinstance(value, str) and value.strip() else value
+    return {"groups": named} if _are_names(named) else {}
 
 
 def _about_the_same_address(userinfo: Mapping[str, Any], claims: Mapping[str, Any]) -> Mapping[str, Any]:

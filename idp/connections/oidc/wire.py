@@ -103,7 +103,7 @@ def readable(text: object) -> str:
 def _date(header: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second of a time zone with many digits
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

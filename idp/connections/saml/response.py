@@ -71,7 +71,7 @@ def receive(encoded: str) -> Received:
     if not encoded or len(encoded) > LONGEST:
         raise BadResponse("is missing" if not encoded else f"is longer than {LONGEST:,} characters")
     try:
-        data = base64.b64decode("".join(encoded.split()), validate=True)
+        data = base64.b64decode("".join(encoded.split()), validate=True).removeprefix(xml.BYTE_ORDER_MARK)
         root = xml.parse_message(data)
     except (binascii.Error, ValueError):
         raise BadResponse("is not Base64") from None
@@ -167,6 +167,10 @@ def _read(validator: OneLogin_Saml2_Response, expected: ExpectedResponse, came: 
         raise BadResponse(str(error)) from None
     except _UNSAID as error:
         raise BadResponse(f"cannot be checked: {type(error).__name__}") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise BadResponse(f"is not valid: {error}") from error  # as python3-saml says it of times that it cannot read
     return Proven(root.find(saml("Assertion")), valid_until, came)
 
 

@@ -23,6 +23,7 @@ from idp.views.errors import page_errors
 from sessions_app.oauth import long_requests
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
+from sessions_app.session import binding
 from sessions_app.signin import offers, round_trip
 from sessions_app.signin.destinations import Destination, destination
 from sessions_app.views.oauth.authorization_response import fail
@@ -116,6 +117,8 @@ def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpRes
         if reposting.is_needed(request, params, *lax):
             return reposting.page(request, params, request.path)
         trip = _trip(request, params.get(state_name, ""), named)
+    except round_trip.AlreadyOver as over:
+        return _as_it_was(request, over)
     except ProtocolError as error:
         return upstream_pages.lost(request, error)
     answer = Params((name, value) for name, value in params.pairs if name != REPOSTED)
@@ -124,6 +127,15 @@ def _arrive(request: HttpRequest, state_name: str, named: str | None) -> HttpRes
         # A redirect would still be that of our form, whose policy does not know the application.
         return round_trip.onward(request, response.headers["Location"])
     return response
+
+
+def _as_it_was(request: HttpRequest, over: round_trip.AlreadyOver) -> HttpResponse:
+    """*Back*, a reload, a double click at the upstream: whoever is signed in goes on to where it led."""
+    if binding.session_of(request) is None:
+        return upstream_pages.lost(request, over, redirect_url=over.redirect_url)
+    if request.method == "POST":  # a form's policy may not know where the next page leads
+        return round_trip.onward(request, over.redirect_url)
+    return HttpResponseRedirect(over.redirect_url)
 
 
 def _trip(request: HttpRequest, state: str, named: str | None) -> round_trip.Trip:

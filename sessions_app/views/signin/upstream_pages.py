@@ -92,17 +92,23 @@ def not_enough(request: HttpRequest, connection: Connection, redirect_url: str, 
     return _failed(request, connection, redirect_url, str(error), reference, code=error.error, status=403)
 
 
-def lost(request: HttpRequest, error: ProtocolError) -> HttpResponse:
-    """An answer that belongs to no sign-in of this browser. Where that sign-in would have led is not for this browser to know."""
+def lost(request: HttpRequest, error: ProtocolError, *, redirect_url: str = "") -> HttpResponse:
+    """An answer that belongs to no sign-in of this browser, which is not to know where that one would have led; or to one that is
+    over, to `redirect_url`."""
     reference = failures.record(request, None, FailureKind.LOST, error.description, timezone.now())
     log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail, reference=reference)
     context = {
         "message": error.description,
         "code": error.error,
         "reference": reference,
-        "again": reverse("account_login"),
+        "again": _login_page(redirect_url),
     }
     return render(request, "upstream_failed.html", context, status=error.status)
+
+
+def _login_page(redirect_url: str) -> str:
+    query = f"?{urlencode({'next': redirect_url})}" if redirect_url else ""
+    return f"{reverse('account_login')}{query}"
 
 
 def other_ways(redirect_url: str) -> str:

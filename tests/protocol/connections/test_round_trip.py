@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 from urllib.parse import urlencode
 
 import pytest
@@ -77,16 +78,45 @@ def test_a_state_works_once(acme):
     client = Client()
     state = depart(client)
     assert come_back(client, state).status_code == 302
-    assert come_back(client, state).status_code == 400
+    session = session_of(client)
+    for _ in range(2):
+        come_back(client, state)
+    assert session_of(client) == session
     assert len(acme.kept) == 1
 
 
-def test_a_state_works_for_ten_minutes(acme):
+def test_the_same_answer_again_leads_whoever_is_signed_in_to_where_it_led(acme):
+    """*Back*, a reload, or a double click at the upstream whose first answer this browser never showed."""
+    client, target = Client(), authorize(make_application())
+    state = depart(client, next=target)
+    come_back(client, state)
+    assert come_back(client, state)["Location"] == target
+    posted = client.post("/login/callback", f"state={state}&code=c", **FORM)
+    assert posted.status_code == 200
+    assert target.partition("?")[0] in page(posted)
+    assert len(acme.kept) == 1
+
+
+def test_the_same_answer_again_tells_another_browser_nothing_of_where_it_led(acme):
     client = Client()
-    state = depart(client)
+    state = depart(client, next="/account/mfa/")
+    come_back(client, state)
+    stranger = browser(make_session(make_user("paul@fabrikamcorp.com")))
+    response = come_back(stranger, state)
+    assert response.status_code == 400
+    assert "/account/mfa/" not in page(response)
+
+
+def test_a_state_works_for_ten_minutes(acme):
+    client, target = Client(), authorize(make_application())
+    state = depart(client, next=target)
     FlowState.objects.update(expires_at=timezone.now())
-    assert come_back(client, state).status_code == 400
+    response = come_back(client, state)
+    assert response.status_code == 400
     assert session_of(client) is None
+    again = re.search(r'href="(/login\?next=[^"]+)"', page(response))
+    begun_anew = client.get(unescape(again[1]))
+    assert come_back(client, state_of(begun_anew))["Location"] == target
 
 
 @pytest.mark.parametrize("state", ["", "unknown", "\N{SNOWMAN}", "x" * 5000])

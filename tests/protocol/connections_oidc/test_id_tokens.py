@@ -250,6 +250,25 @@ def test_moments_are_aware_and_in_utc(provider, connection):
     assert found.utcoffset() == timedelta(0)
 
 
+@pytest.mark.parametrize(
+    "write",
+    [lambda m: str(int(m)), lambda m: datetime.fromtimestamp(m, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"],
+)
+def test_auth_time_may_be_text(provider, connection, write):
+    """A date by ADFS (dexidp/dex pull request 2639), digits by others; it is checked as any."""
+    moment = int(time.time()) - 30
+    gives(provider, lambda: provider.id_token(auth_time=write(moment)))
+    assert sign_in(provider, connection, max_age=60).auth_time == datetime.fromtimestamp(moment, UTC)
+    assert "auth_time" in refusal_with(provider, connection, auth_time=write(time.time() + 3600))
+
+
+@pytest.mark.parametrize(
+    "said", ["", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01", "-5", "1e9", "\uff11\uff17\uff10\uff10"]
+)
+def test_text_that_is_no_moment_is_no_auth_time(provider, connection, said):
+    assert "auth_time" in refusal_with(provider, connection, auth_time=said)
+
+
 @pytest.mark.parametrize("name", ["exp", "iat", "auth_time"])
 def test_a_time_with_more_digits_than_a_float_holds_is_no_time(provider, connection, name):
     assert "a number is too large" in refusal_with(provider, connection, **{name: 10**400})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_made_up_key_ids_cause_one_request_in_ten_seconds(provider, connection):
     for number in range(20):
         assert signing_keys(connection, f"made-up-{number}", "RS256") == []
     assert provider.hits[JWKS] == 2
+
+
+def test_keys_that_change_right_after_somebody_made_one_up_are_found_ten_seconds_later(
+    provider, connection, monkeypatch
+):
+    signing_keys(connection, "made-up", "RS256")
+    provider.keys = [rsa_key("two")]
+    assert signing_keys(connection, "two", "RS256") == []
+    later = time.monotonic() + 10.5
+    monkeypatch.setattr(document_cache, "time", SimpleNamespace(monotonic=lambda: later))
+    assert kids(signing_keys(connection, "two", "RS256")) == [modulus("two")]
 
 
 def test_after_the_cool_down_a_new_key_is_looked_for_again(provider, connection, monkeypatch):

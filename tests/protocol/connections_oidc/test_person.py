@@ -63,7 +63,26 @@ def test_the_basic_profile_is_what_the_standard_names_and_groups():
     }
 
 
-@pytest.mark.parametrize("groups", ["Everyone", [1], {"a": 1}, ["x"] * 5000, None])
+def test_a_group_of_its_own_may_be_text():
+    """ADFS and IdentityServer write a list of one so (dexidp/dex pull request 2639, goharbor/harbor issue 15416)."""
+    assert person.profile({**MARY, "groups": "Everyone"}, {}, read("oidc", {}))["groups"] == ["Everyone"]
+    mapping = {"mapping_mode": "use_map", "attributes": {"groups": "${context.tokenset.group}"}}
+    found = person.profile({**MARY, "group": "Everyone"}, {}, read("adfs", {"attribute_map": mapping}))
+    assert found == {"groups": ["Everyone"]}
+
+
+def test_a_map_that_puts_another_address_in_the_place_of_email_does_not_make_it_verified():
+    """What the upstream says is said of its own `email` claim."""
+    claims = {**MARY, "email_verified": True, "private": "boss@fabrikamcorp.com", "private_verified": True}
+    mapping = {"mapping_mode": "bind_all", "attributes": {"email": "${context.tokenset.private}"}}
+    assert address("oidc", claims, attribute_map=mapping) == ("boss@fabrikamcorp.com", False)
+    mapping["attributes"]["email_verified"] = "${context.tokenset.private_verified}"
+    assert address("oidc", claims, attribute_map=mapping) == ("boss@fabrikamcorp.com", True)
+    mapping["attributes"] = {"email": "${context.tokenset.email}"}
+    assert address("oidc", claims, attribute_map=mapping) == (MARY["email"], True)
+
+
+@pytest.mark.parametrize("groups", ["", " ", [1], {"a": 1}, ["x"] * 5000, None])
 def test_groups_that_are_no_list_of_names_are_left_out(groups):
     assert "groups" not in person.profile({**MARY, "groups": groups}, {}, read("oidc", {}))
 
@@ -115,6 +134,13 @@ def test_userinfo_that_fails_signs_nobody_in_with_half_a_profile(provider, conne
     gives(provider, lambda: provider.id_token(email=ABSENT))
     provider.statuses["/userinfo"] = 403
     assert "The UserInfo endpoint at" in refusal(provider, connection)
+
+
+@pytest.mark.parametrize("kind", [None, "", "bearer", "BEARER"])
+def test_a_token_whose_type_is_not_said_is_a_bearer_token(provider, connection, kind):
+    gives(provider, lambda: provider.id_token(email=ABSENT), token_type=kind)
+    provider.userinfo = {"sub": "mary", "email": "m@fabrikamcorp.com"}
+    assert sign_in(provider, connection).email == "m@fabrikamcorp.com"
 
 
 def test_without_a_bearer_token_userinfo_cannot_be_asked(provider, connection):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 import xmlsec
@@ -96,6 +96,34 @@ def test_the_answer_goes_where_the_metadata_want_answers(way: Way) -> None:
     way.configure(metadataXml=document)
     response = _get(by_redirect(_says(way), way.idp.key))
     assert response.headers["Location"].startswith(f"{THEIRS}/done?")
+
+
+@pytest.mark.parametrize("binding", ["redirect", "form"])
+def test_a_byte_order_mark_before_a_message_is_no_part_of_it(
+    way: Way, binding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, said = _session(way), _says(way)
+    if binding == "form":
+        form = dict(parse_qsl(by_form(said, way.idp.key)))
+        message = b"\xef\xbb\xbf" + base64.b64decode(form["SAMLRequest"])
+        response = _post(urlencode({"SAMLRequest": base64.b64encode(message)}))
+    else:
+        written = "\ufeff" + said.xml()
+        monkeypatch.setattr(Leaving, "xml", lambda _: written)
+        response = _get(by_redirect(said, way.idp.key))
+    assert response.status_code == 303, response.content
+    assert not _is_live(session)
+
+
+def test_a_session_whose_assertion_had_no_index_ends_with_its_name(way: Way) -> None:
+    """SessionIndex is optional in assertions (SAML core section 2.7.2); a request that has one may be about this session."""
+    unnamed, there, john = (
+        _session(way, index=""),
+        _session(way, index="index-2"),
+        _session(way, name_id="john", index=""),
+    )
+    _get(by_redirect(_says(way), way.idp.key))
+    assert [_is_live(s) for s in (unnamed, there, john)] == [False, True, True]
 
 
 def test_a_request_names_sessions_by_name_and_index(way: Way) -> None:

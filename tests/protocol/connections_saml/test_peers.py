@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from collections.abc import Callable
+
 import pytest
+from lxml import etree
 from pytest_django import DjangoAssertNumQueries
 from structlog.testing import capture_logs
 
-from idp.connections.saml import signatures
+from idp.connections.saml import idp_metadata, options, signatures
 from idp.connections.saml.checks import check
 from idp.models import Connection
 from idp.saml.own_key import own_key
@@ -14,6 +19,7 @@ from idp.saml.signed import Signed
 from tests.protocol.connections_saml.conftest import Way
 from tests.support.upstreams import saml_peers
 from tests.support.upstreams.saml_peers import PEERS
+from tests.support.upstreams.scripted_saml import ENTITY_ID, NAMES, Key, sign
 
 pytestmark = pytest.mark.once
 MARY = "mary@fabrikamcorp.com"
@@ -63,3 +69,44 @@ def test_what_came_signed_is_written_only_when_it_changes(
     for came, statements in ((Signed.ASSERTION, 1), (Signed.ASSERTION, 0), (Signed.BOTH, 1)):
         with django_assert_num_queries(statements):
             signatures.note(way.connection, came)
+
+
+def _text(written: str, key: Key, *, before: bytes = b"") -> str:
+    root = etree.fromstring(written.encode())
+    sign(root.find("saml:Assertion", NAMES), key)
+    return base64.b64encode(before + etree.tostring(root)).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda xml: xml,
+        lambda xml: xml.replace('SessionIndex="index-1"', 'SessionNotOnOrAfter="9999-12-31T23:59:59.9999999Z"'),
+        lambda xml: re.sub(r'AuthnInstant="[^"]*"', 'AuthnInstant="0001-01-01T00:00:00Z"', xml),
+        lambda xml: re.sub(r'NotOnOrAfter="[^"]*"', 'NotOnOrAfter="9999-12-31T23:59:59Z"', xml),
+        lambda xml: xml.replace(
+            "<saml:Audience>", "<saml:Audience>https://other.example</saml:Audience><saml:Audience>"
+        ),
+    ],
+    ids=["a byte order mark", "no end and no index", "the least date of .NET", "the greatest", "two audiences"],
+)
+def test_what_identity_providers_by_dotnet_write_is_read(way: Way, change: Callable[[str], str]) -> None:
+    """`XmlWriter` begins with a byte order mark; `DateTime.MinValue` and `MaxValue` stand for times that nobody set."""
+    written = change(way.says(name_id=MARY).response())
+    assert way.arrive(_text(written, way.idp.key, before=b"\xef\xbb\xbf")).sub == MARY
+
+
+def test_metadata_with_a_byte_order_mark_are_read_by_url_and_pasted(way: Way) -> None:
+    """As Entra and ADFS publish theirs (MicrosoftDocs/azure-docs issue 65434, cloudfoundry/uaa issue 3994)."""
+    document = way.idp.metadata()
+    assert idp_metadata.read(b"\xef\xbb\xbf" + document.encode()).entity_id == ENTITY_ID
+    way.configure(metadataXml="\ufeff" + document)
+    assert options.problems("samlp", way.connection.options) == []
+    assert way.arrive(_text(way.says(name_id=MARY).response(), way.idp.key)).sub == MARY
+
+
+def test_a_time_in_another_way_than_in_utc_is_a_sentence(way: Way) -> None:
+    """SAML core section 1.3.3: in UTC, without a time zone."""
+    for zone in ("+00:00", "+02:00", ""):
+        written = re.sub(r'(NotBefore="[^"]*)Z"', rf'\1{zone}"', way.says(name_id=MARY).response())
+        assert "time" in way.refused(_text(written, way.idp.key))

@@ -118,6 +118,24 @@ def test_too_many_polls_are_slowed_down_and_codes_expire(cli):
         assert poll(cli, started).json()["error"] == "expired_token"
 
 
+def test_a_poll_that_was_sent_in_time_is_not_slowed_down_because_the_one_before_was_slow_to_arrive(cli):
+    """H2CK/oidc pull request 716: intervals are kept where they are sent, and measured where they arrive."""
+    started, at = start(cli), timezone.now()
+    for seconds in (0, 4.2, 9.3, 13.4):
+        with time_machine.travel(at + timedelta(seconds=seconds), tick=False):
+            assert poll(cli, started).json()["error"] == "authorization_pending"
+    assert DeviceGrant.objects.get().interval == 5
+
+
+def test_somebody_who_allowed_it_is_signed_in_however_often_the_device_asked(cli, session):
+    """Also a client that never slows down gets its tokens."""
+    started = start(cli)
+    for _ in range(5):
+        poll(cli, started)
+    answer(session, started, "allow")
+    assert "access_token" in poll(cli, started).json()
+
+
 def test_the_code_may_be_typed_in_any_case_without_hyphen(cli, session):
     started = start(cli)
     typed = started["user_code"].replace("-", " ").lower()

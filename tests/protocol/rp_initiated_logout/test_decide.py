@@ -104,6 +104,46 @@ TABLE = [
 ]
 
 
+LOOPBACK = "http://127.0.0.1/out"
+
+
+@pytest.mark.parametrize(
+    ("asked", "registered", "leads"),
+    [
+        ("http://127.0.0.1:53124/out", LOOPBACK, True),
+        ("http://127.0.0.1:53124/out", "http://127.0.0.1:8400/out", True),
+        ("http://127.0.0.1/out", "http://127.0.0.1:8400/out", True),
+        ("http://[::1]:53124/out", "http://[::1]/out", True),
+        ("http://localhost:53124/out", "http://localhost/out", True),
+        ("http://localhost:53124/out", "http://localhost:8400/out", False),
+        ("http://localhost:53124/out", LOOPBACK, False),
+        ("http://127.0.0.1:53124/other", LOOPBACK, False),
+        ("http://127.0.0.1:53124/out?x=1", LOOPBACK, False),
+        ("http://127.0.0.1.evil.example:1/out", LOOPBACK, False),
+        ("http://127.0.0.1:1@evil.example/out", LOOPBACK, False),
+        ("http://127.0.0.1:123456/out", LOOPBACK, False),
+        ("https://127.0.0.1:53124/out", LOOPBACK, False),
+        ("https://app.example:53124/out", URI, False),
+    ],
+)
+@pytest.mark.spec(
+    "RFC 8252",
+    "7.3",
+    "An application on the person's own machine is reached at whatever port it got, also after logout",
+)
+def test_the_port_of_a_loopback_address_is_free_for_who_may_use_any(asked: str, registered: str, leads: bool) -> None:
+    """zitadel/oidc pull request 875, panva/node-oidc-provider issue 663."""
+    for any_port in (True, False):
+        clients = {"app": LogoutClient("app", [registered], any_port=any_port)}
+        request = R(client_id="app", post_logout_redirect_uri=asked)
+        if leads and any_port:
+            decision = decide(request, hint=MINE, current=NOW, find_client=clients.get)
+            assert (decision.step, decision.redirect) == (LogoutStep.END, asked)
+        else:
+            with pytest.raises(InvalidRequest, match="not registered"):
+                decide(request, hint=MINE, current=NOW, find_client=clients.get)
+
+
 @pytest.mark.parametrize(
     ("what", "request_", "hint", "current", "step", "redirect"), TABLE, ids=[row[0] for row in TABLE]
 )

@@ -109,6 +109,17 @@ def test_basic_credentials_are_percent_decoded(session):
 
 
 @pytest.mark.parametrize(
+    "secret", ["abc+def/ghi=0123456789", "100%sure-0123456789", "a%2Bb+c-0123456789", "pä+ss-0123456789"]
+)
+def test_a_secret_that_the_client_did_not_encode_counts_too(session, secret):
+    """curl -u and many libraries (DuendeArchive/IdentityServer4 issue 5254, spring-authorization-server issue 1410)."""
+    app = make_application("Odd", client_id="web-a", client_secret=secret)
+    assert with_header(app, session, basic("web-a", secret)).status_code == 200
+    assert with_header(app, session, basic("web-a", quote(secret, safe=""))).status_code == 200
+    assert with_header(app, session, basic("web-a", secret[:-1])).status_code == 401
+
+
+@pytest.mark.parametrize(
     "header",
     [
         "Basic !!!",

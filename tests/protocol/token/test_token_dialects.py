@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from idp.models import Application, ClientGrant, ResourceServer, Role
+from idp.models import Application, ClientGrant, ResourceServer, Role, User
 from sessions_app.models import AccessToken, SSOSession
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import decode, header_of, token, tokens_for, userinfo
@@ -108,6 +109,32 @@ def test_a_jwt_is_taken_at_userinfo_until_its_session_ends(app: Application, ses
     assert userinfo(raw).json() == {"sub": session.user.user_id}
     SSOSession.objects.update(ended_at=timezone.now(), end_initiator="rp-logout")
     assert userinfo(raw).status_code == 401
+
+
+@pytest.mark.parametrize("dialect", JWTS)
+def test_a_jwt_without_a_session_that_began_in_the_second_of_a_revocation_is_judged_by_its_family(
+    app: Application, session: SSOSession, dialect: str
+) -> None:
+    """The dialects name the application by different claims."""
+    app.access_tokens_die_with_session = False
+    app.save()
+    api(dialect, allow_offline_access=True)
+    raw = person_s(app, session, scope="openid offline_access read:things")
+    began = decode(raw)["auth_time"]
+    assert userinfo(raw).status_code == 200
+    User.objects.update(revoked_before=datetime.fromtimestamp(began + 0.999999, UTC))
+    assert userinfo(raw).status_code == 401
+
+
+@pytest.mark.parametrize("dialect", JWTS)
+def test_an_id_token_is_no_access_token(app: Application, session: SSOSession, dialect: str) -> None:
+    """Also of an application that is called like the endpoint."""
+    api(dialect)
+    Application.objects.filter(pk=app.pk).update(client_id=f"{settings.ISSUER}userinfo")
+    app.client_id = f"{settings.ISSUER}userinfo"
+    tokens = tokens_for(session, app, resource=API, scope="openid read:things")
+    assert userinfo(tokens["access_token"]).status_code == 200
+    assert userinfo(tokens["id_token"]).status_code == 401
 
 
 @pytest.mark.parametrize("dialect", JWTS)

@@ -81,6 +81,33 @@ def test_sid_and_sub_must_both_fit(provider, session):
     assert not is_live(session)
 
 
+@pytest.mark.spec(DOCUMENT, "2.7", "A session of the account that no sid is known of may be the one that ended")
+def test_a_session_whose_sign_in_brought_no_sid_ends_with_its_account(provider, connection, person, session):
+    """Providers whose ID tokens name no session send both in logout tokens all the same (openid-certification/oidctest issue 204)."""
+    unnamed = make_upstream_session(connection, person, sid="")
+    other = make_upstream_session(connection, person, sid="up-2")
+    john = make_upstream_session(connection, make_person(connection, "john"), sid="")
+    assert post(token(provider, sid="up-9")).status_code == 200
+    assert is_live(unnamed), "a sid alone names the sessions that have it"
+    assert post(token(provider, sid="up-9", sub="mary")).status_code == 200
+    assert not is_live(unnamed)
+    assert [is_live(one) for one in (session, other, john)] == [True, True, True]
+
+
+@pytest.mark.parametrize("left_out", ["sid", "sub"])
+def test_null_says_nothing(provider, session, left_out):
+    named = {"sid": "up-1", "sub": "mary", left_out: None}
+    assert post(token(provider, **named)).status_code == 200
+    assert not is_live(session)
+
+
+def test_a_token_that_says_null_for_both_names_nobody(provider, session):
+    answer = post(token(provider, sid=None, sub=None))
+    assert answer.status_code == 400
+    assert "neither an account" in answer.json()["error_description"]
+    assert is_live(session)
+
+
 @pytest.mark.spec(DOCUMENT, "2.7", "B14 a session that ended before, or was never here, is a success")
 def test_what_ended_before_is_a_success(provider, session):
     assert post(token(provider)).status_code == 200

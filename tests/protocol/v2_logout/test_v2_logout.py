@@ -52,6 +52,28 @@ def test_without_return_to_the_application_s_first_address_is_taken(app, session
     assert browser(session).get("/v2/logout", {"client_id": "app"})["Location"] == OUT
 
 
+@pytest.mark.parametrize(
+    ("fields", "leads"),
+    [({"app_type": "native"}, True), ({"token_endpoint_auth_method": "none"}, True), ({}, False)],
+)
+@pytest.mark.parametrize("path", ["/v2/logout", "/oidc/logout"])
+def test_an_application_on_this_machine_is_reached_at_any_port(path, fields, leads):
+    """Registered once, started each time on a port that was free (RFC 8252 section 7.3)."""
+    method = fields.get("token_endpoint_auth_method", "none" if fields else "client_secret_post")
+    make_application(
+        "Tool",
+        client_id="tool",
+        post_logout_redirect_uris="http://127.0.0.1/out",
+        **{"token_endpoint_auth_method": method, **fields},
+    )
+    address = "http://127.0.0.1:53124/out"
+    name = "returnTo" if path == "/v2/logout" else "post_logout_redirect_uri"
+    answer = Client().get(path, {"client_id": "tool", name: address})
+    assert answer.get("Location", "") == (address if leads else "")
+    assert answer.status_code in ((302, 303) if leads else (400,))
+    assert Client().get(path, {"client_id": "tool", name: "http://127.0.0.1:53124/other"}).status_code == 400
+
+
 def test_without_client_id_the_tenant_s_list_counts(session):
     tenant(allowed_logout_urls=["http://localhost:8080/"])
     client = browser(session)
