@@ -22,6 +22,7 @@ from idp.tenants import configuration
 from idp.views.errors import page_errors
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
+from sessions_app.session import binding
 from sessions_app.signin import offers, round_trip
 from sessions_app.signin.destinations import Destination, destination
 from sessions_app.views.oauth.authorization_response import fail
@@ -62,7 +63,8 @@ def depart(
 ) -> HttpResponse:
     """To the upstream, with what the application wishes; or the page that says why not."""
     asked = target.asked_with(login_hint)
-    if reauthenticates:
+    session = binding.session_of(request)
+    if reauthenticates or (session is not None and session.is_stale):
         asked = replace(asked, force=True)
     try:
         return round_trip.start(request, connection, asked, target.url, timezone.now(), reauthenticates=reauthenticates)
