@@ -65,7 +65,10 @@ class SSOSessionAdminBase(FactsAdmin):
     search_help_text = "A whole sid, an e-mail address, or a whole user id."
     fieldsets = (
         ("Who", {"fields": ("user", "state", "connection", "identity", "sid", "upstream_sid")}),
-        ("When", {"fields": ("auth_time", "stale_at", "amr", "created_at", "last_seen_at", "idle_expires_at", "expires_at")}),
+        (
+            "When",
+            {"fields": ("auth_time", "stale_at", "amr", "created_at", "last_seen_at", "idle_expires_at", "expires_at")},
+        ),
         ("Where", {"fields": ("initial_ip", "initial_user_agent", "last_ip", "last_user_agent", "metadata")}),
     )
     readonly_fields = ("state",)

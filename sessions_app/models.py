@@ -86,7 +86,10 @@ class SSOSession(models.Model):
     )
     metadata = models.JSONField(default=dict, blank=True)
     stale_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="What was proved until then must be proved again; it is no end."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="What was proved until then must be proved again; it is no end.",
     )
     ended_at = models.DateTimeField(null=True, blank=True)
     end_initiator = models.CharField(max_length=32, blank=True)

@@ -95,9 +95,9 @@ def poll_request(ack: Sequence[str], errors: Mapping[str, Mapping[str, str]]) ->
     return body | ({"ack": list(ack)} if ack else {}) | ({"setErrs": dict(errors)} if errors else {})
 
 
-def read_poll(document: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
-    """The tokens by the id that they are acknowledged by, and whether there are more. Raises BadDocument."""
+def read_poll(document: Mapping[str, Any]) -> dict[str, str]:
+    """The tokens by the id that they are acknowledged by. Whether there are more, the next answer tells. Raises BadDocument."""
     sets = document.get("sets", {})
     if not isinstance(sets, dict) or not all(isinstance(encoded, str) for encoded in sets.values()):
         raise BadDocument("answered a poll with no object of sets")
-    return dict(sets), document.get("moreAvailable") is True
+    return dict(sets)
