@@ -11,7 +11,7 @@ from idp.protocol import uris
 from idp.protocol.signal_events import BY_NAME, EFFECTS, Effect, short
 
 OPTION = "shared_signals"
-TOKEN = "shared_signals_token"  # noqa: S105  the name of the secret option
+TOKEN = "shared_signals_token"
 MEMBERS = ("issuer", "jwks_uri", "audience", "method", "events")
 METHODS = PUSH, POLL = ("push", "poll")
 LONGEST = 1000

@@ -6,7 +6,6 @@ A sign-in is what makes a session fresh again: it moves `auth_time` past `stale_
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, transaction
 

@@ -14,7 +14,7 @@ WELL_KNOWN = "/.well-known/ssf-configuration"
 RISC_WELL_KNOWN = "/.well-known/risc-configuration"
 DELIVERY = {"push": "urn:ietf:rfc:8935", "poll": "urn:ietf:rfc:8936"}
 ENDPOINTS = ("configuration_endpoint", "status_endpoint", "verification_endpoint", "jwks_uri")
-MOST_EVENTS = 100  # that we ask for in one poll
+MOST_EVENTS = 25  # that we ask for in one poll: of the longest, an answer holds no more
 LONGEST_TEXT = 1000
 
 
