@@ -113,7 +113,10 @@ def test_what_became_better_is_noted_only(pusher, session, name, event):
 
 
 def test_a_high_risk_ends_sessions(pusher, session):
-    assert pusher.event(f"{CAEP}risk-level-change", event={"current_level": "HIGH", "principal": "USER"}).status_code == 202
+    assert (
+        pusher.event(f"{CAEP}risk-level-change", event={"current_level": "HIGH", "principal": "USER"}).status_code
+        == 202
+    )
     assert not lives(session)
 
 
@@ -146,7 +149,9 @@ def test_a_connection_may_say_that_an_event_does_something_else(pusher, connecti
     assert refresh(app, offline["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-@pytest.mark.parametrize("uri", ["https://schemas.example/mine", f"{CAEP}session-established", f"{RISC}account-enabled"])
+@pytest.mark.parametrize(
+    "uri", ["https://schemas.example/mine", f"{CAEP}session-established", f"{RISC}account-enabled"]
+)
 def test_events_that_nobody_here_acts_on_are_accepted_and_noted(pusher, session, uri):
     assert pusher.event(uri).status_code == 202
     assert lives(session)
