@@ -50,7 +50,7 @@ def _of_connection(connection: Connection) -> bool:
     return SSOSession.objects.filter(connection=connection, ended_at=None).exists()
 
 
-SESSION = _act(lambda session: "This session", lambda session: Selection.session(session.pk), _of_session)
+SESSION = _act(lambda _: "This session", lambda session: Selection.session(session.pk), _of_session)
 PERSON = _act(lambda user: f"Every session of {user}", lambda user: Selection.user(user.pk), _of_user)
 CONNECTION = _act(
     lambda connection: f"Every session that began through {connection}",

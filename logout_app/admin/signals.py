@@ -133,7 +133,7 @@ CONNECT = AdminAct("connect-signals", "Connect signals", explain_connect, do_con
 DISCONNECT = AdminAct(
     "disconnect-signals",
     "Disconnect signals",
-    lambda connection: [
+    lambda _: [
         "The transmitter is asked to delete the stream. Whatever it answers, the stream is forgotten here.",
         "Events that come by hand are believed as before.",
     ],
@@ -143,7 +143,7 @@ DISCONNECT = AdminAct(
 TEST = AdminAct(
     "test-signals",
     "Ask for a test event",
-    lambda connection: ["The transmitter is asked for a verification event. It concerns nobody, and ends nothing."],
+    lambda _: ["The transmitter is asked for a verification event. It concerns nobody, and ends nothing."],
     do_test,
     offered=lambda connection: shared_signals.of(connection) is not None and stream_of(connection) is not None,
     danger=False,

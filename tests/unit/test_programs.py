@@ -32,6 +32,7 @@ PATHS = {
     "saml_metadata": "/samlp/Acme/metadata",
     "backchannel_logout": "/backchannel-logout/Acme",
     "global_token_revocation": "/oauth/global-token-revocation/connection/Acme",
+    "shared_signals": "/ssf/Acme/events",
 }
 CACHED = ("no-store", "no-cache", "public, max-age=600")
 

@@ -41,7 +41,8 @@ SECRET_LABELS = {
     "shared_signals_token": "Access token for the transmitter",
 }
 METHODS = [("", "They are pushed (usual)"), ("push", "They are pushed"), ("poll", "We ask for them, every 15 seconds")]
-SIGNALS = tuple(f"shared_signals__{name}" for name in ("issuer", "jwks_uri", "audience", "method", "events")) + (
+SIGNALS = (
+    *(f"shared_signals__{name}" for name in ("issuer", "jwks_uri", "audience", "method", "events")),
     "shared_signals_token",
 )
 SIGNALS_TEXT = (
