@@ -87,7 +87,8 @@ def _ended(effect: Effect, selections: list[Selection], target: SignalTarget, *,
 
 def _sessions(target: SignalTarget) -> Selection:
     """Of the accounts; of a session upstream that is named, the one that began with it, or that may have."""
-    where, given = ["connection_id = %(connection)s"], {"connection": target.connection.pk}
+    where = ["connection_id = %(connection)s"]
+    given: dict[str, Any] = {"connection": target.connection.pk}
     if target.subject.people:
         where.append(f"identity_id {dialect.among('identities')}")
         given["identities"] = dialect.keys(list(target.named.accounts))

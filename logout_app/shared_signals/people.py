@@ -42,7 +42,7 @@ def find(connection: Connection, names: Iterable[Subject], believed: SignalTrust
     people = tuple(sorted({person for _, person in found}))
     if not people:
         return NOBODY
-    others = Identity.objects.filter(user__in=people).exclude(connection=connection).values_list("user", flat=True)
+    others = Identity.objects.filter(user__in=people).exclude(connection=connection).values_list("user_id", flat=True)
     person = User.objects.get(pk=people[0]) if len(people) == 1 else None
     return NamedAccounts(tuple(sorted(account for account, _ in found)), people, frozenset(others), person)
 
