@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from django.db.models import F
 
 from idp.connections.contract import UpstreamFault
 from idp.connections.oidc.wire import Deadline
@@ -22,6 +23,7 @@ from logout_app.shared_signals.receive import Arrival
 from logout_app.shared_signals.trust import SignalTrust, trust
 
 PATIENCE = 10.0  # seconds for one transmitter
+PATIENCE_WITH_ALL = 60.0  # what is left waits for the next run, which begins with it
 log = structlog.get_logger(__name__)
 
 
@@ -35,8 +37,12 @@ class _Verdicts:
 
 def poll_all(at: datetime) -> int:
     """Ask every transmitter that has a polled stream; returns how many events came."""
-    came = 0
-    for stream in SignalStream.objects.filter(method=POLL, connection__enabled=True).select_related("connection"):
+    came, deadline = 0, Deadline(PATIENCE_WITH_ALL)
+    streams_to_ask = SignalStream.objects.filter(method=POLL, connection__enabled=True).select_related("connection")
+    for stream in streams_to_ask.order_by(F("polled_at").asc(nulls_first=True), "pk"):
+        if not deadline.left():
+            log.warning("signals.out_of_time", connection=stream.connection.name)
+            return came
         believed = trust(stream.connection)
         if believed is None or believed.stream is None or believed.options.method != POLL:
             continue
