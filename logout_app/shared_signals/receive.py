@@ -65,7 +65,9 @@ def take(arrival: Arrival, believed: SignalTrust, at: datetime, deadline: Deadli
         _act(arrival, event, believed, named, critical, at)
     except UpstreamFault as fault:
         description = "What the event is checked with cannot be had at the moment. Please try again."
-        raise TemporarilyUnavailable(description, detail=fault.reason) from fault
+        unavailable = TemporarilyUnavailable(description, detail=fault.reason)
+        _keep_refusal(arrival, unavailable, at)  # an administrator may be the one who can mend it
+        raise unavailable from fault
     except ProtocolError as error:
         _keep_refusal(arrival, error, at)
         raise

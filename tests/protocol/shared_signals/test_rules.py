@@ -14,7 +14,8 @@ from logout_app.shared_signals import transmitter as kept
 from logout_app.views import shared_signals as view
 from sessions_app.models import SessionEvent, SSOSession
 from tests.protocol.gtr.support import lives, make_federated_user
-from tests.protocol.shared_signals.support import PUSH, REVOKED, SSF, assert_err
+from tests.protocol.gtr.test_saml import certificate, make_key
+from tests.protocol.shared_signals.support import PUSH, REVOKED, SSF, Pusher, assert_err
 from tests.support.factories import make_connection, make_session
 from tests.support.upstreams.scripted_oidc import ABSENT, encode, rsa_key, unsigned
 from tests.support.upstreams.scripted_transmitter import CAEP, RISC
@@ -61,7 +62,7 @@ def test_while_the_key_set_cannot_be_had_the_transmitter_is_asked_to_come_again(
     answer = pusher.push(good(transmitter))
     assert_err(answer, "temporarily_unavailable", 503)
     assert answer.headers["Retry-After"]
-    assert ReceivedSignal.objects.count() == 0
+    assert "HTTP 500" in ReceivedSignal.objects.get().reason
 
 
 @pytest.mark.parametrize(
@@ -325,3 +326,23 @@ def test_a_test_event_of_a_stream_that_was_made_by_hand_is_accepted(pusher):
     assert_err(
         pusher.event(f"{STREAM}verification", sub_id={"format": "email", "email": "a@b.example"}), "invalid_request"
     )
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"format": "iss_sub", "iss": "http://www.okta.com/exk1", "sub": "ann@acme.example"},
+        {"format": "email", "email": "ann@acme.example"},
+    ],
+)
+def test_people_who_come_by_saml_are_named_by_the_entity_id_or_their_address(transmitter, connection, subject):
+    options = {
+        "signInEndpoint": "https://acme.okta.example/sso",
+        "signingCert": certificate(make_key()),
+        "idpEntityId": "http://www.okta.com/exk1",
+        "shared_signals": connection.options["shared_signals"],
+    }
+    saml = make_connection("acme-saml", "samlp", options=options)
+    session = make_session(make_federated_user(saml, "ann@acme.example", "ann@acme.example"))
+    assert Pusher(transmitter, saml).event(REVOKED, sub_id=subject).status_code == 202
+    assert not lives(session)
