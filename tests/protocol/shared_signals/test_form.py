@@ -7,7 +7,8 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from idp.connections import shared_signals
-from idp.connections.options import secret
+from idp.connections.options import secret, secret_context
+from idp.crypto.sealing import seal
 from idp.models import Identity
 from tests.protocol.admin.test_connections import change_url, errors_of, shown
 from tests.support.factories import browser, make_connection, make_session, make_user
@@ -88,3 +89,16 @@ def test_who_may_not_change_what_a_connection_trusts_may_not_connect_it(connecti
     url = reverse("admin:idp_connection_act", args=(connection.pk, "connect-signals"))
     assert browser(make_session(clerk)).post(url).status_code == 403
     assert "Connect signals" in admin.get(url).content.decode()
+
+
+def test_another_issuer_asks_for_the_token_again_beside_its_field(admin, connection):
+    connection.options["shared_signals"] = {"issuer": "https://fabrikam.okta.com"}
+    connection.sealed_options = {
+        "shared_signals_token": seal("kept", secret_context(connection.name, "shared_signals_token"))
+    }
+    connection.save()
+    data = {**shown(admin, change_url(connection)), **fields(issuer="https://evil.example")}
+    errors = errors_of(admin.post(change_url(connection), data))
+    assert set(errors) == {"shared_signals_token"}
+    data = {**shown(admin, change_url(connection)), **fields(events='{"session-revoked": "note"}')}
+    assert admin.post(change_url(connection), data).status_code == 302

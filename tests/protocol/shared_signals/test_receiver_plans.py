@@ -18,7 +18,8 @@ from tests.support.upstreams.scripted_transmitter import CAEP, TOKEN
 from tests.support.upstreams.scripted_transmitter import SSF as STREAM
 
 pytestmark = pytest.mark.django_db
-PLAN, CAEP_PLAN = "openid-ssf-receiver-test-plan", "openid-ssf-receiver-caep-test-plan"
+PLAN = "openid-ssf-receiver-test-plan"
+CAEP_PLAN = "openid-ssf-receiver-caep-test-plan"
 
 
 class Receiver:
