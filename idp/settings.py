@@ -193,6 +193,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 900,
         "options": {"expires": 800},
     },
+    "poll signals": {"task": "logout_app.tasks.poll_signals", "schedule": 15, "options": {"expires": 14}},
     "watch upstreams": {"task": "idp.tasks.watch_upstreams", "schedule": 30, "options": {"expires": 25}},
     "test connections": {"task": "idp.tasks.test_connections", "schedule": 3600, "options": {"expires": 3500}},
 }

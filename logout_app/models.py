@@ -261,3 +261,56 @@ class RevocationRequest(models.Model):
 
     def __str__(self) -> str:
         return f"revocation request #{self.pk}"
+
+
+class SignalStream(models.Model):
+    """The stream of security events that *Connect* made at a connection's transmitter; without one, events come by hand."""
+
+    connection = models.OneToOneField("idp.Connection", on_delete=models.CASCADE, related_name="signal_stream")
+    issuer = models.CharField(max_length=1000)
+    stream_id = models.CharField(max_length=255)
+    method = models.CharField(max_length=8, help_text="push or poll")
+    audiences = models.JSONField(default=list)
+    endpoint = models.CharField(max_length=1000, help_text="Ours, or the transmitter's if it is asked.")
+    push_secret = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="SHA-256 of the Authorization header of pushes."
+    )
+    status = models.CharField(max_length=16, default="enabled", help_text="As the transmitter says.")
+    reason = models.CharField(max_length=500, blank=True)
+    connected_at = models.DateTimeField(default=timezone.now)
+    verification_state = models.CharField(max_length=64, blank=True, editable=False)
+    verification_asked_at = models.DateTimeField(null=True)
+    verified_at = models.DateTimeField(null=True)
+    polled_at = models.DateTimeField(null=True, help_text="The last poll that was answered.")
+    poll_fault = models.CharField(max_length=500, blank=True, help_text="Why the last poll was not answered.")
+
+    def __str__(self) -> str:
+        return f"stream {self.stream_id}"
+
+
+class ReceivedSignal(models.Model):
+    """A security event in a connection's name, and what was made of it: the connection's page shows them."""
+
+    connection = models.ForeignKey("idp.Connection", on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    issued_at = models.DateTimeField(null=True, help_text="When it was signed, if it was believed.")
+    error = models.CharField(max_length=32, blank=True, help_text="RFC 8935's code; empty: it was accepted.")
+    type = models.CharField(max_length=255, blank=True)
+    effect = models.CharField(max_length=32, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    subject = models.CharField(max_length=600, blank=True, help_text="Whom it named, and in which format.")
+    sub = models.CharField(max_length=255, blank=True, help_text="The person that was found.")
+    sessions = models.PositiveIntegerField(default=0, help_text="That ended, or have to be proved again.")
+    jti = models.CharField(max_length=255, blank=True)
+    event = models.ForeignKey(LogoutEvent, null=True, on_delete=models.SET_NULL, related_name="+")
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("connection", "-at"), name="logout_signal_of_connection"),
+            models.Index(fields=("at",), name="logout_signal_purge"),
+        )
+
+    def __str__(self) -> str:
+        return f"signal #{self.pk}"

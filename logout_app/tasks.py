@@ -19,6 +19,7 @@ from idp.tenants import configuration, rules
 from logout_app.browser import transactions
 from logout_app.ending import access_lost, deprovisioned, purge
 from logout_app.ending.end import Selection, end_sessions
+from logout_app.shared_signals import poll
 from sessions_app.session.purge import BATCH
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,12 @@ def _expire_batch() -> int:
 def end_sessions_of_leavers() -> None:
     """End the sessions of people whom their directory disabled or removed."""
     deprovisioned.end_all(timezone.now())
+
+
+@shared_task
+def poll_signals() -> None:
+    """Ask the transmitters of security events that do not push them."""
+    poll.poll_all(timezone.now())
 
 
 @shared_task

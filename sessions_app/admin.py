@@ -65,7 +65,10 @@ class SSOSessionAdminBase(FactsAdmin):
     search_help_text = "A whole sid, an e-mail address, or a whole user id."
     fieldsets = (
         ("Who", {"fields": ("user", "state", "connection", "identity", "sid", "upstream_sid")}),
-        ("When", {"fields": ("auth_time", "amr", "created_at", "last_seen_at", "idle_expires_at", "expires_at")}),
+        (
+            "When",
+            {"fields": ("auth_time", "stale_at", "amr", "created_at", "last_seen_at", "idle_expires_at", "expires_at")},
+        ),
         ("Where", {"fields": ("initial_ip", "initial_user_agent", "last_ip", "last_user_agent", "metadata")}),
     )
     readonly_fields = ("state",)
@@ -78,7 +81,9 @@ class SSOSessionAdminBase(FactsAdmin):
     def state(self, obj: SSOSession) -> str:
         if obj.ended_at is not None:
             return f"ended: {obj.end_initiator}"
-        return "live" if obj.is_alive(timezone.now()) else "past a limit"
+        if not obj.is_alive(timezone.now()):
+            return "past a limit"
+        return "live, must be proved again" if obj.is_stale else "live"
 
 
 @admin.register(SessionClient)

@@ -22,6 +22,7 @@ from django.utils.functional import SimpleLazyObject
 
 from idp.database.outage import OUTAGES
 from idp.http.requests import facts
+from idp.http.visit import reauthentication_url
 from idp.models import User
 from sessions_app.models import SSOSession
 from sessions_app.session import binding, lifecycle
@@ -29,6 +30,7 @@ from sessions_app.session.binding import Browser, browser_of
 from sessions_app.signin import attempts
 from sessions_app.signin.under_way import SignInUnderWay
 
+PROVING = frozenset({"account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"})
 log = structlog.get_logger(__name__)
 
 
@@ -60,14 +62,24 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Asks the view first: for one that wants nobody signed in, the session need not be looked up."""
+    """Asks the view first: for one that wants nobody signed in, the session need not be looked up.
+
+    Whose session must be proved again gets no further than the page that proves it.
+    """
 
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
         if not getattr(view_func, "login_required", True):
             return None
+        session = binding.session_of(request)
+        if session is not None and session.is_stale and not _proves(request):
+            return HttpResponse(status=303, headers={"Location": reauthentication_url(request.get_full_path())})
         return super().process_view(request, view_func, view_args, view_kwargs)
+
+
+def _proves(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and request.resolver_match.url_name in PROVING
 
 
 def _user(request: HttpRequest) -> User | AnonymousUser:

@@ -85,6 +85,12 @@ class SSOSession(models.Model):
         default=dict, blank=True, editable=False, help_text="What logout upstream needs; secrets sealed."
     )
     metadata = models.JSONField(default=dict, blank=True)
+    stale_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="What was proved until then must be proved again; it is no end.",
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
     end_initiator = models.CharField(max_length=32, blank=True)
     end_actor = models.CharField(max_length=255, blank=True)
@@ -121,6 +127,11 @@ class SSOSession(models.Model):
             and self.user.is_active
             and not began_before(self.auth_time, self.user.revoked_before)
         )
+
+    @property
+    def is_stale(self) -> bool:
+        """Alive, and its person has to prove again who they are before anything further."""
+        return began_before(self.auth_time, self.stale_at)
 
 
 class SessionClient(models.Model):

@@ -15,6 +15,7 @@ BOOLEANS = frozenset(
 )
 LISTS = frozenset({"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"})
 MAPPINGS = frozenset({"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"})
+MAPPINGS |= {"shared_signals"}
 URLS = frozenset(
     {"discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"}
     | {"icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"}

@@ -25,6 +25,8 @@ _OIDC = frozenset(
         "id_token_signed_response_algs",
         "id_token_session_expiry_supported",
         "own_callback",
+        "shared_signals",
+        "shared_signals_token",
     }
 )
 _REVOCATION = frozenset({"global_token_revocation_jwt_iss", "global_token_revocation_jwt_sub"})
@@ -47,6 +49,8 @@ _SAML = _REVOCATION | frozenset(
         "user_id_attribute",
         "idpinitiated",
         "decryptionKey",
+        "shared_signals",
+        "shared_signals_token",
     }
 )
 OWN: dict[str, frozenset[str]] = {
@@ -93,7 +97,7 @@ KEYS: dict[str, frozenset[str]] = {
     strategy: own | COMMON | (frozenset() if strategy == Strategy.DATABASE else UPSTREAM)
     for strategy, own in OWN.items()
 }
-SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey"})
+SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey", "shared_signals_token"})
 COSMETIC = frozenset({"display_name", "icon_url"})  # every other option has a say in who gets in
 ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # text, or a list of texts
 # What a form shows of an option that is not there, and writes down when it is saved: that changes nothing.
@@ -114,6 +118,7 @@ _NO_DESTINATION = (
 NO_DESTINATION: dict[str, frozenset[str]] = {
     "client_secret": _NO_DESTINATION
     | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
+    | {"shared_signals"}
     | {"id_token_signed_response_algs", "id_token_session_expiry_supported"}
     | _REVOCATION
     | {"email_is_verified"}
@@ -122,12 +127,15 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     "bind_password": COMMON | UPSTREAM | {"bind_dn", "base_dn", "user_filter", "group_attribute", "email_is_verified"},
 }
 NEVER_SENT = frozenset({"decryptionKey"})
+ONLY = {"shared_signals_token": frozenset({"shared_signals"})}  # secrets that one option decides about, and no other
 
 
 def destinations(strategy: str, secret: str) -> frozenset[str]:
     """The options that decide where this secret of a connection is sent."""
     if secret in NEVER_SENT:
         return frozenset()
+    if secret in ONLY:
+        return ONLY[secret]
     return KEYS[strategy] - SECRETS - NO_DESTINATION.get(secret, frozenset())
 
 

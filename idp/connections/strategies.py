@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idp.connections import email_trust, wsfed
+from idp.connections import email_trust, shared_signals, wsfed
 from idp.connections.checks import Finding
 from idp.connections.dialects import SAML, dialect
 from idp.connections.ldap import check as ldap_check
@@ -25,7 +25,12 @@ _OPTION = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 
 def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options: sentences, most of which begin with the option's name. Asks nobody."""
-    return [*_of_protocol(strategy, options), *_of_every_strategy(strategy, options), *_of_logout(strategy, options)]
+    return [
+        *_of_protocol(strategy, options),
+        *_of_every_strategy(strategy, options),
+        *_of_logout(strategy, options),
+        *shared_signals.problems(options),
+    ]
 
 
 def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:

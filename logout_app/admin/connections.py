@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -19,6 +20,7 @@ from idp.admin.support import AdminAct
 from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
+from logout_app.admin import reauthentication, signals
 from logout_app.ending import not_told
 from logout_app.gtr import check
 from logout_app.models import RevocationRequest
@@ -31,7 +33,15 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
     """Registered here, so that what ends sessions can be shown and done on the page."""
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (self.test_revocation, *map(naming_the_untold, super().get_acts()))
+        acts = map(naming_the_untold, super().get_acts())
+        return (self.test_revocation, *signals.ACTS, reauthentication.CONNECTION, *acts)
+
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
+        allowed = super().may_do(request, obj, act)
+        return allowed and (act.name not in signals.GUARDED or pages.is_theirs(request, obj))
+
+    def _does_it_work(self, connection: Connection) -> dict[str, Any]:
+        return {**super()._does_it_work(connection), "signals": signals.panel(connection)}
 
     @property
     def test_revocation(self) -> AdminAct:

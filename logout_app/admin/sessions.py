@@ -12,6 +12,7 @@ from django.http import HttpRequest
 
 from idp.admin.support import AdminAct, actor_of
 from idp.protocol.initiators import Initiator
+from logout_app.admin import reauthentication
 from logout_app.admin.timeline import timeline
 from logout_app.ending import not_told
 from logout_app.ending.end import Selection, end_sessions
@@ -51,7 +52,7 @@ class SSOSessionAdmin(sessions.SSOSessionAdminBase):
     change_form_template = "admin/sessions_app/ssosession/change_form.html"
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (END,)
+        return (reauthentication.SESSION, END)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if obj := kwargs.get("obj"):

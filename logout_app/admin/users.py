@@ -17,6 +17,7 @@ from idp.admin.support import AdminAct, FactsInline, actor_of
 from idp.http.requests import facts
 from idp.models import User
 from idp.protocol.initiators import Initiator
+from logout_app.admin import reauthentication
 from logout_app.ending import not_told
 from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import RefreshTokenFamily, SSOSession
@@ -107,7 +108,7 @@ class UserAdmin(users.UserAdminBase):
     inlines: ClassVar[Any] = (users.IdentityInline, SessionInline)
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (SIGN_OUT, RESET_FACTORS, *map(naming_the_untold, super().get_acts()))
+        return (SIGN_OUT, reauthentication.PERSON, RESET_FACTORS, *map(naming_the_untold, super().get_acts()))
 
     def consequences(self, user: User) -> list[str]:
         applications = not_told.in_use_by(user, timezone.now())

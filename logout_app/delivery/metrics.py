@@ -81,6 +81,7 @@ class _Deliveries(Collector):
         )
         yield _counter("curfew_logout_deliveries", "Deliveries that ended, by how.", known, "finished", "state")
         yield _revocations(known)
+        yield _signals(known)
         yield _pending(waiting)
         yield GaugeMetricFamily(
             "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
@@ -104,12 +105,20 @@ def _counter(name: str, text: str, known: Tallies, metric: str, label: str) -> M
 
 
 def _revocations(known: Tallies) -> Metric:
-    family = CounterMetricFamily(
-        "curfew_revocation_requests", "Global Token Revocation requests, by our answer.", labels=("status",)
-    )
-    for (kind, status), value in sorted(known.items()):
-        if kind == "gtr":
-            family.add_metric([status], value)
+    text = "Global Token Revocation requests, by our answer."
+    return _by_label("curfew_revocation_requests", text, known, "gtr", "status")
+
+
+def _signals(known: Tallies) -> Metric:
+    text = "Security events of identity providers, by what was done or why they were refused."
+    return _by_label("curfew_signals", text, known, "signals", "outcome")
+
+
+def _by_label(name: str, text: str, known: Tallies, metric: str, label: str) -> Metric:
+    family = CounterMetricFamily(name, text, labels=(label,))
+    for (kind, key), value in sorted(known.items()):
+        if kind == metric:
+            family.add_metric([key], value)
     return family
 
 

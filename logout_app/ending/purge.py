@@ -13,6 +13,7 @@ from logout_app.models import (
     LogoutDelivery,
     LogoutEvent,
     LogoutTransaction,
+    ReceivedSignal,
     RevocationRequest,
 )
 from sessions_app.audit import history
@@ -30,6 +31,7 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
 
 def _history(old: datetime) -> Iterator[Rows]:
     yield RevocationRequest.objects.filter(at__lt=old)
+    yield ReceivedSignal.objects.filter(at__lt=old)
     finished = LogoutDelivery.objects.filter(finished_at__lt=old)
     yield DeliveryAttempt.objects.filter(delivery__in=finished)
     yield finished

@@ -18,6 +18,7 @@ from django.db import connection
 from idp.database import dialect
 from idp.database.acts import Act, ActStep, Gives
 from idp.models import Application, Connection, User
+from idp.protocol.initiators import heard_as
 from logout_app.delivery.channels import planning
 from logout_app.delivery.channels.base import Occasion
 from logout_app.models import Channel, DeliveryState, LogoutEvent
@@ -141,8 +142,8 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
         "at": connection.ops.adapt_datetimefield_value(event.at),
         "initiator": event.initiator,
         "actor": event.actor,
-        "listed": f'%"{event.initiator}"%',
-        "deaf": silence.deaf(event.initiator),
+        "listed": f'%"{heard_as(event.initiator)}"%',
+        "deaf": silence.deaf(heard_as(event.initiator)),
         "page": page,
     }
 

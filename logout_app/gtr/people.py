@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection as database
 
 from idp.crypto import spent
-from idp.database import dialect
+from idp.database import dialect, prepared
 from idp.database.acts import Act, ActStep, Gives
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
@@ -140,6 +140,16 @@ def find_and_mark(
         raise CannotSignOut("Several users of this connection are named so; name one by iss_sub.")
     names = [f"{account.source}|{account.sub}" for account in accounts]
     return NamedPerson(named[0].user_pk, named[0].user_sub, names, [account.pk for account in named])
+
+
+def accounts_named(
+    connection: Connection, *, subs: Sequence[str], emails: Sequence[str], user_ids: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Accounts of this connection by any of these names, with their people; of whom several may have one address."""
+    named = {"subs": subs, "emails": [normal_forms.name(email) for email in emails], "user_ids": user_ids}
+    given = {name: dialect.keys(list(texts)) for name, texts in named.items()}
+    found = prepared.fetch(_names(), {**given, "connection": connection.pk, "own": connection.user_id_of("")})
+    return [(account, person) for account, person in found]
 
 
 def _named(subjects: Sequence[Subject], issuers: frozenset[str]) -> dict[str, Any]:

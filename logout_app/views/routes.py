@@ -10,6 +10,7 @@ from logout_app.views import (
     oidc_logout,
     operations,
     saml_logout,
+    shared_signals,
     sign_out_page,
     ssodata,
     upstream_logout,
@@ -51,5 +52,6 @@ urlpatterns: list[URLPattern] = [
         global_token_revocation.global_token_revocation,
         name="global_token_revocation",
     ),
+    path("ssf/<slug:connection>/events", shared_signals.shared_signals, name="shared_signals"),
     path("user/ssodata", ssodata.ssodata, name="ssodata"),
 ]

@@ -40,7 +40,7 @@ class Fact(Described):
     SUB = "sub", "the person, by user id (`sub` in tokens)"
     CLIENT = "client_id", "the application"
     CONNECTION = "connection", "the connection, by name"
-    INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators or `access-lost`"
+    INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators, `access-lost` or `shared-signal`"
     ACTOR = "actor", "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `system`"
     IP = "ip", "where the request came from"
     USER_AGENT = "user_agent", "the browser or program that sent it"
@@ -100,6 +100,14 @@ class EventType(StrEnum):
         (Fact.SESSION, Fact.SUB),
         (Fact.CONNECTION, *_REQUEST),
         {"amr": "how it was proved, as names of methods"},
+    )
+    REAUTHENTICATION_REQUIRED = (
+        "reauthentication_required",
+        EventGroup.SESSION,
+        "Reauthentication required",
+        "The session lives, and opens nothing until its person has proved again who they are.",
+        (Fact.SESSION, Fact.SUB, Fact.ACTOR),
+        (Fact.CONNECTION,),
     )
     ENDED = (
         "ended",
@@ -270,6 +278,42 @@ class EventType(StrEnum):
         (Fact.CONNECTION, Fact.ACTOR),
         _REQUEST,
         {"status": "the answer's status", "reason": "why, in words"},
+    )
+
+    SIGNAL_RECEIVED = (
+        "signal_received",
+        EventGroup.CONNECTION,
+        "Shared signal received",
+        "A security event of an identity provider was believed, and did what the connection's table says.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        (Fact.SUB, Fact.INITIATOR, *_REQUEST),
+        {
+            "type": "the type of the event",
+            "subject": "whom it named, and in which format",
+            "effect": "what was done",
+            "reason": "why that was done, or nothing",
+            "jti": "the id of the security event token",
+            "event": "the sign-out, null if nothing ended",
+            "sessions": "how many sessions ended or have to be proved again",
+        },
+    )
+    SIGNAL_REFUSED = (
+        "signal_refused",
+        EventGroup.CONNECTION,
+        "Shared signal refused",
+        "What was sent as a security event of an identity provider was not believed, or could not be read.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+        {"error": "the error code of RFC 8935", "reason": "why, in words"},
+    )
+    SIGNAL_STREAM_CHANGED = (
+        "signal_stream_changed",
+        EventGroup.CONNECTION,
+        "Signal stream changed",
+        "Somebody connected or disconnected the stream of an identity provider's events, or it changed its state itself.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+        {"stream": "its id at the identity provider", "status": "connected, disconnected, enabled, paused, disabled"},
     )
 
     # --- configuration ---

@@ -222,6 +222,8 @@ def _login_reason(request: AuthorizationRequest, situation: Situation) -> str:
     proved = situation.sent_to_login is not None and session.auth_time > situation.sent_to_login
     if request.wants_login and not proved:
         return "prompt"
+    if session.is_stale:
+        return "the session must be proved again"
     if request.max_age is not None and not proved:
         age = (situation.at - session.auth_time).total_seconds()
         if request.max_age == 0 or age > request.max_age:

@@ -174,7 +174,7 @@ def _approved(grant: DeviceGrant, at: datetime) -> SSOSession:
         raise AccessDenied("The person did not allow it.", status=400)
     if grant.status != DeviceGrant.AUTHORIZED or grant.session is None:
         raise _pending(grant, at)
-    if not grant.session.is_alive(at):
+    if not grant.session.is_alive(at) or grant.session.is_stale:
         raise InvalidGrant(_UNKNOWN)
     session: SSOSession = grant.session
     return session

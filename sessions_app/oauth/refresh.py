@@ -35,6 +35,8 @@ from sessions_app.session.gate import may_use
 
 UNKNOWN = "Unknown or invalid refresh token."  # auth0-spa-js looks for these words
 BLOCKED = "user is blocked"  # and for these
+# The token stays as it is: once the person has proved who they are, it works again.
+STALE = "Unknown or invalid refresh token: the person must sign in again first."
 _BY_CHECKSUM = Lookup(
     lambda: (
         RefreshToken.objects.filter(token_checksum=Given("checksum"))
@@ -108,6 +110,8 @@ def _usable(
         raise InvalidGrant(BLOCKED)
     if not family.is_alive(at) or token.revoked_at is not None:
         raise InvalidGrant(UNKNOWN)
+    if not family.offline and family.session is not None and family.session.is_stale:
+        raise InvalidGrant(STALE)
     if not may_use(application, family.session, family.user, snapshot):
         raise InvalidGrant(UNKNOWN, detail="the application is not for this person, or not by this connection")
     return token

@@ -154,7 +154,12 @@ def _check_code(code: AuthorizationCode, request: CodeRequest, at: datetime) -> 
 
 
 def _is_alive(code: AuthorizationCode, at: datetime) -> bool:
-    return code.session.is_alive(at) and not began_before(code.created, code.session.user.revoked_before)
+    session = code.session
+    return (
+        session.is_alive(at)
+        and not session.is_stale
+        and not began_before(code.created, code.session.user.revoked_before)
+    )
 
 
 def _burn(code: AuthorizationCode, at: datetime) -> None:

@@ -37,6 +37,7 @@ PATHS = {
     "backchannel_logout": "/backchannel-logout/Acme",
     "global_token_revocation_by_issuer": "/oauth/global-token-revocation",
     "global_token_revocation": "/oauth/global-token-revocation/connection/Acme",
+    "shared_signals": "/ssf/Acme/events",
 }
 CACHED = ("no-store", "no-cache", "public, max-age=600")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
-from idp.admin.connections.fields import Topic, choice, lines, tick, url
+from idp.admin.connections.fields import SeveralField, Topic, choice, lines, mapping, tick, url
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
@@ -16,6 +16,7 @@ from idp.connections import rules, trust, wsfed
 from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
 from idp.crypto import sealing
 from idp.models import Connection, Strategy
+from idp.protocol.signal_events import Effect
 from idp.tenants.changes import NO_AUTHOR, Author, Difference
 
 if TYPE_CHECKING:
@@ -37,8 +38,18 @@ SECRET_LABELS = {
     "client_secret": "Client secret",
     "bind_password": "Password of the account",
     "decryptionKey": "Private key for decryption",
+    "shared_signals_token": "Access token for the transmitter",
 }
 ADDRESSES = Topic("E-mail addresses", ("email_is_verified",), collapsed=True)
+METHODS = [("", "They are pushed (usual)"), ("push", "They are pushed"), ("poll", "We ask for them, every 15 seconds")]
+SIGNALS = (
+    *(f"shared_signals__{name}" for name in ("issuer", "jwks_uri", "audience", "method", "events")),
+    "shared_signals_token",
+)
+SIGNALS_TEXT = (
+    "Security events of the provider (OpenID Shared Signals, CAEP, RISC): somebody was disabled, a session revoked, a device is "
+    "not compliant any more. Save, then press Connect signals, or make the stream on the provider's own pages."
+)
 _CLEAR = "clear_"  # in front of the name of a secret
 PEM_SECRETS = {"decryptionKey"}
 EMPTY: tuple[Any, ...] = ("", None, [], {})
@@ -105,6 +116,17 @@ class ConnectionForm(RulebookForm):
     )
     logout__hint = logout_hint(HINTS)
     logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
+    shared_signals__issuer = url("Issuer of events", "Exactly the iss of its security events. Empty: none is believed.")
+    shared_signals__jwks_uri = url("Key set of events", "Only if the transmitter's metadata does not name it.")
+    shared_signals__audience = SeveralField(
+        label="What we are called in events",
+        help_text="Their aud, one per line. Empty: what Connect learns, and the push endpoint.",
+    )
+    shared_signals__method = choice("How events come", METHODS, "Connect asks the transmitter for it.")
+    shared_signals__events = mapping(
+        "What events do",
+        f'A JSON object, like {{"device-compliance-change": "end_sessions"}}. Each may {", ".join(Effect)}.',
+    )
     other = ObjectField(
         label="All other options",
         help_text="A JSON object.",
@@ -183,10 +205,11 @@ class ConnectionForm(RulebookForm):
 
     def fieldsets(self) -> list[tuple[str, dict[str, Any]]]:
         signing_out = Topic("Signing out there", ("logout__hint", "logout__url"), collapsed=True)
+        signals = Topic("Shared Signals", SIGNALS, SIGNALS_TEXT, collapsed=True)
         rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
         return [
             _fieldset(topic, fields)
-            for topic in (*self.topics, ADDRESSES, signing_out, rest)
+            for topic in (*self.topics, ADDRESSES, signing_out, signals, rest)
             if (fields := tuple(self._shown(topic)))
         ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from idp.connections import shared_signals
 from idp.connections.dialects import SAML, dialect, has_own_callback
 from idp.connections.oidc import issuers
 from idp.connections.oidc import options as oidc_options
@@ -41,6 +42,8 @@ def groups(connection: Connection) -> list[PastedGroup]:
     found.append(PastedGroup("Signing out", tuple(_logout(connection, saml=saml))))
     if connection.strategy in REVOKES:
         found.append(_revocation(connection))
+    if shared_signals.of(connection):
+        found.append(_signals(connection))
     return found
 
 
@@ -125,6 +128,18 @@ def _revocation(connection: Connection) -> PastedGroup:
         + (
             SUBJECT_FORMAT if complete else "Not yet: give issuer and subject below, so that its requests are believed."
         ),
+    )
+
+
+def _signals(connection: Connection) -> PastedGroup:
+    return PastedGroup(
+        "Shared Signals",
+        (
+            PastedEntry(
+                "Push endpoint", url(f"ssf/{connection.name}/events"), "Receiver URL; also the aud of the events"
+            ),
+        ),
+        "Only if you make the stream there by hand: Connect signals tells the transmitter itself.",
     )
 
 

@@ -64,7 +64,8 @@ def depart(
 ) -> HttpResponse:
     """To the upstream, with what the application wishes; or the page that says why not."""
     asked = target.asked_with(login_hint)
-    if reauthenticates:
+    session = binding.session_of(request)
+    if reauthenticates or (session is not None and session.is_stale):
         asked = replace(asked, force=True)
     try:
         return round_trip.start(request, connection, asked, target.url, timezone.now(), reauthenticates=reauthenticates)

@@ -41,6 +41,8 @@ TABLE: dict[tuple[str, str], set[str] | None] = {
     ("samlp", "decryptionKey"): None,  # opens what comes in
     ("ad", "bind_password"): {"servers", "start_tls", "ca_certificate"},
 }
+REDIRECTING = ("oidc", "okta", "google-oauth2", "waad", "adfs", "samlp")
+TABLE |= {(strategy, "shared_signals_token"): {"shared_signals"} for strategy in REDIRECTING}
 BEFORE: dict[str, dict[str, Any]] = {
     "oidc": FULL["oidc"],
     "okta": {"domain": "acme.okta.com", "client_id": "0oa1"},
@@ -62,8 +64,10 @@ AFTER: dict[str, Any] = {
     "start_tls": "on",
     "ca_certificate": KEY.certificate,
 }
-# `protocol` apart: the form for SAML asks for other things too.
-WALKS = [(s, secret, o) for (s, secret), options in TABLE.items() for o in sorted((options or set()) - {"protocol"})]
+# `protocol` apart: the form for SAML asks for other things too. So is `shared_signals`, of which the issuer counts only: the
+# walk of its token is in tests/protocol/shared_signals/test_form.py.
+APART = {"protocol", "shared_signals"}
+WALKS = [(s, secret, o) for (s, secret), options in TABLE.items() for o in sorted((options or set()) - APART)]
 
 
 def sealed(name: str, option: str, value: str = SECRET) -> dict[str, str]:
