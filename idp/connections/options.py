@@ -6,7 +6,7 @@ from idp.crypto.sealing import unseal
 from idp.models import Connection, Strategy
 
 PASSWORD_POLICIES = ("none", "low", "fair", "good", "excellent")
-COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout"})
+COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout", "require_mfa"})
 _OIDC = frozenset(
     {
         "type",
@@ -25,6 +25,7 @@ _OIDC = frozenset(
         "id_token_signed_response_algs",
         "id_token_session_expiry_supported",
         "own_callback",
+        "trust_upstream_mfa",
     }
 )
 _REVOCATION = frozenset({"global_token_revocation_jwt_iss", "global_token_revocation_jwt_sub"})
@@ -47,6 +48,7 @@ _SAML = _REVOCATION | frozenset(
         "user_id_attribute",
         "idpinitiated",
         "decryptionKey",
+        "trust_upstream_mfa",
     }
 )
 OWN: dict[str, frozenset[str]] = {
@@ -107,7 +109,7 @@ _NO_DESTINATION = COMMON | {"type", "authorization_endpoint", "userinfo_endpoint
 NO_DESTINATION: dict[str, frozenset[str]] = {
     "client_secret": _NO_DESTINATION
     | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
-    | {"id_token_signed_response_algs", "id_token_session_expiry_supported"}
+    | {"id_token_signed_response_algs", "id_token_session_expiry_supported", "trust_upstream_mfa"}
     | _REVOCATION
     | {"email_is_verified"}
     | {"fedMetadataXml", "signInEndpoint", "signOutEndpoint", "signingCert", "entityId", "thumbprints"}  # ADFS by SAML

@@ -132,6 +132,7 @@ def _tenant(reader: Reader) -> dict[str, Any]:
         max_sessions_per_user=_within(reader, "max_sessions_per_user"),
         oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
         v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
+        require_mfa=reader.boolean("require_mfa"),
         session_management=reader.boolean("session_management"),
         dynamic_client_registration=reader.boolean("dynamic_client_registration"),
         sign_out_timeout=_within(reader, "sign_out_timeout"),

@@ -14,6 +14,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -26,10 +27,12 @@ from idp.models import Application, Connection, ResourceServer
 from idp.protocol.errors import (
     AccessDenied,
     ConsentRequired,
+    InteractionRequired,
     InvalidRequest,
     InvalidTarget,
     LoginRequired,
     UnauthorizedClient,
+    UnmetAuthenticationRequirements,
 )
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
@@ -39,7 +42,8 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
 from sessions_app.protocol import authorization, scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
-from sessions_app.session import lifecycle
+from sessions_app.session import assurance, lifecycle
+from sessions_app.signin import factors
 
 CODE_LIFETIME = timedelta(seconds=60)
 MARKER_LIFETIME = timedelta(hours=1)
@@ -52,6 +56,14 @@ _SALT = "curfew.authorize.marker"
 class Login:
     """The person has to sign in (again) first; why, in words for the log."""
 
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """The person, who is signed in, has to prove a second factor first; why, in words for the log."""
+
+    session: SSOSession
     reason: str
 
 
@@ -70,6 +82,10 @@ class Proceed:
     session: SSOSession
     scope: list[str]
     audience: str
+    acr: str = ""  # the class that was asked for and reached, by the name that it was asked for
+
+
+Decision = Login | StepUp | Ask | Proceed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +106,11 @@ def read(params: Params, application: Application) -> AuthorizationRequest:
         params,
         pkce_required=application.is_public or application.require_pkce,
         default_max_age=application.usable.default_max_age,
+        default_acr_values=application.usable.default_acr_values,
     )
 
 
-def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask | Proceed:
+def decide(request: AuthorizationRequest, situation: Situation) -> Decision:
     """What comes next, or the ProtocolError for the client. Silent requests never become a page."""
     application, session = situation.application, situation.session
     if not application.allows_grant_type("authorization_code"):
@@ -105,11 +122,14 @@ def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask |
         if request.silent:
             raise LoginRequired("Login required", detail=reason)
         return Login(reason)
+    if step_up := _step_up(request, session, situation):
+        return step_up
     if _needs_consent(request, session, granted, situation):
         if request.silent:
             raise ConsentRequired("Consent required")
         return Ask(session, granted)
-    return Proceed(session, granted, api.identifier if api else "")
+    reached = request.acr.met_by(assurance.level_of(session))
+    return Proceed(session, granted, api.identifier if api else "", reached)
 
 
 def issue_code(
@@ -131,7 +151,9 @@ def new_code(
 ) -> tuple[str, AuthorizationCode]:
     """What the client gets, and the row to write."""
     raw = new_secret()
-    asked = _claims_to_keep(request, proceed.scope, application)
+    asked: dict[str, Any] = {**_claims_to_keep(request, proceed.scope, application)}
+    if proceed.acr:
+        asked["acr"] = proceed.acr
     return raw, AuthorizationCode(
         code=digest(raw),
         expires=at + CODE_LIFETIME,
@@ -255,6 +277,26 @@ def subject_of_hint(hint: str) -> str:
         return str(own_tokens.claims_of(ID_TOKEN, hint, configuration.current())["sub"])
     except ValueError:
         raise InvalidRequest("id_token_hint is not an ID token of this issuer.") from None
+
+
+def _step_up(request: AuthorizationRequest, session: SSOSession, situation: Situation) -> StepUp | None:
+    """What the session has not proved though somebody insists on it, or the client wishes it and the person can prove it.
+
+    `acr_values` are a wish (OpenID Connect Core section 3.1.2.1): who has no second factor goes on without, and `acr` says so.
+    """
+    if reason := assurance.missing(situation.application, session, situation.snapshot):
+        if request.silent:
+            raise InteractionRequired("A second factor is required.", detail=reason)
+        return StepUp(session, reason)
+    level, asked = assurance.level_of(session), request.acr
+    if asked.preferred <= level:
+        return None
+    if request.silent:
+        if not asked.met_by(level):
+            raise UnmetAuthenticationRequirements("The session has not proved what acr asks for.")
+        return None
+    is_insisted_on = asked.essential and not asked.met_by(level)
+    return StepUp(session, "acr") if is_insisted_on or factors.of_person(session.user) else None
 
 
 def _needs_consent(

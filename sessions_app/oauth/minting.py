@@ -112,6 +112,8 @@ def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: dat
         audience=grant.audience,
         sid=grant.authentication.sid,
         auth_time=grant.authentication.auth_time,
+        acr=grant.authentication.acr,
+        session_expires_at=grant.authentication.session_expires_at,
         rotated_at=at,
         created_at=at,
         idle_expires_at=later(at, usable.refresh_token_idle_lifetime),
@@ -171,8 +173,15 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
         access_token=access.raw,
         nonce=grant.nonce,
         profile=claims.select(known_claims(grant.user), by_scope, asked),
+        session_expiry=_session_expiry(grant),
     )
     return keys.sign_with(keys.active(application.id_token_signed_response_alg, snapshot), body)
+
+
+def _session_expiry(grant: TokenGrant) -> int | None:
+    """Rounded down: an application may end its session a second early, never late."""
+    ends_at = grant.authentication.session_expires_at
+    return int(ends_at.timestamp()) if ends_at and grant.application.session_expiry else None
 
 
 def known_claims(user: User) -> dict[str, Any]:

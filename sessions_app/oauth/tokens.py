@@ -158,21 +158,26 @@ def _burn(code: AuthorizationCode, at: datetime) -> None:
 def _grant_of(code: AuthorizationCode, application: Application, resources: tuple[str, ...]) -> minting.TokenGrant:
     if set(resources) - {code.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
+    asked = minting.claims_of(code.claims)
     return minting.TokenGrant(
         application=application,
         user=code.session.user,
         session=code.session,
-        authentication=authentication_of(code.session),
+        authentication=authentication_of(code.session, acr=asked.pop("acr", "")),
         scope=scopes.split(code.scope),
         audience=code.audience,
         nonce=code.nonce,
-        claims=minting.claims_of(code.claims),
+        claims=asked,
         code_id=code.pk,
     )
 
 
-def authentication_of(session: SSOSession) -> claims.Authentication:
-    return claims.Authentication(session.user.user_id, session.sid, session.auth_time, claims.methods(session.amr))
+def authentication_of(session: SSOSession, acr: str = "") -> claims.Authentication:
+    """`acr`: the class that was asked for and reached, by the name that it was asked for."""
+    methods = claims.methods(session.amr)
+    return claims.Authentication(
+        session.user.user_id, session.sid, session.auth_time, methods, acr, session_expires_at=session.expires_at
+    )
 
 
 def _family_for(

@@ -65,7 +65,7 @@ class Waiting:
 
     def _decide(
         self, session: SSOSession, snapshot: Snapshot, at: datetime
-    ) -> tuple[AuthorizationRequest, Recipient, authorize.Login | authorize.Ask | authorize.Proceed]:
+    ) -> tuple[AuthorizationRequest, Recipient, authorize.Decision]:
         params = from_urlencoded(long_requests.whole(self._query))
         to = recipient_of(params, snapshot)
         asked = authorize.read(params, to.application)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
-from idp.admin.connections.fields import Topic, choice, lines, url
+from idp.admin.connections.fields import Topic, choice, lines, tick, url
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
@@ -97,6 +97,14 @@ class ConnectionForm(RulebookForm):
         "E-mail domains",
         "One per line, like fabrikamcorp.com. People who type such an address on the login page are led to this connection.",
     )
+    require_mfa = tick(
+        "Require a second factor", "Whoever signs in by this connection proves one, whichever application it is."
+    )
+    trust_upstream_mfa = tick(
+        "Its second factor counts",
+        "What the provider says of it is believed: amr and acr of OpenID Connect, AuthnContext of SAML. Nobody who proved two "
+        "factors there is then asked to set one up here.",
+    )
     logout__hint = logout_hint(HINTS)
     logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
     other = ObjectField(
@@ -177,10 +185,11 @@ class ConnectionForm(RulebookForm):
 
     def fieldsets(self) -> list[tuple[str, dict[str, Any]]]:
         signing_out = Topic("Signing out there", ("logout__hint", "logout__url"), collapsed=True)
+        proof = Topic("Second factor", ("require_mfa", "trust_upstream_mfa"))
         rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
         return [
             _fieldset(topic, fields)
-            for topic in (*self.topics, signing_out, rest)
+            for topic in (*self.topics, proof, signing_out, rest)
             if (fields := tuple(self._shown(topic)))
         ]
 
