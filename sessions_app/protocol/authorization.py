@@ -51,7 +51,7 @@ class AuthorizationRequest:
     connection: str = ""
     targets: list[str] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
-    acr: AskedAcr = AskedAcr()
+    acr: AskedAcr = field(default_factory=AskedAcr)
 
     @property
     def silent(self) -> bool:

@@ -13,7 +13,7 @@ from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
 from idp.connections import rules, trust, wsfed
-from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
+from idp.connections.options import COSMETIC, DEFAULTS, KEYS, SECRETS, secret_context
 from idp.crypto import sealing
 from idp.models import Connection, Strategy
 from idp.tenants.changes import NO_AUTHOR, Author, Difference
@@ -257,7 +257,7 @@ class ConnectionForm(RulebookForm):
         options = {**copy.deepcopy(options), **self.cleaned_data.get("other", {})}
         for name in self.option_fields():
             value = self.cleaned_data.get(name)
-            if value is False and not self.fields[name].initial and _dig(options, name) is None:
+            if value is False and not DEFAULTS.get(name) and _dig(options, name) is None:
                 continue  # nobody said anything about it
             _put(options, name, value)
         return options
