@@ -11,12 +11,13 @@ from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from idp.connections.contract import Account
-from idp.models import Connection
+from idp.models import Application, Connection
 from idp.tenants import configuration
 from sessions_app.models import SSOSession
 from tests.support.factories import PASSWORD, browser, make_application, make_session, make_user
@@ -252,3 +253,40 @@ def test_a_device_gets_nothing_from_somebody_without_the_second_factor(session):
     polled = token(cli, grant_type=DEVICE, device_code=started["device_code"])
     assert polled.json()["error"] == "authorization_pending"
     assert "is connected" in browser(strong(session)).post("/activate", typed).content.decode()
+
+
+def test_the_admin_wants_what_the_tenant_wants():
+    boss = make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True))
+    assert browser(boss).get("/admin/").status_code == 200
+    require("tenant", None)
+    for response in (browser(boss).get("/admin/?a=b"), browser(boss).post("/admin/idp/user/add/")):
+        assert path_of(response) == "/login/step-up"
+        assert next_in(response).startswith("/admin/")
+    for open_to_them in ("/account/mfa/", "/account/sessions"):
+        assert browser(boss).get(open_to_them).status_code == 200
+    assert browser(strong(boss)).get("/admin/").status_code == 200
+
+
+def test_a_tenant_file_says_it_in_the_same_names(tmp_path):
+    file = tmp_path / "tenant.yaml"
+    file.write_text(
+        """
+tenant: {require_mfa: true}
+connections:
+  - {name: FabrikamAD, strategy: auth0, options: {require_mfa: true}}
+clients:
+  - name: Grafana
+    callbacks: [https://grafana.example/login]
+    session_expiry: false
+    require_mfa: true
+    default_acr_values: [multi-factor]
+"""
+    )
+    call_command("apply", str(file))
+    grafana = Application.objects.get(name="Grafana")
+    assert (grafana.session_expiry, grafana.require_mfa, grafana.default_acr_values) == (False, True, ["multi-factor"])
+    assert configuration.load_tenant().require_mfa
+    assert Connection.objects.get().options["require_mfa"] is True
+    file.write_text(file.read_text().replace("[multi-factor]", "[phrh]"))
+    with pytest.raises(CommandError, match=r"default_acr_values\[0\]: it must be one of"):
+        call_command("apply", str(file))
