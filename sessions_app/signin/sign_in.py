@@ -251,7 +251,7 @@ def _reauthenticated(
     if not reauthenticated or session is None or session.user_id != user.pk:
         return
     at = timezone.now()
-    said = {name: extra[name] for name in ("type", "upstream_mfa") if name in extra}
+    said: dict[str, Any] = {name: extra[name] for name in ("type", "upstream_mfa") if name in extra}
     again = _amr([{"method": method, "at": at.timestamp(), **said}])
     names = {entry["name"] for entry in again}
     kept = [entry for entry in session.amr if entry["name"] not in names]
