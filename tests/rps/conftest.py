@@ -37,7 +37,10 @@ class World:
 
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    ports = {name: free_port() for name in ("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts")}
+    ports = {
+        name: free_port()
+        for name in ("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts")
+    }
     at = {name: f"http://localhost:{port}" for name, port in ports.items()}
     callback = "/private/callback"
     clients = (
