@@ -8,14 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
@@ -25,7 +27,7 @@ from idp.http.requests import facts
 from idp.http.visit import reauthentication_url
 from idp.models import User
 from sessions_app.models import SSOSession
-from sessions_app.session import binding, lifecycle
+from sessions_app.session import assurance, binding, lifecycle
 from sessions_app.session.binding import Browser, browser_of
 from sessions_app.signin import attempts
 from sessions_app.signin.under_way import SignInUnderWay
@@ -75,7 +77,19 @@ class SignInRequired(LoginRequiredMiddleware):
         session = binding.session_of(request)
         if session is not None and session.is_stale and not _proves(request):
             return HttpResponse(status=303, headers={"Location": reauthentication_url(request.get_full_path())})
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        return super().process_view(request, view_func, view_args, view_kwargs) or _second_factor_first(request)
+
+
+def _second_factor_first(request: HttpRequest) -> HttpResponseBase | None:
+    """The admin is an application that wants what tenant and connection want. Pages of one's own account stay open: there a
+    factor is set up."""
+    if not request.path.startswith(reverse("admin:index")):
+        return None
+    session = binding.session_of(request)
+    if session is None or not assurance.missing(None, session, browser_of(request).snapshot):
+        return None
+    back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("admin:index")
+    return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'next': back})}")
 
 
 def _proves(request: HttpRequest) -> bool:

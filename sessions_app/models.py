@@ -205,6 +205,12 @@ class RefreshTokenFamily(models.Model):
     )
     sid = models.CharField(max_length=50, blank=True)
     auth_time = models.DateTimeField()
+    acr = models.CharField(max_length=255, blank=True, default="", db_default="", help_text="As its ID tokens say it.")
+    session_expires_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the session was to end as the family began; its ID tokens keep saying so.",
+    )
     generation = models.PositiveIntegerField(default=0, help_text="The newest generation of tokens.")
     rotated_at = models.DateTimeField(null=True, blank=True, help_text="When the newest generation began.")
     created_at = models.DateTimeField(default=timezone.now)

@@ -37,7 +37,14 @@ FIELDSETS: Any = (
     (
         "Signing in",
         {
-            "fields": ("redirect_uris", "web_origins", "allowed_origins", "default_max_age"),
+            "fields": (
+                "redirect_uris",
+                "web_origins",
+                "allowed_origins",
+                "default_max_age",
+                "require_mfa",
+                "default_acr_values",
+            ),
             "description": "Where people may come back to. Compared exactly: no wildcards.",
         },
     ),
@@ -91,6 +98,7 @@ FIELDSETS: Any = (
                 "subject_type",
                 "sector_identifier_uri",
                 "id_token_lifetime",
+                "session_expiry",
                 "scope_claims_in_userinfo_only",
                 "userinfo_signed_response_alg",
                 "access_token_lifetime",
@@ -194,6 +202,10 @@ class ApplicationForm(RulebookForm):
         help_text='A JSON list: [{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", '
         '"userinfo"]}]. from is JMESPath over user, identity, groups, roles, session and client.',
     )
+    default_acr_values = LinesField(
+        label="Classes of proof that it asks for",
+        help_text="One per line, like multi-factor, the preferred one first: where a request names none (acr_values).",
+    )
     jwks = ObjectField(label="Public keys", keys=("keys",), help_text="A JWK set, for private_key_jwt.")
 
     class Meta:
@@ -219,6 +231,8 @@ class ApplicationForm(RulebookForm):
             "id_token_lifetime": "ID token lifetime",
             "scope_claims_in_userinfo_only": "Profile and e-mail by /userinfo only",
             "userinfo_signed_response_alg": "Answers of /userinfo",
+            "session_expiry": "Say when the session ends",
+            "require_mfa": "Require a second factor",
             "default_max_age": "Longest time since the last proof",
             "android_package_name": "Android package",
             "ios_team_id": "Apple team id",

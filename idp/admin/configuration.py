@@ -94,6 +94,7 @@ class TenantSettingsAdmin(StrictAdmin):
                     "persistent_session_cookie",
                     "max_sessions_per_user",
                     "password_change_ends_other_sessions",
+                    "require_mfa",
                 ),
             },
         ),

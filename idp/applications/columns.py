@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from idp.applications.problem import Problem
-from idp.protocol import clients, grant_types
+from idp.protocol import assurance, clients, grant_types
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS
 from idp.protocol.initiators import EVERY
@@ -47,6 +47,7 @@ def problems(application: Application) -> Iterator[Problem]:
     yield from _numbers(application)
     yield from _grants(application)
     yield from _authentication(application)
+    yield from _classes(application)
     yield from _initiators(application)
 
 
@@ -119,6 +120,17 @@ def _authentication(application: Application) -> Iterator[Problem]:
     if application.id_token_encrypted_response_alg and not (has_keys or has_uri):
         reason = "encrypted ID tokens need jwks or jwks_uri: the public keys to encrypt by, or where they are"
         yield Problem("jwks", reason, depends=("jwks_uri", "id_token_encrypted_response_alg"))
+
+
+def _classes(application: Application) -> Iterator[Problem]:
+    names = application.default_acr_values
+    if not isinstance(names, list):
+        yield Problem("default_acr_values", "it must be a list of names", value=str(names), is_used=False)
+        return
+    for index, name in enumerate(names):
+        if name not in assurance.CLASSES:
+            reason = f"it must be one of {', '.join(assurance.CLASSES)}"
+            yield Problem("default_acr_values", reason, value=str(name), index=index, is_used=False)
 
 
 def _initiators(application: Application) -> Iterator[Problem]:

@@ -169,6 +169,7 @@ def _metadata(application: Application) -> dict[str, Any]:
         "policy_uri": application.policy_uri,
         "tos_uri": application.tos_uri,
         "default_max_age": application.default_max_age,
+        "default_acr_values": application.default_acr_values,
         "userinfo_signed_response_alg": application.userinfo_signed_response_alg,
         "scope_claims_in_userinfo_only": application.scope_claims_in_userinfo_only,
         "subject_type": application.subject_type,
@@ -212,6 +213,7 @@ def _fill(application: Application, metadata: ClientMetadata, *, secret_before: 
     application.policy_uri = metadata.policy_uri
     application.tos_uri = metadata.tos_uri
     application.default_max_age = metadata.default_max_age
+    application.default_acr_values = metadata.default_acr_values
     application.userinfo_signed_response_alg = metadata.userinfo_signed_response_alg
     application.scope_claims_in_userinfo_only = metadata.scope_claims_in_userinfo_only
     application.jwks = metadata.jwks

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from idp.applications import claims, columns, rules
 from idp.applications.claims import ClaimMapping
+from idp.protocol import assurance
 
 if TYPE_CHECKING:
     from idp.models import Application
@@ -73,6 +74,12 @@ class Usable:
     def default_max_age(self) -> int | None:
         """Seconds since the last proof, where a request says none."""
         return self._limit("default_max_age")
+
+    @cached_property
+    def default_acr_values(self) -> tuple[str, ...]:
+        """The classes that a request asks for which names none."""
+        names = self._application.default_acr_values
+        return assurance.known(names) if isinstance(names, list) else ()
 
     @cached_property
     def id_token_lifetime(self) -> int:

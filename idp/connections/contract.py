@@ -48,6 +48,7 @@ class Account:
     expires_at: datetime | None = None  # when the upstream's session ends, if ours must not outlive it
     upstream_sid: str = ""  # `sid` or SessionIndex, by which the upstream will name the session when it ends
     upstream: Mapping[str, Any] = field(default_factory=dict)  # what logout upstream needs; JSON, secrets sealed
+    has_proved_several: bool = False  # two factors or more there, and the connection trusts what it says of that
 
 
 class RedirectProtocol(Protocol):

@@ -12,6 +12,7 @@ from idp.protocol import storable, uris
 BOOLEANS = frozenset(
     {"brute_force_protection", "disable_signup", "requires_username", "id_token_session_expiry_supported"}
     | {"disableSignout", "signSAMLRequest", "start_tls", "own_callback", "email_is_verified"}
+    | {"require_mfa", "trust_upstream_mfa"}
 )
 LISTS = frozenset({"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"})
 MAPPINGS = frozenset({"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"})

@@ -6,7 +6,7 @@ from idp.crypto.sealing import unseal
 from idp.models import Connection, Strategy
 
 PASSWORD_POLICIES = ("none", "low", "fair", "good", "excellent")
-COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout"})
+COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout", "require_mfa"})
 _OIDC = frozenset(
     {
         "type",
@@ -27,6 +27,7 @@ _OIDC = frozenset(
         "own_callback",
         "shared_signals",
         "shared_signals_token",
+        "trust_upstream_mfa",
     }
 )
 _REVOCATION = frozenset({"global_token_revocation_jwt_iss", "global_token_revocation_jwt_sub"})
@@ -51,6 +52,7 @@ _SAML = _REVOCATION | frozenset(
         "decryptionKey",
         "shared_signals",
         "shared_signals_token",
+        "trust_upstream_mfa",
     }
 )
 OWN: dict[str, frozenset[str]] = {
@@ -119,7 +121,7 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     "client_secret": _NO_DESTINATION
     | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
     | {"shared_signals"}
-    | {"id_token_signed_response_algs", "id_token_session_expiry_supported"}
+    | {"id_token_signed_response_algs", "id_token_session_expiry_supported", "trust_upstream_mfa"}
     | _REVOCATION
     | {"email_is_verified"}
     | {"fedMetadataXml", "signInEndpoint", "signOutEndpoint", "signingCert", "entityId", "thumbprints"}  # ADFS by SAML

@@ -130,6 +130,20 @@ class Application(AbstractApplication):
         blank=True,
         help_text="Seconds since people proved who they are, where a request says none (max_age).",
     )
+    session_expiry = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="ID tokens say when the session ends (session_expiry), so that the application ends its own by then.",
+    )
+    require_mfa = models.BooleanField(
+        default=False, db_default=False, help_text="Nobody uses it without having proved a second factor."
+    )
+    default_acr_values = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text="How surely people must have proved who they are, where a request does not say (acr_values).",
+    )
     id_token_lifetime = models.PositiveIntegerField(default=36000, help_text="Seconds.")
     access_token_lifetime = models.PositiveIntegerField(default=7200, help_text="Seconds.")
     access_tokens_die_with_session = models.BooleanField(default=True)

@@ -90,6 +90,9 @@ class TenantSettings(models.Model):
     v2_logout_confirmation = models.CharField(
         max_length=12, choices=V2LogoutConfirmation, default=V2LogoutConfirmation.NEVER
     )
+    require_mfa = models.BooleanField(
+        default=False, db_default=False, help_text="Nobody uses an application without having proved a second factor."
+    )
     session_management = models.BooleanField(default=False, help_text="OpenID Connect Session Management 1.0.")
     dynamic_client_registration = models.BooleanField(default=False)
     profile = models.CharField(

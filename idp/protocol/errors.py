@@ -66,6 +66,16 @@ class ConsentRequired(ProtocolError):
     error = "consent_required"
 
 
+class InteractionRequired(ProtocolError):
+    error = "interaction_required"
+
+
+class UnmetAuthenticationRequirements(ProtocolError):
+    """OpenID Connect Core Error Code unmet_authentication_requirements 1.0."""
+
+    error = "unmet_authentication_requirements"
+
+
 class TemporarilyUnavailable(ProtocolError):
     error = "temporarily_unavailable"
     status = 503

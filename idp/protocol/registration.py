@@ -66,6 +66,7 @@ class ClientMetadata:
     policy_uri: str = ""
     tos_uri: str = ""
     default_max_age: int | None = None
+    default_acr_values: list[str] = field(default_factory=list)
     userinfo_signed_response_alg: str = ""
     scope_claims_in_userinfo_only: bool = True
     id_token_signed_response_alg: str = "RS256"
@@ -115,6 +116,7 @@ def parse(document: Mapping[str, Any]) -> ClientMetadata:
         policy_uri=_uri(document, "policy_uri"),
         tos_uri=_uri(document, "tos_uri"),
         default_max_age=_seconds(document, "default_max_age"),
+        default_acr_values=_texts(document, "default_acr_values"),
         userinfo_signed_response_alg=_choice(document, "userinfo_signed_response_alg", SIGNING_ALGORITHMS, ""),
         scope_claims_in_userinfo_only=_flag(document, "scope_claims_in_userinfo_only", default=True),
         id_token_encrypted_response_alg=_encryption(document),

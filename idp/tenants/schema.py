@@ -141,6 +141,7 @@ def _tenant(reader: Reader) -> dict[str, Any]:
         max_sessions_per_user=_within(reader, "max_sessions_per_user"),
         oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
         v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
+        require_mfa=reader.boolean("require_mfa"),
         session_management=reader.boolean("session_management"),
         profile=reader.choice("profile", SecurityProfile.values),
         require_pkce=reader.boolean("require_pkce"),

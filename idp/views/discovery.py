@@ -16,7 +16,7 @@ from idp.crypto import keys
 from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
 from idp.models import TenantSettings
-from idp.protocol import clients, grant_types, standard_scopes
+from idp.protocol import assurance, clients, grant_types, standard_scopes
 from idp.tenants import configuration, profile
 
 CLAIMS = [
@@ -31,6 +31,7 @@ CLAIMS = [
     "amr",
     "at_hash",
     "sid",
+    "session_expiry",
     *chain.from_iterable(standard_scopes.CLAIMS.values()),
 ]
 CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -82,7 +83,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],
-        "acr_values_supported": ["1", "2"],
+        "acr_values_supported": list(assurance.CLASSES),
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
         "claims_parameter_supported": True,

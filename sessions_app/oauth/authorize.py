@@ -14,6 +14,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -28,10 +29,12 @@ from idp.models import Application, Connection, ResourceServer
 from idp.protocol.errors import (
     AccessDenied,
     ConsentRequired,
+    InteractionRequired,
     InvalidRequest,
     InvalidTarget,
     LoginRequired,
     UnauthorizedClient,
+    UnmetAuthenticationRequirements,
 )
 from idp.protocol.jwt_profile import audiences
 from idp.protocol.opaque import digest, new_secret
@@ -44,7 +47,8 @@ from sessions_app.oauth import policies
 from sessions_app.oauth.recipient import Recipient
 from sessions_app.protocol import authorization, scopes
 from sessions_app.protocol.authorization import MARKER, OURS, AuthorizationRequest
-from sessions_app.session import lifecycle
+from sessions_app.session import assurance, lifecycle
+from sessions_app.signin import factors
 
 CODE_LIFETIME = timedelta(seconds=60)
 MARKER_LIFETIME = timedelta(hours=1)
@@ -57,6 +61,14 @@ _SALT = "curfew.authorize.marker"
 class Login:
     """The person has to sign in (again) first; why, in words for the log."""
 
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """The person, who is signed in, has to prove a second factor first; why, in words for the log."""
+
+    session: SSOSession
     reason: str
 
 
@@ -75,6 +87,10 @@ class Proceed:
     session: SSOSession
     scope: list[str]
     audience: str
+    acr: str = ""  # the class that was asked for and reached, by the name that it was asked for
+
+
+Decision = Login | StepUp | Ask | Proceed
 
 
 class NotAdmitted(AccessDenied):
@@ -101,6 +117,7 @@ def read(params: Params, to: Recipient, *, is_pushed: bool = False) -> Authoriza
         params,
         pkce_required=profile.needs_pkce(to.application, to.tenant),
         default_max_age=to.application.usable.default_max_age,
+        default_acr_values=to.application.usable.default_acr_values,
     )
 
 
@@ -111,7 +128,7 @@ def check(request: AuthorizationRequest, application: Application, snapshot: Sna
     return _api(request, snapshot)
 
 
-def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask | Proceed:
+def decide(request: AuthorizationRequest, situation: Situation) -> Decision:
     """What comes next, or the ProtocolError for the client. Silent requests never become a page."""
     application, session = situation.application, situation.session
     api = check(request, application, situation.snapshot)
@@ -124,11 +141,14 @@ def decide(request: AuthorizationRequest, situation: Situation) -> Login | Ask |
     if not is_admitted(application, session.user, situation.snapshot):
         raise NotAdmitted("This account may not use the application.", detail="the application is not for this person")
     granted = policies.allowed(granted, api, session.user, situation.snapshot)
+    if step_up := _step_up(request, session, situation):
+        return step_up
     if _needs_consent(request, session, granted, situation):
         if request.silent:
             raise ConsentRequired("Consent required")
         return Ask(session, granted)
-    return Proceed(session, granted, api.identifier if api else "")
+    reached = request.acr.met_by(assurance.level_of(session))
+    return Proceed(session, granted, api.identifier if api else "", reached)
 
 
 def issue_code(
@@ -150,7 +170,9 @@ def new_code(
 ) -> tuple[str, AuthorizationCode]:
     """What the client gets, and the row to write."""
     raw = new_secret()
-    asked = _claims_to_keep(request, proceed.scope, application)
+    asked: dict[str, Any] = {**_claims_to_keep(request, proceed.scope, application)}
+    if proceed.acr:
+        asked["acr"] = proceed.acr
     return raw, AuthorizationCode(
         code=digest(raw),
         expires=at + CODE_LIFETIME,
@@ -281,6 +303,26 @@ def _is_hint_about(user_id: str, hint: str, situation: Situation) -> bool:
     issued_to = [situation.snapshot.application(client_id) for client_id in audiences(claims)]
     application = next(filter(None, issued_to), situation.application)
     return bool(claims["sub"] == subject_for(user_id, application, situation.snapshot))
+
+
+def _step_up(request: AuthorizationRequest, session: SSOSession, situation: Situation) -> StepUp | None:
+    """What the session has not proved though somebody insists on it, or the client wishes it and the person can prove it.
+
+    `acr_values` are a wish (OpenID Connect Core section 3.1.2.1): who has no second factor goes on without, and `acr` says so.
+    """
+    if reason := assurance.missing(situation.application, session, situation.snapshot):
+        if request.silent:
+            raise InteractionRequired("A second factor is required.", detail=reason)
+        return StepUp(session, reason)
+    level, asked = assurance.level_of(session), request.acr
+    if asked.preferred <= level:
+        return None
+    if request.silent:
+        if not asked.met_by(level):
+            raise UnmetAuthenticationRequirements("The session has not proved what acr asks for.")
+        return None
+    is_insisted_on = asked.essential and not asked.met_by(level)
+    return StepUp(session, "acr") if is_insisted_on or factors.of_person(session.user) else None
 
 
 def _needs_consent(

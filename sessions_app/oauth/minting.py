@@ -129,6 +129,8 @@ def new_family(grant: TokenGrant, *, offline: bool, facts: RequestFacts, at: dat
         dpop_jkt=grant.jkt if application.is_public else "",  # others prove who they are anyway (section 5)
         sid=grant.authentication.sid,
         auth_time=grant.authentication.auth_time,
+        acr=grant.authentication.acr,
+        session_expires_at=grant.authentication.session_expires_at,
         rotated_at=at,
         created_at=at,
         idle_expires_at=later(at, usable.refresh_token_idle_lifetime),
@@ -192,9 +194,16 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
         nonce=grant.nonce,
         profile=claims.select(known_claims(grant.user), by_scope, asked)
         | issue.tell(subject_of(grant, snapshot, at), issue.ID_TOKEN, asked),
+        session_expiry=_session_expiry(grant),
     )
     signed = keys.sign_with(keys.active(algorithm, snapshot), body)
     return encryption.encrypted(signed, application) if application.id_token_encrypted_response_alg else signed
+
+
+def _session_expiry(grant: TokenGrant) -> int | None:
+    """Rounded down: an application may end its session a second early, never late."""
+    ends_at = grant.authentication.session_expires_at
+    return int(ends_at.timestamp()) if ends_at and grant.application.session_expiry else None
 
 
 def claims_of(stored: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
-from sessions_app.models import RefreshToken, RefreshTokenFamily
+from sessions_app.models import RefreshToken, RefreshTokenFamily, SSOSession
 from sessions_app.oauth import dpop, minting, policies
 from sessions_app.oauth.dpop import Presented
 from sessions_app.oauth.tokens import require_grant
@@ -174,17 +174,30 @@ def _grant_of(
         application=application,
         user=family.user,
         session=session,
-        authentication=claims.Authentication(
-            subject_for(family.user.user_id, application, snapshot),
-            family.sid,
-            family.auth_time,
-            claims.methods(session.amr) if session and session.auth_time == family.auth_time else [],
-        ),
+        authentication=_authentication_of(family, session, application, snapshot),
         scope=policies.allowed(scope, api, family.user, snapshot),
         audience=family.audience,
         code_id=family.code_id,
         family_id=family.pk,
         jkt=jkt,
+    )
+
+
+def _authentication_of(
+    family: RefreshTokenFamily, session: SSOSession | None, application: Application, snapshot: Snapshot
+) -> claims.Authentication:
+    """The sign-in that the family began with: what was proved since, and how long the session lives by that, is not its.
+
+    Families of earlier releases did not write down when the session was to end.
+    """
+    is_the_same = session is not None and session.auth_time == family.auth_time
+    return claims.Authentication(
+        subject_for(family.user.user_id, application, snapshot),
+        family.sid,
+        family.auth_time,
+        claims.methods(session.amr) if session and is_the_same else [],
+        named=family.acr,
+        session_expires_at=family.session_expires_at or (session.expires_at if session and is_the_same else None),
     )
 
 

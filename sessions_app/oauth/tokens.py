@@ -171,24 +171,29 @@ def _grant_of(
 ) -> minting.TokenGrant:
     if set(resources) - {code.audience}:
         raise InvalidTarget("resource was not part of the authorization.")
-    api = minting.api_of(snapshot, code.audience)
+    api, asked = minting.api_of(snapshot, code.audience), minting.claims_of(code.claims)
     return minting.TokenGrant(
         application=application,
         user=code.session.user,
         session=code.session,
-        authentication=authentication_of(code.session, application, snapshot),
+        authentication=authentication_of(code.session, application, snapshot, acr=asked.pop("acr", "")),
         scope=policies.allowed(scopes.split(code.scope), api, code.session.user, snapshot),
         audience=code.audience,
         nonce=code.nonce,
-        claims=minting.claims_of(code.claims),
+        claims=asked,
         code_id=code.pk,
         jkt=jkt,
     )
 
 
-def authentication_of(session: SSOSession, application: Application, snapshot: Snapshot) -> claims.Authentication:
-    sub = subject_for(session.user.user_id, application, snapshot)
-    return claims.Authentication(sub, session.sid, session.auth_time, claims.methods(session.amr))
+def authentication_of(
+    session: SSOSession, application: Application, snapshot: Snapshot, *, acr: str = ""
+) -> claims.Authentication:
+    """`acr`: the class that was asked for and reached, by the name that it was asked for."""
+    sub, methods = subject_for(session.user.user_id, application, snapshot), claims.methods(session.amr)
+    return claims.Authentication(
+        sub, session.sid, session.auth_time, methods, acr, session_expires_at=session.expires_at
+    )
 
 
 def _family_for(

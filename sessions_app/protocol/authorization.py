@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from idp.protocol.errors import InvalidRequest, ProtocolError, UnsupportedResponseType
+from idp.protocol import assurance
+from idp.protocol.assurance import AskedAcr
+from idp.protocol.errors import (
+    InvalidRequest,
+    ProtocolError,
+    UnmetAuthenticationRequirements,
+    UnsupportedResponseType,
+)
 from idp.protocol.jwt_profile import decoded
 from idp.protocol.params import LONGEST_STATE, Params
 from idp.protocol.strict_json import parse_object
@@ -45,6 +52,7 @@ class AuthorizationRequest:
     targets: list[str] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
     dpop_jkt: str = ""
+    acr: AskedAcr = field(default_factory=AskedAcr)
 
     @property
     def silent(self) -> bool:
@@ -107,7 +115,13 @@ def too_long(params: Params) -> str:
     return ""
 
 
-def read(params: Params, *, pkce_required: bool, default_max_age: int | None = None) -> AuthorizationRequest:
+def read(
+    params: Params,
+    *,
+    pkce_required: bool,
+    default_max_age: int | None = None,
+    default_acr_values: Iterable[str] = (),
+) -> AuthorizationRequest:
     """Check everything that needs neither the database nor the session; the first broken rule is raised."""
     params.refuse_duplicates()
     if reason := too_long(params):
@@ -122,6 +136,8 @@ def read(params: Params, *, pkce_required: bool, default_max_age: int | None = N
     pkce.check_challenge(challenge, params.get("code_challenge_method", ""), required=pkce_required)
     if len(params.get("nonce", "")) > 255:
         raise InvalidRequest("nonce is longer than 255 characters.")
+    claims = _claims(params.get("claims", ""))
+    by_parameter = params["acr_values"].split() if "acr_values" in params else default_acr_values
     return AuthorizationRequest(
         scope=scopes.split(params.get("scope", "")),
         state=params.get("state", ""),
@@ -132,7 +148,8 @@ def read(params: Params, *, pkce_required: bool, default_max_age: int | None = N
         id_token_hint=params.get("id_token_hint", ""),
         connection=params.get("connection", ""),
         targets=_targets(params),
-        claims=_claims(params.get("claims", "")),
+        claims=claims,
+        acr=asked_acr(claims, by_parameter),
         dpop_jkt=_thumbprint(params.get("dpop_jkt", "")),
     )
 
@@ -179,8 +196,31 @@ def _claims(text: str) -> dict[str, Any]:
         raise InvalidRequest(f"claims cannot be read as a JSON object: {error}.") from None
     if not all(isinstance(claims.get(k, {}), dict) for k in ("userinfo", "id_token")):
         raise InvalidRequest("claims must be an object with userinfo and id_token objects.")
-    asked: dict[str, Any] = {key: claims[key] for key in ("userinfo", "id_token") if key in claims}
-    if any(isinstance(place.get("acr"), dict) and place["acr"].get("essential") is True for place in asked.values()):
-        # Section 5.5.1.1: to go on without it would be to say that it was met.
-        raise ProtocolError("An essential acr is not supported.", error="unmet_authentication_requirements")
-    return asked
+    return {key: claims[key] for key in ("userinfo", "id_token") if key in claims}
+
+
+def asked_acr(claims: Mapping[str, Any], acr_values: Iterable[str]) -> AskedAcr:
+    """The classes that a request wants: what `claims` says of `acr`, an essential wish before any other; else `acr_values`.
+
+    Section 5.5.1.1: an essential one that nobody can reach is a failed attempt, whoever signs in. To go on would be to say
+    that it was met. Names that are not known here are no wish otherwise.
+    """
+    wishes = [place["acr"] for place in claims.values() if isinstance(place.get("acr"), dict)]
+    wishes.sort(key=lambda wish: wish.get("essential") is not True)
+    for wish in wishes:
+        names, essential = _names_in(wish), wish.get("essential") is True
+        found = assurance.known(names)
+        if essential and names and not found:
+            supported = ", ".join(assurance.CLASSES)
+            raise UnmetAuthenticationRequirements(f"None of the acr values is known here. Known are: {supported}.")
+        if found:
+            return AskedAcr(found, essential)
+    return AskedAcr(assurance.known(acr_values))
+
+
+def _names_in(wish: Mapping[str, Any]) -> list[str]:
+    """`value` or `values` of section 5.5.1; neither asks for any class."""
+    names = wish.get("values", [wish["value"]] if "value" in wish else [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidRequest("The values of acr in claims must be a list of texts.")
+    return names

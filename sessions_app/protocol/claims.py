@@ -9,26 +9,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from idp.protocol import token_dialects
+from idp.protocol import assurance, token_dialects
 from idp.protocol.standard_scopes import CLAIMS
 
-ACR_SINGLE_FACTOR = "1"
-ACR_MULTI_FACTOR = "2"
+_ACR = {assurance.SINGLE: "1", assurance.MULTI: "2"}
 _METHODS = {"password": "pwd", "totp": "otp", "recovery_codes": "otp", "webauthn": "hwk"}
 
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """The sign-in that a token speaks of."""
+    """The sign-in that a token speaks of.
+
+    `named`: the class as the client asked for it, if it was reached. `session_expires_at`: when the session was to end at
+    the sign-in.
+    """
 
     sub: str
     sid: str
     auth_time: datetime
     methods: list[str] = field(default_factory=list)
+    named: str = ""
+    session_expires_at: datetime | None = None
 
     @property
     def acr(self) -> str:
-        return ACR_MULTI_FACTOR if "mfa" in self.methods or len(set(self.methods)) > 1 else ACR_SINGLE_FACTOR
+        return self.named or _ACR[assurance.level(self.methods)]
 
 
 def methods(amr: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -48,7 +53,9 @@ def id_token(
     algorithm: str = "RS256",
     nonce: str = "",
     profile: Mapping[str, Any],
+    session_expiry: int | None = None,
 ) -> dict[str, Any]:
+    """`session_expiry`: seconds since the epoch (IPSIE OpenID Connect SL1); None: not said."""
     issued = int(at.timestamp())
     claims: dict[str, Any] = {
         **profile,
@@ -61,7 +68,7 @@ def id_token(
         "acr": who.acr,
         "at_hash": half_hash(access_token, algorithm),
     }
-    optional = {"sid": who.sid, "nonce": nonce, "amr": who.methods}
+    optional = {"sid": who.sid, "nonce": nonce, "amr": who.methods, "session_expiry": session_expiry}
     return claims | {name: value for name, value in optional.items() if value}
 
 

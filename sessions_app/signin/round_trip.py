@@ -188,6 +188,7 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         redirect_url=trip.redirect_url,
         upstream_sid=account.upstream_sid,
         upstream=_for_later(account),
+        upstream_mfa=account.has_proved_several,
         at=at,
     )
 
@@ -275,7 +276,13 @@ def _prove_again(request: HttpRequest, trip: Trip, identity: Identity, account: 
     session = binding.session_of(request)
     if session is None or session.identity_id != identity.pk:
         raise NotEnough("That is another account than the one you are signed in with.")
-    sign_in.record_again(request, identity, upstream_sid=account.upstream_sid, upstream=_for_later(account))
+    sign_in.record_again(
+        request,
+        identity,
+        upstream_sid=account.upstream_sid,
+        upstream=_for_later(account),
+        upstream_mfa=account.has_proved_several,
+    )
     return HttpResponseRedirect(trip.redirect_url)
 
 

@@ -151,6 +151,7 @@ def complete(
     redirect_url: str,
     upstream_sid: str = "",
     upstream: Mapping[str, Any] | None = None,
+    upstream_mfa: bool = False,
     at: datetime | None = None,
 ) -> HttpResponse:
     """Sign this identity in, or lead to its second factor. `redirect_url` is validated already; `upstream` has sealed secrets.
@@ -167,13 +168,21 @@ def complete(
         password=identity.user.get_session_auth_hash() if method == PASSWORD else None,
         upstream_sid=upstream_sid or None,
         upstream=dict(upstream) if upstream else None,
+        **({"upstream_mfa": True} if upstream_mfa else {}),
         **({"at": at.timestamp()} if at else {}),
     )
     response: HttpResponse = perform_login(request, Login(user=identity.user, redirect_url=redirect_url))
     return response
 
 
-def record_again(request: HttpRequest, identity: Identity, *, upstream_sid: str, upstream: Mapping[str, Any]) -> None:
+def record_again(
+    request: HttpRequest,
+    identity: Identity,
+    *,
+    upstream_sid: str,
+    upstream: Mapping[str, Any],
+    upstream_mfa: bool = False,
+) -> None:
     """The person of this session proved upstream that it is still them; allauth's pages count it, and the session does."""
     record_authentication(
         request,
@@ -182,7 +191,13 @@ def record_again(request: HttpRequest, identity: Identity, *, upstream_sid: str,
         reauthenticated=True,
         upstream_sid=upstream_sid,
         upstream=dict(upstream),
+        **({"upstream_mfa": True} if upstream_mfa else {}),
     )
+
+
+def record_enrolment(request: HttpRequest, user: User, kind: str) -> None:
+    """Somebody who is signed in set up a second factor a moment ago, and proved by that that they hold it."""
+    record_authentication(request, user, method="mfa", type=kind, reauthenticated=True)
 
 
 def proof_of(request: HttpRequest, user: User) -> Proof | None:
@@ -236,7 +251,8 @@ def _reauthenticated(
     if not reauthenticated or session is None or session.user_id != user.pk:
         return
     at = timezone.now()
-    again = _amr([{"method": method, "type": extra.get("type", ""), "at": at.timestamp()}])
+    said: dict[str, Any] = {name: extra[name] for name in ("type", "upstream_mfa") if name in extra}
+    again = _amr([{"method": method, "at": at.timestamp(), **said}])
     names = {entry["name"] for entry in again}
     kept = [entry for entry in session.amr if entry["name"] not in names]
     opened = lifecycle.reauthenticate(
@@ -257,7 +273,8 @@ def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     for record in records:
         kind = str(record.get("type", ""))
         moment = datetime.fromtimestamp(record["at"], UTC).isoformat(timespec="milliseconds")
-        for name in _AMR.get((record["method"], kind), (str(record["method"]),)):
+        upstream = ("mfa",) if record.get("upstream_mfa") else ()
+        for name in (*_AMR.get((record["method"], kind), (str(record["method"]),)), *upstream):
             entries[name] = moment.replace("+00:00", "Z")
     return [{"name": name, "timestamp": moment} for name, moment in entries.items()]
 

@@ -67,7 +67,7 @@ class Waiting:
 
     def _decide(
         self, session: SSOSession, snapshot: Snapshot, at: datetime
-    ) -> tuple[AuthorizationRequest, Recipient, authorize.Login | authorize.Ask | authorize.Proceed]:
+    ) -> tuple[AuthorizationRequest, Recipient, authorize.Decision]:
         params = self._params()
         wanted = pushed.peek(params) if pushed.is_pushed(params) else params
         if wanted is None:

@@ -6,7 +6,6 @@ from typing import cast
 
 from allauth.account import views
 from allauth.account.models import EmailConfirmationHMAC
-from allauth.mfa.webauthn import views as webauthn_views
 from django.contrib.auth.decorators import login_not_required
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -91,6 +90,5 @@ password_reset = views.password_reset
 password_reset_done = views.password_reset_done
 password_reset_from_key = page_errors(PasswordResetFromKeyView.as_view())
 password_reset_from_key_done = views.password_reset_from_key_done
-reauthenticate_webauthn = page_errors(webauthn_views.reauthenticate_webauthn)
 confirm_email = page_errors(ConfirmEmailView.as_view())
 inactive = views.account_inactive

@@ -12,7 +12,7 @@ from sessions_app.views.oauth.introspect import introspect
 from sessions_app.views.oauth.revoke import revoke
 from sessions_app.views.oauth.token import token
 from sessions_app.views.oauth.userinfo import userinfo
-from sessions_app.views.signin import callback, login
+from sessions_app.views.signin import callback, login, step_up
 from sessions_app.views.signin.reauthenticate import reauthenticate
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -32,7 +32,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/callback", callback.callback, name="login_callback"),
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
-    path("account/mfa/webauthn/reauthenticate/", account.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("login/step-up", step_up.step_up, name="login_step_up"),
+    path("account/mfa/ready/", step_up.set_up, name="step_up_done"),
+    path("account/mfa/reauthenticate/", step_up.reauthenticate, name="mfa_reauthenticate"),
+    path("account/mfa/webauthn/reauthenticate/", step_up.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("account/mfa/totp/activate/", step_up.activate_totp, name="mfa_activate_totp"),
+    path("account/mfa/webauthn/add/", step_up.add_webauthn, name="mfa_add_webauthn"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),
     path("account/reauthenticate/", reauthenticate, name="account_reauthenticate"),

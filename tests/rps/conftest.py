@@ -37,7 +37,10 @@ class World:
 
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    ports = {name: free_port() for name in ("express", "mozilla", "apache-front", "apache-back", "oidc-client-ts")}
+    ports = {
+        name: free_port()
+        for name in ("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts")
+    }
     at = {name: f"http://localhost:{port}" for name, port in ports.items()}
     callback = "/private/callback"
     clients = (
@@ -51,6 +54,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 "backchannel_logout_include_sub": False,
             },
         ),
+        web_application("bounded", at["bounded"], "/callback"),
+        web_application("unbounded", at["unbounded"], "/callback", session_expiry=False),
         web_application("mozilla", at["mozilla"], "/oidc/callback/"),
         web_application(
             "apache-front",

@@ -3,7 +3,7 @@
 const express = require("express");
 const { auth } = require("express-openid-connect");
 
-const { PORT, ISSUER, CLIENT_ID, CLIENT_SECRET } = process.env;
+const { PORT, ISSUER, CLIENT_ID, CLIENT_SECRET, OWN_SESSION_DAYS } = process.env;
 
 class MemoryStore {
   entries = new Map();
@@ -22,7 +22,10 @@ app.use(auth({
   authRequired: false,
   idpLogout: true,
   authorizationParams: { response_type: "code", scope: "openid profile email" },
-  session: { name: "express_session" },
+  session: {
+    name: `${CLIENT_ID}_session`,
+    ...(OWN_SESSION_DAYS ? { rolling: false, absoluteDuration: Number(OWN_SESSION_DAYS) * 86400 } : {}),
+  },
   backchannelLogout: { store: new MemoryStore() },
 }));
 app.get("/", (request, response) => {

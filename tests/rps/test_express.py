@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -63,3 +64,27 @@ def test_its_own_logout_ends_both_sessions_and_comes_back(places: tuple[str, str
     assert not state(page, base)["signedIn"]
     page.goto(f"{base}/login")
     assert page.locator("input[name=password]").is_visible()
+
+
+@contextmanager
+def application(world: World, name: str, *, ahead_by: int = 0) -> Iterator[str]:
+    """Its session is in a cookie of the browser, so that it may be started anew, `ahead_by` seconds later."""
+    early = ["--require", str(HERE / "ahead.cjs")] if ahead_by else []
+    env = world.env(name) | {"OWN_SESSION_DAYS": "30", "AHEAD_BY": str(ahead_by)}
+    with program(["node", *early, str(HERE / "express_app.cjs")], env, world.folder, world.ports[name]):
+        yield world.url(name)
+
+
+@pytest.mark.spec("IPSIE OpenID Connect SL1", "3", "The application's session ends at session_expiry")
+def test_the_application_ends_its_session_when_ours_ends_without_being_told(world: World, page: Page) -> None:
+    """A week is the tenant's lifetime of sessions, a month the applications' own. The package ends a session 30 s early."""
+    week = 7 * 86400
+    with application(world, "bounded") as base, application(world, "unbounded") as other:
+        log_in(page, base)
+        page.goto(f"{other}/login")  # single sign-on
+        page.wait_for_url(f"{other}/")
+    for ahead_by, is_signed_in in ((week - 3600, True), (week, False)):
+        with application(world, "bounded", ahead_by=ahead_by) as base:
+            assert state(page, base)["signedIn"] is is_signed_in
+    with application(world, "unbounded", ahead_by=week) as other:
+        assert state(page, other)["signedIn"], "it was not told when ours ends, and goes by its own month"

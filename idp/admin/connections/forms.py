@@ -13,7 +13,7 @@ from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
 from idp.connections import rules, trust, wsfed
-from idp.connections.options import COSMETIC, KEYS, SECRETS, secret_context
+from idp.connections.options import COSMETIC, DEFAULTS, KEYS, SECRETS, secret_context
 from idp.crypto import sealing
 from idp.models import Connection, Strategy
 from idp.protocol.signal_events import Effect
@@ -114,6 +114,14 @@ class ConnectionForm(RulebookForm):
         "Applications read email_verified: true of its people, whatever it says itself. Only if nobody there can set an "
         "address that is not theirs.",
     )
+    require_mfa = tick(
+        "Require a second factor", "Whoever signs in by this connection proves one, whichever application it is."
+    )
+    trust_upstream_mfa = tick(
+        "Its second factor counts",
+        "What the provider says of it is believed: amr and acr of OpenID Connect, AuthnContext of SAML. Nobody who proved two "
+        "factors there is then asked to set one up here.",
+    )
     logout__hint = logout_hint(HINTS)
     logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
     shared_signals__issuer = url("Issuer of events", "Exactly the iss of its security events. Empty: none is believed.")
@@ -205,11 +213,12 @@ class ConnectionForm(RulebookForm):
 
     def fieldsets(self) -> list[tuple[str, dict[str, Any]]]:
         signing_out = Topic("Signing out there", ("logout__hint", "logout__url"), collapsed=True)
+        proof = Topic("Second factor", ("require_mfa", "trust_upstream_mfa"))
         signals = Topic("Shared Signals", SIGNALS, SIGNALS_TEXT, collapsed=True)
         rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
         return [
             _fieldset(topic, fields)
-            for topic in (*self.topics, ADDRESSES, signing_out, signals, rest)
+            for topic in (*self.topics, ADDRESSES, proof, signing_out, signals, rest)
             if (fields := tuple(self._shown(topic)))
         ]
 
@@ -277,7 +286,7 @@ class ConnectionForm(RulebookForm):
         options = {**copy.deepcopy(options), **self.cleaned_data.get("other", {})}
         for name in self.option_fields():
             value = self.cleaned_data.get(name)
-            if value is False and not self.fields[name].initial and _dig(options, name) is None:
+            if value is False and not DEFAULTS.get(name) and _dig(options, name) is None:
                 continue  # nobody said anything about it
             _put(options, name, value)
         return options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from idp.admin.connections.fields import (
     CertificatesField,
@@ -19,6 +19,7 @@ from idp.admin.connections.fields import (
     words,
 )
 from idp.admin.connections.forms import ADFS_HINTS, ConnectionForm, logout_hint
+from idp.admin.connections.paste import callback_url_of
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 METHODS = [
@@ -96,7 +97,7 @@ class OidcForm(ConnectionForm):
     email_is_verified = email_is_verified()
     own_callback = tick(
         "Callback URL of its own",
-        "Another identity provider can then not pass off its answers as this one's. Register the new callback URL first.",
+        "Another identity provider can then not pass off its answers as this one's.",
     )
     global_token_revocation_jwt_iss = url(
         "Issuer of revocations", "The iss of these requests. Its keys are found by its own discovery document."
@@ -106,6 +107,15 @@ class OidcForm(ConnectionForm):
         "Claim mapping",
         'A JSON object in Auth0\'s form: {"attributes": {"email": "${context.tokenset.upn}"}}.',
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own, shared = (callback_url_of(self.instance.name, own=own) for own in (True, False))
+        self.fields[
+            "own_callback"
+        ].help_text += (
+            f" Ticked, what is to be registered there is {own}; not ticked, {shared}. Register it before you save."
+        )
 
 
 class OktaForm(OidcForm):

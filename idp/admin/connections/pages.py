@@ -23,6 +23,7 @@ from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
 from idp.admin.support import ActsAdmin, AdminAct, actor_of, author_of
 from idp.connections import health, rules, trust
+from idp.connections.options import KEYS
 from idp.connections.places import BUSY, turn
 from idp.http.requests import facts
 from idp.models import Connection, ConnectionCheck, Strategy
@@ -194,7 +195,7 @@ class ConnectionAdminBase(ActsAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
-        connection = obj or first_step(request).save(commit=False)
+        connection = obj or _new(first_step(request))
         context["paste"] = paste.groups(connection)
         context["guarded"] = trust.concern(connection)
         context["show_save_and_add_another"] = False  # each begins with its strategy
@@ -221,6 +222,7 @@ class ConnectionAdminBase(ActsAdmin):
         return ()
 
 
+_OF_NEW_ONES = frozenset({"own_callback"})  # on in the form of a new connection (RFC 9700 section 4.4.2.1)
 GUARDED = (ENABLE.name, DISABLE.name)  # by name: the app above completes what an act says
 
 
@@ -232,6 +234,14 @@ def first_step(request: HttpRequest) -> NewConnectionForm:
     return NewConnectionForm(request.GET or None)
 
 
+def _new(first: NewConnectionForm) -> Connection:
+    """As its form begins. What makes one otherwise (a tenant file, Auth0's API) says it by name, so that addresses which
+    are registered at providers already stay good."""
+    row = first.save(commit=False)
+    row.options = dict.fromkeys(sorted(_OF_NEW_ONES & KEYS[row.strategy]), True)
+    return row
+
+
 def _adding(first: NewConnectionForm) -> type[ConnectionForm]:
     """The form of a connection that does not exist yet."""
     form = FORMS[first.save(commit=False).strategy]
@@ -239,5 +249,7 @@ def _adding(first: NewConnectionForm) -> type[ConnectionForm]:
     class Adding(form):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "instance": kwargs.get("instance") or first.save(commit=False)})
+            for name in _OF_NEW_ONES & self.fields.keys():
+                self.fields[name].initial = True
 
     return Adding

@@ -55,6 +55,10 @@ def url(path: str) -> str:
     return settings.ISSUER + path
 
 
+def callback_url_of(connection_name: str, *, own: bool) -> str:
+    return url(f"login/callback/{connection_name}" if own else "login/callback")
+
+
 CALLBACK_WHERE = {
     Strategy.OKTA: "Sign-in redirect URIs",
     Strategy.GOOGLE: "Authorised redirect URIs",
@@ -71,8 +75,8 @@ SIGNED_OUT_WHERE = {Strategy.OKTA: "Sign-out redirect URIs", Strategy.ENTRA: "Re
 
 def _oidc(connection: Connection) -> Iterator[PastedEntry]:
     where = CALLBACK_WHERE.get(Strategy(connection.strategy), "Redirect URI")
-    own = f"/{connection.name}" if has_own_callback(connection.strategy, connection.options) else ""
-    yield PastedEntry("Callback URL", url(f"login/callback{own}"), where)
+    own = has_own_callback(connection.strategy, connection.options)
+    yield PastedEntry("Callback URL", callback_url_of(connection.name, own=own), where)
 
 
 def _oidc_logout(connection: Connection) -> Iterator[PastedEntry]:

@@ -14,6 +14,7 @@ from idp.connections.oidc.options import OidcOptions
 from idp.connections.oidc.wire import Deadline, readable
 from idp.crypto.sealing import seal, unseal
 from idp.models import Connection
+from idp.protocol import assurance
 from idp.protocol.jwt_profile import is_time
 from idp.protocol.opaque import new_secret
 from idp.protocol.params import Params
@@ -162,6 +163,7 @@ def _account(
         profile={name: value for name, value in fields.items() if name not in ("email", "email_verified")},
         auth_time=None if auth_time is None else id_token.moment_of(auth_time),
         expires_at=_end_of_session(claims) if options.session_expiry else None,
+        has_proved_several=options.trust_upstream_mfa and _proved_several(claims),
         upstream_sid=sid if isinstance(sid, str) and len(sid) <= LONGEST_SID else "",
         upstream={
             "iss": claims["iss"],
@@ -173,11 +175,21 @@ def _account(
     )
 
 
-def _end_of_session(claims: Mapping[str, Any]) -> datetime | None:
-    """`session_expiry`: when the session upstream ends (Auth0's enterprise connections, IPSIE SL1)."""
+def _proved_several(claims: Mapping[str, Any]) -> bool:
+    """What the ID token says in `amr` and `acr`; what is no text says nothing."""
+    amr, acr = claims.get("amr"), claims.get("acr")
+    methods = [name for name in amr if isinstance(name, str)] if isinstance(amr, list) else []
+    return assurance.vouches_for_several(methods, [acr] if isinstance(acr, str) else [])
+
+
+def _end_of_session(claims: Mapping[str, Any]) -> datetime:
+    """`session_expiry`: when the session upstream ends (Auth0's enterprise connections, IPSIE SL1).
+
+    Without it we would not know, and keep a session that may be over there: the sign-in fails, in Auth0's words.
+    """
     value = claims.get("session_expiry")
     if value is None:
-        return None
+        raise UpstreamFault("The upstream Identity Provider did not return a session_expiry claim")
     if not is_time(value) or value <= claims["iat"]:
         raise UpstreamFault("The session_expiry of the ID token is not a time in seconds after it was issued.")
     return id_token.moment_of(value)

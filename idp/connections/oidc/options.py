@@ -41,6 +41,7 @@ class OidcOptions:
     attribute_map: AttributeMap = field(default_factory=AttributeMap)
     upstream_params: Mapping[str, Any] = field(default_factory=dict)
     session_expiry: bool = False
+    trust_upstream_mfa: bool = False
     subject_claims: tuple[str, ...] = ("sub",)
     several_tenants: bool = False
     other_revokers: tuple[str, ...] = ()  # issuers beside its own whose Global Token Revocation requests count
@@ -91,6 +92,7 @@ def read(strategy: str, options: Mapping[str, Any]) -> OidcOptions:
         attribute_map=mapping,
         upstream_params=upstream_params.read(options.get("upstream_params")),
         session_expiry=options.get("id_token_session_expiry_supported") is True,
+        trust_upstream_mfa=options.get("trust_upstream_mfa") is True,
         subject_claims=presets.subject_claims(strategy, options),
         several_tenants=strategy == Strategy.ENTRA and presets.entra_tenant(options) in presets.SEVERAL_TENANTS,
         other_revokers=presets.other_revokers(strategy, options),

@@ -17,6 +17,7 @@ from idp.connections.saml.rules import SKEW, ExpectedResponse
 from idp.connections.saml.service import entity_id
 from idp.crypto.spent import spend
 from idp.models import Connection
+from idp.protocol import assurance
 from idp.protocol.params import Params
 from idp.saml import sending, xml
 from idp.saml.names import POST, saml
@@ -31,6 +32,7 @@ UNPROVEN = (
     "What came from there is not signed as it must be, or cannot be opened here, so that it proves nothing. "
     "Your administrator can see why."
 )
+MICROSOFT_METHODS = "http://schemas.microsoft.com/claims/authnmethodsreferences"
 LONGEST_INDEX = 255  # SSOSession.upstream_sid
 
 
@@ -127,8 +129,16 @@ def _account(connection: Connection, provider: SamlProvider, assertion: Element,
         auth_time=min(auth_time, at),
         expires_at=xml.instant(ends_at) if ends_at else None,
         upstream_sid=index,
+        has_proved_several=connection.options.get("trust_upstream_mfa") is True
+        and assurance.vouches_for_several((), _contexts(statement, given)),
         upstream={**name_id, SIGNS_OUT: bool(provider.logout)},
     )
+
+
+def _contexts(statement: Element, given: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The AuthnContext, and the attribute in which Microsoft's providers list the methods beside it."""
+    classes = statement.findall(f"{saml('AuthnContext')}/{saml('AuthnContextClassRef')}")
+    return [(element.text or "").strip() for element in classes] + list(given.get(MICROSOFT_METHODS, []))
 
 
 def _spend(connection: Connection, proven: Proven) -> None:

@@ -65,6 +65,9 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
         if isinstance(decision, act.Login):
             log.info("authorize.login", client_id=to.application.client_id, reason=decision.reason)
             return _to_login(request, params, situation)
+        if isinstance(decision, act.StepUp):
+            log.info("authorize.step_up", client_id=to.application.client_id, reason=decision.reason)
+            return _to_step_up(request, params, situation)
         if isinstance(decision, act.Ask):
             return _to_consent(request, params, to, decision, at)
         pushed.use(params, at)
@@ -120,11 +123,7 @@ def _to_login(request: HttpRequest, params: Params, situation: act.Situation) ->
     pushed.keep(params, browser, situation.at)
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
     query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))], safe=NEED_NO_ESCAPE)
-    location = _login_before(f"{reverse('authorize')}?{query}")
-    if len(location) > LONGEST_LOCATION:
-        client_id = situation.application.client_id
-        location = _login_before(long_requests.keep(query, client_id, facts(request), situation.at))
-    return _bind(HttpResponse(status=303, headers={"Location": location}), browser)
+    return _bind(_lead_away(request, "account_login", query, situation), browser)
 
 
 def _to_consent(request: HttpRequest, params: Params, to: Recipient, ask: act.Ask, at: datetime) -> HttpResponse:
@@ -153,5 +152,22 @@ def _bind(response: HttpResponse, browser: str) -> HttpResponse:
     return response
 
 
-def _login_before(back: str) -> str:
-    return f"{reverse('account_login')}?{urlencode({'next': back}, safe=NEED_NO_ESCAPE + '?=')}"
+def _to_step_up(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
+    """To the second factor, with the request behind `next`: a marker that it has still says that somebody signed in for it."""
+    browser = _browser(request)
+    pushed.keep(params, browser, situation.at)
+    kept = [(name, value) for name, value in params.pairs if name == MARKER or name not in OURS]
+    away = _lead_away(request, "login_step_up", urlencode(kept, safe=NEED_NO_ESCAPE), situation)
+    return _bind(away, browser) if pushed.is_pushed(params) else away
+
+
+def _lead_away(request: HttpRequest, page: str, query: str, situation: act.Situation) -> HttpResponse:
+    location = _before(page, f"{reverse('authorize')}?{query}")
+    if len(location) > LONGEST_LOCATION:
+        client_id = situation.application.client_id
+        location = _before(page, long_requests.keep(query, client_id, facts(request), situation.at))
+    return HttpResponse(status=303, headers={"Location": location})
+
+
+def _before(page: str, back: str) -> str:
+    return f"{reverse(page)}?{urlencode({'next': back}, safe=NEED_NO_ESCAPE + '?=')}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
@@ -21,7 +22,7 @@ from sessions_app.audit.events import EventType
 from sessions_app.models import DeviceGrant, SSOSession
 from sessions_app.oauth import device
 from sessions_app.protocol import scopes
-from sessions_app.session import binding
+from sessions_app.session import assurance, binding
 from sessions_app.session.gate import may_use
 from sessions_app.views.oauth.consent_page import WORDS
 from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
@@ -71,6 +72,9 @@ def _activate(request: HttpRequest, *, answer: str) -> HttpResponse:
         return render(request, "device_code.html", {"failed": True, "typed": typed[:20]}, status=400)
     if not may_use(grant.application, session, session.user, binding.browser_of(request).snapshot):
         raise AccessDenied(device.NOT_FOR_THEM)
+    if assurance.missing(grant.application, session, binding.browser_of(request).snapshot):
+        back = f"{reverse('device_activate')}?{urlencode({'user_code': typed[:20]})}"
+        return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'next': back})}")
     at = timezone.now()
     if answer == "allow":
         done = device.approve(grant, session, facts(request), at)

@@ -31,7 +31,10 @@ from sessions_app.views.signin import reposting, upstream_pages
 from sessions_app.views.signin.popups import keep_opener
 
 # What an application may hear of a sign-in that somebody gave up (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6).
-TOLD = frozenset({"access_denied", "login_required", "interaction_required", "server_error", "temporarily_unavailable"})
+TOLD = frozenset(
+    {"access_denied", "login_required", "interaction_required", "unmet_authentication_requirements"}
+    | {"server_error", "temporarily_unavailable"}
+)
 
 
 @login_not_required

@@ -72,6 +72,42 @@ def test_one_form_adds_a_whole_connection(admin: Client) -> None:
     )
 
 
+@pytest.mark.spec("RFC 9700", "4.4.2.1", "A new upstream gets a callback URL of its own")
+@pytest.mark.parametrize("strategy", ["oidc", "okta", "google-oauth2", "waad", "adfs"])
+def test_a_new_connection_has_a_callback_of_its_own_unless_somebody_says_no(admin: Client, strategy: str) -> None:
+    response = admin.get(add_url("partner", strategy))
+    assert response.context["adminform"].form["own_callback"].value() is True
+    pasted = {entry.value for group in response.context["paste"] for entry in group.entries}
+    assert "http://localhost:8000/login/callback/partner" in pasted
+    said = str(response.context["adminform"].form.fields["own_callback"].help_text)
+    assert "is http://localhost:8000/login/callback/partner; not ticked, http://localhost:8000/login/callback." in said
+
+
+def test_what_the_form_ticks_is_kept_and_what_exists_stays_as_it_is(admin: Client) -> None:
+    assert admin.post(add_url(), {**OKTA, "own_callback": "on"}).status_code == 302
+    (connection,) = added()
+    assert connection.options["own_callback"] is True
+    older = make_connection("older", "okta", options={"domain": "o.okta.com", "client_id": "1"})
+    response = admin.get(change_url(older))
+    assert not response.context["adminform"].form["own_callback"].value()
+    assert admin.post(change_url(older), {**shown(admin, change_url(older)), "client_id": "2"}).status_code in (
+        200,
+        302,
+    )
+    older.refresh_from_db()
+    assert "own_callback" not in older.options
+
+
+def test_a_connection_may_require_a_second_factor_or_trust_its_own(admin: Client) -> None:
+    said = {"require_mfa": "on", "trust_upstream_mfa": "on"}
+    assert admin.post(add_url(), {**OKTA, **said}).status_code == 302
+    (connection,) = added()
+    assert (connection.options["require_mfa"], connection.options["trust_upstream_mfa"]) == (True, True)
+    fields = admin.get(add_url("people", "auth0")).context["adminform"].form.fields
+    assert "require_mfa" in fields
+    assert "trust_upstream_mfa" not in fields
+
+
 @pytest.mark.parametrize("name", ["has space", "-lead", "a--b", "a/b", "", "ä", "a\0b"])
 def test_a_connection_name_follows_auth0s_pattern(admin: Client, name: str) -> None:
     response = admin.post(add_url(name), OKTA)

@@ -235,7 +235,36 @@ def test_the_session_upstream_bounds_ours_where_that_is_switched_on(provider):
     bounded = connect(provider, id_token_session_expiry_supported=True)
     assert sign_in(provider, bounded).expires_at == datetime.fromtimestamp(ends, UTC)
     provider.token_answer = provider._usual_answer
-    assert sign_in(provider, bounded).expires_at is None
+    assert sign_in(provider, connect(provider)).expires_at is None
+
+
+@pytest.mark.parametrize("strategy", ["oidc", "okta"])
+def test_a_sign_in_without_the_claim_fails_in_auth0s_words_where_the_connection_needs_it(provider, strategy):
+    bounded = connect(provider, strategy, id_token_session_expiry_supported=True)
+    said = "The upstream Identity Provider did not return a session_expiry claim"
+    assert refusal(provider, bounded) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "several"),
+    [
+        ({"amr": ["pwd", "mfa"]}, True),
+        ({"amr": ["pwd", "otp"]}, True),
+        ({"amr": ["hwk", "fpt"]}, True),
+        ({"amr": ["pwd", "pin"]}, False),
+        ({"amr": ["otp", "sms"]}, False),
+        ({"amr": "mfa"}, False),
+        ({"amr": [["mfa"], 2]}, False),
+        ({"acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor"}, True),
+        ({"acr": "2"}, False),
+        ({"acr": ["2"]}, False),
+        ({}, False),
+    ],
+)
+def test_two_factors_upstream_count_where_the_connection_trusts_them(provider, said, several):
+    gives(provider, lambda: provider.id_token(**said))
+    assert sign_in(provider, connect(provider, trust_upstream_mfa=True)).has_proved_several is several
+    assert sign_in(provider, connect(provider)).has_proved_several is False
 
 
 @pytest.mark.parametrize("value", [1_900_000_000_000, "soon", True, 5, -1])

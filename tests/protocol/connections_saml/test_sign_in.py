@@ -39,6 +39,29 @@ def test_times_of_the_session_upstream_are_kept(way: Way) -> None:
     assert abs(account.expires_at - until) < timedelta(seconds=1)
 
 
+METHODS = "http://schemas.microsoft.com/claims/authnmethodsreferences"
+MULTIPLE = "http://schemas.microsoft.com/claims/multipleauthn"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+
+
+@pytest.mark.parametrize(
+    ("said", "several"),
+    [
+        ({"context": "https://refeds.org/profile/mfa"}, True),
+        ({"context": "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract"}, True),
+        ({"attributes": {METHODS: [PASSWORD, MULTIPLE]}}, True),
+        ({"attributes": {METHODS: PASSWORD}}, False),
+        ({"attributes": {"methods": MULTIPLE}}, False),
+        ({"context": "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"}, False),
+        ({}, False),
+    ],
+)
+def test_two_factors_upstream_count_where_the_connection_trusts_them(way: Way, said: dict, several: bool) -> None:
+    assert way.arrive(way.idp.answer(way.says(**said))).has_proved_several is False
+    way.configure(trust_upstream_mfa=True)
+    assert way.arrive(way.idp.answer(way.says(**said))).has_proved_several is several
+
+
 def test_every_certificate_of_the_identity_provider_counts(way: Way) -> None:
     """Two signing certificates at once are how identity providers change theirs."""
     other = ScriptedIdp(the_key("next.idp.example"))

@@ -61,11 +61,17 @@ def test_a_state_in_it_is_given_back_up_to_the_same_limit(app):
 
 @pytest.mark.spec(CORE, "5.5.1.1", "An essential acr that cannot be met is a failed attempt")
 @pytest.mark.parametrize("place", ["id_token", "userinfo"])
-@pytest.mark.parametrize("wanted", [{"essential": True}, {"essential": True, "values": ["2"]}])
-def test_an_essential_acr_is_refused_and_not_ignored(app, session, place, wanted):
+@pytest.mark.parametrize("wanted", [{"value": "phrh"}, {"values": ["urn:mace:incommon:iap:silver", "phr"]}])
+def test_an_essential_acr_that_nobody_can_reach_is_refused_and_not_ignored(app, session, place, wanted):
     for who in (session, None):
-        answer = answer_of(authorize(who, app, claims=json.dumps({place: {"acr": wanted}})))
+        answer = answer_of(authorize(who, app, claims=json.dumps({place: {"acr": {"essential": True, **wanted}}})))
         assert answer["error"] == "unmet_authentication_requirements"
+
+
+@pytest.mark.parametrize("values", ["2", [2], [["2"]], {"2": 1}])
+def test_values_of_acr_that_are_no_texts_are_a_mistake(app, session, values):
+    asked = json.dumps({"id_token": {"acr": {"essential": True, "values": values}}})
+    assert answer_of(authorize(session, app, claims=asked))["error"] == "invalid_request"
 
 
 @pytest.mark.parametrize("wanted", [None, {"essential": False}, {"values": ["2"]}])

@@ -251,3 +251,16 @@ def test_the_tenant_file_says_all_of_it(tmp_path):
         "9JA89QQLNQ",
         "com.bank.app",
     )
+
+
+@pytest.mark.spec(REGISTRATION, "2", "default_acr_values apply where a request says none")
+def test_default_acr_values_are_registered_and_told():
+    assert register(default_acr_values=["multi-factor", "1"]).json()["default_acr_values"] == ["multi-factor", "1"]
+    assert "default_acr_values" not in register().json()
+
+
+@pytest.mark.parametrize("value", ["2", [2], {"2": 1}, ["phrh"], ["2", "urn:mace:incommon:iap:silver"]])
+def test_a_class_that_nobody_can_reach_is_refused_at_registration(value):
+    response = register(default_acr_values=value)
+    assert response.status_code == 400
+    assert "default_acr_values" in response.json()["error_description"]

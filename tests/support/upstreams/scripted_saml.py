@@ -106,6 +106,7 @@ class Answer:
     recipient: str | None = None
     confirmed_in_response_to: str | None = None
     conditions: bool = True
+    context: str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
     status: str = f'<samlp:StatusCode Value="{SUCCESS}"/>'
 
     def assertion(self) -> str:
@@ -135,7 +136,7 @@ class Answer:
             "</saml:Subject>"
             + (f"<saml:Conditions{times}>{restriction}</saml:Conditions>" if self.conditions else "")
             + f"<saml:AuthnStatement{statement}><saml:AuthnContext><saml:AuthnContextClassRef>"
-            "urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef></saml:AuthnContext>"
+            f"{escape(self.context)}</saml:AuthnContextClassRef></saml:AuthnContext>"
             f"</saml:AuthnStatement>{self._statement()}</saml:Assertion>"
         )
 

@@ -1,0 +1,33 @@
+"""Who needs a second factor where, and whether a session has proved one. Asks nobody: the configuration is at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idp.protocol import assurance
+from sessions_app.protocol import claims
+
+if TYPE_CHECKING:
+    from idp.models import Application
+    from idp.tenants.configuration import Snapshot
+    from sessions_app.models import SSOSession
+
+
+def level_of(session: SSOSession) -> int:
+    return assurance.level(claims.methods(session.amr))
+
+
+def missing(application: Application | None, session: SSOSession, snapshot: Snapshot) -> str:
+    """Who wants a second factor that this session has not proved, in words for the log; "" if it may go on."""
+    return "" if level_of(session) >= assurance.MULTI else _wanted_by(application, session, snapshot)
+
+
+def _wanted_by(application: Application | None, session: SSOSession, snapshot: Snapshot) -> str:
+    """Groups of people are one more line here, as soon as there are any; they must be at hand with the session."""
+    if snapshot.tenant.require_mfa:
+        return "the tenant wants a second factor"
+    if application is not None and application.require_mfa:
+        return "the application wants a second factor"
+    if session.connection is not None and session.connection.options.get("require_mfa") is True:
+        return "the connection wants a second factor"
+    return ""
