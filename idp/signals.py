@@ -16,6 +16,15 @@ identity_moved = Signal()  # `user` is whose it was, `identity` the account that
 connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `facts`: of the request, None without one
 application_changed = Signal()  # `application` was made, changed or deleted: `changes` and `facts` as above
 tenant_changed = Signal()  # the tenant's settings: `changes` and `facts` as above
+groups_changed = (
+    Signal()
+)  # of `user`, as `source` says: names `added` and `removed`, the groups' `connection` (or None)
+group_deleted = Signal()  # `group`, in which there were `people` (a number), `actor`, `at`
+role_changed = Signal()  # `role` was made, changed or deleted: `changes` and `facts` as of an application
+roles_changed = Signal()  # of `user`: names `added` and `removed`
+assignments_changed = Signal()  # `user` may (`is_assigned`) or may not use `application` any more
+access_changed = Signal()  # somebody may use less than before: `users`, `applications` (keys; None: any), `actor`, `at`
+claim_left_out = Signal()  # the first time since its mapping changed: `application`, `claim`, `reason`, `at`
 guessing_throttled = Signal()  # `what` was guessed at too often, `facts` of the request, `at`
 connection_tested = (
     Signal()

@@ -1,6 +1,7 @@
 """Who and trust: people, where they come from, the applications that rely on us, and the keys we sign with."""
 
 from idp.models.applications import (
+    AccessMode,
     Application,
     AppType,
     ClientGrant,
@@ -11,6 +12,15 @@ from idp.models.applications import (
     TokenFormat,
     default_grant_types,
     default_initiators,
+)
+from idp.models.directory import (
+    Assignment,
+    ClaimTrouble,
+    Group,
+    Membership,
+    Role,
+    Source,
+    new_role_id,
 )
 from idp.models.operation import (
     KeyStatus,
@@ -36,19 +46,26 @@ from idp.models.people import (
 
 __all__ = [
     "CONNECTION_NAME",
+    "AccessMode",
     "AppType",
     "Application",
+    "Assignment",
+    "ClaimTrouble",
     "ClientGrant",
     "ClientRegistration",
     "Connection",
     "ConnectionCheck",
+    "Group",
     "Identity",
     "InitiatorMode",
     "KeyStatus",
     "LimiterSlot",
+    "Membership",
     "ResourceServer",
+    "Role",
     "SamlKey",
     "SigningKey",
+    "Source",
     "SpentToken",
     "Strategy",
     "TenantSettings",
@@ -62,4 +79,5 @@ __all__ = [
     "default_initiators",
     "new_connection_id",
     "new_database_sub",
+    "new_role_id",
 ]

@@ -16,6 +16,7 @@ from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY
 
+NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
 TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
 
 
@@ -36,6 +37,12 @@ class TokenEndpointAuthMethod(models.TextChoices):
 class InitiatorMode(models.TextChoices):
     ALL = "all", "All, also future ones"
     CUSTOM = "custom", "Selected"
+
+
+class AccessMode(models.TextChoices):
+    EVERYONE = "everyone", "Everybody who can sign in"
+    GROUPS = "groups", "People of some groups"
+    ASSIGNED = "assigned", "People who are assigned to it"
 
 
 def default_grant_types() -> list[str]:
@@ -109,6 +116,25 @@ class Application(AbstractApplication):
     )
     refresh_token_idle_lifetime = models.PositiveIntegerField(
         null=True, blank=True, default=1296000, help_text="Seconds; empty: no limit."
+    )
+
+    access_mode = models.CharField(
+        max_length=10, choices=AccessMode, default=AccessMode.EVERYONE, db_default="everyone"
+    )
+    access_groups = models.JSONField(
+        default=list,
+        db_default=NO_LIST,
+        blank=True,
+        help_text='Names of groups, or {"connection": "acme-okta", "name": "staff"} for one of one source.',
+    )
+    access_loss_signs_out = models.BooleanField(
+        default=False, db_default=False, help_text="Who may not use it any more is signed out there at once."
+    )
+    claim_mappings = models.JSONField(
+        default=list,
+        db_default=NO_LIST,
+        blank=True,
+        help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
     )
 
     class Meta(AbstractApplication.Meta):
@@ -230,6 +256,9 @@ class ResourceServer(models.Model):
             "Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
             "An API that verifies JWTs by itself asks nobody, and takes one until it expires."
         ),
+    )
+    enforce_policies = models.BooleanField(
+        default=False, db_default=False, help_text="People get only those scopes that are permissions of their roles."
     )
     signing_alg = models.CharField(max_length=8, choices=[("RS256", "RS256"), ("ES256", "ES256")], default="RS256")
     allow_offline_access = models.BooleanField(default=True)

@@ -19,6 +19,8 @@ from idp.models.applications import Application
 from idp.people import passwords
 from idp.protocol import normal_forms
 
+NO_OBJECT = models.Value({}, models.JSONField())  # an earlier release writes rows without these columns
+
 
 def new_database_sub() -> str:
     """The local part of a database user's id: 24 hexadecimal digits, as in `auth0|5f7c8ec7c33c6c004bbafe82`."""
@@ -61,6 +63,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     phone_number_verified = models.BooleanField(default=False)
     claims = models.JSONField(
         default=dict, blank=True, help_text="Further standard OpenID claims, e.g. address or locale."
+    )
+    user_metadata = models.JSONField(
+        default=dict, db_default=NO_OBJECT, blank=True, help_text="Facts that the person may know."
+    )
+    app_metadata = models.JSONField(
+        default=dict, db_default=NO_OBJECT, blank=True, help_text="Facts that only administrators change."
     )
     is_active = models.BooleanField(
         default=True, help_text="Off: blocked. Every session and token of the person is dead."
@@ -220,6 +228,14 @@ class Identity(models.Model):
     )
     email = models.CharField(max_length=254, blank=True, help_text="As the connection gave it, in the same form.")
     profile = models.JSONField(default=dict, blank=True)
+    groups_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Of the groups that the connection gave last; empty: none.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_login_at = models.DateTimeField(null=True, blank=True)
     revoked_before = models.DateTimeField(
