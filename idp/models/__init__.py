@@ -43,6 +43,13 @@ from idp.models.people import (
     new_connection_id,
     new_database_sub,
 )
+from idp.models.provisioning import (
+    ProvisionedGroup,
+    ProvisionedUser,
+    Provisioning,
+    ProvisioningToken,
+    SignInBy,
+)
 
 __all__ = [
     "CONNECTION_NAME",
@@ -61,9 +68,14 @@ __all__ = [
     "KeyStatus",
     "LimiterSlot",
     "Membership",
+    "ProvisionedGroup",
+    "ProvisionedUser",
+    "Provisioning",
+    "ProvisioningToken",
     "ResourceServer",
     "Role",
     "SamlKey",
+    "SignInBy",
     "SigningKey",
     "Source",
     "SpentToken",
