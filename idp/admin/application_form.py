@@ -29,6 +29,7 @@ INITIATORS = (
     (Initiator.EMAIL_IDENTIFIER_CHANGED.value, "The e-mail address changed"),
     (Initiator.MFA_PHONE_UNENROLLED.value, "A second factor was removed"),
     (Initiator.ACCOUNT_DEACTIVATED.value, "The account was blocked"),
+    (Initiator.DEPROVISIONED.value, "The account was deprovisioned (SCIM)"),
 )
 
 FIELDSETS: Any = (

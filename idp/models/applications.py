@@ -14,7 +14,7 @@ from idp.applications import rules
 from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
-from idp.protocol.initiators import EVERY
+from idp.protocol.initiators import EVERY, heard_as
 
 NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
 TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
@@ -178,7 +178,7 @@ class Application(AbstractApplication):
         """Whether back-channel logout tokens are sent for sessions that ended this way."""
         if self.backchannel_logout_initiators_mode == InitiatorMode.ALL:
             return True
-        return initiator in self.backchannel_logout_initiators
+        return not {*heard_as(initiator)}.isdisjoint(self.backchannel_logout_initiators)
 
     @property
     def deaf_to(self) -> list[str]:

@@ -42,7 +42,10 @@ class Provisioning(models.Model):
         default=False, help_text="Nobody signs in through the connection who was not provisioned before."
     )
     applications = models.ManyToManyField(
-        Application, blank=True, related_name="+", help_text="Machine to machine applications that may write (scope scim)."
+        Application,
+        blank=True,
+        related_name="+",
+        help_text="Machine to machine applications that may write (scope scim).",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_request_at = models.DateTimeField(null=True, editable=False)

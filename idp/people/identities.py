@@ -13,6 +13,7 @@ from idp.connections import email_trust
 from idp.connections.contract import Account, UpstreamFault
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
+from idp.scim import arrivals
 
 LONGEST_ID = 255  # User.user_id, Identity.sub
 LONGEST_EMAIL = 254
@@ -28,12 +29,14 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
     user_id = connection.user_id_of(account.sub)
     if not account.sub or len(user_id) > LONGEST_ID or not account.sub.isprintable():
         raise UpstreamFault(f"{connection.name} gave a user id that is empty, too long or not printable")
-    identity = _find(connection, account.sub)
+    identity = _find(connection, account.sub) or arrivals.claim(connection, account)
     if identity is None:
         try:
             return _create(connection, account, user_id, at)
         except IntegrityError:  # somebody else's first sign-in, at the same moment
             identity = _find(connection, account.sub)
+            if identity is None and User.objects.filter(user_id=user_id).exists():
+                raise UpstreamFault(f"{connection.name} gave the user id of somebody who signs in by another one") from None
             if identity is None:
                 raise
     _refresh(identity, account, user_id, at)
@@ -41,7 +44,7 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
 
 
 def _find(connection: Connection, sub: str) -> Identity | None:
-    identity = Identity.objects.select_related("user").filter(connection=connection, sub=sub).first()
+    identity = Identity.objects.select_related("user", "provisioned").filter(connection=connection, sub=sub).first()
     if identity is not None:
         identity.connection = connection
     return identity
@@ -49,7 +52,7 @@ def _find(connection: Connection, sub: str) -> Identity | None:
 
 def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
     # A person without identity: the account was linked to somebody who is gone.
-    user = User.objects.filter(user_id=user_id).first() or User(
+    user = User.objects.filter(user_id=user_id, identities=None).first() or User(
         user_id=user_id, created_at=at, **_person(account, verified=_is_verified(connection, account))
     )
     with transaction.atomic():
@@ -71,9 +74,14 @@ def _create(connection: Connection, account: Account, user_id: str, at: datetime
 def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -> None:
     """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
     _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
-    if identity.user.user_id == user_id:
+    if identity.user.user_id == user_id and not is_provisioned(identity):
         verified = _is_verified(identity.connection, account)
         _write(identity.user, _person(account, verified=verified), updated_at=at)
+
+
+def is_provisioned(identity: Identity) -> bool:
+    """What the source wrote of the person stands, whatever a sign-in says."""
+    return hasattr(identity, "provisioned")
 
 
 def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:

@@ -1,4 +1,4 @@
-"""Why a session ended: Auth0's nine names; and which of them an application hears of when nobody said.
+"""Why a session ended: Auth0's nine names and ours; and which of them an application hears of when nobody said.
 
 This is decided here and nowhere else: an application that is made here (by the model, the admin, a registration) hears of
 everything, because pages promise that applications are told. Where Auth0's own shape is read and it is silent, it means
@@ -18,6 +18,16 @@ class Initiator(StrEnum):
     EMAIL_IDENTIFIER_CHANGED = "email-identifier-changed"
     MFA_PHONE_UNENROLLED = "mfa-phone-unenrolled"
     ACCOUNT_DEACTIVATED = "account-deactivated"
+    DEPROVISIONED = "deprovisioned"  # ours: the source of the person (SCIM) says that they must be out
+
+
+# Whoever wants to hear of the one hears of the other: what Auth0 calls by one name is no secret because ours says more.
+_ALSO_HEARD_AS = {Initiator.DEPROVISIONED.value: Initiator.ACCOUNT_DEACTIVATED.value}
+
+
+def heard_as(initiator: str) -> tuple[str, str]:
+    """The two names, maybe the same, one of which an application must have selected to hear of it."""
+    return initiator, _ALSO_HEARD_AS.get(initiator, initiator)
 
 
 EVERY = tuple(initiator.value for initiator in Initiator)

@@ -8,7 +8,7 @@ from typing import Any
 
 from scim2_models import Group as ScimGroup
 from scim2_models import InvalidPathException, InvalidValueException, PatchOp, Resource, ResourceType
-from scim2_models.path import Comparison, CompareOperator, FilterNode, LogicalExpr, ValuePath
+from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, ValuePath
 from scim2_server.conditions import Conditions
 from scim2_server.handler import ScimHandler
 
@@ -142,8 +142,4 @@ def _values(value: Any) -> list[str]:
         members = [entry if isinstance(entry, str) else ScimGroup.Members.model_validate(entry) for entry in entries]
     except ValueError as error:
         raise InvalidValueException(detail='A member is {"value": "id"}.') from error
-    return [
-        value
-        for member in members
-        for value in ([member] if isinstance(member, str) else values_of([member]))
-    ]
+    return [value for member in members for value in ([member] if isinstance(member, str) else values_of([member]))]

@@ -13,7 +13,13 @@ from idp.protocol import normal_forms, storable
 
 LONGEST_RESOURCE = 64_000  # characters of JSON
 LONGEST_NAME = 255
-OURS = {"id", "meta", "groups", "password", "schemas"}  # never kept of what was sent; a password of ours is nobody else's
+OURS = {
+    "id",
+    "meta",
+    "groups",
+    "password",
+    "schemas",
+}  # never kept of what was sent; a password of ours is nobody else's
 # What the source says of a person, and nobody changes here.
 COLUMNS = ("email", "name", "given_name", "family_name", "nickname", "picture", "phone_number")
 
@@ -81,4 +87,3 @@ def _chosen(entries: Any) -> str:
     values = list(entries or ())
     primary = next((entry for entry in values if entry.primary), values[0] if values else None)
     return str(primary.value or "") if primary else ""
-

@@ -88,7 +88,9 @@ def lock_people(connection: Connection, public_ids: Collection[str]) -> None:
 def _settle_batch(keys: list[str], writer: Writer) -> int:
     with transaction.atomic():
         lock_people(writer.connection, keys)
-        rows = list(ProvisionedUser.objects.select_related("identity__user").filter(public_id__in=keys, deleted_at=None))
+        rows = list(
+            ProvisionedUser.objects.select_related("identity__user").filter(public_id__in=keys, deleted_at=None)
+        )
         before = {row.pk: row.is_blocked for row in rows}
         settle(rows, writer)
     return sum(row.is_blocked != before[row.pk] for row in rows)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from scim2_models import Group as ScimGroup
 from scim2_models import (
     InvalidCursorException,
     Resource,
@@ -17,7 +18,6 @@ from scim2_models import (
     SearchRequest,
     TooManyException,
 )
-from scim2_models import Group as ScimGroup
 from scim2_server.storage import ScimStorage, SearchPage
 
 from idp.scim.context import Writer

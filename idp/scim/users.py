@@ -239,7 +239,7 @@ class Users:
                 setattr(person, column, value)
 
 
-class _one_writer:  # noqa: N801  a context manager that reads as a word
+class _one_writer:
     """Two requests that write the same at once: one is told so. The caller's transaction is rolled back."""
 
     def __enter__(self) -> None:
@@ -263,9 +263,7 @@ def resource(row: ProvisionedUser, groups: Iterable[dict[str, str]] = ()) -> Use
     if found := list(groups):
         said["groups"] = found
     user: User[Any] = UserModel.model_validate({"schemas": _schemas(said), **said})
-    user.meta = Meta(
-        resource_type="User", created=row.created_at, last_modified=row.modified_at, version=version(row)
-    )
+    user.meta = Meta(resource_type="User", created=row.created_at, last_modified=row.modified_at, version=version(row))
     return user
 
 
@@ -275,5 +273,3 @@ def _schemas(said: dict[str, Any]) -> list[str]:
 
 def _facts(row: ProvisionedUser) -> dict[str, Any]:
     return {**row.resource, "userName": row.user_name, "externalId": row.external_id, "active": row.active}
-
-

@@ -140,5 +140,3 @@ def _response(answer: ScimResponse, *, without_body: bool) -> HttpResponse:
         del response.headers["Content-Type"]
     response.headers["Cache-Control"] = "no-store"
     return response
-
-

@@ -18,6 +18,7 @@ from django.db import connection
 from idp.database import dialect
 from idp.database.acts import Act, ActStep, Gives
 from idp.models import Application, Connection, User
+from idp.protocol.initiators import heard_as
 from logout_app.delivery.channels import planning
 from logout_app.delivery.channels.base import Occasion
 from logout_app.models import Channel, DeliveryState, LogoutEvent
@@ -137,11 +138,13 @@ def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *,
 
 
 def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
+    names = heard_as(event.initiator)
     return {
         "at": connection.ops.adapt_datetimefield_value(event.at),
         "initiator": event.initiator,
         "actor": event.actor,
-        "listed": f'%"{event.initiator}"%',
+        "listed": f'%"{names[0]}"%',
+        "listed_too": f'%"{names[1]}"%',
         "deaf": silence.deaf(event.initiator),
         "page": page,
     }
