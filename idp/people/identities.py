@@ -73,8 +73,12 @@ def _create(connection: Connection, account: Account, user_id: str, at: datetime
 
 def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -> None:
     """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
+    if is_provisioned(identity):
+        _write(identity, {"profile": _storable(account.profile)})
+        _believe_address(identity, account, at)
+        return
     _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
-    if identity.user.user_id == user_id and not is_provisioned(identity):
+    if identity.user.user_id == user_id:
         verified = _is_verified(identity.connection, account)
         _write(identity.user, _person(account, verified=verified), updated_at=at)
 
@@ -82,6 +86,13 @@ def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -
 def is_provisioned(identity: Identity) -> bool:
     """What the source wrote of the person stands, whatever a sign-in says."""
     return hasattr(identity, "provisioned")
+
+
+def _believe_address(identity: Identity, account: Account, at: datetime) -> None:
+    """A sign-in may say of the address that the source wrote that it is the person's own."""
+    user = identity.user
+    if _email(account) == normal_forms.name(user.email) == identity.email and _is_verified(identity.connection, account):
+        _write(user, {"email_verified": True}, updated_at=at)
 
 
 def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:

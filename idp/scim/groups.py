@@ -19,7 +19,7 @@ from scim2_models.path import CompareOperator
 
 from idp.directory import memberships
 from idp.directory.rules import group_name_problem
-from idp.models import Group, Identity, Membership, ProvisionedGroup, ProvisionedUser, Source
+from idp.models import Group, Identity, Membership, ProvisionedGroup, ProvisionedUser, Provisioning, Source
 from idp.scim import standing
 from idp.scim.context import Writer
 from idp.scim.filters import Condition, Conditions, Make, exact, moment, text
@@ -150,7 +150,15 @@ class Groups:
             memberships.rename_group(group, name, actor=self.writer.actor, at=self.writer.at)
         except ValueError as error:
             raise UniquenessException(detail=f"{name}: {error}") from error
+        self._require_by_new_name(before, name)
         standing.tell(self.writer, "group renamed", None, group=name, before=before)
+
+    def _require_by_new_name(self, before: str, name: str) -> None:
+        """The group that is required is the same one: nobody left it."""
+        provisioning = self.writer.provisioning
+        if provisioning.required_group == before:
+            Provisioning.objects.filter(pk=provisioning.pk).update(required_group=name)
+            provisioning.required_group = name
 
     @staticmethod
     def _name_outside(group: Group, external_id: str) -> None:

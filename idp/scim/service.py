@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import IntegrityError
+from pydantic import ValidationError
 from scim2_models import (
     AuthenticationScheme,
     Bulk,
@@ -20,6 +21,7 @@ from scim2_models import (
     Group,
     Pagination,
     Patch,
+    PatchOp,
     Reference,
     Resource,
     ResourceType,
@@ -36,9 +38,10 @@ from scim2_models.messages.error import Error
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
-from scim2_server.service import ScimService
+from scim2_server.service import ScimService, scim_exception_of
 
 from idp.http.serving.limits import LONGEST_BODY
+from idp.scim import dialects
 from idp.scim.filters import check_size
 
 log = structlog.get_logger(__name__)
@@ -105,10 +108,17 @@ class Service(ScimService):
 
     def read_search(self, resource_types: list[ResourceType], payload: Any) -> Any:
         if isinstance(payload, dict):
-            for name, value in payload.items():
-                if name.lower() == "filter":
-                    check_size(value)
+            payload = {name: _readable(name, value) for name, value in payload.items()}
         return super().read_search(resource_types, payload)
+
+    def read_patch(self, resource_type: ResourceType, body: bytes, content_type: str | None) -> PatchOp[Any]:
+        message = dialects.with_paths(self.decode_body(body, content_type))
+        model: Any = PatchOp[self.get_model(resource_type)]  # type: ignore[misc]
+        try:
+            read: PatchOp[Any] = model.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
+        except ValidationError as error:
+            raise scim_exception_of(error) from error
+        return read
 
     def patch_response(self, base_url: str, resource: Resource[Any], response_parameters: Any) -> ScimResponse:
         """A person comes back whole, as Okta reads it; a group, which may be large, with 204, as Entra wants it."""
@@ -126,6 +136,13 @@ class Service(ScimService):
         if not isinstance(exception, SCIMException):
             log.error("scim.failed", exc_info=exception)
         return ScimService.error_of(exception)
+
+
+def _readable(name: str, value: Any) -> Any:
+    if name.lower() != "filter" or not isinstance(value, str):
+        return value
+    check_size(value)
+    return dialects.in_grammar(value)
 
 
 def understood(exception: Exception) -> Exception:

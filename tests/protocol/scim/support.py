@@ -64,9 +64,9 @@ class Scim:
     def patch(self, path: str, *operations: Any, **headers: str) -> Answer:
         return self.send("PATCH", path, {"schemas": [PATCH], "Operations": list(operations)}, **headers)
 
-    def add(self, name: str = "ann@acme.example", **more: Any) -> str:
+    def add(self, user_name: str = "ann@acme.example", **more: Any) -> str:
         """A person as Okta makes them; returns their id."""
-        answer = self.post("/Users", person(name, **more))
+        answer = self.post("/Users", person(user_name, **more))
         assert answer.status == 201, answer.body
         return str(answer["id"])
 
@@ -81,14 +81,14 @@ class Scim:
         return User.objects.get(identities__provisioned__public_id=scim_id)
 
 
-def person(name: str = "ann@acme.example", **more: Any) -> dict[str, Any]:
+def person(user_name: str = "ann@acme.example", **more: Any) -> dict[str, Any]:
     return {
         "schemas": [USER],
-        "userName": name,
+        "userName": user_name,
         "name": {"givenName": "Ann", "familyName": "Ames"},
         "displayName": "Ann Ames",
-        "emails": [{"primary": True, "value": name, "type": "work"}],
-        "externalId": f"00u{name.partition('@')[0]}",
+        "emails": [{"primary": True, "value": user_name, "type": "work"}],
+        "externalId": f"00u{user_name.partition('@')[0]}",
         "locale": "en-US",
         "groups": [],
         "active": True,
