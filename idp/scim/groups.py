@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from scim2_models import Group as ScimGroup
 from scim2_models import (
     InvalidValueException,
     Meta,
@@ -23,6 +22,7 @@ from idp.models import Group, Identity, Membership, ProvisionedGroup, Provisione
 from idp.scim import standing
 from idp.scim.context import Writer
 from idp.scim.filters import Condition, Conditions, Make, exact, moment, text
+from idp.scim.resources import Group as ScimGroup
 from idp.scim.users import ID
 
 NO_MEMBERS: frozenset[str] = frozenset()
@@ -85,9 +85,9 @@ class Groups:
         rows = Membership.objects.filter(
             group__in=groups, source=Source.SCIM, identity__provisioned__isnull=False
         ).order_by("pk")
-        names = ("group", "identity__provisioned__public_id", "identity__provisioned__user_name")
-        for group, key, name in rows.values_list(*names).iterator(chunk_size=2000):
-            member = {"value": key, "$ref": f"Users/{key}", "type": "User", "display": name}
+        names = ("group", "identity__provisioned__public_id")
+        for group, key in rows.values_list(*names).iterator(chunk_size=2000):
+            member = {"value": key, "$ref": f"Users/{key}", "type": "User"}
             found.setdefault(group, []).append(member)
         return found
 
@@ -127,11 +127,14 @@ class Groups:
 
     def change_members(self, row: ProvisionedGroup, add: Collection[str], remove: Collection[str]) -> None:
         """A few of many. Whoever is removed and not there is no error (RFC 7644 section 3.5.2.2)."""
-        joining, leaving = self._people(add), self._people(remove, forgiving=True)
+        joining, leaving = self._people(add, row.group), self._people(remove)
         self._change(row.group, joining, leaving)
 
     def replace_members(self, row: ProvisionedGroup, values: Collection[str]) -> None:
         self._set_members(row.group, values)
+
+    def size(self, row: ProvisionedGroup) -> int:
+        return Membership.objects.filter(group=row.group_id, source=Source.SCIM).count()
 
     def touch(self, row: ProvisionedGroup) -> None:
         row.version, row.modified_at = row.version + 1, self.writer.at
@@ -167,7 +170,7 @@ class Groups:
             group.external_id = external_id
 
     def _set_members(self, group: Group, values: Collection[str]) -> None:
-        wanted = {identity.pk: identity for identity in self._people(values)}
+        wanted = {identity.pk: identity for identity in self._people(values, group)}
         rows = Membership.objects.filter(group=group, source=Source.SCIM).exclude(identity=None)
         has = {row.identity_id: row.identity for row in rows.select_related("identity__user")}
         leaving = [identity for pk, identity in has.items() if pk not in wanted and identity]
@@ -185,20 +188,18 @@ class Groups:
             rows = ProvisionedUser.objects.select_related("identity__user").filter(identity__in=keys, deleted_at=None)
             standing.settle(list(rows), writer)
 
-    def _people(self, values: Collection[str], *, forgiving: bool = False) -> list[Identity]:
-        """The accounts with these SCIM ids. Raises InvalidValueException for one that there is not."""
+    def _people(self, values: Collection[str], group: Group | None = None) -> list[Identity]:
+        """The accounts with these SCIM ids. Whoever is not here is left out, and that is told with the `group`: to refuse all
+        of it would keep in whom the same request takes out."""
         wanted = list(dict.fromkeys(values))
         keys = [value for value in wanted if ID.fullmatch(value)]
-        found: dict[str, Identity] = {}
+        found: list[Identity] = []
         for some in (keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)):
             rows = ProvisionedUser.objects.filter(connection=self.connection, deleted_at=None, public_id__in=some)
-            for row in rows.select_related("identity__user"):
-                if row.identity:
-                    found[row.public_id] = row.identity
-        missing = [value for value in wanted if value not in found]
-        if missing and not forgiving:
-            raise InvalidValueException(detail=f"There is nobody with the id {missing[0][:64]!r} in this connection.")
-        return list(found.values())
+            found += [row.identity for row in rows.select_related("identity__user") if row.identity]
+        if group is not None and (left_out := len(wanted) - len(found)):
+            standing.tell(self.writer, "members left out", None, group=group.name, left_out=left_out)
+        return found
 
 
 def values_of(members: Any) -> list[str]:

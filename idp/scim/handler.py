@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
-from scim2_models import Group as ScimGroup
-from scim2_models import InvalidPathException, InvalidValueException, PatchOp, Resource, ResourceType
+from scim2_models import InvalidPathException, InvalidValueException, PatchOp, Resource, ResourceType, User
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, ValuePath
 from scim2_server.conditions import Conditions
 from scim2_server.handler import ScimHandler
+from scim2_server.requests import ScimRequest
+from scim2_server.responses import ScimResponse
 
 from idp.models import ProvisionedGroup
 from idp.scim.groups import values_of
+from idp.scim.resources import Group as ScimGroup
 from idp.scim.service import Service
 from idp.scim.store import Store
 
 MEMBERS = "members"
+MOST_SENT_BACK = 1000
+CAPITAL = re.compile(rb'"op"\s*:\s*"[A-Z]')
 SCHEMA = str(ScimGroup.__schema__).lower()
 
 
@@ -38,19 +44,26 @@ class Split:
 
 
 class Handler(ScimHandler):
-    """`reads_members`: the answer to a PATCH was asked for attributes, so it is not the empty one."""
-
     service: Service
     storage: Store
+    _is_large = False
 
-    def __init__(self, service: Service, storage: Store, *, reads_members: bool = False) -> None:
-        super().__init__(service, storage)
-        self.reads_members = reads_members
+    def patch(self, request: ScimRequest) -> ScimResponse:
+        """A group that has very many members is not sent back, nor one to Entra, whose own name of an `op` is in capitals."""
+        response = super().patch(request)
+        asked = any(name in request.query for name in ("attributes", "excludedAttributes"))
+        is_group = request.path.strip("/").lower().startswith("groups/")
+        if is_group and not asked and (self._is_large or CAPITAL.search(request.body)):
+            headers = {name: value for name, value in response.headers.items() if name == "ETag"}
+            return ScimResponse(HTTPStatus.NO_CONTENT, None, headers)
+        return response
 
     def replace_resource(
         self, resource_type: ResourceType, current: Resource[Any], replacement: Resource[Any], conditions: Conditions
     ) -> Resource[Any]:
-        if resource_type.name != "Group":
+        if isinstance(replacement, User):
+            if replacement.active is None and isinstance(current, User):
+                replacement.active = current.active
             return super().replace_resource(resource_type, current, replacement, conditions)
         self.service.check_preconditions(current, "PUT", conditions)
         replacement.replace(current)
@@ -73,7 +86,8 @@ class Handler(ScimHandler):
             row = groups.row(resource_id)
         elif split.members:
             groups.touch(row)
-        return groups.resources([row], self.reads_members)[0]
+        self._is_large = groups.size(row) > MOST_SENT_BACK
+        return groups.resources([row], not self._is_large)[0]
 
     def _change_members(self, row: ProvisionedGroup, change: MemberChange) -> None:
         groups = self.storage.groups

@@ -18,7 +18,6 @@ from scim2_models import (
     External,
     Filter,
     ForbiddenException,
-    Group,
     Pagination,
     Patch,
     PatchOp,
@@ -43,6 +42,7 @@ from scim2_server.service import ScimService, scim_exception_of
 from idp.http.serving.limits import LONGEST_BODY
 from idp.scim import dialects
 from idp.scim.filters import check_size
+from idp.scim.resources import Group, UserModel
 
 log = structlog.get_logger(__name__)
 MOST_RESULTS = 1000
@@ -66,7 +66,6 @@ POLICY = ScimPolicy(
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
-UserModel = User[EnterpriseUser]
 
 
 def _config() -> ServiceProviderConfig:
@@ -121,10 +120,7 @@ class Service(ScimService):
         return read
 
     def patch_response(self, base_url: str, resource: Resource[Any], response_parameters: Any) -> ScimResponse:
-        """A person comes back whole, as Okta reads it; a group, which may be large, with 204, as Entra wants it."""
-        asked = response_parameters.attributes or response_parameters.excluded_attributes
-        if isinstance(resource, Group) and not asked:
-            return super().patch_response(base_url, resource, response_parameters)
+        """With the resource, as Okta reads it."""
         published = self.publish(base_url, resource)
         return self.resource_response(published, Context.RESOURCE_REPLACEMENT_RESPONSE, response_parameters)
 

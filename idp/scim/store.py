@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from scim2_models import Group as ScimGroup
 from scim2_models import (
     InvalidCursorException,
     Resource,
@@ -22,11 +21,12 @@ from scim2_server.storage import ScimStorage, SearchPage
 
 from idp.scim.context import Writer
 from idp.scim.groups import Groups
-from idp.scim.service import MOST_RESULTS, UserModel
+from idp.scim.resources import Group, UserModel
+from idp.scim.service import MOST_RESULTS
 from idp.scim.users import Users
 
 Kind = Users | Groups
-MODELS: dict[str, Any] = {"User": UserModel, "Group": ScimGroup}
+MODELS: dict[str, Any] = {"User": UserModel, "Group": Group}
 
 
 class Store(ScimStorage):

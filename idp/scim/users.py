@@ -24,7 +24,7 @@ from idp.protocol import normal_forms
 from idp.scim import mapping, standing
 from idp.scim.context import Writer
 from idp.scim.filters import Condition, Conditions, exact, moment, named, truth, within
-from idp.scim.service import UserModel
+from idp.scim.resources import UserModel
 
 ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 UNCLAIMED = "scim:"  # begins the sub of an account whose upstream sub is not known before the first sign-in
@@ -94,6 +94,8 @@ class Users:
 
     def create(self, user: User[Any]) -> User[Any]:
         row = ProvisionedUser(connection=self.connection, created_at=self.writer.at)
+        if user.active is None:
+            user.active = True
         written = self._fill(row, user)
         if self.rows().filter(user_name_key=row.user_name_key).exists():
             raise UniquenessException(detail=f"Somebody has the userName {row.user_name} already.")
@@ -157,7 +159,8 @@ class Users:
         row.user_name = mapping.user_name(user)
         row.user_name_key = normal_forms.name(row.user_name)
         row.external_id = mapping.external_id(user)
-        row.active = user.active is not False
+        if user.active is not None:  # what is left out or taken away lets nobody in who was out
+            row.active = user.active
         row.resource, row.email_keys = mapping.kept(user), mapping.email_keys(user)
         row.modified_at = self.writer.at
         return mapping.columns(user, self.connection.strategy)
@@ -257,7 +260,9 @@ def version(row: ProvisionedUser) -> str:
 
 
 def resource(row: ProvisionedUser, groups: Iterable[dict[str, str]] = ()) -> User[Any]:
-    said = dict(row.resource) | {"userName": row.user_name, "active": row.active, "id": row.public_id}
+    said = dict(row.resource) | {"userName": row.user_name, "id": row.public_id}
+    if "active" in said:  # a source may take the word away, and changes nothing by that
+        said["active"] = row.active
     if row.external_id:
         said["externalId"] = row.external_id
     if found := list(groups):

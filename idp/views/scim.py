@@ -75,10 +75,9 @@ def _serve(speaker: Service, request: HttpRequest, writer: Writer, rest: str) ->
     largest = speaker.max_body_size(asked)
     if asked.method in ("POST", "PUT", "PATCH") and largest != 0:
         asked.body = request_body.read(request, *BODIES)
-    reads_members = any(name in asked.query for name in ("attributes", "excludedAttributes"))
     is_search = rest.endswith(".search")
     store = Store(writer, writes=asked.method != "GET" and not is_search)
-    return Handler(speaker, store, reads_members=reads_members).handle(asked)
+    return Handler(speaker, store).handle(asked)
 
 
 def _away(error: Exception) -> SCIMException:

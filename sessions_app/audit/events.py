@@ -279,12 +279,13 @@ class EventType(StrEnum):
         (Fact.CONNECTION, Fact.ACTOR),
         (Fact.SUB, *_REQUEST),
         {
-            "act": "`created`, `changed`, `reactivated`, `deleted`, `group created`, `group renamed` or `group deleted`",
+            "act": "`created`, `changed`, `reactivated`, `deleted`, `group created`, `group renamed`, `group deleted` or `members left out`",
             "credential": "the token's id, or the application that wrote",
             "id": "the person's id in SCIM",
             "attributes": "which attributes changed; not their values",
             "group": "the group's name",
             "before": "the group's name before",
+            "left_out": "how many members are nobody here",
         },
     )
     DEPROVISIONED = (
