@@ -36,7 +36,9 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
         except IntegrityError:  # somebody else's first sign-in, at the same moment
             identity = _find(connection, account.sub)
             if identity is None and User.objects.filter(user_id=user_id).exists():
-                raise UpstreamFault(f"{connection.name} gave the user id of somebody who signs in by another one") from None
+                raise UpstreamFault(
+                    f"{connection.name} gave the user id of somebody who signs in by another one"
+                ) from None
             if identity is None:
                 raise
     _refresh(identity, account, user_id, at)
@@ -91,7 +93,9 @@ def is_provisioned(identity: Identity) -> bool:
 def _believe_address(identity: Identity, account: Account, at: datetime) -> None:
     """A sign-in may say of the address that the source wrote that it is the person's own."""
     user = identity.user
-    if _email(account) == normal_forms.name(user.email) == identity.email and _is_verified(identity.connection, account):
+    if _email(account) == normal_forms.name(user.email) == identity.email and _is_verified(
+        identity.connection, account
+    ):
         _write(user, {"email_verified": True}, updated_at=at)
 
 

@@ -40,7 +40,10 @@ class Fact(Described):
     CLIENT = "client_id", "the application"
     CONNECTION = "connection", "the connection, by name"
     INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators, or `deprovisioned`"
-    ACTOR = "actor", "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, `system`"
+    ACTOR = (
+        "actor",
+        "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, `system`",
+    )
     IP = "ip", "where the request came from"
     USER_AGENT = "user_agent", "the browser or program that sent it"
 
