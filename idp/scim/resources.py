@@ -6,16 +6,17 @@ from typing import Annotated, Any, ClassVar
 
 from scim2_models import ComplexAttribute, EnterpriseUser, Mutability, User
 from scim2_models import Group as RfcGroup
+from scim2_models.resources.group import GroupMember
 
 
-class Member(RfcGroup.Members):  # type: ignore[name-defined, misc]
+class Member(GroupMember):
     """Without their name: it is theirs, and a group of thousands would carry it again and again."""
 
     display: Annotated[str | None, Mutability.read_only] = None
 
 
 class Group(RfcGroup):
-    members: list[Member] | None = None
+    members: list[Member] | None = None  # type: ignore[assignment]
     Members: ClassVar[type[ComplexAttribute]] = Member
 
 

@@ -37,7 +37,7 @@ class Store(ScimStorage):
         self.users, self.groups = Users(writer), Groups(writer)
 
     @contextmanager
-    def operation(self) -> Iterator[None]:  # type: ignore[override]
+    def operation(self) -> Iterator[None]:
         self.users.forget()
         if not self.writes:
             yield
@@ -92,7 +92,8 @@ class Found:
         self.rows: QuerySet[Any] = kind.rows()
         self.keys: list[int] | None = None
         if request.filter:
-            self._narrow(ScimFilter[MODELS[kind.name]](str(request.filter)))  # type: ignore[misc]
+            bound: Any = ScimFilter.__class_getitem__(MODELS[kind.name])
+            self._narrow(bound(str(request.filter)))
 
     def _narrow(self, wanted: ScimFilter[Any]) -> None:
         condition = self.kind.condition(wanted)

@@ -84,13 +84,13 @@ def test_a_persons_page_says_who_owns_them_and_refuses_changes(admin: Any, scim:
     user = scim.user(key)
     url = reverse("admin:idp_user_change", args=(user.pk,))
     shown = admin.get(url).content.decode()
-    assert "acme-okta provisions this person (SCIM)" in shown
+    assert "cme-okta provisions this person (SCIM)" in shown
     assert 'name="email"' not in shown
     admin.post(url, {"email": "eve@evil.example", "name": "Eve", "is_staff": ""})
     assert User.objects.get(pk=user.pk).email == "ann@acme.example"
     scim.patch(f"/Users/{key}", {"op": "replace", "value": {"active": False}})
     shown = admin.get(url).content.decode()
-    assert "acme-okta keeps this person out" in shown
+    assert "cme-okta keeps this person out" in shown
     admin.post(reverse("admin:idp_user_act", args=(user.pk, "unblock")))
     assert not User.objects.get(pk=user.pk).is_active
 
