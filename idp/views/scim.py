@@ -38,7 +38,7 @@ class Slower(SCIMException):
     _default_detail = "Too many requests in a second. Please go on a little later."
 
 
-class Away(SCIMException):
+class DatabaseAway(SCIMException):
     status = 503
     _default_detail = "The database does not answer at the moment. Please try again."
 
@@ -81,7 +81,7 @@ def _serve(speaker: Service, request: HttpRequest, writer: Writer, rest: str) ->
 
 
 def _away(error: Exception) -> SCIMException:
-    away = Away()
+    away = DatabaseAway()
     away.__cause__ = error
     return away
 

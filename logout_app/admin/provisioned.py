@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Max, Q
 from django.urls import reverse
@@ -11,8 +12,8 @@ from django.urls import reverse
 from idp.admin.connections.heard import Heard
 from idp.models import Connection
 from logout_app.models import LogoutEvent
+from sessions_app.audit import history
 from sessions_app.audit.events import EventType
-from sessions_app.models import SessionEvent
 
 SHOWN = 15
 KINDS = (EventType.PROVISIONED, EventType.DEPROVISIONED, EventType.PROVISIONING_REFUSED)
@@ -20,11 +21,10 @@ KINDS = (EventType.PROVISIONED, EventType.DEPROVISIONED, EventType.PROVISIONING_
 
 def lately(connection: Connection) -> Sequence[Heard]:
     """Newest first."""
-    lines = SessionEvent.objects.filter(connection=connection.name, type__in=[kind.value for kind in KINDS])
-    return [_heard(line) for line in lines.order_by("-pk")[:SHOWN]]
+    return [_heard(line) for line in history.of_connection(connection.name, KINDS, SHOWN)]
 
 
-def _heard(line: SessionEvent) -> Heard:
+def _heard(line: Any) -> Heard:
     if line.type == EventType.DEPROVISIONED:
         return _ended(line)
     if line.type == EventType.PROVISIONING_REFUSED:
@@ -37,7 +37,7 @@ def _heard(line: SessionEvent) -> Heard:
     )
 
 
-def _ended(line: SessionEvent) -> Heard:
+def _ended(line: Any) -> Heard:
     count = line.data.get("sessions_ended") or 0
     text = f"{line.sub} is out ({line.data.get('why')}): {count} session{'s' * (count != 1)} ended."
     event = LogoutEvent.objects.filter(pk=line.data.get("event")).first() if line.data.get("event") else None

@@ -275,7 +275,7 @@ class EventType(StrEnum):
     )
 
     PROVISIONED = (
-        "provisioned",
+        "scim_written",
         EventGroup.CONNECTION,
         "Provisioned",
         "The source of a connection (SCIM) made, changed, reactivated or deleted a person, or a group.",
@@ -292,7 +292,7 @@ class EventType(StrEnum):
         },
     )
     DEPROVISIONED = (
-        "deprovisioned",
+        "scim_deprovisioned",
         EventGroup.CONNECTION,
         "Deprovisioned",
         "The source of a connection (SCIM) says that a person must be out: they are blocked and everything of them has ended.",
@@ -305,7 +305,7 @@ class EventType(StrEnum):
         },
     )
     PROVISIONING_REFUSED = (
-        "provisioning_refused",
+        "scim_refused",
         EventGroup.CONNECTION,
         "Provisioning refused",
         "A write by SCIM with a valid token was refused, and nothing was changed.",

@@ -71,7 +71,7 @@ def test_active_false_ends_everything_of_the_person(scim: Scim, deactivate: Any)
     assert RefreshTokenFamily.objects.get().revoked_at is not None
     delivery = LogoutDelivery.objects.get()
     assert (delivery.channel, delivery.state) == ("backchannel", "pending")
-    line = SessionEvent.objects.get(type="deprovisioned")
+    line = SessionEvent.objects.get(type="scim_deprovisioned")
     assert (line.sub, line.connection, line.actor) == ("okta|acme-okta|00uann", "acme-okta", "scim:acme-okta")
     assert line.data == {"event": LogoutEvent.objects.get().pk, "sessions_ended": 1, "why": "active is false"}
     assert not receive(scim, "00uann").user.is_active
@@ -127,7 +127,7 @@ def test_a_second_deactivation_ends_nothing_twice(scim: Scim) -> None:
     signed_in(scim, key)
     scim.patch(f"/Users/{key}", OFF)
     scim.patch(f"/Users/{key}", OFF)
-    assert SessionEvent.objects.filter(type="deprovisioned").count() == 1
+    assert SessionEvent.objects.filter(type="scim_deprovisioned").count() == 1
 
 
 def test_an_administrators_block_is_not_undone_by_the_source(scim: Scim) -> None:
@@ -182,7 +182,9 @@ class TestRequiredGroup:
         session.refresh_from_db()
         assert session.end_initiator == "deprovisioned"
         assert not scim.user(key).is_active
-        assert SessionEvent.objects.filter(type="deprovisioned").latest("pk").data["why"] == "not in the group Staff"
+        assert (
+            SessionEvent.objects.filter(type="scim_deprovisioned").latest("pk").data["why"] == "not in the group Staff"
+        )
 
     def test_its_new_name_ends_nothing(self, scim: Scim, group: str) -> None:
         key = scim.add()

@@ -30,7 +30,7 @@ def test_its_connection_test_reads_a_list(scim: Scim) -> None:
 def test_an_unknown_name_is_an_empty_list_and_an_unknown_id_an_error(scim: Scim) -> None:
     answer = scim.get('/Users?filter=userName eq "nobody@acme.example"&startIndex=1&count=100')
     assert (answer.status, answer["totalResults"]) == (200, 0)
-    answer = scim.get("/Users/010101001010101011001010101011")
+    answer = scim.get(f"/Users/{'01' * 15}")
     assert (answer.status, answer["schemas"], answer["status"]) == (404, [ERROR], "404")
 
 
