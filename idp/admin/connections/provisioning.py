@@ -138,7 +138,7 @@ HOW = AdminAct(
     ],
     do_how,
     offered=is_on,
-    form=HowForm,  # type: ignore[arg-type]  a form of a model is one too
+    form=HowForm,  # type: ignore[arg-type]
 )
 REMOVE = AdminAct(
     "provision-remove-token",
