@@ -25,6 +25,11 @@ roles_changed = Signal()  # of `user`: names `added` and `removed`
 assignments_changed = Signal()  # `user` may (`is_assigned`) or may not use `application` any more
 access_changed = Signal()  # somebody may use less than before: `users`, `applications` (keys; None: any), `actor`, `at`
 claim_left_out = Signal()  # the first time since its mapping changed: `application`, `claim`, `reason`, `at`
+person_deprovisioned = (
+    Signal()
+)  # the source of `connection` says that `user` must be out: `why`, `facts`, also `actor`, `at`
+provisioned = Signal()  # the source of `connection` wrote `user` (or None): `act`, `data`, `actor`, `at`, `facts`
+provisioning_refused = Signal()  # a request of `connection`: `status`, `reason`, `what`, `actor`, `at`, `facts`
 guessing_throttled = Signal()  # `what` was guessed at too often, `facts` of the request, `at`
 connection_tested = (
     Signal()

@@ -6,4 +6,4 @@ class LogoutConfig(AppConfig):
     verbose_name = "Sign-out"
 
     def ready(self) -> None:
-        from logout_app.ending import access_lost, receivers, unnamed  # noqa: F401  connects the signals from below
+        from logout_app.ending import access_lost, provisioning, receivers, unnamed  # noqa: F401  connects the signals from below

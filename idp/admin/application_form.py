@@ -30,6 +30,7 @@ INITIATORS = (
     (Initiator.MFA_PHONE_UNENROLLED.value, "A second factor was removed"),
     (Initiator.ACCOUNT_DEACTIVATED.value, "The account was blocked"),
     (Initiator.ACCESS_LOST.value, "Somebody may not use this application any more"),
+    (Initiator.DEPROVISIONED.value, "The account was deprovisioned (SCIM)"),
 )
 
 FIELDSETS: Any = (

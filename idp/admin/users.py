@@ -32,6 +32,7 @@ from idp.http.visit import is_fresh
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
 from idp.people import accounts, metadata, password_policy
 from idp.protocol import normal_forms
+from idp.scim import ownership
 
 if TYPE_CHECKING:
     BaseUserForm = forms.ModelForm[User]
@@ -109,6 +110,8 @@ class UserForm(BaseUserForm):
         email: str = self.cleaned_data["email"]
         login = normal_forms.name(email)
         mine = Connection.objects.filter(strategy=Strategy.DATABASE, identities__user=self.instance)
+        if "email" in self.changed_data and (owner := ownership.owner(self.instance)):
+            raise forms.ValidationError(ownership.why_fixed(owner))
         if "email" in self.changed_data and (
             Identity.objects.filter(connection__in=mine, login=login).exclude(user=self.instance).exists()
         ):
@@ -169,7 +172,7 @@ UNBLOCK = AdminAct(
     "Unblock this person",
     lambda user: [f"{user} can sign in again. Sessions and tokens that ended stay ended."],
     do_unblock,
-    offered=lambda user: not user.is_active,
+    offered=lambda user: not user.is_active and ownership.holder(user) is None,
 )
 SET_PASSWORD = AdminAct(
     "password",
@@ -273,7 +276,8 @@ class UserAdminBase(ActsAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed = () if request.user.is_superuser else POWERS
-        return (*self.readonly_fields, *fixed)
+        owned = ownership.OWNED if obj is not None and ownership.owner(obj) else ()
+        return (*self.readonly_fields, *fixed, *owned)
 
     # --- forms ---------------------------------------------------------------------------------------------------
 
@@ -297,6 +301,17 @@ class UserAdminBase(ActsAdmin):
                 return cleaned
 
         return Guarded
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        obj = kwargs.get("obj")
+        if obj is not None and request.method == "GET":
+            for row, sentence in (
+                (ownership.owner(obj), ownership.why_fixed),
+                (ownership.holder(obj), ownership.why_out),
+            ):
+                if row is not None:
+                    messages.info(request, sentence(row))
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return self.inlines if obj else ()

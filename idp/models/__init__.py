@@ -45,6 +45,13 @@ from idp.models.people import (
     new_connection_id,
     new_database_sub,
 )
+from idp.models.provisioning import (
+    ProvisionedGroup,
+    ProvisionedUser,
+    Provisioning,
+    ProvisioningToken,
+    SignInBy,
+)
 
 __all__ = [
     "CONNECTION_NAME",
@@ -63,10 +70,15 @@ __all__ = [
     "KeyStatus",
     "LimiterSlot",
     "Membership",
+    "ProvisionedGroup",
+    "ProvisionedUser",
+    "Provisioning",
+    "ProvisioningToken",
     "ResourceServer",
     "Role",
     "SamlKey",
     "SecurityProfile",
+    "SignInBy",
     "SigningKey",
     "Source",
     "SpentToken",

@@ -261,7 +261,7 @@ class Application(AbstractApplication):
         """Whether back-channel logout tokens are sent for sessions that ended this way."""
         if self.backchannel_logout_initiators_mode == InitiatorMode.ALL:
             return True
-        return heard_as(initiator) in self.backchannel_logout_initiators
+        return not {*heard_as(initiator)}.isdisjoint(self.backchannel_logout_initiators)
 
     @property
     def deaf_to(self) -> list[str]:

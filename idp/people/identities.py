@@ -15,6 +15,7 @@ from idp.directory import memberships
 from idp.models import Connection, Identity, User
 from idp.protocol import normal_forms
 from idp.protocol.standard_scopes import CLAIMS
+from idp.scim import arrivals
 
 LONGEST_ID = 255  # User.user_id, Identity.sub
 LONGEST_EMAIL = 254
@@ -38,12 +39,16 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
 
 
 def _as_fresh(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
-    identity = _find(connection, account.sub)
+    identity = _find(connection, account.sub) or arrivals.claim(connection, account)
     if identity is None:
         try:
             return _create(connection, account, user_id, at)
         except IntegrityError:  # somebody else's first sign-in, at the same moment
             identity = _find(connection, account.sub)
+            if identity is None and User.objects.filter(user_id=user_id).exists():
+                raise UpstreamFault(
+                    f"{connection.name} gave the user id of somebody who signs in by another one"
+                ) from None
             if identity is None:
                 raise
     _refresh(identity, account, user_id, at)
@@ -51,7 +56,7 @@ def _as_fresh(connection: Connection, account: Account, user_id: str, at: dateti
 
 
 def _find(connection: Connection, sub: str) -> Identity | None:
-    identity = Identity.objects.select_related("user").filter(connection=connection, sub=sub).first()
+    identity = Identity.objects.select_related("user", "provisioned").filter(connection=connection, sub=sub).first()
     if identity is not None:
         identity.connection = connection
     return identity
@@ -59,7 +64,7 @@ def _find(connection: Connection, sub: str) -> Identity | None:
 
 def _create(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:
     # A person without identity: the account was linked to somebody who is gone.
-    user = User.objects.filter(user_id=user_id).first() or User(
+    user = User.objects.filter(user_id=user_id, identities=None).first() or User(
         user_id=user_id, created_at=at, **_person(connection, account)
     )
     with transaction.atomic():
@@ -80,9 +85,27 @@ def _create(connection: Connection, account: Account, user_id: str, at: datetime
 
 def _refresh(identity: Identity, account: Account, user_id: str, at: datetime) -> None:
     """Write what changed. A linked identity is not its person's main one: it keeps its own profile only."""
+    if is_provisioned(identity):
+        _write(identity, {"profile": _storable(account.profile)})
+        _believe_address(identity, account, at)
+        return
     _write(identity, {"email": _email(account), "profile": _storable(account.profile)})
     if identity.user.user_id == user_id:
         _write(identity.user, _person(identity.connection, account), updated_at=at)
+
+
+def is_provisioned(identity: Identity) -> bool:
+    """What the source wrote of the person stands, whatever a sign-in says."""
+    return hasattr(identity, "provisioned")
+
+
+def _believe_address(identity: Identity, account: Account, at: datetime) -> None:
+    """A sign-in may say of the address that the source wrote that it is the person's own."""
+    user = identity.user
+    if _email(account) == normal_forms.name(user.email) == identity.email and _is_verified(
+        identity.connection, account
+    ):
+        _write(user, {"email_verified": True}, updated_at=at)
 
 
 def _write(row: Identity | User, values: dict[str, Any], **stamps: Any) -> None:

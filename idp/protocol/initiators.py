@@ -22,15 +22,19 @@ class Initiator(StrEnum):
         "access-lost"  # ours: the session goes on, but not at this application, which is no longer for its person
     )
     SHARED_SIGNAL = "shared-signal"  # ours
+    DEPROVISIONED = "deprovisioned"  # ours: the source of the person (SCIM) says that they must be out
 
 
-# Records say ours; an application chooses among Auth0's nine, and hears of ours as it hears of the one that it is a kind of.
-KIND_OF = {Initiator.SHARED_SIGNAL.value: Initiator.IDP_LOGOUT.value}
-EVERY = tuple(initiator.value for initiator in Initiator if initiator.value not in KIND_OF)
+# Records say ours. An application chooses among the others, and hears of this as it hears of the one that it is a kind of.
+_HEARD_AS = {Initiator.SHARED_SIGNAL.value: Initiator.IDP_LOGOUT.value}
+# Whoever wants to hear of the one hears of the other: what Auth0 calls by one name is no secret because ours says more.
+_ALSO_HEARD_AS = {Initiator.DEPROVISIONED.value: Initiator.ACCOUNT_DEACTIVATED.value}
+EVERY = tuple(initiator.value for initiator in Initiator if initiator.value not in _HEARD_AS)
 # "selected_initiators ... by default rp-logout and idp-logout" of Auth0's client object.
 AUTH0_DEFAULT = (Initiator.RP_LOGOUT.value, Initiator.IDP_LOGOUT.value)
 
 
-def heard_as(initiator: str) -> str:
-    """The name by which applications choose whether they hear of this."""
-    return KIND_OF.get(initiator, initiator)
+def heard_as(initiator: str) -> tuple[str, str]:
+    """The two names, maybe the same, one of which an application must have selected to hear of it."""
+    name = _HEARD_AS.get(initiator, initiator)
+    return name, _ALSO_HEARD_AS.get(name, name)

@@ -7,6 +7,7 @@ from idp.views.discovery import jwks, openid_configuration
 from idp.views.protected_resource import protected_resource
 from idp.views.register import manage, register
 from idp.views.saml_metadata import metadata as saml_metadata
+from idp.views.scim import scim
 from idp.views.theme import theme
 
 urlpatterns: list[URLPattern] = [
@@ -19,5 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("oidc/register", register, name="register"),
     path("oidc/register/<str:client_id>", manage, name="register_manage"),
     path("theme.css", theme, name="theme"),
+    path("scim/v2/connections/<str:connection>", scim, name="scim"),
+    path("scim/v2/connections/<str:connection>/<path:rest>", scim, name="scim_of"),
     path("samlp/<slug:connection>/metadata", saml_metadata, name="saml_metadata"),
 ]

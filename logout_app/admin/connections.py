@@ -20,7 +20,7 @@ from idp.admin.support import AdminAct
 from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
-from logout_app.admin import reauthentication, signals
+from logout_app.admin import provisioned, reauthentication, signals
 from logout_app.ending import not_told
 from logout_app.gtr import check
 from logout_app.models import RevocationRequest
@@ -73,6 +73,9 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
         """The last Global Token Revocation requests in the connection's name, and what they were answered."""
         rows = RevocationRequest.objects.filter(connection=connection).select_related("event").order_by("-at", "-pk")
         return [_heard(row) for row in rows[:SHOWN]]
+
+    def provisioned(self, connection: Connection) -> Sequence[Heard]:
+        return provisioned.lately(connection)
 
 
 def naming_the_untold(act: AdminAct) -> AdminAct:

@@ -72,6 +72,7 @@ def actor_in_words(actor: str) -> str:
         person = User.objects.filter(user_id=name).only("email", "user_id").first()
         return f"the administrator {person or name}"
     words = {"user": "the person", "system": "Curfew itself", "upstream": f"the identity provider of {name}"}
+    words["scim"] = f"the provisioning of {name}"
     return words.get(kind, actor)
 
 

@@ -138,12 +138,14 @@ def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *,
 
 
 def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
+    names = heard_as(event.initiator)
     return {
         "at": connection.ops.adapt_datetimefield_value(event.at),
         "initiator": event.initiator,
         "actor": event.actor,
-        "listed": f'%"{heard_as(event.initiator)}"%',
-        "deaf": silence.deaf(heard_as(event.initiator)),
+        "listed": f'%"{names[0]}"%',
+        "listed_too": f'%"{names[1]}"%',
+        "deaf": silence.deaf(names[0]),
         "page": page,
     }
 

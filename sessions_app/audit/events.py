@@ -40,8 +40,14 @@ class Fact(Described):
     SUB = "sub", "the person, by user id (`sub` in tokens)"
     CLIENT = "client_id", "the application"
     CONNECTION = "connection", "the connection, by name"
-    INITIATOR = "initiator", "why a session ended, one of Auth0's nine initiators, `access-lost` or `shared-signal`"
-    ACTOR = "actor", "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `system`"
+    INITIATOR = (
+        "initiator",
+        "why a session ended, one of Auth0's nine initiators, `access-lost`, `shared-signal` or `deprovisioned`",
+    )
+    ACTOR = (
+        "actor",
+        "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, `system`",
+    )
     IP = "ip", "where the request came from"
     USER_AGENT = "user_agent", "the browser or program that sent it"
 
@@ -314,6 +320,45 @@ class EventType(StrEnum):
         (Fact.CONNECTION, Fact.ACTOR),
         _REQUEST,
         {"stream": "its id at the identity provider", "status": "connected, disconnected, enabled, paused, disabled"},
+    )
+    PROVISIONED = (
+        "scim_written",
+        EventGroup.CONNECTION,
+        "Provisioned",
+        "The source of a connection (SCIM) made, changed, reactivated or deleted a person, or a group.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        (Fact.SUB, *_REQUEST),
+        {
+            "act": "`created`, `changed`, `reactivated`, `deleted`, `group created`, `group renamed`, `group deleted` or `members left out`",
+            "credential": "the token's id, or the application that wrote",
+            "id": "the person's id in SCIM",
+            "attributes": "which attributes changed; not their values",
+            "group": "the group's name",
+            "before": "the group's name before",
+            "left_out": "how many members are nobody here",
+        },
+    )
+    DEPROVISIONED = (
+        "scim_deprovisioned",
+        EventGroup.CONNECTION,
+        "Deprovisioned",
+        "The source of a connection (SCIM) says that a person must be out: they are blocked and everything of them has ended.",
+        (Fact.SUB, Fact.CONNECTION, Fact.INITIATOR, Fact.ACTOR),
+        _REQUEST,
+        {
+            "event": "the sign-out, null if nothing was there to end",
+            "sessions_ended": "how many sessions",
+            "why": "`active is false`, `deleted at the source` or the group that is required",
+        },
+    )
+    PROVISIONING_REFUSED = (
+        "scim_refused",
+        EventGroup.CONNECTION,
+        "Provisioning refused",
+        "A write by SCIM with a valid token was refused, and nothing was changed.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+        {"status": "the answer's status", "reason": "why, in words", "what": "method and path"},
     )
 
     # --- configuration ---

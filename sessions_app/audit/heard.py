@@ -109,3 +109,33 @@ def _assignments_changed(
 @receiver(signals.guessing_throttled, dispatch_uid="the audit trail: guessing throttled")
 def _guessing_throttled(what: str, facts: RequestFacts, at: datetime, **_: Any) -> None:
     trail.record(EventType.GUESSING_THROTTLED, facts=facts, at=at, data={"what": what})
+
+
+@receiver(signals.provisioned, dispatch_uid="the audit trail: provisioned")
+def _provisioned(
+    user: User | None,
+    connection: Connection,
+    act: str,
+    data: dict[str, Any],
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None,
+    **_: Any,
+) -> None:
+    said = {"act": act, **data}
+    trail.record(EventType.PROVISIONED, user=user, connection=connection, actor=actor, facts=facts, at=at, data=said)
+
+
+@receiver(signals.provisioning_refused, dispatch_uid="the audit trail: provisioning refused")
+def _provisioning_refused(
+    connection: Connection,
+    status: int,
+    reason: str,
+    what: str,
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None,
+    **_: Any,
+) -> None:
+    data = {"status": status, "reason": reason, "what": what}
+    trail.record(EventType.PROVISIONING_REFUSED, connection=connection, actor=actor, facts=facts, at=at, data=data)

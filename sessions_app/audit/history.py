@@ -62,3 +62,9 @@ def by_hour(event: EventType, *, since: datetime) -> Iterable[tuple[datetime, in
 def before(at: datetime) -> QuerySet[SessionEvent]:
     """For the purge."""
     return SessionEvent.objects.filter(at__lt=at)
+
+
+def of_connection(name: str, kinds: Iterable[EventType], count: int) -> list[SessionEvent]:
+    """The newest lines of these kinds, newest first."""
+    lines = SessionEvent.objects.filter(connection=name, type__in=[kind.value for kind in kinds])
+    return list(lines.order_by("-pk")[:count])

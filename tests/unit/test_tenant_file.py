@@ -426,7 +426,7 @@ def test_the_command_says_what_it_did(folder: Path, capsys: pytest.CaptureFixtur
 # --- who hears of what, where the file is in Auth0's shape --------------------------------------------------------------
 DEAF_AT_AUTH0 = (
     "password-changed, session-expired, session-revoked, account-deleted, email-identifier-changed, "
-    "mfa-phone-unenrolled, account-deactivated, access-lost"
+    "mfa-phone-unenrolled, account-deactivated, access-lost, deprovisioned"
 )
 
 

@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from idp.admin.connections import paste
+from idp.admin.connections import paste, provisioning
 from idp.admin.connections.by_strategy import FORMS
 from idp.admin.connections.forms import ConnectionForm, NewConnectionForm
 from idp.admin.connections.heard import Heard
@@ -93,7 +93,7 @@ class ConnectionAdminBase(ActsAdmin):
     # --- acts ------------------------------------------------------------------------------------------------------
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (self.test, ENABLE, DISABLE)
+        return (self.test, *provisioning.acts(self), ENABLE, DISABLE)
 
     @property
     def test(self) -> AdminAct:
@@ -215,15 +215,21 @@ class ConnectionAdminBase(ActsAdmin):
             "findings": [finding for finding in findings if finding.level != "ok"],
             "test_url": self.act_url(connection, "test") if is_tested(connection) else "",
             "heard": self.heard(connection),
+            "provisioning": provisioning.shown(connection),
+            "provisioned": self.provisioned(connection),
         }
 
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """What the identity provider told us lately, newest first; the app above knows it."""
         return ()
 
+    def provisioned(self, connection: Connection) -> Sequence[Heard]:
+        """What its source wrote lately, and what that ended; the app above knows it."""
+        return ()
+
 
 _OF_NEW_ONES = frozenset({"own_callback"})  # on in the form of a new connection (RFC 9700 section 4.4.2.1)
-GUARDED = (ENABLE.name, DISABLE.name)  # by name: the app above completes what an act says
+GUARDED = (ENABLE.name, DISABLE.name, *provisioning.NAMES)  # by name: the app above completes what an act says
 
 
 def is_theirs(request: HttpRequest, connection: Connection) -> bool:

@@ -20,6 +20,7 @@ FIELD = "backchannel_logout_uri"
 LISTENS = f"""(
         application.backchannel_logout_initiators_mode = '{InitiatorMode.ALL}'
         OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed)s
+        OR CAST(application.backchannel_logout_initiators AS text) LIKE %(listed_too)s
     )"""
 
 
