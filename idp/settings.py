@@ -332,6 +332,7 @@ SILENCED_SYSTEM_CHECKS = [
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = ["idp.formats"]
 LOG_LEVEL = conf.read("CURFEW_LOG_LEVEL")
 LOGGING = {
     "version": 1,
