@@ -25,7 +25,7 @@ NO_PAGE = frozenset({"account.emailaddress", "account.emailconfirmation"})
 class CurfewAdminSite(AdminSite):
     site_header = "Curfew"
     site_title = "Curfew"
-    index_title = "Administration"
+    index_title = "Overview"
     enable_nav_sidebar = False  # the tasks above every page are the navigation, and lists have the whole width
 
     def __init__(self, name: str = "admin") -> None:

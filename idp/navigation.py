@@ -22,6 +22,18 @@ TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Audit", ("sessions_app.sessionevent",)),
     ("Settings", ("idp.tenantsettings", "idp.signingkey", "logout_app.drainreport")),
 )
+# Where a table's own name is a programmer's.
+NAMES = {
+    "idp.user": "people",
+    "mfa.authenticator": "second factors",
+    "sessions_app.ssosession": "sessions",
+    "sessions_app.refreshtokenfamily": "refresh tokens",
+    "sessions_app.sessionevent": "audit trail",
+    "logout_app.logoutevent": "ends",
+    "logout_app.logoutdelivery": "deliveries",
+    "logout_app.revocationrequest": "revocation requests",
+    "logout_app.drainreport": "workers",
+}
 NAMED = frozenset(label for _, labels in TASKS for label in labels)
 OVERVIEW, INTERNALS, MORE = "Overview", "Internals", "More"
 
@@ -55,7 +67,7 @@ class Task:
 def tasks(apps: Iterable[Mapping[str, Any]], pages: Iterable[Page], user: Any, path: str) -> list[Task]:
     """`apps` as Django's `get_app_list` gives them: only what this person may see. `path` is where they are."""
     tables = {f"{app['app_label']}.{model['object_name'].lower()}": model for app in apps for model in app["models"]}
-    places = {label: _place(model, path) for label, model in tables.items() if model.get("admin_url")}
+    places = {label: _place(label, model, path) for label, model in tables.items() if model.get("admin_url")}
     places |= {page.name: _page(page, path) for page in pages if page.title and user.has_perm(page.permission)}
     found = [_task(name, [places[label] for label in labels if label in places]) for name, labels in TASKS]
     others = [place for label, place in places.items() if label in tables and label not in NAMED]
@@ -68,9 +80,14 @@ def _task(name: str, places: Sequence[Place]) -> Task:
     return Task(name, places[0].url if places else "", any(place.here for place in places), places)
 
 
-def _place(model: Mapping[str, Any], path: str) -> Place:
+def called(label: str, plural: str) -> str:
+    """A table's name for people: `label` as `app.model` in lower case, `plural` as Django names it."""
+    return NAMES.get(label, plural)
+
+
+def _place(label: str, model: Mapping[str, Any], path: str) -> Place:
     url = model["admin_url"]
-    return Place(str(model["name"]), url, path.startswith(url))
+    return Place(called(label, str(model["name"])), url, path.startswith(url))
 
 
 def _page(page: Page, path: str) -> Place:

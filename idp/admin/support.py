@@ -20,7 +20,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
+from idp import navigation
 from idp.admin.fields import WebUrlField
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
@@ -89,6 +91,8 @@ class StrictAdmin(ModelAdmin):
         names += [
             f.parameter_name or "" for f in self.list_filter if isinstance(f, type) and hasattr(f, "parameter_name")
         ]
+        if any(lookup in getattr(one, "parameters", ()) for one in self.list_filter):
+            return True
         return any(
             lookup == name or (lookup.startswith(f"{name}__") and lookup.removeprefix(f"{name}__") in COMPARISONS)
             for name in names
@@ -114,7 +118,8 @@ class StrictAdmin(ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if any("\0" in value or not is_text(value) for values in request.GET.lists() for value in values[1]):
             raise SuspiciousOperation("a filter that is not text")
-        return super().changelist_view(request, {"empty": self.empty, **(extra_context or {})})
+        title = capfirst(navigation.called(self.opts.label_lower, str(self.opts.verbose_name_plural)))
+        return super().changelist_view(request, {"empty": self.empty, "title": title, **(extra_context or {})})
 
     def changeform_view(
         self,

@@ -9,7 +9,7 @@ from math import ceil, floor, log10
 from logout_app.admin.words import seconds
 
 WIDTH, HEIGHT = 360, 150  # of the drawing: it is as wide as a telephone's page, so that its letters can be read there
-LEFT, RIGHT, TOP, BOTTOM = 44, 4, 8, 20
+LEFT, RIGHT, TOP, BOTTOM = 54, 4, 8, 22
 FASTEST = 0.01  # seconds: where the logarithmic scale begins
 NICE = (1, 2, 5, 10)
 

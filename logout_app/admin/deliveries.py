@@ -126,7 +126,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
     def age(self, obj: LogoutDelivery) -> str:
         """Until it was finished, or until now."""
         end = obj.finished_at or timezone.now()
-        seconds = (end - obj.created_at).total_seconds()
+        seconds = max(0.0, (end - obj.created_at).total_seconds())
         return f"{seconds:.1f}\N{NO-BREAK SPACE}s" if seconds < 60 else timesince(obj.created_at, end, depth=1)
 
     def get_acts(self) -> Sequence[AdminAct]:

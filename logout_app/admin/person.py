@@ -138,7 +138,7 @@ def answer(person: User, live: Sequence[SSOSession], told: Told, families: Seque
     offline = sorted({str(one.application) for one in families if one.offline})
     tokens = [f"Refresh tokens still work in {listed(offline)}."] if offline else []
     apart = _unsure(told)
-    doubts = [f"{sentence} at {listed(names)}." for sentence, names in apart.items() if names]
+    doubts = [f"{sentence}: {listed(names)}." for sentence, names in apart.items() if names]
     if live:
         inside = sorted({str(client.application) for session in live for client in session.clients.all()})
         where = f", in {listed(inside)}" if inside else ", in no application yet"
