@@ -50,7 +50,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TaskPlace:
     name: str
     url: str
     here: bool
@@ -61,7 +61,7 @@ class Task:
     name: str
     url: str
     here: bool
-    places: Sequence[Place] = ()
+    places: Sequence[TaskPlace] = ()
 
 
 def tasks(apps: Iterable[Mapping[str, Any]], pages: Iterable[Page], user: Any, path: str) -> list[Task]:
@@ -76,7 +76,7 @@ def tasks(apps: Iterable[Mapping[str, Any]], pages: Iterable[Page], user: Any, p
     return [Task(OVERVIEW, home, path == home), *(task for task in found if task.places)]
 
 
-def _task(name: str, places: Sequence[Place]) -> Task:
+def _task(name: str, places: Sequence[TaskPlace]) -> Task:
     return Task(name, places[0].url if places else "", any(place.here for place in places), places)
 
 
@@ -85,11 +85,11 @@ def called(label: str, plural: str) -> str:
     return NAMES.get(label, plural)
 
 
-def _place(label: str, model: Mapping[str, Any], path: str) -> Place:
+def _place(label: str, model: Mapping[str, Any], path: str) -> TaskPlace:
     url = model["admin_url"]
-    return Place(called(label, str(model["name"])), url, path.startswith(url))
+    return TaskPlace(called(label, str(model["name"])), url, path.startswith(url))
 
 
-def _page(page: Page, path: str) -> Place:
+def _page(page: Page, path: str) -> TaskPlace:
     url = reverse(f"admin:{page.name}")
-    return Place(page.title, url, path.startswith(url))
+    return TaskPlace(page.title, url, path.startswith(url))

@@ -70,7 +70,7 @@ class EvidenceForm(forms.Form):
 
 
 def evidence(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perms(NEEDED):  # type: ignore[union-attr]  # the admin's: somebody is signed in
+    if not request.user.has_perms(NEEDED):
         raise PermissionDenied
     now = timezone.now()
     form = EvidenceForm(request.GET)

@@ -26,7 +26,7 @@ ORDER = ("bad", "run", "warn", "fine", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class AppHealth:
     name: str
     url: str
     level: str  # bad, run, warn, fine or quiet
@@ -36,7 +36,7 @@ class Hearing:
     waiting: int
 
 
-def applications(now: datetime) -> list[Hearing]:
+def applications(now: datetime) -> list[AppHealth]:
     """Those with trouble first. Four statements, however many applications there are."""
     enabled = Application.objects.filter(enabled=True, authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE)
     deaf = set(Application.objects.filter(without_url(), enabled=True).values_list("pk", flat=True))
@@ -48,7 +48,7 @@ def applications(now: datetime) -> list[Hearing]:
     return sorted(found, key=lambda one: (ORDER.index(one.level), one.name.casefold()))
 
 
-Answer = tuple[int, str, datetime, datetime]
+Answer = tuple[str, datetime, datetime]
 
 
 def _answers(now: datetime) -> Mapping[int, list[Answer]]:
@@ -57,13 +57,14 @@ def _answers(now: datetime) -> Mapping[int, list[Answer]]:
         state__in=(DeliveryState.NOT_TOLD, DeliveryState.DROPPED)
     )
     by_application: dict[int, list[Answer]] = defaultdict(list)
-    for row in rows.order_by("-finished_at").values_list("application", "state", "created_at", "finished_at")[:SAMPLE]:
-        by_application[row[0]].append(row)
+    columns = ("application", "state", "created_at", "finished_at")
+    for application, state, created, finished in rows.order_by("-finished_at").values_list(*columns)[:SAMPLE]:
+        by_application[application].append((state, created, finished))
     return by_application
 
 
 def _waiting() -> Mapping[int, Mapping[str, Any]]:
-    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False).sendable()  # type: ignore[attr-defined]
+    rows = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, application__isnull=False).sendable()
     grouped = (
         rows.order_by()
         .values("application")
@@ -72,15 +73,15 @@ def _waiting() -> Mapping[int, Mapping[str, Any]]:
     return {row["application"]: row for row in grouped}
 
 
-def _hearing(one: Application, deaf: bool, answers: list[Answer], waiting: Mapping[str, Any], now: datetime) -> Hearing:
-    told = next((finished for _, state, _, finished in answers if state == DeliveryState.DELIVERED), None)
-    took = spread(
-        (finished - created).total_seconds() for _, state, created, finished in answers if state == "delivered"
-    )
+def _hearing(
+    one: Application, deaf: bool, answers: list[Answer], waiting: Mapping[str, Any], now: datetime
+) -> AppHealth:
+    told = next((finished for state, _, finished in answers if state == DeliveryState.DELIVERED), None)
+    took = spread((finished - created).total_seconds() for state, created, finished in answers if state == "delivered")
     level, words = _state(deaf, answers, waiting, told, now)
     median = seconds(took.p50) if took.count else ""
     url = reverse("admin:idp_application_change", args=(one.pk,))
-    return Hearing(one.name or one.client_id, url, level, words, told, median, int(waiting.get("n") or 0))
+    return AppHealth(one.name or one.client_id, url, level, words, told, median, int(waiting.get("n") or 0))
 
 
 def _state(
@@ -90,8 +91,8 @@ def _state(
         return "warn", "Cannot be told: it has no logout URL"
     if since := waiting.get("since"):
         return "bad", f"Failing for {timesince(since, now, depth=1)}"
-    if answers and answers[0][1] == DeliveryState.DEAD:
-        return "bad", f"Did not answer {timesince(answers[0][3], now, depth=1)} ago"
+    if answers and answers[0][0] == DeliveryState.DEAD:
+        return "bad", f"Did not answer {timesince(answers[0][2], now, depth=1)} ago"
     if waiting.get("n"):
         return "run", "Is being told"
     if told:

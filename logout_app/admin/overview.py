@@ -21,8 +21,8 @@ from idp.crypto import keys
 from idp.models import Application, KeyStatus, SigningKey
 from logout_app.admin import hearing, trends, trouble
 from logout_app.admin.charts import Chart
-from logout_app.admin.checklist import Step, checklist
-from logout_app.admin.hearing import Hearing
+from logout_app.admin.checklist import FirstStep, checklist
+from logout_app.admin.hearing import AppHealth
 from logout_app.admin.trends import Window
 from logout_app.admin.trouble import Attention
 from logout_app.admin.words import counted, listed
@@ -56,8 +56,8 @@ class StartPage:
     charts: list[Chart] = field(default_factory=list)
     window: Window = trends.WINDOWS[0]
     windows: tuple[Window, ...] = trends.WINDOWS
-    applications: list[Hearing] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    applications: list[AppHealth] = field(default_factory=list)
+    steps: list[FirstStep] = field(default_factory=list)
 
 
 def overview(user: Any, now: datetime, within: str = "") -> StartPage:

@@ -30,7 +30,7 @@ WORST_FIRST = (DeliveryState.DEAD, DeliveryState.NOT_TOLD, DeliveryState.LOADED,
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardBy:
     """An application of a session; `delivery` is the channel by which it confirmed, or else the one that is furthest from it."""
 
     name: str
@@ -47,12 +47,12 @@ class Heard:
 class OneSession:
     row: SSOSession
     device: str
-    heard: Sequence[Heard]
+    heard: Sequence[HeardBy]
     ended_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WhetherOut:
     level: str  # bad, run, warn or fine
     sentence: str
     more: Sequence[str] = ()
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PersonPage:
-    answer: Answer
+    answer: WhetherOut
     live: Sequence[OneSession] = ()
     ended: Sequence[OneSession] = ()
     families: Sequence[RefreshTokenFamily] = ()
@@ -73,7 +73,7 @@ def person_page(person: User, administrator: Any, now: datetime) -> PersonPage |
     """None: this administrator may not look at sessions and at what applications were told, so there is no answer."""
     if not administrator.has_perms(NEEDED):
         return None
-    live = list(_sessions(person).live(now).order_by("-pk"))  # type: ignore[attr-defined]
+    live = list(_sessions(person).live(now).order_by("-pk"))
     ended = list(_sessions(person).filter(ended_at__isnull=False).order_by("-pk")[:MOST])
     told = _told(person, ended, now)
     families = _families(person)
@@ -121,7 +121,7 @@ def _session(row: SSOSession, told: Told) -> OneSession:
     for delivery in told.get(row.pk, ()):
         by_application[delivery.client_id].append(delivery)
         names.setdefault(delivery.client_id, _name(delivery))
-    heard = [Heard(name, settled(by_application.get(client_id, []))) for client_id, name in names.items()]
+    heard = [HeardBy(name, settled(by_application.get(client_id, []))) for client_id, name in names.items()]
     return OneSession(row, device, heard, actor_in_words(row.end_actor) if row.ended_at else "")
 
 
@@ -132,7 +132,7 @@ def settled(channels: Sequence[LogoutDelivery]) -> LogoutDelivery | None:
     return sure or next(unsure, None)
 
 
-def answer(person: User, live: Sequence[SSOSession], told: Told, families: Sequence[RefreshTokenFamily]) -> Answer:
+def answer(person: User, live: Sequence[SSOSession], told: Told, families: Sequence[RefreshTokenFamily]) -> WhetherOut:
     """The one sentence. Out is who has no session and no token here, and of whom every application has said so."""
     blocked = [] if person.is_active else [f"{person} is blocked and cannot sign in."]
     offline = sorted({str(one.application) for one in families if one.offline})
@@ -143,16 +143,18 @@ def answer(person: User, live: Sequence[SSOSession], told: Told, families: Seque
         inside = sorted({str(client.application) for session in live for client in session.clients.all()})
         where = f", in {listed(inside)}" if inside else ", in no application yet"
         first = f"{person} is signed in: {counted(len(live), 'live session')}{where}."
-        return Answer("run", first, [*blocked, *tokens, *doubts])
+        return WhetherOut("run", first, [*blocked, *tokens, *doubts])
     if tokens:
-        return Answer("warn", f"{person} has no session, but is not out of everything.", [*tokens, *blocked, *doubts])
+        return WhetherOut(
+            "warn", f"{person} has no session, but is not out of everything.", [*tokens, *blocked, *doubts]
+        )
     if doubts:
         level = "run" if list(filter(None, apart.values())) == [apart[WAITING]] else "bad"
         state = "is being signed out" if level == "run" else "is out here, and perhaps not everywhere"
-        return Answer(level, f"{person} {state}.", [*doubts, *blocked])
+        return WhetherOut(level, f"{person} {state}.", [*doubts, *blocked])
     if not told and person.last_login is None:
-        return Answer("fine", f"{person} is out, and has never signed in.", blocked)
-    return Answer("fine", f"{person} is out.", [_how(told), *blocked])
+        return WhetherOut("fine", f"{person} is out, and has never signed in.", blocked)
+    return WhetherOut("fine", f"{person} is out.", [_how(told), *blocked])
 
 
 WAITING, SILENT, LOADED, UNTOLD = "Still being told", "No answer", "A page was loaded and nothing confirmed", "Not told"
@@ -172,9 +174,9 @@ def _unsure(told: Told) -> dict[str, list[str]]:
         for row in rows:
             by_application[row.client_id].append(row)
         for channels in by_application.values():
-            row = settled(channels)
-            if row is not None and row.state not in SURE:
-                found[SENTENCES[DeliveryState(row.state)]].add(_name(row))
+            furthest = settled(channels)
+            if furthest is not None and furthest.state not in SURE:
+                found[SENTENCES[DeliveryState(furthest.state)]].add(_name(furthest))
     return {sentence: sorted(names) for sentence, names in found.items()}
 
 

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from logout_app.evidence.report import OfApplication, Report, Told
+from logout_app.evidence.report import Evidence, OfApplication, Told
 from logout_app.models import DeliveryAttempt
 from logout_app.protocol.percentiles import Spread
 
 
-def document(report: Report, made_at: datetime) -> dict[str, Any]:
+def document(report: Evidence, made_at: datetime) -> dict[str, Any]:
     asked = report.asked
     return {
         "made_at": _time(made_at),

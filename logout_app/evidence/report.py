@@ -88,7 +88,7 @@ class OfApplication:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Evidence:
     asked: Asked
     rows: Sequence[Told]
     applications: Sequence[OfApplication]
@@ -97,13 +97,13 @@ class Report:
     reasons: Sequence[tuple[str, str, int]] = field(default=())  # application, why it was not told, how often
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Evidence:
     found = list(_deliveries(asked)[: MOST + 1])
     shown = found[:MOST]
     people = _names({row.sub for row in shown})
     rows = [Told(row, people.get(row.sub, row.sub)) for row in shown]
     seconds = [row.seconds for row in rows if row.seconds is not None]
-    return Report(asked, rows, list(_by_application(rows)), spread(seconds), len(found) <= MOST, _reasons(rows))
+    return Evidence(asked, rows, list(_by_application(rows)), spread(seconds), len(found) <= MOST, _reasons(rows))
 
 
 def ends_of(sub: str, since: datetime, until: datetime) -> QuerySet[LogoutEvent]:

@@ -22,7 +22,7 @@ def spread(seconds: Iterable[float]) -> Spread:
     found = sorted(seconds)
     if not found:
         return Spread()
-    return Spread(len(found), *(_rank(found, share) for share in (0.5, 0.95, 0.99)), found[-1])
+    return Spread(len(found), _rank(found, 0.5), _rank(found, 0.95), _rank(found, 0.99), found[-1])
 
 
 def _rank(found: list[float], share: float) -> float:

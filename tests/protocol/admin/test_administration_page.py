@@ -62,7 +62,8 @@ def do(page: Page, step: str) -> None:
         if opened[2]:
             page.locator(".places").get_by_role("link", name=opened[2], exact=True).click()
     elif typed := re.fullmatch(r"Type `(.+)` into \*(.+)\*\.", step):
-        page.get_by_label(typed[2]).first.fill(typed[1])
+        inside = page.locator("#content-start").get_by_label(typed[2])
+        (inside if inside.count() else page.get_by_label(typed[2])).first.fill(typed[1])
     elif pressed := re.fullmatch(r"Press \*(.+)\*\.", step):
         button = page.get_by_role("button", name=pressed[1], exact=True)
         button.or_(page.get_by_role("link", name=pressed[1], exact=True)).first.click()
