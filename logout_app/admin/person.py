@@ -84,7 +84,7 @@ def person_page(person: User, administrator: Any, now: datetime) -> PersonPage |
         [_session(row, told) for row in ended],
         families if seen("sessions_app.view_refreshtokenfamily") else (),
         list(Authenticator.objects.filter(user=person).order_by("pk")) if seen("mfa.view_authenticator") else (),
-        list(person.identities.select_related("connection").order_by("pk")),
+        list(person.identities.select_related("connection").order_by("pk")) if seen("idp.view_identity") else (),
         _lines(person) if seen("sessions_app.view_sessionevent") else (),
     )
 

@@ -17,7 +17,7 @@ from idp.admin.support import AdminAct, actor_of
 from idp.http.requests import facts
 from idp.models import User
 from idp.protocol.initiators import Initiator
-from logout_app.admin.person import person_page
+from logout_app.admin.person import NEEDED, person_page
 from logout_app.admin.words import counted
 from logout_app.ending import not_told
 from logout_app.ending.end import Selection, end_sessions
@@ -116,10 +116,14 @@ SIGN_OUT = AdminAct("sign-out", "End everything", explain_sign_out, do_sign_out)
 @admin.register(User)
 class UserAdmin(users.UserAdminBase):
     change_form_template = "admin/idp/user/change_form.html"
-    inlines: ClassVar[Any] = ()  # the page tells more of sources and sessions than rows would
+    inlines: ClassVar[Any] = ()
 
     def get_acts(self) -> Sequence[AdminAct]:
         return (SIGN_OUT, RESET_FACTORS, RESET_MAIL, *map(naming_the_untold, super().get_acts()))
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """For whom the page answers nothing, rows still say how this person signs in."""
+        return (users.IdentityInline,) if obj and not request.user.has_perms(NEEDED) else ()
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if obj := kwargs.get("obj"):
