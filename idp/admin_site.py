@@ -10,9 +10,12 @@ from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
+
+from idp import navigation
+from idp.navigation import Page
 
 MENU = ("idp", "sessions_app", "logout_app")
 # allauth would send a reset link of anybody's account to an address that is written there.
@@ -22,8 +25,27 @@ NO_PAGE = frozenset({"account.emailaddress", "account.emailconfirmation"})
 class CurfewAdminSite(AdminSite):
     site_header = "Curfew"
     site_title = "Curfew"
-    index_title = "Administration"
-    enable_nav_sidebar = True
+    index_title = "Overview"
+    enable_nav_sidebar = False  # the tasks above every page are the navigation, and lists have the whole width
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.pages: list[Page] = []
+
+    def add_page(self, page: Page) -> None:
+        """A page beside the tables, of an app above; when the admin's modules are loaded, which is before any address is."""
+        self.pages.append(page)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        own = [path(page.path, self.admin_view(page.view), name=page.name) for page in self.pages]
+        return [*own, *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        apps = context.get("available_apps") or ()
+        tasks = navigation.tasks(apps, self.pages, request.user, request.path)
+        here = next((task for task in tasks if task.here), None)
+        return {**context, "tasks": tasks, "task": here}
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """The first page of a table stays: ours, as our apps come first. A package's own may show its secrets."""

@@ -20,6 +20,7 @@ from logout_app.browser import transactions
 from logout_app.ending import access_lost, deprovisioned, purge
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.shared_signals import poll
+from logout_app.evidence import overdue
 from sessions_app.session.purge import BATCH
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,7 @@ EXPIRY_DEADLINE = 50.0  # seconds; the next run comes after 60
 EXPIRY_BATCH = 200
 PURGE_DEADLINE = 600.0
 STATEMENT_LIMIT = 10  # seconds
+NAMED = 10  # applications, in a line of the log
 
 
 @shared_task
@@ -78,6 +80,23 @@ def purge_history() -> None:
         for name, batch in purge.batches(now, retention):
             if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)
+
+
+@shared_task
+def watch_ends() -> None:
+    """The alarm in the log, once a minute while it lasts: an end that is not complete after five minutes."""
+    now = timezone.now()
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
+        found = overdue.incomplete(now)
+    if found.oldest is not None:
+        log.error(
+            "ends.incomplete",
+            ends=found.ends,
+            deliveries=found.deliveries,
+            oldest_seconds=round((now - found.oldest).total_seconds()),
+            applications=list(found.applications[:NAMED]),
+            more=found.more,
+        )
 
 
 def until_done(batch: Callable[[], int], seconds: float, full: int) -> int:

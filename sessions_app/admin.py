@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from idp.admin.support import AdminAct, FactsAdmin, StrictAdmin
+from idp.admin.times import filter_by
 from idp.people.search import applications, people
 from idp.protocol.initiators import Initiator
 from sessions_app.audit import events, search
@@ -59,7 +60,7 @@ class SSOSessionAdminBase(FactsAdmin):
     menu_rank = 0
     empty = "Nobody is here. A session appears when somebody signs in; it stays as history after its end."
     list_display = ("session", "user", "state", "connection", "last_application", "created_at", "last_seen_at")
-    list_filter = (LiveFilter, "connection", "end_initiator")
+    list_filter = (LiveFilter, filter_by("created_at", "sign-in"), "connection", "end_initiator")
     list_select_related = ("user", "connection", "last_application")
     search_fields = ("=sid", *OF_A_PERSON)
     search_help_text = "A whole sid, an e-mail address, or a whole user id."
@@ -138,7 +139,7 @@ class SessionEventAdmin(FactsAdmin):
     empty = "Nothing happened. Every sign-in, joining of an application, end of a session and change of a connection is written here."
 
     list_display = ("at", "what", "sub", "client_id", "connection", "initiator", "actor", "ip")
-    list_filter = (EventGroupFilter, EventTypeFilter, InitiatorFilter)
+    list_filter = (filter_by("at"), EventGroupFilter, EventTypeFilter, InitiatorFilter)
     search_fields = ("=sid",)  # shows the box; get_search_results reads what is typed there
     search_help_text = (
         "An e-mail address, a name, an IP address, an application, a connection or a type of event; "
@@ -201,7 +202,7 @@ REVOKE_FAMILY = AdminAct(
 class RefreshTokenFamilyAdmin(FactsAdmin):
     empty = "None. One appears for each authorization that gave an application a refresh token."
     list_display = ("public_id", "user", "application", "state", "offline", "created_at", "last_exchanged_at")
-    list_filter = ("offline", "application", "revoke_reason")
+    list_filter = ("offline", filter_by("created_at", "beginning"), "application", "revoke_reason")
     list_select_related = ("user", "application", "session__user")
     search_fields = ("=public_id", *OF_A_PERSON, "=sid")
     readonly_fields = ("state",)

@@ -20,7 +20,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
+from idp import navigation
 from idp.admin.fields import WebUrlField
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
@@ -76,15 +78,21 @@ class StrictAdmin(ModelAdmin):
     allowed_lookups: Sequence[str] = ()
     view_on_site = False
     change_list_template = "admin/curfew_change_list.html"
-    menu_rank = 1  # 0: what people come for; 2: tables of the machinery
+    menu_rank = 1  # 0: what people come for; 2: tables of the machinery, for superusers
     empty = ""  # what a list without rows says: what appears here, and how
     formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", "form_class": WebUrlField}}
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What only tells how the machine works, and under which keys, is nobody's business but a superuser's."""
+        return (self.menu_rank < 2 or bool(request.user.is_superuser)) and super().has_view_permission(request, obj)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         names = [*self.allowed_lookups, *(n for n in self.list_filter if isinstance(n, str))]
         names += [
             f.parameter_name or "" for f in self.list_filter if isinstance(f, type) and hasattr(f, "parameter_name")
         ]
+        if any(lookup in getattr(one, "parameters", ()) for one in self.list_filter):
+            return True
         return any(
             lookup == name or (lookup.startswith(f"{name}__") and lookup.removeprefix(f"{name}__") in COMPARISONS)
             for name in names
@@ -108,9 +116,10 @@ class StrictAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if "action" in request.GET:
             return HttpResponseNotAllowed(["POST"])
-        if any("\0" in value or not _is_text(value) for values in request.GET.lists() for value in values[1]):
+        if any("\0" in value or not is_text(value) for values in request.GET.lists() for value in values[1]):
             raise SuspiciousOperation("a filter that is not text")
-        return super().changelist_view(request, {"empty": self.empty, **(extra_context or {})})
+        title = capfirst(navigation.called(self.opts.label_lower, str(self.opts.verbose_name_plural)))
+        return super().changelist_view(request, {"empty": self.empty, "title": title, **(extra_context or {})})
 
     def changeform_view(
         self,
@@ -132,7 +141,7 @@ class StrictAdmin(ModelAdmin):
             self.model._default_manager.select_for_update(no_key=True).filter(pk=key).values_list("pk").first()
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 

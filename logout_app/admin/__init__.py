@@ -1,3 +1,10 @@
 """The end of sessions in the admin, and the pages from below that need the door: people, applications, sessions."""
 
+from django.contrib import admin
+
 from logout_app.admin import applications, connections, deliveries, sessions, users  # noqa: F401  register their models
+from logout_app.admin.evidence import EVIDENCE
+from logout_app.admin.find import FIND
+
+for page in (EVIDENCE, FIND):
+    admin.site.add_page(page)  # type: ignore[attr-defined]  # of idp/admin_site.py

@@ -16,6 +16,7 @@ from django.utils.timesince import timesince
 
 from idp.admin.search import FindsPeople
 from idp.admin.support import AdminAct, FactsAdmin, FactsInline
+from idp.admin.times import filter_by
 from logout_app.delivery import redeliver
 from logout_app.delivery.channels.registry import SENT
 from logout_app.delivery.receiver import is_application
@@ -37,6 +38,12 @@ ICONS = {
     DeliveryState.DROPPED: "∅",
     DeliveryState.NOT_TOLD: "⊘",
 }
+
+
+def state_of(delivery: LogoutDelivery) -> str:
+    """Icon, word and colour."""
+    icon = ICONS[DeliveryState(delivery.state)]
+    return format_html('<span class="state state-{}">{} {}</span>', delivery.state, icon, delivery.get_state_display())
 
 
 def can_be_sent(delivery: LogoutDelivery) -> bool:
@@ -76,7 +83,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
     menu_rank = 0
     empty = "None. When a session ends, one row appears for each application and channel that must hear of it."
     list_display = ("shown_state", "to", "channel", "age", "attempts", "last_status", "last_reason", "sub")
-    list_filter = ("state", "channel", "application")
+    list_filter = ("state", filter_by("event__at", "the end"), "channel", "application")
     list_select_related = ("application",)
     allowed_lookups = ("event", "session", "receiver", "finished_at", "last_reason__startswith")
     search_fields = ("=sub", "=sid", "=client_id")
@@ -109,8 +116,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, obj: LogoutDelivery) -> str:
-        icon = ICONS[DeliveryState(obj.state)]
-        return format_html('<span class="state state-{}">{} {}</span>', obj.state, icon, obj.get_state_display())
+        return state_of(obj)
 
     @admin.display(description="application", ordering="client_id")
     def to(self, obj: LogoutDelivery) -> str:
@@ -120,7 +126,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
     def age(self, obj: LogoutDelivery) -> str:
         """Until it was finished, or until now."""
         end = obj.finished_at or timezone.now()
-        seconds = (end - obj.created_at).total_seconds()
+        seconds = max(0.0, (end - obj.created_at).total_seconds())
         return f"{seconds:.1f}\N{NO-BREAK SPACE}s" if seconds < 60 else timesince(obj.created_at, end, depth=1)
 
     def get_acts(self) -> Sequence[AdminAct]:
@@ -152,7 +158,7 @@ class LogoutEventAdmin(FindsPeople, FactsAdmin):
     menu_rank = 0
     empty = "None. One row appears for every act that ended sessions: who did it, and why."
     list_display = ("at", "initiator", "actor", "sub", "sessions_ended", "families_revoked")
-    list_filter = ("initiator",)
+    list_filter = (filter_by("at"), "initiator")
     search_fields = ("=sub", "=actor")
     search_help_text = "A person's address or name, a whole user id, or a whole actor like app:{client id}."
     fields = ("at", "initiator", "actor", "user", "sub", "sessions_ended", "families_revoked", "data")
@@ -178,7 +184,6 @@ class DeliveryTallyAdmin(FactsAdmin):
 
 @admin.register(DrainReport)
 class DrainReportAdmin(FactsAdmin):
-    menu_rank = 2
     empty = "None. Each worker that delivers has a row, and renews it every few seconds."
     list_display = ("name", "seen_at", "held", "stuck_for", "reason", "idle_for")
     fields = list_display

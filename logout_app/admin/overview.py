@@ -13,14 +13,22 @@ from urllib.parse import urlencode
 from django.db.models import Count, Min, QuerySet, Sum
 from django.db.models.functions import TruncHour
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.timesince import timesince
 
 from idp.connections import health
 from idp.crypto import keys
 from idp.models import Application, KeyStatus, SigningKey
-from logout_app.admin import trouble
+from logout_app.admin import hearing, trends, trouble
+from logout_app.admin.charts import Chart
+from logout_app.admin.checklist import FirstStep, checklist
+from logout_app.admin.hearing import AppHealth
+from logout_app.admin.trends import Window
 from logout_app.admin.trouble import Attention
+from logout_app.admin.words import counted, listed
+from logout_app.admin.words import seconds as _seconds
 from logout_app.delivery.channels.registry import without_url
+from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
@@ -45,16 +53,37 @@ class Figure:
 class StartPage:
     figures: list[Figure] = field(default_factory=list)
     attention: list[Attention] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    window: Window = trends.WINDOWS[0]
+    windows: tuple[Window, ...] = trends.WINDOWS
+    applications: list[AppHealth] = field(default_factory=list)
+    steps: list[FirstStep] = field(default_factory=list)
 
 
-def overview(user: Any, now: datetime) -> StartPage:
-    """Only what this administrator may look at."""
+def overview(user: Any, now: datetime, within: str = "") -> StartPage:
+    """Only what this administrator may look at; `within` is how far back the charts go."""
     wanted = ("sessions_app.view_ssosession", "logout_app.view_logoutevent", "logout_app.view_logoutdelivery")
     if not user.has_perms(wanted):
         return StartPage()
     figures = [_live_sessions(now), _sign_outs(now), _median(now), _waiting(now)]
-    deliveries = [*trouble.workers(), *_late(now), *trouble.failing(now), *_dead(), *trouble.set_aside()]
-    return StartPage(figures, [*deliveries, *_connections(user), *_keys(now), *_deaf(), *_not_told(now)])
+    deliveries = [
+        *trouble.workers(),
+        *_late(now),
+        *_incomplete(now),
+        *trouble.failing(now),
+        *_dead(),
+        *trouble.set_aside(),
+    ]
+    attention = [*deliveries, *_connections(user), *_keys(now), *_deaf(), *_not_told(now)]
+    over = trends.window(within)
+    return StartPage(
+        figures,
+        attention,
+        trends.charts(over, now),
+        over,
+        applications=hearing.applications(now) if user.has_perm("idp.view_application") else [],
+        steps=checklist(user) if user.is_superuser else [],
+    )
 
 
 def _live_sessions(now: datetime) -> Figure:
@@ -114,6 +143,20 @@ def _late(now: datetime) -> Iterator[Attention]:
             f"Deliveries are due since {timesince(due, now, depth=1)}: no worker takes them.",
             "Look at the queue",
             reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=pending",
+        )
+
+
+def _incomplete(now: datetime) -> Iterator[Attention]:
+    """The alarm: an end that is not complete after five minutes. `/metrics` and the log tell the same."""
+    found = overdue.incomplete(now)
+    if found.ends:
+        since = f"?since={timezone.localtime(found.oldest):%Y-%m-%dT%H:%M}" if found.oldest else ""
+        yield Attention(
+            "bad",
+            f"{'More than ' if found.more else ''}{counted(found.ends, 'end is', 'ends are')} not complete after five minutes: "
+            f"{listed(list(found.applications))} {'have' if len(found.applications) > 1 else 'has'} not confirmed.",
+            "See who was not told",
+            reverse("admin:evidence") + since,
         )
 
 
@@ -198,7 +241,3 @@ def _hourly(now: datetime, rows: Iterable[tuple[datetime, int]]) -> str:
     if not highest:
         return ""
     return " ".join(f"{i * 100 / 23:.1f},{26 - 24 * counts[i] / highest:.1f}" for i in range(24))
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -28,7 +28,7 @@ def explain_end(session: SSOSession) -> list[str]:
     told = f"{', '.join(names)} took part" if names else "No application took part"
     return [
         f"{session.user} is signed out of this browser at once. {told}.",
-        "Session-bound tokens die with it; refresh tokens with offline access stay. To end these too, use Sign out everywhere on the person's page.",
+        "Session-bound tokens die with it; refresh tokens with offline access stay. To end these too, use End everything on the person's page.",
         *not_told.sentences(not_told.in_session(session), Initiator.SESSION_REVOKED, whole_user=False),
     ]
 

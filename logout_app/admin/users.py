@@ -1,4 +1,4 @@
-"""People in the admin, with *Sign out everywhere* and their sessions."""
+"""People in the admin: whether somebody is out, and the acts that make it so."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from idp.admin import users
-from idp.admin.support import AdminAct, FactsInline, actor_of
+from idp.admin.support import AdminAct, actor_of
 from idp.http.requests import facts
 from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app.admin import reauthentication
+from logout_app.admin.person import NEEDED, person_page
+from logout_app.admin.words import counted
 from logout_app.ending import not_told
 from logout_app.ending.end import Selection, end_sessions
+from sessions_app.account import mail
 from sessions_app.models import RefreshTokenFamily, SSOSession
 from sessions_app.signin import factors
 
@@ -44,7 +47,8 @@ def do_sign_out(request: HttpRequest, user: User, at: datetime, form: forms.Form
         at=at,
         offline_tokens=True,
     )
-    return f"{user} is signed out of {len(ended.session_pks)} session{'s' * (len(ended.session_pks) != 1)}."
+    done = f"{user} is signed out of {counted(len(ended.session_pks), 'session')}, and every refresh token is dead."
+    return f"{done} What the applications answer is on this page: reload it."
 
 
 def explain_reset(user: User) -> list[str]:
@@ -62,9 +66,30 @@ def do_reset(request: HttpRequest, user: User, at: datetime, form: forms.Form | 
     return f"{user} has no second factor any more, and is signed out."
 
 
+def explain_reset_mail(user: User) -> list[str]:
+    return [
+        f"A mail goes to {user.email} within a few seconds, with a link that sets a new password and works for an hour.",
+        "Whoever reads that mailbox can then sign in. The old password works until a new one is set; then every session ends.",
+        "Other accounts with the same address get one too, each with its connection's name.",
+    ]
+
+
+def do_reset_mail(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
+    mail.ask_for_reset(user.email, at)
+    return f"A mail with a link to a new password is on its way to {user.email}."
+
+
+RESET_MAIL = AdminAct(
+    "reset-mail",
+    "Send reset mail",
+    explain_reset_mail,
+    do_reset_mail,
+    offered=lambda user: user.is_active and bool(user.email) and mail.may_reset(user),
+    danger=False,
+)
 RESET_FACTORS = AdminAct(
     "reset-factors",
-    "Remove second factors",
+    "Reset second factors",
     explain_reset,
     do_reset,
     offered=lambda user: bool(factors.of_person(user)),
@@ -86,29 +111,31 @@ def naming_the_untold(act: AdminAct) -> AdminAct:
     return replace(act, explain=explain)
 
 
-SIGN_OUT = AdminAct("sign-out", "Sign out everywhere", explain_sign_out, do_sign_out)
-
-
-class SessionInline(FactsInline):
-    """The sessions that have not ended."""
-
-    model = SSOSession
-    fields = ("connection", "created_at", "last_seen_at", "last_application", "last_ip", "last_user_agent")
-    readonly_fields = fields
-    show_change_link = True
-    ordering = ("-pk",)
-    verbose_name_plural = "Sessions that have not ended"
-
-    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
-        return super().get_queryset(request).filter(ended_at=None).select_related("connection", "last_application")
+SIGN_OUT = AdminAct("sign-out", "End everything", explain_sign_out, do_sign_out)
 
 
 @admin.register(User)
 class UserAdmin(users.UserAdminBase):
-    inlines: ClassVar[Any] = (users.IdentityInline, SessionInline)
+    change_form_template = "admin/idp/user/change_form.html"
+    inlines: ClassVar[Any] = ()
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (SIGN_OUT, reauthentication.PERSON, RESET_FACTORS, *map(naming_the_untold, super().get_acts()))
+        return (
+            SIGN_OUT,
+            reauthentication.PERSON,
+            RESET_FACTORS,
+            RESET_MAIL,
+            *map(naming_the_untold, super().get_acts()),
+        )
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """For whom the page answers nothing, rows still say how this person signs in."""
+        return (users.IdentityInline,) if obj and not request.user.has_perms(NEEDED) else ()
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if obj := kwargs.get("obj"):
+            context["person"] = person_page(obj, request.user, timezone.now())
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def consequences(self, user: User) -> list[str]:
         applications = not_told.in_use_by(user, timezone.now())

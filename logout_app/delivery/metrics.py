@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from logout_app.delivery import receiver, reports, tallies
 from logout_app.delivery.channels.registry import known as known_channel
+from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
 
 OLD_BACKLOG = timedelta(minutes=1)
@@ -87,6 +88,7 @@ class _Deliveries(Collector):
             "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
         )
         yield from _applications(self._at)
+        yield from _incomplete(self._at)
         yield _aside(known)
         yield from _drains()
         yield _latency(known)
@@ -144,6 +146,17 @@ def _applications(at: datetime) -> Iterator[Metric]:
         age.add_metric([client_id], max(0.0, (at - since).total_seconds()))
     yield waiting
     yield age
+
+
+def _incomplete(at: datetime) -> Iterator[Metric]:
+    found = overdue.incomplete(at)
+    yield GaugeMetricFamily(
+        "curfew_ends_incomplete",
+        "Ends that some application has not confirmed after five minutes, or gave up within a day.",
+        found.ends,
+    )
+    age = (at - found.oldest).total_seconds() if found.oldest else 0.0
+    yield GaugeMetricFamily("curfew_ends_incomplete_oldest_seconds", "Age of the oldest of them.", age)
 
 
 def _aside(known: Tallies) -> Metric:

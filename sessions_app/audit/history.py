@@ -11,7 +11,7 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncHour
 
 from sessions_app.audit import events
-from sessions_app.audit.events import EventType
+from sessions_app.audit.events import EventGroup, EventType
 from sessions_app.models import SessionEvent
 
 LINES = 200  # of one session, at most
@@ -45,6 +45,25 @@ def sign_outs_of(sid: str) -> list[int]:
     """The keys of the sign-outs that ended this session."""
     ends = SessionEvent.objects.filter(sid=sid, type=EventType.ENDED).values_list("data", flat=True)
     return [data["event"] for data in ends if data.get("event")]
+
+
+def sign_outs_of_person(sub: str, *, since: datetime, until: datetime, most: int) -> list[int]:
+    """The keys of the newest sign-outs that ended a session of this person, who may be deleted since."""
+    lines = SessionEvent.objects.filter(sub=sub, type=EventType.ENDED, at__gte=since, at__lt=until).order_by("-at")
+    return list(
+        dict.fromkeys(data["event"] for data in lines.values_list("data", flat=True)[:most] if data.get("event"))
+    )
+
+
+def knows(sub: str) -> bool:
+    """Whether any line is about this person, who may be deleted since."""
+    return SessionEvent.objects.filter(sub=sub).exists()
+
+
+def of_person(sub: str, groups: Iterable[EventGroup], most: int) -> list[SessionEvent]:
+    """The newest lines of these groups that name this person."""
+    types = [kind for group in groups for kind in events.of_group(group)]
+    return list(SessionEvent.objects.filter(sub=sub, type__in=types).order_by("-at")[:most])
 
 
 def joined(sid: str) -> list[str]:

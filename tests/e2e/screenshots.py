@@ -222,6 +222,9 @@ SHOTS = (
     Shot("admin-session", admin("sessions_app/ssosession/?state=ended", FIRST_ROW)),
     Shot("admin-sessions", admin("sessions_app/ssosession/")),
     Shot("admin-deliveries", admin("logout_app/logoutdelivery/")),
+    Shot("admin-person", admin("idp/user/?q=mary%40fabrikamcorp.com", FIRST_ROW)),
+    Shot("admin-evidence", admin("evidence/")),
+    Shot("admin-find", admin("find/?q=s")),
 )
 
 

@@ -49,7 +49,7 @@ def test_their_factors_go_their_sessions_end_and_it_is_audited(admin: Client, bo
     event = SessionEvent.objects.get(type="second_factors_reset")
     assert (event.sub, event.actor) == (mary.user_id, f"admin:{boss.user_id}")
     assert sorted(event.data["factors"]) == ["totp", "webauthn"]
-    assert LogEntry.objects.get().get_change_message() == "Remove second factors"
+    assert LogEntry.objects.get().get_change_message() == "Reset second factors"
     assert make_session(mary).ended_at is None
     assert SSOSession.objects.get(user=boss).ended_at is None
 

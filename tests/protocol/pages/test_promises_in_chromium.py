@@ -56,9 +56,9 @@ def test_an_administrator_removes_somebodys_second_factors(chrome: Browser, live
     make_session(mary)
     with page_of(chrome, live_server, boss) as (page, complaints):
         page.goto(reverse("admin:idp_user_change", args=(mary.pk,)))
-        page.get_by_role("link", name="Remove second factors").click()
+        page.get_by_role("link", name="Reset second factors").click()
         expect(page.locator("#content")).to_contain_text("Every session of theirs ends")
-        page.get_by_role("button", name="Remove second factors").click()
+        page.get_by_role("button", name="Reset second factors").click()
         expect(page.locator(".messagelist")).to_contain_text("has no second factor any more")
     assert not Authenticator.objects.filter(user=mary).exists()
     assert not SSOSession.objects.filter(user=mary, ended_at=None).exists()
