@@ -14,7 +14,18 @@ from django.urls import reverse
 
 # Task, and what belongs to it: `app.model`, or the name of a page of the admin. The first that may be seen is where it leads.
 TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("People", ("idp.user", "idp.identity", "mfa.authenticator", "sessions_app.consent", "auth.group")),
+    (
+        "People",
+        (
+            "idp.user",
+            "idp.identity",
+            "idp.group",
+            "idp.role",
+            "mfa.authenticator",
+            "sessions_app.consent",
+            "auth.group",
+        ),
+    ),
     ("Applications", ("idp.application", "idp.resourceserver", "idp.clientgrant")),
     ("Connections", ("idp.connection", "logout_app.revocationrequest")),
     ("Sessions", ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")),
@@ -25,6 +36,8 @@ TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 # Where a table's own name is a programmer's.
 NAMES = {
     "idp.user": "people",
+    "idp.group": "groups",
+    "auth.group": "groups of administrators",
     "mfa.authenticator": "second factors",
     "sessions_app.ssosession": "sessions",
     "sessions_app.refreshtokenfamily": "refresh tokens",

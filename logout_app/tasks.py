@@ -19,8 +19,8 @@ from idp.tenants import configuration, rules
 from logout_app.browser import transactions
 from logout_app.ending import access_lost, deprovisioned, purge
 from logout_app.ending.end import Selection, end_sessions
-from logout_app.shared_signals import poll
 from logout_app.evidence import overdue
+from logout_app.shared_signals import poll
 from sessions_app.session.purge import BATCH
 
 log = structlog.get_logger(__name__)

@@ -42,7 +42,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPlaces:
     typed: str
     kinds: list[tuple[str, list[Hit]]]
     audit_url: str = ""
@@ -66,15 +66,15 @@ def find(request: HttpRequest) -> HttpResponse:
 FIND = Page("find", "", "find/", find, "")
 
 
-def look(user: Any, typed: str) -> Found:
+def look(user: Any, typed: str) -> FoundPlaces:
     """What this administrator may see of it. Of an address of the network only the audit trail knows."""
     if not typed:
-        return Found("", [])
+        return FoundPlaces("", [])
     kinds = [(kind.title, list(kind.look(typed))) for kind in KINDS if user.has_perm(kind.permission)]
     audit = ""
     if user.has_perm("sessions_app.view_sessionevent"):
         audit = f"{reverse('admin:sessions_app_sessionevent_changelist')}?{urlencode({'q': typed})}"
-    return Found(typed, [(title, hits) for title, hits in kinds if hits], audit)
+    return FoundPlaces(typed, [(title, hits) for title, hits in kinds if hits], audit)
 
 
 def _people(typed: str) -> Iterator[Hit]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from logout_app.evidence.report import Evidence, OfApplication, Told
+from logout_app.evidence.report import Evidence, OfApplication, ToldBy
 from logout_app.models import DeliveryAttempt
 from logout_app.protocol.percentiles import Spread
 
@@ -35,7 +35,7 @@ def _application(one: OfApplication) -> dict[str, Any]:
     }
 
 
-def _delivery(told: Told) -> dict[str, Any]:
+def _delivery(told: ToldBy) -> dict[str, Any]:
     row = told.delivery
     return {
         "sub": row.sub,

@@ -36,7 +36,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldBy:
     """One receiver on one channel: what it was told of, and what came of it."""
 
     delivery: LogoutDelivery
@@ -90,7 +90,7 @@ class OfApplication:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     asked: Asked
-    rows: Sequence[Told]
+    rows: Sequence[ToldBy]
     applications: Sequence[OfApplication]
     took: Spread
     complete: bool  # False: there are older rows, which are not in it
@@ -101,7 +101,7 @@ def report(asked: Asked) -> Evidence:
     found = list(_deliveries(asked)[: MOST + 1])
     shown = found[:MOST]
     people = _names({row.sub for row in shown})
-    rows = [Told(row, people.get(row.sub, row.sub)) for row in shown]
+    rows = [ToldBy(row, people.get(row.sub, row.sub)) for row in shown]
     seconds = [row.seconds for row in rows if row.seconds is not None]
     return Evidence(asked, rows, list(_by_application(rows)), spread(seconds), len(found) <= MOST, _reasons(rows))
 
@@ -129,8 +129,8 @@ def _names(subs: set[str]) -> dict[str, str]:
     return {user.user_id: str(user) for user in User.objects.filter(user_id__in=subs).only("user_id", "email", "name")}
 
 
-def _by_application(rows: Iterable[Told]) -> Iterator[OfApplication]:
-    groups: dict[tuple[str, str], list[Told]] = defaultdict(list)
+def _by_application(rows: Iterable[ToldBy]) -> Iterator[OfApplication]:
+    groups: dict[tuple[str, str], list[ToldBy]] = defaultdict(list)
     for row in rows:
         groups[row.receiver, row.delivery.client_id].append(row)
     for (name, client_id), told in sorted(groups.items()):
@@ -140,7 +140,7 @@ def _by_application(rows: Iterable[Told]) -> Iterator[OfApplication]:
         yield OfApplication(name, client_id, states, spread(row.seconds for row in told if row.seconds is not None))
 
 
-def _reasons(rows: Iterable[Told]) -> list[tuple[str, str, int]]:
+def _reasons(rows: Iterable[ToldBy]) -> list[tuple[str, str, int]]:
     counted: dict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
         if row.delivery.state in (DeliveryState.NOT_TOLD, DeliveryState.DROPPED, DeliveryState.DEAD):
