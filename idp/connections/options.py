@@ -57,10 +57,10 @@ _SAML = _REVOCATION | frozenset(
 )
 OWN: dict[str, frozenset[str]] = {
     Strategy.DATABASE: frozenset({"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username"}),
-    Strategy.OIDC: _OIDC | _REVOCATION | {"email_is_verified"},
-    Strategy.OKTA: _OIDC | _REVOCATION | {"domain", "email_is_verified"},
+    Strategy.OIDC: _OIDC | _REVOCATION,
+    Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
     Strategy.GOOGLE: _OIDC,
-    Strategy.ENTRA: _OIDC | {"tenant_domain", "tenantId", "waad_protocol", "email_is_verified"},
+    Strategy.ENTRA: _OIDC | {"tenant_domain", "tenantId", "waad_protocol"},
     Strategy.ADFS: _OIDC
     | frozenset(
         {
@@ -74,11 +74,10 @@ OWN: dict[str, frozenset[str]] = {
             "user_id_attribute",
             "fieldsMap",
             "wants_signed",
-            "email_is_verified",
             "protocol",
         }
     ),
-    Strategy.SAML: _SAML | {"email_is_verified"},
+    Strategy.SAML: _SAML,
     Strategy.ACTIVE_DIRECTORY: frozenset(
         {
             "servers",
@@ -89,14 +88,14 @@ OWN: dict[str, frozenset[str]] = {
             "base_dn",
             "user_filter",
             "group_attribute",
-            "email_is_verified",
         }
     ),
 }
-# Of everybody who says elsewhere who somebody is; our own databases ask people to verify their address.
+# Of everybody who says elsewhere who somebody is, but for those who know of every address whether they verified it.
 UPSTREAM = frozenset({"email_is_verified"})
+_KNOW_THEMSELVES = (Strategy.DATABASE, Strategy.GOOGLE)
 KEYS: dict[str, frozenset[str]] = {
-    strategy: own | COMMON | (frozenset() if strategy == Strategy.DATABASE else UPSTREAM)
+    strategy: own | COMMON | (frozenset() if strategy in _KNOW_THEMSELVES else UPSTREAM)
     for strategy, own in OWN.items()
 }
 SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey", "shared_signals_token"})
@@ -123,10 +122,10 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     | {"shared_signals"}
     | {"id_token_signed_response_algs", "id_token_session_expiry_supported", "trust_upstream_mfa"}
     | _REVOCATION
-    | {"email_is_verified"}
+    | UPSTREAM
     | {"fedMetadataXml", "signInEndpoint", "signOutEndpoint", "signingCert", "entityId", "thumbprints"}  # ADFS by SAML
     | {"user_id_attribute", "fieldsMap", "wants_signed"},
-    "bind_password": COMMON | UPSTREAM | {"bind_dn", "base_dn", "user_filter", "group_attribute", "email_is_verified"},
+    "bind_password": COMMON | UPSTREAM | {"bind_dn", "base_dn", "user_filter", "group_attribute"},
 }
 NEVER_SENT = frozenset({"decryptionKey"})
 ONLY = {"shared_signals_token": frozenset({"shared_signals"})}  # secrets that one option decides about, and no other

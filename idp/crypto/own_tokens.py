@@ -26,7 +26,8 @@ ACCESS_TOKEN = Profile(
     needs_type=True,
     algorithms=tuple(keys.ALGORITHMS),
     texts=("sub",),
-    forbidden=("events", "at_hash"),
+    times=("iat",),
+    forbidden=("events", "at_hash", "nonce"),
 )
 PERSON = "curfew_person"  # in access tokens whose sub is a pairwise one: who it is, sealed, for our own endpoints
 _VERIFIERS = JWSRegistry(algorithms=list(keys.ALGORITHMS))

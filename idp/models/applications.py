@@ -115,7 +115,7 @@ class Application(AbstractApplication):
     userinfo_signed_response_alg = models.CharField(
         max_length=8,
         blank=True,
-        choices=[("", "JSON, not signed"), ("RS256", "RS256"), ("ES256", "ES256")],
+        choices=[("", "JSON, not signed"), *SIGNING_CHOICES],
         default="",
         db_default="",
     )

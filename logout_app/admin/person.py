@@ -19,7 +19,7 @@ from logout_app.evidence.report import ends_of
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.audit import history
 from sessions_app.audit.events import EventGroup, words
-from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
+from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
 from sessions_app.protocol import user_agents
 
 MOST = 20  # sessions, tokens, lines: the newest. Live sessions are all looked at, as the answer depends on them
@@ -66,7 +66,7 @@ class PersonPage:
     families: Sequence[RefreshTokenFamily] = ()
     factors: Sequence[Authenticator] = ()
     sources: Sequence[Identity] = ()
-    lines: Sequence[tuple[SessionEvent, str]] = field(default=())
+    lines: Sequence[tuple[history.Recorded, str]] = field(default=())
 
 
 def person_page(person: User, administrator: Any, now: datetime) -> PersonPage | None:
@@ -192,5 +192,5 @@ def _name(row: LogoutDelivery) -> str:
     return (row.application.name if row.application else "") or row.client_id
 
 
-def _lines(person: User) -> list[tuple[SessionEvent, str]]:
+def _lines(person: User) -> list[tuple[history.Recorded, str]]:
     return [(line, words(line.type)) for line in history.of_person(person.user_id, HISTORY, MOST)]

@@ -15,6 +15,7 @@ from sessions_app.audit.events import EventGroup, EventType
 from sessions_app.models import SessionEvent
 
 LINES = 200  # of one session, at most
+Recorded = SessionEvent  # a line as readers of several get it
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ CASES = (
     Case("jwks", {"jwks": jwks(jwk(EC, private=True))}),
     Case("jwks", by_keys(jwks=jwks(PUBLIC, jwk(RSAKey.generate_key(2048), private=True)))),
     Case("jwks", by_keys(jwks=jwks(jwk(OctKey.generate_key(256), private=True)))),
-    Case("jwks", by_keys(jwks=jwks(jwk(OKPKey.generate_key("Ed25519"))))),
+    Case("jwks", by_keys(jwks=jwks(jwk(OKPKey.generate_key("Ed25519"), private=True)))),
     Case("jwks", by_keys(jwks=jwks(jwk(SMALL)))),
     Case("jwks", by_keys(jwks=jwks({"kty": "RSA", "n": "AQAB"}))),
     Case("jwks", by_keys(jwks=jwks({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}))),

@@ -106,11 +106,12 @@ class Client:
         """The parameters of an authorization response, after a sign-in if the provider asks for one."""
         return self.answer_at(sign_in(self.browser, self.authorize(**changes)))
 
-    def answer_at(self, address: Page | str) -> dict[str, str]:
+    def answer_at(self, address: Page | str, *, state: str | None = None) -> dict[str, str]:
+        """`state`: what comes back, if it is not that of the request."""
         assert isinstance(address, str), f"a page instead of an answer: {address.status} {address.url}\n{address.text}"
         assert address.partition("?")[0] == self.callback
         answer = query_of(address)
-        assert answer.get("state", "") == self.last_request.get("state", "")
+        assert answer.get("state", "") == (state or self.last_request.get("state", ""))
         assert answer["iss"] == self.metadata["issuer"]
         return answer
 

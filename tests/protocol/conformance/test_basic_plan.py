@@ -222,7 +222,7 @@ def unsigned(claims: dict[str, str]) -> str:
 @pytest.mark.spec(CORE, "6", "Request objects are refused with the registered errors")
 def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported(client: Make) -> None:
     rp = client()
-    answer = rp.answer_at(rp.authorize(request=unsigned({"state": "other", "nonce": "other"})))
+    answer = rp.answer_at(rp.authorize(request=unsigned({"state": "other", "nonce": "other"})), state="other")
     assert answer["error"] == "request_not_supported"
     assert rp.metadata["request_parameter_supported"] is False
 

@@ -81,7 +81,7 @@ def test_a_forced_sign_in_is_asked_for(way: Way) -> None:
 
 
 def test_every_request_has_an_id_of_its_own(way: Way) -> None:
-    assert _depart(way).kept["request_id"] != _depart(way).kept["request_id"]
+    assert _depart(way).flow_data["request_id"] != _depart(way).flow_data["request_id"]
 
 
 def test_an_endpoint_with_a_query_keeps_it(way: Way) -> None:

@@ -102,8 +102,8 @@ def test_an_upstream_is_asked_for_that_age_too():
 
     app = make_application("Bank", default_max_age=0)
     for query, expected in (("", (0, True)), ("&max_age=9", (9, False)), ("&max_age=x", (None, False))):
-        wishes = destination(f"/authorize?client_id={app.client_id}{query}", configuration.current()).wishes
-        assert (wishes.max_age, wishes.force) == expected
+        asked = destination(f"/authorize?client_id={app.client_id}{query}", configuration.current()).asked
+        assert (asked.max_age, asked.force) == expected
 
 
 @pytest.mark.parametrize("value", [-1, "60", True, 1.5, [60], 10**12])
