@@ -22,7 +22,7 @@ Run on 2026-11-30, suite v5.2.4 (commit 12f2a4dac), behind a proxy with TLS, SQL
 | front-channel logout | dynamic | 2 | 0 | 0 | 0 | 0 |
 | session management | static | 2 | 0 | 0 | 0 | 0 |
 | session management | dynamic | 2 | 0 | 0 | 0 | 0 |
-| oidcc-refresh-token-rp-key-rotation | dynamic | not finished in this run | | | | |
+| oidcc-refresh-token-rp-key-rotation | dynamic | 1 | 0 | 0 | 0 | 0 |
 
 - **What failed**: `oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported`, with dynamic clients: registration refused `request_uris`. It takes them since, without them; this module was not run again. With form post it fails then too, as it did before: it wants the error by form post, which only the object behind `request_uri` says, and we fetch none.
 - **Skipped**: unsigned ID tokens (`alg: none`) and request objects, which are refused on purpose.
