@@ -32,13 +32,14 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE)
 LONGEST_NAME = 100  # of what a stranger calls itself; people read it when they are asked for consent
 LONGEST_URI = 1000
 MOST_ITEMS = 50
-# Encrypted answers, requests as objects, and bindings of tokens to keys or to ways of asking.
+# Encrypted answers, requests as objects, and bindings of tokens to keys or to ways of asking. Not `request_uris`:
+# a client that has them also asks otherwise, and the answer leaves them out.
 IMPOSSIBLE = (
     *(f"userinfo_encrypted_response_{part}" for part in ("alg", "enc")),
     *("introspection_signed_response_alg", "authorization_signed_response_alg"),
     *(f"{what}_encrypted_response_{part}" for what in ("introspection", "authorization") for part in ("alg", "enc")),
     *("request_object_signing_alg", "request_object_encryption_alg", "request_object_encryption_enc"),
-    *("request_uris", "require_signed_request_object", "tls_client_certificate_bound_access_tokens"),
+    *("require_signed_request_object", "tls_client_certificate_bound_access_tokens"),
 )
 
 

@@ -74,7 +74,7 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The person has to allow these scopes first."""
+    """The person has to allow these scopes first: more than would be granted, where `claims` names what they would give."""
 
     session: SSOSession
     scope: list[str]
@@ -143,10 +143,11 @@ def decide(request: AuthorizationRequest, situation: Situation) -> Decision:
     granted = policies.allowed(granted, api, session.user, situation.snapshot)
     if step_up := _step_up(request, session, situation):
         return step_up
-    if _needs_consent(request, session, granted, situation):
+    to_allow = [*granted, *_scopes_behind_claims(request, granted)]
+    if _needs_consent(request, session, to_allow, situation):
         if request.silent:
             raise ConsentRequired("Consent required")
-        return Ask(session, granted)
+        return Ask(session, to_allow)
     reached = request.acr.met_by(assurance.level_of(session))
     return Proceed(session, granted, api.identifier if api else "", reached)
 
@@ -170,7 +171,7 @@ def new_code(
 ) -> tuple[str, AuthorizationCode]:
     """What the client gets, and the row to write."""
     raw = new_secret()
-    asked: dict[str, Any] = {**_claims_to_keep(request, proceed.scope, application)}
+    asked: dict[str, Any] = {**_claims_to_keep(request, application)}
     if proceed.acr:
         asked["acr"] = proceed.acr
     return raw, AuthorizationCode(
@@ -326,9 +327,9 @@ def _step_up(request: AuthorizationRequest, session: SSOSession, situation: Situ
 
 
 def _needs_consent(
-    request: AuthorizationRequest, session: SSOSession, granted: list[str], situation: Situation
+    request: AuthorizationRequest, session: SSOSession, to_allow: list[str], situation: Situation
 ) -> bool:
-    if situation.consented is not None and set(granted) <= situation.consented:
+    if situation.consented is not None and set(to_allow) <= situation.consented:
         return False
     if "consent" in request.prompt:
         return True
@@ -339,17 +340,22 @@ def _needs_consent(
         .values_list("scopes", flat=True)
         .first()
     )
-    return allowed is None or bool(set(granted) - set(allowed))
+    return allowed is None or bool(set(to_allow) - set(allowed))
 
 
-def _claims_to_keep(
-    request: AuthorizationRequest, granted: list[str], application: Application
-) -> dict[str, dict[str, None]]:
-    """The claims by name; an application that is not first-party gets none that its scopes would not give."""
-    given = {name for scope in granted for name in CLAIMS.get(scope, ())}
-    known = {name for names in CLAIMS.values() for name in names}
-    mapped = {mapping.claim for mapping in application.usable.claim_mappings}  # an administrator gave them
-    allowed = mapped | (known if application.is_first_party else given)
-    return {
-        place: {name: None for name in asked if name in allowed} for place, asked in request.claims.items() if asked
-    }
+def _scopes_behind_claims(request: AuthorizationRequest, granted: list[str]) -> list[str]:
+    """What `claims` asks for by name, in the words of scopes: the person allows it as those.
+
+    Also where a mapping makes a claim of such a name: mappings may be empty, fail or be gone when a token is used.
+    """
+    asked = {name for names in request.claims.values() for name in names}
+    return [scope for scope, names in CLAIMS.items() if scope not in granted and asked & set(names)]
+
+
+def _claims_to_keep(request: AuthorizationRequest, application: Application) -> dict[str, dict[str, None]]:
+    """The claims by name that anybody could give: standard ones, which `decide()` asked about, and mapped ones, which an
+    administrator gave. A token's own claims are neither.
+    """
+    standard = {name for names in CLAIMS.values() for name in names}
+    known = standard | {mapping.claim for mapping in application.usable.claim_mappings}
+    return {place: {name: None for name in asked if name in known} for place, asked in request.claims.items() if asked}

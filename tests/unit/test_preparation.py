@@ -17,6 +17,7 @@ import trustme
 from django.db import connection
 
 from idp import conf
+from idp.crypto.keys import ALGORITHMS
 from tests.support.processes import database_url, free_port
 from tests.support.servers import start_redis, stop
 from tests.support.tls_front import TlsFront

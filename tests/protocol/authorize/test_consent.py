@@ -1,12 +1,13 @@
 """Consent of applications that are not first-party, remembered per scope."""
 
+import json
 import re
 
 import pytest
 
 from sessions_app.models import AuthorizationCode, Consent
 from tests.support.factories import browser, make_application, make_session, make_user
-from tests.support.oauth import answer_of, authorize, decode, exchange
+from tests.support.oauth import answer_of, authorize, decode, exchange, userinfo
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +79,46 @@ def test_the_answer_needs_a_csrf_token(app):
     assert say(strict, authorize(strict, app), "allow").status_code == 403
 
 
-def test_the_claims_parameter_gives_nothing_beyond_the_scopes(client, app):
+@pytest.mark.spec("OpenID Connect Core 1.0", "5.5", "Claims asked for by name are given when the person allows them")
+def test_claims_asked_for_by_name_are_given_after_the_person_allowed_them(client, app):
+    say(client, authorize(client, app, scope="openid"), "allow")
+    request = {"scope": "openid", "claims": '{"id_token": {"email": null}, "userinfo": {"email": {"essential": true}}}'}
+    assert answer_of(authorize(client, app, prompt="none", **request))["error"] == "consent_required"
+    page = authorize(client, app, **request)
+    assert b"Your e-mail address" in page.content
+    answer = exchange(app, answer_of(say(client, page, "allow"))["code"]).json()
+    for told in (decode(answer["id_token"]), userinfo(answer["access_token"]).json()):
+        assert told["email"] == "mary@fabrikamcorp.com"
+        assert not {"email_verified", "name"} & told.keys()
+    assert answer["scope"] == "openid"
+    assert "code" in answer_of(authorize(client, app, prompt="none", **request))
+
+
+def test_each_part_of_a_request_that_names_claims_is_asked_about_once(client, app):
+    claims = '{"userinfo": {"email": null, "name": null, "birthdate": null, "phone_number": null}}'
+    page = authorize(client, app, scope="openid email", claims=claims).content.decode()
+    assert [page.count(words) for words in ("e-mail address", "facts of your profile", "phone number")] == [1, 1, 1]
+    assert "postal address" not in page
+
+
+def test_no_to_claims_by_name_is_access_denied(client, app):
     page = authorize(client, app, scope="openid", claims='{"id_token": {"email": null}}')
-    code = answer_of(say(client, page, "allow"))["code"]
-    assert "email" not in decode(exchange(app, code).json()["id_token"])
+    assert answer_of(say(client, page, "deny"))["error"] == "access_denied"
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_an_application_of_ours_gets_claims_by_name_without_a_question(client):
+    code = answer_of(
+        authorize(client, ours := make_application(), scope="openid", claims='{"id_token": {"name": null}}')
+    )
+    assert decode(exchange(ours, code["code"]).json()["id_token"])["name"]
+
+
+@pytest.mark.parametrize("name", ["shoe_size", "permissions", "cnf", "org_id"])
+def test_claims_that_nobody_gives_are_neither_asked_about_nor_given(client, app, name):
+    claims = json.dumps({"id_token": {name: None}, "userinfo": {name: None}})
+    page = authorize(client, app, scope="openid", claims=claims)
+    assert page.content.count(b"<li>") == 1
+    answer = exchange(app, answer_of(say(client, page, "allow"))["code"]).json()
+    assert name not in decode(answer["id_token"])
+    assert name not in userinfo(answer["access_token"]).json()

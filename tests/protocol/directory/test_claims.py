@@ -15,9 +15,9 @@ from idp.applications import trail
 from idp.applications.claims import RESERVED
 from idp.directory import memberships, roles
 from idp.models import Application, ClaimTrouble, ResourceServer, Role, Source, User
-from sessions_app.models import SessionEvent
-from tests.support.factories import make_application, make_connection, make_session, make_user
-from tests.support.oauth import credentials, decode, post_form, refresh, tokens_for, userinfo
+from sessions_app.models import Consent, SessionEvent
+from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+from tests.support.oauth import answer_of, authorize, credentials, decode, post_form, refresh, tokens_for, userinfo
 
 pytestmark = pytest.mark.django_db
 API = "https://api.example/"
@@ -89,12 +89,31 @@ def test_the_claims_parameter_asks_by_name(mary, operators):
     assert (info["roles"], info[ROLES]) == (["operators"], ["operators"])
 
 
-def test_an_application_of_strangers_gets_groups_by_its_scope_only(mary):
-    app = application(is_first_party=False)
-    from sessions_app.models import Consent
+NAMES_OF_SCOPES = [
+    ("groups", {"groups": None}, []),
+    ("groups", {"groups": None}, [mapped("groups", "groups[?starts_with(@, 'grafana-')]", "access_token")]),
+    ("email", {"email": None}, [mapped("email", "user.app_metadata.nothing", "access_token")]),
+]
 
+
+@pytest.mark.parametrize(("scope", "asked", "mappings"), NAMES_OF_SCOPES)
+def test_an_application_of_strangers_gets_what_scopes_give_by_name_when_the_person_allowed_it(
+    mary, scope, asked, mappings
+):
+    app = application(*mappings, is_first_party=False)
+    consent = Consent.objects.create(user=mary, application=app, scopes=["openid"])
+    request = {"scope": "openid", "claims": json.dumps({"id_token": asked})}
+    silent = authorize(browser(make_session(mary)), app, prompt="none", **request)
+    assert answer_of(silent)["error"] == "consent_required"
+    consent.scopes = ["openid", scope]
+    consent.save()
+    assert scope in id_token(mary, app, **request)
+
+
+def test_a_claim_of_a_mapping_s_own_name_was_given_by_an_administrator(mary, operators):
+    app = application(mapped(ROLES, "roles", "access_token"), is_first_party=False)
     Consent.objects.create(user=mary, application=app, scopes=["openid"])
-    assert "groups" not in id_token(mary, app, claims=json.dumps({"id_token": {"groups": None}}))
+    assert id_token(mary, app, claims=json.dumps({"id_token": {ROLES: None}}))[ROLES] == ["operators"]
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,12 @@ def test_what_we_cannot_do_is_refused_and_its_absence_is_not(name):
         assert register(**{name: not_wanted}).status_code == 201
 
 
+def test_request_uris_are_left_out_of_a_registration_that_is_taken():
+    answer = register(request_uris=["https://tool.example/request.jwt"])
+    assert answer.status_code == 201
+    assert "request_uris" not in answer.json()
+
+
 # --- claims as Core 5.4 says ----------------------------------------------------------------------------------------------
 @pytest.mark.spec(
     CORE, "5.4", "Claims of the scopes are returned from UserInfo, not in ID tokens, when there is an access token"
