@@ -87,7 +87,7 @@ def _read_reference(line: str) -> Any:
     if line[0] not in '{"':
         return line
     try:
-        return json.loads(line)
+        return strict_json.parse(line)
     except ValueError:
         raise ValidationError(f"{line[:100]}: this begins like JSON and is none.") from None
 

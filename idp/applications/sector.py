@@ -5,11 +5,10 @@ Asked when a stranger registers. An administrator vouches for the sector with th
 
 from __future__ import annotations
 
-import json
-
 import requests
 
 from idp.outbound import gate, web
+from idp.protocol import strict_json
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.protocol.registration import ClientMetadata, InvalidClientMetadata
 
@@ -34,7 +33,7 @@ def check(metadata: ClientMetadata) -> None:
 def _listed(uri: str) -> list[str]:
     with web.session(body_limit=LARGEST) as client:
         answer = client.get(uri)
-    listed = json.loads(answer.content) if answer.status_code == 200 else None
+    listed = strict_json.parse(answer.content) if answer.status_code == 200 else None
     if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
         raise ValueError(f"{uri} answered {answer.status_code}")
     return listed

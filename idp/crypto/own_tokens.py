@@ -25,8 +25,7 @@ ACCESS_TOKEN = Profile(
     types=frozenset({"at+jwt", "jwt"}),
     needs_type=True,
     algorithms=tuple(keys.ALGORITHMS),
-    texts=("sub",),
-    times=("iat",),
+    texts=("sub", "scope"),
     forbidden=("events", "at_hash", "nonce"),
 )
 PERSON = "curfew_person"  # in access tokens whose sub is a pairwise one: who it is, sealed, for our own endpoints

@@ -10,7 +10,15 @@ MOST_DIGITS = 100
 
 
 def parse_object(text: bytes | str) -> dict[str, Any]:
-    """The object in `text`. Raises ValueError for anything else: why, as the end of a sentence.
+    """The object in `text`. Raises ValueError for anything else: why, as the end of a sentence. Refused is what `parse` refuses."""
+    value = parse(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def parse(text: bytes | str) -> Any:
+    """The value in `text`. Raises ValueError: why, as the end of a sentence.
 
     Refused: repeated names, NaN and infinities, numbers of many digits, NUL and lone surrogates (PostgreSQL keeps neither),
     deep nesting.
@@ -23,8 +31,6 @@ def parse_object(text: bytes | str) -> dict[str, Any]:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON at line {error.lineno}, column {error.colno}") from None
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
     _check(value, 1)
     return value
 

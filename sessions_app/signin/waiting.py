@@ -46,9 +46,9 @@ class Waiting:
         Asked again, when another copy of the form was first, it begins anew: what is not written may not be the answer.
         """
         self.granted = None
-        if pushed.is_pushed(self._params()):  # answered once, which /authorize sees to
-            return None
         try:
+            if pushed.is_pushed(self._params()):  # answered once, which /authorize sees to
+                return None
             asked, to, decision = self._decide(session, snapshot, at)
         except ProtocolError:
             return None

@@ -33,7 +33,7 @@ REAL = {
     "logout token": ({"typ": "logout+jwt"}, {"sub": "p", "jti": "a", "iat": AT, "events": {EVENT: {}}}),
     "revocation request": ({"typ": TYP}, {"sub": "app", "jti": "a", "iat": AT}),
     "own ID token": ({"typ": "JWT"}, {"sub": "p", "nonce": "n", "iat": AT}),
-    "own access token": ({"typ": "at+jwt"}, {"sub": "p", "client_id": "c", "jti": "a", "iat": AT}),
+    "own access token": ({"typ": "at+jwt"}, {"sub": "p", "client_id": "c", "scope": "openid", "jti": "a", "iat": AT}),
 }
 
 
