@@ -29,7 +29,7 @@ from idp.models import (
     SpentToken,
     TenantSettings,
 )
-from idp.protocol import colours
+from idp.protocol.text import colours
 from idp.tenants import changes, configuration, rules, trail
 from idp.tenants.changes import NO_AUTHOR, Author
 

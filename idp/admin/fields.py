@@ -10,6 +10,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from idp.protocol import strict_json
+
 
 class WebUrlField(forms.URLField):
     """A URL typed without a scheme is https; what else it must be is for a rulebook to say."""

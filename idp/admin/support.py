@@ -26,8 +26,8 @@ from idp import navigation
 from idp.admin.fields import WebUrlField
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
-from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
+from idp.protocol.text import normal_forms
 from idp.tenants.changes import Author, Refusal
 from idp.views.errors import error_page
 

@@ -31,7 +31,7 @@ from idp.connections.database import by_login, requires_username
 from idp.http.visit import is_fresh
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
 from idp.people import accounts, metadata, password_policy
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 from idp.scim import ownership
 
 if TYPE_CHECKING:

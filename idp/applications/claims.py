@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from idp.applications.problem import Problem
-from idp.protocol import expressions, storable
+from idp.protocol import expressions
 from idp.protocol.expressions import Expression, Unusable
+from idp.protocol.text import storable
 
 if TYPE_CHECKING:
     from idp.models import Application

@@ -10,7 +10,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet, RSAKey
 
 from idp.applications.problem import Problem
-from idp.protocol import public_keys, storable
+from idp.protocol import public_keys
+from idp.protocol.text import storable
 
 if TYPE_CHECKING:
     from idp.models import Application

@@ -15,8 +15,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from idp.database.lookups import Given, Lookup
 from idp.models import Connection, Identity
-from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
+from idp.protocol.text import normal_forms
 
 LONGEST_LOGIN = 255  # Identity.login
 LONGEST_PASSWORD = 512  # ASVS 6.2.9 asks for at least 64; more than this is an attack on the hasher

@@ -7,7 +7,8 @@ import binascii
 from typing import Any
 
 from idp.connections.options import ONE_OR_SEVERAL, PASSWORD_POLICIES
-from idp.protocol import storable, uris
+from idp.protocol import uris
+from idp.protocol.text import storable
 
 BOOLEANS = frozenset(
     {"brute_force_protection", "disable_signup", "requires_username", "id_token_session_expiry_supported"}

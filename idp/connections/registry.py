@@ -11,16 +11,16 @@ from django.conf import settings
 from django.urls import reverse
 
 from idp.connections import database
-from idp.connections.adfs import AdfsLogout, AdfsProtocol
 from idp.connections.contract import LogoutProtocol, RedirectProtocol
 from idp.connections.dialects import has_own_callback
 from idp.connections.ldap.protocol import LdapProtocol
+from idp.connections.microsoft.adfs import AdfsLogout, AdfsProtocol
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
 from idp.connections.saml.flow import SamlProtocol
 from idp.connections.saml.logout import SamlLogout
 from idp.models import Application, Connection, Identity, Strategy
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 from idp.tenants.configuration import Memo, Snapshot
 
 _CLIENTS = Memo[set[int]]("keys of the applications that a connection is enabled for")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from idp.connections import option_types, strategies
 from idp.connections.options import KEYS, SECRETS
 from idp.models import CONNECTION_NAME, Connection, Strategy
-from idp.protocol import storable, uris
+from idp.protocol import uris
+from idp.protocol.text import storable
 
 LONGEST_NAME = 128
 LONGEST_TITLE = 255

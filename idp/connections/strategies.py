@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idp.connections import email_trust, shared_signals, wsfed
+from idp.connections import email_trust, shared_signals
 from idp.connections.checks import Finding
 from idp.connections.dialects import SAML, dialect
 from idp.connections.ldap import check as ldap_check
 from idp.connections.ldap import options as ldap_options
+from idp.connections.microsoft import wsfed
 from idp.connections.oidc import check as oidc_check
 from idp.connections.oidc import options as oidc_options
 from idp.connections.options import KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from idp.protocol import storable
+from idp.protocol.text import storable
 
 if TYPE_CHECKING:
     from idp.models import Role

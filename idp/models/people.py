@@ -17,7 +17,7 @@ from django.utils import timezone
 from idp import signals
 from idp.models.applications import Application
 from idp.people import passwords
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 NO_OBJECT = models.Value({}, models.JSONField())  # an earlier release writes rows without these columns
 
@@ -224,7 +224,7 @@ class Identity(models.Model):
         max_length=255,
         null=True,
         blank=True,
-        help_text="What is typed at sign-in, in the form of idp/protocol/normal_forms.py.",
+        help_text="What is typed at sign-in, in the form of idp/protocol/text/normal_forms.py.",
     )
     email = models.CharField(max_length=254, blank=True, help_text="As the connection gave it, in the same form.")
     profile = models.JSONField(default=dict, blank=True)

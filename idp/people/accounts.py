@@ -13,8 +13,8 @@ from django.db.models import Q, QuerySet
 
 from idp import signals
 from idp.models import Connection, Identity, Strategy, User
-from idp.protocol import normal_forms
-from idp.protocol.normal_forms import ascii_lower
+from idp.protocol.text import normal_forms
+from idp.protocol.text.normal_forms import ascii_lower
 from idp.tenants import configuration
 
 

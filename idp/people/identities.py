@@ -13,8 +13,8 @@ from idp.connections import email_trust
 from idp.connections.contract import Account, UpstreamFault
 from idp.directory import memberships
 from idp.models import Connection, Identity, User
-from idp.protocol import normal_forms
 from idp.protocol.standard_scopes import CLAIMS
+from idp.protocol.text import normal_forms
 from idp.scim import arrivals
 
 LONGEST_ID = 255  # User.user_id, Identity.sub

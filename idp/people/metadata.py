@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from idp.protocol import storable
+from idp.protocol.text import storable
 
 LARGEST = 100_000  # characters of each as JSON
 

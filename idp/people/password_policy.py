@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 
 from idp.connections.database import LONGEST_PASSWORD, is_malformed
 from idp.models import Connection, Identity, Strategy, User
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 HOUSE = ""  # a connection that says nothing
 LEAST = {HOUSE: 8, "none": 1, "low": 6, "fair": 8, "good": 8, "excellent": 10}  # characters that each policy asks for

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth.hashers import check_password, make_password
 from django.views.decorators.debug import sensitive_variables
 
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from idp.models import Application, Identity, User
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 
 def people(typed: str) -> QuerySet[User, tuple[str]]:

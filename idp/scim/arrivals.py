@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from idp.connections.contract import Account, UpstreamFault
 from idp.models import Connection, Identity, ProvisionedUser, Provisioning, SignInBy, Strategy
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 # What names the account there, beside its id, and what nobody can choose for themselves at their identity provider.
 NAMES = {Strategy.OKTA: ("preferred_username",), Strategy.ENTRA: ("upn", "preferred_username")}

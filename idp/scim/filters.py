@@ -23,7 +23,7 @@ from scim2_models.path import (
     ValuePath,
 )
 
-from idp.protocol import normal_forms, storable
+from idp.protocol.text import normal_forms, storable
 
 LONGEST = 4096  # characters
 DEEPEST = 40  # parentheses

@@ -9,7 +9,7 @@ from scim2_models import InvalidValueException, User
 
 from idp.models import Strategy
 from idp.models import User as Person
-from idp.protocol import normal_forms, storable
+from idp.protocol.text import normal_forms, storable
 
 LONGEST_RESOURCE = 64_000  # characters of JSON
 LONGEST_NAME = 255

@@ -20,7 +20,7 @@ from scim2_models import (
 from idp.models import Identity, Membership, ProvisionedUser, SignInBy, Source, new_database_sub
 from idp.models import User as Person
 from idp.people import accounts
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 from idp.scim import mapping, standing
 from idp.scim.context import Writer
 from idp.scim.filters import Condition, Conditions, exact, moment, named, truth, within

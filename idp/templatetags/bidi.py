@@ -9,7 +9,7 @@ from django import template
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
-from idp.protocol import bidi
+from idp.protocol.text import bidi
 
 register = template.Library()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,15 @@ from idp.models import (
 )
 from idp.people import accounts, password_policy, passwords
 from idp.people.hashers import ClientSecretHasher
-from idp.protocol import clients, normal_forms
+from idp.protocol import clients
 from idp.protocol.opaque import new_secret
+from idp.protocol.text import normal_forms
 from idp.tenants import clients as client_entries
 from idp.tenants import configuration, connections, resource_servers
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
 from idp.tenants import trail as settings_trail
+from idp.tenants.applied import Applied
 from idp.tenants.clients import ClientEntry
 from idp.tenants.reader import TenantFileError
 from idp.tenants.schema import (
@@ -47,21 +48,6 @@ from idp.tenants.schema import (
 )
 
 ACTOR = "system"
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of one object: created, updated, unchanged, removed, closed or ignored; `note` says what else one must know, `warnings` what one may
-    not expect."""
-
-    kind: str
-    name: str
-    what: str
-    note: str = ""
-    warnings: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.what:<9} {self.kind} {self.name}{f' ({self.note})' if self.note else ''}"
 
 
 def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Applied]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from idp.protocol import storable
+from idp.protocol.text import storable
 from idp.tenants import auth0_keys, placeholders
 
 Check = Callable[[str], str | None]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from idp.protocol import colours, uris
+from idp.protocol import uris
 from idp.protocol.bounds import Bounds
+from idp.protocol.text import colours
 
 if TYPE_CHECKING:
     from idp.models import TenantSettings

@@ -18,7 +18,8 @@ from idp.directory.rules import LONGEST_GROUP, group_name_problem
 from idp.models import Connection, SecurityProfile, Strategy, TenantSettings, V2LogoutConfirmation
 from idp.models.applications import TOKEN_LIFETIME
 from idp.people import metadata
-from idp.protocol import normal_forms, uris
+from idp.protocol import uris
+from idp.protocol.text import normal_forms
 from idp.tenants import auth0_passwords, resource_servers, rules
 from idp.tenants.clients import ClientEntry, client
 from idp.tenants.reader import Reader, TenantFileError, given, load

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from idp.http.middleware import for_programs
-from idp.protocol import colours
+from idp.protocol.text import colours
 from idp.tenants import configuration
 
 FOREVER = "public, max-age=31536000, immutable"

@@ -20,6 +20,7 @@ from idp.models import Application, Connection, Identity, User
 from idp.navigation import Page
 from idp.people.search import people
 from logout_app.models import LogoutDelivery, LogoutEvent
+from sessions_app.audit import history
 from sessions_app.models import RefreshTokenFamily, SSOSession
 
 MOST = 10  # of one kind
@@ -72,8 +73,8 @@ def look(user: Any, typed: str) -> FoundPlaces:
         return FoundPlaces("", [])
     kinds = [(kind.title, list(kind.look(typed))) for kind in KINDS if user.has_perm(kind.permission)]
     audit = ""
-    if user.has_perm("sessions_app.view_sessionevent"):
-        audit = f"{reverse('admin:sessions_app_sessionevent_changelist')}?{urlencode({'q': typed})}"
+    if user.has_perm(history.VIEW):
+        audit = f"{reverse(f'admin:{history.LIST}')}?{urlencode({'q': typed})}"
     return FoundPlaces(typed, [(title, hits) for title, hits in kinds if hits], audit)
 
 

@@ -18,8 +18,8 @@ from idp.crypto import spent
 from idp.database import dialect, prepared
 from idp.database.acts import Act, ActStep, Gives
 from idp.models import Connection, Identity, User
-from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest, ProtocolError
+from idp.protocol.text import normal_forms
 from logout_app.ending.end import NOT_BEFORE, Selection
 from logout_app.protocol import gtr as rules
 from logout_app.protocol.gtr import RequestProof, Subject

@@ -18,9 +18,9 @@ from django.views.decorators.http import require_http_methods
 
 from idp.http.requests import facts
 from idp.http.visit import is_fresh, reauthentication_url
-from idp.protocol.bidi import isolated
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
+from idp.protocol.text.bidi import isolated
 from idp.tenants import configuration, rules
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale

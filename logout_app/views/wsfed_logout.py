@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 
-from idp.connections import wsfed
+from idp.connections.microsoft import wsfed
 from idp.connections.registry import Purpose, usable_for
 from idp.models import Connection
 from idp.protocol.errors import InvalidRequest

@@ -25,7 +25,7 @@ from idp import signals
 from idp.connections import registry
 from idp.limits import limiter
 from idp.models import Identity, User
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 from idp.tenants import configuration
 from sessions_app.models import MailKind, MailRequest
 

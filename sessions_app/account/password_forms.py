@@ -15,7 +15,7 @@ from idp.connections.database import is_malformed
 from idp.http.requests import client_ip, facts
 from idp.limits import guesses, limiter
 from idp.models import User
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 from sessions_app.account import mail
 from sessions_app.signin import attempts, sign_in
 

@@ -16,6 +16,7 @@ from sessions_app.models import SessionEvent
 
 LINES = 200  # of one session, at most
 Recorded = SessionEvent  # a line as readers of several get it
+VIEW, LIST = "sessions_app.view_sessionevent", "sessions_app_sessionevent_changelist"  # the admin's permission and page
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 from idp.applications import claim_troubles
 from idp.applications.claims import ACCESS_TOKEN, ID_TOKEN, USERINFO, ClaimMapping
-from idp.protocol import storable
 from idp.protocol.expressions import Lazy, Unusable, weigh
 from idp.protocol.standard_scopes import GROUPS, ROLES
+from idp.protocol.text import storable
 from sessions_app.claims import context
 from sessions_app.claims.context import ClaimSubject
 

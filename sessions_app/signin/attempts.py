@@ -25,8 +25,8 @@ from idp.http.requests import client_ip, facts
 from idp.limits import limiter
 from idp.limits.limiter import Key, Limit, Reservation
 from idp.models import Connection, Identity
-from idp.protocol import normal_forms
 from idp.protocol.errors import TooManyRequests
+from idp.protocol.text import normal_forms
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession

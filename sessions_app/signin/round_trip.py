@@ -25,10 +25,10 @@ from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, 
 from idp.http import content_policy
 from idp.models import Connection, Identity, began_before
 from idp.people import identities
-from idp.protocol.bidi import isolated
 from idp.protocol.errors import InvalidRequest, TemporarilyUnavailable
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
+from idp.protocol.text.bidi import isolated
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import FlowState
 from sessions_app.session import binding, lifecycle

@@ -25,8 +25,8 @@ from idp.connections.registry import PASSWORD_PROTOCOLS, Purpose, usable_for
 from idp.http.requests import facts
 from idp.limits import limiter
 from idp.models import Connection, Identity, Strategy, User
-from idp.protocol import normal_forms
 from idp.protocol.errors import TemporarilyUnavailable
+from idp.protocol.text import normal_forms
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.session import binding, lifecycle

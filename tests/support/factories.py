@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from idp.models import Application, Connection, Identity, User, new_database_sub
-from idp.protocol import normal_forms
 from idp.protocol.opaque import digest, new_secret
+from idp.protocol.text import normal_forms
 from sessions_app.models import SessionClient, SSOSession
 
 PASSWORD = "correct horse battery staple"

@@ -14,6 +14,7 @@ from django.utils import timezone
 from idp.models import Application, Connection, ResourceServer
 from idp.tenants import apply as tenant
 from idp.tenants import configuration
+from idp.tenants.applied import Applied
 from idp.tenants.reader import TenantFileError
 from tests.support.factories import make_connection
 
@@ -97,7 +98,7 @@ clientGrants:
 """
 
 
-def apply(folder: Path, document: str | dict[str, Any], *, prune: bool = False) -> list[tenant.Applied]:
+def apply(folder: Path, document: str | dict[str, Any], *, prune: bool = False) -> list[Applied]:
     path = folder / "tenant.yaml"
     path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
     return tenant.apply(path, at=timezone.now(), prune=prune)

@@ -12,7 +12,8 @@ from idp.admin.connections.fields import SeveralField, Topic, choice, lines, map
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
-from idp.connections import rules, trust, wsfed
+from idp.connections import rules, trust
+from idp.connections.microsoft import wsfed
 from idp.connections.options import COSMETIC, DEFAULTS, KEYS, SECRETS, secret_context
 from idp.crypto import sealing
 from idp.models import Connection, Strategy

@@ -11,7 +11,7 @@ from typing import Any
 from idp.connections.contract import Account, UpstreamFault, UpstreamRefused
 from idp.connections.ldap.conversation import DirectoryEntry, SearchAnswer
 from idp.connections.ldap.options import LdapOptions
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 CLAIMS = {
     "name": ("displayName", "cn"),

@@ -18,7 +18,7 @@ from idp.connections.ldap.conversation import SUCCESS, Conversation, DirectoryEn
 from idp.connections.ldap.options import LdapOptions
 from idp.models import Connection, Identity
 from idp.people import identities
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 PRINCIPAL_NAME = "sAMAccountName"  # what follows DOMAIN\
 

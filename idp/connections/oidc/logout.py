@@ -16,8 +16,8 @@ from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.wire import readable
 from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection, Strategy
-from idp.protocol.bidi import isolated
 from idp.protocol.params import Params
+from idp.protocol.text.bidi import isolated
 
 # Characters of an address that leads upstream. ID tokens with hundreds of groups make longer ones, which servers there and
 # proxies in front of us refuse: many have room for 4 kB of headers.

@@ -18,8 +18,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.database import LONGEST_LOGIN
 from idp.http.content_policy import allow_forms_to
-from idp.protocol import normal_forms
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.text import normal_forms
 from idp.tenants import configuration
 from idp.views.errors import error_page, page_errors
 from idp.views.stale_forms import when_stale

@@ -13,8 +13,8 @@ from django.utils import timezone
 from idp.connections import registry, silence
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.models import Connection
-from idp.protocol.bidi import isolated
 from idp.protocol.errors import ProtocolError
+from idp.protocol.text.bidi import isolated
 from idp.tenants import configuration
 from idp.views.errors import RETRY_SOON
 from sessions_app.signin import failures

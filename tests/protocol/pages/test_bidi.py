@@ -12,7 +12,7 @@ from django.conf import settings
 from django.template import Context, Template
 
 from idp.models import Application, Connection, TenantSettings, User
-from idp.protocol import bidi
+from idp.protocol.text import bidi
 from tests.support.factories import browser, make_session
 from tests.support.oauth import request_params
 from tests.support.site_map import Rows, addresses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idp.protocol import colours
+from idp.protocol.text import colours
 
 CHOSEN = ["#2450b8", "#ffdd00", "#000000", "#ffffff", "#ff0000", "#00FF88", "#777777", "#8fb2ff", "#0a0a3c"]
 

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from idp.protocol import normal_forms
+from idp.protocol.text import normal_forms
 
 KELVIN, WIDE_A, OHM = "\u212a", "\uff41", "\u2126"
 

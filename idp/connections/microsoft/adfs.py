@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from idp.connections import wsfed
 from idp.connections.contract import (
     Account,
     Departure,
@@ -17,11 +16,12 @@ from idp.connections.contract import (
     UpstreamFault,
 )
 from idp.connections.dialects import OIDC, SAML, dialect
+from idp.connections.microsoft import wsfed
+from idp.connections.microsoft.wsfed import WsFedLogout
 from idp.connections.oidc.flow import OidcProtocol
 from idp.connections.oidc.logout import OidcLogout
 from idp.connections.saml.flow import SamlProtocol
 from idp.connections.saml.logout import SamlLogout
-from idp.connections.wsfed import WsFedLogout
 from idp.models import Connection
 from idp.protocol.params import Params
 
