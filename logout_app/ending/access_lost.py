@@ -20,10 +20,12 @@ from idp.directory.admission import not_admitted
 from idp.models import AccessMode, Application
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
+from logout_app.delivery.channels.backchannel import BACKCHANNEL
 from logout_app.delivery.channels.base import Occasion
+from logout_app.delivery.channels.nobody import NOT_TOLD
 from logout_app.delivery.channels.planning import why_not_told
 from logout_app.delivery.receiver import of_application
-from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
@@ -120,7 +122,7 @@ def _delivery(event: LogoutEvent, session: SSOSession, application: Application,
         client_id=application.client_id,
         sub=session.user.user_id,
         sid=session.sid,
-        channel=Channel.NONE if why else Channel.BACKCHANNEL,
+        channel=(NOT_TOLD if why else BACKCHANNEL).name,
         state=DeliveryState.NOT_TOLD if why else DeliveryState.PENDING,
         last_reason=why,
         created_at=at,
