@@ -22,6 +22,8 @@ VALUES: dict[str, str] = {
     "token": "t" * 43,
     "key": "1-abcdef",
     "uidb36": "1",
+    "path": "userinfo",
+    "rest": "Users",
     "app_label": "idp",
     "content_type_id": "1",
     "object_id": "1",

@@ -34,6 +34,9 @@ OURS = re.compile(
     | (opts|facts\.opts)\..* | act\.label | secret | tested_at | not_told | empty | name | value | title
     | finding\.(verdict\.label|sentence|text|level) | report\.(channel|uri) | group\.(title|text) | radio\..*
     | problem\.(field|reason|instead) | cl\.search_help_text | tenant\.support_email | connection\.name
+    | .*_at(\|default:".*")? | .*\|seconds | .*\|floatformat:1 | count | zone | spec\.zone  # times and numbers
+    | report\.(asked\.(since|until)|took\.count)
+    | cell | header\.(sort_priority|text\|capfirst) | (head|place\.name)\|capfirst | field\.(errors|label_tag)  # the admin's words
     | attrs\..* | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
     re.VERBOSE,
