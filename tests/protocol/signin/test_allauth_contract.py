@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
@@ -23,6 +24,7 @@ from sessions_app.models import SSOSession
 from sessions_app.signin import sign_in
 from sessions_app.tasks import send_mails
 from tests.support.factories import PASSWORD, browser, make_application, make_connection, make_session, make_user
+from tests.support.oauth import request_params
 from tests.support.sign_in import csrf_client, csrf_token, session_of, sign_in_by_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_half_minute")]
@@ -123,7 +125,7 @@ def test_somebody_signed_in_proves_both_factors_again():
 
     cache.clear()  # as if the code of a later half-minute were used
 
-    target = f"/authorize?client_id={make_application().client_id}"
+    target = f"/authorize?{urlencode(request_params(make_application(), prompt='login'))}"
     assert sign_in_by_form(client, next=target)["Location"] == reverse("mfa_authenticate")
     assert give_code(client, code())["Location"] == target
     after = session_of(client)

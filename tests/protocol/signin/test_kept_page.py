@@ -40,6 +40,11 @@ def without_token(text: str) -> str:
     return TOKEN.sub("", text)
 
 
+def _same_for_all(answer):
+    """Without what is new in each: the token of forms, and the reference of a page that says what went wrong."""
+    return re.sub(r"<code>[A-Z2-9]{4}-[A-Z2-9]{4}</code>", "", without_token(answer.content.decode()))
+
+
 @pytest.mark.parametrize("last_used", ["", "Zenith", "Nowhere", "Fabri kam"])
 @pytest.mark.parametrize("only", ["", "FabrikamAD", "Acme"])
 def test_it_is_the_page_that_would_be_made_anew(last_used, only):
@@ -56,7 +61,7 @@ def test_it_is_the_page_that_would_be_made_anew(last_used, only):
         fresh.cookies[settings.LAST_CONNECTION_COOKIE_NAME] = last_used
         anew = fresh.get("/login", {"next": target, **query})
         assert kept.status_code == anew.status_code
-        assert without_token(kept.content.decode()) == without_token(anew.content.decode())
+        assert _same_for_all(kept) == _same_for_all(anew)
         assert kept["Content-Security-Policy"] == anew["Content-Security-Policy"]
 
 
