@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
-from idp.admin.fields import LinesField, ScopesField, https_urls
+from idp.admin.fields import GroupsField, LinesField, ScopesField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import ActsAdmin, AdminAct, FactsAdmin, StrictAdmin, actor_of, author_of, said
 from idp.crypto import keys
@@ -50,6 +50,11 @@ class TenantSettingsForm(RulebookForm):
 
     allowed_logout_urls = LinesField(
         help_text="One per line. Where /v2/logout may lead when the request names no application.",
+    )
+
+    require_mfa_groups = GroupsField(
+        label="Require a second factor of groups",
+        help_text='One per line, by name, or {"connection": "acme-okta", "name": "staff"}: whoever is in one of them proves it.',
     )
 
     class Meta:
@@ -95,6 +100,7 @@ class TenantSettingsAdmin(StrictAdmin):
                     "max_sessions_per_user",
                     "password_change_ends_other_sessions",
                     "require_mfa",
+                    "require_mfa_groups",
                 ),
             },
         ),

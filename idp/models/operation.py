@@ -93,6 +93,9 @@ class TenantSettings(models.Model):
     require_mfa = models.BooleanField(
         default=False, db_default=False, help_text="Nobody uses an application without having proved a second factor."
     )
+    require_mfa_groups = models.JSONField(
+        default=list, blank=True, help_text="Whoever is in one of these groups proves a second factor everywhere."
+    )
     session_management = models.BooleanField(default=False, help_text="OpenID Connect Session Management 1.0.")
     dynamic_client_registration = models.BooleanField(default=False)
     profile = models.CharField(

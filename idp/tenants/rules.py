@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from idp.directory.rules import references_problems
 from idp.protocol import uris
 from idp.protocol.bounds import Bounds
 from idp.protocol.text import colours
@@ -59,6 +60,8 @@ def problems(tenant: TenantSettings) -> Iterator[SettingProblem]:
         if (value := getattr(tenant, field)) not in choices:
             yield SettingProblem(field, f"it must be one of {', '.join(filter(None, choices))}", value)
     yield from _logout_urls(tenant)
+    for index, reason in references_problems(tenant.require_mfa_groups):
+        yield SettingProblem("require_mfa_groups", reason, index=index)
 
 
 def within(tenant: TenantSettings, field: str) -> int:

@@ -143,6 +143,7 @@ def _tenant(reader: Reader) -> dict[str, Any]:
         oidc_logout_prompt_enabled=reader.boolean("oidc_logout_prompt_enabled"),
         v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
         require_mfa=reader.boolean("require_mfa"),
+        require_mfa_groups=reader.anything("require_mfa_groups"),
         session_management=reader.boolean("session_management"),
         profile=reader.choice("profile", SecurityProfile.values),
         require_pkce=reader.boolean("require_pkce"),

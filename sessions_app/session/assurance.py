@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from idp.directory import entitlements, references
 from idp.protocol import assurance
 from sessions_app.protocol import claims
 
@@ -23,11 +24,14 @@ def missing(application: Application | None, session: SSOSession, snapshot: Snap
 
 
 def _wanted_by(application: Application | None, session: SSOSession, snapshot: Snapshot) -> str:
-    """Groups of people are one more line here, as soon as there are any; they must be at hand with the session."""
+    """The person's groups are one statement, and only where the tenant names some."""
     if snapshot.tenant.require_mfa:
         return "the tenant wants a second factor"
     if application is not None and application.require_mfa:
         return "the application wants a second factor"
     if session.connection is not None and session.connection.options.get("require_mfa") is True:
         return "the connection wants a second factor"
+    wanted = references.read(snapshot.tenant.require_mfa_groups)
+    if wanted and references.matching(wanted, entitlements.of(session.user).groups):
+        return "a group of the person wants a second factor"
     return ""

@@ -41,6 +41,7 @@ TYPED: dict[str, Any] = {
     "sign_out_timeout": 9,
     "password_change_ends_other_sessions": None,
     "require_mfa": "on",
+    "require_mfa_groups": "admins",
     "history_retention_days": 1,
 }
 

@@ -17,6 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from idp.connections.contract import Account
+from idp.directory import memberships
 from idp.models import Application, Connection
 from idp.tenants import configuration
 from sessions_app.models import SSOSession
@@ -99,6 +100,17 @@ def require(where: str, app: Any) -> None:
     if where != "connection":
         row.require_mfa = True
     row.save()
+
+
+@pytest.mark.parametrize("named", ["admins", {"connection": None, "name": "admins"}])
+def test_a_group_may_need_a_second_factor_and_others_need_none(app, session, named):
+    row = configuration.load_tenant()
+    row.require_mfa_groups = [named]
+    row.save()
+    assert "code" in answer_of(authorize(session, app))
+    memberships.add_person(memberships.group_of(None, "admins"), session.user, actor="admin:a", at=timezone.now())
+    assert path_of(authorize(session, app)) == "/login/step-up"
+    assert "code" in answer_of(authorize(strong(session), app))
 
 
 @pytest.mark.spec(CORE, "5.5.1.1", "An essential acr is met by the second factor in the same session")

@@ -48,12 +48,13 @@ CASES: tuple[tuple[str, Any], ...] = (
     ("allowed_logout_urls", ["https://app.example/one https://app.example/two"]),
     ("v2_logout_confirmation", "sometimes"),
     ("profile", "fapi"),
+    ("require_mfa_groups", ["x" * 513]),
     *wrong_numbers(),
 )
 
 
 def test_the_table_has_every_setting_that_the_rulebook_judges() -> None:
-    judged = {"friendly_name", "allowed_logout_urls", *rules.CHOSEN, *rules.TEXTS, *rules.NUMBERS}
+    judged = {"friendly_name", "allowed_logout_urls", "require_mfa_groups", *rules.CHOSEN, *rules.TEXTS, *rules.NUMBERS}
     assert {field for field, _ in CASES} == judged
     switches = {field.name for field in TenantSettings._meta.fields if field.get_internal_type() == "BooleanField"}
     assert judged | switches == {field.name for field in TenantSettings._meta.fields} - {
