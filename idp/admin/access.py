@@ -15,6 +15,7 @@ from idp.admin.fields import TicksField
 from idp.admin.support import AdminAct, actor_of
 from idp.directory import entitlements, memberships, roles
 from idp.models import AccessMode, Application, Group, Membership, Role, User
+from idp.protocol.text.bidi import isolated
 from idp.tenants import configuration
 
 ACCESS_FIELDS = ("in_groups", "has_roles", "assigned_to")
@@ -25,19 +26,19 @@ NONE = "None."
 def shown_groups(user: User) -> str:
     rows = Membership.objects.filter(Q(user=user) | Q(identity__user=user)).order_by("group__name", "pk")
     found = rows.select_related("group__connection")
-    lines = [f"{row.group}: said by {row.get_source_display()}" for row in found[: MOST_SHOWN + 1]]
+    lines = [f"{isolated(str(row.group))}: said by {row.get_source_display()}" for row in found[: MOST_SHOWN + 1]]
     return _list(lines, found.count())
 
 
 def shown_roles(user: User) -> str:
     own = set(user.roles.values_list("pk", flat=True))
     has = entitlements.roles_of(user, configuration.current())
-    return _list([f"{role}{'' if role.pk in own else ': by a group'}" for role in has], len(has))
+    return _list([f"{isolated(str(role))}{'' if role.pk in own else ': by a group'}" for role in has], len(has))
 
 
 def shown_assignments(user: User) -> str:
     names = list(Application.objects.filter(assignments__user=user).values_list("name", flat=True))
-    return _list(names, len(names))
+    return _list([isolated(name) for name in names], len(names))
 
 
 def _list(lines: list[str], count: int) -> str:

@@ -12,6 +12,7 @@ from allauth.mfa.models import Authenticator
 from django.db.models import Prefetch, Q
 
 from idp.models import Identity, User
+from idp.protocol.text.bidi import isolated
 from logout_app.admin.timeline import actor_in_words
 from logout_app.admin.words import counted, listed
 from logout_app.delivery.channels.registry import OF_PERSON
@@ -134,27 +135,26 @@ def settled(channels: Sequence[LogoutDelivery]) -> LogoutDelivery | None:
 
 def answer(person: User, live: Sequence[SSOSession], told: Told, families: Sequence[RefreshTokenFamily]) -> WhetherOut:
     """The one sentence. Out is who has no session and no token here, and of whom every application has said so."""
-    blocked = [] if person.is_active else [f"{person} is blocked and cannot sign in."]
-    offline = sorted({str(one.application) for one in families if one.offline})
+    name = isolated(str(person))
+    blocked = [] if person.is_active else [f"{name} is blocked and cannot sign in."]
+    offline = sorted({isolated(str(one.application)) for one in families if one.offline})
     tokens = [f"Refresh tokens still work in {listed(offline)}."] if offline else []
     apart = _unsure(told)
     doubts = [f"{sentence}: {listed(names)}." for sentence, names in apart.items() if names]
     if live:
-        inside = sorted({str(client.application) for session in live for client in session.clients.all()})
+        inside = sorted({isolated(str(client.application)) for session in live for client in session.clients.all()})
         where = f", in {listed(inside)}" if inside else ", in no application yet"
-        first = f"{person} is signed in: {counted(len(live), 'live session')}{where}."
+        first = f"{name} is signed in: {counted(len(live), 'live session')}{where}."
         return WhetherOut("run", first, [*blocked, *tokens, *doubts])
     if tokens:
-        return WhetherOut(
-            "warn", f"{person} has no session, but is not out of everything.", [*tokens, *blocked, *doubts]
-        )
+        return WhetherOut("warn", f"{name} has no session, but is not out of everything.", [*tokens, *blocked, *doubts])
     if doubts:
         level = "run" if list(filter(None, apart.values())) == [apart[WAITING]] else "bad"
         state = "is being signed out" if level == "run" else "is out here, and perhaps not everywhere"
-        return WhetherOut(level, f"{person} {state}.", [*doubts, *blocked])
+        return WhetherOut(level, f"{name} {state}.", [*doubts, *blocked])
     if not told and person.last_login is None:
-        return WhetherOut("fine", f"{person} is out, and has never signed in.", blocked)
-    return WhetherOut("fine", f"{person} is out.", [_how(told), *blocked])
+        return WhetherOut("fine", f"{name} is out, and has never signed in.", blocked)
+    return WhetherOut("fine", f"{name} is out.", [_how(told), *blocked])
 
 
 WAITING, SILENT, LOADED, UNTOLD = "Still being told", "No answer", "A page was loaded and nothing confirmed", "Not told"
@@ -176,7 +176,7 @@ def _unsure(told: Told) -> dict[str, list[str]]:
         for channels in by_application.values():
             furthest = settled(channels)
             if furthest is not None and furthest.state not in SURE:
-                found[SENTENCES[DeliveryState(furthest.state)]].add(_name(furthest))
+                found[SENTENCES[DeliveryState(furthest.state)]].add(isolated(_name(furthest)))
     return {sentence: sorted(names) for sentence, names in found.items()}
 
 

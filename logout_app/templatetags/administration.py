@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import conditional_escape, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 
+from idp.protocol.text import bidi
 from logout_app.admin.deliveries import state_of
 from logout_app.admin.overview import StartPage, overview
 from logout_app.admin.words import seconds
@@ -39,4 +40,4 @@ def labelled(cells: Iterable[str], headers: Sequence[Mapping[str, Any]]) -> Iter
     for cell, header in zip(cells, headers, strict=False):
         words = conditional_escape(strip_tags(str(header["text"])).strip())
         label = f' data-label="{words[:1].upper()}{words[1:]}"' if words else ""
-        yield mark_safe(CELL.sub(lambda tag: tag.group() + label, str(cell), count=1))  # noqa: B023, S308  Django's cells
+        yield mark_safe(CELL.sub(lambda tag: tag.group() + label, bidi.without_controls(str(cell)), count=1))  # noqa: B023, S308  Django's cells

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.template import Context, Template
+from django.utils import timezone
 
+from idp.directory import memberships
 from idp.models import Application, Connection, TenantSettings, User
 from idp.protocol.text import bidi
-from tests.support.factories import browser, make_session
+from tests.support.factories import browser, make_session, make_user
 from tests.support.oauth import request_params
 from tests.support.site_map import Rows, addresses
 
@@ -35,8 +37,9 @@ OURS = re.compile(
     | finding\.(verdict\.label|sentence|text|level) | report\.(channel|uri) | group\.(title|text) | radio\..*
     | problem\.(field|reason|instead) | cl\.search_help_text | tenant\.support_email | connection\.name
     | .*_at(\|default:".*")? | .*\|seconds | .*\|floatformat:1 | count | zone | spec\.zone  # times and numbers
+    | person\.answer\.sentence  # composed of isolated names
     | report\.(asked\.(since|until)|took\.count)
-    | cell | header\.(sort_priority|text\|capfirst) | (head|place\.name)\|capfirst | field\.(errors|label_tag)  # the admin's words
+    | cell | header\.(sort_priority|text\|capfirst) | (head|place\.name)\|capfirst | field\.(errors|label_tag)  # a cell stands alone; the admin's words
     | attrs\..* | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
     re.VERBOSE,
@@ -148,3 +151,16 @@ def test_a_title_has_characters_in_place_of_an_element() -> None:
 def test_each_of_several_names_is_isolated() -> None:
     names = Template("{{ names|isolate_each }}").render(Context({"names": ["A&B", HEBREW]}))
     assert names == f"A&amp;B, <bdi>{HEBREW}</bdi>"
+
+
+@pytest.mark.django_db
+@pytest.mark.once
+def test_a_persons_page_and_lists_of_the_admin_isolate_names() -> None:
+    admin = browser(make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)))
+    mary = make_user(name=NAME, is_active=False)
+    User.objects.filter(pk=mary.pk).update(email=f"{HEBREW}@fabrikamcorp.com")
+    memberships.add_person(memberships.group_of(None, HEBREW), mary, actor="admin:a", at=timezone.now())
+    page = admin.get(f"/admin/idp/user/{mary.pk}/change/").content.decode()
+    assert f"{bidi.isolated(f'{HEBREW}@fabrikamcorp.com')} is blocked" in page
+    assert f"{bidi.isolated(HEBREW)}: said by" in page
+    assert OVERRIDE not in admin.get("/admin/idp/user/").content.decode()
