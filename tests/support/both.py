@@ -113,8 +113,12 @@ class Dealing(EachScheduling):
 
     def _split(self) -> None:
         modules: dict[str, dict[str, None]] = {}
+        everywhere = set.intersection(
+            *map(set, self.node2collection.values())
+        )  # a case may be one database's own number
         for node, pending in self.node2pending.items():
             own = set(json.loads(Path(node.workerinput[NOTES]).read_text()))
+            own |= set(self.node2collection[node]) - everywhere
             pending[:] = [index for index, test in enumerate(self.node2collection[node]) if test in own]
             for test in self.node2collection[node]:
                 if test not in own:

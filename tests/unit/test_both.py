@@ -168,3 +168,19 @@ def test_own(way, db): pass
         "test_ways[b]": 2,
         "test_own[a]": 1,
     }
+
+
+def test_a_case_that_only_one_database_has_runs_there(run: Run) -> None:
+    ran = run(
+        "4 passed",
+        cases="""
+import os
+import pytest
+
+@pytest.mark.parametrize("number", [1, 2 if os.environ["TEST_DATABASE"] == "sqlite" else 3])
+def test_numbers(number, db): pass
+""",
+    )
+    assert ran == {
+        f"{on} test_numbers[{n}]": 1 for on, n in [("sqlite", 1), ("postgres", 1), ("sqlite", 2), ("postgres", 3)]
+    }
