@@ -44,12 +44,14 @@ def visitor(request: HttpRequest) -> Visitor:
 def is_opened_page(request: HttpRequest) -> bool:
     """A page that a person opened: no image, frame or script of another page (Fetch Metadata sections 2.1 and 2.2).
 
-    A request without these headers is one: programs and old browsers send none. Prefetches do not come this far.
+    A request without Sec-Fetch-Dest is one: old browsers send none of them, and of programs Node.js's fetch says
+    Sec-Fetch-Mode: cors alone. Prefetches do not come this far.
     """
     headers = request.headers
-    return headers.get("Sec-Fetch-Dest", "document") == "document" and (
-        headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
-    )
+    mode = headers.get("Sec-Fetch-Mode", "navigate")
+    if "Sec-Fetch-Dest" not in headers:
+        return mode in ("navigate", "cors")
+    return headers["Sec-Fetch-Dest"] == "document" and mode == "navigate"
 
 
 def end_and_answer(

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from logout_app.models import DeliveryState, LogoutDelivery
 
 COMPLETE_WITHIN = timedelta(minutes=5)
 REMEMBERED = timedelta(days=1)  # for which a delivery that gave up still is an alarm
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # a row that PostgreSQL dates before Python's first year is as late as this
 MOST = 1000  # rows that are looked at: more is not a longer list, but the same alarm
 
 
@@ -45,8 +47,9 @@ Row = tuple[int, datetime, str, str | None]
 
 def _rows(found: QuerySet[LogoutDelivery]) -> list[Row]:
     """What a worker sends, to receivers that are still there; frames are the browser's, and are given up when its page closes."""
+    began = Greatest("created_at", Value(EARLIEST))
     return list(
-        found.addressed().order_by().values_list("event", "created_at", "client_id", "application__name")[:MOST]  # type: ignore[attr-defined]
+        found.addressed().order_by().values_list("event", began, "client_id", "application__name")[:MOST]  # type: ignore[attr-defined]
     )
 
 

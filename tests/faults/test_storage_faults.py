@@ -170,7 +170,7 @@ django.setup()
 from django.db import connection
 from django.utils import timezone
 from idp.protocol.initiators import Initiator
-from logout_app.end import Selection, end_sessions
+from logout_app.ending.end import Selection, end_sessions
 
 def kill_at(execute, sql, *arguments):
     global left

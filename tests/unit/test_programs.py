@@ -38,6 +38,8 @@ PATHS = {
     "global_token_revocation_by_issuer": "/oauth/global-token-revocation",
     "global_token_revocation": "/oauth/global-token-revocation/connection/Acme",
     "shared_signals": "/ssf/Acme/events",
+    "scim": "/scim/v2/connections/Acme",
+    "scim_of": "/scim/v2/connections/Acme/Users",
 }
 CACHED = ("no-store", "no-cache", "public, max-age=600")
 

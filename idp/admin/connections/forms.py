@@ -41,7 +41,6 @@ SECRET_LABELS = {
     "decryptionKey": "Private key for decryption",
     "shared_signals_token": "Access token for the transmitter",
 }
-ADDRESSES = Topic("E-mail addresses", ("email_is_verified",), collapsed=True)
 METHODS = [("", "They are pushed (usual)"), ("push", "They are pushed"), ("poll", "We ask for them, every 15 seconds")]
 SIGNALS = (
     *(f"shared_signals__{name}" for name in ("issuer", "jwks_uri", "audience", "method", "events")),
@@ -109,11 +108,6 @@ class ConnectionForm(RulebookForm):
     domain_aliases = lines(
         "E-mail domains",
         "One per line, like fabrikamcorp.com. People who type such an address on the login page are led to this connection.",
-    )
-    email_is_verified = tick(
-        "Addresses of this source are verified",
-        "Applications read email_verified: true of its people, whatever it says itself. Only if nobody there can set an "
-        "address that is not theirs.",
     )
     require_mfa = tick(
         "Require a second factor", "Whoever signs in by this connection proves one, whichever application it is."
@@ -219,7 +213,7 @@ class ConnectionForm(RulebookForm):
         rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
         return [
             _fieldset(topic, fields)
-            for topic in (*self.topics, ADDRESSES, proof, signing_out, signals, rest)
+            for topic in (*self.topics, proof, signing_out, signals, rest)
             if (fields := tuple(self._shown(topic)))
         ]
 

@@ -141,6 +141,7 @@ PLACES = {
             "oauth/revoke": "revoke",
             "oauth/introspect": "introspect",
             "oauth/device/code": "device_code",
+            "oauth/par": "pushed_request",
         }.items()
     },
 }
@@ -153,6 +154,7 @@ OTHERS = {
     "sign_out_outcome": "the same",
     "sign_out_retry": "the same",
     "leave_upstream": "the same",
+    "global_token_revocation_by_issuer": "a JWT that a connection's provider signed",
 }
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from lxml import etree
 
@@ -63,8 +64,12 @@ def test_the_same_response_signs_in_once(way: Way, app: Application, client: Cli
     asked, state = _depart(client)
     answer = way.idp.answer(way.says(in_response_to=asked.get("ID")))
     assert _post(client, answer, state).status_code in (302, 303)
-    assert _post(client, answer, state).status_code == 400
+    assert "You are being taken on." in _post(client, answer, state).content.decode()  # pressed twice, or gone back
+    assert _post(Client(), answer, state, curfew_reposted="1").status_code == 400
     assert SSOSession.objects.count() == 1
+    assert client.post(reverse("account_logout")).status_code in (200, 303)
+    assert _post(client, answer, state).status_code == 400
+    assert not SSOSession.objects.filter(ended_at=None).exists()
 
 
 def _unasked(way: Way, state: str = "") -> HttpResponse:

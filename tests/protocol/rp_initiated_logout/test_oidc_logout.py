@@ -365,7 +365,14 @@ def test_a_part_of_another_page_asks_although_it_names_the_session(app, session,
     assert not is_live(session)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Mode": "cors", "Accept": "*/*"},  # Node.js's fetch, which says no more
+    ],
+)
 def test_a_page_and_a_program_that_name_the_session_are_not_asked(app, session, headers):
     client = browser(session)
     data = {"id_token_hint": id_token(session), "post_logout_redirect_uri": OUT}
