@@ -1,1 +1,1 @@
-"""What an application is: the rules that every door asks; how it proves who it is, and registers itself."""
+"""What an application is: the rules that every entrance asks; how it proves who it is, and registers itself."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that an application may not be. Each door shows `field`, a column, by its own name.
+    """Something that an application may not be. Each entrance shows `field`, a column, by its own name.
 
     `reason` is words that follow "it" or begin with it; where one of several values is meant, `index` is its place among
     them. `depends` are other columns that the rule looks at: whoever changes one of them says something about this, too.

@@ -193,7 +193,7 @@ def _metadata(application: Application) -> dict[str, Any]:
 
 
 def refuse(application: Application) -> None:
-    """The rules of every door, in the names of a registration."""
+    """The rules of every entrance, in the names of a registration."""
     for problem in rules.problems(application):
         if name := METADATA.get(problem.field):
             error = InvalidRedirectUri if problem.field == "redirect_uris" else InvalidClientMetadata

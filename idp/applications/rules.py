@@ -1,5 +1,5 @@
-"""The rulebook: what an application may be, said once for every door (the model and the admin's form, the tenant file,
-registration, programs). A door translates into an `Application` that is not saved yet, asks `problems()`, and says them
+"""The rulebook: what an application may be, said once for every entrance (the model and the admin's form, the tenant file,
+registration, programs). An entrance translates into an `Application` that is not saved yet, asks `problems()`, and says them
 by its own names.
 
 `columns` are its rules about names, choices, numbers and what goes together, `keys` those about public keys, `claims` and

@@ -1,6 +1,6 @@
-"""The rulebook of connections, said once for every door: the admin's form, the tenant file, programs.
+"""The rulebook of connections, said once for every entrance: the admin's form, the tenant file, programs.
 
-A door fills a `Connection` that is not saved, asks `problems()`, and says them by its own names. Who may change what, and
+An entrance fills a `Connection` that is not saved, asks `problems()`, and says them by its own names. Who may change what, and
 where secrets may go, is `trust`, which looks at the stored connection too.
 """
 

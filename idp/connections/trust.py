@@ -1,7 +1,7 @@
 """Who may change what a connection trusts, where its secrets may go, and what is written down of it.
 
 Whoever decides which keys, servers and claims a connection believes can sign in as everybody who comes through it. One
-rule for every door: the admin's forms, its acts, the tenant file, and what comes after them.
+rule for every entrance: the admin's forms, its acts, the tenant file, and what comes after them.
 """
 
 from __future__ import annotations

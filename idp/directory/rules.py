@@ -1,4 +1,4 @@
-"""The rulebook of groups, roles and references to groups, said once for every door."""
+"""The rulebook of groups, roles and references to groups, said once for every entrance."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Migration(migrations.Migration):
                 ('is_first_party', models.BooleanField(default=True, help_text='No consent page.')),
                 ('enabled', models.BooleanField(default=True)),
                 ('require_pkce', models.BooleanField(default=False, help_text='Public clients must use PKCE anyway.')),
-                ('allow_logout_url_wildcards', models.BooleanField(default=False, help_text='A * in the leftmost host label of allowed logout URLs, for /v2/logout only.')),
+                ('allow_logout_url_wildcards', models.BooleanField(default=False, help_text='A * as the whole leftmost host label of allowed logout URLs, like https://*.example.com; for /v2/logout only.')),
                 ('id_token_signed_response_alg', models.CharField(choices=[('RS256', 'RS256'), ('PS256', 'PS256'), ('ES256', 'ES256'), ('EdDSA', 'EdDSA')], default='RS256', max_length=8)),
                 ('id_token_encrypted_response_alg', models.CharField(blank=True, choices=[('RSA-OAEP-256', 'RSA-OAEP-256'), ('ECDH-ES', 'ECDH-ES')], db_default='', default='', help_text='ID tokens are encrypted for the application (A256GCM) by one of its public keys. Empty: signed only.', max_length=16)),
                 ('subject_type', models.CharField(choices=[('public', 'Public: the same user id everywhere'), ('pairwise', 'Pairwise: a user id of its own for each sector')], db_default='public', default='public', help_text='Pairwise: applications of different sectors cannot tell from the user id that it is the same person.', max_length=8)),

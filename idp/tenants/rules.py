@@ -1,6 +1,6 @@
-"""The rulebook of the tenant's settings, said once for every door: the model and the admin's form, the tenant file, programs.
+"""The rulebook of the tenant's settings, said once for every entrance: the model and the admin's form, the tenant file, programs.
 
-A door fills a `TenantSettings` that is not saved yet, asks `problems()`, and says them by its own names.
+An entrance fills a `TenantSettings` that is not saved yet, asks `problems()`, and says them by its own names.
 """
 
 from __future__ import annotations

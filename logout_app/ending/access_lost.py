@@ -69,7 +69,7 @@ def _sessions(application: Application, users: Collection[int] | None) -> QueryS
 
 
 def _leave(application: Application, pks: list[int], actor: str, at: datetime) -> int:
-    """Sessions are locked as by the door and by who joins; the participants are read after that."""
+    """Sessions are locked as by the door and by who joins; the session clients are read after that."""
     with transaction.atomic():
         locked = SSOSession.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks, ended_at=None)
         sessions = {row.pk: row for row in locked.select_related("user", "connection").order_by("pk")}

@@ -1,6 +1,6 @@
 """Where a browser may go after a logout: two endpoints, two algorithms.
 
-`/v2/logout` compares as Auth0 does: scheme and host without case, path exactly, query and fragment not at all, and a `*`
+`/v2/logout` compares as Auth0 does: scheme and host without case, port and path exactly, query and fragment not at all, and a `*`
 in the leftmost host label if the application allows it. `/oidc/logout` compares the whole string (OpenID Connect
 RP-Initiated Logout 1.0, section 3). Neither ever repairs what it was given: what a browser might read differently from
 us (backslashes, userinfo, control characters, other scripts in the host) is refused before anything is compared.

@@ -181,7 +181,7 @@ def _last_login(identity: int | None, at: datetime) -> list[Change]:
 def join(session: SSOSession, application: Application, *, facts: RequestFacts, at: datetime) -> bool:
     """The application takes part from now on and will hear of the session's end. True: for the first time.
 
-    The session's row is locked first, so that the door sees this participant or this act sees the end (then nothing is
+    The session's row is locked first, so that the door sees this session client or this act sees the end (then nothing is
     written, and False). An application that was the last to join costs no statement.
     """
     if session.last_application_id == application.pk:

@@ -437,3 +437,37 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (ROOT / name).parent.joinpath(target).exists()
     ]
     assert broken == []
+
+
+def test_the_map_and_the_table_of_the_architecture_name_what_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rooms = dict(_rooms_of(text.split("```")[1]))
+    assert set(rooms) >= {f"{app}/{room}/" for app in APPS for room in ("protocol", "views")}
+    missing = [room for room in rooms if not (ROOT / room).exists()]
+    missing += [
+        f"{room}: {name}"
+        for room, words in rooms.items()
+        for name in re.findall(r"\b[\w/]+\.py\b", words)
+        if not any((ROOT / room.split("/")[0]).rglob(name))
+    ]
+    table = text.partition("## Where to change what")[2]
+    missing += [name for name in re.findall(r"`([\w/]+(?:\.(?:py|md)|/))`", table) if not _found(name)]
+    assert missing == []
+
+
+def _rooms_of(tree: str) -> Iterator[tuple[str, str]]:
+    """Each folder or file that begins a line of the tree, and what is said of it."""
+    app, room, words = "", "", ""
+    for line in tree.strip().splitlines():
+        if begins := re.match(r"(  )?([\w/]+(?:/|\.py)) +(.*)", line):
+            if room:
+                yield room, words
+            app = app if begins[1] else begins[2]
+            room, words = (app + begins[2] if begins[1] else app), begins[3]
+        else:
+            words += line
+    yield room, words
+
+
+def _found(name: str) -> bool:
+    return (ROOT / name).exists() or name == "options.py"  # each strategy has one
