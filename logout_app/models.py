@@ -167,11 +167,6 @@ class LogoutDelivery(models.Model):
                 condition=Q(state="pending") & ~Q(channel="frontchannel"),
                 name="logout_delivery_of_receiver",
             ),
-            models.Index(  # of an earlier release's workers
-                fields=("application", "due_at", "id"),
-                condition=Q(state="pending") & ~Q(channel="frontchannel"),
-                name="logout_delivery_due_of_app",
-            ),
             models.Index(fields=("application", "created_at"), condition=Q(state="dead"), name="logout_delivery_dead"),
             models.Index(fields=("finished_at",), condition=Q(finished_at__isnull=False), name="logout_delivery_purge"),
             models.Index(

@@ -208,10 +208,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='logoutdelivery',
-            index=models.Index(condition=models.Q(('state', 'pending'), models.Q(('channel', 'frontchannel'), _negated=True)), fields=['application', 'due_at', 'id'], name='logout_delivery_due_of_app'),
-        ),
-        migrations.AddIndex(
-            model_name='logoutdelivery',
             index=models.Index(condition=models.Q(('state', 'dead')), fields=['application', 'created_at'], name='logout_delivery_dead'),
         ),
         migrations.AddIndex(
