@@ -56,6 +56,7 @@ class Browser:
         self.application = application
         self.cookies: dict[str, str] = {}
         self.client = CLIENTS[0]
+        self.scope = "openid offline_access"
 
     def send(self, method: str, path: str, form: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
         body = urlencode(form or {}).encode()
@@ -94,7 +95,7 @@ class Browser:
             "client_id": self.client["client_id"],
             "redirect_uri": CALLBACK,
             "response_type": "code",
-            "scope": "openid offline_access",
+            "scope": self.scope,
             "state": "state",
             "nonce": "nonce",
             "code_challenge": CHALLENGE,

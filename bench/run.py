@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,10 +23,25 @@ def config(data: str) -> str:
     """The harness's targets, then ours; {CURFEW...} variables join its [vars]."""
     database = os.environ.get("BENCH_CURFEW_DB", "postgres://bench@127.0.0.1:54329/curfew")
     ours = f'CURFEW = "{PROJECT}"\nCURFEW_DATA = "{data}"\nCURFEW_DB = "{database}"\n'
-    theirs = (HARNESS / "targets.toml").read_text()
-    head, tail = theirs.split("[vars]", 1)
+    head, tail = readable((HARNESS / "targets.toml").read_text()).split("[vars]", 1)
     first_line, rest = tail.split("\n", 1)
     return f"{head}[vars]{first_line}\n{ours}{rest}\n{(PROJECT / 'bench' / 'curfew.toml').read_text()}"
+
+
+def readable(targets: str) -> str:
+    """The file without targets that are no TOML: one that cannot be read must not keep all others from running."""
+    first, *others = targets.split("\n[target.")
+    blocks = [first, *(f"[target.{block}" for block in others)]
+    return "\n".join(filter(_is_toml, blocks))
+
+
+def _is_toml(block: str) -> bool:
+    try:
+        tomllib.loads(block)
+    except tomllib.TOMLDecodeError as error:
+        print(f"Left out of this run, as it cannot be read: {block.splitlines()[0]} ({error})", file=sys.stderr)
+        return False
+    return True
 
 
 def main() -> int:
