@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from idp.directory import entitlements, references
 from idp.protocol import assurance
+from idp.tenants import profile
 from sessions_app.protocol import claims
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def missing(application: Application | None, session: SSOSession, snapshot: Snap
 
 def _wanted_by(application: Application | None, session: SSOSession, snapshot: Snapshot) -> str:
     """The person's groups are one statement, and only where the tenant names some."""
-    if snapshot.tenant.require_mfa:
+    if profile.needs_second_factor(snapshot.tenant):
         return "the tenant wants a second factor"
     if application is not None and application.require_mfa:
         return "the application wants a second factor"
