@@ -100,7 +100,7 @@ def test_authlib_pushes_its_request_and_uses_bound_tokens(
         proof = {"DPoP": prover.proof("POST", endpoint)}
         return bank_session.fetch_token(authorization_response=address, code_verifier=VERIFIER, headers=proof)
 
-    with pytest.raises(OAuthError, match="invalid_request|invalid_dpop_proof"):
+    with pytest.raises(OAuthError, match=r"invalid_request|invalid_dpop_proof"):
         bank_session.fetch_token(authorization_response=address, code_verifier=VERIFIER)
     bind(bank_session, prover, metadata)
     with pytest.raises(OAuthError, match="use_dpop_nonce"):

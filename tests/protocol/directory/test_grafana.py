@@ -142,7 +142,7 @@ def test_grafana_reads_role_groups_and_address(groups: list[str], role: str, is_
 
 @pytest.mark.parametrize(("groups", "role"), [(["grafana-editor", "x"], "Editor"), (["x"], "")])
 def test_a_role_may_be_made_here_and_read_there(groups: list[str], role: str) -> None:
-    """"Use a custom role attribute": a claim with the role's name; strict, so that nobody without one gets in."""
+    """ "Use a custom role attribute": a claim with the role's name; strict, so that nobody without one gets in."""
     made = {"claim": "https://grafana.example/role", "from": "groups[?starts_with(@, 'grafana-')] | [0] && 'editor'"}
     strict = Grafana(role_attribute_path='"https://grafana.example/role"', role_attribute_strict=True)
     if role:
