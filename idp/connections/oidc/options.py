@@ -94,7 +94,7 @@ def read(strategy: str, options: Mapping[str, Any]) -> OidcOptions:
         upstream_params=upstream_params.read(options.get("upstream_params")),
         session_expiry=options.get("id_token_session_expiry_supported") is True,
         trust_upstream_mfa=options.get("trust_upstream_mfa") is True,
-        mfa_acr_values=_texts(options, "mfa_acr_values") or preset.mfa_acr_values,
+        mfa_acr_values=tuple(_texts(options, "mfa_acr_values")) or preset.mfa_acr_values,
         subject_claims=presets.subject_claims(strategy, options),
         several_tenants=strategy == Strategy.ENTRA and presets.entra_tenant(options) in presets.SEVERAL_TENANTS,
         other_revokers=presets.other_revokers(strategy, options),
