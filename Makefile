@@ -1,5 +1,5 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 to 3.14 and make)
-# `make test` runs every test                    (needs Node.js 20 too; installs missing Debian packages when it may)
+# `make test` runs every test                    (needs Node.js 20, and Go 1.26 for one peer; installs missing Debian packages when it may)
 # `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
 # `make screenshots` takes the pictures in docs/images (needs Chromium)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)

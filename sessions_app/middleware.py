@@ -89,7 +89,7 @@ def _second_factor_first(request: HttpRequest) -> HttpResponseBase | None:
     if session is None or not assurance.missing(None, session, browser_of(request).snapshot):
         return None
     back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("admin:index")
-    return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'next': back})}")
+    return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'there': '1', 'next': back})}")
 
 
 def _proves(request: HttpRequest) -> bool:

@@ -39,7 +39,7 @@ CLIENT_ASSERTION = Profile(
     texts=("jti",),
     times=("exp",),
     leeway=30,
-    lifetime=600,
+    lifetime=3600,  # authlib's assertions live for an hour and nothing else can be said to it; each `jti` is remembered as long
 )
 
 

@@ -21,6 +21,7 @@ class SignInRequest:
     select_account: bool = False
     ui_locales: str = ""
     acr_values: str = ""
+    two_factors: bool = False  # somebody wants them; asked for where the connection trusts what comes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,10 @@ class UpstreamRefused(Exception):
         self.sentence = sentence
         self.error = error
         self.detail = detail or sentence
+
+
+class UpstreamUnmet(UpstreamRefused):
+    """It cannot prove as much of the person as it was asked for; less, perhaps."""
 
 
 class UpstreamFault(Exception):

@@ -15,7 +15,7 @@ BOOLEANS = frozenset(
     | {"disableSignout", "signSAMLRequest", "start_tls", "own_callback", "email_is_verified"}
     | {"require_mfa", "trust_upstream_mfa"}
 )
-LISTS = frozenset({"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers"})
+LISTS = frozenset({"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers", "mfa_acr_values"})
 MAPPINGS = frozenset({"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"})
 MAPPINGS |= {"shared_signals"}
 URLS = frozenset(
@@ -41,11 +41,17 @@ def _of_type(key: str, value: Any) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
     if key in MAPPINGS:
         return None if isinstance(value, dict) else "must be an object"
+    if key == "mfa_acr_values" and isinstance(value, list) and not all(map(_is_class, value)):
+        return "must be a list of names without spaces, of 255 characters at most"
     if key in LISTS:
         return _texts(value) if isinstance(value, list) else "must be a list of texts"
     if key in ONE_OR_SEVERAL and isinstance(value, list):
         return _texts(value)
     return _text(key, value)
+
+
+def _is_class(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= 255 and name.isprintable() and " " not in name
 
 
 def _texts(value: list[Any]) -> str | None:

@@ -28,6 +28,7 @@ _OIDC = frozenset(
         "shared_signals",
         "shared_signals_token",
         "trust_upstream_mfa",
+        "mfa_acr_values",
     }
 )
 _REVOCATION = frozenset({"global_token_revocation_jwt_iss", "global_token_revocation_jwt_sub"})
@@ -53,6 +54,7 @@ _SAML = _REVOCATION | frozenset(
         "shared_signals",
         "shared_signals_token",
         "trust_upstream_mfa",
+        "mfa_acr_values",
     }
 )
 OWN: dict[str, frozenset[str]] = {
@@ -121,6 +123,7 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     | {"client_id", "scope", "token_endpoint_auth_method", "attribute_map", "own_callback", "waad_protocol"}
     | {"shared_signals"}
     | {"id_token_signed_response_algs", "id_token_session_expiry_supported", "trust_upstream_mfa"}
+    | {"mfa_acr_values"}
     | _REVOCATION
     | UPSTREAM
     | {"fedMetadataXml", "signInEndpoint", "signOutEndpoint", "signingCert", "entityId", "thumbprints"}  # ADFS by SAML

@@ -22,12 +22,16 @@ CLASSES: Mapping[str, int] = {
 _KNOWS = frozenset({"pwd", "pin", "kba"})
 _HAS = frozenset({"otp", "hwk", "swk", "sc", "sms", "tel", "pop"})
 _IS = frozenset({"face", "fpt", "iris", "retina", "vbm"})
+MICROSOFT_MFA = "http://schemas.microsoft.com/claims/multipleauthn"
+OKTA_MFA = "urn:okta:loa:2fa:any"
+UNMET = "unmet_authentication_requirements"
 # How identity providers say in SAML, and in `acr`, that there were two factors.
 _SEVERAL = frozenset(
     {
         PAPE_MULTI_FACTOR,
         REFEDS_MFA,
-        "http://schemas.microsoft.com/claims/multipleauthn",
+        MICROSOFT_MFA,
+        OKTA_MFA,
         "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract",
         "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorUnregistered",
     }
@@ -64,6 +68,9 @@ def level(methods: Collection[str]) -> int:
     return MULTI if "mfa" in methods or kinds > 1 else SINGLE
 
 
-def vouches_for_several(methods: Iterable[str], contexts: Iterable[str]) -> bool:
-    """Whether an identity provider's `amr`, or `acr` and AuthnContext, say that the person proved two factors there."""
-    return level(frozenset(methods)) == MULTI or not _SEVERAL.isdisjoint(contexts)
+def vouches_for_several(methods: Iterable[str], contexts: Iterable[str], names: Iterable[str] = ()) -> bool:
+    """Whether an identity provider's `amr`, or `acr` and AuthnContext, say that the person proved two factors there.
+
+    `names`: what this provider calls it beside what many do.
+    """
+    return level(frozenset(methods)) == MULTI or not _SEVERAL.union(names).isdisjoint(contexts)

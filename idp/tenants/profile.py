@@ -23,6 +23,15 @@ def needs_pushed_request(application: Application, tenant: TenantSettings) -> bo
     return application.require_pushed_authorization_requests or tenant.require_pushed_authorization_requests
 
 
+def needs_second_factor(tenant: TenantSettings) -> bool:
+    """Of everybody, whichever application it is: an identity service of SL1 enforces it."""
+    return tenant.require_mfa or is_ipsie(tenant)
+
+
+def tells_end_of_session(application: Application, tenant: TenantSettings) -> bool:
+    return application.session_expiry or is_ipsie(tenant)
+
+
 def is_strict_about_assertions(application: Application, tenant: TenantSettings) -> bool:
     return application.strict_client_assertions or is_ipsie(tenant)
 

@@ -66,10 +66,14 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """The person, who is signed in, has to prove a second factor first; why, in words for the log."""
+    """The person, who is signed in, has to prove a second factor first; why, in words for the log.
+
+    `upstream`: where they signed in, which was not asked for this request yet; else here.
+    """
 
     session: SSOSession
     reason: str
+    upstream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class Situation:
     sent_to_login: datetime | None  # from a valid marker
     consented: frozenset[str] | None  # what was just allowed on the consent page of this very request
     at: datetime
+    asked_upstream: bool = False  # the browser comes back from there, whatever it proved
 
 
 def read(params: Params, to: Recipient, *, is_pushed: bool = False) -> AuthorizationRequest:
@@ -242,7 +247,7 @@ def _login_reason(request: AuthorizationRequest, situation: Situation) -> str:
     session = situation.session
     if session is None:
         return "no session"
-    proved = situation.sent_to_login is not None and session.auth_time > situation.sent_to_login
+    proved = _signed_in_since(session, situation)
     if request.wants_login and not proved:
         return "prompt"
     if session.is_stale:
@@ -310,11 +315,13 @@ def _step_up(request: AuthorizationRequest, session: SSOSession, situation: Situ
     """What the session has not proved though somebody insists on it, or the client wishes it and the person can prove it.
 
     `acr_values` are a wish (OpenID Connect Core section 3.1.2.1): who has no second factor goes on without, and `acr` says so.
+    Of whom it is proved upstream nobody here knows whether they have one: the provider is asked, once.
     """
+    upstream = assurance.is_proved_upstream(session) and not _asked_upstream(session, situation)
     if reason := assurance.missing(situation.application, session, situation.snapshot):
         if request.silent:
             raise InteractionRequired("A second factor is required.", detail=reason)
-        return StepUp(session, reason)
+        return StepUp(session, reason, upstream)
     level, asked = assurance.level_of(session), request.acr
     if asked.preferred <= level:
         return None
@@ -323,7 +330,19 @@ def _step_up(request: AuthorizationRequest, session: SSOSession, situation: Situ
             raise UnmetAuthenticationRequirements("The session has not proved what acr asks for.")
         return None
     is_insisted_on = asked.essential and not asked.met_by(level)
-    return StepUp(session, "acr") if is_insisted_on or factors.of_person(session.user) else None
+    if upstream or is_insisted_on or factors.of_person(session.user):
+        return StepUp(session, "acr", upstream)
+    return None
+
+
+def _asked_upstream(session: SSOSession, situation: Situation) -> bool:
+    """By a step-up for this request, or by the sign-in for it, which asked for what is wanted too."""
+    return situation.asked_upstream or _signed_in_since(session, situation)
+
+
+def _signed_in_since(session: SSOSession, situation: Situation) -> bool:
+    """Whether the person proved who they are after this browser was sent to do so for this request."""
+    return situation.sent_to_login is not None and session.auth_time > situation.sent_to_login
 
 
 def _needs_consent(

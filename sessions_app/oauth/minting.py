@@ -19,7 +19,7 @@ from idp.protocol.errors import InvalidTarget
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.standard_scopes import OPENID
 from idp.tenants.configuration import Snapshot
-from idp.tenants.profile import signing_algorithm
+from idp.tenants.profile import signing_algorithm, tells_end_of_session
 from sessions_app.claims import issue, permissions
 from sessions_app.claims.standard import known_claims
 from sessions_app.models import AccessToken, RefreshToken, RefreshTokenFamily, SSOSession
@@ -194,16 +194,17 @@ def _id_token(grant: TokenGrant, access: Access, snapshot: Snapshot, at: datetim
         nonce=grant.nonce,
         profile=claims.select(known_claims(grant.user), by_scope, asked)
         | issue.tell(subject_of(grant, snapshot, at), issue.ID_TOKEN, asked),
-        session_expiry=_session_expiry(grant),
+        session_expiry=_session_expiry(grant, snapshot),
     )
     signed = keys.sign_with(keys.active(algorithm, snapshot), body)
     return encryption.encrypted(signed, application) if application.id_token_encrypted_response_alg else signed
 
 
-def _session_expiry(grant: TokenGrant) -> int | None:
+def _session_expiry(grant: TokenGrant, snapshot: Snapshot) -> int | None:
     """Rounded down: an application may end its session a second early, never late."""
     ends_at = grant.authentication.session_expires_at
-    return int(ends_at.timestamp()) if ends_at and grant.application.session_expiry else None
+    is_told = tells_end_of_session(grant.application, snapshot.tenant)
+    return int(ends_at.timestamp()) if ends_at and is_told else None
 
 
 def claims_of(stored: str) -> dict[str, Any]:

@@ -22,9 +22,11 @@ from sessions_app.protocol import dpop, pkce, scopes
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 MARKER = "curfew_marker"  # ours: says when this browser was sent to the login page for this request
+# ours: the session's identity provider upstream was asked for a second factor for this request, or is about to be
+ASKED_UPSTREAM = "curfew_asked_upstream"
 REPOSTED = "curfew_reposted"  # ours: a cross-site POST that our own page sent again
 KEPT = "curfew_request"  # ours: stands for a request that is too long for an address
-OURS = (MARKER, REPOSTED, KEPT)
+OURS = (MARKER, REPOSTED, KEPT, ASKED_UPSTREAM)
 LONGEST_REQUEST = 16_384  # characters of all names and values
 LONGEST_OF_OURS = 1000
 _OF_CHANNEL = ("response_mode", "state")
@@ -136,7 +138,7 @@ def read(
     pkce.check_challenge(challenge, params.get("code_challenge_method", ""), required=pkce_required)
     if len(params.get("nonce", "")) > 255:
         raise InvalidRequest("nonce is longer than 255 characters.")
-    claims = _claims(params.get("claims", ""))
+    claims = read_claims(params.get("claims", ""))
     by_parameter = params["acr_values"].split() if "acr_values" in params else default_acr_values
     return AuthorizationRequest(
         scope=scopes.split(params.get("scope", "")),
@@ -186,7 +188,7 @@ def _targets(params: Params) -> list[str]:
     return list(dict.fromkeys([*params.all("audience"), *params.all("resource")]))
 
 
-def _claims(text: str) -> dict[str, Any]:
+def read_claims(text: str) -> dict[str, Any]:
     """OpenID Connect Core section 5.5: `{"userinfo": {...}, "id_token": {...}}`."""
     if not text:
         return {}

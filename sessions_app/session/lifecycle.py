@@ -122,17 +122,20 @@ def reauthenticate(
     upstream: Mapping[str, Any] | None = None,
     tenant: TenantSettings | None = None,
     cookie: str = "",
+    proved_at: datetime | None = None,
 ) -> Opened | None:
     """The same person proved again who they are: same `sid`, new `auth_time`, new cookie; the old cookie is dead.
 
-    The absolute lifetime begins anew. None: the session ended meanwhile. `cookie`: as for `open_session`.
+    The absolute lifetime begins anew. None: the session ended meanwhile. `cookie`: as for `open_session`. `proved_at`: when
+    they did, if not now; an answer from upstream may rest on what was proved there before.
     """
-    expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
+    proved_at = proved_at or at
+    expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=proved_at, seen_at=at)
     expires_at = _capped(expires_at, upstream or session.upstream)
     cookie = cookie or new_secret()
     changes: dict[str, Any] = {
         "cookie_hash": digest(cookie),
-        "auth_time": at,
+        "auth_time": proved_at,
         "amr": list(amr),
         "last_seen_at": at,
         "idle_expires_at": idle_expires_at,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
+from idp.applications.usable import Usable
 from idp.connections.contract import SignInRequest
 from idp.models import Application
-from idp.protocol.errors import InvalidRequest
+from idp.protocol.assurance import SINGLE
+from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.params import Params
 from idp.tenants.configuration import Snapshot
 from sessions_app.oauth import long_requests, pushed
 from sessions_app.protocol import redirect_uris
+from sessions_app.protocol.authorization import asked_acr, read_claims
 
 HOME = "/"
 # Pages that ask people to sign in. Nothing below /login, /logout or the endpoints of programs.
@@ -55,7 +58,7 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
         application,
         connection=_single(query, "connection"),
         login_hint=_single(query, "login_hint")[:255],
-        asked=_asked(query, application.usable.default_max_age),
+        asked=_asked(query, application.usable),
         callback=_callback(application, _single(query, "redirect_uri")),
     )
 
@@ -87,11 +90,11 @@ def _parameters(query: str) -> dict[str, list[str]]:
     return {name: found.all(name) for name in found} if found else asked
 
 
-def _asked(query: Mapping[str, list[str]], default_max_age: int | None) -> SignInRequest:
+def _asked(query: Mapping[str, list[str]], usable: Usable) -> SignInRequest:
     """What the application asks that an identity provider upstream can be asked for; /authorize checks the values."""
     prompt = _single(query, "prompt").split()
     max_age = _single(query, "max_age")
-    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None if max_age else default_max_age
+    seconds = int(max_age) if DIGITS.fullmatch(max_age) else None if max_age else usable.default_max_age
     return SignInRequest(
         login_hint=_single(query, "login_hint")[:255],
         force="login" in prompt or seconds == 0,
@@ -99,7 +102,16 @@ def _asked(query: Mapping[str, list[str]], default_max_age: int | None) -> SignI
         select_account="select_account" in prompt,
         ui_locales=_single(query, "ui_locales")[:255],
         acr_values=_single(query, "acr_values")[:255],
+        two_factors=_wants_two_factors(query, usable.default_acr_values),
     )
+
+
+def _wants_two_factors(query: Mapping[str, list[str]], default_acr_values: Iterable[str]) -> bool:
+    named = _single(query, "acr_values").split() if "acr_values" in query else default_acr_values
+    try:
+        return asked_acr(read_claims(_single(query, "claims")), named).preferred > SINGLE
+    except ProtocolError:
+        return False
 
 
 def _callback(application: Application, redirect_uri: str) -> str:

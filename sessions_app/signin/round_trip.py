@@ -20,7 +20,14 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from idp.connections import places
-from idp.connections.contract import Account, Departure, RedirectProtocol, SignInRequest, UpstreamFault
+from idp.connections.contract import (
+    Account,
+    Departure,
+    RedirectProtocol,
+    SignInRequest,
+    UpstreamFault,
+    UpstreamUnmet,
+)
 from idp.connections.registry import REDIRECT_PROTOCOLS, Purpose, callback_url, usable_for
 from idp.http import content_policy
 from idp.models import Connection, Identity, began_before
@@ -30,7 +37,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.protocol.text.bidi import isolated
 from idp.tenants.configuration import Snapshot
-from sessions_app.models import FlowState
+from sessions_app.models import FlowState, SSOSession
 from sessions_app.session import binding, lifecycle
 from sessions_app.session.binding import LONGEST_COOKIE
 from sessions_app.signin import sign_in
@@ -53,6 +60,7 @@ class Trip:
     departed_at: datetime | None = None
     is_second: bool = False  # the first answer's proof was too old
     reauthenticates: bool = False
+    steps_up: bool = False  # in the session that there is
 
 
 class AlreadyOver(InvalidRequest):
@@ -78,10 +86,12 @@ def start(
     *,
     is_second: bool = False,
     reauthenticates: bool = False,
+    steps_up: bool = False,
 ) -> HttpResponse:
     """Send the browser to the identity provider upstream. `redirect_url` is validated already. Raises UpstreamFault.
 
-    With `reauthenticates` the person who is signed in proves again that it is them; nobody else gets in that way.
+    With `reauthenticates` the person who is signed in proves again that it is them, with `steps_up` two factors; nobody else
+    gets in that way.
     """
     state, callback = new_secret(), callback_url(connection)
     with _turn():
@@ -99,6 +109,7 @@ def start(
             "flow_data": dict(departure.flow_data),
             "is_second": is_second,
             "reauthenticates": reauthenticates,
+            "steps_up": steps_up,
         },
         created_at=at,
         expires_at=at + LIFETIME,
@@ -139,6 +150,7 @@ def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
         flow.created_at,
         flow.data["is_second"],
         flow.data["reauthenticates"],
+        flow.data.get("steps_up", False),
     )
 
 
@@ -166,10 +178,15 @@ def check_usable(connection: Connection | None, redirect_url: str, snapshot: Sna
 def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> HttpResponse:
     """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
     connection = trip.connection
-    with _turn():
-        account = _protocol(connection).arrive(
-            connection, trip.flow_data, answer, callback=callback_url(connection), at=at
-        )
+    try:
+        with _turn():
+            account = _protocol(connection).arrive(
+                connection, trip.flow_data, answer, callback=callback_url(connection), at=at
+            )
+    except UpstreamUnmet:
+        if not trip.asked.two_factors:
+            raise
+        return _with_less(request, trip, at)
     if account.expires_at is not None and account.expires_at <= at:
         raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
     if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
@@ -181,6 +198,8 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         return _once_more(request, trip, at)
     if trip.reauthenticates:
         return _prove_again(request, trip, identity, account)
+    if trip.steps_up:
+        return _step_up(request, trip, identity, account)
     return sign_in.complete(
         request,
         identity,
@@ -269,13 +288,27 @@ def _once_more(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
         at,
         is_second=True,
         reauthenticates=trip.reauthenticates,
+        steps_up=trip.steps_up,
+    )
+
+
+def _with_less(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
+    """The upstream has no two factors of this person: it is a sign-in with one, and what wants two asks for ours."""
+    if trip.steps_up:
+        return HttpResponseRedirect(trip.redirect_url)
+    return start(
+        request,
+        trip.connection,
+        replace(trip.asked, two_factors=False, acr_values=""),
+        trip.redirect_url,
+        at,
+        is_second=trip.is_second,
+        reauthenticates=trip.reauthenticates,
     )
 
 
 def _prove_again(request: HttpRequest, trip: Trip, identity: Identity, account: Account) -> HttpResponse:
-    session = binding.session_of(request)
-    if session is None or session.identity_id != identity.pk:
-        raise NotEnough("That is another account than the one you are signed in with.")
+    _session_of(request, identity)
     sign_in.record_again(
         request,
         identity,
@@ -284,6 +317,28 @@ def _prove_again(request: HttpRequest, trip: Trip, identity: Identity, account: 
         upstream_mfa=account.has_proved_several,
     )
     return HttpResponseRedirect(trip.redirect_url)
+
+
+def _step_up(request: HttpRequest, trip: Trip, identity: Identity, account: Account) -> HttpResponse:
+    """One factor upstream changes nothing: where this leads decides what it is worth."""
+    session = _session_of(request, identity)
+    if account.has_proved_several:
+        sign_in.record_step_up(
+            request,
+            session,
+            account.auth_time,
+            upstream_sid=account.upstream_sid,
+            upstream=_for_later(account),
+        )
+    return HttpResponseRedirect(trip.redirect_url)
+
+
+def _session_of(request: HttpRequest, identity: Identity) -> SSOSession:
+    """The session of this browser, which is to be this account's. Raises NotEnough."""
+    session = binding.session_of(request)
+    if session is None or session.identity_id != identity.pk:
+        raise NotEnough("That is another account than the one you are signed in with.")
+    return session
 
 
 def _for_later(account: Account) -> dict[str, Any]:

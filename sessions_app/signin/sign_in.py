@@ -29,6 +29,7 @@ from idp.protocol.errors import TemporarilyUnavailable
 from idp.protocol.text import normal_forms
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+from sessions_app.models import SSOSession
 from sessions_app.session import binding, lifecycle
 from sessions_app.signin import attempts, failures
 from sessions_app.signin.failures import FailureKind
@@ -195,6 +196,32 @@ def record_again(
     )
 
 
+def record_step_up(
+    request: HttpRequest,
+    session: SSOSession,
+    proved_at: datetime | None,
+    *,
+    upstream_sid: str,
+    upstream: Mapping[str, Any],
+) -> None:
+    """The identity provider upstream vouches for two factors of the person of this session, who may have proved them before.
+
+    Therefore allauth's pages do not count it as a fresh proof, and `auth_time` is what the provider says of it.
+    """
+    at = timezone.now()
+    earliest = session.auth_time
+    again = _amr([{"method": FEDERATED, "at": at.timestamp(), "upstream_mfa": True}])
+    _renew(
+        request,
+        session,
+        again,
+        at,
+        upstream_sid=upstream_sid,
+        upstream=upstream,
+        proved_at=min(at, max(earliest, proved_at or earliest)),
+    )
+
+
 def record_enrolment(request: HttpRequest, user: User, kind: str) -> None:
     """Somebody who is signed in set up a second factor a moment ago, and proved by that that they hold it."""
     record_authentication(request, user, method="mfa", type=kind, reauthenticated=True)
@@ -253,6 +280,28 @@ def _reauthenticated(
     at = timezone.now()
     said: dict[str, Any] = {name: extra[name] for name in ("type", "upstream_mfa") if name in extra}
     again = _amr([{"method": method, "at": at.timestamp(), **said}])
+    _renew(
+        request,
+        session,
+        again,
+        at,
+        upstream_sid=extra.get("upstream_sid", ""),
+        upstream=extra.get("upstream"),
+        proved_at=at,
+    )
+
+
+def _renew(
+    request: HttpRequest,
+    session: SSOSession,
+    again: list[dict[str, str]],
+    at: datetime,
+    *,
+    upstream_sid: str,
+    upstream: Mapping[str, Any] | None,
+    proved_at: datetime,
+) -> None:
+    """The session, with these methods beside those that it had."""
     names = {entry["name"] for entry in again}
     kept = [entry for entry in session.amr if entry["name"] not in names]
     opened = lifecycle.reauthenticate(
@@ -260,9 +309,10 @@ def _reauthenticated(
         amr=[*kept, *again],
         facts=facts(request),
         at=at,
-        upstream_sid=extra.get("upstream_sid", ""),
-        upstream=extra.get("upstream"),
+        upstream_sid=upstream_sid,
+        upstream=upstream,
         cookie=binding.secret_of_form(request, session.identity_id),
+        proved_at=proved_at,
     )
     if opened is not None:
         binding.browser_of(request).holds(opened.session, opened.cookie)

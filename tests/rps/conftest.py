@@ -13,6 +13,8 @@ from tests.rps.running import CLIENT_SECRET, curfew, page_application, tenant_of
 from tests.support.chromium import chromium, new_page
 from tests.support.processes import free_port
 
+NEWCOMER = "newcomer@fabrikamcorp.com"  # an address that nobody verified
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -39,7 +41,10 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     ports = {
         name: free_port()
-        for name in ("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts")
+        for name in (
+            *("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts"),
+            *("proxy-staff", "proxy-admins"),
+        )
     }
     at = {name: f"http://localhost:{port}" for name, port in ports.items()}
     callback = "/private/callback"
@@ -73,9 +78,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             oidc_logout={"backchannel_logout_urls": [f"{at['apache-back']}{callback}?logout=backchannel"]},
         ),
         page_application("oidc-client-ts", at["oidc-client-ts"], "/"),
+        web_application("proxy-staff", at["proxy-staff"], "/oauth2/callback"),
+        web_application("proxy-admins", at["proxy-admins"], "/oauth2/callback"),
     )
     folder = tmp_path_factory.mktemp("world")
-    with curfew(folder, tenant_of(*clients)) as issuer:
+    tenant = tenant_of(*clients)
+    mary = tenant["users"][0]
+    newcomer = {**mary, "email": NEWCOMER, "email_verified": False}
+    tenant["users"] = [{**person, "groups": ["everyone", "staff"]} for person in (mary, newcomer)]
+    with curfew(folder, tenant) as issuer:
         yield World(issuer, folder, ports)
 
 

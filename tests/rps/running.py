@@ -120,8 +120,8 @@ def page_application(name: str, base_url: str, callback: str) -> dict[str, Any]:
     }
 
 
-def sign_in(page: Page) -> None:
+def sign_in(page: Page, who: str = MARY) -> None:
     """Fill in the login page that the browser is on."""
-    page.fill("input[name=username]", MARY)
+    page.fill("input[name=username]", who)
     page.fill("input[name=password]", PASSWORD)
     page.click("form button[type=submit]")

@@ -11,6 +11,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from allauth.mfa.webauthn.internal.auth import WebAuthn
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.utils import timezone
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import (
@@ -21,6 +22,7 @@ from fido2.webauthn import (
 )
 
 from idp.models import User
+from sessions_app.models import SSOSession
 
 
 def give_all(user: User) -> Authenticator:
@@ -52,3 +54,11 @@ def credential(host: str = "localhost") -> dict[str, Any]:
         },
         "clientExtensionResults": {"credProps": {"rk": False}},
     }
+
+
+def proved_two(session: SSOSession) -> SSOSession:
+    """This session, as after a password and a code."""
+    now = timezone.now().isoformat()
+    session.amr = [{"name": name, "timestamp": now} for name in ("pwd", "mfa", "otp")]
+    session.save()
+    return session

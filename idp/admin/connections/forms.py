@@ -117,6 +117,12 @@ class ConnectionForm(RulebookForm):
         "What the provider says of it is believed: amr and acr of OpenID Connect, AuthnContext of SAML. Nobody who proved two "
         "factors there is then asked to set one up here.",
     )
+    mfa_acr_values = lines(
+        "What it calls two factors",
+        "Its acr values or AuthnContext classes, one per line, the preferred one first. It is asked for them when an "
+        "application wants two factors and its second factor counts, and believed that they mean it. Empty: what is usual "
+        "for this kind of provider.",
+    )
     logout__hint = logout_hint(HINTS)
     logout__url = url("Sign-out address", "Only if discovery or metadata do not name it, or name a wrong one.")
     shared_signals__issuer = url("Issuer of events", "Exactly the iss of its security events. Empty: none is believed.")
@@ -208,7 +214,7 @@ class ConnectionForm(RulebookForm):
 
     def fieldsets(self) -> list[tuple[str, dict[str, Any]]]:
         signing_out = Topic("Signing out there", ("logout__hint", "logout__url"), collapsed=True)
-        proof = Topic("Second factor", ("require_mfa", "trust_upstream_mfa"))
+        proof = Topic("Second factor", ("require_mfa", "trust_upstream_mfa", "mfa_acr_values"))
         signals = Topic("Shared Signals", SIGNALS, SIGNALS_TEXT, collapsed=True)
         rest = Topic("All other options", ("other",), "For what has no field above.", collapsed=True)
         return [

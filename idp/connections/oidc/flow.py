@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from idp.connections.contract import Account, Departure, SignInRequest, UpstreamFault, UpstreamRefused
+from idp.connections.contract import (
+    Account,
+    Departure,
+    SignInRequest,
+    UpstreamFault,
+    UpstreamRefused,
+    UpstreamUnmet,
+)
 from idp.connections.oidc import client, discovery, id_token, issuers, keys, person, upstream_params, userinfo
 from idp.connections.oidc import options as oidc_options
 from idp.connections.oidc.discovery import Provider
@@ -98,6 +106,7 @@ class OidcProtocol:
 
 def _extra(options: OidcOptions, asked: SignInRequest) -> dict[str, str]:
     """The optional parameters of the request: the connection's own, under what this sign-in wishes."""
+    asked = replace(asked, acr_values=_classes(options, asked))
     preset, extra = options.preset, upstream_params.resolve(options.upstream_params, asked)
     if asked.force:
         extra["prompt"] = preset.login_prompt
@@ -111,6 +120,17 @@ def _extra(options: OidcOptions, asked: SignInRequest) -> dict[str, str]:
         if value := getattr(asked, name):
             extra[name] = value
     return extra
+
+
+def _classes(options: OidcOptions, asked: SignInRequest) -> str:
+    """`acr_values` as the application has them; where two factors are wanted that we would believe in, in the upstream's words.
+
+    Those that mean it here mean nothing there.
+    """
+    if not (asked.two_factors and options.trust_upstream_mfa and options.mfa_acr_values):
+        return asked.acr_values
+    others = [name for name in asked.acr_values.split() if name not in assurance.CLASSES]
+    return " ".join(dict.fromkeys([*others, *options.mfa_acr_values]))
 
 
 def _code(answer: Params, flow_data: Mapping[str, Any], upstream: Provider) -> str:
@@ -139,6 +159,8 @@ def _no(error: str, description: str, upstream: Provider) -> UpstreamRefused | U
         return UpstreamFault(f"{upstream.issuer} refused our request ({readable(error)}): {said}", status=502)
     if error in _BROKEN:
         return UpstreamFault(f"{upstream.issuer} is out of order ({error}): {said}", status=502)
+    if error == assurance.UNMET:
+        return UpstreamUnmet(said, error=error, detail=f"{readable(error)}: {said}")
     known = error in ("login_required", "interaction_required", "consent_required", "account_selection_required")
     return UpstreamRefused(said, error=error if known else "access_denied", detail=f"{readable(error)}: {said}")
 
@@ -163,7 +185,7 @@ def _account(
         profile={name: value for name, value in fields.items() if name not in ("email", "email_verified")},
         auth_time=None if auth_time is None else id_token.moment_of(auth_time),
         expires_at=_end_of_session(claims) if options.session_expiry else None,
-        has_proved_several=options.trust_upstream_mfa and _proved_several(claims),
+        has_proved_several=options.trust_upstream_mfa and _proved_several(claims, options),
         upstream_sid=sid if isinstance(sid, str) and len(sid) <= LONGEST_SID else "",
         upstream={
             "iss": claims["iss"],
@@ -175,11 +197,11 @@ def _account(
     )
 
 
-def _proved_several(claims: Mapping[str, Any]) -> bool:
+def _proved_several(claims: Mapping[str, Any], options: OidcOptions) -> bool:
     """What the ID token says in `amr` and `acr`; what is no text says nothing."""
     amr, acr = claims.get("amr"), claims.get("acr")
     methods = [name for name in amr if isinstance(name, str)] if isinstance(amr, list) else []
-    return assurance.vouches_for_several(methods, [acr] if isinstance(acr, str) else [])
+    return assurance.vouches_for_several(methods, [acr] if isinstance(acr, str) else [], options.mfa_acr_values)
 
 
 def _end_of_session(claims: Mapping[str, Any]) -> datetime:

@@ -42,6 +42,7 @@ class OidcOptions:
     upstream_params: Mapping[str, Any] = field(default_factory=dict)
     session_expiry: bool = False
     trust_upstream_mfa: bool = False
+    mfa_acr_values: tuple[str, ...] = ()
     subject_claims: tuple[str, ...] = ("sub",)
     several_tenants: bool = False
     other_revokers: tuple[str, ...] = ()  # issuers beside its own whose Global Token Revocation requests count
@@ -93,6 +94,7 @@ def read(strategy: str, options: Mapping[str, Any]) -> OidcOptions:
         upstream_params=upstream_params.read(options.get("upstream_params")),
         session_expiry=options.get("id_token_session_expiry_supported") is True,
         trust_upstream_mfa=options.get("trust_upstream_mfa") is True,
+        mfa_acr_values=tuple(_texts(options, "mfa_acr_values")) or preset.mfa_acr_values,
         subject_claims=presets.subject_claims(strategy, options),
         several_tenants=strategy == Strategy.ENTRA and presets.entra_tenant(options) in presets.SEVERAL_TENANTS,
         other_revokers=presets.other_revokers(strategy, options),

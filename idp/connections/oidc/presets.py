@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from idp.connections.oidc import issuers
 from idp.models import Strategy
 from idp.protocol import uris
+from idp.protocol.assurance import MICROSOFT_MFA, OKTA_MFA, PAPE_MULTI_FACTOR
 
 ENTRA = "https://login.microsoftonline.com"
 # Entra's endpoints for accounts of several organizations: not one issuer but a template, and `oid` alone names nobody.
@@ -24,7 +25,7 @@ class Preset:
     prove that somebody was asked again. `login_prompt`: the `prompt` that comes nearest to asking again.
     `trusts_email`: its `email_verified` claim means what the standard says. `signs_out_by_post`: its end_session_endpoint
     takes a form, with its cookies. Every provider must take the form (RP-Initiated Logout section 2), but where cookies are
-    SameSite=Lax it comes without them, and nobody is signed out.
+    SameSite=Lax it comes without them, and nobody is signed out. `mfa_acr_values`: how it is asked for two factors.
     """
 
     scope: str = "openid profile email"
@@ -33,16 +34,24 @@ class Preset:
     trusts_email: bool = True
     signs_out_by_post: bool = False
     extra_claims: frozenset[str] = frozenset()
+    mfa_acr_values: tuple[str, ...] = (PAPE_MULTI_FACTOR,)
 
 
 PRESETS: Mapping[str, Preset] = {
     Strategy.OIDC: Preset(),
-    Strategy.OKTA: Preset(signs_out_by_post=True),  # and cannot go without an id_token_hint
-    # Google knows neither `prompt=login` nor `auth_time`.
-    Strategy.GOOGLE: Preset(freshness=False, login_prompt="select_account", extra_claims=frozenset({"hd"})),
-    # Anybody who administers a tenant writes any `email` there: only `xms_edov` says that the domain's owner did.
-    Strategy.ENTRA: Preset(freshness=False, trusts_email=False, extra_claims=frozenset({"oid", "tid", "upn"})),
-    Strategy.ADFS: Preset(freshness=False, extra_claims=frozenset({"upn", "unique_name"})),
+    Strategy.OKTA: Preset(signs_out_by_post=True, mfa_acr_values=(OKTA_MFA,)),  # and cannot go without an id_token_hint
+    # Google knows neither `prompt=login` nor `auth_time`, nor `acr_values`.
+    Strategy.GOOGLE: Preset(
+        freshness=False, login_prompt="select_account", extra_claims=frozenset({"hd"}), mfa_acr_values=()
+    ),
+    # Anybody who administers a tenant writes any `email` there: only `xms_edov` says that the domain's owner did. What asks
+    # for factors there are its own Conditional Access policies, not `acr_values`.
+    Strategy.ENTRA: Preset(
+        freshness=False, trusts_email=False, extra_claims=frozenset({"oid", "tid", "upn"}), mfa_acr_values=()
+    ),
+    Strategy.ADFS: Preset(
+        freshness=False, extra_claims=frozenset({"upn", "unique_name"}), mfa_acr_values=(MICROSOFT_MFA,)
+    ),
 }
 
 

@@ -44,13 +44,15 @@ class SamlProtocol:
         binding = provider.sign_on_binding
         if not binding:
             raise UpstreamFault(f"{connection.name} has no sign-in endpoint for HTTP-Redirect or HTTP-POST")
+        options = provider.options
         question = request.AuthnRequest(
             id=sending.new_id(),
-            issuer=entity_id(connection, provider.options),
+            issuer=entity_id(connection, options),
             destination=provider.sign_on[binding],
             acs=callback,
             issued_at=at,
             force=asked.force,
+            contexts=options.mfa_contexts if asked.two_factors and options.trust_upstream_mfa else (),
         )
         key = own_key(at) if provider.signs_requests else None
         flow_data = {"request_id": question.id}
@@ -129,8 +131,8 @@ def _account(connection: Connection, provider: SamlProvider, assertion: Element,
         auth_time=min(auth_time, at),
         expires_at=xml.instant(ends_at) if ends_at else None,
         upstream_sid=index,
-        has_proved_several=connection.options.get("trust_upstream_mfa") is True
-        and assurance.vouches_for_several((), _contexts(statement, given)),
+        has_proved_several=options.trust_upstream_mfa
+        and assurance.vouches_for_several((), _contexts(statement, given), options.mfa_contexts),
         upstream={**name_id, SIGNS_OUT: bool(provider.logout)},
     )
 

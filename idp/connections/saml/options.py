@@ -13,7 +13,7 @@ from django.utils import timezone
 from idp.connections.saml import idp_metadata
 from idp.connections.saml.idp_metadata import BadMetadata, IdpMetadata
 from idp.models import Strategy
-from idp.protocol import uris
+from idp.protocol import assurance, uris
 from idp.saml import x509
 from idp.saml.names import POST, REDIRECT
 from idp.saml.signed import Wanted
@@ -22,6 +22,10 @@ from idp.saml.x509 import BadCertificate, Certificate
 ADFS_METADATA = "/FederationMetadata/2007-06/FederationMetadata.xml"
 SIGNATURES = ("rsa-sha256",)  # of Auth0's names for signatureAlgorithm and digestAlgorithm, those without SHA-1
 DIGESTS = ("sha256",)
+MFA_CONTEXTS: Mapping[str, tuple[str, ...]] = {
+    Strategy.ADFS: (assurance.MICROSOFT_MFA,),
+    Strategy.SAML: (assurance.REFEDS_MFA, assurance.MICROSOFT_MFA),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class SamlOptions:
     fields_map: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     user_id_attributes: tuple[str, ...] = ()
     idp_initiated: IdpInitiated | None = None
+    trust_upstream_mfa: bool = False
+    mfa_contexts: tuple[str, ...] = ()  # what it calls two factors: AuthnContext classes
 
 
 class BadOptions(ValueError):
@@ -76,6 +82,8 @@ def read(strategy: str, options: Mapping[str, Any]) -> SamlOptions:
         fields_map=reader.fields_map(),
         user_id_attributes=reader.texts("user_id_attribute"),
         idp_initiated=reader.idp_initiated(),
+        trust_upstream_mfa=reader.flag("trust_upstream_mfa"),
+        mfa_contexts=reader.texts("mfa_acr_values") or MFA_CONTEXTS[strategy],
     )
     _check_algorithms(reader)
     _check_sources(strategy, found, reader)

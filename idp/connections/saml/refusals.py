@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from idp.connections.contract import UpstreamRefused
+from idp.connections.contract import UpstreamRefused, UpstreamUnmet
+from idp.protocol import assurance
 from idp.saml.names import STATUS, samlp
 from idp.saml.structure import BadResponse
 from idp.saml.xml import Element
@@ -36,6 +37,8 @@ def refusal(root: Element, *, authentic: bool) -> UpstreamRefused:
     message = _message(root)
     sentence = message if message and authentic else SENTENCES.get(known, OTHER)
     detail = f"{' / '.join(code[:100] for code in codes)}: {message or 'no message'}"
+    if known == "NoAuthnContext":
+        return UpstreamUnmet(sentence, error=assurance.UNMET, detail=detail)
     return UpstreamRefused(sentence, error="login_required" if known == "NoPassive" else "access_denied", detail=detail)
 
 

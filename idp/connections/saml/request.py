@@ -21,6 +21,7 @@ class AuthnRequest:
     acs: str
     issued_at: datetime
     force: bool = False
+    contexts: tuple[str, ...] = ()  # one of these authentication context classes is to be reached (section 3.3.2.2.1)
 
     def xml(self) -> bytes:
         root = etree.Element(samlp("AuthnRequest"), nsmap={"samlp": PROTOCOL, "saml": ASSERTION})
@@ -34,4 +35,8 @@ class AuthnRequest:
             root.set("ForceAuthn", "true")
         etree.SubElement(root, saml("Issuer")).text = self.issuer
         etree.SubElement(root, samlp("NameIDPolicy"), Format=UNSPECIFIED, AllowCreate="true")
+        if self.contexts:
+            requested = etree.SubElement(root, samlp("RequestedAuthnContext"), Comparison="exact")
+            for context in self.contexts:
+                etree.SubElement(requested, saml("AuthnContextClassRef")).text = context
         return etree.tostring(root)  # type: ignore[no-any-return]

@@ -26,12 +26,13 @@ from sessions_app.oauth import authorize as act
 from sessions_app.oauth import long_requests, pushed
 from sessions_app.oauth.recipient import Recipient, recipient_of
 from sessions_app.protocol import authorization
-from sessions_app.protocol.authorization import MARKER, OURS
+from sessions_app.protocol.authorization import ASKED_UPSTREAM, MARKER, OURS
 from sessions_app.session import binding
 from sessions_app.views.oauth import consent_page
 from sessions_app.views.oauth.admission_page import not_admitted
 from sessions_app.views.oauth.authorization_response import fail, succeed
 from sessions_app.views.signin import reposting
+from sessions_app.views.signin.step_up import UPSTREAM
 
 log = structlog.get_logger(__name__)
 LONGEST_LOCATION = 2000  # of an answer of ours, whose other headers need as much
@@ -67,7 +68,7 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
             return _to_login(request, params, situation)
         if isinstance(decision, act.StepUp):
             log.info("authorize.step_up", client_id=to.application.client_id, reason=decision.reason)
-            return _to_step_up(request, params, situation)
+            return _to_step_up(request, params, decision, situation)
         if isinstance(decision, act.Ask):
             return _to_consent(request, params, to, decision, at)
         pushed.use(params, at)
@@ -108,6 +109,7 @@ def _situation(
         sent_to_login=act.sent_to_login(params, request.COOKIES.get(act.BROWSER_COOKIE, ""), at),
         consented=consented,
         at=at,
+        asked_upstream=ASKED_UPSTREAM in params,
     )
 
 
@@ -152,22 +154,26 @@ def _bind(response: HttpResponse, browser: str) -> HttpResponse:
     return response
 
 
-def _to_step_up(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
+def _to_step_up(request: HttpRequest, params: Params, step: act.StepUp, situation: act.Situation) -> HttpResponse:
     """To the second factor, with the request behind `next`: a marker that it has still says that somebody signed in for it."""
     browser = _browser(request)
     pushed.keep(params, browser, situation.at)
-    kept = [(name, value) for name, value in params.pairs if name == MARKER or name not in OURS]
-    away = _lead_away(request, "login_step_up", urlencode(kept, safe=NEED_NO_ESCAPE), situation)
+    kept = [(name, value) for name, value in params.pairs if name in (MARKER, ASKED_UPSTREAM) or name not in OURS]
+    there = {UPSTREAM: "1"} if step.upstream else {}
+    if there and ASKED_UPSTREAM not in params:
+        kept.append((ASKED_UPSTREAM, "1"))
+    query = urlencode(kept, safe=NEED_NO_ESCAPE)
+    away = _lead_away(request, "login_step_up", query, situation, **there)
     return _bind(away, browser) if pushed.is_pushed(params) else away
 
 
-def _lead_away(request: HttpRequest, page: str, query: str, situation: act.Situation) -> HttpResponse:
-    location = _before(page, f"{reverse('authorize')}?{query}")
+def _lead_away(request: HttpRequest, page: str, query: str, situation: act.Situation, **more: str) -> HttpResponse:
+    location = _before(page, f"{reverse('authorize')}?{query}", more)
     if len(location) > LONGEST_LOCATION:
         client_id = situation.application.client_id
-        location = _before(page, long_requests.keep(query, client_id, facts(request), situation.at))
+        location = _before(page, long_requests.keep(query, client_id, facts(request), situation.at), more)
     return HttpResponse(status=303, headers={"Location": location})
 
 
-def _before(page: str, back: str) -> str:
-    return f"{reverse(page)}?{urlencode({'next': back}, safe=NEED_NO_ESCAPE + '?=')}"
+def _before(page: str, back: str, more: dict[str, str]) -> str:
+    return f"{reverse(page)}?{urlencode({**more, 'next': back}, safe=NEED_NO_ESCAPE + '?=')}"

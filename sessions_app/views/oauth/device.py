@@ -74,7 +74,7 @@ def _activate(request: HttpRequest, *, answer: str) -> HttpResponse:
         raise AccessDenied(device.NOT_FOR_THEM)
     if assurance.missing(grant.application, session, binding.browser_of(request).snapshot):
         back = f"{reverse('device_activate')}?{urlencode({'user_code': typed[:20]})}"
-        return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'next': back})}")
+        return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'there': '1', 'next': back})}")
     at = timezone.now()
     if answer == "allow":
         done = device.approve(grant, session, facts(request), at)

@@ -23,7 +23,7 @@ from idp.views.errors import page_errors
 from sessions_app.oauth import long_requests
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
-from sessions_app.session import binding
+from sessions_app.session import assurance, binding
 from sessions_app.signin import offers, round_trip
 from sessions_app.signin.destinations import Destination, destination
 from sessions_app.views.oauth.authorization_response import fail
@@ -67,7 +67,9 @@ def depart(
 ) -> HttpResponse:
     """To the upstream, with what the application wishes; or the page that says why not."""
     asked = target.asked_with(login_hint)
-    session = binding.session_of(request)
+    session, snapshot = binding.session_of(request), binding.browser_of(request).snapshot
+    if not asked.two_factors and assurance.wanted_of_all(target.application, connection, snapshot):
+        asked = replace(asked, two_factors=True)
     if reauthenticates or (session is not None and session.is_stale):
         asked = replace(asked, force=True)
     try:

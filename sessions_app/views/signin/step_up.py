@@ -7,9 +7,11 @@ session, and whoever sets one up there is led on too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
+import structlog
 from allauth.mfa.base import views as mfa_views
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import views as totp_views
@@ -18,36 +20,61 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from idp.connections import silence
+from idp.connections.contract import UpstreamFault
 from idp.http.content_policy import allow_forms_to
 from idp.models import User
 from idp.protocol import assurance
 from idp.views.errors import page_errors
+from sessions_app.models import SSOSession
 from sessions_app.session import binding
-from sessions_app.session.assurance import level_of
-from sessions_app.signin import factors, sign_in
+from sessions_app.session.assurance import is_proved_upstream, level_of
+from sessions_app.signin import factors, round_trip, sign_in
 from sessions_app.signin.destinations import Destination, destination
+from sessions_app.views.signin.popups import keep_opener
 
 WAITS = "curfew_step_up"
-UNMET = "unmet_authentication_requirements"
+UPSTREAM = "there"  # ours: where the person signed in is to be asked first
+log = structlog.get_logger(__name__)
 View = Callable[[HttpRequest], Any]
 
 
 @login_not_required
 @require_safe
+@keep_opener
 @page_errors
 def step_up(request: HttpRequest) -> HttpResponse:
-    """To the page that asks for the person's factor, or to those where one is set up. Nobody signed in: `next` says so."""
+    """To the identity provider upstream (`there`), to the page that asks for the person's factor, or to those where one is set
+    up. Nobody signed in, or to be proved anew: `next` says so."""
     target, session = _target(request.GET.get("next", ""), request), binding.session_of(request)
-    if session is None or level_of(session) >= assurance.MULTI:
+    if session is None or session.is_stale or level_of(session) >= assurance.MULTI:
         return HttpResponseRedirect(target.url)
+    if UPSTREAM in request.GET and (away := _to_upstream(request, target, session)):
+        return away
     kinds = [factor.type for factor in factors.of_person(session.user)]
     if not kinds:
         request.session[WAITS] = target.url
         return render(request, "step_up.html", {"application": target.application, "back": _back(target)})
     page = "mfa_reauthenticate" if Authenticator.Type.TOTP in kinds else "mfa_reauthenticate_webauthn"
     return HttpResponseRedirect(f"{reverse(page)}?{urlencode({'next': target.url})}")
+
+
+def _to_upstream(request: HttpRequest, target: Destination, session: SSOSession) -> HttpResponse | None:
+    """None where it cannot be asked. It comes back to this page if it leads to one of ours, which could only ask again."""
+    connection = session.connection
+    if connection is None or not is_proved_upstream(session):
+        return None
+    onward = target.url if target.application else f"{request.path}?{urlencode({'next': target.url})}"
+    asked = replace(target.asked, force=False, max_age=None, select_account=False, two_factors=True)
+    try:
+        return round_trip.start(request, connection, asked, onward, timezone.now(), steps_up=True)
+    except UpstreamFault as error:
+        log.warning("step_up.upstream_failed", connection=connection.name, reason=error.reason)
+        silence.note(connection, error, at=timezone.now())
+        return None
 
 
 @require_safe
@@ -102,7 +129,7 @@ def _back(target: Destination) -> str:
     """To the application, with an error that says that it got no second factor."""
     if target.application is None:
         return reverse("home")
-    return f"{reverse('login_cancel')}?{urlencode({'next': target.url, 'error': UNMET})}"
+    return f"{reverse('login_cancel')}?{urlencode({'next': target.url, 'error': assurance.UNMET})}"
 
 
 def _rendered(response: HttpResponse) -> HttpResponse:

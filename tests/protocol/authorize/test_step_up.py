@@ -33,7 +33,7 @@ from tests.support.oauth import (
     token,
     tokens_for,
 )
-from tests.support.second_factors import give_all
+from tests.support.second_factors import give_all, proved_two
 from tests.support.sign_in import session_of, sign_in_by_form
 from tests.support.upstream import sign_in as sign_in_upstream
 
@@ -59,13 +59,6 @@ def with_totp(session: SSOSession) -> SSOSession:
 
 def code(secret: str = SECRET) -> str:
     return totp.format_hotp_value(totp.hotp_value(secret, next(iter(totp.yield_hotp_counters_from_time()))))
-
-
-def strong(session: SSOSession) -> SSOSession:
-    now = timezone.now().isoformat()
-    session.amr = [{"name": name, "timestamp": now} for name in ("pwd", "mfa", "otp")]
-    session.save()
-    return session
 
 
 def path_of(response: HttpResponse) -> str:
@@ -110,7 +103,7 @@ def test_a_group_may_need_a_second_factor_and_others_need_none(app, session, nam
     assert "code" in answer_of(authorize(session, app))
     memberships.add_person(memberships.group_of(None, "admins"), session.user, actor="admin:a", at=timezone.now())
     assert path_of(authorize(session, app)) == "/login/step-up"
-    assert "code" in answer_of(authorize(strong(session), app))
+    assert "code" in answer_of(authorize(proved_two(session), app))
 
 
 @pytest.mark.spec(CORE, "5.5.1.1", "An essential acr is met by the second factor in the same session")
@@ -128,12 +121,12 @@ def test_the_second_factor_is_proved_in_the_same_session(app, session, wish):
 
 @pytest.mark.parametrize("name", ["2", "multi-factor", PAPE, "https://refeds.org/profile/mfa"])
 def test_acr_is_said_by_the_name_that_was_asked_for(app, session, name):
-    assert decode(tokens_for(strong(session), app, acr_values=f"unknown {name}")["id_token"])["acr"] == name
+    assert decode(tokens_for(proved_two(session), app, acr_values=f"unknown {name}")["id_token"])["acr"] == name
     assert decode(tokens_for(session, app)["id_token"])["acr"] == "2"
 
 
 def test_a_class_that_was_reached_asks_for_nothing(app, session):
-    assert "code" in answer_of(authorize(strong(session), app, **ESSENTIAL))
+    assert "code" in answer_of(authorize(proved_two(session), app, **ESSENTIAL))
     assert "code" in answer_of(authorize(session, app, acr_values="1"))
     assert "code" in answer_of(authorize(session, app, claims='{"id_token": {"acr": {"essential": true}}}'))
 
@@ -229,7 +222,7 @@ def test_who_does_not_want_to_goes_back_and_the_application_hears_why(app, sessi
 
 @pytest.mark.parametrize("where", ["https://evil.example/", "//evil.example/", "/oauth/token", ""])
 def test_a_step_up_leads_to_our_own_pages_only(session, where):
-    assert browser(strong(session)).get("/login/step-up", {"next": where}).headers["Location"] == "/"
+    assert browser(proved_two(session)).get("/login/step-up", {"next": where}).headers["Location"] == "/"
 
 
 def test_two_factors_upstream_count_where_the_connection_trusts_them(app, acme):
@@ -264,7 +257,7 @@ def test_a_device_gets_nothing_from_somebody_without_the_second_factor(session):
     assert next_in(response).startswith("/activate?user_code=")
     polled = token(cli, grant_type=DEVICE, device_code=started["device_code"])
     assert polled.json()["error"] == "authorization_pending"
-    assert "is connected" in browser(strong(session)).post("/activate", typed).content.decode()
+    assert "is connected" in browser(proved_two(session)).post("/activate", typed).content.decode()
 
 
 def test_the_admin_wants_what_the_tenant_wants():
@@ -276,7 +269,7 @@ def test_the_admin_wants_what_the_tenant_wants():
         assert next_in(response).startswith("/admin/")
     for open_to_them in ("/account/mfa/", "/account/sessions"):
         assert browser(boss).get(open_to_them).status_code == 200
-    assert browser(strong(boss)).get("/admin/").status_code == 200
+    assert browser(proved_two(boss)).get("/admin/").status_code == 200
 
 
 def test_a_tenant_file_says_it_in_the_same_names(tmp_path):

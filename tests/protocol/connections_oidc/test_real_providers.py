@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from idp.connections.registry import REDIRECT_PROTOCOLS
 from idp.crypto.sealing import seal
 from idp.models import Connection
 from idp.outbound import web
+from idp.protocol.assurance import PAPE_MULTI_FACTOR
 from idp.protocol.params import from_urlencoded
 from tests.support.upstreams import oidc
 from tests.support.upstreams.oidc import EVE, MARY, REFUSAL, TENANT, Kind, OidcProvider, Visitor
@@ -153,6 +155,17 @@ def test_prompt_and_max_age_make_the_provider_say_when(run, major):
     assert first
     assert again
     assert again >= first
+
+
+@pytest.mark.parametrize("major", [9, 6])
+def test_two_factors_are_asked_for_and_proved(run, major):
+    kind = replace(oidc.generic(major), acr_values=(PAPE_MULTI_FACTOR, "gold"))
+    upstream = run(kind)
+    for more in ({}, {"mfa_acr_values": ["gold"]}):
+        trusting = connect(upstream, trust_upstream_mfa=True, **more)
+        assert sign_in(trusting, wishes=SignInRequest(two_factors=True)).has_proved_several
+        assert not sign_in(trusting).has_proved_several
+    assert not sign_in(connect(upstream), wishes=SignInRequest(two_factors=True)).has_proved_several
 
 
 def test_an_account_can_be_chosen(run):

@@ -16,6 +16,7 @@ from idp.applications.claims import RESERVED
 from idp.directory import memberships, roles
 from idp.models import Application, ClaimTrouble, ResourceServer, Role, Source, User
 from sessions_app.models import Consent, SessionEvent
+from tests.protocol.directory.test_groups import STRANGE
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import answer_of, authorize, credentials, decode, post_form, refresh, tokens_for, userinfo
 
@@ -241,6 +242,17 @@ def test_two_thousand_groups_fit_and_a_hundred_thousand_characters_are_the_limit
     assert len(told["groups"]) == len(told["more"]) == 2000
     assert "last" not in told
     assert ClaimTrouble.objects.get().claim == "last"
+
+
+def test_names_of_groups_reach_the_application_with_every_character():
+    identity = make_user(connection=make_connection("Acme", "oidc")).identities.get()
+    memberships.replace_memberships(identity, STRANGE, Source.UPSTREAM, at=timezone.now())
+    app = application(mapped("mapped", "groups"), mapped("one", "groups[?contains(@, '\"')] | [0]"))
+    tokens = tokens_for(make_session(identity.user), app, scope="openid groups")
+    for told in (decode(tokens["id_token"]), userinfo(tokens["access_token"]).json()):
+        assert sorted(told["groups"]) == sorted(STRANGE)
+    told = decode(tokens["id_token"])
+    assert (sorted(told["mapped"]), told["one"]) == (sorted(STRANGE), "a'b\"c")
 
 
 def test_not_before_is_a_moment_of_the_past(mary):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
@@ -14,11 +15,23 @@ from idp.tenants import apply as tenant_file
 from idp.tenants import configuration
 from idp.tenants.reader import TenantFileError
 from sessions_app.models import SSOSession
-from tests.support.factories import browser, make_application
-from tests.support.oauth import answer_of, authorize, code_for, exchange, header_of, request_params, tokens_for
+from tests.protocol.token.test_algorithms import claims_of
+from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.oauth import (
+    answer_of,
+    authorize,
+    code_for,
+    exchange,
+    header_of,
+    refresh,
+    request_params,
+    tokens_for,
+)
+from tests.support.second_factors import proved_two
 
 pytestmark = pytest.mark.django_db
 SL1 = "IPSIE SL1 OpenID Connect Profile"
+LEVELS = "IPSIE Levels"
 WITHOUT = {"code_challenge": None, "code_challenge_method": None}
 
 
@@ -28,6 +41,12 @@ def switch(**columns: object) -> TenantSettings:
         setattr(tenant, name, value)
     tenant.save()
     return tenant
+
+
+@pytest.fixture
+def session(session: SSOSession) -> SSOSession:
+    """The profile wants two factors of everybody."""
+    return proved_two(session)
 
 
 @pytest.fixture
@@ -86,15 +105,30 @@ def test_the_profile_answers_no_plain_http_but_native_applications_on_loopback(
 def test_an_id_token_holds_what_the_profile_asks_for(
     ipsie: TenantSettings, app: Application, session: SSOSession
 ) -> None:
-    from tests.protocol.token.test_algorithms import claims_of
-
     body = exchange(app, code_for(session, app, nonce="n" * 64)).json()
     claims = claims_of(body["id_token"])
     assert claims["aud"] == app.client_id
     assert isinstance(claims["acr"], str)
-    assert claims["amr"] == ["pwd"]
+    assert claims["amr"] == ["pwd", "mfa", "otp"]
     assert claims["auth_time"] == int(session.auth_time.timestamp())
     assert claims["nonce"] == "n" * 64
+
+
+@pytest.mark.spec(SL1, "OpenID Providers", "ID tokens say session_expiry")
+def test_the_end_of_the_session_is_said_to_every_application(ipsie: TenantSettings, session: SSOSession) -> None:
+    app, end = make_application(session_expiry=False), int(session.expires_at.timestamp())
+    tokens = tokens_for(session, app)
+    assert claims_of(tokens["id_token"])["session_expiry"] == end
+    assert claims_of(refresh(app, tokens["refresh_token"]).json()["id_token"])["session_expiry"] == end
+
+
+@pytest.mark.spec(LEVELS, "SL1", "A second factor is enforced, and the class is said")
+def test_nobody_gets_anywhere_with_one_factor(ipsie: TenantSettings, app: Application) -> None:
+    one = make_session(make_user("bob@fabrikamcorp.com"))
+    assert urlsplit(authorize(one, app).headers["Location"]).path == "/login/step-up"
+    assert answer_of(authorize(one, app, prompt="none"))["error"] == "interaction_required"
+    claims = claims_of(tokens_for(proved_two(one), app)["id_token"])
+    assert (claims["acr"], "mfa" in claims["amr"]) == ("2", True)
 
 
 def test_the_tenant_file_says_profile_and_switches(tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def test_the_issuer_is_the_only_audience(app: Application) -> None:
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client"), wrong
 
 
+@pytest.mark.spec(
+    "RFC 7523 (JWT Client Authentication)", "3", "An assertion whose end is unreasonably far away is refused"
+)
+@pytest.mark.parametrize(("seconds", "status"), [(3600, 200), (3700, 401)])
+def test_an_assertion_lives_for_an_hour_at_most(app: Application, seconds: int, status: int) -> None:
+    assert ask(app, exp=int(time.time()) + seconds).status_code == status
+
+
 @pytest.mark.spec(FAPI, "5.4.1", "PS256, ES256 and EdDSA, not RS256")
 def test_rsa_signs_as_pss_only(app: Application) -> None:
     assert {algorithm: ask(app, algorithm).status_code for algorithm in ALGORITHMS} == {

@@ -49,6 +49,7 @@ class Kind:
     mary: Mapping[str, Any] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=lambda: STANDARD_CLAIMS)
     discovery: Mapping[str, Any] = field(default_factory=dict)  # over what it says by itself
+    acr_values: tuple[str, ...] = ()  # what it knows of factors
     thin_id_token: bool = False  # the profile is at the UserInfo endpoint only
     pairwise: bool = False
     major: int = 9
@@ -230,6 +231,7 @@ class OidcProvider:
             "clients": [self.client],
             "jwks": {"keys": [key.as_dict(private=True, use="sig") for key in self.keys]},
             "claims": kind.claims,
+            "acr_values": list(kind.acr_values),
             "accounts": self.accounts,
             "refusals": {EVE: REFUSAL},
             "thin_id_token": kind.thin_id_token,

@@ -24,6 +24,7 @@ const common = {
   jwks: wanted.jwks,
   cookies: { keys: ["a fixture's cookie key"] },
   claims: wanted.claims,
+  acrValues: wanted.acr_values,
   conformIdTokenClaims: wanted.thin_id_token,
   subjectTypes: [wanted.pairwise ? "pairwise" : "public"],
   pairwiseIdentifier: (ctx, sub, client) => hash(`${client.clientId} ${sub}`),
@@ -69,6 +70,12 @@ function page(body) {
   return `<!doctype html><html lang="en"><title>${wanted.title}</title><h1>${wanted.title}</h1>${body}`;
 }
 
+// Everybody has a second factor, and proves it to whoever asks for a class that there is.
+function reached(params) {
+  const asked = String(params.acr_values ?? "").split(" ");
+  return asked.find((name) => wanted.acr_values.includes(name));
+}
+
 async function interact(request, response) {
   const details = await provider.interactionDetails(request, response);
   if (request.method === "GET" && details.prompt.name !== "consent") {
@@ -93,7 +100,7 @@ async function interact(request, response) {
   const known = wanted.major === 6 ? { account: login } : { accountId: login };
   const result = refusal
     ? { error: "access_denied", error_description: refusal }
-    : { login: { ...known, remember: true }, select_account: {} };
+    : { login: { ...known, remember: true, acr: reached(details.params) }, select_account: {} };
   await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
 }
 
