@@ -35,7 +35,7 @@ OKTA = "Acme Okta"
 OKTA_CONNECTION = "acme-okta"
 OKTA_CLIENT_ID = "0oacurfew1acme5d7"
 OKTA_PORT = 4
-SCIM_TOKEN = "okta_scim"  # noqa: S105  the name of a credential
+SCIM_TOKEN = "okta_scim"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from django.conf import settings
 from scim2_models import SCIMException
 from scim2_server.requests import ScimRequest
 

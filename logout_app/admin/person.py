@@ -108,7 +108,7 @@ def _told(person: User, ended: Iterable[SSOSession], now: datetime) -> Told:
     """By session; under None what was sent once for the whole person."""
     own = list(ends_of(person.user_id, person.created_at, now).order_by("-at").values_list("pk", flat=True)[:MOST])
     of_person = Q(event__in=own, channel__in=OF_PERSON, sub=person.user_id)
-    rows = LogoutDelivery.objects.filter(Q(session__in=[row.pk for row in ended]) | of_person)
+    rows = LogoutDelivery.objects.of_ends().filter(Q(session__in=[row.pk for row in ended]) | of_person)
     found: dict[int | None, list[LogoutDelivery]] = defaultdict(list)
     for row in rows.select_related("application").order_by("pk"):
         found[row.session_id].append(row)

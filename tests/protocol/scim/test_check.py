@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -83,9 +82,8 @@ class TestWithoutAToken:
 @pytest.mark.django_db(transaction=True)
 class TestFromOutside:
     @pytest.fixture
-    def outside(self, live_server: LiveServer, settings: LazySettings, loopback_upstreams: None) -> Iterator[None]:
+    def outside(self, live_server: LiveServer, settings: LazySettings, loopback_upstreams: None) -> None:
         settings.ISSUER = f"{live_server.url}/"
-        yield
 
     def test_a_token_gets_what_its_identity_provider_would(self, outside: None, scim: Scim) -> None:
         scim.add()
