@@ -15,7 +15,7 @@ from idp.connections.oidc.wire import Deadline
 from idp.models import Connection
 from idp.outbound import web
 from logout_app.models import ReceivedSignal
-from logout_app.protocol.shared_signals.tokens import ALGORITHMS
+from logout_app.protocol.gtr import ALGORITHMS
 from logout_app.shared_signals import transmitter
 from logout_app.shared_signals.trust import SignalTrust, endpoint_of, trust
 

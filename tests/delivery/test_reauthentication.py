@@ -42,38 +42,37 @@ def rows() -> list[tuple[str, str, str]]:
     return list(found.values_list("client_id", "sid", "state"))
 
 
-class TestTheToken:
-    @pytest.mark.spec(IPSIE, "SL2", "Applications may be told to make the person authenticate again")
-    def test_it_is_a_logout_tokens_sister_that_ends_nothing(self, receiver: Any) -> None:
-        application, mary = asking(reauthentication_uri=receiver.url("app")), make_user()
-        session = make_session(mary, application)
-        with running():
-            began = timezone.now()
-            require(Selection.session(session.pk))
-            wait_until(lambda: rows() and rows()[0][2] == "delivered")
-        (post,) = receiver.posts("app")
-        assert post["headers"]["content-type"] == "application/x-www-form-urlencoded"
-        body = parse_qs(post["body"])
-        assert body.keys() == {"reauthentication_token"}
-        read = jwt.decode(
-            body["reauthentication_token"][0], KeySet.import_key_set(keys.published()), algorithms=["RS256"]
-        )
-        assert read.header["typ"] == "reauthentication+jwt"
-        said = read.claims
-        assert (said["iss"], said["aud"], said["sid"], said["sub"]) == (
-            "http://localhost:8000/",
-            application.client_id,
-            session.sid,
-            mary.user_id,
-        )
-        assert said["events"].keys() == {reauthentication_token.EVENT}
-        moment = said["events"][reauthentication_token.EVENT]["event_timestamp"]
-        assert int(began.timestamp()) <= moment <= timezone.now().timestamp()
-        assert said["exp"] - said["iat"] == logout_token.LIFETIME
-        assert "nonce" not in said
-        assert DeliveryAttempt.objects.get().jti == said["jti"]
-        assert SSOSession.objects.get().ended_at is None
+@pytest.mark.spec(IPSIE, "SL2", "Applications may be told to make the person authenticate again")
+def test_it_is_a_logout_tokens_sister_that_ends_nothing(receiver: Any) -> None:
+    application, mary = asking(reauthentication_uri=receiver.url("app")), make_user()
+    session = make_session(mary, application)
+    with running():
+        began = timezone.now()
+        require(Selection.session(session.pk))
+        wait_until(lambda: rows() and rows()[0][2] == "delivered")
+    (post,) = receiver.posts("app")
+    assert post["headers"]["content-type"] == "application/x-www-form-urlencoded"
+    body = parse_qs(post["body"])
+    assert body.keys() == {"reauthentication_token"}
+    read = jwt.decode(body["reauthentication_token"][0], KeySet.import_key_set(keys.published()), algorithms=["RS256"])
+    assert read.header["typ"] == "reauthentication+jwt"
+    said = read.claims
+    assert (said["iss"], said["aud"], said["sid"], said["sub"]) == (
+        "http://localhost:8000/",
+        application.client_id,
+        session.sid,
+        mary.user_id,
+    )
+    assert said["events"].keys() == {reauthentication_token.EVENT}
+    moment = said["events"][reauthentication_token.EVENT]["event_timestamp"]
+    assert int(began.timestamp()) <= moment <= timezone.now().timestamp()
+    assert said["exp"] - said["iat"] == logout_token.LIFETIME
+    assert "nonce" not in said
+    assert DeliveryAttempt.objects.get().jti == said["jti"]
+    assert SSOSession.objects.get().ended_at is None
 
+
+class TestTheToken:
     def test_who_does_not_answer_is_asked_again(self, receiver: Any) -> None:
         receiver.behave(app="503")
         application = asking(reauthentication_uri=receiver.url("app"))

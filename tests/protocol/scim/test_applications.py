@@ -67,20 +67,21 @@ def token_of(application: Application) -> str:
     return str(answer.json()["access_token"])
 
 
-class TestTheToken:
-    @pytest.mark.spec(IPSIE, "AL1", "client_credentials with an RFC 7523 client assertion and exactly the scope scim")
-    def test_the_scope_alone_says_which_api(self, hr: Application, connection: Connection) -> None:
-        answer = ask(assertion(hr)).json()
-        assert (answer["token_type"], answer["scope"], answer["expires_in"]) == ("Bearer", "scim", 3600)
-        said = decode(answer["access_token"])
-        assert (said["aud"], said["client_id"], said["sub"]) == (f"{issuer()}scim/v2/", "hr", "hr@clients")
-        assert header_of(answer["access_token"])["typ"] == "at+jwt"
-        scim = Scim(connection, answer["access_token"])
-        key = scim.add()
-        assert scim.patch(f"/Users/{key}", {"op": "replace", "value": {"active": False}}).status == 200
-        assert SessionEvent.objects.get(type="scim_deprovisioned").actor == "scim:acme-okta"
-        assert Provisioning.objects.get().last_request_at is not None
+@pytest.mark.spec(IPSIE, "AL1", "client_credentials with an RFC 7523 client assertion and exactly the scope scim")
+def test_the_scope_alone_says_which_api(hr: Application, connection: Connection) -> None:
+    answer = ask(assertion(hr)).json()
+    assert (answer["token_type"], answer["scope"], answer["expires_in"]) == ("Bearer", "scim", 3600)
+    said = decode(answer["access_token"])
+    assert (said["aud"], said["client_id"], said["sub"]) == (f"{issuer()}scim/v2/", "hr", "hr@clients")
+    assert header_of(answer["access_token"])["typ"] == "at+jwt"
+    scim = Scim(connection, answer["access_token"])
+    key = scim.add()
+    assert scim.patch(f"/Users/{key}", {"op": "replace", "value": {"active": False}}).status == 200
+    assert SessionEvent.objects.get(type="scim_deprovisioned").actor == "scim:acme-okta"
+    assert Provisioning.objects.get().last_request_at is not None
 
+
+class TestTheToken:
     @pytest.mark.parametrize("naming", ["audience", "resource"])
     def test_the_api_may_be_named_too(self, hr: Application, naming: str) -> None:
         for scope in ("scim", None):
