@@ -69,6 +69,7 @@ class Channel(StrEnum):
     BACKCHANNEL = "backchannel"
     FRONTCHANNEL = "frontchannel"
     GTR = "gtr"
+    REAUTHENTICATION = "reauthentication"
     NONE = "none"
 
 
@@ -96,6 +97,10 @@ class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
     def sendable(self) -> Self:
         """Rows that a worker sends; front-channel rows are the browser's."""
         return self.exclude(channel=Channel.FRONTCHANNEL)
+
+    def of_ends(self) -> Self:
+        """Rows that tell of an end: without those of a session that goes on and must be proved again."""
+        return self.exclude(channel=Channel.REAUTHENTICATION)
 
     def addressed(self) -> Self:
         """Rows that have a receiver: without those of an application that was deleted since."""
@@ -176,6 +181,13 @@ class LogoutDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery #{self.pk}"
+
+    @property
+    def state_in_words(self) -> str:
+        """What became of it. Whoever took the word that a session must be proved again has signed nobody out."""
+        if self.channel == Channel.REAUTHENTICATION and self.state == DeliveryState.DELIVERED:
+            return "Told"
+        return str(DeliveryState(self.state).label)
 
 
 class DeliveryAttempt(models.Model):

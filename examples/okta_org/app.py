@@ -1,8 +1,9 @@
-"""A small Okta organisation, to be tried with Curfew: people sign in here, and an administrator signs them out of everything.
+"""A small Okta organisation, to be tried with Curfew: people sign in here, and an administrator signs them out of everything,
+or deactivates them.
 
 Run it as `python -m examples.okta_org.app`, beside `make run`, with OKTA_CLIENT_SECRET in the environment. Optional:
 OKTA_PORT (default 8004), OKTA_CLIENT_ID, OKTA_CURFEW (default http://localhost:8000/), OKTA_CONNECTION (default acme-okta),
-OKTA_NAME (default Acme), OKTA_SID=1 for a `sid` in ID tokens. It pretends: no passwords, everything in memory, http.
+OKTA_NAME (default Acme), OKTA_SCIM_TOKEN (of `manage.py create_scim_token`), OKTA_SID=1 for a `sid` in ID tokens. It pretends: no passwords, everything in memory, http.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
-from examples.okta_org import universal_logout
+from examples.okta_org import provisioning, universal_logout
 from examples.okta_org.organisation import Application, Organisation, Person, Session
+from examples.okta_org.provisioning import ScimClient
 from examples.okta_org.tokens import ALGORITHM, TOKEN_SECONDS, Signer, challenge_of, claims_of
 from examples.web import Request, Response, Site, redirect, serve
 
@@ -28,6 +30,7 @@ HERE = Path(__file__).parent
 COOKIE = "okta_org"
 SCOPES = ("openid", "profile", "email")
 NOT_ASSIGNED = "User is not assigned to the client application."
+DEACTIVATED = "Unable to sign in: this account is deactivated."
 SUBJECT_FORMATS = ("email", "iss_sub")
 
 
@@ -41,8 +44,10 @@ def page(template: str, /, **values: str) -> str:
 
 
 class OktaOrg(Site):
-    def __init__(self, home: str, organisation: Organisation, application: Application, *, with_sid: bool) -> None:
-        self.home, self.organisation, self.application = home, organisation, application
+    def __init__(
+        self, home: str, organisation: Organisation, application: Application, scim: ScimClient, *, with_sid: bool
+    ) -> None:
+        self.home, self.organisation, self.application, self.scim = home, organisation, application, scim
         self.issuer = home.rstrip("/")  # as Okta's: without a slash at the end
         self.signer = Signer(self.issuer, with_sid=with_sid)
         self.routes: dict[tuple[str, str], Callable[[Request], Response]] = {
@@ -55,6 +60,7 @@ class OktaOrg(Site):
             ("GET", "/oauth2/v1/logout"): self.logout,
             ("GET", "/"): self.console,
             ("POST", "/clear-sessions"): self.clear_sessions,
+            ("POST", "/lifecycle"): self.lifecycle,
             ("GET", "/ping"): lambda _: Response("ok", content_type="text/plain"),
             ("GET", "/static/app.css"): lambda _: Response(
                 (HERE / "static/app.css").read_text(), content_type="text/css"
@@ -117,6 +123,8 @@ class OktaOrg(Site):
         self._check_application(wanted)
         if person is None or not self._is_own_form(request):
             raise Refused("Please sign in again.")
+        if not self.organisation.is_active(person):
+            raise Refused(DEACTIVATED)
         self.organisation.sign_out(request.cookies.get(COOKIE, ""))
         cookie, session = self.organisation.sign_in(person)
         return self._finish(wanted, session).cookie(COOKIE, cookie)
@@ -185,6 +193,7 @@ class OktaOrg(Site):
                 initial=person.initial,
                 sessions=str(self.organisation.sessions_of(person)),
                 assigned="" if person.assigned else "Not assigned to the application",
+                **self._lifecycle_of(person),
             )
             for person in self.organisation.people
         )
@@ -193,8 +202,31 @@ class OktaOrg(Site):
             for at, event, about in self.organisation.recent()
         )
         return self._page(
-            "console", outcome=outcome, people=people, log=log, endpoint=escape(self.application.revocation_url)
+            "console",
+            outcome=outcome,
+            people=people,
+            log=log,
+            endpoint=escape(self.application.revocation_url),
+            scim=escape(self.scim.base_url),
         )
+
+    def _lifecycle_of(self, person: Person) -> dict[str, str]:
+        if self.organisation.is_active(person):
+            return {"status": "Active", "lifecycle": "deactivate", "lifecycle_label": "Deactivate"}
+        return {"status": "Deactivated", "lifecycle": "activate", "lifecycle_label": "Activate"}
+
+    def lifecycle(self, request: Request) -> Response:
+        """*More actions → Deactivate*, and back: here at once, and in the application if the person is assigned to it."""
+        person = self.organisation.person(request.form.get("person", ""))
+        act = request.form.get("lifecycle", "")
+        if person is None or act not in ("activate", "deactivate") or not self._is_own_form(request):
+            raise Refused("There is no such person.")
+        (self.organisation.activate if act == "activate" else self.organisation.deactivate)(person)
+        if not person.assigned:
+            return self.console(request)
+        outcome = self.scim.set_active(person, active=act == "activate")
+        self.organisation.note(f"application.user_membership.{act}", person.email)
+        return self.console(request, _provisioned(f"{act.capitalize()}d", person, outcome))
 
     def clear_sessions(self, request: Request) -> Response:
         """*More actions → Clear User Sessions*: here at once, and with the box ticked in the application too."""
@@ -293,6 +325,27 @@ class OktaOrg(Site):
         )
 
 
+def _provisioned(what: str, person: Person, outcome: provisioning.Outcome) -> str:
+    exchanges = (
+        page(
+            "exchange",
+            request=escape(one.request),
+            body=escape("(empty)" if one.body is None else _pretty(one.body)),
+            status=str(one.status or "No answer"),
+            answer=escape(one.answer or "(empty)"),
+        )
+        for one in outcome.exchanges
+    )
+    return page(
+        "provisioned",
+        what=what,
+        name=escape(person.name),
+        tone="good" if outcome.is_done else "bad",
+        meaning=escape(outcome.fault or "The application has written it down."),
+        exchanges="".join(exchanges),
+    )
+
+
 def _mistake(wanted: dict[str, str]) -> str:
     if wanted.get("response_type") != "code":
         return "The response type is not supported by the authorization server."
@@ -333,7 +386,8 @@ def main() -> None:
     port = int(os.environ.get("OKTA_PORT", "8004"))
     organisation = Organisation(os.environ.get("OKTA_NAME", "Acme"))
     home = f"http://localhost:{port}/"
-    site = OktaOrg(home, organisation, application, with_sid=os.environ.get("OKTA_SID", "0") == "1")
+    scim = ScimClient(f"{curfew}scim/v2/connections/{connection}", os.environ.get("OKTA_SCIM_TOKEN", ""))
+    site = OktaOrg(home, organisation, application, scim, with_sid=os.environ.get("OKTA_SID", "0") == "1")
     print(f"{organisation.name} (a pretended Okta organisation): {home}", flush=True)
     serve(site, port)
 

@@ -66,9 +66,27 @@ class Organisation:
         self._codes: dict[str, Code] = {}
         self._tokens: dict[str, tuple[Session, float]] = {}
         self._log: list[tuple[float, str, str]] = []
+        self._deactivated: set[str] = set()
 
     def person(self, person_id: str) -> Person | None:
         return next((person for person in self.people if person.id == person_id), None)
+
+    # --- lifecycle ---------------------------------------------------------------------------------------------------
+
+    def is_active(self, person: Person) -> bool:
+        with self._lock:
+            return person.id not in self._deactivated
+
+    def deactivate(self, person: Person) -> None:
+        with self._lock:
+            self._deactivated.add(person.id)
+        self.note("user.lifecycle.deactivate", person.email)
+        self.clear(person)
+
+    def activate(self, person: Person) -> None:
+        with self._lock:
+            self._deactivated.discard(person.id)
+        self.note("user.lifecycle.activate", person.email)
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 

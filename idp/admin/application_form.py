@@ -66,11 +66,13 @@ FIELDSETS: Any = (
                 "frontchannel_logout_uri",
                 "frontchannel_logout_session_required",
                 "global_token_revocation_uri",
+                "reauthentication_uri",
                 "outbound_hosts",
             ),
             "description": "Back channel: Curfew posts a logout token, and tries again until it is answered. "
             "Front channel: the person's browser loads a page of the application. "
-            "Revocation endpoint: it gets a signed request when everything of a person ends.",
+            "Revocation endpoint: it gets a signed request when everything of a person ends. "
+            "Reauthentication URL: it gets a token when a session goes on and somebody must sign in again.",
         },
     ),
     (
@@ -185,6 +187,10 @@ class ApplicationForm(RulebookForm):
         "For pairwise user ids of callbacks on several hosts: applications with the same host share them.",
     )
     global_token_revocation_uri = url_field("Global Token Revocation URL", "The application's own, if it has one.")
+    reauthentication_uri = url_field(
+        "Reauthentication URL",
+        "The application sends the person to sign in again before they go on. Empty: it is not told.",
+    )
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
         label="Told when",

@@ -104,6 +104,7 @@ RULES: Mapping[str, Rule] = {
     "backchannel_logout_uri": _told,
     "frontchannel_logout_uri": _front_channel,
     "global_token_revocation_uri": _told,
+    "reauthentication_uri": _told,
     "outbound_hosts": _alone(uris.check_host),
     "jwks_uri": _keys,
     "sector_identifier_uri": _keys,  # we ask it when a stranger registers

@@ -16,7 +16,9 @@ import yaml
 from django.conf import settings
 from django.utils import timezone
 
+from idp.models import Connection
 from idp.processes.children import Child
+from idp.scim import tokens
 from idp.tenants import apply as tenant
 
 MARY = "mary@fabrikamcorp.com"
@@ -33,6 +35,7 @@ OKTA = "Acme Okta"
 OKTA_CONNECTION = "acme-okta"
 OKTA_CLIENT_ID = "0oacurfew1acme5d7"
 OKTA_PORT = 4
+SCIM_TOKEN = "okta_scim"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -43,6 +46,7 @@ def prepare(port: int) -> list[str]:
     path.write_text(yaml.safe_dump(_tenant_file(port, credentials), sort_keys=False, allow_unicode=True))
     path.chmod(0o600)
     _apply(path)
+    _let_okta_provision(credentials)
     width = max(len(name) for name in (*(name for _, name, _ in APPS), "Administrator"))
     lines = [f"  {name:<{width}}  {_home(port, index)}" for index, (_, name, _) in enumerate(APPS)]
     return [
@@ -50,7 +54,7 @@ def prepare(port: int) -> list[str]:
         *lines,
         f"  {'Mary':<{width}}  {MARY}  {credentials['mary']}",
         f"  {'Administrator':<{width}}  {ADMINISTRATOR}  {credentials['administrator']}  at {settings.ISSUER}admin/",
-        f"  {OKTA:<{width}}  {_okta(port)}  its people sign in without a password; its console signs them out of everything",
+        f"  {OKTA:<{width}}  {_okta(port)}  its people sign in without a password; its console signs them out of everything and deactivates them",
     ]
 
 
@@ -64,6 +68,19 @@ def _apply(path: Path) -> None:
         settings.OUTBOUND_ALLOW = kept
 
 
+def _let_okta_provision(credentials: dict[str, str]) -> None:
+    """With a token of its own, kept with the other credentials; a new one if somebody has removed it."""
+    at, actor = timezone.now(), tenant.ACTOR
+    if tokens.find(credentials.get(SCIM_TOKEN, ""), at) is not None:
+        return
+    connection = Connection.objects.get(name=OKTA_CONNECTION)
+    try:
+        made = tokens.create(tokens.switch_on(connection, actor=actor, at=at), actor=actor, at=at)
+    except tokens.CannotProvision:  # two of somebody else's: the demo's Okta says that it has none
+        return
+    _keep(credentials | {SCIM_TOKEN: made.raw})
+
+
 def children(port: int) -> list[Child]:
     """The three applications and the Okta organisation as programs to run beside Curfew."""
     credentials = kept_credentials()
@@ -72,18 +89,28 @@ def children(port: int) -> list[Child]:
 
 def kept_credentials() -> dict[str, str]:
     """Passwords and client secrets, made once and kept in CURFEW_DATA, readable by the owner only."""
-    path: Path = settings.DATA / "demo" / "credentials.json"
+    path = _kept_at()
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: _password() for name in ("mary", "administrator")}
     made |= {name: secrets.token_urlsafe(32) for name in (*(slug for slug, _, _ in APPS), "okta")}
     if missing := made.keys() - kept.keys():
         kept |= {name: made[name] for name in sorted(missing)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".new")
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(kept, file, indent=2)
-        partial.replace(path)  # a start that was cut short leaves no half of it
+        _keep(kept)
     return kept
+
+
+def _keep(credentials: dict[str, str]) -> None:
+    path = _kept_at()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".new")
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(credentials, file, indent=2)
+    partial.replace(path)  # a start that was cut short leaves no half of it
+
+
+def _kept_at() -> Path:
+    path: Path = settings.DATA / "demo" / "credentials.json"
+    return path
 
 
 def _password() -> str:
@@ -188,5 +215,6 @@ def _okta_child(port: int, credentials: dict[str, str]) -> Child:
             "OKTA_CONNECTION": OKTA_CONNECTION,
             "OKTA_CLIENT_ID": OKTA_CLIENT_ID,
             "OKTA_CLIENT_SECRET": credentials["okta"],
+            "OKTA_SCIM_TOKEN": credentials.get(SCIM_TOKEN, ""),
         },
     )

@@ -79,6 +79,7 @@ class ClientMetadata:
     post_logout_redirect_uris: list[str] = field(default_factory=list)
     backchannel_logout_uri: str = ""
     backchannel_logout_session_required: bool = False
+    reauthentication_uri: str = ""
     frontchannel_logout_uri: str = ""
     frontchannel_logout_session_required: bool = False
     about: dict[str, Any] = field(default_factory=dict)
@@ -157,6 +158,7 @@ def _logout(document: Mapping[str, Any], *, confidential: bool) -> dict[str, Any
         "post_logout_redirect_uris": _uris(document, "post_logout_redirect_uris", check),
         "backchannel_logout_uri": _uri(document, "backchannel_logout_uri", check),
         "backchannel_logout_session_required": _flag(document, "backchannel_logout_session_required"),
+        "reauthentication_uri": _uri(document, "reauthentication_uri", check),
         "frontchannel_logout_uri": _uri(document, "frontchannel_logout_uri", check),
         "frontchannel_logout_session_required": _flag(document, "frontchannel_logout_session_required"),
     }

@@ -15,19 +15,13 @@ from idp.limits import guesses
 from idp.limits.limiter import ENDPOINT
 from idp.models import Connection, Provisioning
 from idp.protocol.jwt_profile import Mismatch
-from idp.scim import tokens
+from idp.scim import applications, tokens
 from idp.scim.context import Writer
 from idp.scim.service import SCOPES
 from idp.tenants import configuration
 
 WHAT = "a provisioning token"
-SCOPE = "scim"
 _EVERYTHING = frozenset(SCOPES)
-
-
-def audience() -> str:
-    """Our API of provisioning, as client grants name it."""
-    return f"{settings.ISSUER}scim/v2/"
 
 
 def writer(request: HttpRequest, connection: str, at: datetime) -> Writer:
@@ -59,18 +53,14 @@ def _by_token(raw: str, about: RequestFacts, at: datetime) -> Writer | None:
 
 
 def _by_application(raw: str, connection: str, about: RequestFacts, at: datetime) -> Writer | None:
-    """An access token of ours (a JWT) for this API, of an application that the connection lets in (RFC 7523 or a secret)."""
+    """An access token that an application got for itself, of one that the connection lets in."""
     try:
         claims = own_tokens.claims_of(own_tokens.ACCESS_TOKEN, raw, configuration.current())
     except Mismatch:
         return None
-    lives = isinstance(claims.get("exp"), int) and claims["exp"] > at.timestamp()
-    if not lives or claims.get("aud") != audience() or SCOPE not in str(claims.get("scope", "")).split():
+    if not applications.is_its_own(claims, at):
         return None
-    rows = Provisioning.objects.select_related("connection").filter(
-        enabled=True, applications__client_id=claims.get("client_id"), applications__enabled=True
-    )
-    for provisioning in rows:
+    for provisioning in applications.let_in(claims["client_id"]):
         if connection in (provisioning.connection.public_id, provisioning.connection.name):
             tokens.note_use(provisioning, at)
             return _writer(provisioning, str(claims["client_id"]), _EVERYTHING, about, at)

@@ -76,6 +76,7 @@ def client(reader: Reader) -> ClientEntry:
         access_tokens_die_with_session=reader.boolean("access_tokens_die_with_session"),
         session_refresh_tokens=reader.boolean("session_refresh_tokens"),
         global_token_revocation_uri=reader.text("global_token_revocation_uri"),
+        reauthentication_uri=reader.text("reauthentication_uri"),
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
         claim_mappings=reader.anything("claims"),
     )
@@ -107,6 +108,7 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "backchannel_logout_initiators": "oidc_logout.backchannel_logout_initiators.selected_initiators[]",
     "frontchannel_logout_uri": "oidc_logout.frontchannel_logout_uri",
     "global_token_revocation_uri": "global_token_revocation_uri",
+    "reauthentication_uri": "reauthentication_uri",
     "outbound_hosts": "outbound_hosts[]",
     "jwks": "jwks",
     "jwks_uri": "jwks_uri",

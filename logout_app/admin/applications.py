@@ -141,7 +141,7 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if obj := kwargs.get("obj"):
-            delivered = LogoutDelivery.objects.filter(application=obj, state=DeliveryState.DELIVERED)
+            delivered = LogoutDelivery.objects.of_ends().filter(application=obj, state=DeliveryState.DELIVERED)
             context |= {
                 "dead": dead(obj),
                 "preflight_url": self.act_url(obj, "preflight") if urls_of(obj) else "",

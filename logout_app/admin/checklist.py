@@ -59,7 +59,7 @@ def _can_tell() -> bool:
 
 
 def _was_told() -> bool:
-    return LogoutDelivery.objects.filter(state=DeliveryState.DELIVERED).exists()
+    return LogoutDelivery.objects.of_ends().filter(state=DeliveryState.DELIVERED).exists()
 
 
 def _url(table: str, page: str = "add") -> str:

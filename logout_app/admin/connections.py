@@ -17,6 +17,7 @@ from django.utils import timezone
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
 from idp.admin.support import AdminAct
+from idp.connections.checks import Finding
 from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
@@ -24,6 +25,7 @@ from logout_app.admin import provisioned, reauthentication, signals
 from logout_app.ending import not_told
 from logout_app.gtr import check
 from logout_app.models import RevocationRequest
+from logout_app.shared_signals import check as signals_check
 
 SHOWN = 10  # requests; the newest
 
@@ -34,14 +36,19 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
 
     def get_acts(self) -> Sequence[AdminAct]:
         acts = map(naming_the_untold, super().get_acts())
-        return (self.test_revocation, *signals.ACTS, reauthentication.CONNECTION, *acts)
+        return (self.test_revocation, self.check_signals, *signals.ACTS, reauthentication.CONNECTION, *acts)
 
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         allowed = super().may_do(request, obj, act)
         return allowed and (act.name not in signals.GUARDED or pages.is_theirs(request, obj))
 
     def _does_it_work(self, connection: Connection) -> dict[str, Any]:
-        return {**super()._does_it_work(connection), "signals": signals.panel(connection)}
+        return {
+            **super()._does_it_work(connection),
+            "signals": signals.panel(connection),
+            "may_send_signals": signals.are_possible(connection),
+            "provisioning_lag": provisioned.lag(connection),
+        }
 
     @property
     def test_revocation(self) -> AdminAct:
@@ -59,9 +66,32 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
     ) -> HttpResponse:
         with turn(BUSY):
             findings = check.check(connection, at)
+        return self._found(request, connection, "Send a test request", findings)
+
+    @property
+    def check_signals(self) -> AdminAct:
+        return AdminAct(
+            "check-signals",
+            "Check signals",
+            explain_check_of_signals,
+            self.do_check_signals,
+            offered=signals_check.is_offered,
+            danger=False,
+        )
+
+    def do_check_signals(
+        self, request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        with turn(BUSY):
+            findings = signals_check.check(connection)
+        return self._found(request, connection, "Check signals", findings)
+
+    def _found(
+        self, request: HttpRequest, connection: Connection, title: str, findings: Sequence[Finding]
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": "Send a test request",
+            "title": title,
             "opts": self.opts,
             "object": connection,
             "object_url": self.object_url(connection),
@@ -97,6 +127,13 @@ def explain_test_request(connection: Connection) -> list[str]:
     return [
         f"The address that {connection} would send a Global Token Revocation request to gets one without a token.",
         "The keys that would verify it are looked at. Nothing is signed, and nobody is signed out.",
+    ]
+
+
+def explain_check_of_signals(connection: Connection) -> list[str]:
+    return [
+        f"The address at which {connection} would push security events is asked, and the transmitter's metadata and keys.",
+        "Nothing is signed, and the transmitter is told nothing.",
     ]
 
 

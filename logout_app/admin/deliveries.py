@@ -43,7 +43,7 @@ ICONS = {
 def state_of(delivery: LogoutDelivery) -> str:
     """Icon, word and colour."""
     icon = ICONS[DeliveryState(delivery.state)]
-    return format_html('<span class="state state-{}">{} {}</span>', delivery.state, icon, delivery.get_state_display())
+    return format_html('<span class="state state-{}">{} {}</span>', delivery.state, icon, delivery.state_in_words)
 
 
 def can_be_sent(delivery: LogoutDelivery) -> bool:

@@ -117,7 +117,7 @@ def _events(typed: str) -> Iterator[Hit]:
 
 def _deliveries(typed: str) -> Iterator[Hit]:
     for one in LogoutDelivery.objects.filter(pk=_number(typed) or 0).select_related("application"):
-        yield Hit(f"Delivery #{one.pk}", f"{one.application or one.client_id}: {one.get_state_display()}", _page(one))
+        yield Hit(f"Delivery #{one.pk}", f"{one.application or one.client_id}: {one.state_in_words}", _page(one))
 
 
 KINDS = (

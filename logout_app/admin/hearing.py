@@ -53,8 +53,10 @@ Answer = tuple[str, datetime, datetime]
 
 def _answers(now: datetime) -> Mapping[int, list[Answer]]:
     """Newest first, by application."""
-    rows = LogoutDelivery.objects.filter(finished_at__gt=now - DAY, application__isnull=False).exclude(
-        state__in=(DeliveryState.NOT_TOLD, DeliveryState.DROPPED)
+    rows = (
+        LogoutDelivery.objects.of_ends()
+        .filter(finished_at__gt=now - DAY, application__isnull=False)
+        .exclude(state__in=(DeliveryState.NOT_TOLD, DeliveryState.DROPPED))
     )
     by_application: dict[int, list[Answer]] = defaultdict(list)
     columns = ("application", "state", "created_at", "finished_at")

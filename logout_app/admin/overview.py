@@ -104,7 +104,7 @@ def _sign_outs(now: datetime) -> Figure:
 
 
 def _median(now: datetime) -> Figure:
-    done = LogoutDelivery.objects.filter(state=DeliveryState.DELIVERED, finished_at__gt=now - DAY)
+    done = LogoutDelivery.objects.of_ends().filter(state=DeliveryState.DELIVERED, finished_at__gt=now - DAY)
     rows = done.order_by("-finished_at").values_list("created_at", "finished_at")[:SAMPLE]
     seconds = [(finished - created).total_seconds() for created, finished in rows if finished]
     url = reverse("admin:logout_app_logoutdelivery_changelist") + "?state__exact=delivered"
@@ -123,7 +123,7 @@ def _waiting(now: datetime) -> Figure:
 
 
 def _dead() -> Iterator[Attention]:
-    dead = LogoutDelivery.objects.filter(state=DeliveryState.DEAD, application__isnull=False).sendable()
+    dead = LogoutDelivery.objects.of_ends().filter(state=DeliveryState.DEAD, application__isnull=False).sendable()
     for pk, name, count in (
         dead.values_list("application", "application__name").annotate(n=Count("pk")).order_by("-n")[:10]
     ):

@@ -12,12 +12,14 @@ from allauth.mfa.models import Authenticator
 from django.db.models import Prefetch, Q
 
 from idp.models import Identity, User
+from idp.protocol.initiators import Initiator
 from idp.protocol.text.bidi import isolated
 from logout_app.admin.timeline import actor_in_words
 from logout_app.admin.words import counted, listed
 from logout_app.delivery.channels.registry import OF_PERSON
 from logout_app.evidence.report import ends_of
-from logout_app.models import DeliveryState, LogoutDelivery
+from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.reauthentication.told import WHY as REAUTHENTICATION
 from sessions_app.audit import history
 from sessions_app.audit.events import EventGroup, words
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
@@ -25,7 +27,8 @@ from sessions_app.protocol import user_agents
 
 MOST = 20  # sessions, tokens, lines: the newest. Live sessions are all looked at, as the answer depends on them
 NEEDED = ("sessions_app.view_ssosession", "logout_app.view_logoutdelivery")
-HISTORY = (EventGroup.SESSION, EventGroup.SIGN_IN, EventGroup.CREDENTIALS)
+HISTORY = (EventGroup.SESSION, EventGroup.SIGN_IN, EventGroup.CREDENTIALS, EventGroup.CONNECTION)
+NO_END = (REAUTHENTICATION, Initiator.ACCESS_LOST.value)  # acts on sessions that go on
 SURE = frozenset({DeliveryState.DELIVERED, DeliveryState.DROPPED})
 WORST_FIRST = (DeliveryState.DEAD, DeliveryState.NOT_TOLD, DeliveryState.LOADED, DeliveryState.PENDING)
 
@@ -60,8 +63,17 @@ class WhetherOut:
 
 
 @dataclass(frozen=True, slots=True)
+class LastEnd:
+    """The newest act that ended anything of the person."""
+
+    event: LogoutEvent
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class PersonPage:
     answer: WhetherOut
+    last_end: LastEnd | None = None
     live: Sequence[OneSession] = ()
     ended: Sequence[OneSession] = ()
     families: Sequence[RefreshTokenFamily] = ()
@@ -81,13 +93,22 @@ def person_page(person: User, administrator: Any, now: datetime) -> PersonPage |
     seen = administrator.has_perm
     return PersonPage(
         answer(person, live, told, [one for one in families if one.is_alive(now)]),
+        _last_end(person, now),
         [_session(row, {}) for row in live],
         [_session(row, told) for row in ended],
         families if seen("sessions_app.view_refreshtokenfamily") else (),
         list(Authenticator.objects.filter(user=person).order_by("pk")) if seen("mfa.view_authenticator") else (),
-        list(person.identities.select_related("connection").order_by("pk")) if seen("idp.view_identity") else (),
+        list(person.identities.select_related("connection", "provisioned").order_by("pk"))
+        if seen("idp.view_identity")
+        else (),
         _lines(person) if seen("sessions_app.view_sessionevent") else (),
     )
+
+
+def _last_end(person: User, now: datetime) -> LastEnd | None:
+    ends = ends_of(person.user_id, person.created_at, now).exclude(initiator__in=NO_END)
+    event = ends.exclude(sessions_ended=0, families_revoked=0).order_by("-at", "-pk").first()
+    return LastEnd(event, actor_in_words(event.actor)) if event else None
 
 
 def _sessions(person: User) -> Any:
@@ -108,7 +129,7 @@ def _told(person: User, ended: Iterable[SSOSession], now: datetime) -> Told:
     """By session; under None what was sent once for the whole person."""
     own = list(ends_of(person.user_id, person.created_at, now).order_by("-at").values_list("pk", flat=True)[:MOST])
     of_person = Q(event__in=own, channel__in=OF_PERSON, sub=person.user_id)
-    rows = LogoutDelivery.objects.filter(Q(session__in=[row.pk for row in ended]) | of_person)
+    rows = LogoutDelivery.objects.of_ends().filter(Q(session__in=[row.pk for row in ended]) | of_person)
     found: dict[int | None, list[LogoutDelivery]] = defaultdict(list)
     for row in rows.select_related("application").order_by("pk"):
         found[row.session_id].append(row)

@@ -47,6 +47,15 @@ def _ended(line: Any) -> Heard:
     return Heard(line.at, "fine", f"{text} {told(event, line.at)}".strip(), url)
 
 
+def lag(connection: Connection) -> str:
+    """Of the last deactivation that any application had to hear of; "" if there was none."""
+    for line in history.of_connection(connection.name, (EventType.DEPROVISIONED,), SHOWN):
+        event = LogoutEvent.objects.filter(pk=line.data.get("event")).first() if line.data.get("event") else None
+        if event is not None and (sentence := told(event, line.at)):
+            return f"{sentence} ({line.at:%Y-%m-%d %H:%M})"
+    return ""
+
+
 def told(event: LogoutEvent, since: datetime) -> str:
     """From the request until the last application was told; while some are not, how many."""
     found = event.deliveries.aggregate(

@@ -17,7 +17,7 @@ from sessions_app.models import SSOSession
 
 WHAT_IT_MEANS = (
     "The next application that is opened asks for the sign-in; until then nothing new is opened, and refresh tokens of these "
-    "sessions wait. Applications that are open stay open until they ask us again, and are not told.",
+    "sessions wait. Applications that are open stay open until they ask us again; those with a reauthentication URL are told at once.",
     "Refresh tokens with offline access stay. To end sessions, use the act that signs out.",
 )
 

@@ -15,6 +15,7 @@ from idp.admin.connections.heard import Heard
 from idp.admin.support import AdminAct, actor_of
 from idp.connections import shared_signals
 from idp.connections.contract import UpstreamFault
+from idp.connections.options import KEYS
 from idp.connections.places import BUSY, turn
 from idp.connections.shared_signals import SignalOptions
 from idp.models import Connection
@@ -53,6 +54,11 @@ def panel(connection: Connection) -> SignalsPanel | None:
         return None
     lag = next((row.at - row.issued_at for row in rows if row.issued_at), None)
     return SignalsPanel(options, stream_of(connection), lag and max(lag, timedelta()), tuple(map(_heard, rows)))
+
+
+def are_possible(connection: Connection) -> bool:
+    """Whether the connection's form has the option."""
+    return shared_signals.OPTION in KEYS.get(connection.strategy, ())
 
 
 def stream_of(connection: Connection) -> SignalStream | None:

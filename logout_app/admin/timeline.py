@@ -113,5 +113,5 @@ def _delivery(row: LogoutDelivery) -> TimelineEntry:
     channel: Any = row.get_channel_display()
     attempts = sorted(row.attempt_log.all(), key=lambda attempt: attempt.number)
     reason = [row.last_reason] if row.last_reason else []
-    title = f"{name}: {row.get_state_display()}{took}"
+    title = f"{name}: {row.state_in_words}{took}"
     return TimelineEntry(end or row.created_at, row.state, title, [str(channel), *reason], attempts, row)

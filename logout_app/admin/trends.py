@@ -78,7 +78,7 @@ def _took(over: Window, begins: Sequence[datetime], times: Sequence[str]) -> Cha
 
 
 def _spread(begin: datetime, step: timedelta) -> Spread:
-    rows = LogoutDelivery.objects.filter(
+    rows = LogoutDelivery.objects.of_ends().filter(
         state=DeliveryState.DELIVERED, finished_at__gte=begin, finished_at__lt=begin + step
     )
     pairs = rows.order_by("-finished_at").values_list("created_at", "finished_at")[:SAMPLE]

@@ -173,7 +173,7 @@ def _channels(ended: list[SSOSession]) -> dict[tuple[int | None, int | None], di
     """(session, application) -> channel -> state of the delivery."""
     found: dict[tuple[int | None, int | None], dict[str, str]] = defaultdict(dict)
     if ended:
-        for row in LogoutDelivery.objects.filter(session__in=ended):
+        for row in LogoutDelivery.objects.of_ends().filter(session__in=ended):
             state = standing(row.state, row.last_status, row.last_reason)
             found[row.session_id, row.application_id][row.channel] = state
     return found

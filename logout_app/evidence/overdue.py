@@ -33,8 +33,10 @@ class Incomplete:
 
 def incomplete(at: datetime) -> Incomplete:
     """Two statements, each of a bounded number of rows through a partial index."""
-    waiting = _rows(LogoutDelivery.objects.filter(_late(at), state=DeliveryState.PENDING))
-    gave_up = _rows(LogoutDelivery.objects.filter(_late(at), state=DeliveryState.DEAD, finished_at__gt=at - REMEMBERED))
+    waiting = _rows(LogoutDelivery.objects.of_ends().filter(_late(at), state=DeliveryState.PENDING))
+    gave_up = _rows(
+        LogoutDelivery.objects.of_ends().filter(_late(at), state=DeliveryState.DEAD, finished_at__gt=at - REMEMBERED)
+    )
     return _summed([*waiting, *gave_up], more=len(waiting) == MOST or len(gave_up) == MOST)
 
 

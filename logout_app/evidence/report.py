@@ -115,7 +115,7 @@ def ends_of(sub: str, since: datetime, until: datetime) -> QuerySet[LogoutEvent]
 
 
 def _deliveries(asked: Asked) -> QuerySet[LogoutDelivery]:
-    rows = LogoutDelivery.objects.filter(event__at__gte=asked.since, event__at__lt=asked.until)
+    rows = LogoutDelivery.objects.of_ends().filter(event__at__gte=asked.since, event__at__lt=asked.until)
     if asked.application is not None:
         rows = rows.filter(application=asked.application)
     if asked.sub:

@@ -1,6 +1,7 @@
 """Sessions become stale: the next /authorize asks for a sign-in, silent requests get login_required, and refresh waits for it.
 
 A sign-in is what makes a session fresh again: it moves `auth_time` past `stale_at`. Offline tokens stay as they are.
+Applications that asked for it are told (`told.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 from idp.database import dialect, prepared
 from idp.models import Connection, User
 from logout_app.ending.end import LONGEST_ACT, Selection
+from logout_app.reauthentication import told
 from sessions_app.audit import sql as audit
 from sessions_app.audit.events import EventType, Fact
 from sessions_app.models import SSOSession
@@ -50,6 +52,7 @@ def require_reauthentication(
             words = dialect.words() | {"among": dialect.among("pks")}
             with connection.cursor() as cursor:
                 cursor.execute(TRAIL.format(**words), {**given, "pks": dialect.keys(pks)})
+            told.plan(pks, actor=actor, at=at)
     return pks
 
 

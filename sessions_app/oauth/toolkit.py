@@ -27,6 +27,7 @@ from idp.protocol.errors import AccessDenied, InvalidScope, InvalidTarget, Proto
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.protocol.standard_scopes import PERSONAL
+from idp.scim import applications as provisioning
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from idp.tenants.profile import signing_algorithm
@@ -119,10 +120,11 @@ def client_credentials(
     if application.is_public:
         raise ProtocolError("A public client cannot use this grant type.", error="unauthorized_client")
     snapshot = configuration.current()
-    api = _api(params, snapshot)
+    asked = scopes.split(params.get("scope", ""))
+    api = _api(params, asked, snapshot)
     order = Order(
         application,
-        _scope(scopes.split(params.get("scope", "")), application, api),
+        _scope(asked, application, api),
         api.identifier if api else "",
         api.usable_lifetime if api else application.usable.access_token_lifetime,
         presented.spent_by(application),
@@ -132,10 +134,12 @@ def client_credentials(
     return _through_django_oauth_toolkit(request, order)
 
 
-def _api(params: Params, snapshot: Snapshot) -> ResourceServer | None:
+def _api(params: Params, asked: list[str], snapshot: Snapshot) -> ResourceServer | None:
     targets = {*params.all("audience"), *params.all("resource")}
     if len(targets) > 1:
         raise InvalidTarget("One API per request only.")
+    if provisioning.is_asked(targets, asked):
+        return provisioning.api()
     if not targets:
         return None
     api = snapshot.resource_server(targets.pop())
@@ -150,13 +154,21 @@ def _scope(asked: list[str], application: Application, api: ResourceServer | Non
         raise InvalidScope("There is no person in this grant: openid and offline_access cannot be asked.")
     if api is None:
         return []
-    grant = ClientGrant.objects.filter(application=application, resource_server=api).first()
-    if grant is None:
-        raise AccessDenied("The client has no grant for this API.")
-    allowed = [scope for scope in grant.scope if scope in api.scope_values]
+    allowed = _allowed(application, api)
     if set(asked) - set(allowed):
         raise InvalidScope("The requested scope exceeds the client grant.")
     return asked or allowed
+
+
+def _allowed(application: Application, api: ResourceServer) -> list[str]:
+    if api.identifier == provisioning.audience():
+        if not provisioning.is_let_in(application):
+            raise AccessDenied("No connection lets the client provision it.")
+        return [provisioning.SCOPE]
+    grant = ClientGrant.objects.filter(application=application, resource_server=api).first()
+    if grant is None:
+        raise AccessDenied("The client has no grant for this API.")
+    return [scope for scope in grant.scope if scope in api.scope_values]
 
 
 def _through_django_oauth_toolkit(request: HttpRequest, order: Order) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
@@ -17,8 +18,9 @@ from examples.demo_app.provider import FAILURES, LOGOUT_EVENT, Provider
 from examples.demo_app.sessions import Session
 from examples.web import Request
 from idp.connections.options import secret
-from idp.models import Application, Connection, User
+from idp.models import Application, Connection, Provisioning, User
 from idp.operations import demo
+from idp.scim import tokens
 from idp.tenants import configuration
 
 ISSUER = "http://localhost:8000/"
@@ -55,6 +57,33 @@ def test_the_okta_organisation_and_its_connection_know_the_same_secret(data: Pat
     assert okta.env["OKTA_CLIENT_ID"] == connection.options["client_id"]
     assert okta.env["OKTA_CLIENT_SECRET"] == secret(connection, "client_secret")
     assert okta.env["OKTA_CONNECTION"] == connection.name
+
+
+@pytest.mark.django_db
+def test_the_okta_organisation_may_provision_its_connection_and_a_removed_token_is_made_anew(data: Path) -> None:
+    demo.prepare(9000)
+    first = demo.children(9000)[-1].env["OKTA_SCIM_TOKEN"]
+    row = tokens.find(first, timezone.now())
+    assert row is not None
+    assert row.provisioning.connection.name == "acme-okta"
+    demo.prepare(9000)
+    assert demo.children(9000)[-1].env["OKTA_SCIM_TOKEN"] == first
+    row.delete()
+    demo.prepare(9000)
+    second = demo.children(9000)[-1].env["OKTA_SCIM_TOKEN"]
+    assert second != first
+    assert tokens.find(second, timezone.now()) is not None
+
+
+@pytest.mark.django_db
+def test_an_administrator_who_took_both_places_keeps_their_tokens(data: Path) -> None:
+    demo.prepare(9000)
+    provisioning = Provisioning.objects.get()
+    provisioning.tokens.all().delete()
+    for _ in range(2):
+        tokens.create(provisioning, actor="admin:1", at=timezone.now())
+    demo.prepare(9000)
+    assert provisioning.tokens.count() == 2
 
 
 def test_an_older_demo_gets_the_credentials_that_it_lacks(data: Path) -> None:

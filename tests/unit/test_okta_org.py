@@ -12,6 +12,7 @@ from joserfc.jwk import KeySet
 
 from examples.okta_org.app import COOKIE, NOT_ASSIGNED, OktaOrg
 from examples.okta_org.organisation import PEOPLE, Application, Organisation
+from examples.okta_org.provisioning import ScimClient
 from examples.okta_org.tokens import challenge_of
 from examples.web import Request
 
@@ -23,6 +24,7 @@ CALLBACK = "http://localhost:8000/login/callback"
 APPLICATION = Application(
     "the-client", "a test secret", CALLBACK, "http://localhost:8000/logout/callback", "http://127.0.0.1:9/gtr"
 )
+SCIM = ScimClient("http://127.0.0.1:9/scim/v2/connections/acme-okta", token="")
 WANTED = {
     "client_id": "the-client",
     "redirect_uri": CALLBACK,
@@ -37,7 +39,7 @@ WANTED = {
 
 @pytest.fixture
 def org():
-    return OktaOrg(f"{ISSUER}/", Organisation("Acme"), APPLICATION, with_sid=False)
+    return OktaOrg(f"{ISSUER}/", Organisation("Acme"), APPLICATION, SCIM, with_sid=False)
 
 
 def ask(org, method, path, query=None, form=None, cookie="", origin="", authorization=""):
@@ -162,3 +164,33 @@ def test_the_revocation_token_is_as_okta_documents_it(org):
     assert (claims["iss"], claims["sub"], claims["aud"]) == (ISSUER, "the-client", APPLICATION.revocation_url)
     assert (claims["exp"] - claims["iat"], claims["iat"] - claims["nbf"]) == (300, 300)
     assert claims["jti"]
+
+
+def test_who_is_deactivated_is_out_and_cannot_sign_in_until_they_are_activated(org):
+    cookie = cookie_of(sign_in(org))
+    shown = ask(org, "POST", "/lifecycle", form={"person": ANN.id, "lifecycle": "deactivate"}).body
+    assert "Deactivated: Ann Ames" in shown
+    assert "provisioning of the application is not set up" in shown
+    assert "Sign in to Acme" in ask(org, "GET", "/oauth2/v1/authorize", WANTED, cookie=cookie).body
+    assert sign_in(org).status == "400 Bad Request"
+    assert location(sign_in(org, BEN))[1]["code"]
+    ask(org, "POST", "/lifecycle", form={"person": ANN.id, "lifecycle": "activate"})
+    assert location(sign_in(org))[1]["code"]
+
+
+def test_who_is_not_assigned_is_not_provisioned(org):
+    shown = ask(org, "POST", "/lifecycle", form={"person": CLEO.id, "lifecycle": "deactivate"}).body
+    assert "SCIM, and the answers" not in shown
+
+
+@pytest.mark.parametrize(
+    ("form", "origin"),
+    [
+        ({"person": "nobody", "lifecycle": "deactivate"}, ""),
+        ({"person": ANN.id, "lifecycle": "delete"}, ""),
+        ({"person": ANN.id, "lifecycle": "deactivate"}, "https://evil.example"),
+    ],
+)
+def test_other_lifecycles_are_refused(org, form, origin):
+    assert ask(org, "POST", "/lifecycle", form=form, origin=origin).status == "400 Bad Request"
+    assert org.organisation.is_active(ANN)

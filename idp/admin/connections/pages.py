@@ -217,6 +217,9 @@ class ConnectionAdminBase(ActsAdmin):
             "heard": self.heard(connection),
             "provisioning": provisioning.shown(connection),
             "provisioned": self.provisioned(connection),
+            "provisioning_test_url": self.act_url(connection, provisioning.TEST)
+            if provisioning.is_on(connection)
+            else "",
         }
 
     def heard(self, connection: Connection) -> Sequence[Heard]:

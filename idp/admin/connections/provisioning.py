@@ -12,13 +12,15 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from idp.admin.support import AdminAct, actor_of
+from idp.connections.places import BUSY, turn
 from idp.http.requests import facts
 from idp.models import Application, Connection, ProvisionedUser, Provisioning, SignInBy, Strategy
 from idp.protocol.grant_types import CLIENT_CREDENTIALS
-from idp.scim import access, standing, tokens
+from idp.scim import access, check, standing, tokens
 from idp.scim.context import Writer
 from idp.scim.service import SCOPES
 
+TEST, TEST_LABEL = "test-provisioning", "Test provisioning"
 LIFETIMES = (("", "until it is removed"), ("2592000", "30 days"), ("7776000", "90 days"), ("31536000", "a year"))
 
 
@@ -42,6 +44,20 @@ class RemoveForm(forms.Form):
         super().__init__(data)
         rows = connection.provisioning.tokens.order_by("pk")
         self.fields["token"].choices = [(row.token_id, described(row)) for row in rows]  # type: ignore[attr-defined]
+
+
+class TestForm(forms.Form):
+    token = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=(
+            "To try one as its identity provider does; it is not kept. "
+            "Without it, each token and application is asked for what it may read."
+        ),
+    )
+
+    def __init__(self, connection: Connection, data: Any = None) -> None:
+        super().__init__(data)
 
 
 class HowForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -187,23 +203,54 @@ def new_token(page: Any) -> AdminAct:
     )
 
 
+def test(page: Any) -> AdminAct:
+    def do(request: HttpRequest, connection: Connection, at: datetime, form: Any) -> HttpResponse:
+        with turn(BUSY):
+            findings = check.check(connection.provisioning, form.cleaned_data["token"].strip(), facts(request), at)
+        context = {
+            **page.admin_site.each_context(request),
+            "title": TEST_LABEL,
+            "opts": page.opts,
+            "object": connection,
+            "object_url": page.object_url(connection),
+            "findings": findings,
+        }
+        return TemplateResponse(request, "admin/idp/connection/test.html", context)
+
+    return AdminAct(
+        TEST,
+        TEST_LABEL,
+        lambda connection: [
+            f"What an identity provider asks first is asked at the address of {connection}: what Curfew can do, a list of people, "
+            "somebody by name.",
+            "Nothing is written.",
+        ],
+        do,
+        offered=is_on,
+        danger=False,
+        form=TestForm,
+    )
+
+
 def has_room(connection: Connection) -> bool:
     living = connection.provisioning.tokens.filter(tokens.alive(timezone.now()))
     return bool(living.count() < tokens.MOST_TOKENS)
 
 
 def acts(page: Any) -> Sequence[AdminAct]:
-    return (ON, HOW, new_token(page), REMOVE, OFF)
+    return (ON, test(page), HOW, new_token(page), REMOVE, OFF)
 
 
 NAMES = ("provision", "provision-off", "provision-how", "provision-token", "provision-remove-token")
 
 
 def shown(connection: Connection) -> dict[str, Any]:
-    """The panel; empty for a connection that was never provisioned."""
+    """The panel; empty where nobody can be provisioned."""
+    if connection.strategy == Strategy.DATABASE:
+        return {}
     row = of(connection)
     if row is None:
-        return {}
+        return {"never": True}
     people = ProvisionedUser.objects.filter(connection=connection, deleted_at=None)
     return {
         "enabled": row.enabled,

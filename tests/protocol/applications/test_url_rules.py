@@ -91,6 +91,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "allowed_origins": (*MALFORMED, "*", "null", "https://app.example/", "http://app.example"),
     "backchannel_logout_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "global_token_revocation_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
+    "reauthentication_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "frontchannel_logout_uri": (*MALFORMED, "https://other.example/x", "https://app.example/x?sid=1", OURS),
     "jwks_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "sector_identifier_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
@@ -296,7 +297,12 @@ def test_keys_are_not_fetched_from_a_refused_url(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "field"), [("backchannel", "backchannel_logout_uri"), ("gtr", "global_token_revocation_uri")]
+    ("channel", "field"),
+    [
+        ("backchannel", "backchannel_logout_uri"),
+        ("gtr", "global_token_revocation_uri"),
+        ("reauthentication", "reauthentication_uri"),
+    ],
 )
 def test_nothing_is_posted_to_a_refused_url(channel: str, field: str) -> None:
     application = make_application("App", **{field: "https://169.254.169.254/x"})

@@ -32,6 +32,7 @@ ASKED: dict[str, Any] = {
     "post_logout_redirect_uris": ["https://rp.example/out"],
     "backchannel_logout_uri": "https://rp.example/bcl",
     "backchannel_logout_session_required": True,
+    "reauthentication_uri": "https://rp.example/again",
     "frontchannel_logout_uri": "https://rp.example/fcl",
     "frontchannel_logout_session_required": True,
     "contacts": ["ops@rp.example"],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django.live_server_helper import LiveServer
 
+from examples.okta_org.organisation import PEOPLE
+from examples.okta_org.provisioning import ScimClient
 from idp.models import Identity, User
 from tests.protocol.scim.support import Scim, person
 
@@ -104,3 +107,32 @@ def test_somebody_who_came_before_is_the_same_person(scim: Scim) -> None:
 
 def members(scim: Scim, group: str) -> set[str]:
     return {member["value"] for member in scim.get(f"/Groups/{group}").body.get("members", ())}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demos_okta_finds_or_makes_a_person_and_deactivates_them(live_server: LiveServer, scim: Scim) -> None:
+    ann, _, _ = PEOPLE
+    okta = ScimClient(f"{live_server.url}{scim.base}", scim.token)
+    off = okta.set_active(ann, active=False)
+    assert [(one.request.split(" ")[0], one.status) for one in off.exchanges] == [
+        ("GET", 200),
+        ("POST", 201),
+        ("PATCH", 200),
+    ]
+    user = User.objects.get(user_id=f"okta|acme-okta|{ann.id}")
+    assert (user.is_active, user.email, user.name) == (False, ann.email, ann.name)
+    on = okta.set_active(ann, active=True)
+    assert [one.status for one in on.exchanges] == [200]
+    assert User.objects.get(pk=user.pk).is_active
+    again = ScimClient(f"{live_server.url}{scim.base}", scim.token).set_active(ann, active=False)
+    assert [one.status for one in again.exchanges] == [200, 200]
+    assert not User.objects.get(pk=user.pk).is_active
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demos_okta_says_why_it_could_not(live_server: LiveServer, scim: Scim) -> None:
+    refused = ScimClient(f"{live_server.url}{scim.base}", "tok_wrong").set_active(PEOPLE[0], active=False)
+    assert refused.fault == "The application answered 401."
+    away = ScimClient("http://127.0.0.1:9/scim", scim.token).set_active(PEOPLE[0], active=False)
+    assert away.fault == "The application did not answer."
+    assert not User.objects.filter(email=PEOPLE[0].email).exists()

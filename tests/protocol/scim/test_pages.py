@@ -12,7 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp.models import Provisioning, ProvisioningToken, User
-from logout_app.models import LogoutDelivery
+from logout_app.ending.end import Selection
+from logout_app.models import LogoutDelivery, LogoutEvent
+from logout_app.reauthentication.require import require_reauthentication
 from tests.protocol.scim.support import Scim
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 
@@ -76,7 +78,8 @@ def test_the_page_says_what_was_done_and_how_long_it_took_to_tell(admin: Any, sc
     assert "Created: okta|acme-okta|00uann" in shown
     assert "Refused POST Users with 400" in shown
     LogoutDelivery.objects.update(finished_at=timezone.now(), state="delivered")
-    assert re.search(r"Everybody was told after \d+\.\d s\.", page(admin, scim.connection))
+    shown = page(admin, scim.connection)
+    assert len(re.findall(r"Everybody was told after \d+\.\d s\.", shown)) == 2  # at the request, and as the lag
 
 
 def test_a_persons_page_says_who_owns_them_and_refuses_changes(admin: Any, scim: Scim) -> None:
@@ -93,6 +96,37 @@ def test_a_persons_page_says_who_owns_them_and_refuses_changes(admin: Any, scim:
     assert "cme-okta keeps this person out" in shown
     admin.post(reverse("admin:idp_user_act", args=(user.pk, "unblock")))
     assert not User.objects.get(pk=user.pk).is_active
+
+
+def test_a_persons_page_says_what_ended_them_and_by_which_account_they_are_owned(admin: Any, scim: Scim) -> None:
+    key = scim.add()
+    user = scim.user(key)
+    make_session(user)
+    shown = " ".join(person_page(admin, user).split())
+    assert "Provisioned (SCIM) as" in shown
+    assert ", let in" in shown
+    assert "Last ended" not in shown
+    scim.patch(f"/Users/{key}", {"op": "replace", "value": {"active": False}})
+    shown = person_page(admin, user)
+    url = reverse("admin:logout_app_logoutevent_change", args=(LogoutEvent.objects.get().pk,))
+    assert re.search(rf'the provisioning of acme-okta\W*\(\W*deprovisioned\W*\)\. <a href="{url}">', shown)
+    assert ", kept out" in shown
+    assert re.search(r"<strong>\W*Deprovisioned\W*</strong>", shown)
+    assert "active is false" in shown
+
+
+def test_what_ends_nothing_is_not_what_ended_them(admin: Any, scim: Scim) -> None:
+    user = scim.user(scim.add())
+    session = make_session(user, make_application(reauthentication_uri="https://app.example/again"))
+    require_reauthentication(Selection.session(session.pk), actor="upstream:acme-okta", at=timezone.now())
+    shown = person_page(admin, user)
+    assert LogoutEvent.objects.exists()
+    assert "Last ended" not in shown
+    assert "Must be proved again before it opens anything." in shown
+
+
+def person_page(admin: Any, user: User) -> str:
+    return str(admin.get(reverse("admin:idp_user_change", args=(user.pk,))).content.decode())
 
 
 def test_the_command_prints_address_and_token_once() -> None:

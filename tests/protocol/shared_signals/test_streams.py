@@ -9,7 +9,7 @@ from django.utils import timezone
 from idp.connections.options import secret_context
 from idp.crypto.sealing import seal
 from logout_app.models import ReceivedSignal, SignalStream
-from logout_app.shared_signals import poll
+from logout_app.shared_signals import check, poll
 from logout_app.shared_signals import transmitter as kept
 from logout_app.tasks import poll_signals
 from sessions_app.models import SessionEvent
@@ -276,3 +276,34 @@ def test_metadata_is_found_after_the_path_of_an_issuer_too(transmitter, connecti
     assert pusher.event(REVOKED, iss=issuer).status_code == 202
     assert not lives(session)
     assert ReceivedSignal.objects.get().sessions == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_check_says_what_an_event_must_say_and_whether_it_would_arrive(live_server, settings, admin, connection):
+    settings.ISSUER_ORIGIN = live_server.url
+    assert '<span class="warn"><span class="visually-hidden">warning: </span>No event was believed' in checked(
+        admin, connection
+    )
+    endpoint = f"{live_server.url}/ssf/acme/events"
+    shown = checked(admin, connection)
+    assert f"A request to {endpoint} arrives" in shown
+    assert f"iss {connection.options['shared_signals']['issuer']} and aud {endpoint}" in shown
+    assert "The keys that signatures are checked with are there, for RS256" in shown
+    assert '<span class="bad">' not in shown
+    ReceivedSignal.objects.create(connection=connection, type=REVOKED)
+    assert '<span class="warn">' not in checked(admin, connection)
+
+
+def test_the_check_tells_of_a_transmitter_that_nobody_can_ask(admin, connection, settings):
+    settings.ISSUER_ORIGIN = "http://localhost:9"
+    connection.options["shared_signals"] = {"issuer": "http://localhost:9"}
+    connection.save()
+    assert [finding.level for finding in check.check(connection)] == ["warning", "ok", "error", "warning"]
+    connection.options["shared_signals"] = {}
+    connection.save()
+    assert "Check signals" not in page(admin, connection)
+    assert [finding.level for finding in check.check(connection)] == ["error"]
+
+
+def checked(admin, connection):
+    return act(admin, connection, "check-signals").content.decode()
