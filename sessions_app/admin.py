@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from idp.admin.support import AdminAct, FactsAdmin, StrictAdmin
+from idp.admin.support import AdminAct, FactsAdmin, StrictAdmin, may_touch
 from idp.admin.times import filter_by
 from idp.people.search import applications, people
 from idp.protocol.initiators import Initiator
@@ -73,6 +73,12 @@ class SSOSessionAdminBase(FactsAdmin):
         ("Where", {"fields": ("initial_ip", "initial_user_agent", "last_ip", "last_user_agent", "metadata")}),
     )
     readonly_fields = ("state",)
+
+    def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_act_permission(request, obj) and may_touch(request, obj.user)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_operate_permission(request, obj) and may_touch(request, obj.user)
 
     @admin.display(description="session", ordering="pk")
     def session(self, obj: SSOSession) -> str:
@@ -195,6 +201,7 @@ REVOKE_FAMILY = AdminAct(
     ],
     do_revoke_family,
     offered=lambda family: family.revoked_at is None,
+    operates=True,
 )
 
 
@@ -240,6 +247,12 @@ class RefreshTokenFamilyAdmin(FactsAdmin):
 
     def get_acts(self) -> Sequence[AdminAct]:
         return (REVOKE_FAMILY,)
+
+    def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_act_permission(request, obj) and may_touch(request, obj.user)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_operate_permission(request, obj) and may_touch(request, obj.user)
 
 
 # --- django-oauth-toolkit's tables: named in OAUTH2_PROVIDER ---------------------------------------------------------------

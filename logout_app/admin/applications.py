@@ -73,6 +73,7 @@ REDELIVER_DEAD = AdminAct(
     do_redeliver,
     offered=lambda application: dead(application) > 0,
     danger=False,
+    operates=True,
 )
 
 

@@ -72,6 +72,7 @@ class ConnectionAdminBase(ActsAdmin):
     search_fields = ("name", "display_name")
     readonly_fields = ("name", "strategy", "enabled")
     actions = None
+    tells_itself = frozenset({"add", "change", "delete"})
 
     @admin.display(description="people", ordering="people_count")
     def people(self, obj: Any) -> int:
