@@ -88,6 +88,9 @@ SET_PASSWORD = AdminAct(
 )
 
 
+admin.site.unregister(Group)  # importing Django's page has registered it, and the first page stays
+
+
 @admin.register(Group)
 class PermissionGroupAdmin(auth_admin.GroupAdmin):
     """Only superusers: whoever may change their own group may give themselves everything. Roles are as this release says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +136,6 @@ def test_a_role_opens_the_rows_of_the_tables_that_it_sees_and_no_others(role: Co
 
 @EACH
 def test_the_overview_and_the_pages_of_rows_link_nowhere_that_is_refused(role: ConsoleRole, rows: Any) -> None:
-    import re
 
     client, refused = with_role(role).client, set()
     pages = [reverse("admin:index"), *(url(model, "change", row.pk) for model, row in rows.items())]
