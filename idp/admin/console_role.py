@@ -30,7 +30,7 @@ class ConsoleRoleForm(forms.Form):
         choices=CHOICES,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None: the console is closed to them.",
+        help_text="Without any the console is closed to them.",
     )
 
     def __init__(self, user: User, data: Any = None) -> None:
@@ -44,7 +44,7 @@ def shown(user: User) -> str:
     if user.is_superuser:
         return "Superuser: everything."
     other = "" if held or not user.is_staff else "No role, but raw permissions."
-    return ". ".join(map(capfirst, held)) + "." if held else other or "None: it is closed to them."
+    return ". ".join(map(capfirst, held)) + "." if held else other or "No role: it is closed to them."
 
 
 def explain(user: User) -> list[str]:

@@ -128,8 +128,12 @@ class StrictAdmin(ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if any("\0" in value or not is_text(value) for values in request.GET.lists() for value in values[1]):
             raise SuspiciousOperation("a filter that is not text")
-        title = capfirst(navigation.called(self.opts.label_lower, str(self.opts.verbose_name_plural)))
-        return super().changelist_view(request, {"empty": self.empty, "title": title, **(extra_context or {})})
+        return super().changelist_view(request, {"empty": self.empty, "title": self.called, **(extra_context or {})})
+
+    @property
+    def called(self) -> str:
+        """The table as the navigation names it."""
+        return capfirst(navigation.called(self.opts.label_lower, str(self.opts.verbose_name_plural)))
 
     def changeform_view(
         self,
@@ -257,6 +261,7 @@ class ActsAdmin(StrictAdmin):
             **self.admin_site.each_context(request),
             "title": act.label,
             "opts": self.opts,
+            "called": self.called,
             "object": obj,
             "object_url": self.object_url(obj),
             "act": act,
@@ -282,6 +287,7 @@ class ActsAdmin(StrictAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
+        context["called"] = self.called
         context["acts"] = [
             {"label": act.label, "url": self.act_url(obj, act.name), "danger": act.danger}
             for act in self.get_acts()

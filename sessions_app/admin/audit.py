@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation, Valida
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from idp.admin.support import FactsAdmin, actor_of, is_text
@@ -140,10 +140,11 @@ class SessionEventAdmin(FactsAdmin):
     """It keeps ids, so who searches for a person by name or address finds what happened to them."""
 
     menu_rank = 0
-    readonly_fields = ("what", "meaning", "person", "application", "by", "told")
-    fields = (
-        *("at", "what", "meaning", "type", "person", "application", "connection", "by", "told"),
-        *("initiator", "actor", "ip", "user_agent", "sid", "sub", "client_id", "data"),
+    readonly_fields = ("when", "what", "meaning", "person", "application", "by", "told")
+    fieldsets = (
+        (None, {"fields": ("when", "what", "meaning", "person", "application", "connection", "by", "told")}),
+        ("From where", {"fields": ("ip", "user_agent")}),
+        ("As it is stored", {"fields": ("type", "initiator", "actor", "sub", "client_id", "sid", "data")}),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -202,6 +203,10 @@ class SessionEventAdmin(FactsAdmin):
         return answer
 
     # --- one line ------------------------------------------------------------------------------------------------------
+    @admin.display(description="when")
+    def when(self, obj: SessionEvent) -> str:
+        return f"{timezone.localtime(obj.at):%Y-%m-%d %H:%M:%S %Z}"
+
     @admin.display(description="what")
     def what(self, obj: SessionEvent) -> str:
         return events.words(obj.type)
@@ -229,7 +234,7 @@ class SessionEventAdmin(FactsAdmin):
         line = _read(obj)
         rows = [("reason", line.reason)] if line.reason else []
         rows += [(what, f"from {before} to {after}") for what, before, after in line.changes]
-        rows += list(line.others)
+        rows += [*line.others, *([("end", f"#{line.end}")] if line.end else [])]
         return format_html_join("", "<div>{}: {}</div>", rows) if rows else "-"
 
 
@@ -244,7 +249,7 @@ def _shown(rows: list[SessionEvent]) -> list[dict[str, Any]]:
     ]
 
 
-def _key(typed: str) -> int | None | bool:
+def _key(typed: str) -> int | bool | None:
     """False: it is no key."""
     if not typed:
         return None

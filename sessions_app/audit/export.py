@@ -24,7 +24,12 @@ COLUMNS = (
     *("actor", "actor_name", "reason", "changes", "ip", "user_agent", "sid", "data"),
 )
 # What a spreadsheet would run instead of showing it (OWASP, CSV injection).
-WIDE = ("\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")
+WIDE = (
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH HYPHEN-MINUS}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *WIDE)
 
 

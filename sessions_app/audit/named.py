@@ -19,6 +19,7 @@ WRONG = {
     True: "The password was wrong.",
     False: "Nobody here signs in by what was typed.",
 }  # of a failed sign-in without another reason, by whether the account is known
+SAID_APART = frozenset({"changes", "reason", "event"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ReadLine:
     reason: str
     changes: Sequence[tuple[str, str, str]]  # what, from, to
     others: Sequence[tuple[str, str]]  # what else `data` holds
+    end: int | None  # the key of the sign-out that it tells of
 
 
 def read(rows: Iterable[SessionEvent]) -> list[ReadLine]:
@@ -88,7 +90,8 @@ def _line(row: SessionEvent, people: Names, applications: Names, connections: Na
         by_person,
         _reason(row, data),
         list(_changes(data.get("changes"))),
-        [(name.replace("_", " "), _text(value)) for name, value in data.items() if name not in ("changes", "reason")],
+        [(name.replace("_", " "), _text(value)) for name, value in data.items() if name not in SAID_APART],
+        data["event"] if isinstance(data.get("event"), int) else None,
     )
 
 
