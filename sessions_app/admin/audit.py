@@ -180,7 +180,7 @@ class SessionEventAdmin(FactsAdmin):
             "files": [(name.upper(), _query(request, format=name, before=None)) for name in FORMATS],
             "newest": _query(request, before=None),
             "is_filtered": any(name not in ("before", "format") for name in request.GET),
-            "most": export.MOST,
+            "most": f"{export.MOST:,}",
             "zone": timezone.get_current_timezone_name(),
         }
         everything = {**self.admin_site.each_context(request), **own, **context}

@@ -22,6 +22,7 @@ from idp.people.console_roles import AUDITOR, CONFIGURATOR, OPERATOR, ROLES, Con
 from idp.tenants import configuration
 from logout_app.models import LogoutDelivery
 from sessions_app.models import SessionEvent, SSOSession
+from tests.protocol.admin.conftest import clerk_with
 from tests.protocol.admin.scene import came_of, end, refresh_tokens, scene
 from tests.support.factories import browser, make_connection, make_session, make_user
 
@@ -250,6 +251,16 @@ def test_nobody_gives_a_role_but_a_superuser(role: ConsoleRole) -> None:
     assert someone.client.post(url(Group, "change", Group.objects.get(name=role.group).pk), {}).status_code == 403
     assert someone.client.post(url(Group, "add"), {"name": "More"}).status_code == 403
     assert someone.client.post(url(Role, "add"), {"name": "admin"}).status_code == 403
+
+
+def test_whoever_holds_the_raw_permission_puts_no_more_into_their_own_group(db: None) -> None:
+    own = Group.objects.create(name="Helpers")
+    clerk = clerk_with("view_group", "change_group", "add_group", "delete_group")
+    permission = Permission.objects.get(codename="change_user")
+    data = {"name": "Helpers", "permissions": [permission.pk]}
+    assert clerk.post(reverse("admin:auth_group_change", args=(own.pk,)), data).status_code == 403
+    assert clerk.get(reverse("admin:auth_group_changelist")).status_code == 403
+    assert not own.permissions.exists()
 
 
 def test_raw_permissions_stand_behind_advanced_and_only_a_superuser_sees_them(admin: Client, rows: Any) -> None:
