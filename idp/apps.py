@@ -7,6 +7,7 @@ class IdpConfig(AppConfig):
 
     def ready(self) -> None:
         from idp.operations import checks  # noqa: F401  registers the system checks
+        from idp.people import console_roles  # noqa: F401  brings roles up to date after each `migrate`
         from idp.tenants import configuration
 
         configuration.watch()

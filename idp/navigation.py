@@ -53,13 +53,13 @@ OVERVIEW, INTERNALS, MORE = "Overview", "Internals", "More"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of one's own beside the tables: `view` is wrapped by the site, `permission` decides who is shown the way."""
+    """A page of one's own beside the tables: `view` is wrapped by the site, `permissions` decide who is shown the way."""
 
     name: str
     title: str
     path: str
     view: Any
-    permission: str
+    permissions: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def tasks(apps: Iterable[Mapping[str, Any]], pages: Iterable[Page], user: Any, p
     """`apps` as Django's `get_app_list` gives them: only what this person may see. `path` is where they are."""
     tables = {f"{app['app_label']}.{model['object_name'].lower()}": model for app in apps for model in app["models"]}
     places = {label: _place(label, model, path) for label, model in tables.items() if model.get("admin_url")}
-    places |= {page.name: _page(page, path) for page in pages if page.title and user.has_perm(page.permission)}
+    places |= {page.name: _page(page, path) for page in pages if page.title and user.has_perms(page.permissions)}
     found = [_task(name, [places[label] for label in labels if label in places]) for name, labels in TASKS]
     others = [place for label, place in places.items() if label in tables and label not in NAMED]
     found.append(_task(INTERNALS if user.is_superuser else MORE, others))

@@ -21,6 +21,9 @@ from idp.http.requests import facts
 from idp.models import Application
 from idp.protocol.opaque import new_secret
 
+ROTATE = "rotate-secret"
+# Of an application that is there: who gives it a key can act as it. A new one may do nothing yet but sign people in.
+CREDENTIALS = ("token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri")
 ENDPOINTS = (
     ("Discovery", ".well-known/openid-configuration"),
     ("Authorization", "authorize"),
@@ -58,6 +61,7 @@ class ApplicationAdminBase(ActsAdmin):
     search_help_text = "Name, or a whole client id."
     ordering = ("name", "pk")
     actions = None
+    tells_itself = frozenset({"add", "change", "delete"})
 
     @admin.display(description="told of sign-outs by")
     def hears_by(self, obj: Application) -> str:
@@ -72,10 +76,18 @@ class ApplicationAdminBase(ActsAdmin):
         ]
         return ", ".join(channels) or "nothing"
 
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
+        """Whoever reads its secret is the application, with everything that it may do of its own."""
+        may = act.name != ROTATE or bool(request.user.is_superuser)
+        return may and super().may_do(request, obj, act)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None or request.user.is_superuser else CREDENTIALS
+
     def get_acts(self) -> Sequence[AdminAct]:
         return (
             AdminAct(
-                "rotate-secret",
+                ROTATE,
                 "Rotate secret",
                 explain_rotation,
                 self.do_rotate,

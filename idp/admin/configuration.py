@@ -84,6 +84,7 @@ class TenantSettingsAdmin(StrictAdmin):
     """One row: the list leads straight to it."""
 
     form = TenantSettingsForm
+    tells_itself = frozenset({"add", "change", "delete"})
     fieldsets = (
         (
             "What people see",

@@ -62,6 +62,7 @@ class GroupAdmin(ActsAdmin):
     """Groups that are added here are our own: people are put into them on their pages. Those of connections come by themselves."""
 
     form = GroupAdminForm
+    tells_itself = frozenset({"delete"})
     empty = "None. Groups of connections appear when somebody who is in one signs in; add one of our own here."
     list_display = ("name", "source", "members", "description")
     list_filter = ("connection",)
@@ -148,6 +149,7 @@ class RolePeopleInline(FactsInline):
 @admin.register(Role)
 class RoleAdmin(StrictAdmin):
     form = RoleAdminForm
+    tells_itself = frozenset({"add", "change", "delete"})
     empty = "None. A role has permissions of APIs, and a name that applications read; people get it on their pages."
     list_display = ("name", "description", "allows")
     search_fields = ("name", "description")

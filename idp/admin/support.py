@@ -22,8 +22,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from idp import navigation
+from idp import navigation, signals
 from idp.admin.fields import WebUrlField
+from idp.http.requests import facts
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
 from idp.protocol.errors import TemporarilyUnavailable
@@ -70,6 +71,12 @@ def said(refused: Refusal, back: str) -> str:
     return ask_for_proof(refused.sentence, back) if refused.needs_proof else refused.sentence
 
 
+def tell_administered(request: HttpRequest, obj: Model, act: str) -> None:
+    signals.administered.send(
+        type(obj), target=obj, act=act, actor=actor_of(request), at=timezone.now(), facts=facts(request)
+    )
+
+
 class StrictAdmin(ModelAdmin):
     """Filters by what the list offers only (Django allows every column of the table, hashes too), and no acts by GET."""
 
@@ -80,6 +87,9 @@ class StrictAdmin(ModelAdmin):
     change_list_template = "admin/curfew_change_list.html"
     menu_rank = 1  # 0: what people come for; 2: tables of the machinery, for superusers
     empty = ""  # what a list without rows says: what appears here, and how
+    tells_itself: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # of add, change, delete: which have lines of the trail of their own
     formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", "form_class": WebUrlField}}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -118,8 +128,12 @@ class StrictAdmin(ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if any("\0" in value or not is_text(value) for values in request.GET.lists() for value in values[1]):
             raise SuspiciousOperation("a filter that is not text")
-        title = capfirst(navigation.called(self.opts.label_lower, str(self.opts.verbose_name_plural)))
-        return super().changelist_view(request, {"empty": self.empty, "title": title, **(extra_context or {})})
+        return super().changelist_view(request, {"empty": self.empty, "title": self.called, **(extra_context or {})})
+
+    @property
+    def called(self) -> str:
+        """The table as the navigation names it."""
+        return capfirst(navigation.called(self.opts.label_lower, str(self.opts.verbose_name_plural)))
 
     def changeform_view(
         self,
@@ -135,6 +149,24 @@ class StrictAdmin(ModelAdmin):
             self._hold(object_id)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
+    # --- the audit trail ---------------------------------------------------------------------------------------------
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return self._told("add", request, obj, super().log_addition(request, obj, message))
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return self._told("change", request, obj, super().log_change(request, obj, message))
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            if "delete" not in self.tells_itself:
+                tell_administered(request, obj, "Deleted")
+        return super().log_deletions(request, queryset)
+
+    def _told(self, what: str, request: HttpRequest, obj: Any, entry: Any) -> Any:
+        if what not in self.tells_itself:
+            tell_administered(request, obj, entry.get_change_message())
+        return entry
+
     def _hold(self, object_id: str) -> None:
         with suppress(ValidationError, ValueError):  # what is no key at all: the page says that there is no such row
             key = self.opts.pk.to_python(unquote(object_id))
@@ -149,7 +181,7 @@ def is_text(value: str) -> bool:
 class AdminAct:
     """Something that an administrator may do to one object, behind a page that tells what it means.
 
-    `offered(obj)` is whether it makes sense now. `do(request, obj, at, form)` returns the sentence that tells what was done, or a response of its own.
+    `offered(obj)` is whether it makes sense now. `operates`: operators may, who edit nothing (`idp.people.console_roles`). `do(request, obj, at, form)` returns the sentence that tells what was done, or a response of its own.
     """
 
     name: str
@@ -159,6 +191,7 @@ class AdminAct:
     offered: Callable[[Any], bool] = bool
     danger: bool = True
     form: Callable[[Any, Any], forms.Form] | None = None  # (object, POST data or None)
+    operates: bool = False
 
 
 class NamedValues(admin.AllValuesFieldListFilter):
@@ -186,9 +219,13 @@ class ActsAdmin(StrictAdmin):
         """Facts cannot be edited, acts on them can be done: by those who hold the model's change permission."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
+    def has_operate_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.operate_{self.opts.model_name}")
+
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """Where acts differ in who may do them."""
-        return self.has_act_permission(request, obj)
+        may_operate = act.operates and self.has_operate_permission(request, obj)
+        return may_operate or self.has_act_permission(request, obj)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.act_view)
@@ -224,6 +261,7 @@ class ActsAdmin(StrictAdmin):
             **self.admin_site.each_context(request),
             "title": act.label,
             "opts": self.opts,
+            "called": self.called,
             "object": obj,
             "object_url": self.object_url(obj),
             "act": act,
@@ -240,6 +278,8 @@ class ActsAdmin(StrictAdmin):
         except TemporarilyUnavailable as error:
             return error_page(request, act.label, error.description, code=error.error, status=error.status)
         self.log_change(request, obj, act.label)
+        if "change" in self.tells_itself:
+            tell_administered(request, obj, act.label)
         if isinstance(result, HttpResponse):
             return result
         messages.success(request, result)
@@ -247,6 +287,7 @@ class ActsAdmin(StrictAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
+        context["called"] = self.called
         context["acts"] = [
             {"label": act.label, "url": self.act_url(obj, act.name), "danger": act.danger}
             for act in self.get_acts()

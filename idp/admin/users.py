@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
+from idp import signals
+from idp.admin import console_role
 from idp.admin.access import ACCESS, ACCESS_FIELDS, shown_assignments, shown_groups, shown_roles
-from idp.admin.fields import ObjectField, https_urls
+from idp.admin.console_role import CONSOLE_ROLE
 from idp.admin.support import (
     ActsAdmin,
     AdminAct,
@@ -27,114 +28,15 @@ from idp.admin.support import (
     ask_for_proof,
     may_touch,
 )
-from idp.connections.database import by_login, requires_username
+from idp.admin.user_forms import NewPasswordForm, NewUserForm, UserForm
+from idp.http.requests import facts
 from idp.http.visit import is_fresh
-from idp.models import Connection, Identity, Strategy, User, new_database_sub
-from idp.people import accounts, metadata, password_policy
+from idp.models import Identity, Strategy, User, new_database_sub
+from idp.people import accounts, console_roles
 from idp.protocol.text import normal_forms
 from idp.scim import ownership
 
-if TYPE_CHECKING:
-    BaseUserForm = forms.ModelForm[User]
-else:
-    BaseUserForm = forms.ModelForm
-
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
-
-
-class NewUserForm(BaseUserForm):
-    """A person of a database connection. Others appear by themselves at their first sign-in."""
-
-    connection = forms.ModelChoiceField(
-        Connection.objects.filter(strategy=Strategy.DATABASE),
-        help_text="Database connections only: people of other connections appear when they first sign in.",
-    )
-    email = forms.EmailField(max_length=254)
-    username = forms.CharField(
-        label="User name", max_length=255, required=False, help_text="Where the connection asks for user names."
-    )
-    password = forms.CharField(
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False, max_length=128
-    )
-
-    class Meta:
-        model = User
-        formfield_callback = https_urls
-        fields = ("email", "email_verified", "name")
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or {}
-        connection, email = cleaned.get("connection"), cleaned.get("email")
-        named = connection is not None and requires_username(connection)
-        typed = (cleaned.get("username", "").strip() if named else email) or ""
-        login = normal_forms.name(typed)
-        if named and (not login or "@" in login):
-            self.add_error("username", "Give a user name without @: people of this connection sign in with it.")
-        elif named and normal_forms.has_look_alike(typed):
-            self.add_error("username", "It has a letter that stands for another one: type it plainly.")
-        elif connection and login and by_login(connection, typed) is not None:
-            what = "user name" if named else "address"
-            self.add_error("username" if named else "email", f"Somebody signs in with this {what} already.")
-        cleaned["login"] = login
-        if connection and (password := cleaned.get("password")):
-            person = User(email=email or "", name=cleaned.get("name") or "")
-            try:
-                password_policy.refuse(password, {password_policy.policy_of(connection)}, person)
-            except forms.ValidationError as error:
-                self.add_error("password", error)
-        return cleaned
-
-
-class UserForm(BaseUserForm):
-    user_metadata = ObjectField(label="User metadata", help_text="A JSON object. Facts that the person may know.")
-    app_metadata = ObjectField(label="App metadata", help_text="A JSON object. Facts that only administrators change.")
-
-    class Meta:
-        model = User
-        formfield_callback = https_urls
-        exclude = ("password", "claims")  # `claims` are the connection's
-
-    def clean_user_metadata(self) -> dict[str, Any]:
-        return self._metadata("user_metadata")
-
-    def clean_app_metadata(self) -> dict[str, Any]:
-        return self._metadata("app_metadata")
-
-    def _metadata(self, name: str) -> dict[str, Any]:
-        value: dict[str, Any] = self.cleaned_data[name]
-        if reason := metadata.problem(value):
-            raise forms.ValidationError(f"It {reason}.")
-        return value
-
-    def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"]
-        login = normal_forms.name(email)
-        mine = Connection.objects.filter(strategy=Strategy.DATABASE, identities__user=self.instance)
-        if "email" in self.changed_data and (owner := ownership.owner(self.instance)):
-            raise forms.ValidationError(ownership.why_fixed(owner))
-        if "email" in self.changed_data and (
-            Identity.objects.filter(connection__in=mine, login=login).exclude(user=self.instance).exists()
-        ):
-            raise forms.ValidationError("Somebody else signs in with this address.")
-        return email
-
-
-class NewPasswordForm(forms.Form):
-    password = forms.CharField(
-        label="New password",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        strip=False,
-        max_length=128,
-    )
-
-    def __init__(self, user: User, data: Any = None) -> None:
-        super().__init__(data)
-        self.user = user
-
-    def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        validate_password(password, self.user)
-        return password
 
 
 def has_database_login(user: User) -> bool:
@@ -166,6 +68,7 @@ BLOCK = AdminAct(
     ],
     do_block,
     offered=lambda user: user.is_active,
+    operates=True,
 )
 UNBLOCK = AdminAct(
     "unblock",
@@ -173,6 +76,7 @@ UNBLOCK = AdminAct(
     lambda user: [f"{user} can sign in again. Sessions and tokens that ended stay ended."],
     do_unblock,
     offered=lambda user: not user.is_active and ownership.holder(user) is None,
+    operates=True,
 )
 SET_PASSWORD = AdminAct(
     "password",
@@ -184,9 +88,12 @@ SET_PASSWORD = AdminAct(
 )
 
 
+admin.site.unregister(Group)  # importing Django's page has registered it, and the first page stays
+
+
 @admin.register(Group)
 class PermissionGroupAdmin(auth_admin.GroupAdmin):
-    """Only superusers: whoever may change their own group may give themselves everything."""
+    """Only superusers: whoever may change their own group may give themselves everything. Roles are as this release says."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -194,7 +101,13 @@ class PermissionGroupAdmin(auth_admin.GroupAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser)
 
-    has_change_permission = has_delete_permission = has_view_permission
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request) and not (obj and obj.name in console_roles.GROUPS)
+
+    has_delete_permission = has_change_permission
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        super().delete_queryset(request, queryset.exclude(name__in=console_roles.GROUPS))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -219,7 +132,7 @@ class UserAdminBase(ActsAdmin):
     ordering = ("-pk",)
     readonly_fields = (
         *("user_id", "is_active", "revoked_before", "last_login", "created_at", "updated_at"),
-        *ACCESS_FIELDS,
+        *(*ACCESS_FIELDS, "in_this_console"),
     )
     filter_horizontal = ("groups", "user_permissions")
     inlines: ClassVar[Any] = (IdentityInline,)
@@ -230,10 +143,18 @@ class UserAdminBase(ActsAdmin):
             {"fields": ("picture", "phone_number", "phone_number_verified"), "classes": ("collapse",)},
         ),
         ("State", {"fields": ("is_active", "revoked_before", "last_login", "created_at", "updated_at")}),
-        ("What they may use", {"fields": ACCESS_FIELDS}),
+        ("What they may use", {"fields": (*ACCESS_FIELDS, "in_this_console")}),
         ("Metadata", {"fields": ("user_metadata", "app_metadata"), "classes": ("collapse",)}),
-        ("Powers in this admin", {"fields": POWERS, "classes": ("collapse",)}),
     )
+    advanced = (
+        "Advanced: raw permissions",
+        {
+            "fields": POWERS,
+            "classes": ("collapse",),
+            "description": "Roles in this console are given by the act of this name. Here is what Django keeps of them.",
+        },
+    )
+    tells_itself = frozenset({"change"})
     add_fieldsets = ((None, {"fields": ("connection", "email", "email_verified", "username", "name", "password")}),)
 
     @admin.display(description="person", ordering="email")
@@ -249,7 +170,12 @@ class UserAdminBase(ActsAdmin):
         return super().get_queryset(request).prefetch_related(identities)
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (ACCESS, SET_PASSWORD, UNBLOCK, BLOCK)
+        return (ACCESS, SET_PASSWORD, UNBLOCK, BLOCK, CONSOLE_ROLE)
+
+    def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
+        """Whoever could give roles could have all."""
+        may = act.name != CONSOLE_ROLE.name or bool(request.user.is_superuser)
+        return may and super().may_do(request, obj, act)
 
     @admin.display(description="groups")
     def in_groups(self, obj: User) -> str:
@@ -263,6 +189,10 @@ class UserAdminBase(ActsAdmin):
     def assigned_to(self, obj: User) -> str:
         return shown_assignments(obj)
 
+    @admin.display(description="in this console")
+    def in_this_console(self, obj: User) -> str:
+        return console_role.shown(obj)
+
     # --- who may change whom -------------------------------------------------------------------------------------
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -274,6 +204,9 @@ class UserAdminBase(ActsAdmin):
     def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
         return super().has_act_permission(request, obj) and may_touch(request, obj)
 
+    def has_operate_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_operate_permission(request, obj) and may_touch(request, obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed = () if request.user.is_superuser else POWERS
         owned = ownership.OWNED if obj is not None and ownership.owner(obj) else ()
@@ -282,7 +215,10 @@ class UserAdminBase(ActsAdmin):
     # --- forms ---------------------------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+        if not obj:
+            return self.add_fieldsets
+        found = super().get_fieldsets(request, obj)
+        return (*found, self.advanced) if request.user.is_superuser else found
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
@@ -320,9 +256,21 @@ class UserAdminBase(ActsAdmin):
         if not change:
             self._create(obj, form.cleaned_data)
             return
+        form.powers_before = console_roles.powers(obj)
         if "email" in form.changed_data:
             self._change_email(request, obj, form)
         super().save_model(request, obj, form, change)
+        if attributes := [name for name in form.changed_data if name not in POWERS]:
+            signals.person_edited.send(
+                User, user=obj, attributes=attributes, actor=actor_of(request), at=timezone.now(), facts=facts(request)
+            )
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if change and set(POWERS) & set(form.changed_data):
+            console_roles.tell(
+                form.instance, form.powers_before, actor=actor_of(request), at=timezone.now(), facts=facts(request)
+            )
 
     def _create(self, user: User, data: dict[str, Any]) -> None:
         sub, address = new_database_sub(), normal_forms.name(data["email"])

@@ -73,6 +73,7 @@ REDELIVER_DEAD = AdminAct(
     do_redeliver,
     offered=lambda application: dead(application) > 0,
     danger=False,
+    operates=True,
 )
 
 
@@ -141,18 +142,22 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if obj := kwargs.get("obj"):
+            may_redeliver = self.may_do(request, obj, REDELIVER_DEAD)
+            may_preflight = self.may_do(request, obj, self.preflight)
+            may_preview = self.may_do(request, obj, self.preview)
             delivered = LogoutDelivery.objects.of_ends().filter(application=obj, state=DeliveryState.DELIVERED)
             context |= {
                 "dead": dead(obj),
-                "preflight_url": self.act_url(obj, "preflight") if urls_of(obj) else "",
-                "redeliver_url": self.act_url(obj, REDELIVER_DEAD.name),
+                "reached_by": urls_of(obj),
+                "preflight_url": self.act_url(obj, "preflight") if urls_of(obj) and may_preflight else "",
+                "redeliver_url": self.act_url(obj, REDELIVER_DEAD.name) if may_redeliver else "",
                 "deaf_to": in_words(obj.deaf_to) if obj.backchannel_logout_uri else [],
                 "browser_only": bool(obj.frontchannel_logout_uri) and not obj.backchannel_logout_uri,
                 "not_told": not_told_today(obj),
                 "not_told_url": not_told_url(timezone.now(), obj),
                 **against_the_rules(obj),
                 "claim_troubles": obj.claim_troubles.all(),
-                "preview_link": self.act_url(obj, "preview"),
+                "preview_link": self.act_url(obj, "preview") if may_preview else "",
                 "last_sign_in": SessionClient.objects.filter(application=obj).aggregate(at=Max("joined_at"))["at"],
                 "last_told": delivered.aggregate(at=Max("finished_at"))["at"],
             }

@@ -39,8 +39,11 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
         return (self.test_revocation, self.check_signals, *signals.ACTS, reauthentication.CONNECTION, *acts)
 
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
-        allowed = super().may_do(request, obj, act)
-        return allowed and (act.name not in signals.GUARDED or pages.is_theirs(request, obj))
+        """Whose sessions must be proved again may be people with powers, whom only superusers touch."""
+        allowed, guarded = super().may_do(request, obj, act), {*signals.GUARDED, reauthentication.CONNECTION.name}
+        if act.name == reauthentication.CONNECTION.name:
+            allowed = self.has_operate_permission(request, obj)
+        return allowed and (act.name not in guarded or pages.is_theirs(request, obj))
 
     def _does_it_work(self, connection: Connection) -> dict[str, Any]:
         return {

@@ -67,6 +67,7 @@ REDELIVER = AdminAct(
     do_redeliver,
     offered=can_be_sent,
     danger=False,
+    operates=True,
 )
 
 
@@ -133,7 +134,7 @@ class LogoutDeliveryAdmin(FindsPeople, FactsAdmin):
         return (REDELIVER,)
 
     def has_redeliver_permission(self, request: HttpRequest) -> bool:
-        return self.has_act_permission(request, None)
+        return self.may_do(request, None, REDELIVER)
 
     @admin.action(description="Redeliver the selected", permissions=["redeliver"])
     def redeliver_selected(self, request: HttpRequest, queryset: QuerySet[LogoutDelivery]) -> None:

@@ -86,7 +86,7 @@ def evidence(request: HttpRequest) -> HttpResponse:
     return _page(request, form, context, 200)
 
 
-EVIDENCE = Page("evidence", "Evidence", "evidence/", evidence, "logout_app.view_logoutdelivery")
+EVIDENCE = Page("evidence", "Evidence", "evidence/", evidence, NEEDED)
 
 
 def _refused(form: forms.Form) -> HttpResponse:

@@ -64,7 +64,7 @@ def find(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/find.html", context)
 
 
-FIND = Page("find", "", "find/", find, "")
+FIND = Page("find", "", "find/", find)
 
 
 def look(user: Any, typed: str) -> FoundPlaces:

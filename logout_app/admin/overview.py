@@ -61,10 +61,10 @@ class StartPage:
 
 
 def overview(user: Any, now: datetime, within: str = "") -> StartPage:
-    """Only what this administrator may look at; `within` is how far back the charts go."""
+    """Only what this administrator may look at, and repair; `within` is how far back the charts go."""
     wanted = ("sessions_app.view_ssosession", "logout_app.view_logoutevent", "logout_app.view_logoutdelivery")
     if not user.has_perms(wanted):
-        return StartPage()
+        return StartPage(attention=[*_connections(user), *_keys(user, now), *_deaf(user)])
     figures = [_live_sessions(now), _sign_outs(now), _median(now), _waiting(now)]
     deliveries = [
         *trouble.workers(),
@@ -74,7 +74,7 @@ def overview(user: Any, now: datetime, within: str = "") -> StartPage:
         *_dead(),
         *trouble.set_aside(),
     ]
-    attention = [*deliveries, *_connections(user), *_keys(now), *_deaf(), *_not_told(now)]
+    attention = [*deliveries, *_connections(user), *_keys(user, now), *_deaf(user), *_not_told(now)]
     over = trends.window(within)
     return StartPage(
         figures,
@@ -173,7 +173,9 @@ def _connections(user: Any) -> Iterator[Attention]:
         )
 
 
-def _keys(now: datetime) -> Iterator[Attention]:
+def _keys(user: Any, now: datetime) -> Iterator[Attention]:
+    if not user.has_perm("idp.view_signingkey"):
+        return
     old = SigningKey.objects.filter(status=KeyStatus.ACTIVE, activated_at__lt=now - keys.ROTATE_EVERY - DAY)
     for key in old:
         yield Attention(
@@ -184,7 +186,9 @@ def _keys(now: datetime) -> Iterator[Attention]:
         )
 
 
-def _deaf() -> Iterator[Attention]:
+def _deaf(user: Any) -> Iterator[Attention]:
+    if not user.has_perm("idp.view_application"):
+        return
     signs_in = [
         application
         for application in Application.objects.filter(without_url(), enabled=True)

@@ -35,7 +35,7 @@ def _act(
         stale = require_reauthentication(selection(obj), actor=actor_of(request), at=at)
         return f"{len(stale)} session{'s' * (len(stale) != 1)} must be proved again."
 
-    return AdminAct("require-sign-in", "Require a new sign-in", explain, do, offered=offered)
+    return AdminAct("require-sign-in", "Require a new sign-in", explain, do, offered=offered, operates=True)
 
 
 def _of_session(session: SSOSession) -> bool:

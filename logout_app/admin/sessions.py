@@ -44,7 +44,9 @@ def do_end(request: HttpRequest, session: SSOSession, at: datetime, form: forms.
     return "The session has ended." if ended.session_pks else "The session had ended already."
 
 
-END = AdminAct("end", "End this session", explain_end, do_end, offered=lambda session: session.ended_at is None)
+END = AdminAct(
+    "end", "End this session", explain_end, do_end, offered=lambda session: session.ended_at is None, operates=True
+)
 
 
 @admin.register(SSOSession)

@@ -86,6 +86,7 @@ RESET_MAIL = AdminAct(
     do_reset_mail,
     offered=lambda user: user.is_active and bool(user.email) and mail.may_reset(user),
     danger=False,
+    operates=True,
 )
 RESET_FACTORS = AdminAct(
     "reset-factors",
@@ -93,6 +94,7 @@ RESET_FACTORS = AdminAct(
     explain_reset,
     do_reset,
     offered=lambda user: bool(factors.of_person(user)),
+    operates=True,
 )
 # Acts of the page below, which promise that applications are told: under which name these hear of it.
 TOLD_AS = {"block": Initiator.ACCOUNT_DEACTIVATED, "password": Initiator.PASSWORD_CHANGED}
@@ -111,7 +113,7 @@ def naming_the_untold(act: AdminAct) -> AdminAct:
     return replace(act, explain=explain)
 
 
-SIGN_OUT = AdminAct("sign-out", "End everything", explain_sign_out, do_sign_out)
+SIGN_OUT = AdminAct("sign-out", "End everything", explain_sign_out, do_sign_out, operates=True)
 
 
 @admin.register(User)

@@ -31,6 +31,7 @@ class EventGroup(Described):
     CONNECTION = "connection", "Identity providers, directories and databases: who changed them, what they asked for."
     CONFIGURATION = "configuration", "Applications and the tenant's settings: who changed what."
     ACCESS = "access", "Who may use what: groups, roles, assignments, and sign-outs at one application that follow."
+    ADMINISTRATION = "administration", "What administrators did in the console, and who may do what there."
 
 
 class Fact(Described):
@@ -449,6 +450,40 @@ class EventType(StrEnum):
         (Fact.SESSION, Fact.SUB, Fact.CLIENT, Fact.INITIATOR, Fact.ACTOR),
         (Fact.CONNECTION,),
         {"event": "the sign-out (`LogoutEvent`)"},
+    )
+
+    # --- administration ---
+    ADMINISTERED = (
+        "administered",
+        EventGroup.ADMINISTRATION,
+        "Administrator acted",
+        "An administrator did something in the console. What it changed may have lines of its own beside.",
+        (Fact.ACTOR,),
+        (Fact.SESSION, Fact.SUB, Fact.CLIENT, Fact.CONNECTION, *_REQUEST),
+        {
+            "act": "what was pressed, or what a form changed",
+            "object": "the kind of thing that it was done to",
+            "id": "its number here",
+            "name": "what it is called, if it is nobody's",
+        },
+    )
+    PERSON_EDITED = (
+        "person_edited",
+        EventGroup.ADMINISTRATION,
+        "Person edited",
+        "An administrator changed what is written of a person. The values are not kept, as they are personal.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"attributes": "which attributes changed"},
+    )
+    POWERS_CHANGED = (
+        "powers_changed",
+        EventGroup.ADMINISTRATION,
+        "Powers changed",
+        "A superuser changed what somebody may do in the console.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"changes": "roles, groups and raw permissions from what to what"},
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Model
 from django.dispatch import receiver
 
 from idp import signals
@@ -13,6 +14,7 @@ from idp.http.requests import RequestFacts
 from idp.models import Application, Connection, Group, Role, User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+from sessions_app.models import SSOSession
 
 MOST_NAMES = 50  # of groups in one line
 
@@ -56,6 +58,42 @@ def _role_changed(
 ) -> None:
     data = {"role": role.name, "changes": changes}
     trail.record(EventType.ROLE_CHANGED, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.powers_changed, dispatch_uid="the audit trail: powers changed")
+def _powers_changed(
+    user: User, changes: list[dict[str, str]], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    data = {"changes": changes}
+    trail.record(EventType.POWERS_CHANGED, user=user, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.person_edited, dispatch_uid="the audit trail: a person was edited")
+def _person_edited(
+    user: User, attributes: Sequence[str], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    data = {"attributes": list(attributes)}
+    trail.record(EventType.PERSON_EDITED, user=user, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.administered, dispatch_uid="the audit trail: an administrator acted")
+def _administered(target: Model, act: str, actor: str, at: datetime, facts: RequestFacts | None, **_: Any) -> None:
+    """Rows that are about somebody are named by number: a name of a person is not for the trail."""
+    user, application, connection = (_of(target, kind) for kind in (User, Application, Connection))
+    session = target if isinstance(target, SSOSession) else None
+    data = {"act": act, "object": str(target._meta.verbose_name), "id": str(target.pk or "")}
+    if not (user or application or connection or hasattr(target, "sub")):
+        data["name"] = str(target)
+    trail.record(
+        EventType.ADMINISTERED, session=session, user=user, application=application, connection=connection,
+        actor=actor, facts=facts, at=at, data=data,
+    )  # fmt: skip
+
+
+def _of(target: Model, kind: type[Model]) -> Any:
+    """The row itself, or the one that it belongs to."""
+    found = target if isinstance(target, kind) else getattr(target, kind._meta.model_name or "", None)
+    return found if isinstance(found, kind) else None
 
 
 @receiver(signals.claim_left_out, dispatch_uid="the audit trail: a claim was left out")

@@ -72,6 +72,7 @@ class ConnectionAdminBase(ActsAdmin):
     search_fields = ("name", "display_name")
     readonly_fields = ("name", "strategy", "enabled")
     actions = None
+    tells_itself = frozenset({"add", "change", "delete"})
 
     @admin.display(description="people", ordering="people_count")
     def people(self, obj: Any) -> int:
@@ -201,6 +202,8 @@ class ConnectionAdminBase(ActsAdmin):
         context["show_save_and_add_another"] = False  # each begins with its strategy
         if obj:
             context |= self._does_it_work(obj)
+            if not self.may_do(request, obj, self.test):
+                context["test_url"] = ""
             if request.method == "GET":
                 for problem in rules.misshapen(obj):
                     messages.warning(request, f"What is stored would not be accepted today: {problem}.")
@@ -213,6 +216,7 @@ class ConnectionAdminBase(ActsAdmin):
             "last_sign_in": connection.identities.aggregate(at=Max("last_login_at"))["at"],
             "tested_at": tested_at,
             "findings": [finding for finding in findings if finding.level != "ok"],
+            "is_tested": is_tested(connection),
             "test_url": self.act_url(connection, "test") if is_tested(connection) else "",
             "heard": self.heard(connection),
             "provisioning": provisioning.shown(connection),

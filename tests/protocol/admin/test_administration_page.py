@@ -67,6 +67,10 @@ def do(page: Page, step: str) -> None:
     elif pressed := re.fullmatch(r"Press \*(.+)\*\.", step):
         button = page.get_by_role("button", name=pressed[1], exact=True)
         button.or_(page.get_by_role("link", name=pressed[1], exact=True)).first.click()
+    elif ticked := re.fullmatch(r"Tick \*(.+)\*\.", step):
+        page.locator("#content-start").get_by_label(ticked[1]).check()
+    elif chosen := re.fullmatch(r"Choose \*(.+)\* in \*(.+)\*\.", step):
+        page.locator("#content-start").get_by_label(chosen[2]).select_option(label=chosen[1])
     elif said := re.fullmatch(r'The page says "(.+)"\.', step):
         expect(page.locator("#content-start")).to_contain_text(said[1])
     else:

@@ -69,13 +69,13 @@ def test_a_search_finds_by_address_name_place_application_and_kind(
 ) -> None:
     page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), {"q": typed})
     assert page.status_code == 200
-    assert {row.pk for row in page.context["cl"].result_list} == {lines[name].pk for name in found}
+    assert {shown["line"].row.pk for shown in page.context["lines"]} == {lines[name].pk for name in found}
 
 
 @pytest.mark.parametrize("of", ["sid", "sub"])
 def test_a_search_finds_by_whole_ids(admin: Client, lines: dict[str, SessionEvent], of: str) -> None:
     page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), {"q": getattr(lines["mary"], of)})
-    assert [row.pk for row in page.context["cl"].result_list] == [lines["mary"].pk]
+    assert [shown["line"].row.pk for shown in page.context["lines"]] == [lines["mary"].pk]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,6 @@ def test_a_search_finds_by_whole_ids(admin: Client, lines: dict[str, SessionEven
         ({"group": "session"}, {"mary"}),
         ({"group": "sign-in"}, {"bob"}),
         ({"group": "connection"}, set()),
-        ({"group": "nothing"}, set()),
         ({"initiator": "rp-logout"}, set()),
     ],
     ids=str,
@@ -94,7 +93,7 @@ def test_the_trail_is_filtered_by_what_a_line_is_about(
     admin: Client, lines: dict[str, SessionEvent], chosen: dict[str, str], found: set[str]
 ) -> None:
     page = admin.get(reverse("admin:sessions_app_sessionevent_changelist"), chosen)
-    assert {row.pk for row in page.context["cl"].result_list} == {lines[name].pk for name in found}
+    assert {shown["line"].row.pk for shown in page.context["lines"]} == {lines[name].pk for name in found}
 
 
 def test_filters_of_the_trail_do_not_ask_a_long_table_what_is_in_it(
@@ -142,7 +141,7 @@ def test_a_search_that_finds_nothing_does_not_say_that_nothing_happened(
     text = admin.get(url, {"q": "nobody@fabrikamcorp.com"}).content.decode()
     assert "Nothing matches" in text
     assert "Nothing happened" not in text
-    assert "Nothing matches" in admin.get(url, {"initiator__exact": "expired"}).content.decode()
+    assert "Nothing matches" in admin.get(url, {"initiator": "session-expired"}).content.decode()
 
 
 def test_the_form_of_a_person_offers_no_claims_that_nobody_would_see(admin: Client) -> None:

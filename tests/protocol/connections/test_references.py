@@ -110,8 +110,8 @@ def test_a_directory_that_cannot_be_asked_gives_a_reference_too(monkeypatch: pyt
 def test_an_administrator_finds_the_line_by_what_somebody_read_out(acme: SaysSo, written: Callable[[str], str]) -> None:
     other, wanted = reference_on(_says_no(acme)), reference_on(_proves_nothing(acme))
     admin = browser(make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)))
-    found = admin.get("/admin/sessions_app/sessionevent/", {"q": written(wanted)}).context["cl"].queryset
-    assert [line.data["reference"] for line in found] == [wanted]
+    found = admin.get("/admin/sessions_app/sessionevent/", {"q": written(wanted)}).context["lines"]
+    assert [shown["line"].row.data["reference"] for shown in found] == [wanted]
     assert other != wanted
 
 

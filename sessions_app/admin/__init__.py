@@ -16,19 +16,15 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from idp.admin.support import AdminAct, FactsAdmin, StrictAdmin
+from idp.admin.support import AdminAct, FactsAdmin, StrictAdmin, may_touch
 from idp.admin.times import filter_by
-from idp.people.search import applications, people
-from idp.protocol.initiators import Initiator
-from sessions_app.audit import events, search
-from sessions_app.audit.events import EventGroup, EventType
+from sessions_app.admin import audit  # noqa: F401  registers its page
 from sessions_app.models import (
     Consent,
     DeviceGrant,
     FlowState,
     RefreshTokenFamily,
     SessionClient,
-    SessionEvent,
     SSOSession,
 )
 
@@ -65,14 +61,25 @@ class SSOSessionAdminBase(FactsAdmin):
     search_fields = ("=sid", *OF_A_PERSON)
     search_help_text = "A whole sid, an e-mail address, or a whole user id."
     fieldsets = (
-        ("Who", {"fields": ("user", "state", "connection", "identity", "sid", "upstream_sid")}),
+        ("Who", {"fields": ("user", "state", "connection", "account", "sid", "upstream_sid")}),
         (
             "When",
             {"fields": ("auth_time", "stale_at", "amr", "created_at", "last_seen_at", "idle_expires_at", "expires_at")},
         ),
         ("Where", {"fields": ("initial_ip", "initial_user_agent", "last_ip", "last_user_agent", "metadata")}),
     )
-    readonly_fields = ("state",)
+    readonly_fields = ("state", "account")
+
+    @admin.display(description="identity")
+    def account(self, obj: SSOSession) -> str:
+        """Without a link: its own page is the machinery's."""
+        return str(obj.identity or "-")
+
+    def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_act_permission(request, obj) and may_touch(request, obj.user)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_operate_permission(request, obj) and may_touch(request, obj.user)
 
     @admin.display(description="session", ordering="pk")
     def session(self, obj: SSOSession) -> str:
@@ -97,90 +104,6 @@ class SessionClientAdmin(FactsAdmin):
     fields = ("session", "application", "joined_at")
 
 
-class TrailFilter(admin.SimpleListFilter):
-    """Offers what there can be, not what there is: the table is long."""
-
-    offered: Sequence[tuple[str, str]]
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return self.offered
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(self.condition(value))
-
-    def condition(self, value: str) -> Q:
-        return Q(**{str(self.parameter_name): value})
-
-
-class EventGroupFilter(TrailFilter):
-    title, parameter_name = "subject", "group"
-    offered = [(group.value, group.value.capitalize()) for group in EventGroup]
-
-    def condition(self, value: str) -> Q:
-        return Q(type__in=events.of_group(value))
-
-
-class EventTypeFilter(TrailFilter):
-    title, parameter_name = "type", "type"
-    offered = [(event.value, event.words) for event in EventType]
-
-
-class InitiatorFilter(TrailFilter):
-    title, parameter_name = "initiator", "initiator"
-    offered = [(initiator.value, initiator.value) for initiator in Initiator]
-
-
-@admin.register(SessionEvent)
-class SessionEventAdmin(FactsAdmin):
-    """The audit trail: it keeps ids, so who searches for a person by name or address finds what happened to them."""
-
-    menu_rank = 0
-    empty = "Nothing happened. Every sign-in, joining of an application, end of a session and change of a connection is written here."
-
-    list_display = ("at", "what", "sub", "client_id", "connection", "initiator", "actor", "ip")
-    list_filter = (filter_by("at"), EventGroupFilter, EventTypeFilter, InitiatorFilter)
-    search_fields = ("=sid",)  # shows the box; get_search_results reads what is typed there
-    search_help_text = (
-        "An e-mail address, a name, an IP address, an application, a connection or a type of event; "
-        "a whole sid, user id or client id. Of people who were deleted only the user id is left."
-    )
-    readonly_fields = ("what", "meaning")
-    fields = (
-        "at",
-        "what",
-        "meaning",
-        "type",
-        "sid",
-        "sub",
-        "client_id",
-        "connection",
-        "initiator",
-        "actor",
-        "ip",
-        "user_agent",
-        "data",
-    )
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """The whole of what was typed is one thing: names have spaces in them."""
-        if not (typed := search_term.strip()):
-            return queryset, False
-        found = search.matching(typed, people=people(typed), applications=applications(typed))
-        return queryset.filter(found), False
-
-    @admin.display(description="what", ordering="type")
-    def what(self, obj: SessionEvent) -> str:
-        return events.words(obj.type)
-
-    @admin.display(description="that is")
-    def meaning(self, obj: SessionEvent) -> str:
-        known = events.kind(obj.type)
-        return known.meaning if known else "a later version of Curfew wrote it"
-
-
 def do_revoke_family(request: HttpRequest, family: RefreshTokenFamily, at: datetime, form: forms.Form | None) -> str:
     RefreshTokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(revoked_at=at, revoke_reason="admin")
     return "Every refresh token of this family is dead, and the access tokens that came from it."
@@ -195,6 +118,7 @@ REVOKE_FAMILY = AdminAct(
     ],
     do_revoke_family,
     offered=lambda family: family.revoked_at is None,
+    operates=True,
 )
 
 
@@ -240,6 +164,12 @@ class RefreshTokenFamilyAdmin(FactsAdmin):
 
     def get_acts(self) -> Sequence[AdminAct]:
         return (REVOKE_FAMILY,)
+
+    def has_act_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_act_permission(request, obj) and may_touch(request, obj.user)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any) -> bool:
+        return super().has_operate_permission(request, obj) and may_touch(request, obj.user)
 
 
 # --- django-oauth-toolkit's tables: named in OAUTH2_PROVIDER ---------------------------------------------------------------
