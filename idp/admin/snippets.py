@@ -20,7 +20,7 @@ from idp.models import Application
 from idp.protocol import uris
 from idp.protocol.grant_types import DEVICE_CODE
 
-SECRET = "CURFEW_CLIENT_SECRET"  # noqa: S105  the name of a variable
+SECRET = "CURFEW_CLIENT_SECRET"
 
 
 @dataclass(frozen=True, slots=True)
