@@ -20,7 +20,7 @@ from idp.admin import application_tabs, application_wizard
 from idp.admin.application_form import ApplicationForm
 from idp.admin.snippets import SECRET, snippets
 from idp.admin.support import ActsAdmin, AdminAct, actor_of
-from idp.applications import trail
+from idp.applications import refusals, trail
 from idp.http.requests import facts
 from idp.models import Application
 from idp.protocol.opaque import new_secret
@@ -161,7 +161,12 @@ class ApplicationAdminBase(ActsAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
-        context |= {"endpoints": endpoints(obj), "snippets": snippets(obj)} if obj else {"endpoints": []}
+        if obj:
+            context |= {
+                "endpoints": endpoints(obj),
+                "snippets": snippets(obj),
+                "refused": list(refusals.lately(obj, timezone.now())),
+            }
         context["tabs"] = application_tabs.shown(context["adminform"])
         return super().render_change_form(request, context, *args, **kwargs)
 
