@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
 from sessions_app.models import SSOSession
@@ -41,6 +42,8 @@ def boss(transactional_db: None) -> SSOSession:
     end(found.ended)
     came_of(found.sharepoint, "dead", status=503, reason="HTTP 503: busy")
     make_session(found.mary, found.debugger)
+    wrong = {"client_id": found.debugger.client_id, "redirect_uri": f"{found.debugger.callbacks[0]}/"}
+    Client().get("/authorize", {**wrong, "response_type": "code"})
     Authenticator.objects.create(user=found.mary, type=Authenticator.Type.TOTP, data={"secret": "sealed elsewhere"})
     return make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True))
 
