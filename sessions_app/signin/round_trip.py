@@ -53,6 +53,7 @@ class Trip:
     departed_at: datetime | None = None
     is_second: bool = False  # the first answer's proof was too old
     reauthenticates: bool = False
+    tried_by: int | None = None  # the key of the administrator who tries the connection: nobody is signed in
 
 
 class AlreadyOver(InvalidRequest):
@@ -78,6 +79,7 @@ def start(
     *,
     is_second: bool = False,
     reauthenticates: bool = False,
+    tried_by: int | None = None,
 ) -> HttpResponse:
     """Send the browser to the identity provider upstream. `redirect_url` is validated already. Raises UpstreamFault.
 
@@ -99,6 +101,7 @@ def start(
             "flow_data": dict(departure.flow_data),
             "is_second": is_second,
             "reauthenticates": reauthenticates,
+            "tried_by": tried_by,
         },
         created_at=at,
         expires_at=at + LIFETIME,
@@ -139,6 +142,7 @@ def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
         flow.created_at,
         flow.data["is_second"],
         flow.data["reauthenticates"],
+        flow.data.get("tried_by"),
     )
 
 
@@ -165,15 +169,7 @@ def check_usable(connection: Connection | None, redirect_url: str, snapshot: Sna
 
 def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> HttpResponse:
     """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
-    connection = trip.connection
-    with _turn():
-        account = _protocol(connection).arrive(
-            connection, trip.flow_data, answer, callback=callback_url(connection), at=at
-        )
-    if account.expires_at is not None and account.expires_at <= at:
-        raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
-    if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
-        raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
+    connection, account = trip.connection, prove(trip, answer, at)
     identity = identities.receive(connection, account, at=at)
     if not identity.user.is_active:
         sign_in.record_blocked(request, identity, at)
@@ -191,6 +187,20 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         upstream_mfa=account.has_proved_several,
         at=at,
     )
+
+
+def prove(trip: Trip, answer: Params, at: datetime) -> Account:
+    """Whom the answer proves. Raises UpstreamRefused and UpstreamFault."""
+    connection = trip.connection
+    with _turn():
+        account = _protocol(connection).arrive(
+            connection, trip.flow_data, answer, callback=callback_url(connection), at=at
+        )
+    if account.expires_at is not None and account.expires_at <= at:
+        raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
+    if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
+        raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
+    return account
 
 
 @contextmanager

@@ -69,7 +69,8 @@ def do(page: Page, step: str) -> None:
         (inside if inside.count() else page.get_by_label(typed[2])).first.fill(typed[1])
     elif pressed := re.fullmatch(r"Press \*(.+)\*\.", step):
         button = page.get_by_role("button", name=pressed[1], exact=True)
-        button.or_(page.get_by_role("link", name=pressed[1], exact=True)).first.click()
+        link, choice = (page.get_by_role(role, name=pressed[1], exact=True) for role in ("link", "radio"))
+        button.or_(link).or_(choice).first.click()
     elif said := re.fullmatch(r'The page says "(.+)"\.', step):
         expect(page.locator("#content-start")).to_contain_text(said[1])
     else:

@@ -66,7 +66,7 @@ def test_the_second_step_tells_what_to_paste_before_anything_exists(admin: Clien
 def test_one_form_adds_a_whole_connection(admin: Client) -> None:
     assert admin.post(add_url(), OKTA).status_code == 302
     (connection,) = added()
-    assert (connection.name, connection.strategy, connection.enabled) == ("acme-okta", "okta", True)
+    assert (connection.name, connection.strategy, connection.enabled) == ("acme-okta", "okta", False)
     assert connection.options == {"domain": "fabrikam.okta.com", "client_id": "0oa1"}
     assert sealing.unseal(connection.sealed_options["client_secret"], "connection:acme-okta:client_secret") == (
         "hush-hush"
