@@ -8,7 +8,7 @@ from django import forms
 
 from idp.admin.fields import GroupsField, LinesField, ListField, ObjectField, TicksField
 from idp.admin.rulebook import RulebookForm
-from idp.applications import mobile, rules
+from idp.applications import rules
 from idp.models import Application, default_grant_types, default_initiators
 from idp.protocol import grant_types
 from idp.protocol.initiators import Initiator
@@ -33,122 +33,6 @@ INITIATORS = (
     (Initiator.DEPROVISIONED.value, "The account was deprovisioned (SCIM)"),
 )
 
-FIELDSETS: Any = (
-    ("The application", {"fields": ("name", "app_type", "logo_uri", "policy_uri", "tos_uri", "is_first_party")}),
-    (
-        "Signing in",
-        {
-            "fields": (
-                "redirect_uris",
-                "web_origins",
-                "allowed_origins",
-                "default_max_age",
-                "require_mfa",
-                "default_acr_values",
-            ),
-            "description": "Where people may come back to. Compared exactly: no wildcards.",
-        },
-    ),
-    (
-        "Signing out: where people go",
-        {"fields": ("post_logout_redirect_uris", "allow_logout_url_wildcards")},
-    ),
-    (
-        "Signing out: how the application hears of it",
-        {
-            "fields": (
-                "backchannel_logout_uri",
-                "backchannel_logout_session_required",
-                "backchannel_logout_token_typ",
-                "backchannel_logout_include_sub",
-                "backchannel_logout_initiators_mode",
-                "backchannel_logout_initiators",
-                "frontchannel_logout_uri",
-                "frontchannel_logout_session_required",
-                "global_token_revocation_uri",
-                "reauthentication_uri",
-                "outbound_hosts",
-            ),
-            "description": "Back channel: Curfew posts a logout token, and tries again until it is answered. "
-            "Front channel: the person's browser loads a page of the application. "
-            "Revocation endpoint: it gets a signed request when everything of a person ends. "
-            "Reauthentication URL: it gets a token when a session goes on and somebody must sign in again.",
-        },
-    ),
-    (
-        "Who may use it",
-        {
-            "fields": ("access_mode", "access_groups", "access_loss_signs_out"),
-            "description": "Others read whom to ask, and the application hears access_denied. Who loses access is refused "
-            "at once, in every grant. People are assigned on their own pages.",
-        },
-    ),
-    (
-        "What it learns of people",
-        {
-            "fields": ("claim_mappings",),
-            "description": "Beside the standard claims: the scopes groups and roles give claims of these names. "
-            "Preview for a person shows what somebody's tokens would say.",
-        },
-    ),
-    (
-        "Tokens",
-        {
-            "fields": (
-                "grant_types",
-                "id_token_signed_response_alg",
-                "id_token_encrypted_response_alg",
-                "subject_type",
-                "sector_identifier_uri",
-                "id_token_lifetime",
-                "session_expiry",
-                "scope_claims_in_userinfo_only",
-                "userinfo_signed_response_alg",
-                "access_token_lifetime",
-                "access_tokens_die_with_session",
-            )
-        },
-    ),
-    (
-        "Refresh tokens",
-        {
-            "fields": (
-                "session_refresh_tokens",
-                "refresh_token_rotating",
-                "refresh_token_leeway",
-                "refresh_token_lifetime",
-                "refresh_token_idle_lifetime",
-            )
-        },
-    ),
-    (
-        "How the application proves who it is",
-        {"fields": ("token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri")},
-    ),
-    (
-        "Higher assurance",
-        {
-            "fields": ("require_pkce", "require_pushed_authorization_requests", "dpop_bound_access_tokens"),
-            "description": "What the application must do beside: check that its library can, then switch it on.",
-        },
-    ),
-    (
-        "On telephones",
-        {
-            "fields": mobile.FIELDS,
-            "description": "Native applications that belong to this host: it says so in /.well-known/assetlinks.json and "
-            "/.well-known/apple-app-site-association, for passkeys and for links that open the application.",
-        },
-    ),
-    (
-        "Dangerous",
-        {
-            "fields": ("enabled",),
-            "description": "Off: nobody signs in to it, its tokens are refused, and it is not told of sign-outs any more.",
-        },
-    ),
-)
-
 
 def url_field(label: str, help_text: str) -> forms.CharField:
     widget = forms.TextInput(attrs={"class": "vTextField", "spellcheck": "false"})
@@ -158,6 +42,7 @@ def url_field(label: str, help_text: str) -> forms.CharField:
 class ApplicationForm(RulebookForm):
     judged = rules.SINGLE
 
+    name = forms.CharField(max_length=255, help_text="What people read on the login page and among their sessions.")
     redirect_uris = LinesField(
         label="Callback URLs", joined=True, help_text="One per line. Where /authorize sends the code."
     )

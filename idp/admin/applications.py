@@ -9,14 +9,18 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 
-from idp.admin.application_form import FIELDSETS, ApplicationForm
+from idp.admin import application_tabs, application_wizard
+from idp.admin.application_form import ApplicationForm
+from idp.admin.snippets import SECRET, snippets
 from idp.admin.support import ActsAdmin, AdminAct, actor_of
-from idp.applications import trail
+from idp.applications import refusals, trail
 from idp.http.requests import facts
 from idp.models import Application
 from idp.protocol.opaque import new_secret
@@ -52,7 +56,7 @@ class ApplicationAdminBase(ActsAdmin):
     menu_rank = 0
     empty = "None. Add the first application: the next page tells what to paste where."
     form = ApplicationForm
-    fieldsets = FIELDSETS
+    fieldsets = application_tabs.FIELDSETS
     change_form_template = "admin/idp/application/change_form.html"
     delete_confirmation_template = "admin/idp/application/delete_confirmation.html"
     list_display = ("name", "client_id", "app_type", "hears_by", "is_first_party", "enabled", "created")
@@ -112,7 +116,9 @@ class ApplicationAdminBase(ActsAdmin):
             "object": obj,
             "object_url": self.object_url(obj),
             "secret": secret,
+            "environment": f"{SECRET}={secret}" if secret else "",
             "endpoints": endpoints(obj),
+            "snippets": snippets(obj),
         }
         return TemplateResponse(request, "admin/idp/application/secret.html", context)
 
@@ -128,14 +134,52 @@ class ApplicationAdminBase(ActsAdmin):
         trail.deleted(obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
         super().delete_model(request, obj)
 
+    # --- adding: the kind, then what it needs ---------------------------------------------------------------------------
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if application_wizard.is_undecided(request):
+            return self._page(request, "Add application", "choose.html", {"kinds": application_wizard.choices()})
+        kind = application_wizard.chosen(request)
+        if kind is None:
+            return super().add_view(request, form_url, extra_context)
+        form = application_wizard.form_of(kind, request)(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            return self._register(request, form)
+        return self._page(request, f"Add {kind.title.lower()}", "wizard.html", {"form": form, "kind": kind})
+
+    def _register(self, request: HttpRequest, form: application_wizard.WizardForm) -> HttpResponse:
+        with transaction.atomic():
+            obj: Application = form.save(commit=False)
+            self.save_model(request, obj, form, change=False)
+            form.grant()
+            self.log_addition(request, obj, [{"added": {}}])
+        return self._secret_page(request, obj, obj._new_secret if obj.has_secret else "", f"{obj.name} is registered")
+
+    def _page(self, request: HttpRequest, title: str, template: str, more: dict[str, Any]) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
+        context["list_url"] = reverse("admin:idp_application_changelist")
+        return TemplateResponse(request, f"admin/idp/application/{template}", context | more)
+
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         if obj.is_public:
             return super().response_add(request, obj, self.object_url(obj))
         return self._secret_page(request, obj, obj._new_secret, f"{obj.name} is registered")
 
+    # --- the page ---------------------------------------------------------------------------------------------------------
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         obj = kwargs.get("obj")
-        context["endpoints"] = endpoints(obj) if obj else []
+        if obj:
+            context |= {
+                "endpoints": endpoints(obj),
+                "snippets": snippets(obj),
+                "refused": list(refusals.lately(obj, timezone.now())),
+            }
+        context["tabs"] = application_tabs.shown(context["adminform"])
         return super().render_change_form(request, context, *args, **kwargs)
 
     def consequences(self, application: Application) -> list[str]:

@@ -29,7 +29,7 @@ def examine(connection: Connection, *, at: datetime) -> list[Finding]:
     findings += _known_above(connection, at)
     rows = [asdict(finding) for finding in findings]
     ConnectionCheck.objects.update_or_create(connection=connection, defaults={"checked_at": at, "findings": rows})
-    return findings
+    return [*_closed(connection), *findings]
 
 
 def examine_due(*, at: datetime) -> list[Connection]:
@@ -67,9 +67,13 @@ def obstacles(connection: Connection) -> list[Finding]:
     return [Finding("error", f"Nobody can sign in: {reason}.") for reason in _reasons(connection)]
 
 
-def _reasons(connection: Connection) -> Iterator[str]:
+def _closed(connection: Connection) -> Iterator[Finding]:
+    """How a connection begins, and no fault of it: it is not remembered as one that would still stand when it is open."""
     if not connection.enabled:
-        yield "the connection is disabled"
+        yield Finding("warning", "It is closed: nobody signs in through it until it is enabled.")
+
+
+def _reasons(connection: Connection) -> Iterator[str]:
     protocols = {**registry.PASSWORD_PROTOCOLS, **registry.REDIRECT_PROTOCOLS}
     if connection.strategy not in protocols:
         yield f"this release has no protocol for {Strategy(connection.strategy).label}"

@@ -82,7 +82,8 @@ class Application(AbstractApplication):
     enabled = models.BooleanField(default=True)
     require_pkce = models.BooleanField(default=False, help_text="Public clients must use PKCE anyway.")
     allow_logout_url_wildcards = models.BooleanField(
-        default=False, help_text="A * as the whole leftmost host label of allowed logout URLs, like https://*.example.com; for /v2/logout only."
+        default=False,
+        help_text="A * as the whole leftmost host label of allowed logout URLs, like https://*.example.com; for /v2/logout only.",
     )
     id_token_signed_response_alg = models.CharField(max_length=8, choices=SIGNING_CHOICES, default="RS256")
     id_token_encrypted_response_alg = models.CharField(
@@ -320,6 +321,26 @@ class ClientRegistration(models.Model):
 
     def __str__(self) -> str:
         return f"registration of application {self.application_id}"
+
+
+class RefusedRequest(models.Model):
+    """What an application asked for lately and was refused: the newest few, for whoever mends it (`idp.applications.refusals`)."""
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="refused_requests")
+    what = models.CharField(max_length=32, help_text="The parameter with the address, or the error's code.")
+    received = models.CharField(max_length=500, help_text="The address as it came.")
+    reason = models.CharField(max_length=300)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-last_at", "-pk")
+        constraints = (
+            models.UniqueConstraint(fields=("application", "what", "received"), name="idp_refused_request_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.what} of application {self.application_id}"
 
 
 class TokenFormat(models.TextChoices):

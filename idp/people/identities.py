@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,12 +31,45 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
 
     Two first sign-ins at once make one person. Raises UpstreamFault for a `sub` that cannot be kept.
     """
+    identity = _as_fresh(connection, account, _user_id(connection, account), at)
+    memberships.receive(identity, account.profile.get("groups"), at=at)
+    return identity
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Whom a sign-in would be of, and what it would write of them. `user`: the person who has this account already."""
+
+    user_id: str
+    user: User | None
+    email: str
+    email_verified: bool
+    name: str
+    profile: Mapping[str, Any]
+
+
+def expected(connection: Connection, account: Account) -> Expected:
+    """What `receive` would make of the account. Writes nothing; raises UpstreamFault for a `sub` that cannot be kept."""
+    user_id, identity, person = (
+        _user_id(connection, account),
+        _find(connection, account.sub),
+        _person(connection, account),
+    )
+    return Expected(
+        identity.user.user_id if identity else user_id,
+        identity.user if identity else None,
+        person["email"],
+        person["email_verified"],
+        person["name"],
+        _storable(account.profile),
+    )
+
+
+def _user_id(connection: Connection, account: Account) -> str:
     user_id = connection.user_id_of(account.sub)
     if not account.sub or len(user_id) > LONGEST_ID or not account.sub.isprintable():
         raise UpstreamFault(f"{connection.name} gave a user id that is empty, too long or not printable")
-    identity = _as_fresh(connection, account, user_id, at)
-    memberships.receive(identity, account.profile.get("groups"), at=at)
-    return identity
+    return user_id
 
 
 def _as_fresh(connection: Connection, account: Account, user_id: str, at: datetime) -> Identity:

@@ -24,6 +24,14 @@ class InvalidRequest(ProtocolError):
     error = "invalid_request"
 
 
+class NotRegistered(InvalidRequest):
+    """An address that is none of the application's own. Its administrators are shown what came (`idp.applications.refusals`)."""
+
+    def __init__(self, description: str, *, client_id: str, parameter: str, uri: str) -> None:
+        super().__init__(description)
+        self.client_id, self.parameter, self.uri = client_id, parameter, uri
+
+
 class InvalidClient(ProtocolError):
     error = "invalid_client"
     status = 401

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from idp.applications import refusals
 from idp.database.outage import OUTAGES, is_outcome_unknown
 from idp.models import TenantSettings
 from idp.protocol.errors import ProtocolError, TooManyRequests
@@ -72,6 +73,7 @@ def json_errors(view: View[P]) -> View[P]:
         try:
             return view(request, *args, **kwargs)
         except ProtocolError as error:
+            refusals.note(error)
             log.info(
                 "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
             )
@@ -88,6 +90,7 @@ def page_errors(view: View[P]) -> View[P]:
         try:
             return view(request, *args, **kwargs)
         except ProtocolError as error:
+            refusals.note(error)
             log.info(
                 "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
             )

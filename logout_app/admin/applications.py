@@ -21,7 +21,7 @@ from idp.connections.places import BUSY, turn
 from idp.models import Application
 from logout_app.admin import claims_preview
 from logout_app.admin.overview import not_told, not_told_url
-from logout_app.delivery import preflight, redeliver
+from logout_app.delivery import preflight, redeliver, trial
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import RefreshTokenFamily, SessionClient
 
@@ -64,6 +64,13 @@ def explain_preflight(application: Application) -> list[str]:
     ]
 
 
+def explain_test(application: Application) -> list[str]:
+    return [
+        f"{application} is posted what a sign-out posts, signed with our key, about a session and a person that there never were.",
+        "Nobody is signed out, and it stands in no report. The next page says what came back.",
+    ]
+
+
 REDELIVER_DEAD = AdminAct(
     "redeliver",
     "Redeliver all dead",
@@ -79,7 +86,7 @@ REDELIVER_DEAD = AdminAct(
 
 class ApplicationAdmin(applications.ApplicationAdminBase):
     def get_acts(self) -> Sequence[AdminAct]:
-        return (self.preflight, REDELIVER_DEAD, self.preview, *super().get_acts())
+        return (self.preflight, self.test_sign_out, REDELIVER_DEAD, self.preview, *super().get_acts())
 
     @property
     def preview(self) -> AdminAct:
@@ -130,26 +137,49 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
     ) -> HttpResponse:
         with turn(BUSY):
             reports = preflight.check(application)
+        return self._reports(request, application, "Logout preflight", "preflight.html", reports)
+
+    @property
+    def test_sign_out(self) -> AdminAct:
+        return AdminAct(
+            "test-sign-out",
+            "Send a test sign-out",
+            explain_test,
+            self.do_test_sign_out,
+            offered=lambda application: bool(trial.channels(application)),
+            danger=False,
+        )
+
+    def do_test_sign_out(
+        self, request: HttpRequest, application: Application, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        with turn(BUSY):
+            reports = trial.run(application, at)
+        return self._reports(request, application, "Send a test sign-out", "test_sign_out.html", reports)
+
+    def _reports(
+        self, request: HttpRequest, application: Application, title: str, template: str, reports: Sequence[Any]
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": "Logout preflight",
+            "title": title,
             "opts": self.opts,
             "object": application,
             "object_url": self.object_url(application),
             "reports": reports,
         }
-        return TemplateResponse(request, "admin/idp/application/preflight.html", context)
+        return TemplateResponse(request, f"admin/idp/application/{template}", context)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if obj := kwargs.get("obj"):
             may_redeliver = self.may_do(request, obj, REDELIVER_DEAD)
-            may_preflight = self.may_do(request, obj, self.preflight)
             may_preview = self.may_do(request, obj, self.preview)
             delivered = LogoutDelivery.objects.of_ends().filter(application=obj, state=DeliveryState.DELIVERED)
             context |= {
                 "dead": dead(obj),
-                "reached_by": urls_of(obj),
-                "preflight_url": self.act_url(obj, "preflight") if urls_of(obj) and may_preflight else "",
+                "reached": bool(urls_of(obj)),
+                "test_url": self._way_to(request, obj, self.test_sign_out),
+                "preflight_url": self._way_to(request, obj, self.preflight),
                 "redeliver_url": self.act_url(obj, REDELIVER_DEAD.name) if may_redeliver else "",
                 "deaf_to": in_words(obj.deaf_to) if obj.backchannel_logout_uri else [],
                 "browser_only": bool(obj.frontchannel_logout_uri) and not obj.backchannel_logout_uri,
@@ -162,6 +192,11 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
                 "last_told": delivered.aggregate(at=Max("finished_at"))["at"],
             }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _way_to(self, request: HttpRequest, application: Application, act: AdminAct) -> str:
+        """The page of an act, for whoever may do it here."""
+        offered = act.offered(application) and self.may_do(request, application, act)
+        return self.act_url(application, act.name) if offered else ""
 
     def consequences(self, application: Application) -> list[str]:
         sessions = SessionClient.objects.filter(application=application, session__ended_at=None)

@@ -18,6 +18,7 @@ from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
 from idp.admin.support import AdminAct
 from idp.connections.checks import Finding
+from idp.connections.contract import UpstreamFault
 from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
@@ -26,6 +27,7 @@ from logout_app.ending import not_told
 from logout_app.gtr import check
 from logout_app.models import RevocationRequest
 from logout_app.shared_signals import check as signals_check
+from sessions_app.signin import trial
 
 SHOWN = 10  # requests; the newest
 
@@ -36,7 +38,8 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
 
     def get_acts(self) -> Sequence[AdminAct]:
         acts = map(naming_the_untold, super().get_acts())
-        return (self.test_revocation, self.check_signals, *signals.ACTS, reauthentication.CONNECTION, *acts)
+        own = (self.test_revocation, self.sign_in_as_yourself, self.check_signals)
+        return (*own, *signals.ACTS, reauthentication.CONNECTION, *acts)
 
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """Whose sessions must be proved again may be people with powers, whom only superusers touch."""
@@ -45,9 +48,9 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
             allowed = self.has_operate_permission(request, obj)
         return allowed and (act.name not in guarded or pages.is_theirs(request, obj))
 
-    def _does_it_work(self, connection: Connection) -> dict[str, Any]:
+    def _does_it_work(self, request: HttpRequest, connection: Connection) -> dict[str, Any]:
         return {
-            **super()._does_it_work(connection),
+            **super()._does_it_work(request, connection),
             "signals": signals.panel(connection),
             "may_send_signals": signals.are_possible(connection),
             "provisioning_lag": provisioned.lag(connection),
@@ -102,6 +105,35 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
         }
         return TemplateResponse(request, "admin/idp/connection/test.html", context)
 
+    @property
+    def sign_in_as_yourself(self) -> AdminAct:
+        return AdminAct(
+            "try", "Sign in as yourself", explain_trial, self.do_trial, offered=trial.is_offered, danger=False
+        )
+
+    def do_trial(
+        self, request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        try:
+            return trial.start(request, connection, self.object_url(connection), at)
+        except UpstreamFault as error:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Sign in as yourself",
+                "opts": self.opts,
+                "object": connection,
+                "object_url": self.object_url(connection),
+                "problem": error.reason,
+            }
+            return TemplateResponse(request, "admin/idp/connection/trial.html", context)
+
+    def trials(self, request: HttpRequest, connection: Connection) -> list[pages.Step]:
+        if not trial.is_offered(connection):
+            return []
+        may_try = self.has_act_permission(request, connection)
+        done = trial.last_passed(connection) is not None
+        return [pages.Step("Sign in through it as yourself.", self.act_url(connection, "try") if may_try else "", done)]
+
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """The last Global Token Revocation requests in the connection's name, and what they were answered."""
         rows = RevocationRequest.objects.filter(connection=connection).select_related("event").order_by("-at", "-pk")
@@ -124,6 +156,13 @@ def naming_the_untold(act: AdminAct) -> AdminAct:
         ]
 
     return replace(act, explain=explain)
+
+
+def explain_trial(connection: Connection) -> list[str]:
+    return [
+        f"You are led to {connection}, sign in there, and are shown what it says of you.",
+        "You stay signed in here as you are, no person or session is made, and nobody else notices. It may be closed meanwhile.",
+    ]
 
 
 def explain_test_request(connection: Connection) -> list[str]:

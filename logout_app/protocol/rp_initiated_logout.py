@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from idp.protocol.errors import InvalidRequest
+from idp.protocol.errors import InvalidRequest, NotRegistered
 from idp.protocol.params import LONGEST_STATE
 from logout_app.protocol import redirects
 
@@ -174,7 +174,12 @@ def _redirect(request: LogoutRequest, client: LogoutClient | None, tenant_urls: 
     if client is None:
         return redirects.with_state(uri, request.state) if redirects.matches_exactly(uri, tenant_urls) else ""
     if not redirects.matches_exactly(uri, client.post_logout_redirect_uris, any_port=client.any_port):
-        raise InvalidRequest("The post_logout_redirect_uri is not registered for this application.")
+        raise NotRegistered(
+            "The post_logout_redirect_uri is not registered for this application.",
+            client_id=client.client_id,
+            parameter="post_logout_redirect_uri",
+            uri=uri,
+        )
     return redirects.with_state(uri, request.state)
 
 

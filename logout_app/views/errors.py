@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+from idp.applications import refusals
 from idp.protocol.errors import ProtocolError
 from idp.views.errors import error_page
 
@@ -25,6 +26,7 @@ def sign_out_errors(view: View[P]) -> View[P]:
         try:
             return view(request, *args, **kwargs)
         except ProtocolError as error:
+            refusals.note(error)
             log.info("logout.refused", path=request.path, reason=error.description, detail=error.detail)
             return error_page(
                 request,

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from idp.applications import rules
 from idp.models import Application, V2LogoutConfirmation
-from idp.protocol.errors import InvalidRequest
+from idp.protocol.errors import InvalidRequest, NotRegistered
 from idp.tenants import configuration
 from logout_app.browser.sign_out import end_and_answer, finish, is_opened_page
 from logout_app.protocol import redirects
@@ -56,7 +56,8 @@ def _destination(request: HttpRequest, snapshot: configuration.Snapshot) -> tupl
     wildcards = application is not None and application.allow_logout_url_wildcards and application.is_first_party
     any_port = application is not None and application.may_use_any_port
     if not redirects.matches_auth0(return_to, registered, wildcards=wildcards, any_port=any_port):
-        raise InvalidRequest('The address in "returnTo" is not one of the Allowed Logout URLs.')
+        said = 'The address in "returnTo" is not one of the Allowed Logout URLs.'
+        raise NotRegistered(said, client_id=client_id, parameter="returnTo", uri=return_to)
     return application, return_to
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from idp.models import Application, TenantSettings
 from idp.protocol import uris
-from idp.protocol.errors import InvalidRequest
+from idp.protocol.errors import InvalidRequest, NotRegistered
 from idp.protocol.params import Params
 from idp.tenants import profile
 from idp.tenants.configuration import Snapshot
@@ -54,7 +54,12 @@ def recipient_of(params: Params, snapshot: Snapshot) -> Recipient:
 def _refuse_unregistered(to: Recipient) -> None:
     usable = to.application.usable
     if not redirect_uris.is_registered(to.redirect_uri, usable.callbacks, any_port=to.application.may_use_any_port):
-        raise InvalidRequest("The redirect_uri is not registered for this application.")
+        raise NotRegistered(
+            "The redirect_uri is not registered for this application.",
+            client_id=to.application.client_id,
+            parameter="redirect_uri",
+            uri=to.redirect_uri,
+        )
     is_plain = to.redirect_uri.lower().startswith("http:") and not to.application.is_native
     if is_plain and not profile.allows_plain_http(to.tenant):
         raise InvalidRequest("The redirect_uri is http: answers go over TLS only (profile ipsie).")

@@ -61,6 +61,7 @@ class Trip:
     is_second: bool = False  # the first answer's proof was too old
     reauthenticates: bool = False
     steps_up: bool = False  # in the session that there is
+    tried_by: int | None = None  # the key of the administrator who tries the connection: nobody is signed in
 
 
 class AlreadyOver(InvalidRequest):
@@ -87,6 +88,7 @@ def start(
     is_second: bool = False,
     reauthenticates: bool = False,
     steps_up: bool = False,
+    tried_by: int | None = None,
 ) -> HttpResponse:
     """Send the browser to the identity provider upstream. `redirect_url` is validated already. Raises UpstreamFault.
 
@@ -110,6 +112,7 @@ def start(
             "is_second": is_second,
             "reauthenticates": reauthenticates,
             "steps_up": steps_up,
+            "tried_by": tried_by,
         },
         created_at=at,
         expires_at=at + LIFETIME,
@@ -151,6 +154,7 @@ def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
         flow.data["is_second"],
         flow.data["reauthenticates"],
         flow.data.get("steps_up", False),
+        flow.data.get("tried_by"),
     )
 
 
@@ -179,18 +183,11 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
     """Sign in whom the answer proves. Raises UpstreamRefused, UpstreamFault and NotEnough."""
     connection = trip.connection
     try:
-        with _turn():
-            account = _protocol(connection).arrive(
-                connection, trip.flow_data, answer, callback=callback_url(connection), at=at
-            )
+        account = prove(trip, answer, at)
     except UpstreamUnmet:
         if not trip.asked.two_factors:
             raise
         return _with_less(request, trip, at)
-    if account.expires_at is not None and account.expires_at <= at:
-        raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
-    if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
-        raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
     identity = identities.receive(connection, account, at=at)
     if not identity.user.is_active:
         sign_in.record_blocked(request, identity, at)
@@ -210,6 +207,20 @@ def finish(request: HttpRequest, trip: Trip, answer: Params, at: datetime) -> Ht
         upstream_mfa=account.has_proved_several,
         at=at,
     )
+
+
+def prove(trip: Trip, answer: Params, at: datetime) -> Account:
+    """Whom the answer proves. Raises UpstreamRefused and UpstreamFault."""
+    connection = trip.connection
+    with _turn():
+        account = _protocol(connection).arrive(
+            connection, trip.flow_data, answer, callback=callback_url(connection), at=at
+        )
+    if account.expires_at is not None and account.expires_at <= at:
+        raise UpstreamFault(f"{connection.name} vouched for a session that is over already")
+    if len(account.upstream_sid) > LONGEST_SID or not account.upstream_sid.isprintable():
+        raise UpstreamFault(f"{connection.name} gave a session id that is too long or not printable")
+    return account
 
 
 @contextmanager

@@ -11,5 +11,5 @@ for (const code of document.querySelectorAll("code[data-copy]")) {
     button.textContent = "Copied";
     setTimeout(() => (button.textContent = "Copy"), 2000);
   });
-  if (navigator.clipboard) code.after(" ", button);
+  if (navigator.clipboard) (code.closest("pre") ?? code).after(" ", button);
 }

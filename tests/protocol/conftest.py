@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 
+from idp.applications import refusals
 from idp.connections import registry
 from idp.connections.oidc import discovery, keys
 from idp.models import Application
@@ -33,8 +34,9 @@ def _one_window() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_failed_yet() -> None:
-    """A process writes so many lines of failed sign-ins and no more."""
+    """A process writes so many lines of failed sign-ins and refused requests and no more."""
     failures.forget()
+    refusals.forget()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import yaml
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from idp.connections.oidc.options import read
 from idp.connections.options import secret_context
 from idp.crypto import sealing
 from idp.models import Application, ClientGrant, Connection, Identity, ResourceServer, User
@@ -479,3 +480,12 @@ def test_an_application_without_a_back_channel_is_not_warned_of(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert warned(folder, capsys, "{frontchannel_logout_uri: 'https://w.example/fc'}") == []
+
+
+def test_the_address_of_an_okta_organization_is_understood_as_its_domain(tmp_path: Path) -> None:
+    text = "connections: [{name: acme, strategy: okta, options: {domain: 'https://acme.okta.com/', client_id: 0oa1}}]"
+    apply(tmp_path, text)
+    connection = Connection.objects.get(name="acme")
+    known = read(connection.strategy, connection.options)
+    assert known.discovery_url == "https://acme.okta.com/.well-known/openid-configuration"
+    assert apply(tmp_path, text)["acme"] == "unchanged"

@@ -132,7 +132,9 @@ class OktaForm(OidcForm):
         Topic(REVOCATION.title, REVOCATION.fields, OKTA_REVOKES, collapsed=True),
     )
 
-    domain = text("Okta domain", "Like fabrikam.okta.com, without https:// and without -admin.")
+    domain = text(
+        "Okta domain", "Like fabrikam.okta.com. The address of its pages, or of its admin console, is understood too."
+    )
 
 
 class GoogleForm(OidcForm):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +38,18 @@ def do_disable(request: HttpRequest, connection: Connection, at: datetime, form:
 
 def do_enable(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:
     accounts.enable_connection(connection, actor=actor_of(request), at=at)
-    return f"People can sign in through {connection} again."
+    return f"{connection} is open: people can sign in through it."
+
+
+def explain_enable(connection: Connection) -> list[str]:
+    """With what was not tried: it is no condition, as an identity provider may know nobody who administers this one."""
+    lines = [f"People can sign in through {connection} from now on."]
+    if is_tested(connection):
+        tested_at, findings = health.last_findings(connection)
+        if tested_at is None:
+            lines.append("It was not tested yet.")
+        lines += [f"The last test found: {finding.text}" for finding in findings if finding.level != "ok"]
+    return lines
 
 
 def is_tested(connection: Connection) -> bool:
@@ -57,10 +69,17 @@ DISABLE = AdminAct(
 ENABLE = AdminAct(
     "enable",
     "Enable this connection",
-    lambda connection: [f"People can sign in through {connection} again."],
+    explain_enable,
     do_enable,
     offered=lambda connection: not connection.enabled,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    text: str
+    url: str
+    done: bool = False
 
 
 class ConnectionAdminBase(ActsAdmin):
@@ -160,8 +179,8 @@ class ConnectionAdminBase(ActsAdmin):
         return TemplateResponse(request, "admin/idp/connection/choose.html", context)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        advice = " Now press Test connection." if is_tested(obj) else ""
-        messages.success(request, f"{obj} can be used.{advice}")
+        advice = "Now press Test connection." if is_tested(obj) else "Now press Enable this connection."
+        messages.success(request, f"{obj} is kept, and closed: nobody signs in through it yet. {advice}")
         return HttpResponseRedirect(self.object_url(obj))
 
     # --- the form ------------------------------------------------------------------------------------------------------
@@ -188,6 +207,8 @@ class ConnectionAdminBase(ActsAdmin):
         return {}  # the query is the first step's
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        if not change:
+            obj.enabled = False  # it is tried before people meet it
         super().save_model(request, obj, form, change)
         at = timezone.now()
         trust.record(obj, form.differences, actor=actor_of(request), at=at, facts=facts(request))
@@ -201,15 +222,16 @@ class ConnectionAdminBase(ActsAdmin):
         context["guarded"] = trust.concern(connection)
         context["show_save_and_add_another"] = False  # each begins with its strategy
         if obj:
-            context |= self._does_it_work(obj)
-            if not self.may_do(request, obj, self.test):
-                context["test_url"] = ""
+            context |= self._does_it_work(request, obj)
             if request.method == "GET":
                 for problem in rules.misshapen(obj):
                     messages.warning(request, f"What is stored would not be accepted today: {problem}.")
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _does_it_work(self, connection: Connection) -> dict[str, Any]:
+    def _may_test(self, request: HttpRequest, connection: Connection) -> bool:
+        return is_tested(connection) and self.may_do(request, connection, self.test)
+
+    def _does_it_work(self, request: HttpRequest, connection: Connection) -> dict[str, Any]:
         tested_at, findings = health.last_findings(connection)
         return {
             "obstacles": health.obstacles(connection),
@@ -217,7 +239,8 @@ class ConnectionAdminBase(ActsAdmin):
             "tested_at": tested_at,
             "findings": [finding for finding in findings if finding.level != "ok"],
             "is_tested": is_tested(connection),
-            "test_url": self.act_url(connection, "test") if is_tested(connection) else "",
+            "test_url": self.act_url(connection, "test") if self._may_test(request, connection) else "",
+            "steps": self.steps(request, connection) if not connection.enabled else [],
             "heard": self.heard(connection),
             "provisioning": provisioning.shown(connection),
             "provisioned": self.provisioned(connection),
@@ -225,6 +248,26 @@ class ConnectionAdminBase(ActsAdmin):
             if provisioning.is_on(connection)
             else "",
         }
+
+    def steps(self, request: HttpRequest, connection: Connection) -> list[Step]:
+        """What comes before people meet a connection that is closed; the way there for whoever may go it."""
+        may_open = self.may_do(request, connection, ENABLE)
+        enable = Step(
+            "Enable it: people can sign in through it.", self.act_url(connection, ENABLE.name) if may_open else ""
+        )
+        if not is_tested(connection):
+            return [enable]
+        tested_at, findings = health.last_findings(connection)
+        works = tested_at is not None and all(finding.level != "error" for finding in findings)
+        may_try = self.has_act_permission(request, connection)
+        test = Step(
+            "Test it: its addresses, keys and certificates.", self.act_url(connection, "test") if may_try else "", works
+        )
+        return [test, *self.trials(request, connection), enable]
+
+    def trials(self, request: HttpRequest, connection: Connection) -> list[Step]:
+        """The app above knows how somebody signs in."""
+        return []
 
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """What the identity provider told us lately, newest first; the app above knows it."""

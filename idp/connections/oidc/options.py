@@ -148,8 +148,8 @@ def _problems_of_place(strategy: str, options: Mapping[str, Any]) -> list[str]:
     known = read(strategy, options)
     if not known.is_manual and not known.discovery_url:
         return [_WHERE.get(strategy, "discovery_url: give this, or issuer with the endpoints and jwks_uri")]
-    if strategy == Strategy.OKTA and (domain := _text(options, "domain")) and (why := _host_problem(domain)):
-        return [f"domain: must be the host name of the Okta organization, like example.okta.com: {why}"]
+    if strategy == Strategy.OKTA and (domain := _text(options, "domain")):
+        return _problems_of_okta(domain, has_discovery_url=bool(_text(options, "discovery_url")))
     if strategy == Strategy.ADFS and (server := _text(options, "adfs_server")):
         why = _host_problem(presets.adfs_host(server))
         return [f"adfs_server: must be the host name of the server, like adfs.example.com: {why}"] if why else []
@@ -160,6 +160,18 @@ def _problems_of_place(strategy: str, options: Mapping[str, Any]) -> list[str]:
     learns = not known.issuer and strategy != Strategy.ENTRA
     if learns and not issuers.of_discovery_url(known.discovery_url):
         return [f"discovery_url: must end in {issuers.WELL_KNOWN}, or issuer must be given too"]
+    return []
+
+
+def _problems_of_okta(domain: str, *, has_discovery_url: bool) -> list[str]:
+    host, server = presets.okta_host(domain), presets.okta_server(domain)
+    if why := _host_problem(host):
+        return [f"domain: must be the host name of the Okta organization, like example.okta.com: {why}"]
+    if server and not has_discovery_url:
+        there = f"https://{host}{server}{issuers.WELL_KNOWN}"
+        return [
+            f"domain: names a custom authorization server: if people are to sign in there, give discovery_url {there}"
+        ]
     return []
 
 

@@ -13,6 +13,7 @@ from idp.protocol import uris
 from idp.protocol.assurance import MICROSOFT_MFA, OKTA_MFA, PAPE_MULTI_FACTOR
 
 ENTRA = "https://login.microsoftonline.com"
+OKTA_DOMAINS = frozenset({"okta.com", "oktapreview.com", "okta-emea.com", "okta-gov.com", "okta.mil"})
 # Entra's endpoints for accounts of several organizations: not one issuer but a template, and `oid` alone names nobody.
 SEVERAL_TENANTS = frozenset({"common", "organizations"})
 
@@ -60,7 +61,7 @@ def discovery_url(strategy: str, options: Mapping[str, Any]) -> str:
     if strategy == Strategy.GOOGLE:
         return issuers.GOOGLE + issuers.WELL_KNOWN
     if strategy == Strategy.OKTA and (domain := str(options.get("domain", ""))):
-        return f"https://{domain}{issuers.WELL_KNOWN}"
+        return f"https://{okta_host(domain)}{issuers.WELL_KNOWN}"
     if strategy == Strategy.ENTRA and (tenant := entra_tenant(options)):
         return f"{ENTRA}/{tenant}/v2.0{issuers.WELL_KNOWN}"
     if strategy == Strategy.ADFS and (server := str(options.get("adfs_server", ""))):
@@ -83,12 +84,35 @@ def other_revokers(strategy: str, options: Mapping[str, Any]) -> tuple[str, ...]
     found = [options.get("global_token_revocation_jwt_iss")]
     if strategy == Strategy.OKTA:
         found += [uris.origin(str(url)) for name in ("issuer", "discovery_url") if (url := options.get(name))]
-        found += [f"https://{domain}" for domain in (options.get("domain"),) if domain]
+        found += [f"https://{okta_host(str(domain))}" for domain in (options.get("domain"),) if domain]
     return tuple(dict.fromkeys(url for url in found if isinstance(url, str) and url))
 
 
 def entra_tenant(options: Mapping[str, Any]) -> str:
     return str(options.get("tenantId") or options.get("tenant_domain") or "")
+
+
+def okta_host(domain: str) -> str:
+    """The host of `domain`, which may be given as a name or as any URL on it, also one of its admin console. What is no host
+    is given back as it is."""
+    given = domain.strip()
+    try:
+        parts = urlsplit(given if "://" in given else f"//{given}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return given
+    if not host or "@" in given or parts.scheme not in ("", "http", "https"):
+        return given
+    organization, _, rest = host.partition(".")
+    if rest in OKTA_DOMAINS:
+        host = f"{organization.removesuffix('-admin')}.{rest}"
+    return f"{host}:{port}" if port else host
+
+
+def okta_server(domain: str) -> str:
+    """The path of a custom authorization server, if `domain` is the address of one: people sign in there, not at the organization."""
+    _, _, path = domain.strip().rpartition("://")[2].partition("/")
+    return f"/{path.rstrip('/')}" if path.startswith("oauth2/") else ""
 
 
 def adfs_host(server: str) -> str:

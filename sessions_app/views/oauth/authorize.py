@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from idp.applications import refusals
 from idp.http import request_body
 from idp.http.requests import facts
 from idp.protocol.errors import ProtocolError
@@ -84,6 +85,7 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
             return fail(request, to, error)
         return not_admitted(request, params, to, error)
     except ProtocolError as error:
+        refusals.note_mistake(to.application, error, to.redirect_uri, at)
         log.info("authorize.refused", client_id=to.application.client_id, error=error.error, detail=error.detail)
         pushed.use(params, at)
         return fail(request, to, error)

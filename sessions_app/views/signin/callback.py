@@ -27,7 +27,7 @@ from sessions_app.session import assurance, binding
 from sessions_app.signin import offers, round_trip
 from sessions_app.signin.destinations import Destination, destination
 from sessions_app.views.oauth.authorization_response import fail
-from sessions_app.views.signin import reposting, upstream_pages
+from sessions_app.views.signin import reposting, trial_page, upstream_pages
 from sessions_app.views.signin.popups import keep_opener
 
 # What an application may hear of a sign-in that somebody gave up (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6).
@@ -153,11 +153,14 @@ def _trip(request: HttpRequest, state: str, named: str | None) -> round_trip.Tri
         trip = round_trip.unsolicited(connection)
     if trip is None:
         raise InvalidRequest("This sign-in is not known here. Please begin again.")
-    round_trip.check_usable(trip.connection, trip.redirect_url, snapshot)
+    if trip.tried_by is None:  # a closed connection can be tried
+        round_trip.check_usable(trip.connection, trip.redirect_url, snapshot)
     return trip
 
 
 def _finish(request: HttpRequest, trip: round_trip.Trip, answer: Params) -> HttpResponse:
+    if trip.tried_by is not None:
+        return trial_page.arrived(request, trip, answer)
     try:
         response = round_trip.finish(request, trip, answer, timezone.now())
     except UpstreamRefused as error:

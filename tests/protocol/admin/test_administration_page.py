@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
 from sessions_app.models import SSOSession
@@ -41,6 +42,8 @@ def boss(transactional_db: None) -> SSOSession:
     end(found.ended)
     came_of(found.sharepoint, "dead", status=503, reason="HTTP 503: busy")
     make_session(found.mary, found.debugger)
+    wrong = {"client_id": found.debugger.client_id, "redirect_uri": f"{found.debugger.callbacks[0]}/"}
+    Client().get("/authorize", {**wrong, "response_type": "code"})
     Authenticator.objects.create(user=found.mary, type=Authenticator.Type.TOTP, data={"secret": "sealed elsewhere"})
     return make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True))
 
@@ -66,7 +69,8 @@ def do(page: Page, step: str) -> None:
         (inside if inside.count() else page.get_by_label(typed[2])).first.fill(typed[1])
     elif pressed := re.fullmatch(r"Press \*(.+)\*\.", step):
         button = page.get_by_role("button", name=pressed[1], exact=True)
-        button.or_(page.get_by_role("link", name=pressed[1], exact=True)).first.click()
+        link, choice = (page.get_by_role(role, name=pressed[1], exact=True) for role in ("link", "radio"))
+        button.or_(link).or_(choice).first.click()
     elif ticked := re.fullmatch(r"Tick \*(.+)\*\.", step):
         page.locator("#content-start").get_by_label(ticked[1]).check()
     elif chosen := re.fullmatch(r"Choose \*(.+)\* in \*(.+)\*\.", step):

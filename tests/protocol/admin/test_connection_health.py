@@ -213,18 +213,20 @@ def test_who_may_only_look_cannot_test(upstream: tuple[type[Upstream], str]) -> 
 
 
 # --- why nobody can sign in --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"enabled": False}, "the connection is disabled"),
-        ({"enabled_for_all": False}, "no application that is enabled may use it"),
-    ],
-)
-def test_the_page_says_why_nobody_can_sign_in(admin: Client, fields: dict[str, Any], reason: str) -> None:
-    connection = make_saml(400, **fields)
+def test_the_page_says_why_nobody_can_sign_in(admin: Client) -> None:
+    connection = make_saml(400, enabled_for_all=False)
     page = admin.get(reverse("admin:idp_connection_change", args=(connection.pk,))).content.decode()
-    assert f"Nobody can sign in: {reason}." in page
-    assert f"Nobody can sign in: {reason}." in run(admin, connection)
+    assert "Nobody can sign in: no application that is enabled may use it." in page
+    assert "Nobody can sign in: no application that is enabled may use it." in run(admin, connection)
+
+
+def test_that_a_connection_is_closed_is_no_fault_of_it_and_not_remembered(admin: Client) -> None:
+    """It is tested before it is opened, and then it is not closed any more."""
+    connection = make_saml(400, enabled=False)
+    page = admin.get(reverse("admin:idp_connection_change", args=(connection.pk,))).content.decode()
+    assert "It is closed: nobody signs in through it." in page
+    assert "It is closed: nobody signs in through it until it is enabled." in run(admin, connection)
+    assert all("closed" not in finding.text for finding in health.last_findings(connection)[1])
 
 
 def test_a_disabled_application_lets_nobody_in(admin: Client) -> None:

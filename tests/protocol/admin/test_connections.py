@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from idp.admin.connections.by_strategy import FORMS
+from idp.connections.oidc.options import read
 from idp.connections.options import KEYS, SECRETS
 from idp.crypto import sealing
 from idp.models import Connection, Strategy
@@ -65,11 +66,19 @@ def test_the_second_step_tells_what_to_paste_before_anything_exists(admin: Clien
 def test_one_form_adds_a_whole_connection(admin: Client) -> None:
     assert admin.post(add_url(), OKTA).status_code == 302
     (connection,) = added()
-    assert (connection.name, connection.strategy, connection.enabled) == ("acme-okta", "okta", True)
+    assert (connection.name, connection.strategy, connection.enabled) == ("acme-okta", "okta", False)
     assert connection.options == {"domain": "fabrikam.okta.com", "client_id": "0oa1"}
     assert sealing.unseal(connection.sealed_options["client_secret"], "connection:acme-okta:client_secret") == (
         "hush-hush"
     )
+
+
+def test_the_address_of_an_okta_console_is_understood_as_its_domain(admin: Client) -> None:
+    pasted = {**OKTA, "domain": "https://fabrikam-admin.okta.com/admin/dashboard"}
+    assert admin.post(add_url(), pasted).status_code == 302
+    (connection,) = added()
+    known = read(connection.strategy, connection.options)
+    assert known.discovery_url == "https://fabrikam.okta.com/.well-known/openid-configuration"
 
 
 @pytest.mark.spec("RFC 9700", "4.4.2.1", "A new upstream gets a callback URL of its own")
@@ -222,7 +231,7 @@ def test_an_emptied_field_takes_its_option_away(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("strategy", "data", "field"),
     [
-        ("okta", {**OKTA, "domain": "https://fabrikam.okta.com"}, "domain"),
+        ("okta", {**OKTA, "domain": "https://fabrikam@okta.com"}, "domain"),
         ("okta", {**OKTA, "client_id": ""}, "client_id"),
         ("okta", {**OKTA, "issuer": "gopher://x"}, "issuer"),
         ("okta", {**OKTA, "issuer": "http://login.example.com/"}, "issuer"),

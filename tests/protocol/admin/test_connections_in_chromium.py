@@ -5,22 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, Route, expect
 
 from idp.connections import health
 from idp.connections.contract import Account
 from idp.connections.options import secret_context
 from idp.crypto import sealing
-from idp.models import Connection, Strategy
+from idp.models import Connection, Strategy, User
 from idp.people import identities
 from logout_app.models import RevocationRequest
 from sessions_app.models import SSOSession
 from tests.protocol.admin.test_connection_health import certificate
 from tests.protocol.admin.test_in_chromium import SCREENSHOTS, boss, chrome, page_of, shoot  # noqa: F401  fixtures
+from tests.support import axe
 from tests.support.factories import PASSWORD, make_connection, make_user
 from tests.support.upstreams.scripted_oidc import CLIENT, SECRET, ScriptedProvider
 
@@ -85,7 +87,7 @@ def test_every_page_can_be_read_by_everybody(
     scheme: str,
     width: int,
 ) -> None:
-    axe, found = AXE.read_text(), {}
+    script, found = AXE.read_text(), {}
     with page_of(chrome, live_server, boss, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
         page,
         complaints,
@@ -99,7 +101,7 @@ def test_every_page_can_be_read_by_everybody(
             assert complaints == [], path
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"{path} is {wide} px too wide"
-            page.evaluate(axe)
+            page.evaluate(script)
             report = page.evaluate("(rules) => axe.run('#content', {runOnly: rules})", RULES)
             complaints.clear()  # of axe's own
             found |= {f"{name}: {one['id']}": [n["html"][:200] for n in one["nodes"]] for one in report["violations"]}
@@ -128,6 +130,68 @@ def test_a_connection_is_added_and_tested_without_javascript(
         assert "expires on" in page.inner_text(".attention .warn >> nth=-1")
         shoot(page, "connection-test-result")
     assert Connection.objects.get(name="partner").options["signInEndpoint"] == "https://idp.example.com/sso"
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_a_connection_is_added_tried_as_oneself_and_opened(
+    chrome: Browser,  # noqa: F811
+    live_server: Any,
+    boss: SSOSession,  # noqa: F811
+    provider: ScriptedProvider,
+    loopback_upstreams: None,
+    settings: Any,
+    scheme: str,
+    width: int,
+) -> None:
+    """From the first page to the button on the login page, which is not there before."""
+    settings.ISSUER_ORIGIN, settings.ISSUER = live_server.url, f"{live_server.url}/"
+    provider.claims = {"sub": "00u1", "groups": ["staff"]}
+
+    def sign_in_there(route: Route) -> None:
+        asked = parse_qs(urlsplit(route.request.url).query)
+        provider.nonce = asked["nonce"][0]
+        answer = urlencode({"code": "c", "state": asked["state"][0]})
+        route.fulfill(status=302, headers={"Location": f"{asked['redirect_uri'][0]}?{answer}"})
+
+    view = {"width": width, "height": 900}
+    with page_of(chrome, live_server, boss, color_scheme=scheme, viewport=view) as (page, complaints):
+        page.route(f"{provider.issuer}/authorize**", sign_in_there)
+        page.goto(f"{reverse(ADD)}?strategy=oidc&name=acme")
+        page.fill("[name=discovery_url]", provider.discovery_url)
+        page.fill("[name=client_id]", CLIENT)
+        page.fill("[name=client_secret]", SECRET)
+        page.click("input[name=_save]")
+        expect(page.locator(".steps .done")).to_have_count(0)
+        _look(page, complaints, f"connection-closed-{scheme}-{width}")
+        page.click(".steps >> text=Test it")
+        page.click("input[value='Test connection']")
+        page.click("text=Back to the connection")
+        expect(page.locator(".steps .done")).to_have_count(1)
+        page.click(".steps >> text=Sign in through it as yourself")
+        page.click("input[value='Sign in as yourself']")
+        expect(page.locator("#content")).to_contain_text("00u1")
+        expect(page.locator("#content")).to_contain_text("staff")
+        _look(page, complaints, f"connection-tried-{scheme}-{width}")
+        page.click("text=Back to the connection")
+        expect(page.locator(".steps .done")).to_have_count(2)
+        with page_of(chrome, live_server) as (login, _):
+            login.goto("/login")
+            assert "/login/upstream/acme" not in login.content()
+            page.click(".steps >> text=Enable it")
+            page.click("input[value='Enable this connection']")
+            expect(page.locator(".messagelist")).to_contain_text("is open")
+            login.goto("/login")
+            assert "/login/upstream/acme" in login.content()
+        assert complaints == []
+    assert not User.objects.exclude(pk=boss.user_id).exists()
+
+
+def _look(page: Page, complaints: list[str], name: str) -> None:
+    shoot(page, name)
+    assert complaints == []
+    assert axe.problems(page) == []
+    complaints.clear()  # of axe's own
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
 def test_a_kept_secret_is_asked_for_beside_its_field_and_goes_nowhere_meanwhile(

@@ -94,6 +94,8 @@ def paths(boss: SSOSession) -> dict[str, str]:
         "applications": reverse("admin:idp_application_changelist"),
         "application": reverse("admin:idp_application_change", args=(refused.application_id,)),
         "application-add": reverse("admin:idp_application_add"),
+        "application-add-web": reverse("admin:idp_application_add") + "?kind=web",
+        "application-add-all": reverse("admin:idp_application_add") + "?kind=all",
         "application-delete": reverse("admin:idp_application_delete", args=(apps[0].pk,)),
         "connection": reverse("admin:idp_connection_change", args=(make_connection().pk,)),
         "connection-okta": reverse("admin:idp_connection_change", args=(okta.pk,)),
@@ -138,7 +140,7 @@ def test_an_administrator_registers_an_application_without_javascript(
     chrome: Browser, live_server: Any, boss: SSOSession
 ) -> None:
     with page_of(chrome, live_server, boss, java_script_enabled=False) as (page, _):
-        page.goto(reverse("admin:idp_application_add"))
+        page.goto(reverse("admin:idp_application_add") + "?kind=all")
         page.fill("[name=name]", "Timesheet SaaS")
         page.fill("[name=redirect_uris]", "https://timesheet.example/callback")
         page.click("input[name=_save]")
@@ -192,9 +194,11 @@ def test_an_application_added_with_what_the_form_offers_is_told_when_somebody_is
     """And the page that blocks, the story of the session and the start page name the one that is not told."""
     mary, wiki = make_user(), make_application("Old Wiki")
     with page_of(chrome, live_server, boss) as (page, complaints):
-        page.goto(reverse("admin:idp_application_add"))
+        page.goto(reverse("admin:idp_application_add") + "?kind=all")
         page.fill("[name=name]", "Timesheet SaaS")
+        page.get_by_role("tab", name="Addresses").click()
         page.fill("[name=redirect_uris]", "https://timesheet.example/callback")
+        page.get_by_role("tab", name="Sign-out").click()
         page.fill("[name=backchannel_logout_uri]", "https://timesheet.example/out")
         page.click("input[name=_save]")
         page.wait_for_selector(".endpoints code")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from idp.connections.contract import SignInRequest
-from idp.connections.oidc import attributes, issuers, upstream_params
+from idp.connections.oidc import attributes, issuers, presets, upstream_params
 from idp.connections.oidc.options import problems, read
 from tests.support.upstreams.oidc import TENANT
 
@@ -57,7 +57,7 @@ BAD = {
     "discovery_url: give this": ("oidc", {"client_id": "c"}),
     "discovery_url: must end in": ("oidc", {"client_id": "c", "discovery_url": "https://login.example.com/config"}),
     "domain: give the host name": ("okta", {"client_id": "c"}),
-    "domain: must be the host name": ("okta", {"client_id": "c", "domain": "https://fabrikam.okta.com"}),
+    "domain: must be the host name": ("okta", {"client_id": "c", "domain": "ftp://fabrikam.okta.com"}),
     "domain: must be": ("okta", {"client_id": "c", "domain": "a.example/x@evil.example"}),
     "tenantId: give this": ("waad", {"client_id": "c"}),
     "tenantId: must be": ("waad", {"client_id": "c", "tenant_domain": "a/../b"}),
@@ -109,6 +109,54 @@ def test_presets_know_where_their_upstream_is():
     entra = read("waad", GOOD["entra by id"][1])
     assert entra.discovery_url == f"https://login.microsoftonline.com/{TENANT}/v2.0/.well-known/openid-configuration"
     assert entra.issuer == f"https://login.microsoftonline.com/{TENANT}/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "host"),
+    [
+        ("fabrikam.okta.com", "fabrikam.okta.com"),
+        (" Fabrikam.okta.com ", "fabrikam.okta.com"),
+        ("https://fabrikam.okta.com", "fabrikam.okta.com"),
+        ("https://fabrikam.okta.com/", "fabrikam.okta.com"),
+        ("http://fabrikam.okta.com/app/UserHome?session_hint=AUTHENTICATED", "fabrikam.okta.com"),
+        ("fabrikam.okta.com/", "fabrikam.okta.com"),
+        ("https://fabrikam-admin.okta.com/admin/dashboard", "fabrikam.okta.com"),
+        ("fabrikam-admin.oktapreview.com", "fabrikam.oktapreview.com"),
+        ("https://login-admin.fabrikam.example/", "login-admin.fabrikam.example"),  # a name of their own
+        ("https://localhost:8004/", "localhost:8004"),
+    ],
+)
+def test_the_address_of_an_okta_organization_is_understood(pasted, host):
+    options = {"client_id": "c", "domain": pasted}
+    assert problems("okta", options) == []
+    assert read("okta", options).discovery_url == f"https://{host}/.well-known/openid-configuration"
+    assert f"https://{host}" in presets.other_revokers("okta", options)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "https://a@fabrikam.okta.com/",
+        "a b",
+        "https://",
+        "//",
+        "fabrikam.okta.com:port",
+        "ftp://a.okta.com",
+        "https://[",
+    ],
+)
+def test_what_is_no_address_of_an_organization_is_refused(pasted):
+    (problem,) = problems("okta", {"client_id": "c", "domain": pasted})
+    assert problem.startswith("domain: must be the host name")
+
+
+def test_the_address_of_an_authorization_server_is_no_domain():
+    """Who pasted it means another place to sign in than the organization."""
+    options = {"client_id": "c", "domain": "https://fabrikam.okta.com/oauth2/default"}
+    (problem,) = problems("okta", options)
+    where = "https://fabrikam.okta.com/oauth2/default/.well-known/openid-configuration"
+    assert problem.endswith(f"give discovery_url {where}")
+    assert problems("okta", {**options, "discovery_url": where}) == []
 
 
 def test_what_is_given_explicitly_wins():

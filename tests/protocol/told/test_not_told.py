@@ -105,7 +105,7 @@ def test_an_application_that_is_made_here_hears_of_everything() -> None:
 
 
 def test_an_application_made_in_the_admin_with_what_the_form_offers_is_told_of_a_block(admin: Client) -> None:
-    form = admin.get(reverse("admin:idp_application_add")).context["adminform"].form
+    form = admin.get(reverse("admin:idp_application_add"), {"kind": "all"}).context["adminform"].form
     data = {field.html_name: field.value() for field in form if field.value() not in (None, False, "")}
     data |= {"name": "Wiki", "redirect_uris": "https://wiki.example/cb", "backchannel_logout_uri": BC}
     assert admin.post(reverse("admin:idp_application_add"), data).status_code == 200
