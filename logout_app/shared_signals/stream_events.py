@@ -9,13 +9,13 @@ from django.db import transaction
 from idp.crypto import spent
 from idp.protocol.signal_events import STREAM_UPDATED, VERIFICATION
 from logout_app.models import SignalStream
+from logout_app.protocol.shared_signals.streams import STATUSES, read_status
 from logout_app.protocol.shared_signals.tokens import RefusedSignal, SecurityEvent
 from logout_app.shared_signals.trust import SignalTrust
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 
 SPENT = "signal-stream"
-STATUSES = ("enabled", "paused", "disabled")
 
 
 def take(event: SecurityEvent, believed: SignalTrust, at: datetime) -> None:
@@ -51,15 +51,14 @@ def _verified(event: SecurityEvent, stream: SignalStream, at: datetime) -> None:
 
 
 def _updated(event: SecurityEvent, stream: SignalStream, at: datetime) -> None:
-    status, reason = event.event.get("status"), event.event.get("reason", "")
-    if status not in STATUSES:
+    told = read_status(event.event)
+    if told is None:
         raise RefusedSignal(f"status must be one of {', '.join(STATUSES)}.")
-    words = reason[:500] if isinstance(reason, str) else ""
-    SignalStream.objects.filter(pk=stream.pk).update(status=status, reason=words)
+    SignalStream.objects.filter(pk=stream.pk).update(status=told.status, reason=told.reason)
     trail.record(
         EventType.SIGNAL_STREAM_CHANGED,
         connection=stream.connection,
         actor=f"upstream:{stream.connection.name}",
         at=at,
-        data={"stream": stream.stream_id, "status": status},
+        data={"stream": stream.stream_id, "status": told.status},
     )

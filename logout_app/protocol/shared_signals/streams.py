@@ -18,6 +18,10 @@ MOST_EVENTS = 25  # that we ask for in one poll: of the longest, an answer holds
 LONGEST_TEXT = 1000
 
 
+ENABLED = "enabled"
+STATUSES = (ENABLED, "paused", "disabled")
+
+
 class BadDocument(ValueError):
     """The words go after "The transmitter … "."""
 
@@ -39,6 +43,12 @@ class StreamConfiguration:
     stream_id: str
     audiences: tuple[str, ...]
     endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    status: str
+    reason: str = ""
 
 
 def metadata_urls(issuer: str) -> tuple[str, ...]:
@@ -87,6 +97,15 @@ def read_stream(document: Mapping[str, Any], issuer: str, method: str) -> Stream
     if not isinstance(endpoint, str) or len(endpoint) > LONGEST_TEXT or uris.check_web_url(endpoint):
         raise BadDocument("answered with no endpoint_url of the delivery")
     return StreamConfiguration(stream_id, named, endpoint)
+
+
+def read_status(document: object) -> StreamStatus | None:
+    """Of a stream, as it is asked for and as events tell it; None if it says none that there is."""
+    said = document if isinstance(document, Mapping) else {}
+    status, reason = said.get("status"), said.get("reason")
+    if status not in STATUSES:
+        return None
+    return StreamStatus(status, reason[:500] if isinstance(reason, str) else "")
 
 
 def poll_request(ack: Sequence[str], errors: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
