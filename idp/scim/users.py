@@ -18,6 +18,7 @@ from scim2_models import (
     User,
 )
 
+from idp.database.lookups import Given, Lookup
 from idp.models import Identity, Membership, ProvisionedUser, SignInBy, Source, new_database_sub
 from idp.models import User as Person
 from idp.people import accounts
@@ -29,6 +30,17 @@ from idp.scim.resources import UserModel
 
 ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 UNCLAIMED = "scim:"  # begins the sub of an account whose upstream sub is not known before the first sign-in
+# As standing.lock_people locks several; the row itself is read when nobody else writes it any more.
+_LOCKED_PERSON = Lookup(
+    lambda: Person.objects.filter(
+        identities__provisioned__connection=Given("connection"), identities__provisioned__public_id=Given("key")
+    ).select_for_update(no_key=True, of=("self",))
+)
+_ROW = Lookup(
+    lambda: ProvisionedUser.objects.select_related("identity__user").filter(
+        connection=Given("connection"), public_id=Given("key"), deleted_at=None
+    )
+)
 COLUMNS = {
     "id": exact("public_id"),
     "username": named("user_name_key"),
@@ -88,10 +100,11 @@ class Users:
     def _row(self, public_id: str, *, lock: bool = False) -> ProvisionedUser:
         if lock and public_id in self._held:
             return self._held[public_id]
-        if lock:
-            standing.lock_people(self.connection, [public_id])
-        found = self.rows().select_related("identity__user") if lock else self.rows()
-        row = found.filter(public_id=public_id).first() if ID.fullmatch(public_id) else None
+        row, named = None, {"connection": self.connection.pk, "key": public_id}
+        if ID.fullmatch(public_id):
+            if lock:
+                _LOCKED_PERSON.get(**named)
+            row = _ROW.get(**named)
         if row is None:
             raise NotFoundException(detail="There is no such person in this connection.")
         if lock and row.identity:
