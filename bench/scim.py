@@ -166,7 +166,9 @@ def sync(server: Server, token: str, people: int) -> None:
         return server.send(method, f"{base}{path}", json=body, headers=headers)
 
     def look(number: int) -> int:
-        return send("GET", f'/Users?filter=userName eq "person{number}@bench.example"&startIndex=1&count=100').status_code
+        return send(
+            "GET", f'/Users?filter=userName eq "person{number}@bench.example"&startIndex=1&count=100'
+        ).status_code
 
     def make(number: int) -> int:
         answer = send("POST", "/Users", person(number))
@@ -175,7 +177,9 @@ def sync(server: Server, token: str, people: int) -> None:
 
     def join(some: range) -> int:
         members = [{"value": ids[number]} for number in some]
-        return send("POST", "/Groups", {"schemas": [GROUP], "displayName": f"Group {some[0]}", "members": members}).status_code
+        return send(
+            "POST", "/Groups", {"schemas": [GROUP], "displayName": f"Group {some[0]}", "members": members}
+        ).status_code
 
     def patch(number: int) -> int:
         body = {"schemas": [PATCH], "Operations": [{"op": "replace", "value": {"active": False}}]}
@@ -211,7 +215,9 @@ def storm(server: Server, issuer: str, key: Any, events: int) -> None:
     options = {"issuer": issuer, "client_id": "bench", **places, "shared_signals": signals}
     connection = Connection.objects.create(name=SIGNALS, strategy="oidc", options=options)
     subs = make_sessions(connection, events // 2)
-    tokens = [signed(issuer, key, subs[number] if number < len(subs) else f"nobody{number}") for number in range(events)]
+    tokens = [
+        signed(issuer, key, subs[number] if number < len(subs) else f"nobody{number}") for number in range(events)
+    ]
 
     def push(token: str) -> int:
         return server.send(
@@ -238,7 +244,10 @@ def make_sessions(connection: Any, count: int) -> list[str]:
     subs = [f"signal{number}" for number in range(count)]
     users = User.objects.bulk_create([User(user_id=connection.user_id_of(sub), created_at=now) for sub in subs])
     accounts = Identity.objects.bulk_create(
-        [Identity(user=user, connection=connection, sub=sub, created_at=now) for user, sub in zip(users, subs, strict=True)]
+        [
+            Identity(user=user, connection=connection, sub=sub, created_at=now)
+            for user, sub in zip(users, subs, strict=True)
+        ]
     )
     times = {
         "auth_time": now - timedelta(minutes=1),

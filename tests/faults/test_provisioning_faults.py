@@ -64,9 +64,7 @@ def push_until_answered(installation: Installation, token: str) -> int:
 
 def send(installation: Installation, scim: Scim, method: str, path: str, body: Any) -> requests.Response:
     address = f"http://localhost:{installation.port}{scim.base}{path}"
-    return requests.request(
-        method, address, json=body, headers={"Authorization": f"Bearer {scim.token}"}, timeout=60
-    )
+    return requests.request(method, address, json=body, headers={"Authorization": f"Bearer {scim.token}"}, timeout=60)
 
 
 def start_doomed(installation: Installation, place: str) -> Any:

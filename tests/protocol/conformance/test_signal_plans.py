@@ -50,7 +50,7 @@ INTEROP: dict[str, dict[str, Any]] = {
 class ReceiverUnderTest:
     """Curfew as an administrator drives it, and the suite's transmitter."""
 
-    def __init__(self, connection, transmitter, pusher, method):
+    def __init__(self, connection, transmitter, pusher, method):  # noqa: F811
         connection.options["shared_signals"] = {"issuer": transmitter.issuer, "method": method}
         context = secret_context(connection.name, "shared_signals_token")
         connection.sealed_options["shared_signals_token"] = seal(TOKEN, context)
@@ -137,7 +137,9 @@ def test_openid_ssf_receiver_stream_status_update(receiver):
 
 @pytest.mark.spec(CAEP_PLAN, "openid-ssf-receiver-stream-verification", "A test event is asked for and acknowledged")
 @pytest.mark.spec(
-    PLAN, "openid-ssf-receiver-stream-verification", "A test event is asked for, and must bring the state of the question"
+    PLAN,
+    "openid-ssf-receiver-stream-verification",
+    "A test event is asked for, and must bring the state of the question",
 )
 def test_openid_ssf_receiver_stream_verification(receiver):
     receiver.create()
