@@ -33,6 +33,11 @@ def _selection(match: re.Match[str]) -> str:
     return f"{match['attribute']}[({match['condition']}) and {match['sub']}{match['comparison']}]"
 
 
+def attributes(names: str) -> str:
+    """Entra chooses values by a filter where names of attributes stand: all values come, of which it finds its own."""
+    return re.sub(r"\[[^\]]*\]", "", names)
+
+
 def with_paths(message: Any) -> Any:
     """Of a PATCH: keys of a value that select among several values become operations of their own."""
     operations_key = key_of(message, "operations")

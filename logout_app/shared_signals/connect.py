@@ -38,7 +38,7 @@ def connect(connection: Connection, options: SignalOptions, *, actor: str, at: d
     if not found.configuration_endpoint:
         raise UpstreamFault(f"{options.issuer} has no configuration_endpoint: make the stream on its own pages.")
     authorization = f"Bearer {new_secret()}" if options.method == PUSH else ""
-    asked = streams.wanted(method=options.method, endpoint=endpoint_of(connection), authorization=authorization)
+    asked = streams.wanted(found, method=options.method, endpoint=endpoint_of(connection), authorization=authorization)
     made = _made(connection, found, options, asked, deadline)
     stream_state.enable(connection, found, made.stream_id, deadline)
     with transaction.atomic():
