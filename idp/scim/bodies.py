@@ -5,12 +5,10 @@ Pure. What is blank is nothing, and of several that are called primary the first
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from idp.scim.dialects import key_of, with_paths
 
-_SELECTION = re.compile(r"\[.*\]")
 MANAGER = "manager"
 REQUIRED = frozenset({"username", "displayname", "active"})  # blank is a fault, and no way to take them away
 
@@ -81,5 +79,6 @@ def _one_primary(entries: list[Any]) -> list[Any]:
 
 def _name(path: str) -> str:
     """The last part of a path: `emails[type eq "work"].value` is `emails.value`, without the name of a schema."""
-    whole = _SELECTION.sub("", path).lower()
+    head, _, rest = path.partition("[")
+    whole = f"{head}{rest.rpartition(']')[2]}".lower()
     return whole if whole.endswith(":user") else whole.rpartition(":")[2]

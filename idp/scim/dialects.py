@@ -35,7 +35,8 @@ def _selection(match: re.Match[str]) -> str:
 
 def attributes(names: str) -> str:
     """Entra chooses values by a filter where names of attributes stand: all values come, of which it finds its own."""
-    return re.sub(r"\[[^\]]*\]", "", names)
+    parts = names.split("[")
+    return "".join([parts[0], *(part.partition("]")[2] for part in parts[1:])]) if names.count("]") else names
 
 
 def with_paths(message: Any) -> Any:
