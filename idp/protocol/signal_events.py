@@ -12,6 +12,14 @@ RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 OAUTH = "https://schemas.openid.net/secevent/oauth/event-type/"
 STREAM = "https://schemas.openid.net/secevent/ssf/event-type/"
 VERIFICATION, STREAM_UPDATED = f"{STREAM}verification", f"{STREAM}stream-updated"
+# The same as drafts had them: Google (RISC) sends the first, without a subject; profiles for Apple the others.
+OLDER: Mapping[str, str] = MappingProxyType(
+    {
+        f"{RISC}verification": VERIFICATION,
+        "https://schemas.openid.net/secevent/sse/event-type/verification": VERIFICATION,
+        "https://schemas.openid.net/secevent/sse/event-type/stream-updated": STREAM_UPDATED,
+    }
+)
 
 
 class Effect(StrEnum):

@@ -82,6 +82,18 @@ def exact(column: str) -> Make:
     return make
 
 
+def whatever_case(column: str) -> Make:
+    """In which letters have no case, though the column keeps it (RFC 7643 section 2.2). SQLite knows it of ASCII only."""
+
+    def make(op: CompareOperator, value: Any) -> Condition | None:
+        if op not in (CompareOperator.eq, CompareOperator.ne):
+            return UNDECIDED
+        found = Q(**{f"{column}__iexact": text(value)})
+        return Condition(found if op == CompareOperator.eq else ~found)
+
+    return make
+
+
 def moment(column: str) -> Make:
     def make(op: CompareOperator, value: Any) -> Condition | None:
         at = value if isinstance(value, datetime) else parse_datetime(value) if isinstance(value, str) else None

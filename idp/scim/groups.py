@@ -21,7 +21,7 @@ from idp.directory.rules import group_name_problem
 from idp.models import Group, Identity, Membership, ProvisionedGroup, ProvisionedUser, Provisioning, Source
 from idp.scim import standing
 from idp.scim.context import Writer
-from idp.scim.filters import Condition, Conditions, Make, exact, moment, text
+from idp.scim.filters import Condition, Conditions, Make, exact, moment, text, whatever_case
 from idp.scim.resources import Group as ScimGroup
 from idp.scim.users import ID
 
@@ -38,7 +38,7 @@ def _member(op: Any, value: Any) -> Condition | None:
 
 COLUMNS: dict[str, Make] = {
     "id": exact("public_id"),
-    "displayname": exact("group__name"),
+    "displayname": whatever_case("group__name"),
     "externalid": exact("group__external_id"),
     "members.value": _member,
     "meta.created": moment("created_at"),

@@ -22,7 +22,7 @@ from idp.scim.service import Service
 from idp.scim.store import Store
 
 MEMBERS = "members"
-MOST_SENT_BACK = 1000
+MOST_SENT_BACK = 100  # members; else a source that adds them one by one reads all of them each time
 CAPITAL = re.compile(rb'"op"\s*:\s*"[A-Z]')
 SCHEMA = str(ScimGroup.__schema__).lower()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from scim2_models import InvalidValueException, User
@@ -13,6 +14,7 @@ from idp.protocol.text import normal_forms, storable
 
 LONGEST_RESOURCE = 64_000  # characters of JSON
 LONGEST_NAME = 255
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")  # also ann@corp.local, which no mail reaches from outside
 OURS = {
     "id",
     "meta",
@@ -51,7 +53,8 @@ def external_id(user: User[Any]) -> str:
 
 def email_keys(user: User[Any]) -> str:
     """Each address between newlines, in the form of names."""
-    keys = dict.fromkeys(normal_forms.name(str(entry.value)) for entry in user.emails or () if entry.value)
+    texts = (str(entry.value) for entry in user.emails or () if entry.value)
+    keys = dict.fromkeys(normal_forms.name(text) for text in texts if text.isprintable())
     return "\n".join(("", *keys, "")) if keys else ""
 
 
@@ -79,7 +82,7 @@ def _email(user: User[Any], strategy: str) -> str:
     if strategy == Strategy.ENTRA:
         entries.sort(key=lambda entry: str(entry.type or "").lower() != "work")
     address = _chosen(entries) if strategy != Strategy.ENTRA or not entries else str(entries[0].value or "")
-    return address if len(address) <= 254 else ""
+    return address if len(address) <= 254 and _ADDRESS.fullmatch(address) and address.isprintable() else ""
 
 
 def _chosen(entries: Any) -> str:

@@ -13,14 +13,12 @@ from scim2_models import (
     AuthenticationScheme,
     Bulk,
     ChangePassword,
-    EnterpriseUser,
     ETag,
     External,
     Filter,
     ForbiddenException,
     Pagination,
     Patch,
-    PatchOp,
     Reference,
     Resource,
     ResourceType,
@@ -30,7 +28,6 @@ from scim2_models import (
     ServiceProviderConfig,
     Sort,
     UniquenessException,
-    User,
 )
 from scim2_models.context import Context
 from scim2_models.messages.error import Error
@@ -40,9 +37,9 @@ from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService, scim_exception_of
 
 from idp.http.serving.limits import LONGEST_BODY
-from idp.scim import dialects
+from idp.scim import bodies, dialects
 from idp.scim.filters import check_size
-from idp.scim.resources import Group, UserModel
+from idp.scim.resources import EnterpriseUser, Group, User, UserModel
 
 log = structlog.get_logger(__name__)
 MOST_RESULTS = 1000
@@ -110,14 +107,12 @@ class Service(ScimService):
             payload = {name: _readable(name, value) for name, value in payload.items()}
         return super().read_search(resource_types, payload)
 
-    def read_patch(self, resource_type: ResourceType, body: bytes, content_type: str | None) -> PatchOp[Any]:
-        message = dialects.with_paths(self.decode_body(body, content_type))
-        model: Any = PatchOp[self.get_model(resource_type)]  # type: ignore[misc]
+    def read_body(self, model: type[Any], body: bytes, content_type: str | None, scim_ctx: Context) -> Any:
+        message = bodies.readable(self.decode_body(body, content_type))
         try:
-            read: PatchOp[Any] = model.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
+            return model.model_validate(message, scim_ctx=scim_ctx)
         except ValidationError as error:
             raise scim_exception_of(error) from error
-        return read
 
     def patch_response(self, base_url: str, resource: Resource[Any], response_parameters: Any) -> ScimResponse:
         """With the resource, as Okta reads it."""

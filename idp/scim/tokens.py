@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from idp import signals
+from idp.database.lookups import Given, Lookup
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Provisioning, ProvisioningToken, SignInBy, Strategy
 from idp.protocol.opaque import digest
@@ -21,6 +22,11 @@ from idp.scim.service import SCOPES
 MOST_TOKENS = 2
 SHORTEST = 900  # seconds, as at Auth0
 USE_IS_NOTED_AFTER = timedelta(minutes=1)
+_BY_ID = Lookup(
+    lambda: ProvisioningToken.objects.select_related("provisioning__connection").filter(
+        token_id=Given("token_id"), provisioning__enabled=True
+    )
+)
 _TOKEN = re.compile(r"(tok_[0-9A-Za-z]{16})\.[0-9a-f]{64}", re.ASCII)
 # Where the identity provider's own id of an account is what it sends as externalId too. Entra sends mailNickname unless an
 # administrator maps objectId; a SAML NameID is most often the name that people sign in with.
@@ -117,9 +123,10 @@ def find(raw: str, at: datetime) -> ProvisioningToken | None:
     match = _TOKEN.fullmatch(raw)
     if match is None:
         return None
-    rows = ProvisioningToken.objects.select_related("provisioning__connection")
-    row = rows.filter(alive(at), token_id=match[1], provisioning__enabled=True).first()
+    row = _BY_ID.get(token_id=match[1])
     if row is None or not hmac.compare_digest(row.token_hash, digest(raw)):
+        return None
+    if row.valid_until is not None and row.valid_until <= at:
         return None
     if row.last_used_at is None or at - row.last_used_at > USE_IS_NOTED_AFTER:
         ProvisioningToken.objects.filter(pk=row.pk).update(last_used_at=at)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from scim2_models import (
     Meta,
@@ -17,6 +18,7 @@ from scim2_models import (
     User,
 )
 
+from idp.database.lookups import Given, Lookup
 from idp.models import Identity, Membership, ProvisionedUser, SignInBy, Source, new_database_sub
 from idp.models import User as Person
 from idp.people import accounts
@@ -28,6 +30,17 @@ from idp.scim.resources import UserModel
 
 ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 UNCLAIMED = "scim:"  # begins the sub of an account whose upstream sub is not known before the first sign-in
+# As standing.lock_people locks several; the row itself is read when nobody else writes it any more.
+_LOCKED_PERSON = Lookup(
+    lambda: Person.objects.filter(
+        identities__provisioned__connection=Given("connection"), identities__provisioned__public_id=Given("key")
+    ).select_for_update(no_key=True, of=("self",))
+)
+_ROW = Lookup(
+    lambda: ProvisionedUser.objects.select_related("identity__user").filter(
+        connection=Given("connection"), public_id=Given("key"), deleted_at=None
+    )
+)
 COLUMNS = {
     "id": exact("public_id"),
     "username": named("user_name_key"),
@@ -45,10 +58,12 @@ class Users:
     def __init__(self, writer: Writer) -> None:
         self.writer, self.connection = writer, writer.connection
         self._held: dict[str, ProvisionedUser] = {}  # locked in this transaction
+        self._member_of: dict[int, list[dict[str, str]]] = {}  # of those; writing a person changes no membership
 
     def forget(self) -> None:
         """A new transaction begins."""
         self._held.clear()
+        self._member_of.clear()
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -60,7 +75,13 @@ class Users:
         return Conditions(COLUMNS, found).visit(found.ast)
 
     def get(self, public_id: str, *, lock: bool = False) -> User[Any]:
-        return self.resources([self._row(public_id, lock=lock)])[0]
+        row = self._row(public_id, lock=lock)
+        return self._locked(row) if lock else self.resources([row])[0]
+
+    def _locked(self, row: ProvisionedUser) -> User[Any]:
+        if row.pk not in self._member_of:
+            self._member_of[row.pk] = self._groups([row.identity_id or 0]).get(row.identity_id, [])
+        return resource(row, self._member_of[row.pk])
 
     def resources(self, rows: Sequence[ProvisionedUser], members: bool = True) -> list[User[Any]]:
         """With the groups that each is in: one statement for all of them."""
@@ -79,10 +100,11 @@ class Users:
     def _row(self, public_id: str, *, lock: bool = False) -> ProvisionedUser:
         if lock and public_id in self._held:
             return self._held[public_id]
-        if lock:
-            standing.lock_people(self.connection, [public_id])
-        found = self.rows().select_related("identity__user") if lock else self.rows()
-        row = found.filter(public_id=public_id).first() if ID.fullmatch(public_id) else None
+        row, named = None, {"connection": self.connection.pk, "key": public_id}
+        if ID.fullmatch(public_id):
+            if lock:
+                _LOCKED_PERSON.get(**named)
+            row = _ROW.get(**named)
         if row is None:
             raise NotFoundException(detail="There is no such person in this connection.")
         if lock and row.identity:
@@ -99,13 +121,18 @@ class Users:
         written = self._fill(row, user)
         if self.rows().filter(user_name_key=row.user_name_key).exists():
             raise UniquenessException(detail=f"Somebody has the userName {row.user_name} already.")
-        row.identity = self._account(row) or self._new_account(row)
-        self._write_person(row, written)
+        row.identity = self._account(row)
+        if is_new := row.identity is None:
+            row.identity = self._new_account(row, written)
+        else:
+            self._write_person(row, written)
         with _one_writer():
             row.save(force_insert=True)
+        if is_new:
+            self._member_of[row.pk] = []
         standing.tell(self.writer, "created", row.identity.user, id=row.public_id)
         standing.settle([row], self.writer)
-        return self.resources([row])[0]
+        return self._locked(row)
 
     def update(self, user: User[Any], expected: str | None) -> User[Any]:
         row = self._row(str(user.id), lock=True)
@@ -125,7 +152,7 @@ class Users:
         changed = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
         standing.tell(self.writer, "changed", row.identity.user, id=row.public_id, attributes=changed)
         standing.settle([row], self.writer)
-        return self.resources([row])[0]
+        return self._locked(row)
 
     def delete(self, public_id: str, expected: str | None) -> None:
         """The end of everything, then of the person; of one who has other accounts too, of this account only."""
@@ -187,14 +214,16 @@ class Users:
         found.connection, row.is_claimed = self.connection, True
         return found
 
-    def _new_account(self, row: ProvisionedUser) -> Identity:
+    def _new_account(self, row: ProvisionedUser, values: dict[str, str]) -> Identity:
         """With the upstream's own id if it is known; else it is learned when the person first signs in."""
         row.is_claimed = self._by_external_id() and bool(row.external_id)
         sub = row.external_id if row.is_claimed else f"{UNCLAIMED}{row.public_id}"
-        person = Person(user_id=self._user_id(row, sub), created_at=self.writer.at)
+        person = Person(user_id=self._user_id(row, sub), created_at=self.writer.at, **values)
+        person.email_verified = self.writer.trusted_email and bool(values["email"])
         person.set_unusable_password()
         person.save(force_insert=True)
         identity = Identity(user=person, connection=self.connection, sub=sub, created_at=self.writer.at)
+        identity.email = normal_forms.name(values["email"])[:254]
         with _one_writer():
             identity.save(force_insert=True)
         return identity
@@ -231,28 +260,22 @@ class Users:
             Identity.objects.filter(pk=identity.pk).update(email=address[:254])
             identity.email = address[:254]
         person, new = identity.user, dict[str, Any](values)
-        if person.identities.exclude(pk=identity.pk).exists():
-            return
         if person.email != values["email"]:
             new["email_verified"] = self.writer.trusted_email and bool(values["email"])
         changed = {name: value for name, value in new.items() if getattr(person, name) != value}
-        if changed:
+        if changed and not person.identities.exclude(pk=identity.pk).exists():
             Person.objects.filter(pk=person.pk).update(**changed, updated_at=self.writer.at)
             for column, value in changed.items():
                 setattr(person, column, value)
 
 
-class _one_writer:
-    """Two requests that write the same at once: one is told so. The caller's transaction is rolled back."""
-
-    def __enter__(self) -> None:
-        self._savepoint = transaction.atomic()
-        self._savepoint.__enter__()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._savepoint.__exit__(kind, error, trace)
-        if isinstance(error, IntegrityError):
-            raise UniquenessException(detail="Another person was written with the same name or id.") from error
+@contextmanager
+def _one_writer() -> Iterator[None]:
+    """Two requests that write the same at once: one is told so, and its transaction is rolled back."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise UniquenessException(detail="Another person was written with the same name or id.") from error
 
 
 def version(row: ProvisionedUser) -> str:

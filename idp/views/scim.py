@@ -20,7 +20,7 @@ from idp.http import request_body
 from idp.http.middleware import for_programs
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TooManyRequests
-from idp.scim import access
+from idp.scim import access, dialects
 from idp.scim.context import Writer
 from idp.scim.handler import Handler
 from idp.scim.pace import PACE
@@ -68,7 +68,7 @@ def _serve(speaker: Service, request: HttpRequest, writer: Writer, rest: str) ->
         method="GET" if request.method in READS else str(request.method),
         base_url=access.base_url(writer.connection),
         path=f"/{rest}",
-        query={name: values[-1] for name, values in request.GET.lists() if values},
+        query={name: _said(name, values[-1]) for name, values in request.GET.lists() if values},
         headers=dict(request.headers),
         subject=writer,
     )
@@ -78,6 +78,10 @@ def _serve(speaker: Service, request: HttpRequest, writer: Writer, rest: str) ->
     is_search = rest.endswith(".search")
     store = Store(writer, writes=asked.method != "GET" and not is_search)
     return Handler(speaker, store).handle(asked)
+
+
+def _said(name: str, value: str) -> str:
+    return dialects.attributes(value) if name in ("attributes", "excludedAttributes") else value
 
 
 def _away(error: Exception) -> SCIMException:

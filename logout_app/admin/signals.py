@@ -128,11 +128,10 @@ def _ask(connection: Connection, act: Callable[[SignalOptions], None]) -> None:
 
 
 def _may_connect(connection: Any) -> bool:
-    return (
-        shared_signals.of(connection) is not None
-        and shared_signals.TOKEN in connection.sealed_options
-        and stream_of(connection) is None
-    )
+    options, stream = shared_signals.of(connection), stream_of(connection)
+    if options is None or shared_signals.TOKEN not in connection.sealed_options:
+        return False
+    return stream is None or (stream.issuer, stream.method) != (options.issuer, options.method)
 
 
 CONNECT = AdminAct("connect-signals", "Connect signals", explain_connect, do_connect, offered=_may_connect)
@@ -149,7 +148,10 @@ DISCONNECT = AdminAct(
 TEST = AdminAct(
     "test-signals",
     "Ask for a test event",
-    lambda _: ["The transmitter is asked for a verification event. It concerns nobody, and ends nothing."],
+    lambda _: [
+        "The transmitter is asked for a verification event. It concerns nobody, and ends nothing.",
+        "A stream that was paused or disabled is asked to run again.",
+    ],
     do_test,
     offered=lambda connection: shared_signals.of(connection) is not None and stream_of(connection) is not None,
     danger=False,

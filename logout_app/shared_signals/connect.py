@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db import transaction
 
@@ -20,24 +19,28 @@ from idp.protocol.opaque import digest, new_secret
 from logout_app.models import SignalStream
 from logout_app.protocol.shared_signals import streams
 from logout_app.protocol.shared_signals.streams import StreamConfiguration, Transmitter
-from logout_app.shared_signals import transmitter
+from logout_app.shared_signals import stream_state, transmitter
+from logout_app.shared_signals.transmitter import TransmitterAnswer, expect
 from logout_app.shared_signals.trust import endpoint_of
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 
 PATIENCE = 15.0  # seconds for all requests of one act
-TAKEN = 409  # the transmitter has a stream for us
+TAKEN, GONE = 409, 404  # the transmitter has a stream for us; has none of this name
+NOT_OFFERED = {404, 405, 501}  # to replace a stream: not every transmitter does
 
 
 def connect(connection: Connection, options: SignalOptions, *, actor: str, at: datetime) -> SignalStream:
-    """Make the stream, or take over ours that the transmitter still has. Raises UpstreamFault."""
+    """Make the stream, change the one that we know to what is configured now, or take over one that the transmitter still
+    has for us; and have it run. Raises UpstreamFault."""
     deadline = Deadline(PATIENCE)
     found = transmitter.discover(options, deadline)
     if not found.configuration_endpoint:
         raise UpstreamFault(f"{options.issuer} has no configuration_endpoint: make the stream on its own pages.")
     authorization = f"Bearer {new_secret()}" if options.method == PUSH else ""
-    asked = streams.wanted(method=options.method, endpoint=endpoint_of(connection), authorization=authorization)
+    asked = streams.wanted(found, method=options.method, endpoint=endpoint_of(connection), authorization=authorization)
     made = _made(connection, found, options, asked, deadline)
+    stream_state.enable(connection, found, made.stream_id, deadline)
     with transaction.atomic():
         stream, _ = SignalStream.objects.update_or_create(
             connection=connection, defaults=_columns(made, options, authorization, at)
@@ -64,39 +67,54 @@ def disconnect(connection: Connection, options: SignalOptions | None, *, actor: 
 
 
 def verify(connection: Connection, options: SignalOptions, *, at: datetime) -> None:
-    """Ask for a verification event, which comes as any other. Raises UpstreamFault."""
+    """Look whether the stream is there and runs, and ask for a verification event, which comes as any other. Raises
+    UpstreamFault."""
     deadline = Deadline(PATIENCE)
     found = transmitter.discover(options, deadline)
     stream = SignalStream.objects.get(connection=connection)
+    stream_state.look(connection, found, stream.stream_id, deadline)
+    known = stream_state.enable(connection, found, stream.stream_id, deadline)
+    if known is not None:
+        SignalStream.objects.filter(pk=stream.pk).update(status=known.status, reason=known.reason)
     if not found.verification_endpoint:
         raise UpstreamFault(f"{options.issuer} has no verification_endpoint: it cannot be asked for a test event.")
     state = new_secret()
     SignalStream.objects.filter(pk=stream.pk).update(verification_state=state, verification_asked_at=at)
     body = {"stream_id": stream.stream_id, "state": state}
-    _expect(
-        transmitter.ask(connection, "POST", found.verification_endpoint, deadline, body), {200, 202, 204}, "verify it"
-    )
+    answer = transmitter.ask(connection, "POST", found.verification_endpoint, deadline, body)
+    expect(answer, {200, 202, 204}, "verify it")
 
 
 def _made(
     connection: Connection, found: Transmitter, options: SignalOptions, asked: Mapping[str, Any], deadline: Deadline
 ) -> StreamConfiguration:
-    url = found.configuration_endpoint
-    answer = transmitter.ask(connection, "POST", url, deadline, asked)
+    url, answer = found.configuration_endpoint, None
+    if known := SignalStream.objects.filter(connection=connection, issuer=options.issuer).first():
+        answer = transmitter.ask(connection, "PATCH", url, deadline, {"stream_id": known.stream_id, **asked})
+    if answer is None or answer.status == GONE:
+        answer = transmitter.ask(connection, "POST", url, deadline, asked)
     if answer.status == TAKEN:
-        stream_id = _ours(connection, found, options, deadline)
-        answer = transmitter.ask(connection, "PATCH", url, deadline, {"stream_id": stream_id, **asked})
-    _expect(answer, {200, 201}, "make a stream")
+        answer = _taken_over(connection, found, options, asked, deadline)
+    expect(answer, {200, 201}, "make a stream")
     try:
         return streams.read_stream(answer.document, options.issuer, options.method)
     except streams.BadDocument as error:
         raise UpstreamFault(f"{options.issuer} {error}.") from error
 
 
+def _taken_over(
+    connection: Connection, found: Transmitter, options: SignalOptions, asked: Mapping[str, Any], deadline: Deadline
+) -> TransmitterAnswer:
+    """Replaced whole: whatever else it had is nothing that we know."""
+    url, body = found.configuration_endpoint, {"stream_id": _ours(connection, found, options, deadline), **asked}
+    answer = transmitter.ask(connection, "PUT", url, deadline, body)
+    return transmitter.ask(connection, "PATCH", url, deadline, body) if answer.status in NOT_OFFERED else answer
+
+
 def _ours(connection: Connection, found: Transmitter, options: SignalOptions, deadline: Deadline) -> str:
     """The id of the stream that the transmitter has for us. It has one per receiver: what is there is ours."""
     answer = transmitter.ask(connection, "GET", found.configuration_endpoint, deadline)
-    _expect(answer, {200}, "list its streams")
+    expect(answer, {200}, "list its streams")
     listed = answer.document.get("list", [answer.document])
     ids = [each.get("stream_id") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     if len(ids) != 1 or not isinstance(ids[0], str):
@@ -111,16 +129,9 @@ def _delete(connection: Connection, options: SignalOptions | None, stream: Signa
     url = transmitter.discover(options, deadline).configuration_endpoint
     if not url:
         raise UpstreamFault(f"{options.issuer} has no configuration_endpoint: delete the stream there.")
-    query = urlencode({"stream_id": stream.stream_id})  # without it some delete every stream
-    answer = transmitter.ask(connection, "DELETE", f"{url}{'&' if '?' in url else '?'}{query}", deadline)
-    _expect(answer, {200, 204, 404}, "delete the stream")
-
-
-def _expect(answer: transmitter.TransmitterAnswer, statuses: set[int], what: str) -> None:
-    if answer.status in {401, 403}:
-        raise UpstreamFault(f"The transmitter did not take our access token ({answer.status}), asked to {what}.")
-    if answer.status not in statuses:
-        raise UpstreamFault(f"The transmitter answered HTTP {answer.status}, asked to {what}.")
+    # Without the id some delete every stream.
+    answer = transmitter.ask(connection, "DELETE", stream_state.of(url, stream.stream_id), deadline)
+    expect(answer, {200, 204, 404}, "delete the stream")
 
 
 def _columns(made: StreamConfiguration, options: SignalOptions, authorization: str, at: datetime) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from idp.limits import limiter
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TemporarilyUnavailable
 from idp.protocol.initiators import Initiator
-from idp.protocol.signal_events import STREAM, Effect, harmless, short
+from idp.protocol.signal_events import Effect, harmless, short
 from logout_app.delivery import tallies
 from logout_app.ending.end import LONGEST_ACT
 from logout_app.models import ReceivedSignal
@@ -57,7 +57,7 @@ def take(arrival: Arrival, believed: SignalTrust, at: datetime, deadline: Deadli
     """Do once what the event does. Raises ProtocolError; `error` is RFC 8935's code, but for what may be tried again (503)."""
     try:
         event, critical = _believe(arrival, believed, at, deadline or Deadline())
-        if event.type.startswith(STREAM):
+        if stream_events.kind_of(event):
             stream_events.take(event, believed, at)
             return
         arrival.subject = subjects.read(event.sub_id)

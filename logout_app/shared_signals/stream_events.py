@@ -7,15 +7,22 @@ from datetime import datetime
 from django.db import transaction
 
 from idp.crypto import spent
-from idp.protocol.signal_events import STREAM_UPDATED, VERIFICATION
+from idp.protocol.signal_events import OLDER, STREAM, STREAM_UPDATED, VERIFICATION
 from logout_app.models import SignalStream
+from logout_app.protocol.shared_signals.streams import STATUSES, read_status
 from logout_app.protocol.shared_signals.tokens import RefusedSignal, SecurityEvent
 from logout_app.shared_signals.trust import SignalTrust
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 
 SPENT = "signal-stream"
-STATUSES = ("enabled", "paused", "disabled")
+
+
+def kind_of(event: SecurityEvent) -> str:
+    """The type of an event about the stream, "" for one about somebody."""
+    if event.type in OLDER:
+        return OLDER[event.type]
+    return event.type if event.type.startswith(STREAM) else ""
 
 
 def take(event: SecurityEvent, believed: SignalTrust, at: datetime) -> None:
@@ -28,15 +35,22 @@ def take(event: SecurityEvent, believed: SignalTrust, at: datetime) -> None:
         issuer = f"{stream.connection_id} {event.issuer}"
         if not spent.spend(SPENT, issuer, event.jti, expires_at=event.expires_at):
             return
-        if event.type == VERIFICATION:
+        if kind_of(event) == VERIFICATION:
             _verified(event, stream, at)
-        elif event.type == STREAM_UPDATED:
+        elif kind_of(event) == STREAM_UPDATED:
             _updated(event, stream, at)
 
 
 def _check_subject(event: SecurityEvent, stream: SignalStream | None) -> None:
+    """An older one may have none: then its token's audience says which stream it is about."""
     subject = event.sub_id
-    if not isinstance(subject, dict) or subject.get("format") != "opaque" or not isinstance(subject.get("id"), str):
+    if subject is None and event.type in OLDER:
+        return
+    if (
+        not isinstance(subject, dict)
+        or subject.get("format", subject.get("subject_type")) != "opaque"
+        or not isinstance(subject.get("id"), str)
+    ):
         raise RefusedSignal("An event about the stream names it as an opaque subject.")
     if stream is not None and subject["id"] != stream.stream_id:
         raise RefusedSignal("The event is about another stream than this connection's.")
@@ -51,15 +65,14 @@ def _verified(event: SecurityEvent, stream: SignalStream, at: datetime) -> None:
 
 
 def _updated(event: SecurityEvent, stream: SignalStream, at: datetime) -> None:
-    status, reason = event.event.get("status"), event.event.get("reason", "")
-    if status not in STATUSES:
+    told = read_status(event.event)
+    if told is None:
         raise RefusedSignal(f"status must be one of {', '.join(STATUSES)}.")
-    words = reason[:500] if isinstance(reason, str) else ""
-    SignalStream.objects.filter(pk=stream.pk).update(status=status, reason=words)
+    SignalStream.objects.filter(pk=stream.pk).update(status=told.status, reason=told.reason)
     trail.record(
         EventType.SIGNAL_STREAM_CHANGED,
         connection=stream.connection,
         actor=f"upstream:{stream.connection.name}",
         at=at,
-        data={"stream": stream.stream_id, "status": status},
+        data={"stream": stream.stream_id, "status": told.status},
     )

@@ -63,6 +63,14 @@ def ask(
     return TransmitterAnswer(answer.status_code, _read(answer, url))
 
 
+def expect(answer: TransmitterAnswer, statuses: set[int], what: str) -> None:
+    """Raises UpstreamFault for another status."""
+    if answer.status in {401, 403}:
+        raise UpstreamFault(f"The transmitter did not take our access token ({answer.status}), asked to {what}.")
+    if answer.status not in statuses:
+        raise UpstreamFault(f"The transmitter answered HTTP {answer.status}, asked to {what}.")
+
+
 def _read(answer: requests.Response, url: str) -> Any:
     """A list of streams is wrapped, because only objects are read strictly."""
     content = answer.content.strip()

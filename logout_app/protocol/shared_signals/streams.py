@@ -13,9 +13,14 @@ from idp.protocol.signal_events import EFFECTS
 WELL_KNOWN = "/.well-known/ssf-configuration"
 RISC_WELL_KNOWN = "/.well-known/risc-configuration"
 DELIVERY = {"push": "urn:ietf:rfc:8935", "poll": "urn:ietf:rfc:8936"}
+OLDER_DELIVERY = {name: f"https://schemas.openid.net/secevent/risc/delivery-method/{name}" for name in DELIVERY}
 ENDPOINTS = ("configuration_endpoint", "status_endpoint", "verification_endpoint", "jwks_uri")
 MOST_EVENTS = 25  # that we ask for in one poll: of the longest, an answer holds no more
 LONGEST_TEXT = 1000
+
+
+ENABLED = "enabled"
+STATUSES = (ENABLED, "paused", "disabled")
 
 
 class BadDocument(ValueError):
@@ -32,6 +37,12 @@ class Transmitter:
     status_endpoint: str = ""
     verification_endpoint: str = ""
     critical: frozenset[str] = frozenset()
+    deliveries: frozenset[str] = frozenset()  # that it offers, as far as it says
+
+    def delivery_of(self, method: str) -> str:
+        """The name of the method there: RISC's older one, where it knows no other."""
+        older = OLDER_DELIVERY[method]
+        return older if older in self.deliveries and DELIVERY[method] not in self.deliveries else DELIVERY[method]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,12 @@ class StreamConfiguration:
     stream_id: str
     audiences: tuple[str, ...]
     endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    status: str
+    reason: str = ""
 
 
 def metadata_urls(issuer: str) -> tuple[str, ...]:
@@ -60,12 +77,14 @@ def read_metadata(document: Mapping[str, Any], issuer: str) -> Transmitter:
     critical = document.get("critical_subject_members") or []
     if not isinstance(critical, list):
         raise BadDocument("has critical_subject_members that are no list")
-    return Transmitter(issuer, critical=frozenset(map(str, critical)), **found)
+    offered = document.get("delivery_methods_supported")
+    deliveries = frozenset(map(str, offered if isinstance(offered, list) else ()))
+    return Transmitter(issuer, critical=frozenset(map(str, critical)), deliveries=deliveries, **found)
 
 
-def wanted(*, method: str, endpoint: str, authorization: str) -> dict[str, Any]:
+def wanted(found: Transmitter, *, method: str, endpoint: str, authorization: str) -> dict[str, Any]:
     """The body that creates or changes a stream."""
-    delivery: dict[str, str] = {"method": DELIVERY[method]}
+    delivery: dict[str, str] = {"method": found.delivery_of(method)}
     if method == "push":
         delivery |= {"endpoint_url": endpoint, "authorization_header": authorization}
     return {"events_requested": list(EFFECTS), "delivery": delivery, "description": "Curfew"}
@@ -78,7 +97,7 @@ def read_stream(document: Mapping[str, Any], issuer: str, method: str) -> Stream
         raise BadDocument("answered with no stream_id")
     if document.get("iss") != issuer:
         raise BadDocument("answered with a stream of another issuer")
-    if not isinstance(delivery, dict) or delivery.get("method") != DELIVERY[method]:
+    if not isinstance(delivery, dict) or delivery.get("method") not in (DELIVERY[method], OLDER_DELIVERY[method]):
         raise BadDocument(f"answered with a stream that is not delivered by {method}")
     aud, endpoint = document.get("aud"), delivery.get("endpoint_url")
     named = tuple(aud) if isinstance(aud, list) else (aud,)
@@ -87,6 +106,15 @@ def read_stream(document: Mapping[str, Any], issuer: str, method: str) -> Stream
     if not isinstance(endpoint, str) or len(endpoint) > LONGEST_TEXT or uris.check_web_url(endpoint):
         raise BadDocument("answered with no endpoint_url of the delivery")
     return StreamConfiguration(stream_id, named, endpoint)
+
+
+def read_status(document: object) -> StreamStatus | None:
+    """Of a stream, as it is asked for and as events tell it; None if it says none that there is."""
+    said = document if isinstance(document, Mapping) else {}
+    status, reason = said.get("status"), said.get("reason")
+    if status not in STATUSES:
+        return None
+    return StreamStatus(status, reason[:500] if isinstance(reason, str) else "")
 
 
 def poll_request(ack: Sequence[str], errors: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

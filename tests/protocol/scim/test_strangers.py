@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from idp.models import ProvisionedUser, Provisioning, ProvisioningToken, User
+from idp.models import Membership, ProvisionedUser, Provisioning, ProvisioningToken, User
 from idp.protocol.opaque import digest
 from idp.scim import tokens
 from idp.scim.pace import PACE, Pace
@@ -133,6 +133,12 @@ class TestPowers:
             {"roles": [{"value": "admin", "primary": True}], "entitlements": [{"value": "everything"}]},
             {"id": "1", "meta": {"version": "x"}, "user_id": "auth0|1", "sub": "x", "revoked_before": None},
             {"groups": [{"value": "1"}], "user_permissions": [1], "app_metadata": {"admin": True}},
+            {
+                "email_verified": True,
+                "emailVerified": True,
+                "emails": [{"value": "ann@acme.example", "verified": True}],
+            },
+            {"claims": {"admin": True}, "user_metadata": {"admin": True}, "is_active": True, "password": "Hunter2!"},
         ],
     )
     def test_nobody_gets_powers_by_what_a_source_says(self, scim: Scim, said: dict[str, Any]) -> None:
@@ -144,7 +150,23 @@ class TestPowers:
         user = scim.user(key)
         assert (user.is_staff, user.is_superuser, user.has_usable_password()) == (False, False, False)
         assert not user.user_permissions.exists()
+        assert not user.groups.exists()
+        assert (user.email_verified, user.claims, user.user_metadata) == (False, {}, {})
+        assert not Membership.objects.filter(user=user).exists()
         assert user.user_id == "okta|acme-okta|00uann"
+
+    @pytest.mark.parametrize(
+        "path", ["is_staff", "is_superuser", "roles", "email_verified", "app_metadata", "password"]
+    )
+    @pytest.mark.parametrize("schema", ["", f"{USER}:", "urn:curfew:2.0:User:"])
+    def test_nor_by_a_path(self, scim: Scim, schema: str, path: str) -> None:
+        key = scim.add()
+        for value in (True, "admin", [{"value": "admin"}], {"admin": True}):
+            answer = scim.patch(f"/Users/{key}", {"op": "add", "path": f"{schema}{path}", "value": value})
+            assert answer.status in (200, 400), answer.body
+        user = scim.user(key)
+        assert (user.is_staff, user.is_superuser, user.email_verified) == (False, False, False)
+        assert not user.has_usable_password()
 
     def test_a_source_takes_over_nobody_of_another_connection(self, scim: Scim) -> None:
         mary = make_user("mary@fabrikamcorp.com")

@@ -106,8 +106,59 @@ def test_a_stream_that_the_transmitter_has_already_is_taken_over(admin, connecti
     act(admin, connection, "connect-signals")
     SignalStream.objects.all().delete()
     assert "Connected" in act(admin, connection, "connect-signals").content.decode()
-    assert len(transmitter.bodies("PATCH", "/streams")) == 1
+    assert len(transmitter.bodies("PUT", "/streams")) == 1
     assert SignalStream.objects.get().stream_id == "stream-1"
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_transmitter_that_replaces_no_stream_is_asked_to_change_it(admin, connection, transmitter, status):
+    act(admin, connection, "connect-signals")
+    SignalStream.objects.all().delete()
+    transmitter.answers["PUT /streams"] = (status, {})
+    assert "Connected" in act(admin, connection, "connect-signals").content.decode()
+    assert len(transmitter.bodies("PATCH", "/streams")) == 1
+
+
+def test_another_method_changes_the_stream_that_is_there(admin, connection, transmitter, session):
+    act(admin, connection, "connect-signals")
+    button = reverse("admin:idp_connection_act", args=(connection.pk, "connect-signals"))
+    assert button not in page(admin, connection)
+    connection.options["shared_signals"]["method"] = "poll"
+    connection.save()
+    assert button in page(admin, connection)
+    assert "Connected" in act(admin, connection, "connect-signals").content.decode()
+    assert [body["stream_id"] for body in transmitter.bodies("PATCH", "/streams")] == ["stream-1"]
+    transmitter.waiting = {"1": transmitter.token(REVOKED, sub_id=transmitter.subject("ann"))}
+    poll_signals()
+    assert not lives(session)
+
+
+def test_a_stream_that_we_know_and_the_transmitter_deleted_is_made_anew(admin, connection, transmitter):
+    act(admin, connection, "connect-signals")
+    transmitter.streams.clear()
+    assert "has no stream stream-1 any more" in act(admin, connection, "test-signals").content.decode()
+    connection.options["shared_signals"]["method"] = "poll"
+    connection.save()
+    assert "Connected" in act(admin, connection, "connect-signals").content.decode()
+    assert len(transmitter.bodies("POST", "/streams")) == 2
+
+
+def test_a_paused_stream_is_asked_to_run_again_before_its_test(admin, connection, transmitter):
+    act(admin, connection, "connect-signals")
+    transmitter.statuses["stream-1"] = "paused"
+    SignalStream.objects.update(status="paused", reason="maintenance")
+    assert "Asked for a test event" in act(admin, connection, "test-signals").content.decode()
+    assert transmitter.bodies("POST", "/status") == [{"stream_id": "stream-1", "status": "enabled"}]
+    assert (SignalStream.objects.get().status, SignalStream.objects.get().reason) == ("enabled", "")
+    transmitter.statuses["stream-1"] = "disabled"
+    transmitter.answers["POST /status"] = (403, {})
+    assert "asked to have it run" in act(admin, connection, "test-signals").content.decode()
+
+
+@pytest.mark.parametrize("answer", [(404, {}), (200, {"status": "asleep"}), (200, []), (500, {})])
+def test_a_transmitter_that_tells_no_status_is_connected_all_the_same(admin, connection, transmitter, answer):
+    transmitter.answers["GET /status"] = answer
+    assert "Connected, and asked" in act(admin, connection, "connect-signals").content.decode()
 
 
 def test_disconnect_deletes_the_stream_there_and_forgets_it_here(admin, connection, transmitter):

@@ -34,6 +34,7 @@ class ScriptedTransmitter:
         self.streams: dict[str, dict[str, Any]] = {}
         self.waiting: dict[str, str] = {}
         self.answers: dict[str, tuple[int, Any]] = {}
+        self.statuses: dict[str, str] = {}  # of streams; enabled unless it is said here
         self.verifications: list[dict[str, Any]] = []
         self.errors: dict[str, Any] = {}
         self.audience = "https://curfew.example/receiver"
@@ -94,6 +95,8 @@ class ScriptedTransmitter:
             return 200, {"keys": [key.as_dict(private=False) for key in self.keys]}
         if where.path == "/streams":
             return self._streams(method, body, parse_qs(where.query).get("stream_id", [""])[0])
+        if where.path == "/status":
+            return self._status(method, body or {}, parse_qs(where.query).get("stream_id", [""])[0])
         if where.path == "/verify":
             self.verifications.append(body)
             return 204, None
@@ -104,11 +107,21 @@ class ScriptedTransmitter:
             if self.streams:
                 return 409, {}
             return 201, self._stream("stream-1", body)
-        if method == "PATCH":
-            return 200, self._stream(body["stream_id"], body)
+        if method in ("PATCH", "PUT"):
+            return (200, self._stream(body["stream_id"], body)) if body["stream_id"] in self.streams else (404, {})
         if method == "DELETE":
             return (204, None) if self.streams.pop(stream_id, None) else (404, {})
+        if stream_id:
+            return (200, self.streams[stream_id]) if stream_id in self.streams else (404, {})
         return 200, list(self.streams.values())
+
+    def _status(self, method: str, body: dict[str, Any], stream_id: str) -> tuple[int, Any]:
+        stream_id = stream_id or body.get("stream_id", "")
+        if stream_id not in self.streams:
+            return 404, {}
+        if method == "POST":
+            self.statuses[stream_id] = body["status"]
+        return 200, {"stream_id": stream_id, "status": self.statuses.get(stream_id, "enabled")}
 
     def _stream(self, stream_id: str, body: Any) -> dict[str, Any]:
         delivery = dict(body["delivery"])
@@ -145,7 +158,7 @@ def _handler(transmitter: ScriptedTransmitter) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _respond
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _respond
 
         def log_message(self, format: str, *args: Any) -> None:
             """Silent."""
