@@ -19,6 +19,7 @@ from idp.models import Connection
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.params import Params, from_urlencoded
 from idp.tenants import configuration
+from idp.tenants.configuration import Snapshot
 from idp.views.errors import page_errors
 from sessions_app.oauth import long_requests
 from sessions_app.oauth.recipient import recipient_of
@@ -54,20 +55,21 @@ def start(request: HttpRequest, connection: str) -> HttpResponse:
         more = {name: params.get(name, "") for name in ("fresh", "login_hint") if name in params}
         again = upstream_pages.start_url(row, target.url, anyway="1", **more)
         return upstream_pages.silent(request, row, target.url, again)
-    return depart(request, row, target, login_hint=login_hint)
+    return depart(request, row, target, snapshot, login_hint=login_hint)
 
 
 def depart(
     request: HttpRequest,
     connection: Connection,
     target: Destination,
+    snapshot: Snapshot,
     *,
     login_hint: str = "",
     reauthenticates: bool = False,
 ) -> HttpResponse:
     """To the upstream, with what the application wishes; or the page that says why not."""
     asked = target.asked_with(login_hint)
-    session, snapshot = binding.session_of(request), binding.browser_of(request).snapshot
+    session = binding.session_of(request)
     if not asked.two_factors and assurance.wanted_of_all(target.application, connection, snapshot):
         asked = replace(asked, two_factors=True)
     if reauthenticates or (session is not None and session.is_stale):

@@ -95,7 +95,7 @@ def login(request: HttpRequest) -> HttpResponse:
     if only is not None and only.silent_since:
         return upstream_pages.silent(request, only, target.url, upstream_pages.start_url(only, target.url, anyway="1"))
     if only is not None:
-        return depart(request, only, target)
+        return depart(request, only, target, snapshot)
     return allow_forms_to(login_page.first_page(request, target, offered, snapshot), target.callback)
 
 

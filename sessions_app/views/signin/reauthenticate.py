@@ -24,4 +24,4 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
         return response
     snapshot = configuration.current()
     target = destination(request.GET.get("next", ""), snapshot)
-    return depart(request, round_trip.check_usable(connection, "", snapshot), target, reauthenticates=True)
+    return depart(request, round_trip.check_usable(connection, "", snapshot), target, snapshot, reauthenticates=True)
