@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='application',
             name='reauthentication_uri',
-            field=models.URLField(blank=True, db_default='', default='', help_text='Gets a token when somebody who is signed in must sign in again.', max_length=1000),
+            field=models.URLField(blank=True, db_default='', default='', max_length=1000),
         ),
     ]
