@@ -166,13 +166,7 @@ class Application(AbstractApplication):
     global_token_revocation_uri = models.URLField(
         max_length=1000, blank=True, help_text="The application's own GTR endpoint."
     )
-    reauthentication_uri = models.URLField(
-        max_length=1000,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Gets a token when somebody who is signed in must sign in again.",
-    )
+    reauthentication_uri = models.URLField(max_length=1000, blank=True, default="", db_default="")
     outbound_hosts = models.JSONField(
         default=list, blank=True, help_text="If given, requests to this application may only go to these host names."
     )

@@ -6,7 +6,6 @@ credential is asked for inside of the process what it may read.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from idp.connections.checks import Finding
 from idp.http.requests import RequestFacts
 from idp.models import ProvisionedGroup, Provisioning
 from idp.outbound import web
+from idp.protocol.strict_json import parse_object
 from idp.scim import access, tokens
 from idp.scim.context import Writer
 from idp.scim.handler import Handler
@@ -112,10 +112,9 @@ def _from_outside(provisioning: Provisioning, raw: str) -> Ask:
 
 def _read(content: bytes) -> Mapping[str, Any]:
     try:
-        body = json.loads(content)
+        return parse_object(content)
     except ValueError:
         return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _of_credentials(provisioning: Provisioning, facts: RequestFacts, at: datetime) -> Iterator[Finding]:

@@ -17,12 +17,8 @@ URL = "https://app.example/again"
 
 def test_a_tenant_file_says_it_and_what_it_leaves_out_stays(tmp_path: Path) -> None:
     path = tmp_path / "tenant.yaml"
-    for entry, expected in (
-        (f"{{name: App, client_id: app, reauthentication_uri: '{URL}'}}", URL),
-        ("{name: App, client_id: app}", URL),
-        ("{name: App, client_id: app, reauthentication_uri: ''}", ""),
-    ):
-        path.write_text(f"clients: [{entry}]")
+    for said, expected in ((f", reauthentication_uri: '{URL}'", URL), ("", URL), (", reauthentication_uri: ''", "")):
+        path.write_text(f"clients: [{{name: App, client_id: app, callbacks: ['https://app.example/cb']{said}}}]")
         call_command("apply", str(path))
         assert Application.objects.get(client_id="app").reauthentication_uri == expected
 
