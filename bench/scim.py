@@ -37,7 +37,6 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 DISABLED = "https://schemas.openid.net/secevent/risc/event-type/account-disabled"
 AT_MOST = 600.0  # seconds for one phase
-GOAL = 100.0  # requests of a sync per second, and 10,000 events in a minute
 
 
 def main() -> None:
@@ -68,7 +67,7 @@ class Server:
     def __init__(self, port: int, at_once: int) -> None:
         self.base, self.at_once = f"http://127.0.0.1:{port}", at_once
         self.local = threading.local()
-        self.pids = [pid for pid in gtr_children() if "granian" in command_of(pid)]
+        self.pids = [pid for pid in descendants() if "granian" in command_of(pid)]
 
     def send(self, method: str, path: str, **given: Any) -> requests.Response:
         """As a source that comes again when it is told to."""
@@ -85,9 +84,15 @@ class Server:
         resident = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids]
         return max(resident) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
+    def cpu(self) -> float:
+        """Seconds of the web server's processes."""
+        ticks = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13] for pid in self.pids]
+        return sum(int(part) for both in ticks for part in both) / os.sysconf("SC_CLK_TCK")
+
     def phase(self, name: str, acts: Iterable[Callable[[], int]], count: int) -> None:
         """Run them, each of which answers with its status, and say how fast it was."""
-        began, statuses, times, memory = time.monotonic(), Counter[int](), list[float](), list[int]()
+        began, cpu, statuses = time.monotonic(), self.cpu(), Counter[int]()
+        times, memory = list[float](), list[int]()
 
         def run(act: Callable[[], int]) -> None:
             if time.monotonic() - began > AT_MOST:
@@ -104,7 +109,7 @@ class Server:
         took = time.monotonic() - began
         quantiles = statistics.quantiles(times, n=100)
         print(
-            f"{name}: {count / took:.0f}/s ({took:.1f} s), median {quantiles[49] * 1000:.0f} ms, p99 {quantiles[98] * 1000:.0f} ms, "
+            f"{name}: {count / took:.0f}/s ({took:.1f} s), cpu ms {(self.cpu() - cpu) / count * 1000:.1f}, median {quantiles[49] * 1000:.0f} ms, p99 {quantiles[98] * 1000:.0f} ms, "
             f"{dict(statuses)}, MiB {' '.join(map(str, memory))}",
             flush=True,
         )
@@ -114,7 +119,7 @@ def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-def gtr_children() -> list[int]:
+def descendants() -> list[int]:
     """Of this process, and theirs."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):

@@ -28,7 +28,7 @@ class Group(RfcGroup):
 class AnyEmail(Email):
     """As the source has it, also `ann@corp.local`: what is no address is nobody's reason to refuse the person's deactivation."""
 
-    value: str | None = None  # type: ignore[assignment]
+    value: str | None = None
 
 
 class User(RfcUser[AnyExtension]):
@@ -39,7 +39,7 @@ class User(RfcUser[AnyExtension]):
 class AnyManager(Manager):
     """By the id alone, as Okta and Entra name them; RFC 7643 section 8.7.1 asks for neither member."""
 
-    value: str | None = None  # type: ignore[assignment]
+    value: str | None = None
     ref: Annotated[Reference["User"] | None, Required.false] = Field(  # type: ignore[type-arg,assignment]  # noqa: UP037
         None, serialization_alias="$ref", validation_alias="$ref"
     )

@@ -100,7 +100,8 @@ class Users:
     def _row(self, public_id: str, *, lock: bool = False) -> ProvisionedUser:
         if lock and public_id in self._held:
             return self._held[public_id]
-        row, named = None, {"connection": self.connection.pk, "key": public_id}
+        row = None
+        named: dict[str, str | int] = {"connection": self.connection.pk, "key": public_id}
         if ID.fullmatch(public_id):
             if lock:
                 _LOCKED_PERSON.get(**named)
