@@ -317,26 +317,6 @@ class ClientRegistration(models.Model):
         return f"registration of application {self.application_id}"
 
 
-class RefusedRequest(models.Model):
-    """What an application asked for lately and was refused: the newest few, for whoever mends it (`idp.applications.refusals`)."""
-
-    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="refused_requests")
-    what = models.CharField(max_length=32, help_text="The parameter with the address, or the error's code.")
-    received = models.CharField(max_length=500, help_text="The address as it came.")
-    reason = models.CharField(max_length=300)
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ("-last_at", "-pk")
-        constraints = (
-            models.UniqueConstraint(fields=("application", "what", "received"), name="idp_refused_request_once"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.what} of application {self.application_id}"
-
-
 class TokenFormat(models.TextChoices):
     OPAQUE = token_dialects.OPAQUE, "Opaque: dead at once when its session ends"
     AUTH0 = token_dialects.AUTH0, "JWT with Auth0's claims, valid until it expires"
