@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from idp.admin.application_form import ApplicationForm
 from idp.admin.fields import LinesField
-from idp.applications.kinds import KINDS, MACHINE, NATIVE, Kind
+from idp.applications.kinds import KINDS, MACHINE, NATIVE, ApplicationKind
 from idp.models import ClientGrant, ResourceServer
 from idp.protocol import uris
 
@@ -33,7 +33,7 @@ HELP_OF_NATIVE = (
 class WizardForm(ApplicationForm):
     """`kind` decides which of the application's columns are asked for; the rules are those of every door."""
 
-    kind: Kind
+    kind: ApplicationKind
     grants_apis = False
 
     api = forms.ModelChoiceField(
@@ -87,7 +87,7 @@ def _origins(callbacks: str) -> list[str]:
     return list(dict.fromkeys(filter(None, map(uris.origin, callbacks.split()))))
 
 
-def chosen(request: HttpRequest) -> Kind | None:
+def chosen(request: HttpRequest) -> ApplicationKind | None:
     return KINDS.get(request.GET.get("kind", ""))
 
 
@@ -96,7 +96,7 @@ def is_undecided(request: HttpRequest) -> bool:
     return request.method != "POST" and chosen(request) is None and request.GET.get("kind") != EVERYTHING
 
 
-def form_of(kind: Kind, request: HttpRequest) -> type[WizardForm]:
+def form_of(kind: ApplicationKind, request: HttpRequest) -> type[WizardForm]:
     may_grant = kind is MACHINE and request.user.has_perm("idp.add_clientgrant")
 
     class OfKind(WizardForm):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from idp.applications import kinds
-from idp.applications.kinds import Kind
+from idp.applications.kinds import ApplicationKind
 from idp.models import Application
 from idp.protocol import uris
 from idp.protocol.grant_types import DEVICE_CODE
@@ -184,7 +184,7 @@ curl -sS {_shell(settings.ISSUER + "oauth/token")} \\
     ]
 
 
-OF_KIND: dict[Kind, Callable[[Application], list[Snippet]]] = {
+OF_KIND: dict[ApplicationKind, Callable[[Application], list[Snippet]]] = {
     kinds.WEB: _web,
     kinds.SPA: _spa,
     kinds.NATIVE: _native,

@@ -9,7 +9,7 @@ from idp.protocol.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEV
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ApplicationKind:
     """`fields`: the columns without which such an application does not work, or would not hear of sign-outs."""
 
     name: str
@@ -30,7 +30,7 @@ class Kind:
         )
 
 
-WEB = Kind(
+WEB = ApplicationKind(
     "web",
     "Web application",
     "Runs on a server that can keep a secret: Django, Express, Rails, Spring, ASP.NET, or something bought.",
@@ -39,7 +39,7 @@ WEB = Kind(
     (AUTHORIZATION_CODE, REFRESH_TOKEN),
     ("redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri"),
 )
-SPA = Kind(
+SPA = ApplicationKind(
     "spa",
     "Single-page application",
     "Runs in the browser, without a server of its own: React, Vue, Angular. It has no secret.",
@@ -49,7 +49,7 @@ SPA = Kind(
     ("redirect_uris", "post_logout_redirect_uris"),
     calls_from_pages=True,
 )
-NATIVE = Kind(
+NATIVE = ApplicationKind(
     "native",
     "Native application",
     "Installed on a telephone or a computer. It signs people in by the system's browser and has no secret.",
@@ -58,7 +58,7 @@ NATIVE = Kind(
     (AUTHORIZATION_CODE, REFRESH_TOKEN),
     ("redirect_uris",),
 )
-MACHINE = Kind(
+MACHINE = ApplicationKind(
     "machine",
     "Machine to machine",
     "A service or a scheduled job that calls an API for itself. Nobody signs in.",
@@ -67,7 +67,7 @@ MACHINE = Kind(
     (CLIENT_CREDENTIALS,),
     (),
 )
-DEVICE = Kind(
+DEVICE = ApplicationKind(
     "device",
     "Device without a browser",
     "A television, a printer, a command line: it shows a code, and people type it on their telephone.",
@@ -79,7 +79,7 @@ DEVICE = Kind(
 KINDS = {kind.name: kind for kind in (WEB, SPA, NATIVE, MACHINE, DEVICE)}
 
 
-def kind_of(application: Application) -> Kind:
+def kind_of(application: Application) -> ApplicationKind:
     """What an application is by its settings, however it was made."""
     grants = application.grant_types
     if AUTHORIZATION_CODE not in grants:

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedLately:
     """`nearest`: the registered address that it most probably should have been; `difference`: in words."""
 
     at: datetime
@@ -87,7 +87,7 @@ def _write(client_id: str, what: str, received: str, reason: str, at: datetime) 
         mine.filter(pk__in=old).delete()
 
 
-def lately(application: Application, now: datetime) -> Iterator[Refusal]:
+def lately(application: Application, now: datetime) -> Iterator[RefusedLately]:
     """Newest first; without addresses that are registered by now."""
     rows = RefusedRequest.objects.filter(application=application, last_at__gt=now - LATELY)
     for row in rows.order_by("-last_at", "-pk"):
@@ -97,7 +97,7 @@ def lately(application: Application, now: datetime) -> Iterator[Refusal]:
             continue
         nearest = nearest_uri.nearest(row.received, registered)
         difference = nearest_uri.difference(row.received, nearest) if nearest else ""
-        yield Refusal(row.last_at, row.what, row.received, row.reason, nearest, difference)
+        yield RefusedLately(row.last_at, row.what, row.received, row.reason, nearest, difference)
 
 
 def _printable(text: str) -> str:

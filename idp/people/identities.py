@@ -37,7 +37,7 @@ def receive(connection: Connection, account: Account, *, at: datetime) -> Identi
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedPerson:
     """Whom a sign-in would be of, and what it would write of them. `user`: the person who has this account already."""
 
     user_id: str
@@ -48,14 +48,14 @@ class Expected:
     profile: Mapping[str, Any]
 
 
-def expected(connection: Connection, account: Account) -> Expected:
+def expected(connection: Connection, account: Account) -> ExpectedPerson:
     """What `receive` would make of the account. Writes nothing; raises UpstreamFault for a `sub` that cannot be kept."""
     user_id, identity, person = (
         _user_id(connection, account),
         _find(connection, account.sub),
         _person(connection, account),
     )
-    return Expected(
+    return ExpectedPerson(
         identity.user.user_id if identity else user_id,
         identity.user if identity else None,
         person["email"],

@@ -127,12 +127,16 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
             }
             return TemplateResponse(request, "admin/idp/connection/trial.html", context)
 
-    def trials(self, request: HttpRequest, connection: Connection) -> list[pages.Step]:
+    def trials(self, request: HttpRequest, connection: Connection) -> list[pages.OpeningStep]:
         if not trial.is_offered(connection):
             return []
         may_try = self.has_act_permission(request, connection)
         done = trial.last_passed(connection) is not None
-        return [pages.Step("Sign in through it as yourself.", self.act_url(connection, "try") if may_try else "", done)]
+        return [
+            pages.OpeningStep(
+                "Sign in through it as yourself.", self.act_url(connection, "try") if may_try else "", done
+            )
+        ]
 
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """The last Global Token Revocation requests in the connection's name, and what they were answered."""

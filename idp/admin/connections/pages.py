@@ -76,7 +76,7 @@ ENABLE = AdminAct(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class OpeningStep:
     text: str
     url: str
     done: bool = False
@@ -249,10 +249,10 @@ class ConnectionAdminBase(ActsAdmin):
             else "",
         }
 
-    def steps(self, request: HttpRequest, connection: Connection) -> list[Step]:
+    def steps(self, request: HttpRequest, connection: Connection) -> list[OpeningStep]:
         """What comes before people meet a connection that is closed; the way there for whoever may go it."""
         may_open = self.may_do(request, connection, ENABLE)
-        enable = Step(
+        enable = OpeningStep(
             "Enable it: people can sign in through it.", self.act_url(connection, ENABLE.name) if may_open else ""
         )
         if not is_tested(connection):
@@ -260,12 +260,12 @@ class ConnectionAdminBase(ActsAdmin):
         tested_at, findings = health.last_findings(connection)
         works = tested_at is not None and all(finding.level != "error" for finding in findings)
         may_try = self.has_act_permission(request, connection)
-        test = Step(
+        test = OpeningStep(
             "Test it: its addresses, keys and certificates.", self.act_url(connection, "test") if may_try else "", works
         )
         return [test, *self.trials(request, connection), enable]
 
-    def trials(self, request: HttpRequest, connection: Connection) -> list[Step]:
+    def trials(self, request: HttpRequest, connection: Connection) -> list[OpeningStep]:
         """The app above knows how somebody signs in."""
         return []
 

@@ -41,7 +41,7 @@ def arrived(request: HttpRequest, trip: Trip, answer: Params) -> HttpResponse:
     return _page(request, trip, {"facts": _facts(trip.connection, account, found), "claims": _claims(found)})
 
 
-def _facts(connection: Connection, account: Account, found: identities.Expected) -> list[tuple[str, str]]:
+def _facts(connection: Connection, account: Account, found: identities.ExpectedPerson) -> list[tuple[str, str]]:
     groups = account.profile.get("groups")
     listed = [str(group) for group in groups] if isinstance(groups, list) else []
     whose = f"{found.user}, who is known here" if found.user else "Nobody yet: a person would be made"
@@ -58,7 +58,7 @@ def _facts(connection: Connection, account: Account, found: identities.Expected)
     ]
 
 
-def _email(found: identities.Expected) -> str:
+def _email(found: identities.ExpectedPerson) -> str:
     if not found.email:
         return "none"
     return f"{found.email}, {'verified' if found.email_verified else 'not verified'}"
@@ -71,7 +71,7 @@ def _second_factor(connection: Connection, account: Account) -> str:
     return "not proved there" if trusted else "what it says of that is not believed (Its second factor counts)"
 
 
-def _claims(found: identities.Expected) -> str:
+def _claims(found: identities.ExpectedPerson) -> str:
     return json.dumps(found.profile, indent=2, ensure_ascii=False, sort_keys=True, default=str)
 
 

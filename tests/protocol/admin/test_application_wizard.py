@@ -198,7 +198,7 @@ def test_the_django_snippet_leads_to_the_login_page_and_to_the_sign_out(
 
 
 @pytest.mark.parametrize("kind", [kinds.WEB, kinds.SPA], ids=lambda kind: kind.name)
-def test_the_javascript_is_javascript_whatever_the_ids_are(kind: kinds.Kind, tmp_path: Any) -> None:
+def test_the_javascript_is_javascript_whatever_the_ids_are(kind: kinds.ApplicationKind, tmp_path: Any) -> None:
     """An administrator may choose a client id with characters that mean something in code."""
     node = shutil.which("node")
     assert node
