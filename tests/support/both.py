@@ -127,8 +127,9 @@ class Dealing(EachScheduling):
             own = set(json.loads(Path(node.workerinput[NOTES]).read_text()))
             own |= set(self.node2collection[node]) - everywhere
             needing |= own
-            if database_of(node) not in self.undealt:
-                self.undealt[database_of(node)] = by_module(filter(own.__contains__, self.node2collection[node]))
+            theirs = by_module(filter(own.__contains__, self.node2collection[node]))
+            if self.undealt.setdefault(database_of(node), theirs) != theirs:
+                raise pytest.UsageError("names of tests differ from process to process: is one made of a set?")
         rest = dict.fromkeys(test for collection in collections for test in collection if test not in needing)
         self.undealt[""] = by_module(rest)
 

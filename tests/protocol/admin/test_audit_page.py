@@ -133,27 +133,27 @@ def test_data_of_another_release_breaks_nothing(admin: Client, lines: dict[str, 
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({"person": "mary@fabrikamcorp.com"}, {"joined"}),
-        ({"person": "Mary Major"}, {"joined"}),
-        ({"person": "bob@acme.example"}, {"failed", "blocked"}),
-        ({"person": "nobody"}, set()),
-        ({"application": "timesheet"}, {"joined", "changed"}),
-        ({"application": "timesheet-saas"}, {"joined", "changed"}),
-        ({"connection": "OKTA-main"}, {"failed", "unknown", "blocked"}),
-        ({"type": "joined"}, {"joined"}),
-        ({"group": "sign-in"}, {"failed", "unknown", "blocked"}),
-        ({"ip": "2001:0db8:0::7"}, {"failed", "unknown"}),
-        ({"ip": "203.0.113.7"}, {"joined"}),
-        ({"by": "boss@fabrikamcorp.com"}, {"changed"}),
-        ({"q": "okta-main", "person": "bob@acme.example"}, {"failed", "blocked"}),
-        ({"within": "hour"}, {"joined"}),
-        ({"within": "day"}, {"joined", "failed", "unknown", "blocked", "changed"}),
-        ({"connection": "okta-main", "within": "hour"}, set()),
+        ({"person": "mary@fabrikamcorp.com"}, ("joined",)),
+        ({"person": "Mary Major"}, ("joined",)),
+        ({"person": "bob@acme.example"}, ("failed", "blocked")),
+        ({"person": "nobody"}, ()),
+        ({"application": "timesheet"}, ("joined", "changed")),
+        ({"application": "timesheet-saas"}, ("joined", "changed")),
+        ({"connection": "OKTA-main"}, ("failed", "unknown", "blocked")),
+        ({"type": "joined"}, ("joined",)),
+        ({"group": "sign-in"}, ("failed", "unknown", "blocked")),
+        ({"ip": "2001:0db8:0::7"}, ("failed", "unknown")),
+        ({"ip": "203.0.113.7"}, ("joined",)),
+        ({"by": "boss@fabrikamcorp.com"}, ("changed",)),
+        ({"q": "okta-main", "person": "bob@acme.example"}, ("failed", "blocked")),
+        ({"within": "hour"}, ("joined",)),
+        ({"within": "day"}, ("joined", "failed", "unknown", "blocked", "changed")),
+        ({"connection": "okta-main", "within": "hour"}, ()),
     ],
     ids=str,
 )  # fmt: skip
 def test_lines_are_filtered(
-    admin: Client, lines: dict[str, SessionEvent], query: dict[str, str], found: set[str]
+    admin: Client, lines: dict[str, SessionEvent], query: dict[str, str], found: tuple[str, ...]
 ) -> None:
     assert keys(admin, **query) == {lines[name].pk for name in found}
 

@@ -198,7 +198,7 @@ def test_the_model_refuses_what_the_rules_refuse() -> None:
 
 def test_the_admin_refuses_what_the_rules_refuse_beside_its_field() -> None:
     admin = browser(make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)))
-    url = reverse("admin:idp_application_add")
+    url = reverse("admin:idp_application_add") + "?kind=all"
     form = admin.get(url).context["adminform"].form
     filled = {item.html_name: item.value() for item in form if item.value() not in (None, False, "")}
 
