@@ -104,7 +104,7 @@ def test_only_sqlite_elsewhere(): pass
 
 def test_a_worker_that_is_done_with_its_own_takes_the_rest(run: Run) -> None:
     ran = run(
-        "6 passed",
+        "8 passed",
         own="""
 import os, time
 from conftest import RAN
@@ -114,11 +114,13 @@ def test_own(db):
     while os.environ["TEST_DATABASE"] == "sqlite" and "test_fourth" not in RAN.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+def test_own_too(db): pass
 """,
         first="def test_first(): pass\ndef test_second(): pass",
         then="def test_third(): pass\ndef test_fourth(): pass",
     )
-    assert {"postgres test_third", "postgres test_fourth"} <= set(ran)
+    assert {f"postgres test_{name}" for name in ("first", "second", "third", "fourth")} <= set(ran)
 
 
 def test_two_workers_of_a_database_share_what_needs_it(run: Run) -> None:
