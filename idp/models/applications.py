@@ -82,7 +82,8 @@ class Application(AbstractApplication):
     enabled = models.BooleanField(default=True)
     require_pkce = models.BooleanField(default=False, help_text="Public clients must use PKCE anyway.")
     allow_logout_url_wildcards = models.BooleanField(
-        default=False, help_text="A * as the whole leftmost host label of allowed logout URLs, like https://*.example.com; for /v2/logout only."
+        default=False,
+        help_text="A * as the whole leftmost host label of allowed logout URLs, like https://*.example.com; for /v2/logout only.",
     )
     id_token_signed_response_alg = models.CharField(max_length=8, choices=SIGNING_CHOICES, default="RS256")
     id_token_encrypted_response_alg = models.CharField(
