@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import smtplib
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,9 +25,10 @@ from idp.models import Application, Connection, TenantSettings, User
 from idp.people import accounts
 from idp.protocol.initiators import Initiator
 from idp.tenants import configuration
+from logout_app.ending import mails
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
-from logout_app.tasks import find_security_mails
+from logout_app.tasks import find_security_mails, until_done
 from sessions_app.account import new_devices, security_mails
 from sessions_app.audit import following, trail
 from sessions_app.audit.events import EventType
@@ -52,11 +54,17 @@ def subjects(mailoutbox: list[EmailMessage]) -> list[str]:
     return [message.subject for message in mailoutbox]
 
 
+def look() -> None:
+    """As the task does, which would close the test's connection."""
+    for find in (new_devices.find, mails.find):
+        until_done(partial(find, timezone.now()), 60, following.BATCH)
+
+
 def found_later(after: timedelta = LATER) -> None:
     """The worker looks, which marks how far the trail goes, and looks again when that is old enough; then mails are sent."""
-    find_security_mails()
+    look()
     with time_machine.travel(timezone.now() + after, tick=False):
-        find_security_mails()
+        look()
         send_mails()
 
 
@@ -89,7 +97,7 @@ def set_tenant(**values: Any) -> None:
 def mary() -> User:
     """The worker has looked before: what is written from now on is news."""
     user = make_user()
-    find_security_mails()
+    look()
     return user
 
 
@@ -299,7 +307,7 @@ def test_a_blocked_person_is_told_and_gets_no_link(mary, apps, mailoutbox):
 def test_the_tenant_says_who_is_told(setting, strategy, told, mailoutbox):
     set_tenant(security_mails=setting)
     pat = make_user("pat@acme.example", connection=make_connection("Acme", strategy=strategy))
-    find_security_mails()
+    look()
     opened(pat)
     opened(pat, CHROME)
     found_later()
@@ -369,6 +377,19 @@ def test_a_line_that_is_committed_after_later_ones_were_seen_is_found(mary):
     look(now + timedelta(seconds=180))
     look(now + timedelta(seconds=240))
     assert seen == [late.sid, last.sid]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_task_looks_for_both(mailoutbox):
+    mary = make_user()
+    find_security_mails()
+    opened(mary)
+    session = opened(mary, CHROME)
+    end(session)
+    find_security_mails()
+    with time_machine.travel(timezone.now() + LATER, tick=False):
+        find_security_mails()
+    assert sorted(SecurityMail.objects.values_list("kind", flat=True)) == ["new_device", "signed_out"]
 
 
 def test_what_was_before_the_first_look_is_history(mailoutbox):
@@ -550,7 +571,7 @@ def test_who_has_only_the_old_address_ends_everything_and_chooses_no_password(ma
 def test_a_person_of_an_identity_provider_is_told_where_their_password_is(mailoutbox):
     set_tenant(security_mails="all")
     pat = make_user("pat@acme.example", connection=make_connection("Acme", strategy="okta"))
-    find_security_mails()
+    look()
     opened(pat)
     opened(pat, CHROME)
     found_later()
