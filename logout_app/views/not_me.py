@@ -55,5 +55,5 @@ def _dead(request: HttpRequest) -> HttpResponse:
         "This link does not work any more",
         "It was used already, or it is older than three days. If something is wrong with your account, "
         "choose a new password and look at your sessions.",
-        status=410,
+        status=404,
     )

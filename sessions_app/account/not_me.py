@@ -39,7 +39,7 @@ class NotMe:
 def link(row: SecurityMail, address: str, at: datetime) -> str:
     said = [row.user.user_id, row.pk, row.kind, int((at + WORKS_FOR).timestamp()), _digest(address)]
     key = _signer.sign_object(said)
-    return f"{settings.ISSUER_ORIGIN}{reverse('not_me', kwargs={'key': key})}"
+    return f"{settings.ISSUER_ORIGIN}{reverse('this_was_not_me', kwargs={'key': key})}"
 
 
 def read(key: str, at: datetime) -> NotMe | None:
