@@ -9,11 +9,12 @@ from django.dispatch import Signal
 password_changed = Signal()
 user_blocked = Signal()
 user_deleted = Signal()
-email_changed = Signal()
-mfa_removed = Signal()
 powers_changed = Signal()  # what `user` may do in the console: `changes` and `facts` as of an application
 person_edited = Signal()  # names of the `attributes` of `user` that an administrator changed; `facts`: of the request
 administered = Signal()  # an administrator did `act` to `target`, which is one of our rows; `actor`, `at`, `facts`
+email_changed = Signal()  # `old` and `was_verified`: the address before
+mfa_added = Signal()  # `factor`: its row
+mfa_removed = Signal()  # `factor`: its row, which is gone
 connection_disabled = Signal()
 identity_moved = Signal()  # `user` is whose it was, `identity` the account that signs somebody else in from now on
 connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `facts`: of the request, None without one

@@ -7,6 +7,7 @@ twice at once (two beats, a late acknowledgement): each batch decides by conditi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -17,10 +18,12 @@ from django.utils import timezone
 from idp.protocol.initiators import Initiator
 from idp.tenants import configuration, rules
 from logout_app.browser import transactions
-from logout_app.ending import access_lost, deprovisioned, purge
+from logout_app.ending import access_lost, deprovisioned, mails, purge
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.evidence import overdue
 from logout_app.shared_signals import poll
+from sessions_app.account import new_devices
+from sessions_app.audit import following
 from sessions_app.session.purge import BATCH
 
 log = structlog.get_logger(__name__)
@@ -28,6 +31,7 @@ log = structlog.get_logger(__name__)
 EXPIRY_DEADLINE = 50.0  # seconds; the next run comes after 60
 EXPIRY_BATCH = 200
 PURGE_DEADLINE = 600.0
+MAIL_DEADLINE = 25.0  # of each of two
 STATEMENT_LIMIT = 10  # seconds
 NAMED = 10  # applications, in a line of the log
 
@@ -97,6 +101,14 @@ def watch_ends() -> None:
             applications=list(found.applications[:NAMED]),
             more=found.more,
         )
+
+
+@shared_task
+def find_security_mails() -> None:
+    """Look in the audit trail for what people are told of by mail: new devices, and ends that somebody else began."""
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
+        for find in (new_devices.find, mails.find):
+            until_done(partial(find, timezone.now()), MAIL_DEADLINE, following.BATCH)
 
 
 def until_done(batch: Callable[[], int], seconds: float, full: int) -> int:

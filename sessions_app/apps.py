@@ -7,7 +7,7 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers system checks, and receivers of what happens to people and connections.
-        from sessions_app.account import mail  # noqa: F401
+        from sessions_app.account import mail, security_acts  # noqa: F401
         from sessions_app.audit import heard, permit  # noqa: F401
         from sessions_app.session import checks  # noqa: F401
         from sessions_app.signin import factors, sign_in  # noqa: F401

@@ -416,6 +416,61 @@ class MailRequest(models.Model):
         return f"{self.kind} #{self.pk}"
 
 
+class SecurityMailKind(models.TextChoices):
+    NEW_DEVICE = "new_device", "New device"
+    PASSWORD_CHANGED = "password_changed", "Password changed"
+    FACTOR_ADDED = "factor_added", "Second factor added"
+    FACTOR_REMOVED = "factor_removed", "Second factor removed"
+    ADDRESS_CHANGED = "address_changed", "Address changed"
+    SIGNED_OUT = "signed_out", "Signed out"
+
+
+class SecurityMailOutcome(models.TextChoices):
+    WAITING = "", "Waiting"
+    SENT = "sent", "Sent"
+    LEFT_OUT = "left_out", "Left out: too many of its kind"
+    NOBODY = "nobody", "Nobody to send it to"
+    GIVEN_UP = "given_up", "Given up: the mail server did not take it"
+
+
+class SecurityMail(models.Model):
+    """A mail to a person about their own account. It stays for a week after it was sent: `once` keeps the same event from
+    being mailed again, and how many there were lately says whether one more is too many."""
+
+    kind = models.CharField(max_length=20, choices=SecurityMailKind)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    address = models.CharField(max_length=254, blank=True, help_text="Empty: the person's own, when it is sent.")
+    once = models.CharField(max_length=128, unique=True, help_text="The event that it is about.")
+    happened_at = models.DateTimeField()
+    data = models.JSONField(default=dict)
+    due_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    held = models.BooleanField(default=False, help_text="There were too many: the next one tells how many more.")
+    outcome = models.CharField(max_length=12, choices=SecurityMailOutcome, blank=True, default="")
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("due_at",), condition=Q(done_at__isnull=True), name="sessions_secmail_due"),
+            models.Index(fields=("user", "kind", "done_at"), name="sessions_secmail_of_user"),
+            models.Index(fields=("done_at",), condition=Q(done_at__isnull=False), name="sessions_secmail_purge"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.pk}"
+
+
+class TrailPosition(models.Model):
+    """How far somebody has read the audit trail (`sessions_app/audit/following.py`)."""
+
+    name = models.CharField(max_length=32, unique=True)
+    after = models.BigIntegerField(help_text="The key of the last line that was read.")
+    marks = models.JSONField(default=list, help_text="When which line was the newest: [[time, key], ...].")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SessionEvent(models.Model):
     """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only:
     triggers say so too. Written and read by `sessions_app/audit` only."""

@@ -100,6 +100,7 @@ class TenantSettingsAdmin(StrictAdmin):
                     "persistent_session_cookie",
                     "max_sessions_per_user",
                     "password_change_ends_other_sessions",
+                    "security_mails",
                     "require_mfa",
                     "require_mfa_groups",
                 ),

@@ -69,6 +69,12 @@ class SecurityProfile(models.TextChoices):
     IPSIE = "ipsie", "IPSIE: what its session level SL1 asks of identity services"
 
 
+class SecurityMails(models.TextChoices):
+    DATABASE = "database", "To people of database connections"
+    ALL = "all", "To everybody whose address is verified"
+    OFF = "off", "To nobody"
+
+
 class TenantSettings(models.Model):
     """The one row of settings that an administrator may change while Curfew runs."""
 
@@ -110,6 +116,13 @@ class TenantSettings(models.Model):
     pairwise_salt = models.CharField(max_length=64, default=new_secret, db_default="", editable=False)
     sign_out_timeout = models.PositiveIntegerField(default=5, help_text="Seconds until an application's row turns red.")
     password_change_ends_other_sessions = models.BooleanField(default=True)
+    security_mails = models.CharField(
+        max_length=8,
+        choices=SecurityMails,
+        default=SecurityMails.DATABASE,
+        db_default=SecurityMails.DATABASE.value,
+        help_text="Who is told of new devices, changed passwords and factors, and ends that somebody else began.",
+    )
     history_retention_days = models.PositiveIntegerField(default=90)
     config_version = models.BigIntegerField(
         default=0, editable=False, help_text="Grows with every change of configuration."

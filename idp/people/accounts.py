@@ -55,7 +55,7 @@ def change_email(user: User, email: str, *, verified: bool, actor: str, at: date
 
     Raises EmailTaken if another account of the connection signs in with the new address.
     """
-    old = user.email
+    old, was_verified = user.email, user.email_verified
     with transaction.atomic():
         changed = (
             User.objects.filter(pk=user.pk)
@@ -66,7 +66,7 @@ def change_email(user: User, email: str, *, verified: bool, actor: str, at: date
             return False
         _rename_logins(user, old, email)
         user.email, user.email_verified = email, verified
-        signals.email_changed.send(User, user=user, actor=actor, at=at)
+        signals.email_changed.send(User, user=user, old=old, was_verified=was_verified, actor=actor, at=at)
     return True
 
 

@@ -24,9 +24,14 @@ class Initiator(StrEnum):
     SHARED_SIGNAL = "shared-signal"  # ours
     DEPROVISIONED = "deprovisioned"  # ours: the source of the person (SCIM) says that they must be out
 
+    NOT_ME = "not-me"  # ours: the person said, by the link of a mail, that something was not them
+
 
 # Records say ours. An application chooses among the others, and hears of this as it hears of the one that it is a kind of.
-_HEARD_AS = {Initiator.SHARED_SIGNAL.value: Initiator.IDP_LOGOUT.value}
+_HEARD_AS = {
+    Initiator.SHARED_SIGNAL.value: Initiator.IDP_LOGOUT.value,
+    Initiator.NOT_ME.value: Initiator.SESSION_REVOKED.value,
+}
 # Whoever wants to hear of the one hears of the other: what Auth0 calls by one name is no secret because ours says more.
 _ALSO_HEARD_AS = {Initiator.DEPROVISIONED.value: Initiator.ACCOUNT_DEACTIVATED.value}
 EVERY = tuple(initiator.value for initiator in Initiator if initiator.value not in _HEARD_AS)

@@ -68,6 +68,17 @@ def may_reset(user: User) -> bool:
     return resettable(user) is not None
 
 
+def new_password_url(user: User, is_own_address: bool) -> str:
+    """Where somebody who showed that they read the person's mail chooses a new password; empty: they cannot do so here.
+
+    The address of before does not suffice: it may be somebody else's by now.
+    """
+    if not (is_own_address and user.is_active and user.has_usable_password() and may_reset(user)):
+        return ""
+    user.refresh_from_db(fields=["last_login", "password", "email"])  # of what the key is made
+    return _reset(user)[1]
+
+
 def resettable(user: User) -> Identity | None:
     """The account whose password a link would set."""
     return _resettable().filter(user=user).select_related("connection").order_by("pk").first()

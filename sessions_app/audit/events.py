@@ -43,7 +43,7 @@ class Fact(Described):
     CONNECTION = "connection", "the connection, by name"
     INITIATOR = (
         "initiator",
-        "why a session ended, one of Auth0's nine initiators, `access-lost`, `shared-signal` or `deprovisioned`",
+        "why a session ended, one of Auth0's nine initiators, `access-lost`, `shared-signal`, `deprovisioned` or `not-me`",
     )
     ACTOR = (
         "actor",
@@ -89,7 +89,10 @@ class EventType(StrEnum):
         "A session began: somebody proved who they are.",
         (Fact.SESSION, Fact.SUB),
         (Fact.CONNECTION, *_REQUEST),
-        {"amr": "how it was proved, as names of methods"},
+        {
+            "amr": "how it was proved, as names of methods",
+            "known_device": "true, if the account signed in from this browser before",
+        },
     )
     JOINED = (
         "joined",
@@ -124,6 +127,19 @@ class EventType(StrEnum):
         (Fact.SESSION, Fact.SUB, Fact.INITIATOR, Fact.ACTOR),
         (Fact.CLIENT, Fact.CONNECTION),
         {"event": "the sign-out (`LogoutEvent`) that ended it, maybe with others"},
+    )
+    NOT_ME = (
+        "not_me",
+        EventGroup.SESSION,
+        "This was not me",
+        "A person said so by the link of a mail: everything of them has ended.",
+        (Fact.SUB, Fact.INITIATOR, Fact.ACTOR),
+        _REQUEST,
+        {
+            "mail": "what the mail was about",
+            "event": "the sign-out, null if nothing was there to end",
+            "sessions_ended": "how many sessions",
+        },
     )
 
     # --- sign-in ---

@@ -68,6 +68,12 @@ def of_person(sub: str, groups: Iterable[EventGroup], most: int) -> list[Session
     return list(SessionEvent.objects.filter(sub=sub, type__in=types).order_by("-at")[:most])
 
 
+def openings_before(line: SessionEvent, most: int) -> list[SessionEvent]:
+    """The newest earlier sign-ins of the same person."""
+    rows = SessionEvent.objects.filter(sub=line.sub, type=EventType.OPENED, at__lte=line.at).exclude(pk__gte=line.pk)
+    return list(rows.order_by("-at")[:most])
+
+
 def joined(sid: str) -> list[str]:
     """The `client_id` of every application that ever joined this session, in this order, deleted ones too."""
     rows = SessionEvent.objects.filter(sid=sid, type=EventType.JOINED).order_by("at")

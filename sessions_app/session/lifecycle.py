@@ -59,6 +59,7 @@ def open_session(
     attempt: Reservation | None = None,
     password: str | None = None,
     cookie: str = "",
+    known_device: bool = False,
 ) -> Opened:
     """Begin a session; PermissionDenied if person, account or connection may not any more.
 
@@ -66,7 +67,8 @@ def open_session(
     `code_for` is asked, before anything is written, for the code of the application that waits for this session: it
     joins in the same act. `attempt` is what was reserved for the password: it is given back in this act. `password` is
     the stored hash by which the person proved who they are, if they did: it must still be theirs. `cookie`: a secret that
-    only this sign-in of this browser can have, a random one by default; OpenedAlready if it was used.
+    only this sign-in of this browser can have, a random one by default; OpenedAlready if it was used. `known_device`: the
+    account signed in from this browser before; a line of the trail says so, and who is told of new devices reads it there.
     """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
@@ -89,7 +91,8 @@ def open_session(
         upstream_sid=upstream_sid,
         upstream=dict(upstream or {}),
     )
-    opened = trail.line(EventType.OPENED, session=session, facts=facts, at=at, data=_proved_by(amr))
+    data = {**_proved_by(amr), **({"known_device": True} if known_device else {})}
+    opened = trail.line(EventType.OPENED, session=session, facts=facts, at=at, data=data)
     begun: list[Change | Row] = [
         Row("session", session, once=("cookie_hash",), after="identity" if identity else ""),
         Row("event", opened, after="session"),

@@ -28,10 +28,12 @@ from sessions_app.models import (
     PushedRequest,
     RefreshToken,
     RefreshTokenFamily,
+    SecurityMail,
 )
 
 BATCH = 500
 AFTER_EXPIRY = timedelta(days=1)  # codes and tokens stay so long, for replay to be recognised and for support
+KEPT_FOR = timedelta(days=7)  # mails about accounts: longer than anybody would find their event again
 Rows = QuerySet[Any, Any]
 Batch = tuple[str, Callable[[], int]]
 
@@ -81,6 +83,7 @@ def _one_time(now: datetime, expired: datetime) -> Iterator[Rows]:
     yield FlowState.objects.filter(expires_at__lt=expired)
     yield FlowState.objects.filter(kind=FlowState.LONG_REQUEST, expires_at__lt=now)  # large, and of no use any more
     yield PushedRequest.objects.filter(expires_at__lt=expired)
+    yield SecurityMail.objects.filter(done_at__lt=now - KEPT_FOR)
     yield FlowSession.objects.filter(expire_date__lt=now)
 
 

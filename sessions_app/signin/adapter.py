@@ -125,6 +125,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             attempt=under_way.attempt,
             password=proved.stored_password,
             cookie=cookie,
+            known_device=attempts.knows_device(request, proved.identity),
         )
         under_way.attempt = None  # was given back
         allowed = rules.within(proved.snapshot.tenant, "max_sessions_per_user")

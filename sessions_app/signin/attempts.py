@@ -164,6 +164,11 @@ def give_back(reservation: Reservation) -> None:
     limiter.give_back(reservation)
 
 
+def knows_device(request: HttpRequest, identity: Identity) -> bool:
+    """Whether the account signed in from this browser before: by its cookie, without a statement."""
+    return bool(_known_device(request, _account_of(identity)))
+
+
 def remember_device(request: HttpRequest, identity: Identity) -> None:
     """The account signed in from this browser: have the middleware write the cookie, unless it holds one already."""
     _remember(request, _account_of(identity))

@@ -17,7 +17,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.db.models import Exists, Model, OuterRef, QuerySet
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -71,13 +71,27 @@ def removed(instance: Authenticator, origin: Model | QuerySet[Any, Any], **_: An
     model = origin.model if isinstance(origin, QuerySet) else type(origin)
     if instance.type == Authenticator.Type.RECOVERY_CODES or model is not Authenticator:
         return
+    actor = _actor(instance.user)
+    signals.mfa_removed.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=timezone.now())
+
+
+@receiver(post_save, sender=Authenticator, dispatch_uid="a second factor is added")
+def added(instance: Authenticator, created: bool, raw: bool, **_: Any) -> None:
+    """Not of a row that is only used, which every sign-in with a second factor writes."""
+    if not created or raw or instance.type == Authenticator.Type.RECOVERY_CODES:
+        return
+    actor = _actor(instance.user)
+    signals.mfa_added.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=timezone.now())
+
+
+def _actor(user: User) -> str:
+    """Who does it to this person, whose acting session is noted if it is the person."""
     session = _acting()
-    actor = "system"
-    if session is not None:
-        own = session.user_id == instance.user_id
-        actor = "user" if own else f"admin:{session.user.user_id}"
-        instance.user.acting_session = session.pk if own else None
-    signals.mfa_removed.send(Authenticator, user=instance.user, actor=actor, at=timezone.now())
+    if session is None:
+        return "system"
+    own = session.user_id == user.pk
+    user.acting_session = session.pk if own else None
+    return "user" if own else f"admin:{session.user.user_id}"
 
 
 def _acting() -> SSOSession | None:

@@ -213,7 +213,7 @@ def test_a_changed_address_is_verified_anew_and_the_old_link_is_dead(mailoutbox)
     accounts.change_email(mary, "mary@example.com", verified=False, actor="user", at=timezone.now())
     send_mails()
 
-    old, new = mailoutbox
+    old, new = (message for message in mailoutbox if "Verify" in message.subject)
     assert (old.to, new.to) == ([MARY], ["mary@example.com"])
     client = Client()
     assert client.post(link_in(old)).status_code == 404
@@ -245,8 +245,8 @@ def test_the_page_is_for_people_who_are_signed_in():
     assert Client().get(reverse("account_verify_email"))["Location"].startswith("/login")
 
 
-def test_an_address_that_was_verified_by_who_changed_it_needs_no_mail(mailoutbox):
+def test_an_address_that_was_verified_by_who_changed_it_is_not_verified_again(mailoutbox):
     mary = make_user()
     accounts.change_email(mary, "mary@example.com", verified=True, actor="admin", at=timezone.now())
     send_mails()
-    assert mailoutbox == []
+    assert [message for message in mailoutbox if "Verify" in message.subject] == []

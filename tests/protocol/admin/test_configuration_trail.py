@@ -40,6 +40,7 @@ TYPED: dict[str, Any] = {
     "dynamic_client_registration": "on",
     "sign_out_timeout": 9,
     "password_change_ends_other_sessions": None,
+    "security_mails": "off",
     "require_mfa": "on",
     "require_mfa_groups": "admins",
     "history_retention_days": 1,

@@ -117,6 +117,12 @@ PLACES = {
         "nobody",
         ("account_confirm_email",),
     ),
+    "link of a security mail": Place(
+        lambda client: client.get("/account/not-me/WyJhIl0:guess/"),
+        "guessing_throttled",
+        "nobody",
+        ("this_was_not_me",),
+    ),
     "user code of a device": Place(
         lambda client: client.post("/activate", {"user_code": "BCDF-GHJK"}),
         "device_code_failed",

@@ -48,6 +48,7 @@ CASES: tuple[tuple[str, Any], ...] = (
     ("allowed_logout_urls", ["https://app.example/one https://app.example/two"]),
     ("v2_logout_confirmation", "sometimes"),
     ("profile", "fapi"),
+    ("security_mails", "sometimes"),
     ("require_mfa_groups", ["x" * 513]),
     *wrong_numbers(),
 )

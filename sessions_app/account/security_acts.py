@@ -1,0 +1,57 @@
+"""Rare acts that their person is told of by mail: each writes one row, in the transaction of the act."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from allauth.core import context
+from allauth.mfa.models import Authenticator
+from django.dispatch import receiver
+
+from idp import signals
+from idp.http.requests import RequestFacts, facts
+from idp.models import User
+from idp.protocol.opaque import new_secret
+from sessions_app.account import security_mails
+from sessions_app.models import SecurityMailKind
+
+FACTORS = {"totp": "an authenticator app", "webauthn": "a security key or passkey"}
+
+
+@receiver(signals.password_changed, dispatch_uid="security mails: password changed")
+def _password_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
+    _note(SecurityMailKind.PASSWORD_CHANGED, user, actor, at)
+
+
+@receiver(signals.mfa_added, dispatch_uid="security mails: factor added")
+def _factor_added(user: User, factor: Authenticator, actor: str, at: datetime, **_: Any) -> None:
+    _note(SecurityMailKind.FACTOR_ADDED, user, actor, at, factor=FACTORS.get(factor.type, "a second factor"))
+
+
+@receiver(signals.mfa_removed, dispatch_uid="security mails: factor removed")
+def _factor_removed(user: User, factor: Authenticator, actor: str, at: datetime, **_: Any) -> None:
+    _note(SecurityMailKind.FACTOR_REMOVED, user, actor, at, factor=FACTORS.get(factor.type, "a second factor"))
+
+
+@receiver(signals.email_changed, dispatch_uid="security mails: address changed")
+def _address_changed(user: User, old: str, was_verified: bool, actor: str, at: datetime, **_: Any) -> None:
+    """To the old address, which may be the only one that its owner reads; to the new one when it is known to be theirs."""
+    said = {"old": old, "new": user.email}
+    if old and was_verified:
+        _note(SecurityMailKind.ADDRESS_CHANGED, user, actor, at, address=old, **said)
+    if user.email and user.email_verified:
+        _note(SecurityMailKind.ADDRESS_CHANGED, user, actor, at, address=user.email, **said)
+
+
+def _note(kind: SecurityMailKind, user: User, actor: str, at: datetime, *, address: str = "", **said: str) -> None:
+    if not security_mails.are_on():
+        return
+    data = {"actor": actor, **said, **(security_mails.device(_request()) if actor == "user" else {})}
+    # Nobody notes an act twice: it is its own event.
+    security_mails.note(kind, user, once=new_secret(), happened_at=at, at=at, data=data, address=address)
+
+
+def _request() -> RequestFacts | None:
+    """Of the person; what an administrator's browser is, is not theirs to know."""
+    return facts(context.request) if context.request is not None else None

@@ -1,0 +1,63 @@
+"""Reading the audit trail as it grows: every line once, oldest first, also lines that are committed late.
+
+Keys are given when a line is written, and lines are seen when their transaction is committed, which may be later than others
+with a higher key. So a line is read when a key that is not lower was seen `patience` ago: whatever has a lower key began
+before that, and no transaction lasts so long (`idp/database/limits.py`). Clocks of other machines do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from sessions_app.audit.events import EventType
+from sessions_app.models import SessionEvent, TrailPosition
+
+BATCH = 500
+Lines = list[SessionEvent]
+
+
+def follow(
+    name: str, kinds: Collection[EventType], take: Callable[[Lines], None], *, at: datetime, patience: timedelta
+) -> int:
+    """Hand on the next lines of these kinds; returns how many: BATCH, if there may be more.
+
+    What `take` writes is committed with the position. Who follows for the first time begins with what is written from now on.
+    """
+    with transaction.atomic():
+        _begun(name)
+        position = TrailPosition.objects.select_for_update(no_key=True).get(name=name)
+        until = _ripe(position, at - patience)
+        types = [kind.value for kind in kinds]
+        rows = SessionEvent.objects.filter(pk__gt=position.after, pk__lte=until, type__in=types)
+        lines = list(rows.order_by("pk")[:BATCH])
+        take(lines)
+        position.after = lines[-1].pk if len(lines) == BATCH else until
+        position.marks = _marks(position, at)
+        position.save()
+    return len(lines)
+
+
+def _begun(name: str) -> None:
+    if not TrailPosition.objects.filter(name=name).exists():
+        TrailPosition.objects.bulk_create([TrailPosition(name=name, after=_newest())], ignore_conflicts=True)
+
+
+def _ripe(position: TrailPosition, since: datetime) -> int:
+    """The highest key that was seen by then."""
+    ripe = (key for moment, key in position.marks if datetime.fromisoformat(moment) <= since)
+    return max(ripe, default=position.after)
+
+
+def _marks(position: TrailPosition, at: datetime) -> list[list[str | int]]:
+    """Those that are not reached yet, and the newest line of this moment. One a run: as many as runs fit into the patience."""
+    marks = [[moment, key] for moment, key in position.marks if key > position.after]
+    newest = _newest()
+    known = max((key for _, key in position.marks), default=position.after)
+    return [*marks, [at.isoformat(), newest]] if newest > known else marks
+
+
+def _newest() -> int:
+    return SessionEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
