@@ -17,7 +17,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.db.models import Exists, Model, OuterRef, QuerySet
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -26,6 +26,7 @@ from idp.http.requests import RequestFacts
 from idp.models import User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+from sessions_app.audit.heard import facts_of_act
 from sessions_app.models import SSOSession
 from sessions_app.session import binding
 
@@ -71,13 +72,28 @@ def removed(instance: Authenticator, origin: Model | QuerySet[Any, Any], **_: An
     model = origin.model if isinstance(origin, QuerySet) else type(origin)
     if instance.type == Authenticator.Type.RECOVERY_CODES or model is not Authenticator:
         return
-    session = _acting()
-    actor = "system"
+    session, at = _acting(), timezone.now()
     if session is not None:
-        own = session.user_id == instance.user_id
-        actor = "user" if own else f"admin:{session.user.user_id}"
-        instance.user.acting_session = session.pk if own else None
-    signals.mfa_removed.send(Authenticator, user=instance.user, actor=actor, at=timezone.now())
+        instance.user.acting_session = session.pk if session.user_id == instance.user_id else None
+    _record(EventType.SECOND_FACTOR_REMOVED, instance, session, at)
+    signals.mfa_removed.send(Authenticator, user=instance.user, actor=_actor(instance, session), at=at)
+
+
+@receiver(post_save, sender=Authenticator, dispatch_uid="a second factor is added")
+def added(instance: Authenticator, created: bool, **_: Any) -> None:
+    if created:
+        _record(EventType.SECOND_FACTOR_ADDED, instance, _acting(), timezone.now())
+
+
+def _record(event: EventType, factor: Authenticator, session: SSOSession | None, at: datetime) -> None:
+    data = {"factor": str(factor.type)}
+    trail.record(event, user=factor.user, actor=_actor(factor, session), facts=facts_of_act(), at=at, data=data)
+
+
+def _actor(factor: Authenticator, session: SSOSession | None) -> str:
+    if session is None:
+        return "system"
+    return "user" if session.user_id == factor.user_id else f"admin:{session.user.user_id}"
 
 
 def _acting() -> SSOSession | None:
