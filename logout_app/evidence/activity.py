@@ -100,7 +100,7 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class LineNames:
     """What the ids of a page's lines are called."""
 
     apps: Mapping[str, str]
@@ -115,7 +115,7 @@ def lines(sub: str, at: datetime) -> QuerySet[Recorded]:
 
 def told_of(page: Sequence[Recorded], sub: str, at: datetime, timeout: int) -> list[Happened]:
     """For four statements, however many lines. `timeout`: seconds until no answer is one."""
-    names = Names(
+    names = LineNames(
         dict(_named(Application.objects.filter(client_id__in={line.client_id for line in page}), "client_id")),
         dict(_named(Connection.objects.filter(name__in={line.connection for line in page}), "name")),
         history.browsers_of((line.sid for line in page if line.type == EventType.ENDED), sub),
@@ -128,13 +128,13 @@ def _named(rows: QuerySet[Application] | QuerySet[Connection], key: str) -> Iter
     return ((getattr(row, key), str(row)) for row in rows)
 
 
-def _happened(line: Recorded, names: Names) -> Happened:
+def _happened(line: Recorded, names: LineNames) -> Happened:
     kind = KINDS[line.type]
     told = names.told.get((line.data.get("event") or 0, line.sid), [])
     return Happened(line.at, _words(kind, line, names), _where(kind, line, names), told, kind in SUSPICIOUS)
 
 
-def _words(kind: EventType, line: Recorded, names: Names) -> str:
+def _words(kind: EventType, line: Recorded, names: LineNames) -> str:
     known = {
         "app": isolated(names.apps.get(line.client_id) or line.client_id or "An app"),
         "connection": isolated(names.connections.get(line.connection) or line.connection or "Your organisation"),
@@ -144,7 +144,7 @@ def _words(kind: EventType, line: Recorded, names: Names) -> str:
     return f"{sentence.format(**known)}{_by(line, names, known['connection'])}."
 
 
-def _by(line: Recorded, names: Names, connection: str) -> str:
+def _by(line: Recorded, names: LineNames, connection: str) -> str:
     """Who did it, where it was not the person."""
     by, _, whom = line.actor.partition(":")
     if by == "admin":
@@ -156,7 +156,7 @@ def _by(line: Recorded, names: Names, connection: str) -> str:
     return ""
 
 
-def _where(kind: EventType, line: Recorded, names: Names) -> list[str]:
+def _where(kind: EventType, line: Recorded, names: LineNames) -> list[str]:
     found = []
     if kind in OF_A_BROWSER or line.actor == "user":
         found += [user_agents.in_words(line.user_agent)] if line.user_agent else []
