@@ -33,6 +33,8 @@ def your_applications(request: HttpRequest) -> HttpResponse:
 @page_errors
 def remove_application(request: HttpRequest, client_id: str) -> HttpResponse:
     """Asks, and does it. An application that may nothing of this person is not found, whoever else allowed it something."""
+    if not client_id.isprintable():  # NUL and lone surrogates would be an error of the database
+        raise Http404
     person, at = _person(request), timezone.now()
     found = application_removed.acting_for(person, at, client_id)
     if request.method == "POST" and not found:
