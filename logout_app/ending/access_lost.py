@@ -19,13 +19,8 @@ from idp import signals
 from idp.directory.admission import not_admitted
 from idp.models import AccessMode, Application
 from idp.protocol.initiators import Initiator
-from logout_app.delivery import bell
-from logout_app.delivery.channels.backchannel import BACKCHANNEL
-from logout_app.delivery.channels.base import Occasion
-from logout_app.delivery.channels.nobody import NOT_TOLD
-from logout_app.delivery.channels.planning import why_not_told
-from logout_app.delivery.receiver import of_application
-from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.ending import leaving
+from logout_app.models import LogoutEvent
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
@@ -71,24 +66,20 @@ def _sessions(application: Application, users: Collection[int] | None) -> QueryS
 def _leave(application: Application, pks: list[int], actor: str, at: datetime) -> int:
     """Sessions are locked as by the door and by who joins; the session clients are read after that."""
     with transaction.atomic():
-        locked = SSOSession.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks, ended_at=None)
-        sessions = {row.pk: row for row in locked.select_related("user", "connection").order_by("pk")}
-        clients = SessionClient.objects.filter(application=application, session__in=sessions)
-        leaving = [sessions[pk] for pk in clients.order_by("session").values_list("session", flat=True)]
-        if not leaving:
+        sessions = leaving.lock(pks)
+        clients = leaving.parts(application, sessions)
+        going = [sessions[pk] for pk in clients.order_by("session").values_list("session", flat=True)]
+        if not going:
             return 0
-        event = _event(application, leaving, actor, at)
-        LogoutDelivery.objects.bulk_create(_delivery(event, session, application, at) for session in leaving)
-        clients.delete()
-        SSOSession.objects.filter(pk__in=sessions, last_application=application).update(last_application=None)
-        for session in leaving:
+        event = _event(application, going, actor, at)
+        leaving.leave(event, application, going, at)
+        for session in going:
             _record(event, session, application, actor, at)
-        transaction.on_commit(bell.ring)
-    return len(leaving)
+    return len(going)
 
 
-def _event(application: Application, leaving: list[SSOSession], actor: str, at: datetime) -> LogoutEvent:
-    people = {session.user.pk: session.user for session in leaving}
+def _event(application: Application, going: list[SSOSession], actor: str, at: datetime) -> LogoutEvent:
+    people = {session.user.pk: session.user for session in going}
     only = next(iter(people.values())) if len(people) == 1 else None
     return LogoutEvent.objects.create(
         at=at,
@@ -110,25 +101,6 @@ def _revoke(application: Application, users: Collection[int] | None, at: datetim
     with transaction.atomic():
         pks = list(lost.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
         return RefreshTokenFamily.objects.filter(pk__in=pks).update(revoked_at=at, revoke_reason=WHY.value)
-
-
-def _delivery(event: LogoutEvent, session: SSOSession, application: Application, at: datetime) -> LogoutDelivery:
-    why = why_not_told(application, WHY, Occasion())
-    return LogoutDelivery(
-        event=event,
-        session=session,
-        application=application,
-        receiver="" if why else of_application(application.pk),
-        client_id=application.client_id,
-        sub=session.user.user_id,
-        sid=session.sid,
-        channel=(NOT_TOLD if why else BACKCHANNEL).name,
-        state=DeliveryState.NOT_TOLD if why else DeliveryState.PENDING,
-        last_reason=why,
-        created_at=at,
-        due_at=at,
-        finished_at=at if why else None,
-    )
 
 
 def _record(event: LogoutEvent, session: SSOSession, application: Application, actor: str, at: datetime) -> None:

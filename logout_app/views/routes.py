@@ -3,6 +3,8 @@
 from django.urls import URLPattern, path, re_path
 
 from logout_app.views import (
+    account_activity,
+    account_applications,
     account_logout,
     account_sessions,
     global_token_revocation,
@@ -29,6 +31,13 @@ urlpatterns: list[URLPattern] = [
     path("account/sessions", account_sessions.your_sessions, name="your_sessions"),
     path("account/sessions/everywhere", account_sessions.sign_out_everywhere, name="sign_out_everywhere"),
     path("account/not-me/<str:key>/", not_me.this_was_not_me, name="this_was_not_me"),
+    path("account/applications", account_applications.your_applications, name="your_applications"),
+    path(
+        "account/applications/<str:client_id>/remove",
+        account_applications.remove_application,
+        name="remove_application",
+    ),
+    path("account/activity", account_activity.your_activity, name="your_activity"),
     path("v2/logout", v2_logout.v2_logout, name="v2_logout"),
     path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),
     path("oidc/logout/confirm", oidc_logout.confirmed, name="oidc_logout_confirm"),

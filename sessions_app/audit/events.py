@@ -219,6 +219,32 @@ class EventType(StrEnum):
     )
 
     # --- credentials ---
+    PASSWORD_CHANGED = (
+        "password_changed",
+        EventGroup.CREDENTIALS,
+        "Password changed",
+        "A person has another password of ours than before.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+    )
+    SECOND_FACTOR_ADDED = (
+        "second_factor_added",
+        EventGroup.CREDENTIALS,
+        "Second factor added",
+        "A person can prove who they are by one more second factor, or has new recovery codes.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"factor": "`totp`, `webauthn` or `recovery_codes`"},
+    )
+    SECOND_FACTOR_REMOVED = (
+        "second_factor_removed",
+        EventGroup.CREDENTIALS,
+        "Second factor removed",
+        "One second factor of a person was taken away, by them or by somebody else.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"factor": "`totp` or `webauthn`"},
+    )
     SECOND_FACTORS_RESET = (
         "second_factors_reset",
         EventGroup.CREDENTIALS,
@@ -260,6 +286,20 @@ class EventType(StrEnum):
         (Fact.SUB, Fact.CLIENT, Fact.ACTOR),
         _REQUEST,
         {"family": "the family of tokens, by its public id"},
+    )
+    APPLICATION_REMOVED = (
+        "application_removed",
+        EventGroup.TOKENS,
+        "Application removed",
+        "A person took an application everything that it may: consent, refresh tokens, access tokens, and its part of sessions.",
+        (Fact.SUB, Fact.CLIENT, Fact.INITIATOR, Fact.ACTOR),
+        _REQUEST,
+        {
+            "scopes": "what the consent allowed",
+            "families": "how many families of refresh tokens ended",
+            "sessions": "in how many sessions it took part",
+            "event": "the sign-out (`LogoutEvent`), null if it was signed in nowhere",
+        },
     )
     AUTHORIZATION_CODE_REPLAYED = (
         "authorization_code_replayed",

@@ -6,17 +6,29 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from allauth.core import context
 from django.db.models import Model
 from django.dispatch import receiver
 
 from idp import signals
 from idp.http.requests import RequestFacts
+from idp.http.requests import facts as facts_of
 from idp.models import Application, Connection, Group, Role, User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
 
 MOST_NAMES = 50  # of groups in one line
+
+
+def facts_of_act() -> RequestFacts | None:
+    """Of the request in which this happens; None in a worker or a command."""
+    return facts_of(context.request) if context.request is not None else None
+
+
+@receiver(signals.password_changed, dispatch_uid="the audit trail: a password changed")
+def _password_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
+    trail.record(EventType.PASSWORD_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at)
 
 
 @receiver(signals.connection_changed, dispatch_uid="the audit trail: a connection changed")

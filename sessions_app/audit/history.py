@@ -95,3 +95,15 @@ def of_connection(name: str, kinds: Iterable[EventType], count: int) -> list[Ses
     """The newest lines of these kinds, newest first."""
     lines = SessionEvent.objects.filter(connection=name, type__in=[kind.value for kind in kinds])
     return list(lines.order_by("-pk")[:count])
+
+
+def recent(sub: str, kinds: Iterable[EventType], *, since: datetime) -> QuerySet[SessionEvent]:
+    """The lines of these kinds that name this person, newest first."""
+    lines = SessionEvent.objects.filter(sub=sub, type__in=[kind.value for kind in kinds], at__gte=since)
+    return lines.order_by("-at", "-pk")
+
+
+def browsers_of(sids: Iterable[str], sub: str) -> dict[str, str]:
+    """In which browser each of these sessions of a person began."""
+    opened = SessionEvent.objects.filter(sid__in=set(sids), sub=sub, type=EventType.OPENED)
+    return dict(opened.values_list("sid", "user_agent"))

@@ -17,6 +17,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp_forms
 from allauth.mfa.webauthn import forms as webauthn_forms
 from cryptography.exceptions import InvalidSignature
+from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
@@ -30,19 +31,31 @@ from sessions_app.signin.attempts import Factor
 T = TypeVar("T")
 
 
-class CodeForm(mfa_forms.AuthenticateForm):
+CODE_FIELD = {"inputmode": "numeric", "autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}
+
+
+class _TypedCode(forms.Form):
+    """A telephone shows its digits, and the cursor stands there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs.update(CODE_FIELD)
+        self.fields["code"].widget.attrs.pop("placeholder", None)
+
+
+class CodeForm(_TypedCode, mfa_forms.AuthenticateForm):
     def clean_code(self) -> str:
         code: str = _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
         return code
 
 
-class ReauthenticateCodeForm(mfa_forms.ReauthenticateForm):
+class ReauthenticateCodeForm(_TypedCode, mfa_forms.ReauthenticateForm):
     def clean_code(self) -> str:
         code: str = _limited(self.user, _factor_of(self.cleaned_data["code"]), super().clean_code)
         return code
 
 
-class ActivateCodeForm(totp_forms.ActivateTOTPForm):
+class ActivateCodeForm(_TypedCode, totp_forms.ActivateTOTPForm):
     def clean_code(self) -> str:
         code: str = _limited(self.user, Factor.CODE, super().clean_code)
         return code

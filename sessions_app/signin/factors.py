@@ -26,6 +26,7 @@ from idp.http.requests import RequestFacts
 from idp.models import User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
+from sessions_app.audit.heard import facts_of_act
 from sessions_app.models import SSOSession
 from sessions_app.session import binding
 
@@ -71,8 +72,9 @@ def removed(instance: Authenticator, origin: Model | QuerySet[Any, Any], **_: An
     model = origin.model if isinstance(origin, QuerySet) else type(origin)
     if instance.type == Authenticator.Type.RECOVERY_CODES or model is not Authenticator:
         return
-    actor = _actor(instance.user)
-    signals.mfa_removed.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=timezone.now())
+    actor, at = _actor(instance.user), timezone.now()
+    _record(EventType.SECOND_FACTOR_REMOVED, instance, actor, at)
+    signals.mfa_removed.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=at)
 
 
 @receiver(post_save, sender=Authenticator, dispatch_uid="a second factor is added")
@@ -80,8 +82,14 @@ def added(instance: Authenticator, created: bool, raw: bool, **_: Any) -> None:
     """Not of a row that is only used, which every sign-in with a second factor writes."""
     if not created or raw or instance.type == Authenticator.Type.RECOVERY_CODES:
         return
-    actor = _actor(instance.user)
-    signals.mfa_added.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=timezone.now())
+    actor, at = _actor(instance.user), timezone.now()
+    _record(EventType.SECOND_FACTOR_ADDED, instance, actor, at)
+    signals.mfa_added.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=at)
+
+
+def _record(event: EventType, factor: Authenticator, actor: str, at: datetime) -> None:
+    data = {"factor": str(factor.type)}
+    trail.record(event, user=factor.user, actor=actor, facts=facts_of_act(), at=at, data=data)
 
 
 def _actor(user: User) -> str:

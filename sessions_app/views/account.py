@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from allauth.account import views
 from allauth.account.models import EmailConfirmationHMAC
+from allauth.mfa.base import views as mfa_views
 from django.contrib.auth.decorators import login_not_required
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -63,6 +64,17 @@ def password_change(request: HttpRequest) -> HttpResponse:
     return response
 
 
+class SignInMethodsView(mfa_views.IndexView):
+    """allauth's page of second factors, with the password beside them."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        person = _person(self.request)
+        own = person.has_usable_password() and sign_in.has_password(self.request, person, own=True)
+        identity = sign_in.identity_in(self.request, person)
+        elsewhere = "" if own or identity is None else str(identity.connection)
+        return {**super().get_context_data(**kwargs), "person": person, "own_password": own, "elsewhere": elsewhere}
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def verify_email(request: HttpRequest) -> HttpResponse:
     """The person's own address: whether it is verified, and a mail that lets them verify it."""
@@ -92,3 +104,4 @@ password_reset_from_key = page_errors(PasswordResetFromKeyView.as_view())
 password_reset_from_key_done = views.password_reset_from_key_done
 confirm_email = page_errors(ConfirmEmailView.as_view())
 inactive = views.account_inactive
+sign_in_methods = SignInMethodsView.as_view()

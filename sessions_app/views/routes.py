@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, pushed
+from sessions_app.views import account, profile, pushed
 from sessions_app.views.home import home
 from sessions_app.views.oauth.authorize import authorize
 from sessions_app.views.oauth.check_session import check_session
@@ -31,6 +31,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/cancel", callback.cancel, name="login_cancel"),
     path("login/callback", callback.callback, name="login_callback"),
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
+    path("account/", profile.profile, name="account_profile"),
+    path("account/mfa/", account.sign_in_methods, name="mfa_index"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("login/step-up", step_up.step_up, name="login_step_up"),
     path("account/mfa/ready/", step_up.set_up, name="step_up_done"),

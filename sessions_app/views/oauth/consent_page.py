@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -24,13 +26,18 @@ WORDS = {
 }
 
 
+def in_words(scopes: Iterable[str]) -> list[str]:
+    """What an application may know or do by these; that it knows who somebody is, is said beside."""
+    return [WORDS.get(scope, scope) for scope in scopes if scope != OPENID]
+
+
 def render_page(request: HttpRequest, params: Params, to: Recipient, ask: act.Ask) -> HttpResponse:
     """The whole request travels in the form, signed and bound to the session that is asked."""
     carried = {"pairs": params.pairs, "sid": ask.session.sid, "scope": ask.scope}
     context = {
         "application": to.application,
         "user": ask.session.user,
-        "items": [WORDS.get(scope, scope) for scope in ask.scope if scope != OPENID],
+        "items": in_words(ask.scope),
         "carried": signing.dumps(carried, salt=SALT, compress=True),
         "host": to.origin or to.redirect_uri,
     }

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from idp.models import Application, User
 from sessions_app.models import Consent, SSOSession
-from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.factories import PASSWORD, browser, make_application, make_session, make_user
 
 DESK = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:142.0) Gecko/20100101 Firefox/142.0"
 ALL = {"backchannel_logout_initiators_mode": "all"}
@@ -44,3 +44,10 @@ def consent(mary: User, photos: Application) -> Consent:
 @pytest.fixture
 def client(desk: SSOSession) -> Client:
     return browser(desk)
+
+
+@pytest.fixture
+def proved(client: Client) -> Client:
+    """Mary proved her password a moment ago: allauth's pages of second factors ask for it."""
+    client.post("/account/reauthenticate/", {"password": PASSWORD, "next": "/account/"})
+    return client

@@ -1,0 +1,191 @@
+"""What the audit trail holds of one person, as sentences for that person.
+
+Who else acted is told as what they are, never by name or address: a line of an administrator has the administrator's address.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from idp.models import Application, Connection
+from idp.protocol.initiators import Initiator
+from idp.protocol.text.bidi import isolated
+from logout_app.models import LogoutDelivery
+from logout_app.protocol.sign_out_state import RowState, row_state, standing
+from sessions_app.audit import history
+from sessions_app.audit.events import EventType
+from sessions_app.audit.history import Recorded
+from sessions_app.protocol import user_agents
+
+SPAN = timedelta(days=30)
+FACTORS = {
+    "totp": "An authenticator app",
+    "webauthn": "A security key",
+    "recovery_codes": "A new set of recovery codes",
+}
+
+# {app} and {connection} are names; what depends on more than these is in `_words`.
+SENTENCES: dict[EventType, str] = {
+    EventType.OPENED: "You signed in",
+    EventType.JOINED: "You opened {app}",
+    EventType.REAUTHENTICATED: "You proved again that it is you",
+    EventType.REAUTHENTICATION_REQUIRED: "You were asked to prove again that it is you",
+    EventType.ENDED: "You were signed out",
+    EventType.SIGN_IN_FAILED: "A sign-in failed",
+    EventType.SECOND_FACTOR_FAILED: "A second factor was wrong, after the right password",
+    EventType.DEVICE_CODE_FAILED: "The code of a device was wrong",
+    EventType.PASSWORD_CHANGED: "Your password was changed",
+    EventType.SECOND_FACTOR_ADDED: "{factor} was added",
+    EventType.SECOND_FACTOR_REMOVED: "{factor} was removed",
+    EventType.SECOND_FACTORS_RESET: "All your second factors were taken away",
+    EventType.REFRESH_TOKEN_REUSED: "{app} was signed out, because a key that it had used up came again",
+    EventType.REFRESH_TOKEN_STOLEN: "{app} was signed out, because another app sent its key",
+    EventType.REFRESH_TOKEN_REVOKED: "{app} does not stay signed in by itself any more",
+    EventType.APPLICATION_REMOVED: "{app} cannot act for you any more",
+    EventType.AUTHORIZATION_CODE_REPLAYED: "{app} was signed out, because a code that it had used up came again",
+    EventType.UNIVERSAL_LOGOUT_SUCCEEDED: "{connection} asked for the end of everything of yours here",
+    EventType.DEPROVISIONED: "{connection} said that you must be out",
+    EventType.ACCESS_LOST: "{app} is not for you any more, and you were signed out of it",
+}
+KINDS = {kind.value: kind for kind in SENTENCES}
+SUSPICIOUS = {
+    EventType.SIGN_IN_FAILED,
+    EventType.SECOND_FACTOR_FAILED,
+    EventType.DEVICE_CODE_FAILED,
+    EventType.REFRESH_TOKEN_REUSED,
+    EventType.REFRESH_TOKEN_STOLEN,
+    EventType.AUTHORIZATION_CODE_REPLAYED,
+}
+# The request of such a line was sent by whoever uses this account, not by an application or an administrator.
+OF_A_BROWSER = {
+    EventType.OPENED,
+    EventType.JOINED,
+    EventType.REAUTHENTICATED,
+    EventType.SIGN_IN_FAILED,
+    EventType.SECOND_FACTOR_FAILED,
+    EventType.DEVICE_CODE_FAILED,
+}
+ENDS = {
+    Initiator.RP_LOGOUT: "You signed out",
+    Initiator.SESSION_EXPIRED: "Your session ran out",
+    Initiator.PASSWORD_CHANGED: "You were signed out, because the password was changed",
+    Initiator.MFA_PHONE_UNENROLLED: "You were signed out, because a second factor was removed",
+    Initiator.EMAIL_IDENTIFIER_CHANGED: "You were signed out, because the address was changed",
+    Initiator.ACCOUNT_DEACTIVATED: "You were signed out, because the account was blocked",
+    Initiator.DEPROVISIONED: "You were signed out, because the account was closed where it comes from",
+}
+TOLD = {
+    RowState.DELIVERED: "Told",
+    RowState.LOADED: "Page loaded, not confirmed",
+    RowState.PENDING: "Being told",
+    RowState.DEAD: "No answer",
+    RowState.UNREACHABLE: "Not told",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """`where`: address, browser and connection, as far as they are the person's own. `told`: a word, and names of apps."""
+
+    at: datetime
+    words: str
+    where: list[str]
+    told: list[tuple[str, list[str]]] = field(default_factory=list)
+    is_suspicious: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineNames:
+    """What the ids of a page's lines are called."""
+
+    apps: Mapping[str, str]
+    connections: Mapping[str, str]
+    browsers: Mapping[str, str]
+    told: Mapping[tuple[int, str], list[tuple[str, list[str]]]]
+
+
+def lines(sub: str, at: datetime) -> QuerySet[Recorded]:
+    return history.recent(sub, SENTENCES, since=at - SPAN)
+
+
+def told_of(page: Sequence[Recorded], sub: str, at: datetime, timeout: int) -> list[Happened]:
+    """For four statements, however many lines. `timeout`: seconds until no answer is one."""
+    names = LineNames(
+        dict(_named(Application.objects.filter(client_id__in={line.client_id for line in page}), "client_id")),
+        dict(_named(Connection.objects.filter(name__in={line.connection for line in page}), "name")),
+        history.browsers_of((line.sid for line in page if line.type == EventType.ENDED), sub),
+        _told(page, sub, at, timedelta(seconds=timeout)),
+    )
+    return [_happened(line, names) for line in page]
+
+
+def _named(rows: QuerySet[Application] | QuerySet[Connection], key: str) -> Iterable[tuple[str, str]]:
+    return ((getattr(row, key), str(row)) for row in rows)
+
+
+def _happened(line: Recorded, names: LineNames) -> Happened:
+    kind = KINDS[line.type]
+    told = names.told.get((line.data.get("event") or 0, line.sid), [])
+    return Happened(line.at, _words(kind, line, names), _where(kind, line, names), told, kind in SUSPICIOUS)
+
+
+def _words(kind: EventType, line: Recorded, names: LineNames) -> str:
+    known = {
+        "app": isolated(names.apps.get(line.client_id) or line.client_id or "An app"),
+        "connection": isolated(names.connections.get(line.connection) or line.connection or "Your organisation"),
+        "factor": FACTORS.get(line.data.get("factor", ""), "A second factor"),
+    }
+    sentence = ENDS.get(Initiator(line.initiator), SENTENCES[kind]) if kind is EventType.ENDED else SENTENCES[kind]
+    return f"{sentence.format(**known)}{_by(line, names, known['connection'])}."
+
+
+def _by(line: Recorded, names: LineNames, connection: str) -> str:
+    """Who did it, where it was not the person."""
+    by, _, whom = line.actor.partition(":")
+    if by == "admin":
+        return " by an administrator"
+    if by == "app" and whom:
+        return f" by {isolated(names.apps.get(whom) or whom)}" if whom in names.apps else " by an app"
+    if by in ("upstream", "scim") and line.type == EventType.ENDED:
+        return f" by {connection}"
+    return ""
+
+
+def _where(kind: EventType, line: Recorded, names: LineNames) -> list[str]:
+    found = []
+    if kind in OF_A_BROWSER or line.actor == "user":
+        found += [user_agents.in_words(line.user_agent)] if line.user_agent else []
+        found += [str(line.ip)] if line.ip else []
+    if kind is EventType.ENDED and (browser := names.browsers.get(line.sid)):
+        found.append(user_agents.in_words(browser))
+    if kind in (EventType.OPENED, EventType.SIGN_IN_FAILED) and line.connection:
+        found.append(f"through {names.connections.get(line.connection) or line.connection}")
+    return found
+
+
+def _told(
+    page: Sequence[Recorded], sub: str, at: datetime, timeout: timedelta
+) -> dict[tuple[int, str], list[tuple[str, list[str]]]]:
+    """(sign-out, session or "") -> what became of it at the applications. An event may be about others too: `sub` says whose."""
+    events = {line.data["event"] for line in page if line.data.get("event")}
+    rows = LogoutDelivery.objects.filter(event__in=events, sub=sub).select_related("application").order_by("pk")
+    channels: dict[tuple[int, str], dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    overdue: dict[int, bool] = {}
+    for row in rows:
+        name = str(row.application or row.client_id)
+        overdue[row.event_id] = at >= row.created_at + timeout
+        for sid in {row.sid, ""}:
+            channels[row.event_id, sid][name][row.channel] = standing(row.state, row.last_status, row.last_reason)
+    return {key: _by_state(apps, overdue[key[0]]) for key, apps in channels.items()}
+
+
+def _by_state(apps: Mapping[str, Mapping[str, str]], overdue: bool) -> list[tuple[str, list[str]]]:
+    found: dict[RowState, list[str]] = defaultdict(list)
+    for name, channels in apps.items():
+        found[row_state(channels, overdue=overdue)].append(name)
+    return [(word, sorted(found[state], key=str.casefold)) for state, word in TOLD.items() if state in found]

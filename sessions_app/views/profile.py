@@ -1,0 +1,81 @@
+"""`/account/`: who somebody is here, and who owns what is said of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from idp.models import Identity, Strategy, User
+from idp.scim import ownership
+from idp.views.errors import error_page, page_errors
+from sessions_app.account import mail
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # Django has no such subscript
+    class Meta:
+        model = User
+        fields = ("name", "given_name", "family_name", "nickname")
+        labels: ClassVar[dict[str, str]] = {
+            "name": "Name",
+            "given_name": "First name",
+            "family_name": "Last name",
+            "nickname": "Nickname",
+        }
+        widgets: ClassVar[dict[str, forms.Widget]] = {
+            "name": forms.TextInput(attrs={"autocomplete": "name"}),
+            "given_name": forms.TextInput(attrs={"autocomplete": "given-name"}),
+            "family_name": forms.TextInput(attrs={"autocomplete": "family-name"}),
+            "nickname": forms.TextInput(attrs={"autocomplete": "nickname"}),
+        }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page_errors
+def profile(request: HttpRequest) -> HttpResponse:
+    person = cast(User, request.user)
+    accounts = list(person.identities.select_related("connection").order_by("created_at", "pk"))
+    source = owner_of(person, accounts)
+    if request.method == "POST" and source:
+        words = f"Your name comes from {source}. Please change it there."
+        return error_page(request, "Your name is not kept here", words, status=403)
+    form = None if source else ProfileForm(request.POST or None, instance=User.objects.get(pk=person.pk))
+    if form is not None and request.method == "POST" and form.is_valid():
+        _save(person, form)
+        messages.success(request, "Your profile is changed. Apps see it when you next sign in to them.")
+        return HttpResponseRedirect(reverse("account_profile"))
+    facts = [(field.label, form_value) for field, form_value in _read_only(person)] if source else []
+    context = {
+        "person": person,
+        "accounts": accounts,
+        "source": source,
+        "form": form,
+        "facts": facts,
+        "verifiable": bool(mail.names_of(person)),
+    }
+    return render(request, "account/profile.html", context)
+
+
+def owner_of(person: User, accounts: list[Identity]) -> str:
+    """The source that writes this person's names, by provisioning or at every sign-in; "": they are ours."""
+    if row := ownership.owner(person):
+        return str(row.connection)
+    for account in accounts:
+        if account.connection.strategy != Strategy.DATABASE and account.own_user_id == person.user_id:
+            return str(account.connection)
+    return ""
+
+
+def _save(person: User, form: ProfileForm) -> None:
+    """These columns, and nothing that another request changed meanwhile."""
+    User.objects.filter(pk=person.pk).update(**form.cleaned_data, updated_at=timezone.now())
+
+
+def _read_only(person: User) -> list[tuple[forms.BoundField, str]]:
+    return [(field, str(field.value() or "")) for field in ProfileForm(instance=person)]
