@@ -80,11 +80,12 @@ def removed(instance: Authenticator, origin: Model | QuerySet[Any, Any], **_: An
 @receiver(post_save, sender=Authenticator, dispatch_uid="a second factor is added")
 def added(instance: Authenticator, created: bool, raw: bool, **_: Any) -> None:
     """Not of a row that is only used, which every sign-in with a second factor writes."""
-    if not created or raw or instance.type == Authenticator.Type.RECOVERY_CODES:
+    if not created or raw:
         return
     actor, at = _actor(instance.user), timezone.now()
     _record(EventType.SECOND_FACTOR_ADDED, instance, actor, at)
-    signals.mfa_added.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=at)
+    if instance.type != Authenticator.Type.RECOVERY_CODES:
+        signals.mfa_added.send(Authenticator, user=instance.user, factor=instance, actor=actor, at=at)
 
 
 def _record(event: EventType, factor: Authenticator, actor: str, at: datetime) -> None:
