@@ -160,6 +160,7 @@ OTHERS = {
     "sign_out_outcome": "the same",
     "sign_out_retry": "the same",
     "leave_upstream": "the same",
+    "remove_application": "names an application, which is no secret; only the person's own consents are looked at",
     "global_token_revocation_by_issuer": "a JWT that a connection's provider signed",
 }
 

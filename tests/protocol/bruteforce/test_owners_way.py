@@ -216,7 +216,8 @@ def test_a_link_of_a_mail_opens_the_browser_in_which_it_was_used(mary):
     assert password(owner, WORK) == 429
     owner.post(reverse("account_reset_password"), {"email": "mary@fabrikamcorp.com"}, REMOTE_ADDR=WORK)
     send_mails()
-    link = re.search(r"http://localhost:8000(/account/password/reset/key/\S+)", mail.outbox[-1].body)
+    bodies = " ".join(sent.body for sent in mail.outbox)  # one of them tells of a second factor
+    link = re.search(r"http://localhost:8000(/account/password/reset/key/\S+)", bodies)
     form = owner.get(link[1], REMOTE_ADDR=WORK)["Location"]
     owner.post(form, {"password1": new, "password2": new}, REMOTE_ADDR=WORK)
     assert password(Client(), WORK, new) == 429

@@ -74,8 +74,11 @@ def test_what_makes_no_sense_is_said_at_its_field(admin, connection, typed, fiel
     assert field in errors_of(admin.post(change_url(connection), data))
 
 
-def test_a_connection_without_the_option_shows_no_signals(admin, connection):
-    assert "<h2>Shared Signals</h2>" not in admin.get(change_url(connection)).content.decode()
+def test_a_connection_without_the_option_says_that_signals_are_off(admin, connection):
+    page = admin.get(change_url(connection)).content.decode()
+    _, _, panel = page.partition("<h2>Shared Signals</h2>")
+    assert "Off. Give the issuer of security events" in panel
+    assert "<dt>Transmitter</dt>" not in page
 
 
 def test_who_may_not_change_what_a_connection_trusts_may_not_connect_it(connection, admin):
