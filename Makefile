@@ -50,7 +50,7 @@ run: .venv/.base
 
 test: .venv/.test node_modules/.stamp tools
 	@TEST_DATABASE=both $(BIN)/python -m pytest -q --dist each \
-	  --tx 2*popen//env:TEST_DATABASE=sqlite --tx 2*popen//env:TEST_DATABASE=postgres $(PYTEST)
+	  --tx popen//env:TEST_DATABASE=sqlite --tx popen//env:TEST_DATABASE=postgres $(PYTEST)
 
 soak: .venv/.test
 	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py $(PYTEST)

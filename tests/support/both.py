@@ -3,8 +3,8 @@
 Of a test with cases (`parametrize`) the first runs on each database, the others on one: what differs between them is a value,
 not the SQL. Where it is the SQL (`SQL_BY_CASE`), and where the marker `both` says so, all cases run on each.
 
-`make test` has two workers per database, and says `--dist each`. Each worker writes down which of its tests need a database;
-those are dealt to one worker of that database, by modules, and what neither needs to any of the four.
+`make test` has one worker per database, and says `--dist each`. Each worker writes down which of its tests need a database
+and runs them; what neither needs is dealt to one of the two, by modules.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,27 +78,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EachSch
 
 
 class Dealing(EachScheduling):
-    """Modules are dealt: what needs a database to one worker of each, the rest to whichever worker is free.
-
-    A worker waits for much of its time (faults, browsers, other people's servers), so two of a database share its modules.
-    """
+    """Every worker runs all that needs its database, then module after module of the rest."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
-        self.undealt: dict[str, list[list[str]]] = {}  # by database; "" is for any of them
+        self.undealt: list[list[str]] = []
         self.at: dict[WorkerController, str] = {}
 
     @property
     def tests_finished(self) -> bool:
-        return not self.has_undealt and super().tests_finished
+        return not self.undealt and super().tests_finished
 
     @property
     def has_pending(self) -> bool:
-        return self.has_undealt or super().has_pending
-
-    @property
-    def has_undealt(self) -> bool:
-        return any(self.undealt.values())
+        return bool(self.undealt) or super().has_pending
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
         super().add_node_collection(node, collection)
@@ -111,8 +104,7 @@ class Dealing(EachScheduling):
         for node, pending in self.node2pending.items():
             if node not in self._started:
                 self._started.append(node)
-                if pending:
-                    node.send_runtest_some(pending)
+                node.send_runtest_some(pending)
                 self._deal(node)
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
@@ -120,49 +112,40 @@ class Dealing(EachScheduling):
         self._deal(node)
 
     def _split(self) -> None:
-        collections = self.node2collection.values()
-        everywhere = set.intersection(*map(set, collections))  # a case may be one database's own number
-        needing: set[str] = set()
-        for node in self.node2pending:
+        modules: dict[str, dict[str, None]] = {}
+        everywhere = set.intersection(
+            *map(set, self.node2collection.values())
+        )  # a case may be one database's own number
+        for node, pending in self.node2pending.items():
             own = set(json.loads(Path(node.workerinput[NOTES]).read_text()))
             own |= set(self.node2collection[node]) - everywhere
-            needing |= own
-            theirs = by_module(filter(own.__contains__, self.node2collection[node]))
-            if self.undealt.setdefault(database_of(node), theirs) != theirs:
-                raise pytest.UsageError("names of tests differ from process to process: is one made of a set?")
-        rest = dict.fromkeys(test for collection in collections for test in collection if test not in needing)
-        self.undealt[""] = by_module(rest)
+            pending[:] = [index for index, test in enumerate(self.node2collection[node]) if test in own]
+            for test in self.node2collection[node]:
+                if test not in own:
+                    modules.setdefault(test.partition("::")[0], {})[test] = None
+        self.undealt = [list(module) for module in modules.values()]
 
     def _deal(self, node: WorkerController) -> None:
         """Work for a worker that has only one test left: it begins that one when it knows which comes next."""
         pending = self.node2pending[node]
-        while len(pending) < 2 and (left := self.undealt[database_of(node)] or self.undealt[""]):
-            dealt = [self.node2collection[node].index(test) for test in self._next_module(node, left)]
+        while self.undealt and len(pending) < 2:
+            dealt = [self.node2collection[node].index(test) for test in self._next_module(node)]
             pending.extend(dealt)
             node.send_runtest_some(dealt)
-        if len(pending) < 2:
+        if not self.undealt:
             node.shutdown()  # after what it has
 
-    def _next_module(self, node: WorkerController, left: list[list[str]]) -> list[str]:
+    def _next_module(self, node: WorkerController) -> list[str]:
         """One of the folder whose fixtures the worker has already, else one where nobody is."""
         if pending := self.node2pending[node]:
             self.at[node] = folder(self.node2collection[node][pending[-1]])
         elsewhere = {where for worker, where in self.at.items() if worker is not node}
-        chosen = min(left, key=lambda module: (folder(module[0]) != self.at.get(node), folder(module[0]) in elsewhere))
-        left.remove(chosen)
+        chosen = min(
+            self.undealt, key=lambda module: (folder(module[0]) != self.at.get(node), folder(module[0]) in elsewhere)
+        )
+        self.undealt.remove(chosen)
         self.at[node] = folder(chosen[0])
         return chosen
-
-
-def database_of(node: WorkerController) -> str:
-    return str(node.gateway.spec.env["TEST_DATABASE"])
-
-
-def by_module(tests: Iterable[str]) -> list[list[str]]:
-    modules: dict[str, list[str]] = {}
-    for test in tests:
-        modules.setdefault(test.partition("::")[0], []).append(test)
-    return list(modules.values())
 
 
 def folder(test: str) -> str:

@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 BOTH = ("--dist", "each", "--tx", "popen//env:TEST_DATABASE=sqlite", "--tx", "popen//env:TEST_DATABASE=postgres")
-TWICE = ("--tx", "popen//env:TEST_DATABASE=sqlite", "--tx", "popen//env:TEST_DATABASE=postgres")  # as many again
 CONFTEST = """
 import os, pathlib, pytest
 
@@ -37,7 +36,7 @@ Run = Callable[..., Counter[str]]
 def run(tmp_path: Path) -> Run:
     """A run of these modules on both: database and name of each test that ran, by how often."""
 
-    def on_both(expected: str, workers: Sequence[str] = BOTH, **modules: str) -> Counter[str]:
+    def on_both(expected: str, **modules: str) -> Counter[str]:
         (tmp_path / "conftest.py").write_text(CONFTEST)
         (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n both\n postgresql\n sqlite\n django_db\n")
         for name, source in modules.items():
@@ -45,7 +44,7 @@ def run(tmp_path: Path) -> Run:
         plugins = ("-p", "xdist", "-p", "tests.support.both")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TEST_"))}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugins, *workers, str(tmp_path)],
+            [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugins, *BOTH, str(tmp_path)],
             env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
             cwd=tmp_path,
             capture_output=True,
@@ -121,26 +120,6 @@ def test_own_too(db): pass
         then="def test_third(): pass\ndef test_fourth(): pass",
     )
     assert {f"postgres test_{name}" for name in ("first", "second", "third", "fourth")} <= set(ran)
-
-
-def test_two_workers_of_a_database_share_what_needs_it(run: Run) -> None:
-    waits = """
-import time
-from conftest import RAN
-
-def test_{name}(db):
-    deadline = time.monotonic() + 60
-    while not {{"sqlite test_one", "sqlite test_two"}} <= set(RAN.read_text().splitlines()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-def test_{name}_more(db): pass
-"""
-    modules = {name: waits.format(name=name) for name in ("one", "two")}
-    ran = run("9 passed", workers=[*BOTH, *TWICE], three="def test_three(): pass", **modules)
-    for name in ("test_one", "test_two", "test_one_more", "test_two_more"):
-        assert ran[f"sqlite {name}"] == ran[f"postgres {name}"] == 1
-    assert ran["sqlite test_three"] + ran["postgres test_three"] == 1
 
 
 def test_a_worker_that_crashes_is_replaced_and_nothing_is_left_out(run: Run) -> None:

@@ -50,7 +50,8 @@ ACTS = {
         *("logoutdelivery.redeliver", "application.redeliver", "connection.require-sign-in"),
     },
     CONFIGURATOR: {
-        *("application.preflight", "application.redeliver"),
+        *("application.preflight", "application.redeliver", "application.test-sign-out"),
+        *("connection.try", "connection.check-signals", "connection.test-provisioning"),
         *("connection.test", "connection.test-revocation", "connection.enable", "connection.disable"),
         *("connection.connect-signals", "connection.test-signals", "connection.disconnect-signals"),
         *("connection.provision", "connection.provision-off", "connection.provision-how"),
