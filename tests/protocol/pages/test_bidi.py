@@ -40,6 +40,11 @@ OURS = re.compile(
     | person\.answer\.sentence  # composed of isolated names
     | report\.(asked\.(since|until)|took\.count)
     | cell | header\.(sort_priority|text\|capfirst) | (head|place\.name)\|capfirst | field\.(errors|label_tag)  # a cell stands alone; the admin's words
+    | page\.(number|paginator\.num_pages) | row\.devices | at_stake\.\w+ | sessions | most | line\.end | unused | all  # numbers
+    | unused_code_count | total_count | refused\|length\|add:"-5" | tab\.errors | report\.seconds\|floatformat:2 | .*\.event\.at
+    | offline_app\.used | word | words | (tab|kind|snippet)\.title | kind\.text | report\.finding\.verdict\.label  # our words
+    | account\.connection\.get_strategy_display
+    | environment | snippet\.code | js_data\|json_script:"js_data"  # alone in their element
     | attrs\..* | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
     re.VERBOSE,
