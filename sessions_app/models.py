@@ -418,7 +418,7 @@ class MailRequest(models.Model):
 
 class SecurityMailKind(models.TextChoices):
     NEW_DEVICE = "new_device", "New device"
-    PASSWORD_CHANGED = "password_changed", "Password changed"
+    PASSWORD_CHANGED = "new_password", "Password changed"
     FACTOR_ADDED = "factor_added", "Second factor added"
     FACTOR_REMOVED = "factor_removed", "Second factor removed"
     ADDRESS_CHANGED = "address_changed", "Address changed"

@@ -57,13 +57,16 @@ def of(user: User) -> Entitlements:
 
 
 def load(user_pk: int) -> Entitlements:
-    rows = prepared.fetch(_SQL, {"user": user_pk})
-    groups = sorted((name, source or "") for kind, name, source, _ in rows if kind == _GROUP)
-    return Entitlements(
-        groups=tuple(GroupKey(source, name) for name, source in groups),
-        roles=frozenset(key for kind, _, _, key in rows if kind == _ROLE),
-        assigned=frozenset(key for kind, _, _, key in rows if kind == _ASSIGNED),
-    )
+    groups: list[tuple[str, str]] = []
+    keys: dict[int, list[int]] = {_ROLE: [], _ASSIGNED: []}
+    for kind, name, source, key in prepared.fetch(_SQL, {"user": user_pk}):
+        if kind == _GROUP:
+            groups.append((name, source or ""))
+        else:
+            keys[kind].append(key)
+    groups.sort()
+    in_order = tuple([GroupKey(source, name) for name, source in groups])
+    return Entitlements(in_order, frozenset(keys[_ROLE]), frozenset(keys[_ASSIGNED]))
 
 
 def all_roles(snapshot: Snapshot) -> tuple[Role, ...]:

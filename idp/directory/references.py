@@ -7,14 +7,12 @@ into it. With its connection a group is that connection's only.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from idp.directory import rules
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(NamedTuple):
     """A group by name and source; connection "": the tenant's own."""
 
     connection: str

@@ -235,7 +235,7 @@ class Migration(migrations.Migration):
             name='SecurityMail',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('new_device', 'New device'), ('password_changed', 'Password changed'), ('factor_added', 'Second factor added'), ('factor_removed', 'Second factor removed'), ('address_changed', 'Address changed'), ('signed_out', 'Signed out')], max_length=20)),
+                ('kind', models.CharField(choices=[('new_device', 'New device'), ('new_password', 'Password changed'), ('factor_added', 'Second factor added'), ('factor_removed', 'Second factor removed'), ('address_changed', 'Address changed'), ('signed_out', 'Signed out')], max_length=20)),
                 ('address', models.CharField(blank=True, help_text="Empty: the person's own, when it is sent.", max_length=254)),
                 ('once', models.CharField(help_text='The event that it is about.', max_length=128, unique=True)),
                 ('happened_at', models.DateTimeField()),

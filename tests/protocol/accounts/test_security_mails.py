@@ -505,7 +505,7 @@ def test_the_button_ends_everything_and_leads_to_a_new_password(mary, reported, 
     assert mary.revoked_before is not None
     assert LogoutDelivery.objects.filter(session=session).count() == 2
     line = SessionEvent.objects.get(type="not_me")
-    assert (line.sub, line.initiator, line.data["mail"]) == (mary.user_id, "not-me", "password_changed")
+    assert (line.sub, line.initiator, line.data["mail"]) == (mary.user_id, "not-me", "new_password")
     assert line.data["sessions_ended"] == 1
 
     to_new = re.search(r'href="http://localhost:8000(/account/password/reset/key/[^"]+)"', answer.content.decode())
