@@ -145,11 +145,12 @@ def test_the_keyboard_reaches_every_button_in_order(stack: Stack, page: Page) ->
     screenshots.your_sessions(page, stack)
     page.goto(f"{stack.issuer}account/sessions")
     seen = []
-    for _ in range(7):
+    for _ in range(12):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.textContent.trim()").split(", ")[0])
     assert seen == [
         "Skip to the content",
+        *("Profile", "Sign-in methods", "Sessions", "Applications", "Activity"),
         "change your password",
         "Sign out: this device",
         "Sign out: Firefox on Android",
