@@ -161,7 +161,9 @@ def test_a_connection_is_added_tried_as_oneself_and_opened(
         page.fill("[name=client_id]", CLIENT)
         page.fill("[name=client_secret]", SECRET)
         page.click("input[name=_save]")
+        expect(page.locator(".steps")).to_be_visible()  # of the page that comes, not of the one that goes
         expect(page.locator(".steps .done")).to_have_count(0)
+        page.wait_for_load_state()
         _look(page, complaints, f"connection-closed-{scheme}-{width}")
         page.click(".steps >> text=Test it")
         page.click("input[value='Test connection']")
