@@ -2,7 +2,7 @@
 
     DATABASE_URL=postgres://... CURFEW_DATA=/tmp/bench python bench/people.py 100000
 
-Needs a database that is migrated, and makes a connection of its own in it. The file is made first, so that it is not measured.
+Needs a database that is migrated, and makes a connection of its own in it at each run. The file is made first, so that it is not measured.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 from subprocess import PIPE, Popen
-from time import monotonic
+from time import monotonic, time
 
 import django
 
@@ -57,14 +57,15 @@ def main() -> None:
     django.setup()
     from idp.models import Connection
 
-    Connection.objects.get_or_create(name="Bench", defaults={"strategy": "auth0"})
+    name = f"Bench-{int(time())}"
+    Connection.objects.create(name=name, strategy="auth0")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "people.json"
         write(file, people)
         for what, more in (("import", ()), ("update", ("--upsert",))):
-            seconds, memory = measured("import_users", str(file), "--connection", "Bench", *more)
+            seconds, memory = measured("import_users", str(file), "--connection", name, *more)
             print(f"{what}: {people / seconds:,.0f} rows/s, {seconds:.0f} s, {memory:.0f} MiB")
-        seconds, _ = measured("export_users", str(Path(folder) / "out.json"), "--connection", "Bench")
+        seconds, _ = measured("export_users", str(Path(folder) / "out.json"), "--connection", name)
         print(f"export: {people / seconds:,.0f} people/s, {seconds:.0f} s")
 
 
