@@ -14,8 +14,8 @@ import pytest
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from django.contrib import admin as django_admin
 from django.conf import settings
+from django.contrib import admin as django_admin
 from django.core.cache import cache
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
