@@ -152,7 +152,7 @@ def _address(link: MailLink) -> Letter:
     user = link.user
     if user is None or not user.is_active or own_account(user) is None or is_taken(user, link.address):
         return None
-    return "new_address", {"url": _url(link, "address_link"), "old": user.email}
+    return "new_address", {"url": _url(link, "address_link")}
 
 
 _LETTERS: Mapping[MailLinkKind, Callable[[MailLink], Letter]] = {

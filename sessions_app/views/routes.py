@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, profile, pushed
+from sessions_app.views import account, address, profile, pushed
 from sessions_app.views.home import home
 from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
@@ -43,6 +43,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/callback", callback.callback, name="login_callback"),
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
     path("account/", profile.profile, name="account_profile"),
+    path("account/address", address.address, name="account_address"),
+    path("account/address/key/<str:key>", address.open_link, name="address_link"),
+    path("account/address/confirm", address.confirm, name="address_confirm"),
     path("account/mfa/", account.sign_in_methods, name="mfa_index"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("login/step-up", step_up.step_up, name="login_step_up"),

@@ -135,6 +135,7 @@ PLACES = {
             "invitation_link": "invitation",
             "sign_up_link": "signup",
             "by_mail_link": "login/by-mail",
+            "address_link": "account/address",
         }.items()
     },
     "code of a mail": Place(
