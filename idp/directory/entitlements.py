@@ -39,7 +39,6 @@ UNION ALL
 SELECT {_ROLE}, '', NULL, r.role_id FROM {Role.people.through._meta.db_table} r WHERE r.user_id = %(user)s
 UNION ALL
 SELECT {_ASSIGNED}, '', NULL, a.application_id FROM {Assignment._meta.db_table} a WHERE a.user_id = %(user)s"""  # noqa: S608  constants only
-_AS_JSON = {"postgresql": ("json_agg", "json_build_array"), "sqlite": ("json_group_array", "json_array")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +74,16 @@ class HeldBy(Func):
     def __init__(self, user: str) -> None:
         super().__init__(F(user))
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[Any, ...]]:
-        user, _params = compiler.compile(self.source_expressions[0])
-        rows, row = _AS_JSON[connection.vendor]
-        column = f"COALESCE(CAST({rows}({row}(kind, name, source, key)) AS text), '[]')"
-        return f"(SELECT {column} FROM ({_SQL.replace('%(user)s', user)}) AS held)", ()  # noqa: S608  names of columns only
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[Any, ...]]:
+        return self._select(compiler, "json_agg(json_build_array(kind, name, source, key))")
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[Any, ...]]:
+        return self._select(compiler, "json_group_array(json_array(kind, name, source, key))")
+
+    def _select(self, compiler: Any, rows: str) -> tuple[str, tuple[Any, ...]]:
+        user, _ = compiler.compile(self.source_expressions[0])
+        held = _SQL.replace("%(user)s", user)
+        return f"(SELECT COALESCE(CAST({rows} AS text), '[]') FROM ({held}) AS held)", ()  # noqa: S608  names only
 
 
 def remember(user: User, held: Iterable[tuple[int, str, str | None, int]]) -> None:

@@ -129,7 +129,7 @@ class _Functions(functions.Functions):
 @cache
 def _types_of(types: tuple[str, ...]) -> Any:
     """Of the library's own signatures, so that there is an end of them."""
-    return functions.Functions()._get_allowed_pytypes(types)
+    return functions.Functions()._get_allowed_pytypes(types)  # type: ignore[attr-defined]
 
 
 _FUNCTIONS = _Functions()
@@ -146,6 +146,7 @@ class _Interpreter(visitor.TreeInterpreter):
     def __init__(self, root: Lazy) -> None:
         super().__init__()
         self._functions = _FUNCTIONS
+        self._methods: dict[str, Callable[..., Any]] = {}
         self._root = root
         self._left = MOST_STEPS
 
@@ -155,8 +156,8 @@ class _Interpreter(visitor.TreeInterpreter):
         if self._left < 0:
             raise Unusable("takes too long")
         kind = node["type"]
-        if (method := self._method_cache.get(kind)) is None:
-            method = self._method_cache[kind] = getattr(self, f"visit_{kind}", self.default_visit)
+        if (method := self._methods.get(kind)) is None:
+            method = self._methods[kind] = getattr(self, f"visit_{kind}", self.default_visit)
         found = method(node, *args, **kwargs)
         if kind in self.MAKES and isinstance(found, _CAN_GROW):
             self._left -= weigh(found, LARGEST) // 8

@@ -46,7 +46,7 @@ _TELLS_GROUPS = (
     | Q(family__scope__contains=ROLES)
     | ~Q(family__application__claim_mappings=Value([], JSONField()))
 )
-_BY_CHECKSUM = Lookup(
+_BY_CHECKSUM: Lookup[RefreshToken] = Lookup(
     lambda: (
         RefreshToken.objects.filter(token_checksum=Given("checksum"))
         .select_related("family__user", "family__session")
@@ -108,8 +108,8 @@ def _load(raw: str) -> RefreshToken | None:
         return None
     if token.family.session is not None:
         token.family.session.user = token.family.user  # the same person: no further join
-    if token.held is not None:
-        entitlements.remember(token.family.user, token.held)
+    if (held := getattr(token, "held", None)) is not None:  # the annotation
+        entitlements.remember(token.family.user, held)
     return token
 
 
