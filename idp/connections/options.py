@@ -58,7 +58,9 @@ _SAML = _REVOCATION | frozenset(
     }
 )
 OWN: dict[str, frozenset[str]] = {
-    Strategy.DATABASE: frozenset({"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username"}),
+    Strategy.DATABASE: frozenset(
+        {"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username", "passkey_options"}
+    ),
     Strategy.OIDC: _OIDC | _REVOCATION,
     Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
     Strategy.GOOGLE: _OIDC,
@@ -107,6 +109,8 @@ ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # tex
 DEFAULTS = {
     "brute_force_protection": True,
     "disable_signup": True,
+    "passkey_options__enabled": True,
+    "passkey_options__progressive_enrollment_enabled": True,
     "passwordPolicy": "good",
     "protocol": "oidc",
     "signatureAlgorithm": "rsa-sha256",
