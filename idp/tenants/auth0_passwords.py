@@ -19,7 +19,10 @@ def read(reader: Reader) -> None:
     for key in KEYS:
         if reader.has(key):
             value = reader.anything(key)
-            (reader.refuse if any(_demands(key, value, least)) else reader.ignore)(key)
+            if any(_demands(key, value, least)):
+                reader.refuse(key)
+            elif key != "authentication_methods":  # which `passkeys` reads
+                reader.ignore(key)
 
 
 def passkeys(reader: Reader, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@
   if (!isSupported) return;
   const form = document.getElementById("passkey-form");
   const button = form.querySelector("button");
-  const complaint = form.querySelector("[role=alert]");
+  const complaint = form.querySelector("[data-complaint]");
   const REFRESH = 5 * 60_000; // half of a challenge's life
   let waiting = new AbortController();
   let pressed = false;
@@ -39,6 +39,7 @@
     try {
       await ask({});
     } catch {
+      complaint.setAttribute("role", "alert"); // not before there is something to say
       complaint.hidden = false;
       pressed = false;
       if (fills) autofill();

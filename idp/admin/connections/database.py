@@ -46,6 +46,7 @@ class DatabaseConnectionForm(ConnectionForm):
             ("autofill", "Among what the browser fills in"),
             ("button", "A button"),
         ],
+        "A browser that cannot fill passkeys in shows the button anyway.",
     )
     passkey_options__progressive_enrollment_enabled = tick(
         "Offer one after a password",

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -21,7 +22,7 @@ from sessions_app.signin.waiting import waiting_behind
 from sessions_app.views.oauth.authorization_response import succeed
 from sessions_app.views.signin import login_page
 
-WRONG = "This passkey does not sign you in here. Please sign in as you usually do."
+WRONG = _("This passkey does not sign you in here. Please sign in as you usually do.")
 
 
 @login_not_required
@@ -55,7 +56,7 @@ def sign_in(request: HttpRequest, target: Destination, offered: Offer) -> HttpRe
     except passkeys.PasskeyOfBlocked:
         return login_page.page(request, target, form, blocked="Your passkey")
     except passkeys.WrongPasskey:
-        return login_page.page(request, target, form, notice=WRONG)
+        return login_page.page(request, target, form, notice=str(WRONG))
     if waiting and waiting.granted:
         response = succeed(request, waiting.granted.to, waiting.granted.code)
     if (proved := sign_in_of(request).proved) is not None:
