@@ -124,7 +124,9 @@ def test_the_connection_is_asked_as_for_a_password(
 
 
 def test_a_page_without_such_a_connection_does_not_offer_it(mary: User) -> None:
-    assert "passkey-form" in Client().get("/login").content.decode()
+    page = Client().get("/login").content.decode()
+    assert "passkey-form" in page
+    assert "<h1>Sign in to Curfew</h1>" in page
     _switched_off(make_application(), mary)
     page = Client().get("/login").content.decode()
     assert "passkey-form" not in page
