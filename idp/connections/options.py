@@ -6,6 +6,7 @@ from idp.crypto.sealing import unseal
 from idp.models import Connection, Strategy
 
 PASSWORD_POLICIES = ("none", "low", "fair", "good", "excellent")
+EMAIL_SIGN_IN = ("off", "code", "link")
 COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout", "require_mfa"})
 _OIDC = frozenset(
     {
@@ -59,7 +60,8 @@ _SAML = _REVOCATION | frozenset(
 )
 OWN: dict[str, frozenset[str]] = {
     Strategy.DATABASE: frozenset(
-        {"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username", "passkey_options"}
+        {"passwordPolicy", "brute_force_protection", "disable_signup", "signup_domains"}
+        | {"requires_username", "email_sign_in", "passkey_options"}
     ),
     Strategy.OIDC: _OIDC | _REVOCATION,
     Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
@@ -111,6 +113,7 @@ DEFAULTS = {
     "disable_signup": True,
     "passkey_options__enabled": True,
     "passkey_options__progressive_enrollment_enabled": True,
+    "email_sign_in": "off",
     "passwordPolicy": "good",
     "protocol": "oidc",
     "signatureAlgorithm": "rsa-sha256",
