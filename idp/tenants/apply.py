@@ -29,7 +29,7 @@ from idp.protocol import clients
 from idp.protocol.opaque import new_secret
 from idp.protocol.text import normal_forms
 from idp.tenants import clients as client_entries
-from idp.tenants import configuration, connections, resource_servers
+from idp.tenants import configuration, connections, management, resource_servers
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
 from idp.tenants import trail as settings_trail
@@ -54,6 +54,7 @@ def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Applied]:
     """Make the database say what the file says; raises TenantFileError before anything is written."""
     file = parse(path)
     with transaction.atomic():
+        management.ensure()
         problems = _Plan(file).problems()
         if problems:
             raise TenantFileError(problems)
