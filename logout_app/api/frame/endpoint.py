@@ -21,7 +21,7 @@ from idp.http.middleware import for_programs
 from logout_app.api.frame import body, errors
 from logout_app.api.frame.access import Caller, caller_of
 from logout_app.api.frame.errors import ApiError
-from logout_app.api.frame.operations import Reply, Call, Operation
+from logout_app.api.frame.operations import Call, Operation, Reply
 from logout_app.api.frame.pace import PACE, Left
 from logout_app.api.frame.query import Query
 from sessions_app.audit import trail
