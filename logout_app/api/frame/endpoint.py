@@ -21,7 +21,7 @@ from idp.http.middleware import for_programs
 from logout_app.api.frame import body, errors
 from logout_app.api.frame.access import Caller, caller_of
 from logout_app.api.frame.errors import ApiError
-from logout_app.api.frame.operations import Call, Operation, Reply
+from logout_app.api.frame.operations import Answered, Call, Operation
 from logout_app.api.frame.pace import PACE, Left
 from logout_app.api.frame.query import Query
 from sessions_app.audit import trail
@@ -92,7 +92,7 @@ class Endpoint(APIView):
             with transaction.atomic():
                 found = operation.handler(call, **ids)
                 _tell(operation, call, ids)
-        answer = found if isinstance(found, Reply) else Reply(found, operation.status)
+        answer = found if isinstance(found, Answered) else Answered(found, operation.status)
         data = _chosen(answer.data, operation, call.query) if operation.has_fields else answer.data
         return Response(data, status=answer.status)
 

@@ -32,7 +32,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Answered:
     """Where the status depends on what was found."""
 
     data: Any
