@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 from idp import signals
 from idp.connections.database import LONGEST_PASSWORD
 from idp.models import Connection, User
-from idp.people import accounts, metadata, newcomers, password_policy
-from idp.people.newcomers import AlreadyThere, Newcomer
+from idp.people import accounts, added, metadata, password_policy
+from idp.people.added import AlreadyThere, Newcomer
 from idp.protocol import uris
 from idp.protocol.text import normal_forms
 from idp.scim import ownership
@@ -60,12 +60,12 @@ def get(call: Call, user_id: str) -> Any:
 
 def create(call: Call) -> Any:
     new, blocked, verify = _newcomer(call)
-    body.refuse([f"{field}: {sentence}" for field, sentence in newcomers.problems(new) if field != "password"])
-    weak = [sentence for field, sentence in newcomers.problems(new) if field == "password"]
+    body.refuse([f"{field}: {sentence}" for field, sentence in added.problems(new) if field != "password"])
+    weak = [sentence for field, sentence in added.problems(new) if field == "password"]
     if weak:
         raise _weak(weak)
     try:
-        user = newcomers.create(new, at=call.at)
+        user = added.create(new, at=call.at)
     except AlreadyThere:
         raise ApiError(409, "The user already exists.", LOGIN_TAKEN) from None
     if blocked:
