@@ -237,6 +237,7 @@ MFA_FORMS = {
     "authenticate_webauthn": "sessions_app.signin.factor_forms.SecurityKeyForm",
     "reauthenticate_webauthn": "sessions_app.signin.factor_forms.ReauthenticateSecurityKeyForm",
     "add_webauthn": "sessions_app.signin.factor_forms.AddSecurityKeyForm",
+    "edit_webauthn": "sessions_app.signin.factor_forms.RenameSecurityKeyForm",
     "activate_totp": "sessions_app.signin.factor_forms.ActivateCodeForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600
