@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import time
+import traceback
 import zlib
 from pathlib import Path
 from typing import Any, NoReturn
@@ -244,8 +245,9 @@ def be_receiver(*arguments: Any) -> NoReturn:
     try:
         os.dup2(2, 1)  # standard output is for answers
         uvloop.run(serve(*arguments))
-    finally:
-        os._exit(1)
+    except BaseException:  # noqa: BLE001  the end of this process
+        traceback.print_exc()
+    os._exit(1)
 
 
 def kill(pid: int) -> None:
