@@ -25,7 +25,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # Django has no s
     class Meta:
         model = User
         fields = ("name", "given_name", "family_name", "nickname")
-        labels: ClassVar[dict[str, str]] = {
+        labels: ClassVar[dict[str, Any]] = {
             "name": gettext_lazy("Name"),
             "given_name": gettext_lazy("First name"),
             "family_name": gettext_lazy("Last name"),

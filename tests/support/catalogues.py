@@ -1,7 +1,7 @@
 """`make messages`: what there is to translate, gathered into `locale/*/LC_MESSAGES/django.po`.
 
-    .venv/bin/python -m tests.support.catalogues            # gather
-    .venv/bin/python -m tests.support.catalogues da         # begin another language
+    make messages                 # gather
+    make messages LANGUAGES=da    # begin another language
 
 Templates are read as Django reads them for its own `makemessages`; no GNU gettext is needed. A text that is not in use any
 more leaves the catalogues, one that is new is empty there, and nothing is guessed from texts that look alike. Entries stand in

@@ -27,11 +27,12 @@ class TestCatalogue:
         assert not catalogues.read(language).obsolete
 
     def test_translations_keep_the_places_and_tags_of_the_english_text(self, language: str) -> None:
-        wrong = []
-        for message in catalogues.read(language):
-            for form in catalogues.forms(message.string) if message.id else ():
-                if _places(form) not in [_places(said) for said in catalogues.forms(message.id)]:
-                    wrong.append((message.id, form))
+        wrong = [
+            (message.id, form)
+            for message in catalogues.read(language)
+            for form in (catalogues.forms(message.string) if message.id else ())
+            if _places(form) not in [_places(said) for said in catalogues.forms(message.id)]
+        ]
         assert not wrong
 
 
