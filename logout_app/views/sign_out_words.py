@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from django.utils.translation import gettext, gettext_noop, ngettext
@@ -42,10 +43,11 @@ def failures(rows: Sequence[PageRow]) -> str:
     return _refused(len(failed)) if any(row.answered for row in failed) else _silent(len(failed))
 
 
-def of_script(apps: int) -> dict[str, object]:
-    """Every text that `static/js/sign_out.js` may have to show; of numbers one for each, as languages count differently."""
+def of_script(apps: int) -> str:
+    """Every text that `static/js/sign_out.js` may have to show, in JSON; of numbers one for each, as languages count
+    differently."""
     numbers = range(1, apps + 1)
-    return {
+    said: dict[str, object] = {
         "states": {state.value: gettext(word) for state, word in WORDS.items()},
         "answered": gettext(ANSWERED_WITH_AN_ERROR),
         "silent": [_silent(number) for number in numbers],
@@ -58,6 +60,7 @@ def of_script(apps: int) -> dict[str, object]:
         "goingOnIn": gettext("Going on in %(number)s s"),
         "goingOn": gettext("Going on. If nothing happens, use the button."),
     }
+    return json.dumps(said, ensure_ascii=False)
 
 
 def _silent(number: int) -> str:

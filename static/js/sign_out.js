@@ -6,7 +6,7 @@
   const POLL = 500;
   const POLL_FOR = 60_000;
   const AT_ONCE = 10; // frames that load: more of them would take the line, and their time, from each other
-  const SAID = JSON.parse(document.getElementById("sign-out-words").textContent);
+  const SAID = JSON.parse(page.dataset.said);
   const ACKNOWLEDGEMENT = "curfew:signed-out";
   const timeout = Number(page.dataset.timeout) * 1000;
   const part = (name, root = page) => root.querySelector(`[data-${name}]`);
