@@ -10,7 +10,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.utils import dateformat, timezone, translation
 from django.utils.formats import number_format
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 
 from idp.http import languages
@@ -19,12 +19,16 @@ register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def page_language(context: template.Context) -> SafeString:
-    """`lang` and `dir` of a page, which is written in this language from here on."""
+def page_language(context: template.Context) -> str:
+    """For pages that people look at, which are written in this language from here on. What stands in silent frames asks for
+    the language of the moment, and looks nobody up."""
     request = context.get("request")
-    code = languages.settle(request) if request is not None else languages.current()
-    direction = "rtl" if translation.get_language_bidi() else "ltr"
-    return mark_safe(f'lang="{code}" dir="{direction}"')  # noqa: S308  both are ours
+    return languages.settle(request) if request is not None else languages.current()
+
+
+@register.simple_tag
+def page_direction() -> str:
+    return "rtl" if translation.get_language_bidi() else "ltr"
 
 
 @register.simple_tag(takes_context=True)

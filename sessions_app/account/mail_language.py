@@ -12,12 +12,13 @@ from idp.models import User
 from idp.tenants import configuration
 
 
-def of(user: User, asked_in: str = "") -> str:
-    locale = user.claims.get("locale")
-    wanted = [user.language, locale.replace("_", "-") if isinstance(locale, str) else "", asked_in]
+def of(user: User | None, asked_in: str = "") -> str:
+    """`user`: None, if nobody knows yet who it is."""
+    locale = user.claims.get("locale") if user is not None else None
+    wanted = [user.language if user else "", locale.replace("_", "-") if isinstance(locale, str) else "", asked_in]
     known = (languages.known(tag) for tag in wanted if tag)
     return next(filter(None, known), "") or languages.default_of(configuration.current().tenant)
 
 
-def speaking_to(user: User, asked_in: str = "") -> AbstractContextManager[None]:
+def speaking_to(user: User | None, asked_in: str = "") -> AbstractContextManager[None]:
     return translation.override(of(user, asked_in))

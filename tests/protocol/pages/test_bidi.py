@@ -30,7 +30,7 @@ OURS = re.compile(
     .*\|(isolate|isolate_each|isolate_text|length|pluralize.*|date:.*|slice:.*|moment|day|weekday|listed|seconds)$  # shown by a filter that says how
     | (done|total|dead|figure\.(value|label|more|drawn)|item\.(words|action|label)|row\.(seconds|initial)|button\.initial)
     | (device|keeper)\.(ago|active|used|told|reachable) | (upstream|words)\.\w+ | question\.button
-    | whom  # made by contact.html
+    | whom | language  # made by contact.html
     | headline|redirect_field|block\.super|again_label | technical | label|entry\.(label|value|where)
     | (title|message|error|notice|question\.title|hidden|field|form|code|item|sentence)  # alone in their element
     | form\..* | field\.(label|help_text|contents|label\|capfirst) | attempt\.(number|status|duration_ms)
