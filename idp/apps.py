@@ -16,4 +16,4 @@ class IdpConfig(AppConfig):
         from idp.tenants import configuration
 
         configuration.watch()
-        catalogues.compile_all(settings.CATALOGUES, settings.LOCALE_PATHS[0])
+        catalogues.compile_all(settings.BASE_DIR / "locale", settings.LOCALE_PATHS[0])

@@ -187,11 +187,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "expire sessions": {"task": "logout_app.tasks.expire_sessions", "schedule": 60, "options": {"expires": 55}},
     "watch ends": {"task": "logout_app.tasks.watch_ends", "schedule": 60, "options": {"expires": 55}},
-    "find security mails": {
-        "task": "logout_app.tasks.find_security_mails",
-        "schedule": 60,
-        "options": {"expires": 55},
-    },
+    "security mails": {"task": "logout_app.tasks.find_security_mails", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
     "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
@@ -352,8 +348,7 @@ SILENCED_SYSTEM_CHECKS = [
 # --- language, time, logs ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]  # each in its own words
-CATALOGUES = BASE_DIR / "locale"
-LOCALE_PATHS = [catalogues.compiled_folder(CATALOGUES, DATA)]
+LOCALE_PATHS = [catalogues.compiled_folder(BASE_DIR / "locale", DATA)]
 USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = ["idp.formats"]
