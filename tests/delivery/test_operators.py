@@ -170,7 +170,7 @@ def test_the_documents_name_commands_and_flags_that_there_are() -> None:
     found = examples()
     assert {line.split()[0] for line in found} >= {"apply", "export", "import_users", "export_users", "told", "doctor"}
     for line in found:
-        name, *arguments = shlex.split(line, comments=True)
+        name, *arguments = shlex.split(re.split(r" [>|] ", line)[0], comments=True)
         command = load_command_class(get_commands()[name], name)
         command.create_parser("manage.py", name).parse_args(arguments)  # raises CommandError for what it does not know
 
