@@ -126,7 +126,7 @@ def mails_page(request: HttpRequest) -> HttpResponse:
         is_own=own is not None,
         mails=[(key, template.title) for key, template in texts.MAILS.items()],
         languages=list(texts.LANGUAGES.items()),
-        places=sorted(texts.MAILS[name].knows),
+        places=[f"{{{place}}}" for place in sorted(texts.MAILS[name].knows)],
         shown=letters.filled(name, shown, values),
         may_change=request.user.has_perm("idp.change_tenantsettings"),
     )

@@ -101,7 +101,9 @@ def test_what_is_no_picture_is_refused_whatever_it_is_called(boss, content, why)
     assert TenantSettings.objects.get().logo_upload == ""
 
 
-@pytest.mark.parametrize("name", ["x.png", f"{'a' * 64}.svg", f"{'a' * 64}.html", f"{'a' * 64}.png", "..%2fsettings.py"])
+@pytest.mark.parametrize(
+    "name", ["x.png", f"{'a' * 64}.svg", f"{'a' * 64}.html", f"{'a' * 64}.png", "..%2fsettings.py"]
+)
 def test_no_other_address_below_branding_has_anything(db, name):
     assert Client().get(f"/branding/{name}").status_code == 404
 
@@ -111,7 +113,10 @@ def test_no_other_address_below_branding_has_anything(db, name):
 def test_text_can_be_read_on_every_colour_that_somebody_chooses(chosen):
     light, dark = colours.light_ground(chosen), colours.dark_ground(chosen)
     for ground, inks in (
-        (light, (colours.LIGHT_INK, colours.light(chosen, light).accent, colours.light(colours.LIGHT_ACCENT, light).accent)),
+        (
+            light,
+            (colours.LIGHT_INK, colours.light(chosen, light).accent, colours.light(colours.LIGHT_ACCENT, light).accent),
+        ),
         (dark, (colours.DARK_INK, colours.dark(chosen, dark).accent, colours.dark(colours.DARK_ACCENT, dark).accent)),
     ):
         assert min(colours.contrast(ink, ground) for ink in inks) >= colours.ENOUGH
