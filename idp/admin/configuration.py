@@ -104,7 +104,7 @@ class TenantSettingsAdmin(StrictAdmin):
             {
                 "fields": (
                     *("friendly_name", "support_email", "support_url", "privacy_url", "imprint_url"),
-                    *("accent_color", "background_color", "background_color_dark"),
+                    *("default_language", "accent_color", "background_color", "background_color_dark"),
                     *("picture_url", "logo", "no_logo", "picture_url_dark", "logo_dark", "no_logo_dark"),
                     *("favicon_url", "favicon", "no_favicon"),
                 )

@@ -50,12 +50,12 @@ MAILS: Mapping[str, MailTemplate] = {  # by Auth0's names where it has one
 BY_PREFIX = {f"account/email/{template.prefix}": name for name, template in MAILS.items()}
 
 
-def page_text(texts: Mapping[str, Any], place: str, language: str) -> str:
-    """In this language, else in English, else none."""
+def page_text(texts: Mapping[str, Any], place: str, language: str, default: str = "en") -> str:
+    """In this language, else in the tenant's, else in English, else none."""
     written = texts.get(place)
     if not isinstance(written, Mapping):
         return ""
-    return str(written.get(_known(language)) or written.get("en") or "")
+    return str(written.get(_known(language)) or written.get(default) or written.get("en") or "")
 
 
 def mail_text(mails: Mapping[str, Any], name: str, language: str) -> tuple[str, str] | None:

@@ -16,4 +16,4 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def tenant_text(context: Mapping[str, Any], place: str) -> str:
     tenant = context.get("tenant")
-    return texts.page_text(tenant.texts, place, get_language() or "en") if tenant else ""
+    return texts.page_text(tenant.texts, place, get_language() or "en", tenant.default_language) if tenant else ""

@@ -13,7 +13,7 @@ from idp.tenants.changes import Difference
 
 COSMETIC = frozenset(
     {"friendly_name", "picture_url", "picture_url_dark", "favicon_url", "accent_color", "support_email", "support_url"}
-    | {"background_color", "background_color_dark", "privacy_url", "imprint_url", "texts"}
+    | {"background_color", "background_color_dark", "privacy_url", "imprint_url", "texts", "default_language"}
     | {"logo_upload", "logo_dark_upload", "favicon_upload"}
 )
 FIELDS = tuple(

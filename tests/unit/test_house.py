@@ -18,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from idp import conf
-from tests.support import compliance
+from tests.support import api_page, compliance
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_imports_run_one_way_and_protocol_rules_are_pure() -> None:
 
 
 def test_a_request_has_no_pockets() -> None:
-    """What travels with a request is a field of a typed object. Two middlewares attach one, and one function each reads it."""
+    """What travels with a request is a field of a typed object. Three middlewares attach one, and one function each reads it."""
     pocket = re.compile(
         r"attr\((self\.)?request,|request\.__(class|dict)__|vars\(request\)|request\.\w+ = .*attr-defined"
     )
@@ -47,7 +47,8 @@ def test_a_request_has_no_pockets() -> None:
         for path in (ROOT / app).rglob("*.py")
         if pocket.search(path.read_text())
     }
-    attach, read = {"idp/http/middleware.py", "sessions_app/middleware.py"}, {"idp/http/visit.py"}
+    attach = {"idp/http/middleware.py", "idp/http/languages.py", "sessions_app/middleware.py"}
+    read = {"idp/http/visit.py"}
     assert found == attach | read
 
 
@@ -370,8 +371,13 @@ def test_the_operations_page_names_every_command() -> None:
 
 
 def test_the_endpoints_page_names_every_path() -> None:
-    text = (ROOT / "docs/endpoints.md").read_text()
+    text = (ROOT / "docs/endpoints.md").read_text() + (ROOT / "docs/api.md").read_text()
     assert [path for path in paths(get_resolver()) if f"`{path}`" not in text] == []
+
+
+def test_the_page_of_the_management_api_is_current() -> None:
+    text = api_page.PAGE.read_text()
+    assert text == api_page.page(text), "run `python -m tests.support.api_page`"
 
 
 def paths(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:
