@@ -22,7 +22,7 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TransportStep:
     """`ok` is None where nothing had to be done."""
 
     name: str
@@ -36,17 +36,21 @@ class _Failed(Exception):
         self.sentence = sentence
 
 
-def test(recipient: str) -> list[Step]:
+def test(recipient: str) -> list[TransportStep]:
     """Each step until the first that failed."""
     if settings.EMAIL_BACKEND != SMTP:
-        return [Step("Server", False, f"No mail server is configured (CURFEW_EMAIL_URL): mail goes to {_elsewhere()}.")]
-    found: list[Step] = []
+        return [
+            TransportStep(
+                "Server", False, f"No mail server is configured (CURFEW_EMAIL_URL): mail goes to {_elsewhere()}."
+            )
+        ]
+    found: list[TransportStep] = []
     try:
         for step in _Conversation(settings.EMAIL_HOST, settings.EMAIL_PORT).steps(recipient):
             found.append(step)  # noqa: PERF402  what was done before a failure is shown
     except _Failed as failure:
         name = ORDER[len(found)] if len(found) < len(ORDER) else ORDER[-1]
-        found.append(Step(name, False, failure.sentence))
+        found.append(TransportStep(name, False, failure.sentence))
     return found
 
 
@@ -58,7 +62,7 @@ class _Conversation:
         self.host, self.port = host, port
         self.server: smtplib.SMTP | None = None
 
-    def steps(self, recipient: str) -> Iterator[Step]:
+    def steps(self, recipient: str) -> Iterator[TransportStep]:
         try:
             yield self._name()
             yield self._connection()
@@ -77,14 +81,16 @@ class _Conversation:
             raise _Failed("There is no connection.")
         return self.server
 
-    def _name(self) -> Step:
+    def _name(self) -> TransportStep:
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise _Failed(f"The name {self.host} is not known (DNS): {error.strerror or error}.") from None
-        return Step("Name", True, f"{self.host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}.")
+        return TransportStep(
+            "Name", True, f"{self.host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}."
+        )
 
-    def _connection(self) -> Step:
+    def _connection(self) -> TransportStep:
         """With `smtps` the encryption comes first, and what fails of it is said there."""
         where = f"{self.host}:{self.port}"
         with _said(f"{where} does not answer as a mail server"):
@@ -97,13 +103,15 @@ class _Conversation:
             else:
                 self.server = smtplib.SMTP(self.host, self.port, timeout=PATIENCE)
             self.smtp.ehlo()
-        return Step("Connection", True, f"{where} answers.")
+        return TransportStep("Connection", True, f"{where} answers.")
 
-    def _encryption(self) -> Step:
+    def _encryption(self) -> TransportStep:
         if settings.EMAIL_USE_SSL:
-            return Step("Encryption", True, "Encrypted from the first byte, and the certificate is good.")
+            return TransportStep("Encryption", True, "Encrypted from the first byte, and the certificate is good.")
         if not settings.EMAIL_USE_TLS:
-            return Step("Encryption", None, "Not asked for: passwords and mails travel in clear (smtp+tls:// asks).")
+            return TransportStep(
+                "Encryption", None, "Not asked for: passwords and mails travel in clear (smtp+tls:// asks)."
+            )
         if not self.smtp.has_extn("starttls"):
             raise _Failed("The server offers no encryption (STARTTLS), which the settings ask for.")
         try:
@@ -112,27 +120,27 @@ class _Conversation:
                 self.smtp.ehlo()
         except ssl.SSLError as error:
             raise _Failed(_of_tls(error)) from None
-        return Step("Encryption", True, "Encrypted (STARTTLS), and the certificate is good.")
+        return TransportStep("Encryption", True, "Encrypted (STARTTLS), and the certificate is good.")
 
-    def _login(self) -> Step:
+    def _login(self) -> TransportStep:
         if not settings.EMAIL_HOST_USER:
-            return Step("Login", None, "Not asked for: CURFEW_EMAIL_URL has no user.")
+            return TransportStep("Login", None, "Not asked for: CURFEW_EMAIL_URL has no user.")
         with _said(f"The server refuses the user {settings.EMAIL_HOST_USER} or the password"):
             self.smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
-        return Step("Login", True, f"{settings.EMAIL_HOST_USER} is let in.")
+        return TransportStep("Login", True, f"{settings.EMAIL_HOST_USER} is let in.")
 
-    def _sender(self) -> Step:
+    def _sender(self) -> TransportStep:
         sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
         with _said(f"The server refuses the sender {sender} (CURFEW_FROM_EMAIL)"):
             _expect(*self.smtp.mail(sender))
-        return Step("Sender", True, f"{sender} may send.")
+        return TransportStep("Sender", True, f"{sender} may send.")
 
-    def _recipient(self, recipient: str) -> Step:
+    def _recipient(self, recipient: str) -> TransportStep:
         with _said(f"The server refuses the recipient {recipient}"):
             _expect(*self.smtp.rcpt(recipient))
-        return Step("Recipient", True, f"{recipient} is accepted.")
+        return TransportStep("Recipient", True, f"{recipient} is accepted.")
 
-    def _message(self, recipient: str) -> Step:
+    def _message(self, recipient: str) -> TransportStep:
         message = EmailMessage()
         message["Subject"] = "Test of mail from Curfew"
         message["From"], message["To"] = settings.DEFAULT_FROM_EMAIL, recipient
@@ -144,7 +152,7 @@ class _Conversation:
         with _said("The server refuses the message"):
             _expect(*self.smtp.data(message.as_bytes()))
             self.smtp.quit()
-        return Step("Message", True, "The server took the mail. Whether it arrives, the mailbox says.")
+        return TransportStep("Message", True, "The server took the mail. Whether it arrives, the mailbox says.")
 
 
 def _expect(code: int, answer: bytes) -> None:

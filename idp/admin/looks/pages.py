@@ -191,7 +191,7 @@ def trial_page(request: HttpRequest) -> HttpResponse:
     person = request.user
     assert isinstance(person, User)  # noqa: S101  the site lets nobody else in
     form = TrialForm(request.POST if request.method == "POST" else None, initial={"recipient": person.email})
-    steps: list[transport.Step] = []
+    steps: list[transport.TransportStep] = []
     if request.method == "POST" and form.is_valid():
         if _may_try(person):
             steps = transport.test(form.cleaned_data["recipient"])

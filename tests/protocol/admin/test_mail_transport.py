@@ -88,7 +88,7 @@ def mail(settings: Any) -> Callable[..., None]:
     return use
 
 
-def last(recipient: str = TO) -> transport.Step:
+def last(recipient: str = TO) -> transport.TransportStep:
     return transport.test(recipient)[-1]
 
 
