@@ -36,7 +36,7 @@ def rotate(call: Call) -> Any:
 
 def shape(row: SigningKey) -> dict[str, Any]:
     """The public half as a JWK; there are no certificates, so `cert` is the public key alone."""
-    public = keys.KINDS[row.algorithm].import_key(row.public_jwk)
+    public: Any = keys.KINDS[row.algorithm].import_key(row.public_jwk)  # never a symmetric one
     found: dict[str, Any] = {
         "kid": row.kid,
         "cert": public.as_pem(private=False).decode(),

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+
 from idp.models import TenantSettings
 from idp.tenants import configuration, trail
 from idp.tenants.schema import tenant as read_tenant
@@ -34,7 +36,7 @@ def shape(row: TenantSettings) -> dict[str, Any]:
         "sessions": {"oidc_logout_prompt_enabled": row.oidc_logout_prompt_enabled},
         "oidc_logout": {"rp_logout_end_session_endpoint_discovery": True},
         "pushed_authorization_requests_supported": True,
-        "enabled_locales": ["en"],
+        "enabled_locales": [code for code, _ in settings.LANGUAGES],
         "flags": {"enable_dynamic_client_registration": row.dynamic_client_registration},
         **{name: getattr(row, name) for name in OURS},
     }
