@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from idp import outbound
-from idp.applications import access, claims, columns, keys, mobile, subjects
+from idp.applications import access, claims, columns, keys, mobile, saml, subjects
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
@@ -38,6 +38,7 @@ def problems(application: Application) -> Iterator[Problem]:
     yield from subjects.problems(application)
     yield from claims.problems(application)
     yield from access.problems(application)
+    yield from saml.problems(application)
     yield from _urls(application)
 
 

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from idp.applications import claims, columns, rules
+from idp.applications import claims, columns, rules, saml
 from idp.applications.claims import ClaimMapping
+from idp.applications.saml import SamlSettings
 from idp.protocol import assurance
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class Usable:
     def claim_mappings(self) -> tuple[ClaimMapping, ...]:
         """Compiled once."""
         return claims.usable(self._application)
+
+    @cached_property
+    def saml(self) -> SamlSettings:
+        """False if it does not speak SAML, or its settings are not what the rules allow."""
+        return saml.read(self._application)
 
     def _limit(self, field: str) -> int | None:
         """None: no limit."""

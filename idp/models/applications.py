@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from idp.applications import rules
+from idp.applications import rules, saml
 from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
@@ -211,6 +211,16 @@ class Application(AbstractApplication):
         help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
     )
 
+    saml = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        blank=True,
+        help_text="What it says of itself if it speaks SAML, in the names of Auth0's addons.samlp.",
+    )
+    # Of `saml`, for the statement that plans logouts.
+    saml_soap_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
+    saml_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
+
     class Meta(AbstractApplication.Meta):
         ordering = ("name", "client_id")
 
@@ -279,6 +289,10 @@ class Application(AbstractApplication):
             else self.GRANT_AUTHORIZATION_CODE
         )
         self.skip_authorization = self.is_first_party
+        for column, uri in saml.columns(self.saml).items():
+            setattr(self, column, uri)
+        if (fields := kwargs.get("update_fields")) is not None and saml.FIELD in fields:
+            kwargs["update_fields"] = {*fields, *saml.columns(self.saml)}
         super().save(*args, **kwargs)
         self.__dict__.pop("_usable", None)
 

@@ -131,7 +131,10 @@ def clear_browser(request: HttpRequest, tenant: TenantSettings | None = None) ->
 
 
 def _has_front_channels(snapshot: Snapshot) -> bool:
-    return snapshot.derived(_FRONT_CHANNELS, lambda: Application.objects.exclude(frontchannel_logout_uri="").exists())
+    def found() -> bool:
+        return Application.objects.exclude(frontchannel_logout_uri="", saml_logout_uri="").exists()
+
+    return snapshot.derived(_FRONT_CHANNELS, found)
 
 
 def _shows_page(who: Visitor, told: Planned) -> bool:

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
-from idp.connections.saml import logout_messages, options, refusals, service
-from idp.connections.saml.logout_messages import LogoutNotice
+from idp.connections.saml import options, refusals, service
 from idp.connections.saml.options import BadOptions
 from idp.connections.saml.provider import SamlProvider, provider_of
 from idp.models import Connection
 from idp.protocol.params import Params
-from idp.saml import bindings, sending
+from idp.saml import bindings, logout_messages, sending, statuses
 from idp.saml.bindings import Arrived
+from idp.saml.logout_messages import LogoutNotice
 from idp.saml.names import POST
 from idp.saml.own_key import own_key
 from idp.saml.signed import UnknownSigner
@@ -59,10 +59,10 @@ class SamlLogout:
                 request_id=str(flow_data["request_id"]),
                 at=at,
             )
-            if not refusals.is_success(root):
+            if not statuses.is_success(root):
                 refused = refusals.refusal(root, authentic=True)
                 raise UpstreamRefused("It says that it could not sign you out.", detail=refused.detail)
-            if refusals.is_partial(root):
+            if statuses.is_partial(root):
                 raise UpstreamRefused("It signed you out, but could not tell all of its other applications.")
 
         _verified(connection, bindings.RESPONSE, query, answer, at, read)
