@@ -1,6 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from idp.applications import saml_refresh
 from idp.connections import health, silence
 from idp.crypto import keys
 
@@ -18,3 +19,8 @@ def watch_upstreams() -> None:
 @shared_task
 def test_connections() -> None:
     health.examine_due(at=timezone.now())
+
+
+@shared_task
+def refresh_saml_metadata() -> None:
+    saml_refresh.refresh(timezone.now())

@@ -127,7 +127,9 @@ def problems(application: Application) -> Iterator[Problem]:
     for path, reason in reader.problems:
         yield Problem(FIELD, f"{path}: {reason}", depends=("redirect_uris", "outbound_hosts"), is_used=False)
     if application.client_id in RESERVED_IDS:
-        reason = f"{application.client_id} cannot be the client id of an application that speaks SAML: the address is taken"
+        reason = (
+            f"{application.client_id} cannot be the client id of an application that speaks SAML: the address is taken"
+        )
         yield Problem("client_id", reason, depends=(FIELD,))
     if not application.callbacks:
         yield Problem("redirect_uris", "an application that speaks SAML needs at least one: its ACS", depends=(FIELD,))
@@ -336,7 +338,11 @@ def _browsed(url: str) -> str | None:
     """Browsers are led there, with a message of ours."""
     if reason := uris.check_web_url(url):
         return reason
-    return "it must not be on the identity provider's own origin" if uris.origin(url) == uris.origin(settings.ISSUER) else None
+    return (
+        "it must not be on the identity provider's own origin"
+        if uris.origin(url) == uris.origin(settings.ISSUER)
+        else None
+    )
 
 
 def _told(url: str, application: Application) -> str | None:

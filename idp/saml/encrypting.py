@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import xmlsec
+from typing import Any
+
+import xmlsec as library
 from lxml import etree
 
 from idp.saml.names import saml
 from idp.saml.x509 import Certificate
 from idp.saml.xml import Element
+
+xmlsec: Any = library  # its types name hardly anything of it
 
 
 def encrypt(root: Element, assertion: Element, certificate: Certificate) -> None:

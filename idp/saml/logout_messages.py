@@ -64,9 +64,7 @@ def logout_response(
     return etree.tostring(root)  # type: ignore[no-any-return]
 
 
-def read_request(
-    root: Element, *, issuer: str, destination: str, at: datetime, by_soap: bool = False
-) -> LogoutNotice:
+def read_request(root: Element, *, issuer: str, destination: str, at: datetime, by_soap: bool = False) -> LogoutNotice:
     """What a verified LogoutRequest says. `by_soap`: it need not say where it goes. Raises BadResponse."""
     try:
         issued_at = _check(root, issuer, (destination, None) if by_soap else (destination,), at)
@@ -114,6 +112,7 @@ def _message(name: str, issuer: str, destination: str, at: datetime) -> Element:
     root.set("ID", sending.new_id())
     root.set("Version", "2.0")
     root.set("IssueInstant", sending.timestamp(at))
-    root.set("Destination", destination)
+    if destination:
+        root.set("Destination", destination)
     etree.SubElement(root, saml("Issuer")).text = issuer
     return root

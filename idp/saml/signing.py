@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import xmlsec
+from typing import Any
+
+import xmlsec as library
 from lxml import etree
 
 from idp.saml import xml
 from idp.saml.names import DIGEST_ALGORITHMS, SIGNATURE_ALGORITHMS, saml
 from idp.saml.own_key import OwnKey
 from idp.saml.xml import Element
+
+xmlsec: Any = library  # its types name hardly anything of it
 
 
 def signed(message: bytes, key: OwnKey, algorithm: str = "rsa-sha256", digest: str = "sha256") -> bytes:
@@ -38,7 +42,7 @@ def sign(element: Element, key: OwnKey, algorithm: str = "rsa-sha256", digest: s
     context.sign(signature)
 
 
-def _key(key: OwnKey) -> xmlsec.Key:
+def _key(key: OwnKey) -> Any:
     """Read anew for each signature: the library's keys belong to one context."""
     loaded = xmlsec.Key.from_memory(key.private_pem, xmlsec.KeyFormat.PEM)
     loaded.load_cert_from_memory(key.certificate_pem, xmlsec.KeyFormat.CERT_PEM)
@@ -53,5 +57,5 @@ _TRANSFORMS = {
 }
 
 
-def _transform(uri: str) -> object:
+def _transform(uri: str) -> Any:
     return _TRANSFORMS[uri]

@@ -80,7 +80,14 @@ def client(reader: Reader) -> ClientEntry:
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
         claim_mappings=reader.anything("claims"),
     )
-    columns |= _addons(reader) | _id_token(reader) | _mobile(reader) | _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
+    columns |= (
+        _addons(reader)
+        | _id_token(reader)
+        | _mobile(reader)
+        | _oidc_logout(reader)
+        | _refresh_token(reader)
+        | _access(reader)
+    )
     entry = ClientEntry(
         path=reader.path,
         name=reader.text("name", required=True, longest=LONGEST_NAME) or "",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from idp.applications.saml import MAPPINGS, UNKNOWN_CLAIM, SamlSettings
+from idp.applications.subjects import subject_for
 from idp.protocol.standard_scopes import GROUPS, OPENID, ROLES
 from sessions_app.claims import issue
 from sessions_app.claims.issue import ID_TOKEN, ClaimSubject
@@ -42,7 +43,8 @@ def attributes(subject: ClaimSubject, settings: SamlSettings) -> dict[str, Value
 def _told(subject: ClaimSubject, settings: SamlSettings) -> Mapping[str, Any]:
     standard = claims.select(known_claims(subject.user), subject.scope)
     mapped = issue.tell(subject, ID_TOKEN, asked=())
-    told = {"user_id": subject.user.user_id, **standard, **mapped}
+    user_id = subject_for(subject.user.user_id, subject.application, subject.snapshot)
+    told = {"user_id": user_id, **standard, **mapped}
     if settings.creates_upn and UPN not in told and subject.user.email:
         told[UPN] = subject.user.email
     return told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from idp.protocol import assurance
@@ -71,7 +71,7 @@ class Asked:
     passive: bool = False
     name_id_format: str = ""
     sp_name_qualifier: str = ""
-    context: AskedContext = AskedContext()
+    context: AskedContext = field(default_factory=AskedContext)
 
 
 def read(root: Element, *, issuer: str, destination: str, must_say_where: bool, at: datetime) -> Asked:

@@ -7,7 +7,7 @@ login page, so that a sign-in that was asked for can neither be skipped nor loop
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -36,7 +36,7 @@ class SamlRequest:
     force: bool = False
     passive: bool = False
     name_id_format: str = ""
-    context: AskedContext = AskedContext()
+    context: AskedContext = field(default_factory=AskedContext)
     sent_to_login: datetime | None = None
     asked_upstream: bool = False
 

@@ -32,9 +32,7 @@ def document(application: Application, settings: SamlSettings, at: datetime) -> 
     for pem in own_certificates(at):
         _key_descriptor(role, pem)
     for binding in (REDIRECT, POST, SOAP):
-        etree.SubElement(
-            role, md("SingleLogoutService"), Binding=binding, Location=settings_of.logout_url(application)
-        )
+        etree.SubElement(role, md("SingleLogoutService"), Binding=binding, Location=settings_of.logout_url(application))
     for name_format in NAME_ID_FORMATS:
         etree.SubElement(role, md("NameIDFormat")).text = name_format
     for binding in (REDIRECT, POST):

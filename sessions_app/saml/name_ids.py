@@ -12,8 +12,8 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from idp.applications.saml import SamlSettings
-from idp.models import User
+from idp.applications.subjects import subject_for
+from idp.models import Application, User
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT, TRANSIENT, UNSPECIFIED
 from idp.saml.sending import new_id
 from idp.tenants.configuration import Snapshot
@@ -34,12 +34,14 @@ class NameId:
 
 
 def name_id(
-    wanted: str, user: User, settings: SamlSettings, attributes: Mapping[str, Sequence[str]], snapshot: Snapshot
+    wanted: str, user: User, application: Application, attributes: Mapping[str, Sequence[object]], snapshot: Snapshot
 ) -> NameId:
-    """`wanted`: a format, "" for the application's own. `attributes`: what it is told besides, in which the probes look.
+    """`wanted`: a format, "" for the application's own. `attributes`: what it is told besides, in which the probes look; where
+    none of them finds anything, it is the person's `sub`.
 
     Raises NoSuchName.
     """
+    settings = application.usable.saml
     chosen = wanted or settings.name_id_format
     if chosen == PERSISTENT:
         qualifiers = settings.own_entity_id, settings.entity_id
@@ -50,8 +52,8 @@ def name_id(
         return _checked(user.email, chosen)
     if chosen != UNSPECIFIED:
         raise NoSuchName(chosen)
-    probed = (values[0] for probe in settings.name_id_probes if (values := attributes.get(probe)))
-    return _checked(next(probed, ""), chosen)
+    probed = (str(values[0]) for probe in settings.name_id_probes if (values := attributes.get(probe)))
+    return _checked(next(probed, "") or subject_for(user.user_id, application, snapshot), chosen)
 
 
 def persistent(user_id: str, entity_id: str, snapshot: Snapshot) -> str:

@@ -50,7 +50,9 @@ def received(application: Application, settings: SamlSettings, query: str, param
 def unsolicited(application: Application, settings: SamlSettings, params: Params) -> SamlRequest:
     """Nobody asked: only where the application is switched to take it. Raises InvalidRequest."""
     if not settings.idp_initiated:
-        raise InvalidRequest(f"{application.name} takes only people whom it sent here. Open it, and sign in from there.")
+        raise InvalidRequest(
+            f"{application.name} takes only people whom it sent here. Open it, and sign in from there."
+        )
     state = relay_state(params) or settings.relay_state
     return SamlRequest(application.client_id, "", application.usable.callbacks[0], state)
 
@@ -83,7 +85,9 @@ def _acs(application: Application, settings: SamlSettings, asked: Asked) -> str:
             )
         return asked.acs
     if asked.acs_index:
-        found = settings.acs_indexes.get(asked.acs_index) or _by_place(registered, asked.acs_index, settings.acs_indexes)
+        found = settings.acs_indexes.get(asked.acs_index) or _by_place(
+            registered, asked.acs_index, settings.acs_indexes
+        )
         if found not in registered:
             raise InvalidRequest("The AssertionConsumerServiceIndex is not registered for this application.")
         return found

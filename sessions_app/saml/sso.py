@@ -31,7 +31,7 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.claims.issue import ClaimSubject
 from sessions_app.models import SamlSubject, SSOSession
 from sessions_app.oauth import authorize
-from sessions_app.oauth.authorize import Decision, Proceed, Situation
+from sessions_app.oauth.authorize import Decision, Login, Proceed, Situation
 from sessions_app.protocol.authorization import AuthorizationRequest
 from sessions_app.protocol.claims import methods
 from sessions_app.saml import attributes, name_ids, response
@@ -89,6 +89,17 @@ def decide(request: SamlRequest, party: Party, session: SSOSession | None, at: d
     return authorize.weigh(asked, situation, None)
 
 
+def asks_to_sign_in(
+    request: SamlRequest, application: Application, session: SSOSession, snapshot: Snapshot, at: datetime
+) -> bool:
+    """Whether the request wants a proof that this session is not."""
+    party = Party(application, application.usable.saml, snapshot)
+    try:
+        return bool(party.settings) and isinstance(decide(request, party, session, at), Login)
+    except ProtocolError:
+        return False
+
+
 def codes_of(error: ProtocolError) -> tuple[str, str]:
     """The status that tells the application (SAML core section 3.2.2.2)."""
     return "Responder", next((code for kind, code in CODES if isinstance(error, kind)), DENIED)
@@ -105,7 +116,7 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
     """
     session = proceed.session
     told = attributes.attributes(_subject(session, party, at), party.settings)
-    found = name_ids.name_id(request.name_id_format, session.user, party.settings, told, party.snapshot)
+    found = name_ids.name_id(request.name_id_format, session.user, party.application, told, party.snapshot)
     known = SamlSubject.objects.filter(session=session, application=party.application).first()
     with transaction.atomic():
         subject = _participates(known, found, session, party, facts, at)
@@ -150,15 +161,16 @@ def _participates(
     )
     if not lifecycle.join_with(row, session, facts=facts, at=at):
         return None
-    if row.pk is not None and known is None:
+    if known is None and not row._state.adding:
         return row
-    kept = known or SamlSubject.objects.get(session=session, application=party.application)  # another window was first
-    if kept.as_named == row.as_named or name.format == kept.name_id_format == TRANSIENT:
-        return kept
+    if known is None:  # another window was first
+        known = SamlSubject.objects.get(session=session, application=party.application)
+    if known.as_named == row.as_named or name.format == known.name_id_format == TRANSIENT:
+        return known
     for field, value in row.as_named.items():
-        setattr(kept, field, value)
-    kept.save(update_fields=[*row.as_named])
-    return kept
+        setattr(known, field, value)
+    known.save(update_fields=[*row.as_named])
+    return known
 
 
 def _context(request: SamlRequest, session: SSOSession, settings: SamlSettings) -> str:

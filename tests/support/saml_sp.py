@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from dataclasses import dataclass, field
+import secrets
+import zlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from django.conf import settings
 from django.test import Client
+from django.utils import timezone
+from lxml import etree
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
-from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from idp.models import Application
 from tests.support.factories import make_application
-from tests.support.upstreams.scripted_saml import Key, the_key
+from tests.support.upstreams.scripted_saml import NAMES, Key, decode, encode, instant, sign, the_key
 
+RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 
 
@@ -92,6 +101,11 @@ class ServiceProvider:
         }
         return OneLogin_Saml2_Auth(request, old_settings=settings)
 
+    def says(self, application: Application, **changes: Any) -> Request:
+        """An honest request, but for `changes`."""
+        honest = Request(f"{settings.ISSUER}samlp/{application.client_id}", self.entity_id, timezone.now())
+        return replace(honest, **changes)
+
     def asks(self, relay_state: str = "/wiki/Home", **how: Any) -> str:
         """The address that it redirects to, as a path of ours."""
         auth = self.auth()
@@ -108,6 +122,50 @@ class ServiceProvider:
         assert auth.get_errors() == [], auth.get_last_error_reason()
         assert auth.is_authenticated()
         return auth
+
+
+@dataclass(frozen=True)
+class Request:
+    """An AuthnRequest of ours, spelt out: `replace()` it to say something else."""
+
+    destination: str
+    issuer: str
+    at: datetime
+    id: str = field(default_factory=lambda: f"_{secrets.token_hex(16)}")
+    more: str = ""  # attributes
+    inside: str = ""  # elements
+
+    def xml(self) -> str:
+        return (
+            f'<samlp:AuthnRequest xmlns:samlp="{NAMES["samlp"]}" xmlns:saml="{NAMES["saml"]}" ID="{self.id}" Version="2.0"'
+            f' IssueInstant="{instant(self.at)}" Destination="{self.destination}" {self.more}>'
+            f"<saml:Issuer>{self.issuer}</saml:Issuer>{self.inside}</samlp:AuthnRequest>"
+        )
+
+    def form(self, key: Key | None, **how: Any) -> dict[str, str]:
+        """By HTTP-POST."""
+        root = etree.fromstring(self.xml())
+        if key:
+            sign(root, key, **how)
+        return {"SAMLRequest": encode(root)}
+
+    def query(self, key: Key | None, relay_state: str = "", *, document: bytes = b"") -> str:
+        """By HTTP-Redirect."""
+        return redirect_query("SAMLRequest", document or self.xml().encode(), key, relay_state)
+
+
+def redirect_query(name: str, message: bytes, key: Key | None, relay_state: str = "") -> str:
+    deflated = zlib.compress(message, 9)[2:-4]
+    query = f"{name}={quote(base64.b64encode(deflated), safe='')}"
+    if relay_state:
+        query += f"&RelayState={quote(relay_state, safe='')}"
+    if key:
+        query += f"&SigAlg={quote(RSA_SHA256, safe='')}"
+        signature = serialization.load_pem_private_key(key.private.encode(), None).sign(  # type: ignore[union-attr, call-arg]
+            query.encode(), padding.PKCS1v15(), hashes.SHA256()
+        )
+        query += f"&Signature={quote(base64.b64encode(signature), safe='')}"
+    return query
 
 
 @dataclass(frozen=True)
@@ -134,14 +192,5 @@ def path_of(url: str) -> str:
 
 def status_of(form: Form) -> list[str]:
     """The codes of a response, outermost first, without what all begin with."""
-    from tests.support.upstreams.scripted_saml import NAMES, decode
-
     found = decode(form.fields["SAMLResponse"]).iterfind(".//samlp:StatusCode", NAMES)
     return [code.get("Value").rpartition(":")[2] for code in found]
-
-
-def query_of(url: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-
-
-__all__ = ["Form", "OneLogin_Saml2_Utils", "ServiceProvider", "path_of", "query_of", "status_of"]

@@ -115,7 +115,9 @@ def cancel(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(target.url)
     error = params.get("error", "")
     if kept.is_waiting(target.url):
-        return HttpResponseRedirect(f"{target.url}&{urlencode({kept.ERROR: error if error in TOLD else 'access_denied'})}")
+        return HttpResponseRedirect(
+            f"{target.url}&{urlencode({kept.ERROR: error if error in TOLD else 'access_denied'})}"
+        )
     asked = from_urlencoded(long_requests.whole(urlsplit(target.url).query))
     told = ProtocolError("The person did not sign in.", error=error if error in TOLD else "access_denied")
     return fail(request, recipient_of(asked, snapshot), told)
