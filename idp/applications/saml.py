@@ -103,6 +103,11 @@ def own_entity_id() -> str:
     return f"urn:{settings.ISSUER_ORIGIN.partition('://')[2]}"
 
 
+def consumers(application: Application) -> tuple[str, ...]:
+    """Its assertion consumer services, the usual one first: the callbacks that a form may be posted to."""
+    return tuple(uri for uri in application.usable.callbacks if uris.origin(uri))
+
+
 def sso_url(application: Application) -> str:
     return f"{settings.ISSUER}samlp/{application.client_id}"
 

@@ -19,7 +19,10 @@ log = structlog.get_logger(__name__)
 def refresh(at: datetime) -> int:
     """How many have changed. One that cannot be fetched, or would be wrong, stays as it is; the log says why."""
     rows = Application.objects.filter(enabled=True, saml__metadataUrl__isnull=False)
-    return sum(_refresh(pk, client_id, url, at) for pk, client_id, url in rows.values_list("pk", "client_id", "saml__metadataUrl"))
+    return sum(
+        _refresh(pk, client_id, url, at)
+        for pk, client_id, url in rows.values_list("pk", "client_id", "saml__metadataUrl")
+    )
 
 
 def _refresh(pk: int, client_id: str, url: str, at: datetime) -> bool:

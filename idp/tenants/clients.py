@@ -25,6 +25,8 @@ WHERE_SILENT: dict[str, Any] = {
     "backchannel_logout_initiators": list(AUTH0_DEFAULT),
 }
 
+MAY_BE_NULL = ("default_max_age", "session_refresh_tokens", "jwks")  # a null of the file takes these away
+
 
 @dataclass(slots=True)
 class ClientEntry:
@@ -80,14 +82,9 @@ def client(reader: Reader) -> ClientEntry:
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
         claim_mappings=reader.anything("claims"),
     )
-    columns |= (
-        _addons(reader)
-        | _id_token(reader)
-        | _mobile(reader)
-        | _oidc_logout(reader)
-        | _refresh_token(reader)
-        | _access(reader)
-    )
+    columns |= _addons(reader) | _id_token(reader) | _mobile(reader)
+    columns |= _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
+    columns |= {column: None for column in MAY_BE_NULL if reader.has(column) and reader.values[column] is None}
     entry = ClientEntry(
         path=reader.path,
         name=reader.text("name", required=True, longest=LONGEST_NAME) or "",
@@ -251,7 +248,7 @@ def _addons(reader: Reader) -> dict[str, Any]:
         return {"saml": {}} if reader.has("addons") else {}
     given_saml = inner.anything("samlp")
     inner.done()
-    return {"saml": given_saml or {}} if inner.has("samlp") else {}
+    return {"saml": given_saml or {}} if inner.has("samlp") or not inner.values else {}
 
 
 def _access(reader: Reader) -> dict[str, Any]:

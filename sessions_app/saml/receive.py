@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from idp.applications.saml import LONGEST_STATE, SamlSettings, sso_url
+from idp.applications.saml import LONGEST_STATE, SamlSettings, consumers, sso_url
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest, NotRegistered
 from idp.protocol.params import Params
@@ -54,7 +54,7 @@ def unsolicited(application: Application, settings: SamlSettings, params: Params
             f"{application.name} takes only people whom it sent here. Open it, and sign in from there."
         )
     state = relay_state(params) or settings.relay_state
-    return SamlRequest(application.client_id, "", application.usable.callbacks[0], state)
+    return SamlRequest(application.client_id, "", _usual(application), state)
 
 
 def relay_state(params: Params) -> str:
@@ -74,7 +74,7 @@ def _read(message: Arrived, settings: SamlSettings, at: datetime) -> tuple[Eleme
 
 
 def _acs(application: Application, settings: SamlSettings, asked: Asked) -> str:
-    registered = application.usable.callbacks
+    registered = consumers(application)
     if asked.acs:
         if asked.acs not in registered:
             raise NotRegistered(
@@ -91,7 +91,11 @@ def _acs(application: Application, settings: SamlSettings, asked: Asked) -> str:
         if found not in registered:
             raise InvalidRequest("The AssertionConsumerServiceIndex is not registered for this application.")
         return found
-    if not registered:
+    return _usual(application)
+
+
+def _usual(application: Application) -> str:
+    if not (registered := consumers(application)):
         raise InvalidRequest(f"{application.name} has no callback that may be used.")
     return registered[0]
 
