@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from idp.applications import saml_refresh
+from idp.applications.saml import refreshing
 from idp.connections import health, silence
 from idp.crypto import keys
 
@@ -23,4 +23,4 @@ def test_connections() -> None:
 
 @shared_task
 def refresh_saml_metadata() -> None:
-    saml_refresh.refresh(timezone.now())
+    refreshing.refresh(timezone.now())

@@ -11,8 +11,10 @@ from django import forms
 from django.utils import timezone
 
 from idp.admin.application_form import url_field
-from idp.applications import rules, saml, saml_import
-from idp.applications.saml_import import NotImported
+from idp.applications import rules
+from idp.applications.saml import importing
+from idp.applications.saml import settings as saml
+from idp.applications.saml.importing import NotImported
 from idp.models import Application
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
 from idp.saml.own_key import own_key
@@ -21,7 +23,7 @@ SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
+class ServicePreset:
     """What a service is known to need, by its own documents; `{host}` is where this customer of it lives."""
 
     title: str
@@ -33,8 +35,8 @@ def _by_email(**more: Any) -> dict[str, Any]:
     return {"nameIdentifierFormat": EMAIL_ADDRESS, **more}
 
 
-PRESETS: Mapping[str, Preset] = {
-    "slack": Preset(
+PRESETS: Mapping[str, ServicePreset] = {
+    "slack": ServicePreset(
         "Slack",
         "https://{host}/sso/saml",
         {
@@ -53,7 +55,7 @@ PRESETS: Mapping[str, Preset] = {
             "createUpnClaim": False,
         },
     ),
-    "salesforce": Preset(
+    "salesforce": ServicePreset(
         "Salesforce",
         "https://{host}",
         _by_email(
@@ -64,7 +66,7 @@ PRESETS: Mapping[str, Preset] = {
             logout={"url": "https://{host}/services/auth/sp/saml2/logout"},
         ),
     ),
-    "aws": Preset(
+    "aws": ServicePreset(
         "AWS (map the claims aws_role and aws_session on the tab Claims)",
         "https://signin.aws.amazon.com/saml",
         {
@@ -80,7 +82,7 @@ PRESETS: Mapping[str, Preset] = {
             "idpInitiated": True,
         },
     ),
-    "google": Preset(
+    "google": ServicePreset(
         "Google Workspace",
         "https://www.google.com/a/{host}/acs",
         _by_email(
@@ -90,12 +92,12 @@ PRESETS: Mapping[str, Preset] = {
             mapIdentities=False,
         ),
     ),
-    "zendesk": Preset(
+    "zendesk": ServicePreset(
         "Zendesk",
         "https://{host}/access/saml",
         _by_email(audience="https://{host}", mappings={"name": "name", "phone_number": "phone"}, mapIdentities=False),
     ),
-    "nextcloud": Preset(
+    "nextcloud": ServicePreset(
         "Nextcloud",
         "https://{host}/apps/user_saml/saml/acs",
         {
@@ -107,7 +109,7 @@ PRESETS: Mapping[str, Preset] = {
             "binding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
         },
     ),
-    "gitlab": Preset(
+    "gitlab": ServicePreset(
         "GitLab",
         "https://{host}/users/auth/saml/callback",
         {
@@ -123,7 +125,7 @@ PRESETS: Mapping[str, Preset] = {
             "mapIdentities": False,
         },
     ),
-    "jenkins": Preset(
+    "jenkins": ServicePreset(
         "Jenkins",
         "https://{host}/securityRealm/finishLogin",
         _by_email(
@@ -175,8 +177,8 @@ class ImportForm(forms.Form):
             raise forms.ValidationError("Give the metadata, by URL or as the document, or say what the application is.")
         try:
             if url or document:
-                found = saml_import.read(document.encode()) if document else saml_import.fetch(url)
-                saml_import.apply(self.applied, found, timezone.now(), url="" if document else url)
+                found = importing.read(document.encode()) if document else importing.fetch(url)
+                importing.apply(self.applied, found, timezone.now(), url="" if document else url)
         except NotImported as error:
             raise forms.ValidationError(str(error)) from error
         if found_problems := [f"{problem.field}: {problem}" for problem in rules.problems(self.applied)]:
@@ -184,7 +186,7 @@ class ImportForm(forms.Form):
         return cleaned
 
 
-def _apply(preset: Preset, host: str, application: Application) -> None:
+def _apply(preset: ServicePreset, host: str, application: Application) -> None:
     if not host and "{host}" in f"{preset.acs}{preset.settings}":
         raise forms.ValidationError("Its host is missing.")
     application.redirect_uris = preset.acs.replace("{host}", host)

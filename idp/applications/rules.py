@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from idp import outbound
-from idp.applications import access, claims, columns, keys, mobile, saml, subjects
+from idp.applications import access, claims, columns, keys, mobile, subjects
 from idp.applications.problem import Problem
+from idp.applications.saml import settings as saml
 from idp.outbound import policy
 from idp.protocol import uris
 

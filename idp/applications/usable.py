@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from idp.applications import claims, columns, rules, saml
+from idp.applications import claims, columns, rules
 from idp.applications.claims import ClaimMapping
-from idp.applications.saml import SamlSettings
+from idp.applications.saml import settings as saml
+from idp.applications.saml.settings import SamlSettings
 from idp.protocol import assurance
 
 if TYPE_CHECKING:

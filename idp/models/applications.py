@@ -10,16 +10,16 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from idp.applications import rules, saml
+from idp.applications import rules
+from idp.applications.saml import settings as saml
 from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY, heard_as
 
 NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
+NO_OBJECT = models.Value({}, models.JSONField())
 TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
-
-
 SIGNING_CHOICES = [(name, name) for name in clients.SIGNING_ALGORITHMS]
 
 
@@ -114,11 +114,7 @@ class Application(AbstractApplication):
         help_text="private_key_jwt: aud is our issuer and nothing else, signed by PS256, ES256 or EdDSA.",
     )
     userinfo_signed_response_alg = models.CharField(
-        max_length=8,
-        blank=True,
-        choices=[("", "JSON, not signed"), *SIGNING_CHOICES],
-        default="",
-        db_default="",
+        max_length=8, blank=True, choices=[("", "JSON, not signed"), *SIGNING_CHOICES], default="", db_default=""
     )
     scope_claims_in_userinfo_only = models.BooleanField(
         default=False,
@@ -211,13 +207,7 @@ class Application(AbstractApplication):
         help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
     )
 
-    saml = models.JSONField(
-        default=dict,
-        db_default=models.Value({}, models.JSONField()),
-        blank=True,
-        help_text="What it says of itself if it speaks SAML, in the names of Auth0's addons.samlp.",
-    )
-    # Of `saml`, for the statement that plans logouts.
+    saml = models.JSONField(default=dict, db_default=NO_OBJECT, blank=True)  # in the names of Auth0's addons.samlp
     saml_soap_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
     saml_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
 
@@ -289,10 +279,7 @@ class Application(AbstractApplication):
             else self.GRANT_AUTHORIZATION_CODE
         )
         self.skip_authorization = self.is_first_party
-        for column, uri in saml.columns(self.saml).items():
-            setattr(self, column, uri)
-        if (fields := kwargs.get("update_fields")) is not None and saml.FIELD in fields:
-            kwargs["update_fields"] = {*fields, *saml.columns(self.saml)}
+        saml.fill_columns(self, kwargs)
         super().save(*args, **kwargs)
         self.__dict__.pop("_usable", None)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.urls import reverse
 
-from idp.applications.saml import SamlSettings
+from idp.applications.saml.settings import SamlSettings
 from idp.models import Application
 from idp.protocol.opaque import digest, new_secret
 from idp.saml import logout_messages, sending

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from idp.applications.saml import SamlSettings, logout_url
+from idp.applications.saml.settings import SamlSettings, logout_url
 from idp.models import Application
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params

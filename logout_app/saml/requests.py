@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from idp.applications.saml import SamlSettings, logout_url
+from idp.applications.saml.settings import SamlSettings, logout_url
 from idp.crypto.spent import spend
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest

@@ -13,7 +13,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from idp.applications.saml import LONGEST_STATE, SamlSettings
+from idp.applications.saml.settings import LONGEST_STATE, SamlSettings
 from idp.http import content_policy, request_body
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest, ProtocolError

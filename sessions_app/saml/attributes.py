@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from idp.applications.saml import MAPPINGS, UNKNOWN_CLAIM, SamlSettings
+from idp.applications.saml.settings import MAPPINGS, UNKNOWN_CLAIM, SamlSettings
 from idp.applications.subjects import subject_for
 from idp.protocol.standard_scopes import GROUPS, OPENID, ROLES
 from sessions_app.claims import issue

@@ -61,7 +61,7 @@ class AskedContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedSignOn:
     """A request that follows the rules. `acs` and `acs_index` exclude each other; both empty: the usual one."""
 
     id: str
@@ -74,7 +74,7 @@ class Asked:
     context: AskedContext = field(default_factory=AskedContext)
 
 
-def read(root: Element, *, issuer: str, destination: str, must_say_where: bool, at: datetime) -> Asked:
+def read(root: Element, *, issuer: str, destination: str, must_say_where: bool, at: datetime) -> AskedSignOn:
     """`must_say_where`: a signed form (SAML bindings section 3.5.5.2). Raises BadResponse with a clause."""
     try:
         return _read(root, issuer, destination, must_say_where, at)
@@ -82,7 +82,7 @@ def read(root: Element, *, issuer: str, destination: str, must_say_where: bool, 
         raise BadResponse(str(error)) from None
 
 
-def _read(root: Element, issuer: str, destination: str, must_say_where: bool, at: datetime) -> Asked:
+def _read(root: Element, issuer: str, destination: str, must_say_where: bool, at: datetime) -> AskedSignOn:
     issuers = [xml.text_of(element) for element in root.findall(saml("Issuer"))]
     _check(issuers == [issuer], f"is of another application: {', '.join(issuers)[:200] or 'it has no issuer'}")
     accepted = (destination,) if must_say_where else (destination, None)
@@ -96,7 +96,7 @@ def _read(root: Element, issuer: str, destination: str, must_say_where: bool, at
     _check(acs is None or index is None, "names its assertion consumer service twice, by URL and by index")
     _check(not root.findall(saml("Subject")), "names a subject, which we do not compare")
     policy = _one(root, samlp("NameIDPolicy"))
-    return Asked(
+    return AskedSignOn(
         id=root.get("ID"),
         acs=acs or "",
         acs_index=index or "",

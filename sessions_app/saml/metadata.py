@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
-from idp.applications import saml as settings_of
-from idp.applications.saml import NAME_ID_FORMATS, SamlSettings
+from idp.applications.saml import settings as settings_of
+from idp.applications.saml.settings import NAME_ID_FORMATS, SamlSettings
 from idp.models import Application
 from idp.saml import signing
 from idp.saml.names import DSIG, METADATA, POST, PROTOCOL, REDIRECT, SOAP, ds, md

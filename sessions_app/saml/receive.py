@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from idp.applications.saml import LONGEST_STATE, SamlSettings, consumers, sso_url
+from idp.applications.saml.settings import LONGEST_STATE, SamlSettings, consumers, sso_url
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest, NotRegistered
 from idp.protocol.params import Params
@@ -15,7 +15,7 @@ from idp.saml.names import UNSPECIFIED
 from idp.saml.structure import BadResponse
 from idp.saml.xml import Element
 from sessions_app.saml import authn_request
-from sessions_app.saml.authn_request import Asked
+from sessions_app.saml.authn_request import AskedSignOn
 from sessions_app.saml.kept import SamlRequest
 
 NAME = "AuthnRequest"
@@ -73,7 +73,7 @@ def _read(message: Arrived, settings: SamlSettings, at: datetime) -> tuple[Eleme
     return message.read_unsigned(), False
 
 
-def _acs(application: Application, settings: SamlSettings, asked: Asked) -> str:
+def _acs(application: Application, settings: SamlSettings, asked: AskedSignOn) -> str:
     registered = consumers(application)
     if asked.acs:
         if asked.acs not in registered:
@@ -106,7 +106,7 @@ def _by_place(registered: tuple[str, ...], index: str, named: Mapping[str, str])
     return registered[int(index)] if is_place else ""
 
 
-def _format(asked: Asked, settings: SamlSettings) -> str:
+def _format(asked: AskedSignOn, settings: SamlSettings) -> str:
     """What was asked for; `name_ids` says whether there is one. Another affiliation's names (SAML core section 3.4.1.1) we
     do not have."""
     if asked.sp_name_qualifier not in ("", settings.entity_id):

@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from idp.applications.saml import SamlSettings
+from idp.applications.saml.settings import SamlSettings
 from idp.saml import encrypting, signing
 from idp.saml.names import ASSERTION, BEARER, PROTOCOL, STATUS, saml, samlp
 from idp.saml.own_key import OwnKey

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from idp.applications.saml import LONGEST_LIFETIME, SamlSettings
+from idp.applications.saml.settings import LONGEST_LIFETIME, SamlSettings
 from idp.crypto.spent import spend
 from idp.http.requests import RequestFacts
 from idp.models import Application

@@ -9,7 +9,7 @@ from functools import partial
 
 from django.utils import timezone
 
-from idp.applications.saml import SamlSettings
+from idp.applications.saml.settings import SamlSettings
 from idp.models import Application, User
 from idp.saml import logout_messages, soap
 from idp.saml.own_key import OwnKey, own_key

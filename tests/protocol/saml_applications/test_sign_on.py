@@ -11,7 +11,7 @@ from django.utils import timezone
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from idp.applications.saml import CLAIMS
+from idp.applications.saml.settings import CLAIMS
 from idp.models import TenantSettings
 from idp.saml.own_key import own_key
 from sessions_app.models import SamlSubject, SessionClient

@@ -7,8 +7,9 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
-from idp.applications import rules, saml_import, trail
-from idp.applications.saml_import import NotImported
+from idp.applications import rules, trail
+from idp.applications.saml import importing
+from idp.applications.saml.importing import NotImported
 from idp.http.requests import RequestFacts
 from idp.models import Application
 
@@ -27,12 +28,12 @@ def refresh(at: datetime) -> int:
 
 def _refresh(pk: int, client_id: str, url: str, at: datetime) -> bool:
     try:
-        found = saml_import.fetch(url)
+        found = importing.fetch(url)
         with transaction.atomic():
             row = Application.objects.select_for_update(no_key=True).get(pk=pk)
             before = trail.stored(row)
             given = row.saml, row.redirect_uris
-            saml_import.apply(row, found, at, url=url)
+            importing.apply(row, found, at, url=url)
             if (row.saml, row.redirect_uris) == given:
                 return False
             if wrong := [str(problem) for problem in rules.problems(row)]:

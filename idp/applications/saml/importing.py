@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from idp.applications.saml import NAME_ID_FORMATS
+from idp.applications.saml.settings import NAME_ID_FORMATS
 from idp.outbound import gate, web
 from idp.saml import sp_metadata
 from idp.saml.names import POST, REDIRECT, SOAP, UNSPECIFIED

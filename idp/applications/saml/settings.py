@@ -162,6 +162,15 @@ def columns(given: Any) -> dict[str, str]:
     }
 
 
+def fill_columns(application: Application, save: dict[str, Any]) -> None:
+    """Before it is saved, with these arguments: what follows from the settings is saved with them."""
+    found = columns(application.saml)
+    for column, uri in found.items():
+        setattr(application, column, uri)
+    if (fields := save.get("update_fields")) is not None and FIELD in fields:
+        save["update_fields"] = {*fields, *found}
+
+
 class _Reader:
     """The settings by name; what is wrong with them is collected as (path, reason)."""
 
