@@ -129,7 +129,7 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
         session_index=subject.session_index,
         auth_time=session.auth_time,
         session_ends_at=session.expires_at,
-        context=_context(request, session, party.settings),
+        context=context_of(request, session, party.settings),
         attributes=told,
     )
     longest = IPSIE_LIFETIME if profile.is_ipsie(party.snapshot.tenant) else LONGEST_LIFETIME
@@ -173,7 +173,7 @@ def _participates(
     return known
 
 
-def _context(request: SamlRequest, session: SSOSession, settings: SamlSettings) -> str:
+def context_of(request: SamlRequest, session: SSOSession, settings: SamlSettings) -> str:
     """The class that was asked for and reached; else what the application was set to hear, or what the session proved."""
     level = assurance.level_of(session)
     if reached := request.context.reached(level):
