@@ -19,7 +19,7 @@ from idp.applications import rules
 from idp.applications.problem import Problem
 from idp.connections.places import BUSY, turn
 from idp.models import Application
-from logout_app.admin import claims_preview, saml_sample
+from logout_app.admin import claims_preview
 from logout_app.admin.overview import not_told, not_told_url
 from logout_app.delivery import preflight, redeliver, trial
 from logout_app.models import DeliveryState, LogoutDelivery
@@ -126,17 +126,17 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
         return AdminAct(
             "sample-assertion",
             "Sample assertion",
-            saml_sample.explain,
+            claims_preview.explain_sample,
             self.do_sample,
-            offered=saml_sample.offered,
+            offered=claims_preview.speaks_saml,
             danger=False,
-            form=saml_sample.SampleForm,
+            form=claims_preview.SampleForm,
         )
 
     def do_sample(
         self, request: HttpRequest, application: Application, at: datetime, form: forms.Form | None
     ) -> HttpResponse:
-        assert isinstance(form, saml_sample.SampleForm)  # noqa: S101  the act declares it
+        assert isinstance(form, claims_preview.SampleForm)  # noqa: S101  the act declares it
         context = {
             **self.admin_site.each_context(request),
             "title": "Sample assertion",
@@ -145,7 +145,7 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
             "object_url": self.object_url(application),
             "person": form.cleaned_data["person"],
             "again": self.act_url(application, "sample-assertion"),
-            "documents": saml_sample.documents(form),
+            "documents": claims_preview.sample_documents(form),
         }
         return TemplateResponse(request, "admin/idp/application/sample_assertion.html", context)
 
