@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 3600},
     },
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
+    "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
     "end sessions of leavers": {
         "task": "logout_app.tasks.end_sessions_of_leavers",
@@ -212,7 +213,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 # --- people ------------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
-PASSWORD_HASHERS = ["idp.people.hashers.OwaspArgon2Hasher", "idp.people.hashers.ClientSecretHasher"]
+PASSWORD_HASHERS = [
+    "idp.people.hashers.OwaspArgon2Hasher",
+    "idp.people.hashers.ClientSecretHasher",
+    "idp.people.imported_hashes.ImportedHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "idp.people.password_policy.ConnectionPolicy"}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -257,6 +262,8 @@ DEVICE_COOKIE_NAME = f"{_PREFIX}curfew_device"  # a browser that an account sign
 UPSTREAM_COOKIE_NAME = f"{_PREFIX}curfew_upstream"  # binds a sign-in upstream to the browser that began it
 LAST_CONNECTION_COOKIE_NAME = f"{_PREFIX}curfew_connection"  # what the login page puts first
 SIGNED_OUT_COOKIE_NAME = f"{_PREFIX}curfew_signed_out"  # a moment ago: the login page goes nowhere by itself
+MAIL_COOKIE_NAME = f"{_PREFIX}curfew_mail"  # the browser that asked for a mail by which it goes on
+LINK_COOKIE_NAME = f"{_PREFIX}curfew_link"  # the secret of a mail's link, while its pages are open
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
 BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"

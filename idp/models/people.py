@@ -49,6 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person. `user_id` is the `sub` of every token: `auth0|<24 hex>` or `{strategy}|{connection}|{upstream sub}`."""
 
     _password: str | None  # the new password in clear, until save()
+    password = models.CharField(max_length=1000)  # Django's 128 are too few for hashes that people bring along
     user_id = models.CharField(
         max_length=255, unique=True, help_text="The sub claim, e.g. auth0|5f7c8ec7c33c6c004bbafe82."
     )

@@ -47,7 +47,8 @@ class Fact(Described):
     )
     ACTOR = (
         "actor",
-        "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, `system`",
+        "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, "
+        "`operator:{name}` (on the command line), `system`",
     )
     IP = "ip", "where the request came from"
     USER_AGENT = "user_agent", "the browser or program that sent it"
@@ -219,6 +220,23 @@ class EventType(StrEnum):
     )
 
     # --- credentials ---
+    SIGNED_UP = (
+        "signed_up",
+        EventGroup.CREDENTIALS,
+        "Account made",
+        "Somebody made an account of a database connection: after an invitation, or where sign-up is open.",
+        (Fact.SUB, Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+    )
+    ADDRESS_CHANGED = (
+        "email_changed",
+        EventGroup.CREDENTIALS,
+        "Address changed",
+        "A person has another e-mail address. The addresses are not kept, as they are personal.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"verified": "true, if it is known that the new one is theirs"},
+    )
     PASSWORD_CHANGED = (
         "password_changed",
         EventGroup.CREDENTIALS,
@@ -509,6 +527,19 @@ class EventType(StrEnum):
     )
 
     # --- administration ---
+    INVITATION_CHANGED = (
+        "invitation_changed",
+        EventGroup.ADMINISTRATION,
+        "Invitation",
+        "Somebody was invited by mail, the mail was sent again, or the invitation was withdrawn or accepted.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        (Fact.SUB, *_REQUEST),
+        {
+            "act": "`invited`, `sent again`, `withdrawn` or `accepted`",
+            "invitation": "its number here; the address is not kept, as it is personal",
+            "groups": "names of groups, fifty at most, that it gives or gave",
+        },
+    )
     ADMINISTERED = (
         "administered",
         EventGroup.ADMINISTRATION,
@@ -531,6 +562,30 @@ class EventType(StrEnum):
         (Fact.SUB, Fact.ACTOR),
         _REQUEST,
         {"attributes": "which attributes changed"},
+    )
+    PEOPLE_IMPORTED = (
+        "people_imported",
+        EventGroup.ADMINISTRATION,
+        "People imported",
+        "A job wrote people of a file into a connection; it is completed or failed.",
+        (Fact.ACTOR,),
+        (Fact.CONNECTION,),
+        {
+            "job": "which, by its id",
+            "inserted": "how many people are new",
+            "updated": "how many were there and are changed",
+            "failed": "how many rows became nobody",
+            "reason": "why it failed as a whole, if it did",
+        },
+    )
+    PEOPLE_EXPORTED = (
+        "people_exported",
+        EventGroup.ADMINISTRATION,
+        "People exported",
+        "Somebody wrote people into a file. The line is there before the file is.",
+        (Fact.ACTOR,),
+        (Fact.CONNECTION,),
+        {"format": "`json` or `csv`", "hashes": "whether hashes of passwords and keys of second factors are in it"},
     )
     POWERS_CHANGED = (
         "powers_changed",

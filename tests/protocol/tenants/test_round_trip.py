@@ -59,6 +59,7 @@ NO_FIELDS = {  # what a file does not say of a row, and why
 NO_PAGES = {  # pages of the admin that change something and are no configuration
     "idp.User": "people are no configuration",
     "auth.Group": "powers in the admin, which people have",
+    "idp.Invitation": "people are no configuration",
 }
 JWKS = {"keys": [ECKey.generate_key("P-256", {"use": "enc", "alg": "ECDH-ES"}).as_dict(private=False)]}
 FINGERPRINT = ":".join(["AB"] * 32)
