@@ -22,8 +22,8 @@ from idp.models import Application, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.tenants import rules
 from logout_app.delivery import redeliver
-from logout_app.delivery.channels.registry import IN_BROWSER, SENT
-from logout_app.models import IN_FRAMES, Channel, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
+from logout_app.delivery.channels.registry import ANSWER_US, IN_BROWSER, SENT
+from logout_app.models import IN_FRAMES, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
 from logout_app.protocol.frontchannel import frame_origin, frame_url
 from logout_app.protocol.sign_out_state import RowState, row_state, standing
 from sessions_app.models import SessionClient, SSOSession
@@ -170,7 +170,7 @@ def rows_of(
         if (pk := delivery.application_id) not in rows:
             continue
         rows[pk].see(delivery, page.created_at)
-        if delivery.channel == Channel.SAML_BROWSER:
+        if delivery.channel in ANSWER_US:
             _frame_by_saml(rows[pk], applications[pk], token, issuer_origin)
     for row in rows.values():
         row.settle_frame()

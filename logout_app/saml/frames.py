@@ -13,7 +13,8 @@ from idp.protocol.params import Params
 from idp.saml import bindings, logout_messages, statuses
 from idp.saml.names import STATUS
 from idp.saml.structure import BadResponse
-from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutTransaction
+from logout_app.delivery.channels.registry import ANSWER_US
+from logout_app.models import DeliveryState, LogoutDelivery, LogoutTransaction
 from logout_app.protocol.retry import printable
 from logout_app.protocol.saml_reason import reason
 from logout_app.saml import answers
@@ -77,5 +78,5 @@ def confirm(application: Application, settings: SamlSettings, query: str, params
 
 def _rows(event_pk: int | None, session_pk: int | None, application_pk: int):  # type: ignore[no-untyped-def]
     return LogoutDelivery.objects.filter(
-        event=event_pk, session=session_pk, application=application_pk, channel=Channel.SAML_BROWSER
+        event=event_pk, session=session_pk, application=application_pk, channel__in=ANSWER_US
     )

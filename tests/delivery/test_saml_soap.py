@@ -70,6 +70,8 @@ class PySaml:
                         "single_logout_service": [(self.url, BINDING_SOAP)],
                     },
                     "authn_requests_signed": True,
+                    "signing_algorithm": "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",  # else it is SHA-1
+                    "digest_algorithm": "http://www.w3.org/2001/04/xmlenc#sha256",
                     "logout_requests_signed": True,
                     "want_assertions_signed": True,
                     "want_response_signed": False,

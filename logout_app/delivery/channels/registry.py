@@ -26,6 +26,7 @@ CHANNELS: tuple[DeliveryChannel, ...] = (
 BY_NAME = {channel.name: channel for channel in CHANNELS}
 SENT = {channel.name: channel.dispatch for channel in CHANNELS if channel.dispatch}  # by workers
 IN_BROWSER = tuple(channel.name for channel in CHANNELS if channel.in_browser)
+ANSWER_US = tuple(channel.name for channel in CHANNELS if channel.answers_us)
 OF_PERSON = tuple(channel.name for channel in CHANNELS if channel.of_person)
 
 

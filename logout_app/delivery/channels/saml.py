@@ -79,4 +79,5 @@ SAML_BROWSER = DeliveryChannel(
     FRAMES,
     on=lambda occasion: occasion.page,
     in_browser=True,
+    answers_us=True,
 )

@@ -40,7 +40,7 @@ def said_of(saml, **fields):
         ({"signAssertion": False}, "signAssertion: the response, the assertion or both must be signed"),
         ({"lifetimeInSeconds": True}, "lifetimeInSeconds: it must be a number of seconds"),
         ({"nameIdentifierFormat": "kerberos"}, "nameIdentifierFormat: it must be one of"),
-        ({"signingCert": "nonsense"}, "signingCert: it is neither PEM nor Base64"),
+        ({"signingCert": "nonsense"}, "signingCert: it is not an X.509 certificate"),
         ({"wantsSignedRequests": True}, "signingCert: it is missing"),
         ({"mappings": ["email"]}, "mappings: it must be an object"),
         ({"acsIndexes": {"1": "https://evil.example/acs"}}, "acsIndexes.1: it is none of the callbacks"),
