@@ -192,11 +192,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 55},
     },
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
-    "refresh SAML metadata": {
-        "task": "idp.tasks.refresh_saml_metadata",
-        "schedule": 86400,
-        "options": {"expires": 3600},
-    },
+    "refresh SAML": {"task": "idp.tasks.refresh_saml_metadata", "schedule": 86400, "options": {"expires": 3600}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
     "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
@@ -242,6 +238,7 @@ MFA_FORMS = {
     "authenticate_webauthn": "sessions_app.signin.factor_forms.SecurityKeyForm",
     "reauthenticate_webauthn": "sessions_app.signin.factor_forms.ReauthenticateSecurityKeyForm",
     "add_webauthn": "sessions_app.signin.factor_forms.AddSecurityKeyForm",
+    "edit_webauthn": "sessions_app.signin.factor_forms.RenameSecurityKeyForm",
     "activate_totp": "sessions_app.signin.factor_forms.ActivateCodeForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600

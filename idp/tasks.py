@@ -1,9 +1,9 @@
 from celery import shared_task
 from django.utils import timezone
 
-from idp.applications.saml import refreshing
 from idp.connections import health, silence
 from idp.crypto import keys
+from idp.saml_applications import refreshing
 
 
 @shared_task

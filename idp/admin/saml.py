@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from idp.admin.application_form import url_field
 from idp.applications import rules
-from idp.applications.saml import importing
-from idp.applications.saml import settings as saml
-from idp.applications.saml.importing import NotImported
 from idp.models import Application
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
 from idp.saml.own_key import own_key
+from idp.saml_applications import importing
+from idp.saml_applications import settings as saml
+from idp.saml_applications.importing import NotImported
 
 SOON = timedelta(days=30)
 

@@ -21,9 +21,9 @@ from django.conf import settings
 from idp import outbound
 from idp.applications import access, claims, columns, keys, mobile, subjects
 from idp.applications.problem import Problem
-from idp.applications.saml import settings as saml
 from idp.outbound import policy
 from idp.protocol import uris
+from idp.saml_applications import settings as saml
 
 if TYPE_CHECKING:
     from idp.models import Application, TenantSettings

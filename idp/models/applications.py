@@ -10,12 +10,12 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from idp.applications import rules
-from idp.applications.saml import settings as saml
+from idp.applications import management_api, rules
 from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY, heard_as
+from idp.saml_applications import settings as saml
 
 NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
 NO_OBJECT = models.Value({}, models.JSONField())
@@ -285,9 +285,8 @@ class Application(AbstractApplication):
 
     def allows_grant_type(self, *grant_types: str) -> bool:
         # django-oauth-toolkit spells authorization_code with a hyphen.
-        return bool(
-            {g.replace("-", "_") if not g.startswith("urn:") else g for g in grant_types} & set(self.grant_types)
-        )
+        asked = {g.replace("-", "_") if not g.startswith("urn:") else g for g in grant_types}
+        return bool(asked & set(self.grant_types))
 
     def is_usable(self, request: Any) -> bool:
         return self.enabled
@@ -338,10 +337,8 @@ class ResourceServer(models.Model):
         max_length=32,
         choices=TokenFormat,
         default=TokenFormat.OPAQUE,
-        help_text=(
-            "Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
-            "An API that verifies JWTs by itself asks nobody, and takes one until it expires."
-        ),
+        help_text="Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
+        "An API that verifies JWTs by itself asks nobody, and takes one until it expires.",
     )
     enforce_policies = models.BooleanField(
         default=False, db_default=False, help_text="People get only those scopes that are permissions of their roles."
@@ -355,6 +352,10 @@ class ResourceServer(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.identifier
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        management_api.pin(self)
+        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         if reason := TOKEN_LIFETIME.problem(self.token_lifetime):

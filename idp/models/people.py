@@ -78,6 +78,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     revoked_before = models.DateTimeField(
         null=True, blank=True, help_text="Sessions, codes and tokens that began before this moment are dead."
     )
+    passkey_declined_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When they did not want a passkey: they are not asked again."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

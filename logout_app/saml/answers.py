@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from django.urls import reverse
 
-from idp.applications.saml.settings import SamlSettings
 from idp.models import Application
 from idp.protocol.opaque import digest, new_secret
 from idp.saml import logout_messages, sending
@@ -19,6 +18,7 @@ from idp.saml.bindings import RESPONSE
 from idp.saml.names import REDIRECT
 from idp.saml.own_key import own_key
 from idp.saml.signing import signed
+from idp.saml_applications.settings import SamlSettings
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import FlowState
 

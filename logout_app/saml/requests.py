@@ -10,7 +10,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from idp.applications.saml.settings import SamlSettings, logout_url
 from idp.crypto.spent import spend
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
@@ -23,6 +22,7 @@ from idp.saml.names import samlp
 from idp.saml.structure import BadResponse
 from idp.saml.x509 import Certificate
 from idp.saml.xml import Unreadable
+from idp.saml_applications.settings import SamlSettings, logout_url
 from logout_app.ending.end import Ended, Selection, end_sessions
 from logout_app.ending.rows import Planned
 from logout_app.models import IN_FRAMES, DeliveryState, LogoutDelivery

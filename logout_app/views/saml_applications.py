@@ -13,7 +13,6 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from idp.applications.saml.settings import LONGEST_STATE, SamlSettings
 from idp.http import content_policy, request_body
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest, ProtocolError
@@ -21,6 +20,7 @@ from idp.protocol.params import Params, from_urlencoded, printable
 from idp.saml import soap
 from idp.saml.bindings import REQUEST, RESPONSE, STATE
 from idp.saml.structure import BadResponse
+from idp.saml_applications.settings import LONGEST_STATE, SamlSettings
 from idp.tenants import configuration
 from idp.views.errors import page_errors
 from logout_app.browser import transactions

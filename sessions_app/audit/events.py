@@ -148,9 +148,9 @@ class EventType(StrEnum):
         "sign_in_failed",
         EventGroup.SIGN_IN,
         "Sign in failed",
-        "A wrong password, or somebody who may not sign in. What was typed is not kept; a known account is named.",
-        (Fact.CONNECTION,),
-        (Fact.SUB, *_REQUEST),
+        "A wrong password or passkey, or somebody who may not sign in. What was typed is not kept; a known account is named.",
+        (),
+        (Fact.SUB, Fact.CONNECTION, *_REQUEST),
         {"reason": "why, if it was not the password"},
     )
     UPSTREAM_SIGN_IN_FAILED = (
@@ -170,9 +170,9 @@ class EventType(StrEnum):
         "sign_in_throttled",
         EventGroup.SIGN_IN,
         "Sign in throttled",
-        "A limit of wrong passwords was reached; once per window, not once per attempt.",
-        (Fact.CONNECTION,),
-        _REQUEST,
+        "A limit of wrong passwords or passkeys was reached; once per window, not once per attempt.",
+        (),
+        (Fact.CONNECTION, *_REQUEST),
         {"limits": "which limits; `pressure`: many networks are at it"},
     )
     SECOND_FACTOR_FAILED = (
@@ -553,6 +553,15 @@ class EventType(StrEnum):
             "id": "its number here",
             "name": "what it is called, if it is nobody's",
         },
+    )
+    API_OPERATION = (
+        "api_operation",
+        EventGroup.ADMINISTRATION,
+        "Management API used",
+        "A program, or a person with a permission, wrote by the Management API. What it changed may have lines of its own beside.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"operation": "method and path", "ids": "what the path named"},
     )
     PERSON_EDITED = (
         "person_edited",

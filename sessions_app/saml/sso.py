@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from idp.applications.saml.settings import LONGEST_LIFETIME, SamlSettings
 from idp.crypto.spent import spend
 from idp.http.requests import RequestFacts
 from idp.models import Application
@@ -26,6 +25,7 @@ from idp.protocol.errors import (
 )
 from idp.saml.names import TRANSIENT
 from idp.saml.own_key import own_key
+from idp.saml_applications.settings import LONGEST_LIFETIME, SamlSettings
 from idp.tenants import profile
 from idp.tenants.configuration import Snapshot
 from sessions_app.claims.issue import ClaimSubject

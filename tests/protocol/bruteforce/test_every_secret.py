@@ -72,6 +72,9 @@ PLACES = {
         "nobody",
         ("account_login",),
     ),
+    "sign-in by passkey": Place(
+        posts("account_login", credential=WRONG_KEY), "sign_in_failed", "nobody", ("account_login",)
+    ),
     "confirmation": Place(
         posts("account_reauthenticate", password="guess"), "sign_in_failed", url_names=("account_reauthenticate",)
     ),
@@ -161,6 +164,12 @@ PLACES = {
         "nobody",
         ("metrics",),
     ),
+    "token of the Management API": Place(
+        lambda client: client.get("/api/v2/users", headers={"Authorization": "Bearer guess"}),
+        "guessing_throttled",
+        "nobody",
+        ("api_users",),
+    ),
     **{
         f"client secret at {path}": Place(program(path), "guessing_throttled", "nobody", (name,))
         for path, name in {
@@ -175,6 +184,8 @@ PLACES = {
 # What has such a field or value in its path and looks at no secret that anybody could guess, and why.
 OTHERS = {
     "mfa_add_webauthn": "registers a key: what is posted is made by it, and nothing is compared",
+    "account_add_passkey": "the same",
+    "account_passkey_offer": "the same",
     "mfa_edit_webauthn": "gives a key of one's own another name",
     "sign_out_page": "256 random bits, bound to a browser; a wrong one is a page that has expired",
     "sign_out_status": "the same",
@@ -281,7 +292,8 @@ IN_PATHS = {"key", "token", "uidb36", "secret", "code", "client_id"}
 def patterns(resolver=None) -> Iterator[URLPattern]:
     for entry in (resolver or get_resolver()).url_patterns:
         if isinstance(entry, URLPattern):
-            yield entry
+            if not str(entry.pattern).startswith("api/v2/") or entry.name == "api_users":  # one lock for all of them
+                yield entry
         elif getattr(entry, "namespace", None) != "admin":  # its pages are walked below
             yield from patterns(entry)
 

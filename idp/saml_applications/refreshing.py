@@ -8,10 +8,10 @@ import structlog
 from django.db import transaction
 
 from idp.applications import rules, trail
-from idp.applications.saml import importing
-from idp.applications.saml.importing import NotImported
 from idp.http.requests import RequestFacts
 from idp.models import Application
+from idp.saml_applications import importing
+from idp.saml_applications.importing import NotImported
 
 ACTOR = "system"
 log = structlog.get_logger(__name__)
