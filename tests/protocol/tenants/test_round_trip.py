@@ -117,6 +117,7 @@ def _tenant() -> None:
         "sign_out_timeout": 7,
         "password_change_ends_other_sessions": False,
         "security_mails": "off",
+        "default_language": "de",
         "history_retention_days": 30,
     }.items():
         setattr(row, name, value)
