@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from idp.connections import health, silence
 from idp.crypto import keys
-from idp.saml_applications import refreshing
+from idp.saml.application import refreshing
 
 
 @shared_task

@@ -16,8 +16,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from idp.admin import application_tabs, application_wizard, saml
+from idp.admin import application_tabs, application_wizard
 from idp.admin.application_form import ApplicationForm
+from idp.admin.connections import saml_applications as saml
 from idp.admin.snippets import SECRET, snippets
 from idp.admin.support import ActsAdmin, AdminAct, actor_of
 from idp.applications import refusals, trail

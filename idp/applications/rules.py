@@ -23,7 +23,7 @@ from idp.applications import access, claims, columns, keys, mobile, subjects
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
-from idp.saml_applications import settings as saml
+from idp.saml.application import settings as saml
 
 if TYPE_CHECKING:
     from idp.models import Application, TenantSettings

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from idp.applications import claims, columns, rules
 from idp.applications.claims import ClaimMapping
 from idp.protocol import assurance
-from idp.saml_applications import settings as saml
-from idp.saml_applications.settings import SamlSettings
+from idp.saml.application import settings as saml
+from idp.saml.application.settings import SamlSettings
 
 if TYPE_CHECKING:
     from idp.models import Application

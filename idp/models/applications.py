@@ -15,7 +15,7 @@ from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY, heard_as
-from idp.saml_applications import settings as saml
+from idp.saml.application import settings as saml
 
 NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
 NO_OBJECT = models.Value({}, models.JSONField())

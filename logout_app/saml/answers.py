@@ -14,11 +14,11 @@ from django.urls import reverse
 from idp.models import Application
 from idp.protocol.opaque import digest, new_secret
 from idp.saml import logout_messages, sending
+from idp.saml.application.settings import SamlSettings
 from idp.saml.bindings import RESPONSE
 from idp.saml.names import REDIRECT
 from idp.saml.own_key import own_key
 from idp.saml.signing import signed
-from idp.saml_applications.settings import SamlSettings
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import FlowState
 

@@ -10,9 +10,9 @@ from idp.models import Application
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.saml import bindings, logout_messages, statuses
+from idp.saml.application.settings import SamlSettings, logout_url
 from idp.saml.names import STATUS
 from idp.saml.structure import BadResponse
-from idp.saml_applications.settings import SamlSettings, logout_url
 from logout_app.delivery.channels.registry import ANSWER_US
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutTransaction
 from logout_app.protocol.retry import printable

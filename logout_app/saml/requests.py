@@ -16,13 +16,13 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.initiators import Initiator
 from idp.protocol.params import Params
 from idp.saml import bindings, logout_messages, soap, structure, xml
+from idp.saml.application.settings import SamlSettings, logout_url
 from idp.saml.bindings import check_enveloped
 from idp.saml.logout_messages import LogoutNotice
 from idp.saml.names import samlp
 from idp.saml.structure import BadResponse
 from idp.saml.x509 import Certificate
 from idp.saml.xml import Unreadable
-from idp.saml_applications.settings import SamlSettings, logout_url
 from logout_app.ending.end import Ended, Selection, end_sessions
 from logout_app.ending.rows import Planned
 from logout_app.models import IN_FRAMES, DeliveryState, LogoutDelivery

@@ -18,9 +18,9 @@ from idp.models import Application
 from idp.protocol.errors import InvalidRequest, ProtocolError
 from idp.protocol.params import Params, from_urlencoded, printable
 from idp.saml import soap
+from idp.saml.application.settings import LONGEST_STATE, SamlSettings
 from idp.saml.bindings import REQUEST, RESPONSE, STATE
 from idp.saml.structure import BadResponse
-from idp.saml_applications.settings import LONGEST_STATE, SamlSettings
 from idp.tenants import configuration
 from idp.views.errors import page_errors
 from logout_app.browser import transactions

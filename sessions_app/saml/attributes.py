@@ -9,7 +9,7 @@ from typing import Any
 
 from idp.applications.subjects import subject_for
 from idp.protocol.standard_scopes import GROUPS, OPENID, ROLES
-from idp.saml_applications.settings import MAPPINGS, UNKNOWN_CLAIM, SamlSettings
+from idp.saml.application.settings import MAPPINGS, UNKNOWN_CLAIM, SamlSettings
 from sessions_app.claims import issue
 from sessions_app.claims.issue import ID_TOKEN, ClaimSubject
 from sessions_app.claims.standard import known_claims

@@ -10,12 +10,12 @@ from lxml import etree
 
 from idp.models import Application
 from idp.saml import signing
+from idp.saml.application import settings as settings_of
+from idp.saml.application.settings import NAME_ID_FORMATS, SamlSettings
 from idp.saml.names import DSIG, METADATA, POST, PROTOCOL, REDIRECT, SOAP, ds, md
 from idp.saml.own_key import own_certificates, own_key
 from idp.saml.sending import new_id, timestamp
 from idp.saml.xml import Element
-from idp.saml_applications import settings as settings_of
-from idp.saml_applications.settings import NAME_ID_FORMATS, SamlSettings
 
 VALID_FOR = timedelta(days=7)  # who refreshes daily, as they should, has a week to notice that they cannot
 _ARMOUR = re.compile(r"-----[^-]+-----")

@@ -9,11 +9,11 @@ from idp.models import Application
 from idp.protocol.errors import InvalidRequest, NotRegistered
 from idp.protocol.params import Params
 from idp.saml import bindings
+from idp.saml.application.settings import LONGEST_STATE, SamlSettings, consumers, sso_url
 from idp.saml.bindings import Arrived
 from idp.saml.names import UNSPECIFIED
 from idp.saml.structure import BadResponse
 from idp.saml.xml import Element
-from idp.saml_applications.settings import LONGEST_STATE, SamlSettings, consumers, sso_url
 from sessions_app.saml import authn_request
 from sessions_app.saml.authn_request import AskedSignOn
 from sessions_app.saml.kept import SamlRequest

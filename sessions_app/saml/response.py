@@ -10,11 +10,11 @@ from typing import Any
 from lxml import etree
 
 from idp.saml import encrypting, signing
+from idp.saml.application.settings import SamlSettings
 from idp.saml.names import ASSERTION, BEARER, PROTOCOL, STATUS, saml, samlp
 from idp.saml.own_key import OwnKey
 from idp.saml.sending import new_id, timestamp
 from idp.saml.xml import Element
-from idp.saml_applications.settings import SamlSettings
 
 TO_PRESENT = timedelta(minutes=5)  # how long a browser may take to bring it; a bearer's right is short
 BACKDATED = timedelta(minutes=1)  # clocks of applications are behind ours now and then

@@ -23,9 +23,9 @@ from idp.protocol.errors import (
     ProtocolError,
     UnmetAuthenticationRequirements,
 )
+from idp.saml.application.settings import LONGEST_LIFETIME, SamlSettings
 from idp.saml.names import TRANSIENT
 from idp.saml.own_key import own_key
-from idp.saml_applications.settings import LONGEST_LIFETIME, SamlSettings
 from idp.tenants import profile
 from idp.tenants.configuration import Snapshot
 from sessions_app.claims.issue import ClaimSubject

@@ -63,10 +63,12 @@ class SamlLogout:
             )
             if not statuses.is_success(root):
                 refused = refusals.refusal(root, authentic=True)
-                raise UpstreamRefused(gettext_noop("It says that it could not sign you out."), detail=refused.detail)
+                raise UpstreamRefused(
+                    gettext_noop(gettext_noop("It says that it could not sign you out.")), detail=refused.detail
+                )
             if statuses.is_partial(root):
                 raise UpstreamRefused(
-                    gettext_noop("It signed you out, but could not tell all of its other applications.")
+                    gettext_noop(gettext_noop("It signed you out, but could not tell all of its other applications."))
                 )
 
         _verified(connection, bindings.RESPONSE, query, answer, at, read)

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from idp.models import Application, User
 from idp.saml import logout_messages, soap
+from idp.saml.application.settings import SamlSettings
 from idp.saml.own_key import OwnKey, own_key
 from idp.saml.signing import signed
-from idp.saml_applications.settings import SamlSettings
 from idp.tenants.configuration import Snapshot
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message, NothingToTell, Route
 from logout_app.delivery.outbox import Claimed

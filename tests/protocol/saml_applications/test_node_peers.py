@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from idp.saml.application.settings import own_entity_id
 from idp.saml.own_key import own_key
-from idp.saml_applications.settings import own_entity_id
 from tests.support.factories import browser
 from tests.support.saml_sp import Form, ServiceProvider, path_of
 from tests.support.upstreams.scripted_saml import the_key

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from idp.admin.saml import PRESETS, ImportForm, warnings
+from idp.admin.connections.saml_applications import PRESETS, ImportForm, warnings
 from idp.applications import rules
 from idp.connections import rules as connection_rules
 from idp.models import Application
 from idp.saml import sp_metadata
-from idp.saml_applications import importing, refreshing
-from idp.saml_applications.importing import NotImported
+from idp.saml.application import importing, refreshing
+from idp.saml.application.importing import NotImported
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.upstreams.scripted_saml import NAMES, key_descriptor, make_key, the_key
 

@@ -12,8 +12,8 @@ from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from idp.models import TenantSettings
+from idp.saml.application.settings import CLAIMS
 from idp.saml.own_key import own_key
-from idp.saml_applications.settings import CLAIMS
 from sessions_app.models import SamlSubject, SessionClient
 from tests.support.factories import browser, make_session, make_user
 from tests.support.saml_sp import Form, ServiceProvider, status_of

@@ -9,9 +9,9 @@ import requests
 
 from idp.outbound import gate, web
 from idp.saml import sp_metadata
+from idp.saml.application.settings import NAME_ID_FORMATS
 from idp.saml.names import POST, REDIRECT, SOAP, UNSPECIFIED
 from idp.saml.sp_metadata import BadSpMetadata, SpMetadata
-from idp.saml_applications.settings import NAME_ID_FORMATS
 
 if TYPE_CHECKING:
     from idp.models import Application

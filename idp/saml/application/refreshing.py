@@ -10,8 +10,8 @@ from django.db import transaction
 from idp.applications import rules, trail
 from idp.http.requests import RequestFacts
 from idp.models import Application
-from idp.saml_applications import importing
-from idp.saml_applications.importing import NotImported
+from idp.saml.application import importing
+from idp.saml.application.importing import NotImported
 
 ACTOR = "system"
 log = structlog.get_logger(__name__)

@@ -13,11 +13,11 @@ from django.utils import timezone
 from idp.admin.application_form import url_field
 from idp.applications import rules
 from idp.models import Application
+from idp.saml.application import importing
+from idp.saml.application import settings as saml
+from idp.saml.application.importing import NotImported
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
 from idp.saml.own_key import own_key
-from idp.saml_applications import importing
-from idp.saml_applications import settings as saml
-from idp.saml_applications.importing import NotImported
 
 SOON = timedelta(days=30)
 
