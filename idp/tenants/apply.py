@@ -29,7 +29,7 @@ from idp.protocol import clients
 from idp.protocol.opaque import new_secret
 from idp.protocol.text import normal_forms
 from idp.tenants import clients as client_entries
-from idp.tenants import configuration, connections, resource_servers
+from idp.tenants import configuration, connections, resource_servers, signals_api
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
 from idp.tenants import trail as settings_trail
@@ -54,6 +54,7 @@ def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Applied]:
     """Make the database say what the file says; raises TenantFileError before anything is written."""
     file = parse(path)
     with transaction.atomic():
+        signals_api.ensure()
         problems = _Plan(file).problems()
         if problems:
             raise TenantFileError(problems)
@@ -266,7 +267,7 @@ class _Application:
         if person.blocked is True:
             changed |= accounts.block_user(user, actor=ACTOR, at=self.at)
         elif person.blocked is False:
-            changed |= accounts.unblock_user(user, at=self.at)
+            changed |= accounts.unblock_user(user, actor=ACTOR, at=self.at)
         changed |= people_entries.give(person, user, ACTOR, self.at)
         return Applied("user", person.email, "updated" if changed else "unchanged")
 

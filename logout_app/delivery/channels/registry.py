@@ -10,9 +10,19 @@ from logout_app.delivery.channels.frontchannel import FRONTCHANNEL
 from logout_app.delivery.channels.gtr import GTR
 from logout_app.delivery.channels.nobody import NOT_TOLD
 from logout_app.delivery.channels.reauthentication import REAUTHENTICATION
+from logout_app.delivery.channels.streams import POLL, STREAM, WEBHOOK
 
 # In the order in which an application is asked why it hears by none of them.
-CHANNELS: tuple[DeliveryChannel, ...] = (BACKCHANNEL, FRONTCHANNEL, GTR, REAUTHENTICATION, NOT_TOLD)
+CHANNELS: tuple[DeliveryChannel, ...] = (
+    BACKCHANNEL,
+    FRONTCHANNEL,
+    GTR,
+    REAUTHENTICATION,
+    STREAM,
+    POLL,
+    WEBHOOK,
+    NOT_TOLD,
+)
 
 BY_NAME = {channel.name: channel for channel in CHANNELS}
 SENT = {channel.name: channel.dispatch for channel in CHANNELS if channel.dispatch}  # by workers
