@@ -51,7 +51,7 @@ def _endpoint(**scopes: tuple[str, ...]) -> Callable[[Answer[P]], Callable[Conca
         @csrf_exempt
         @_says_where_its_metadata_is
         @json_errors
-        def view(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def view(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method not in scopes:
                 raise InvalidRequest(f"Only {' and '.join(scopes)} are allowed here.", status=405)
             at = timezone.now()
