@@ -410,6 +410,22 @@ class EventStream(models.Model):
         return self.status == StreamState.ENABLED
 
 
+class OutgoingStream(EventStream):
+    """A receiver of Shared Signals, as administrators see it: rows of that kind."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "Shared Signals stream"
+
+
+class Webhook(EventStream):
+    """A program of one's own that hears of lines of the audit trail: rows of that kind."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "webhook"
+
+
 class StreamItem(models.Model):
     """What a delivery of a stream tells: facts that are signed when they are sent. A webhook's are its line of the trail."""
 

@@ -43,6 +43,7 @@ from sessions_app.audit import history, trail
 from sessions_app.audit.events import EventType
 
 MOST_EXCLUSIONS = 10_000
+TEST = "test"  # of a webhook, which has no verification of its own
 
 
 class OneStreamOnly(ProtocolError):
@@ -212,7 +213,8 @@ def set_status(stream: EventStream, status: str, reason: str, *, actor: str, at:
 def send_verification(stream: EventStream, state: str | None, at: datetime) -> None:
     """`state`: what the receiver asked with; without one it is unsolicited (section 8.1.4.2)."""
     with transaction.atomic():
-        _control(stream, VERIFICATION, {} if state is None else {"state": state}, at)
+        kind = VERIFICATION if stream.kind == StreamKind.SSF else TEST
+        _control(stream, kind, {} if state is None else {"state": state}, at)
         transaction.on_commit(bell.ring)
 
 
@@ -228,8 +230,12 @@ def replay(stream: EventStream, since: datetime, *, actor: str, at: datetime) ->
 
 def redeliver_dead(stream: EventStream, *, at: datetime) -> int:
     """Everything that its receiver refused and that is still known; returns how many."""
-    dead = stream.items.filter(delivery__state=DeliveryState.DEAD).values_list("delivery", flat=True)
-    return redeliver.deliveries(list(dead[:1000]), at=at)
+    dead = list(stream.items.filter(delivery__state=DeliveryState.DEAD).values_list("delivery", flat=True)[:1000])
+    if stream.method == StreamMethod.PUSH:
+        return redeliver.deliveries(dead, at=at)
+    return LogoutDelivery.objects.filter(pk__in=dead, state=DeliveryState.DEAD).update(
+        state=DeliveryState.PENDING, finished_at=None, created_at=at, due_at=at
+    )
 
 
 def pause_inactive(at: datetime) -> int:

@@ -58,7 +58,9 @@ def _hooked(row: Claimed, snapshot: Snapshot) -> Route:
     if item.line is not None and found is None:
         raise NothingToTell("the line of the audit trail was purged")
     document = (
-        {"id": item.jti, "type": item.type, "data": item.facts} if found is None else webhooks.document(found, item.jti)
+        {"id": item.jti, "type": item.type, "data": item.facts["event"]}
+        if found is None
+        else webhooks.document(found, item.jti)
     )
     content = webhooks.body(document, stream.body_format)
     secret = sealing.unseal(stream.secret, sealed_for(stream, "secret"))

@@ -174,11 +174,18 @@ def test_openid_ssf_stream_subject_control(suite):
     assert (added.status_code, added.content) == (200, b"")
     end(make_session(mary), at=timezone.now())
     assert len(suite.poll()["sets"]) == 1
-    assert suite.call("POST", "/ssf/subjects/add", {**body, "subject": {"format": "email", "email": "nobody@x.org"}}).status_code == 200
+    assert (
+        suite.call(
+            "POST", "/ssf/subjects/add", {**body, "subject": {"format": "email", "email": "nobody@x.org"}}
+        ).status_code
+        == 200
+    )
     assert_refused(suite.call("POST", "/ssf/subjects/add", {**body, "subject": "mary"}), 400)
 
 
-@pytest.mark.spec(SSF, "8.1.4", "A verification comes with the state that it was asked with, and not more than once a minute")
+@pytest.mark.spec(
+    SSF, "8.1.4", "A verification comes with the state that it was asked with, and not more than once a minute"
+)
 def test_openid_ssf_transmitter_stream_verification_push(suite):
     stream = suite.create(v.PUSH)
     asked = suite.call("POST", "/ssf/verify", {"stream_id": stream["stream_id"], "state": "a state"})
