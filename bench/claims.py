@@ -2,7 +2,8 @@
 
     python bench/claims.py --pairs 8 --count 300
 
-The person is in twenty groups; the application asks for `groups`, and one mapping makes a role of them, as Grafana reads it.
+The person is in twenty groups; the application asks for `groups`, and one mapping makes a role of them, as Grafana reads it
+(`--mapping role`), or tells only those with a prefix (`--mapping prefix`).
 DATABASE_URL names an empty database that may be overwritten.
 """
 
@@ -22,7 +23,10 @@ sys.path.insert(0, str(PROJECT))
 from bench import profiling  # noqa: E402
 
 GROUPS = [f"{kind}-{number}" for kind in ("grafana", "gitlab") for number in range(10)]
-MAPPING = {"claim": "role", "from": "contains(groups, 'grafana-7') && 'Admin' || 'Viewer'", "in": ["id_token"]}
+MAPPINGS = {
+    "role": {"claim": "role", "from": "contains(groups, 'grafana-7') && 'Admin' || 'Viewer'", "in": ["id_token"]},
+    "prefix": {"claim": "groups", "from": "groups[?starts_with(@, 'grafana-')]", "in": ["id_token"]},
+}
 
 
 class Refreshing(profiling.Browser):
@@ -38,7 +42,7 @@ class Refreshing(profiling.Browser):
         self.kept.update(self.token(form))
 
 
-def add_groups() -> None:
+def add_groups(mapping: str) -> None:
     from django.utils import timezone
 
     from idp.directory import memberships
@@ -46,7 +50,7 @@ def add_groups() -> None:
 
     memberships.receive(Identity.objects.get(), GROUPS, at=timezone.now())
     row = Application.objects.get(client_id=profiling.CLIENTS[1]["client_id"])
-    row.claim_mappings = [MAPPING]
+    row.claim_mappings = [MAPPINGS[mapping]]
     row.save()
 
 
@@ -54,10 +58,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--count", type=int, default=300, help="refreshes of each measurement")
+    parser.add_argument("--mapping", choices=MAPPINGS, default="role")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="curfew-claims-") as folder:
         application = profiling.prepare(Path(folder))
-        add_groups()
+        add_groups(options.mapping)
         plain = Refreshing(application, profiling.CLIENTS[0], "openid offline_access")
         told = Refreshing(application, profiling.CLIENTS[1], "openid offline_access groups")
         for act in (plain, told):

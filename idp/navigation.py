@@ -18,6 +18,7 @@ TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "People",
         (
             "idp.user",
+            "idp.invitation",
             "idp.identity",
             "idp.group",
             "idp.role",

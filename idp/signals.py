@@ -13,6 +13,10 @@ user_deleted = Signal()
 powers_changed = Signal()  # what `user` may do in the console: `changes` and `facts` as of an application
 person_edited = Signal()  # names of the `attributes` of `user` that an administrator changed; `facts`: of the request
 administered = Signal()  # an administrator did `act` to `target`, which is one of our rows; `actor`, `at`, `facts`
+signed_up = Signal()  # `user` has a new account at `connection`; `facts` of the request
+invitation_changed = (
+    Signal()
+)  # `act` was done to `invitation`; `user`: who accepted it, or None; `facts` of the request
 email_changed = Signal()  # `old` and `was_verified`: the address before
 mfa_added = Signal()  # `factor`: its row
 mfa_removed = Signal()  # `factor`: its row, which is gone

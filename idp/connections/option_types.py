@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from idp.connections.options import ONE_OR_SEVERAL, PASSWORD_POLICIES
+from idp.connections.options import EMAIL_SIGN_IN, ONE_OR_SEVERAL, PASSWORD_POLICIES
 from idp.protocol import uris
 from idp.protocol.text import storable
 
@@ -15,7 +15,9 @@ BOOLEANS = frozenset(
     | {"disableSignout", "signSAMLRequest", "start_tls", "own_callback", "email_is_verified"}
     | {"require_mfa", "trust_upstream_mfa"}
 )
-LISTS = frozenset({"domain_aliases", "id_token_signed_response_algs", "thumbprints", "servers", "mfa_acr_values"})
+LISTS = frozenset(
+    {"domain_aliases", "signup_domains", "id_token_signed_response_algs", "thumbprints", "servers", "mfa_acr_values"}
+)
 MAPPINGS = frozenset({"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"})
 MAPPINGS |= {"shared_signals"}
 URLS = frozenset(
@@ -24,6 +26,7 @@ URLS = frozenset(
 )
 CHOICES = {
     "passwordPolicy": PASSWORD_POLICIES,
+    "email_sign_in": EMAIL_SIGN_IN,
     "protocol": ("oidc", "samlp"),
     "wants_signed": ("either", "response", "assertion", "both"),
 }

@@ -6,6 +6,7 @@ from idp.crypto.sealing import unseal
 from idp.models import Connection, Strategy
 
 PASSWORD_POLICIES = ("none", "low", "fair", "good", "excellent")
+EMAIL_SIGN_IN = ("off", "code", "link")
 COMMON = frozenset({"domain_aliases", "icon_url", "upstream_params", "display_name", "logout", "require_mfa"})
 _OIDC = frozenset(
     {
@@ -58,7 +59,10 @@ _SAML = _REVOCATION | frozenset(
     }
 )
 OWN: dict[str, frozenset[str]] = {
-    Strategy.DATABASE: frozenset({"passwordPolicy", "brute_force_protection", "disable_signup", "requires_username"}),
+    Strategy.DATABASE: frozenset(
+        {"passwordPolicy", "brute_force_protection", "disable_signup", "signup_domains"}
+        | {"requires_username", "email_sign_in"}
+    ),
     Strategy.OIDC: _OIDC | _REVOCATION,
     Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
     Strategy.GOOGLE: _OIDC,
@@ -107,6 +111,7 @@ ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # tex
 DEFAULTS = {
     "brute_force_protection": True,
     "disable_signup": True,
+    "email_sign_in": "off",
     "passwordPolicy": "good",
     "protocol": "oidc",
     "signatureAlgorithm": "rsa-sha256",

@@ -45,10 +45,11 @@ def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _of_every_strategy(strategy: str, options: Mapping[str, Any]) -> Iterator[str]:
-    aliases = options.get("domain_aliases", [])
-    for alias in aliases if isinstance(aliases, list) else [aliases]:
-        if not isinstance(alias, str) or "." not in alias or uris.check_host(alias):
-            yield f"domain_aliases: {alias} is no domain like fabrikamcorp.com"
+    for name in ("domain_aliases", "signup_domains"):
+        domains = options.get(name, [])
+        for domain in domains if isinstance(domains, list) else [domains]:
+            if not isinstance(domain, str) or "." not in domain or uris.check_host(domain):
+                yield f"{name}: {domain} is no domain like fabrikamcorp.com"
     if reason := email_trust.problem(strategy, options):
         yield f"{email_trust.OPTION}: {reason}"
 

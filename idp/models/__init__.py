@@ -24,6 +24,7 @@ from idp.models.directory import (
     Source,
     new_role_id,
 )
+from idp.models.newcomers import Invitation, InvitationState, MailLink, MailLinkKind
 from idp.models.operation import (
     KeyStatus,
     LimiterSlot,
@@ -69,8 +70,12 @@ __all__ = [
     "Group",
     "Identity",
     "InitiatorMode",
+    "Invitation",
+    "InvitationState",
     "KeyStatus",
     "LimiterSlot",
+    "MailLink",
+    "MailLinkKind",
     "Membership",
     "ProvisionedGroup",
     "ProvisionedUser",

@@ -28,7 +28,7 @@ from idp.tenants.changes import Difference
 
 # Acts on rows by those who may not edit them: ending a session is no change of what a person is called.
 OPERATED = (
-    *("idp.user", "idp.connection", "idp.application"),
+    *("idp.user", "idp.connection", "idp.application", "idp.invitation"),
     *("sessions_app.ssosession", "sessions_app.refreshtokenfamily", "logout_app.logoutdelivery"),
     *("logout_app.outgoingstream", "logout_app.webhook"),
 )
@@ -49,7 +49,10 @@ def _may(acts: str, *labels: str) -> frozenset[str]:
     return frozenset(f"{app}.{act}_{model}" for app, model in pairs for act in acts.split())
 
 
-PEOPLE = ("idp.user", "idp.identity", "idp.group", "idp.role", "mfa.authenticator", "sessions_app.consent")
+PEOPLE = (
+    *("idp.user", "idp.identity", "idp.group", "idp.role", "idp.invitation"),
+    *("mfa.authenticator", "sessions_app.consent"),
+)
 TRUST = ("idp.application", "idp.resourceserver", "idp.connection", "logout_app.revocationrequest")
 SESSIONS = ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")
 ENDS = ("logout_app.logoutevent", "logout_app.logoutdelivery", "logout_app.drainreport")
@@ -58,8 +61,10 @@ TRAIL, TENANT, KEYS = "sessions_app.sessionevent", "idp.tenantsettings", "idp.si
 
 OPERATOR = ConsoleRole(
     "Operators",
-    "end sessions, block, reset second factors, send reset mails and deliver again",
-    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, *STREAMS, TRAIL) | _may("operate", *OPERATED),
+    "end sessions, block, reset second factors, send reset mails, invite and deliver again",
+    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, *STREAMS, TRAIL)
+    | _may("operate", *OPERATED)
+    | _may("add", "idp.invitation"),
 )
 CONFIGURATOR = ConsoleRole(
     "Configurators",

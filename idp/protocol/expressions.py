@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import jmespath
-from jmespath import visitor
+from jmespath import functions, visitor
 from jmespath.exceptions import JMESPathError
 
 LONGEST = 2000  # characters of an expression
 DEEPEST = 40  # expressions within expressions
 MOST_STEPS = 200_000
 LARGEST = 1_000_000  # characters of anything on the way
+_CAN_GROW = (str, list, dict)
 
 
 class Unusable(ValueError):
@@ -117,6 +119,22 @@ def _weight_of_scalar(item: Any) -> int:
     raise Unusable("gives something that JSON does not have")
 
 
+class _Functions(functions.Functions):
+    """The library's, which remember what they take: it is asked at each call, and never changes."""
+
+    def _get_allowed_pytypes(self, types: list[str]) -> Any:
+        return _types_of(tuple(types))
+
+
+@cache
+def _types_of(types: tuple[str, ...]) -> Any:
+    """Of the library's own signatures, so that there is an end of them."""
+    return functions.Functions()._get_allowed_pytypes(types)  # type: ignore[attr-defined]
+
+
+_FUNCTIONS = _Functions()
+
+
 class _Interpreter(visitor.TreeInterpreter):
     """The library's, with the root's values made when they are asked for, and everything counted."""
 
@@ -127,22 +145,28 @@ class _Interpreter(visitor.TreeInterpreter):
 
     def __init__(self, root: Lazy) -> None:
         super().__init__()
+        self._functions = _FUNCTIONS
+        self._methods: dict[str, Callable[..., Any]] = {}
         self._root = root
         self._left = MOST_STEPS
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
+        """The library's, without a call of its own: this is each step of each expression of each token."""
         self._left -= 1
         if self._left < 0:
             raise Unusable("takes too long")
-        found = super().visit(node, *args, **kwargs)
-        if self.weighs(node, found):
+        kind = node["type"]
+        if (method := self._methods.get(kind)) is None:
+            method = self._methods[kind] = getattr(self, f"visit_{kind}", self.default_visit)
+        found = method(node, *args, **kwargs)
+        if kind in self.MAKES and isinstance(found, _CAN_GROW):
             self._left -= weigh(found, LARGEST) // 8
         return found
 
     @classmethod
     def weighs(cls, node: Any, found: Any) -> bool:
         """Whether this was made here, and is something that can grow."""
-        return isinstance(found, str | list | dict) and node["type"] in cls.MAKES
+        return isinstance(found, _CAN_GROW) and node["type"] in cls.MAKES
 
     def visit_field(self, node: Any, value: Any) -> Any:
         if value is self._root:

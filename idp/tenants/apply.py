@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from django.db import models, transaction
 
 from idp.applications import trail as client_trail
 from idp.connections import trust
-from idp.connections.database import by_login, requires_username
+from idp.connections.database import requires_username
+from idp.connections.options import COSMETIC
 from idp.models import (
     Application,
     ClientGrant,
@@ -28,13 +29,18 @@ from idp.people.hashers import ClientSecretHasher
 from idp.protocol import clients
 from idp.protocol.opaque import new_secret
 from idp.protocol.text import normal_forms
+from idp.tenants import changes, configuration, connections, resource_servers, signals_api
 from idp.tenants import clients as client_entries
-from idp.tenants import configuration, connections, resource_servers, signals_api
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
 from idp.tenants import trail as settings_trail
 from idp.tenants.applied import Applied
+from idp.tenants.changes import Difference
 from idp.tenants.clients import ClientEntry
+from idp.tenants.file import groups as group_entries
+from idp.tenants.file import provisioning, pruning
+from idp.tenants.file.found import find_client, identity_of, unknown_client
+from idp.tenants.file.found import named as application_named
 from idp.tenants.reader import TenantFileError
 from idp.tenants.schema import (
     ClientGrantEntry,
@@ -50,15 +56,25 @@ from idp.tenants.schema import (
 ACTOR = "system"
 
 
-def apply(path: Path, *, at: datetime, prune: bool = False) -> list[Applied]:
-    """Make the database say what the file says; raises TenantFileError before anything is written."""
+def apply(
+    path: Path, *, at: datetime, prune: bool = False, actor: str = ACTOR, rehearsal: bool = False
+) -> list[Applied]:
+    """Make the database say what the file says; raises TenantFileError before anything is written.
+
+    A rehearsal does all of it and takes it back: what it says is what would happen, and nobody hears of it.
+    """
     file = parse(path)
     with transaction.atomic():
         signals_api.ensure()
-        problems = _Plan(file).problems()
+        problems = file.problems + _Plan(file).problems()
         if problems:
             raise TenantFileError(problems)
-        return _Application(file, at).run(prune=prune)
+        outcomes = _Application(file, at, actor, is_rehearsal=rehearsal).run()
+        outcomes += pruning.prune(file, actor, at) if prune else []
+        if rehearsal:
+            transaction.set_rollback(True)
+            configuration.forget()
+    return outcomes
 
 
 class _Plan:
@@ -68,18 +84,24 @@ class _Plan:
         self.file = file
 
     def problems(self) -> list[str]:
+        """Of entries that could be read; of the others the file's own problems say enough."""
         found = tenant_problems(self.file.tenant, configuration.load_tenant()) if self.file.tenant else []
-        for client in self.file.clients:
+        for client in filter(self.file.is_read, self.file.clients):
             found += self._client(client)
-        known = {c.client_id for c in self.file.clients} | {c.name for c in self.file.clients}
-        for connection in self.file.connections:
-            found += self._connection(connection, known)
-        for grant in self.file.grants:
-            found += self._grant(grant, known)
-        found += [sentence for row in self.file.roles for sentence in role_entries.problems(row, self._scopes)]
-        for person in self.file.people:
+        for connection in filter(self.file.is_read, self.file.connections):
+            found += self._connection(connection)
+        for grant in filter(self.file.is_read, self.file.grants):
+            found += self._grant(grant)
+        for role in filter(self.file.is_read, self.file.roles):
+            found += role_entries.problems(role, self._scopes)
+        for person in filter(self.file.is_read, self.file.people):
             found += self._person(person)
         return found
+
+    def _unknown(self, path: str, names: Iterable[str] | None) -> list[str]:
+        """References to applications that are none, or several."""
+        reasons = [(index, unknown_client(name, self.file)) for index, name in enumerate(names or ())]
+        return [f"{path}[{index}]: {reason}" for index, reason in reasons if reason]
 
     def _client(self, client: ClientEntry) -> list[str]:
         try:
@@ -88,7 +110,7 @@ class _Plan:
             return [f"{client.path}.name: several applications are called {client.name}: give the client_id"]
         return client_entries.problems(client, row)
 
-    def _connection(self, entry: ConnectionEntry, known: set[str | None]) -> list[str]:
+    def _connection(self, entry: ConnectionEntry) -> list[str]:
         found = []
         row = Connection.objects.select_for_update(no_key=True).filter(name=entry.name).first()
         if row and row.strategy != entry.strategy:
@@ -96,14 +118,14 @@ class _Plan:
         if row is None and entry.options is None:
             found += connection_problems(entry, {})
         found += connections.untyped(row, entry) if row else []
-        for index, name in enumerate(entry.enabled_clients or []):
-            if reason := _unknown_client(name, known):
-                found.append(f"{entry.path}.enabled_clients[{index}]: {reason}")
+        found += self._unknown(f"{entry.path}.enabled_clients", entry.enabled_clients)
+        if entry.provisioning:
+            found += self._unknown(f"{entry.provisioning.path}.applications", entry.provisioning.applications)
         return found
 
-    def _grant(self, grant: ClientGrantEntry, known: set[str | None]) -> list[str]:
+    def _grant(self, grant: ClientGrantEntry) -> list[str]:
         found = []
-        if reason := _unknown_client(grant.client, known):
+        if reason := unknown_client(grant.client, self.file):
             found.append(f"{grant.path}.client_id: {reason}")
         scopes = self._scopes(grant.audience)
         if scopes is None:
@@ -131,11 +153,8 @@ class _Plan:
         if strategy != Strategy.DATABASE:
             return [f"{person.path}.connection: people of {person.connection} come from there when they sign in"]
         found = people_entries.unknown_roles(person, self.file)
-        known = {client.name for client in self.file.clients} | {client.client_id for client in self.file.clients}
-        for index, name in enumerate(person.applications or []):
-            if reason := _unknown_client(name, known):
-                found.append(f"{person.path}.applications[{index}]: {reason}")
-        identity = _identity(row, person) if row else None
+        found += self._unknown(f"{person.path}.applications", person.applications)
+        identity = identity_of(row, person) if row else None
         if identity is None and not person.password:
             found.append(f"{person.path}.password: is missing")
         will_be = self._as_it_will_be(person.connection, row)
@@ -171,27 +190,27 @@ class _Plan:
 class _Application:
     """Writes a file that `_Plan` has nothing against."""
 
-    def __init__(self, file: TenantFile, at: datetime) -> None:
-        self.file = file
-        self.at = at
+    def __init__(self, file: TenantFile, at: datetime, actor: str, *, is_rehearsal: bool) -> None:
+        self.file, self.at, self.actor = file, at, actor
+        self.is_rehearsal = is_rehearsal
 
-    def run(self, *, prune: bool) -> list[Applied]:
+    def run(self) -> list[Applied]:
         outcomes = [_ignored(place, keys) for place, keys in self.file.ignored.items()]
         outcomes += [self._tenant()] if "tenant" in self.file.sections else []
         outcomes += [self._client(client) for client in self.file.clients]
         outcomes += [self._connection(entry) for entry in self.file.connections]
         outcomes += [self._resource_server(entry) for entry in self.file.resource_servers]
-        outcomes += [Applied("role", row.name, role_entries.apply(row, ACTOR, self.at)) for row in self.file.roles]
+        outcomes += [group_entries.apply(entry) for entry in self.file.groups]
+        outcomes += [role_entries.apply(entry, self.actor, self.at) for entry in self.file.roles]
         outcomes += [self._grant(grant) for grant in self.file.grants]
-        outcomes += [self._person(person) for person in self.file.people]
-        return outcomes + (self._prune() if prune else [])
+        return outcomes + [self._person(person) for person in self.file.people]
 
     def _tenant(self) -> Applied:
         row = settings_trail.stored()
         before = copy.copy(row)
         what = _save(row, self.file.tenant)
-        settings_trail.changed(before, row, actor=ACTOR, at=self.at)
-        return Applied("tenant", row.friendly_name, what)
+        found = settings_trail.changed(before, row, actor=self.actor, at=self.at)
+        return Applied("tenant", row.friendly_name, what, changes=tuple(found))
 
     def _client(self, client: ClientEntry) -> Applied:
         row = find_client(client)
@@ -204,12 +223,15 @@ class _Application:
         if not secret and not existing and method in clients.SECRET_METHODS:
             secret = new_secret()
             note = f"client_id {columns.get('client_id', row.client_id)}, client_secret {secret}"
+        if note and self.is_rehearsal:
+            note = "what it is known by is made and shown when the file is applied"
         if secret and not (existing and ClientSecretHasher().verify(secret, row.client_secret)):
             columns["client_secret"] = secret
         before = copy.copy(row) if existing else None
         what = _save(row, columns, existing=existing)
-        client_trail.changed(before, row, actor=ACTOR, at=self.at)
-        return Applied("client", client.name, what, note, tuple(client_entries.warnings(client, row)))
+        found = client_trail.changed(before, row, actor=self.actor, at=self.at)
+        warnings = tuple(client_entries.warnings(client, row))
+        return Applied("client", client.name, what, note, warnings, tuple(found))
 
     def _connection(self, entry: ConnectionEntry) -> Applied:
         row = Connection.objects.select_for_update(no_key=True).filter(name=entry.name).first()
@@ -223,53 +245,76 @@ class _Application:
             columns["options"] = entry.options
         columns["sealed_options"] = connections.sealed(row, entry)
         columns["enabled_for_all"] = entry.enabled_clients is None
-        wanted = [_application(name) for name in entry.enabled_clients or []]
+        wanted = [application_named(name) for name in entry.enabled_clients or []]
         ids = frozenset(application.client_id for application in wanted)
-        changes = connections.differences(row, columns, ids)
+        found = connections.differences(row, columns, ids)
+        looks = changes.differences(row, Connection(**entry.columns), COSMETIC & entry.columns.keys())
         what = _save(row, columns, existing=existing)
-        trust.record(row, changes, actor=ACTOR, at=self.at)
+        trust.record(row, found, actor=self.actor, at=self.at)
         if ids != trust.clients_of(row):
             row.enabled_clients.set(wanted)
             what = "created" if what == "created" else "updated"
-        if closing and accounts.disable_connection(row, actor=ACTOR, at=self.at):
-            what = "updated"
-        return Applied("connection", entry.name, what)
+        if closing and accounts.disable_connection(row, actor=self.actor, at=self.at):
+            what, found = "updated", [*found, Difference("enabled", changes.ON, changes.OFF)]
+        found = [*found, *looks, *self._provisioning(entry, row)]
+        return Applied("connection", entry.name, "updated" if found and existing else what, changes=tuple(found))
+
+    def _provisioning(self, entry: ConnectionEntry, row: Connection) -> list[Difference]:
+        if entry.provisioning is None:
+            return []
+        chosen = [application_named(name) for name in entry.provisioning.applications or []]
+        return provisioning.apply(entry.provisioning, row, chosen, self.actor, self.at)
 
     def _resource_server(self, entry: ResourceServerEntry) -> Applied:
         row = ResourceServer.objects.filter(identifier=entry.identifier).first()
         columns = ({} if row else resource_servers.WHERE_SILENT) | entry.columns
         warnings = tuple(resource_servers.warnings(row, columns)) if row else ()
-        what = _save(row or ResourceServer(identifier=entry.identifier), columns, existing=row is not None)
-        return Applied("resource server", entry.identifier, what, warnings=warnings)
+        saved = row or ResourceServer(identifier=entry.identifier)
+        found, what = _changed(saved, columns), _save(saved, columns, existing=row is not None)
+        return Applied("resource server", entry.identifier, what, warnings=warnings, changes=found)
 
     def _grant(self, grant: ClientGrantEntry) -> Applied:
         pair = {
-            "application": _application(grant.client),
+            "application": application_named(grant.client),
             "resource_server": ResourceServer.objects.get(identifier=grant.audience),
         }
         row = ClientGrant.objects.filter(**pair).first()
-        what = _save(row or ClientGrant(**pair), {"scope": grant.scope}, existing=row is not None)
-        return Applied("client grant", f"{grant.client} at {grant.audience}", what)
+        saved, columns = row or ClientGrant(**pair), {"scope": grant.scope}
+        found, what = _changed(saved, columns), _save(saved, columns, existing=row is not None)
+        return Applied("client grant", f"{grant.client} at {grant.audience}", what, changes=found)
 
     def _person(self, person: PersonEntry) -> Applied:
         connection = Connection.objects.get(name=person.connection)
-        identity = _identity(connection, person)
+        identity = identity_of(connection, person)
         if identity is None:
-            people_entries.give(person, self._new_person(connection, person), ACTOR, self.at)
-            return Applied("user", person.email, "created")
-        user = identity.user
-        changed = _save(user, people_entries.columns(person, user)) == "updated"
+            user = self._new_person(connection, person)
+            people_entries.give(person, user, self.actor, self.at)
+            return Applied("user", person.email, "created", changes=_changed(User(), person.columns))
+        found = list(self._known_person(person, identity.user))
+        return Applied("user", person.email, "updated" if found else "unchanged", changes=tuple(found))
+
+    def _known_person(self, person: PersonEntry, user: User) -> Iterator[Difference]:
+        columns = people_entries.columns(person, user)
+        yield from _changed(user, columns)
+        _save(user, columns)
         if person.email != user.email:
-            changed |= accounts.change_email(user, person.email, verified=user.email_verified, actor=ACTOR, at=self.at)
+            yield Difference("email", changes.shown(user.email), person.email)
+            self._change_email(person, user)
         if person.password and not user.check_password(person.password):
-            accounts.set_password(user, person.password, actor=ACTOR)
-            changed = True
-        if person.blocked is True:
-            changed |= accounts.block_user(user, actor=ACTOR, at=self.at)
-        elif person.blocked is False:
-            changed |= accounts.unblock_user(user, actor=ACTOR, at=self.at)
-        changed |= people_entries.give(person, user, ACTOR, self.at)
-        return Applied("user", person.email, "updated" if changed else "unchanged")
+            yield changes.of_secret("password", held=user.has_usable_password())
+            accounts.set_password(user, person.password, actor=self.actor)
+        if person.blocked is True and accounts.block_user(user, actor=self.actor, at=self.at):
+            yield Difference("blocked", changes.OFF, changes.ON)
+        if person.blocked is False and accounts.unblock_user(user, actor=self.actor, at=self.at):
+            yield Difference("blocked", changes.ON, changes.OFF)
+        if people_entries.give(person, user, self.actor, self.at):
+            yield Difference("roles, groups and applications", "others", "those of the file")
+
+    def _change_email(self, person: PersonEntry, user: User) -> None:
+        try:
+            accounts.change_email(user, person.email, verified=user.email_verified, actor=self.actor, at=self.at)
+        except accounts.EmailTaken as taken:
+            raise TenantFileError([f"{person.path}.email: {taken}"]) from None
 
     def _new_person(self, connection: Connection, person: PersonEntry) -> User:
         sub = person.user_id or new_database_sub()
@@ -293,88 +338,6 @@ class _Application:
         )
         return user
 
-    def _prune(self) -> list[Applied]:
-        """Remove what the sections of the file do not name; rows that made themselves or belong to the system stay."""
-        file, outcomes = self.file, []
-        if "users" in file.sections:
-            outcomes += self._prune_people()
-        if "clientGrants" in file.sections:
-            named = {(_application(g.client).pk, g.audience) for g in file.grants}
-            for grant in ClientGrant.objects.select_related("application", "resource_server"):
-                if (grant.application_id, grant.resource_server.identifier) not in named:
-                    name = f"{grant.application.name} at {grant.resource_server.identifier}"
-                    outcomes.append(_remove("client grant", name, grant))
-        if "resourceServers" in file.sections:
-            named_apis = [entry.identifier for entry in file.resource_servers]
-            spare = ResourceServer.objects.filter(is_system=False).exclude(identifier__in=named_apis)
-            outcomes += [_remove("resource server", row.identifier, row) for row in spare]
-        if "roles" in file.sections:
-            gone = role_entries.prune(file.roles, ACTOR, self.at)
-            outcomes += [Applied("role", name, "removed") for name in gone]
-        if file.sections & {"connections", "databases"}:
-            names = [entry.name for entry in file.connections]
-            spare_connections = Connection.objects.exclude(name__in=names)
-            if "connections" not in file.sections:
-                spare_connections = spare_connections.filter(strategy=Strategy.DATABASE)
-            outcomes += [self._prune_connection(row) for row in spare_connections]
-        if "clients" in file.sections:
-            kept = [row.pk for row in map(find_client, file.clients) if row]
-            spare_clients = Application.objects.filter(registration=None).exclude(pk__in=kept)
-            outcomes += [self._prune_client(row) for row in spare_clients]
-        return outcomes
-
-    def _prune_client(self, row: Application) -> Applied:
-        client_trail.deleted(row, actor=ACTOR, at=self.at)
-        return _remove("client", f"{row.name} {row.client_id}", row)
-
-    def _prune_people(self) -> list[Applied]:
-        named = {(person.connection, person.login) for person in self.file.people}
-        outcomes = []
-        rows = Identity.objects.filter(connection__strategy=Strategy.DATABASE).select_related("user", "connection")
-        for identity in rows:
-            if (identity.connection.name, normal_forms.name(identity.login or "")) not in named:
-                accounts.delete_user(identity.user, actor=ACTOR, at=self.at)
-                outcomes.append(Applied("user", identity.user.email or identity.sub, "removed"))
-        return outcomes
-
-    def _prune_connection(self, row: Connection) -> Applied:
-        """People hang on their connection: one that has any is closed, which ends their sessions, and kept."""
-        closed = accounts.disable_connection(row, actor=ACTOR, at=self.at)
-        people = row.identities.count()
-        if people == 0:
-            trust.record(row, trust.deletion(row), actor=ACTOR, at=self.at)
-            return _remove("connection", row.name, row)
-        return Applied("connection", row.name, "closed" if closed else "unchanged", f"{people} people belong to it")
-
-
-def find_client(client: ClientEntry) -> Application | None:
-    """The row of an entry, locked: by client_id, else by name. Raises MultipleObjectsReturned for a name that several have."""
-    rows: models.QuerySet[Application] = Application.objects.select_for_update(no_key=True)
-    if client.client_id:
-        return rows.filter(client_id=client.client_id).first()
-    try:
-        return rows.get(name=client.name)
-    except Application.DoesNotExist:
-        return None
-
-
-def _application(name: str) -> Application:
-    rows: models.QuerySet[Application] = Application.objects.all()
-    return rows.filter(client_id=name).first() or rows.get(name=name)
-
-
-def _unknown_client(name: str, known: Iterable[str | None]) -> str | None:
-    if name in known or Application.objects.filter(client_id=name).exists():
-        return None
-    found = Application.objects.filter(name=name).count()
-    if found > 1:
-        return f"several clients are called {name}: give the client_id"
-    return None if found else f"there is no client {name}"
-
-
-def _identity(connection: Connection | None, person: PersonEntry) -> Identity | None:
-    return by_login(connection, person.typed) if connection else None
-
 
 def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) -> str:
     changed = [name for name, value in columns.items() if getattr(row, name) != value]
@@ -386,11 +349,14 @@ def _save(row: models.Model, columns: dict[str, Any], *, existing: bool = True) 
     return "updated" if existing else "created"
 
 
+def _changed(row: models.Model, columns: dict[str, Any]) -> tuple[Difference, ...]:
+    """What these columns change of a row that does not have them yet."""
+    after = copy.copy(row)
+    for name, value in columns.items():
+        setattr(after, name, value)
+    return tuple(changes.differences(row, after, columns))
+
+
 def _ignored(place: str, keys: list[str]) -> Applied:
     what = f"keys of {place}" if place else "sections"
     return Applied(what, ", ".join(keys), "ignored", "Auth0's, without a meaning here")
-
-
-def _remove(kind: str, name: str, row: models.Model) -> Applied:
-    row.delete()
-    return Applied(kind, name, "removed")

@@ -25,6 +25,8 @@ WHERE_SILENT: dict[str, Any] = {
     "backchannel_logout_initiators": list(AUTH0_DEFAULT),
 }
 
+MAY_BE_NULL = ("default_max_age", "session_refresh_tokens", "jwks")  # a null of the file takes these away
+
 
 @dataclass(slots=True)
 class ClientEntry:
@@ -81,6 +83,7 @@ def client(reader: Reader) -> ClientEntry:
         claim_mappings=reader.anything("claims"),
     )
     columns |= _id_token(reader) | _mobile(reader) | _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
+    columns |= {column: None for column in MAY_BE_NULL if reader.has(column) and reader.values[column] is None}
     entry = ClientEntry(
         path=reader.path,
         name=reader.text("name", required=True, longest=LONGEST_NAME) or "",

@@ -134,6 +134,12 @@ def at(version: int | None) -> Snapshot:
     return snapshot
 
 
+def forget() -> None:
+    """What was read in a transaction that is taken back, under a version that somebody else will give away."""
+    global _snapshot  # as above
+    _snapshot = Snapshot(-1)
+
+
 def current() -> Snapshot:
     """The snapshot of this moment, for one small SELECT."""
     rows = prepared.fetch(f"SELECT config_version FROM {TenantSettings._meta.db_table}")  # noqa: S608

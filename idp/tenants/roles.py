@@ -10,6 +10,8 @@ from typing import Any
 from idp.directory import roles as acts
 from idp.directory import rules
 from idp.models import Role
+from idp.tenants import changes
+from idp.tenants.applied import Applied
 from idp.tenants.reader import Reader, given
 
 
@@ -66,24 +68,25 @@ def _unknown(entry: RoleEntry, scopes_of: Any) -> list[str]:
     return found
 
 
-def apply(entry: RoleEntry, actor: str, at: datetime) -> str:
-    """What became of it: created, updated or unchanged."""
+def apply(entry: RoleEntry, actor: str, at: datetime) -> Applied:
     row = Role.objects.select_for_update().filter(name=entry.name).first()
     before, row = copy.copy(row), row or Role(name=entry.name)
     changed = [column for column, value in entry.columns.items() if getattr(row, column) != value]
     if before is not None and not changed:
-        return "unchanged"
+        return Applied("role", entry.name, "unchanged")
     for column in changed:
         setattr(row, column, entry.columns[column])
     row.save()
     acts.changed(before, row, actor=actor, at=at)
-    return "created" if before is None else "updated"
+    found = changes.differences(before or Role(), row, entry.columns)
+    return Applied("role", entry.name, "created" if before is None else "updated", changes=tuple(found))
 
 
-def prune(entries: list[RoleEntry], actor: str, at: datetime) -> list[str]:
-    """Delete the roles that the file does not name; their names."""
-    gone = list(Role.objects.exclude(name__in=[entry.name for entry in entries]))
-    for row in gone:
+def prune(entries: list[RoleEntry], actor: str, at: datetime) -> list[tuple[str, int]]:
+    """Delete the roles that the file does not name; their names, and how many people had each by themselves."""
+    gone = []
+    for row in Role.objects.exclude(name__in=[entry.name for entry in entries]):
+        gone.append((row.name, row.people.count()))
         acts.deleted(row, actor=actor, at=at)
         row.delete()
-    return [row.name for row in gone]
+    return gone

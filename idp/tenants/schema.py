@@ -6,6 +6,7 @@ A key that the file leaves out stays out of `columns`: the row keeps what it has
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,22 @@ from idp.protocol import uris
 from idp.protocol.text import normal_forms
 from idp.tenants import auth0_passwords, resource_servers, rules
 from idp.tenants.clients import ClientEntry, client
-from idp.tenants.reader import Reader, TenantFileError, given, load
+from idp.tenants.file import provisioning
+from idp.tenants.file.groups import GroupEntry, group
+from idp.tenants.reader import Reader, given, load
 from idp.tenants.roles import RoleEntry, role
 
-SECTIONS = ("tenant", "clients", "connections", "databases", "resourceServers", "roles", "clientGrants", "users")
+SECTIONS = (
+    "tenant",
+    "clients",
+    "connections",
+    "databases",
+    "resourceServers",
+    "roles",
+    "groups",
+    "clientGrants",
+    "users",
+)
 
 
 @dataclass(slots=True)
@@ -37,6 +50,7 @@ class ConnectionEntry:
     options: dict[str, Any] | None
     secrets: dict[str, str]
     enabled_clients: list[str] | None
+    provisioning: provisioning.ProvisioningEntry | None = None
 
 
 @dataclass(slots=True)
@@ -76,7 +90,7 @@ class PersonEntry:
 @dataclass(slots=True)
 class TenantFile:
     """`sections` are the keys that the file has: --prune looks at no other. `ignored` are Auth0's keys without a meaning here,
-    by their place."""
+    by their place. `problems` is what is wrong with the file alone."""
 
     sections: set[str]
     ignored: dict[str, list[str]] = field(default_factory=dict)
@@ -85,16 +99,22 @@ class TenantFile:
     connections: list[ConnectionEntry] = field(default_factory=list)
     resource_servers: list[ResourceServerEntry] = field(default_factory=list)
     roles: list[RoleEntry] = field(default_factory=list)
+    groups: list[GroupEntry] = field(default_factory=list)
     grants: list[ClientGrantEntry] = field(default_factory=list)
     people: list[PersonEntry] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def is_read(self, entry: Any) -> bool:
+        """Whether an entry is as the file means it, so that it can be judged further."""
+        return not any(re.match(rf"{re.escape(entry.path)}[.:\[]", problem) for problem in self.problems)
 
 
 def parse(path: Path) -> TenantFile:
-    """Read and check a file; raises TenantFileError with every problem in it."""
+    """Read and check a file; raises TenantFileError for one that has no sections to read."""
     document = load(path)
     problems: list[str] = []
     top = Reader(document, "", problems, path.parent)
-    found = TenantFile({key for key in SECTIONS if key in document})
+    found = TenantFile({key for key in SECTIONS if key in document}, problems=problems)
     if tenant := top.inner("tenant"):
         found.tenant = _tenant(tenant)
     found.clients = [client(reader) for reader in top.each("clients")]
@@ -102,18 +122,19 @@ def parse(path: Path) -> TenantFile:
     found.connections += [_connection(reader, of=Strategy.DATABASE.value) for reader in top.each("databases")]
     found.resource_servers = [_resource_server(reader) for reader in top.each("resourceServers")]
     found.roles = [role(reader) for reader in top.each("roles")]
+    found.groups = [group(reader) for reader in top.each("groups")]
     found.grants = [_grant(reader) for reader in top.each("clientGrants")]
     found.people = [_person(reader) for reader in top.each("users")]
     top.done()
+    without_id = {client.name for client in found.clients if not client.client_id}
     _refuse_twins(found.clients, lambda c: c.client_id, "client_id", problems)
-    _refuse_twins(found.clients, lambda c: c.name, "name", problems)
+    _refuse_twins(found.clients, lambda c: c.name if c.name in without_id else None, "name", problems)
     _refuse_twins(found.connections, lambda c: c.name, "name", problems)
     _refuse_twins(found.resource_servers, lambda r: r.identifier, "identifier", problems)
     _refuse_twins(found.roles, lambda r: r.name, "name", problems)
+    _refuse_twins(found.groups, lambda g: g.name, "name", problems)
     _refuse_twins(found.grants, lambda g: (g.client, g.audience), "client_id and audience", problems)
     _refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
-    if problems:
-        raise TenantFileError(problems)
     for place, key in top.ignored:
         found.ignored.setdefault(place, []).append(key)
     return found
@@ -210,6 +231,7 @@ def _connection(reader: Reader, *, of: str | None = None) -> ConnectionEntry:
         options=options,
         secrets=secrets,
         enabled_clients=reader.texts("enabled_clients"),
+        provisioning=provisioning.read(reader, strategy),
     )
     reader.done()
     if len(reader.problems) == before:

@@ -219,6 +219,23 @@ class EventType(StrEnum):
     )
 
     # --- credentials ---
+    SIGNED_UP = (
+        "signed_up",
+        EventGroup.CREDENTIALS,
+        "Account made",
+        "Somebody made an account of a database connection: after an invitation, or where sign-up is open.",
+        (Fact.SUB, Fact.CONNECTION, Fact.ACTOR),
+        _REQUEST,
+    )
+    ADDRESS_CHANGED = (
+        "email_changed",
+        EventGroup.CREDENTIALS,
+        "Address changed",
+        "A person has another e-mail address. The addresses are not kept, as they are personal.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"verified": "true, if it is known that the new one is theirs"},
+    )
     PASSWORD_CHANGED = (
         "password_changed",
         EventGroup.CREDENTIALS,
@@ -253,15 +270,6 @@ class EventType(StrEnum):
         (Fact.SUB, Fact.ACTOR),
         _REQUEST,
         {"factors": "what they had, as kinds"},
-    )
-
-    ADDRESS_CHANGED = (
-        "address_changed",
-        EventGroup.CREDENTIALS,
-        "Address changed",
-        "A person has another e-mail address than before. Neither is kept here, as they are personal.",
-        (Fact.SUB, Fact.ACTOR),
-        _REQUEST,
     )
 
     # --- tokens ---
@@ -557,6 +565,19 @@ class EventType(StrEnum):
     )
 
     # --- administration ---
+    INVITATION_CHANGED = (
+        "invitation_changed",
+        EventGroup.ADMINISTRATION,
+        "Invitation",
+        "Somebody was invited by mail, the mail was sent again, or the invitation was withdrawn or accepted.",
+        (Fact.CONNECTION, Fact.ACTOR),
+        (Fact.SUB, *_REQUEST),
+        {
+            "act": "`invited`, `sent again`, `withdrawn` or `accepted`",
+            "invitation": "its number here; the address is not kept, as it is personal",
+            "groups": "names of groups, fifty at most, that it gives or gave",
+        },
+    )
     ADMINISTERED = (
         "administered",
         EventGroup.ADMINISTRATION,

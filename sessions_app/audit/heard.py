@@ -13,7 +13,7 @@ from django.dispatch import receiver
 from idp import signals
 from idp.http.requests import RequestFacts
 from idp.http.requests import facts as facts_of
-from idp.models import Application, Connection, Group, Role, User
+from idp.models import Application, Connection, Group, Invitation, Role, User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
@@ -31,9 +31,35 @@ def _password_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
     trail.record(EventType.PASSWORD_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at)
 
 
+@receiver(signals.signed_up, dispatch_uid="the audit trail: an account was made")
+def _signed_up(
+    user: User, connection: Connection, actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    trail.record(EventType.SIGNED_UP, user=user, connection=connection, actor=actor, facts=facts, at=at)
+
+
 @receiver(signals.email_changed, dispatch_uid="the audit trail: an address changed")
 def _address_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
-    trail.record(EventType.ADDRESS_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at)
+    data = {"verified": user.email_verified}
+    trail.record(EventType.ADDRESS_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at, data=data)
+
+
+@receiver(signals.invitation_changed, dispatch_uid="the audit trail: an invitation")
+def _invitation_changed(
+    invitation: Invitation,
+    act: str,
+    user: User | None,
+    actor: str,
+    at: datetime,
+    facts: RequestFacts | None,
+    **_: Any,
+) -> None:
+    groups = list(invitation.groups.order_by("name").values_list("name", flat=True)[:MOST_NAMES])
+    data = {"act": act, "invitation": invitation.pk, "groups": groups}
+    trail.record(
+        EventType.INVITATION_CHANGED, user=user, connection=invitation.connection,
+        actor=actor, facts=facts, at=at, data=data,
+    )  # fmt: skip
 
 
 @receiver(signals.user_blocked, dispatch_uid="the audit trail: an account was blocked")

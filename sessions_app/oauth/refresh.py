@@ -12,16 +12,19 @@ from enum import Enum
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Case, JSONField, Q, Value, When
 
 from idp.applications import client_auth
 from idp.applications.client_auth import Credentials
 from idp.applications.subjects import subject_for
 from idp.database.guarded import Guard, update_guard, write
 from idp.database.lookups import Given, Lookup
+from idp.directory import entitlements
 from idp.http.requests import RequestFacts
 from idp.models import Application
 from idp.protocol.errors import InvalidGrant, InvalidTarget
 from idp.protocol.opaque import digest
+from idp.protocol.standard_scopes import GROUPS, ROLES
 from idp.tenants import configuration
 from idp.tenants.configuration import Snapshot
 from sessions_app.audit import trail
@@ -37,11 +40,20 @@ UNKNOWN = "Unknown or invalid refresh token."  # auth0-spa-js looks for these wo
 BLOCKED = "user is blocked"  # and for these
 # The token stays as it is: once the person has proved who they are, it works again.
 STALE = "Unknown or invalid refresh token: the person must sign in again first."
-_BY_CHECKSUM = Lookup(
+# Where an application is told of groups or roles, as its scope or its mappings say, they are read along.
+_TELLS_GROUPS = (
+    Q(family__scope__contains=GROUPS)
+    | Q(family__scope__contains=ROLES)
+    | ~Q(family__application__claim_mappings=Value([], JSONField()))
+)
+_BY_CHECKSUM: Lookup[RefreshToken] = Lookup(
     lambda: (
         RefreshToken.objects.filter(token_checksum=Given("checksum"))
         .select_related("family__user", "family__session")
-        .annotate(config_version=configuration.VERSION)
+        .annotate(
+            config_version=configuration.VERSION,
+            held=Case(When(_TELLS_GROUPS, then=entitlements.HeldBy("family__user_id"))),
+        )
     )
 )
 ATTEMPTS = 5  # a lost race is decided by the next look: the generation only grows
@@ -92,8 +104,12 @@ def step(generation: int, family: RefreshTokenFamily, leeway: int, at: datetime)
 
 def _load(raw: str) -> RefreshToken | None:
     token = _BY_CHECKSUM.get(checksum=digest(raw))
-    if token is not None and token.family.session is not None:
+    if token is None:
+        return None
+    if token.family.session is not None:
         token.family.session.user = token.family.user  # the same person: no further join
+    if (held := getattr(token, "held", None)) is not None:  # the annotation
+        entitlements.remember(token.family.user, held)
     return token
 
 

@@ -18,7 +18,7 @@ from django.contrib.sessions.models import Session as FlowSession
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from idp.models import LimiterSlot, SpentToken
+from idp.models import Invitation, LimiterSlot, MailLink, SpentToken
 from sessions_app.audit import permit
 from sessions_app.models import (
     AccessToken,
@@ -41,6 +41,7 @@ Batch = tuple[str, Callable[[], int]]
 def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
     """Name and act of each kind of row; an act deletes up to BATCH rows and returns how many."""
     yield from named(_one_time(now, now - AFTER_EXPIRY))
+    yield from named(iter([Invitation.objects.filter(expires_at__lt=now - timedelta(days=retention_days))]))
     yield from named(_tokens(now - timedelta(days=retention_days), now - AFTER_EXPIRY))
 
 
@@ -83,6 +84,7 @@ def _one_time(now: datetime, expired: datetime) -> Iterator[Rows]:
     yield FlowState.objects.filter(expires_at__lt=expired)
     yield FlowState.objects.filter(kind=FlowState.LONG_REQUEST, expires_at__lt=now)  # large, and of no use any more
     yield PushedRequest.objects.filter(expires_at__lt=expired)
+    yield MailLink.objects.filter(expires_at__lt=now - KEPT_FOR)  # so long a page says what became of a link
     yield SecurityMail.objects.filter(done_at__lt=now - KEPT_FOR)
     yield FlowSession.objects.filter(expire_date__lt=now)
 

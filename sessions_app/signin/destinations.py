@@ -20,7 +20,7 @@ from sessions_app.protocol.authorization import asked_acr, read_claims
 
 HOME = "/"
 # Pages that ask people to sign in. Nothing below /login, /logout or the endpoints of programs.
-PREFIXES = ("/authorize", "/admin", "/account", "/activate")
+PREFIXES = ("/authorize", "/admin", "/account", "/activate", "/invitation")
 ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 LONGEST = 8000
 DIGITS = re.compile(r"[0-9]{1,9}")

@@ -40,11 +40,15 @@ log = structlog.get_logger(__name__)
 
 PASSWORD = "password"
 FEDERATED = "federated"
+MAIL = (
+    "email"  # whoever reads the mailbox; NIST SP 800-63B-4 section 3.1.3.1: no second factor, whatever it is added to
+)
 
 # RFC 8176 names; Auth0 shows a second factor as "mfa", so both are given.
 _AMR: Mapping[tuple[str, str], tuple[str, ...]] = {
     (PASSWORD, ""): ("pwd",),
     (FEDERATED, ""): ("federated",),
+    (MAIL, ""): ("email",),
     ("mfa", "totp"): ("mfa", "otp"),
     ("mfa", "recovery_codes"): ("mfa", "otp"),
     ("mfa", "webauthn"): ("mfa", "hwk"),
@@ -261,6 +265,14 @@ def record_blocked(request: HttpRequest, identity: Identity, at: datetime) -> No
         at=at,
         data=data,
     )
+
+
+def record_wrong_code(request: HttpRequest, connection: Connection, identity: Identity | None, at: datetime) -> None:
+    """Of a mail by which somebody signs in; `identity`: whose mail it was, if it is anybody's."""
+    user, data = identity.user if identity else None, {"reason": "wrong code"}
+    trail.record(
+        EventType.SIGN_IN_FAILED, user=user, connection=connection, facts=facts(request), at=at, data=data
+    )  # fmt: skip
 
 
 def pending_redirect(request: HttpRequest) -> str | None:

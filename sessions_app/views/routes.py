@@ -2,8 +2,9 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, profile, pushed
+from sessions_app.views import account, address, profile, pushed
 from sessions_app.views.home import home
+from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
 from sessions_app.views.oauth.check_session import check_session
 from sessions_app.views.oauth.consent import consent
@@ -28,10 +29,23 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
     path("login", login.login, name="account_login"),
     path("login/upstream/<slug:connection>", callback.start, name="login_upstream"),
+    path("login/by-mail", by_mail.ask, name="by_mail"),
+    path("login/by-mail/code", by_mail.code, name="by_mail_code"),
+    path("login/by-mail/key/<str:key>", by_mail.open_link, name="by_mail_link"),
+    path("login/by-mail/confirm", by_mail.confirm, name="by_mail_confirm"),
+    path("signup", sign_up.sign_up, name="sign_up"),
+    path("signup/sent", sign_up.sent, name="sign_up_sent"),
+    path("signup/key/<str:key>", sign_up.open_link, name="sign_up_link"),
+    path("signup/finish", sign_up.finish, name="sign_up_finish"),
+    path("invitation", invitation.invitation, name="invitation"),
+    path("invitation/key/<str:key>", invitation.open_link, name="invitation_link"),
     path("login/cancel", callback.cancel, name="login_cancel"),
     path("login/callback", callback.callback, name="login_callback"),
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
     path("account/", profile.profile, name="account_profile"),
+    path("account/address", address.address, name="account_address"),
+    path("account/address/key/<str:key>", address.open_link, name="address_link"),
+    path("account/address/confirm", address.confirm, name="address_confirm"),
     path("account/mfa/", account.sign_in_methods, name="mfa_index"),
     path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("login/step-up", step_up.step_up, name="login_step_up"),

@@ -421,7 +421,11 @@ def test_the_command_says_what_it_did(folder: Path, capsys: pytest.CaptureFixtur
     path.write_text("tenant: {friendly_name: Fabrikam}")
     call_command("apply", str(path))
     call_command("apply", str(path))
-    assert capsys.readouterr().out.splitlines() == ["updated   tenant Fabrikam", "unchanged tenant Fabrikam"]
+    assert capsys.readouterr().out.splitlines() == [
+        "updated   tenant Fabrikam",
+        "          friendly_name: Curfew -> Fabrikam",
+        "unchanged tenant Fabrikam",
+    ]
 
 
 # --- who hears of what, where the file is in Auth0's shape --------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django import forms
 
-from idp.admin.connections.fields import Topic, tick
+from idp.admin.connections.fields import Topic, choice, lines, tick
 from idp.admin.connections.forms import ConnectionForm
 from idp.connections.options import PASSWORD_POLICIES
 
@@ -15,7 +15,8 @@ class DatabaseConnectionForm(ConnectionForm):
     signs_out_upstream = False
     topics: ClassVar[tuple[Topic, ...]] = (
         Topic("Passwords", ("passwordPolicy", "brute_force_protection")),
-        Topic("People", ("disable_signup", "requires_username", "domain_aliases")),
+        Topic("People", ("disable_signup", "signup_domains", "requires_username", "domain_aliases")),
+        Topic("Without a password", ("email_sign_in",)),
     )
 
     passwordPolicy = forms.ChoiceField(
@@ -25,5 +26,20 @@ class DatabaseConnectionForm(ConnectionForm):
         help_text="How strong a new password must be. Passwords that people have already stay valid.",
     )
     brute_force_protection = tick("Slow down guessing", "Of one person's password.", initial=True)
-    disable_signup = tick("No sign-up", "Only administrators and the API add people.", initial=True)
+    disable_signup = tick(
+        "No sign-up", "People come by invitation, or are added by administrators and the API.", initial=True
+    )
+    signup_domains = lines(
+        "Who may sign up",
+        "Domains of e-mail addresses, one per line: of these only. Empty: everybody whose address is verified.",
+    )
+    email_sign_in = choice(
+        "Sign-in by mail",
+        [
+            ("off", "Off"),
+            ("code", "By a code, which is typed where one signs in"),
+            ("link", "By a link, which is opened in the same browser"),
+        ],
+        "Whoever reads somebody's mail can sign in as them. A second factor is asked for as after a password.",
+    )
     requires_username = tick("Sign in by user name", "People type a user name instead of an e-mail address.")

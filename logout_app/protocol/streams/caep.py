@@ -131,5 +131,5 @@ _EVENTS: Mapping[str, tuple[str, Callable[[Happening], Claims | None]]] = {
     "account_unblocked": (v.ACCOUNT_ENABLED, _nothing_more),
     "scim_written": (v.ACCOUNT_ENABLED, _reactivated),
     "account_deleted": (v.ACCOUNT_PURGED, _nothing_more),
-    "address_changed": (v.IDENTIFIER_CHANGED, _identifier),
+    "email_changed": (v.IDENTIFIER_CHANGED, _identifier),
 }

@@ -66,7 +66,7 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
         decision = act.decide(asked, situation)
         if isinstance(decision, act.Login):
             log.info("authorize.login", client_id=to.application.client_id, reason=decision.reason)
-            return _to_login(request, params, situation)
+            return _to_login(request, params, situation, page=_first_page(wanted))
         if isinstance(decision, act.StepUp):
             log.info("authorize.step_up", client_id=to.application.client_id, reason=decision.reason)
             return _to_step_up(request, params, decision, situation)
@@ -121,13 +121,18 @@ def _params(request: HttpRequest) -> Params:
     return request_body.form(request)
 
 
-def _to_login(request: HttpRequest, params: Params, situation: act.Situation) -> HttpResponse:
-    """To the login page, with the request and the marker behind `next`, and the browser's cookie that binds the marker."""
+def _first_page(wanted: Params) -> str:
+    """Auth0's SDKs ask for sign-up so (`screen_hint`); where nobody may, that page is the way to the login page."""
+    return "sign_up" if wanted.get("screen_hint") == "signup" else "account_login"
+
+
+def _to_login(request: HttpRequest, params: Params, situation: act.Situation, *, page: str) -> HttpResponse:
+    """To the login page (or that of sign-up), with the request and the marker behind `next`, and the browser's cookie that binds the marker."""
     browser = _browser(request)
     pushed.keep(params, browser, situation.at)
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
     query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))], safe=NEED_NO_ESCAPE)
-    return _bind(_lead_away(request, "account_login", query, situation), browser)
+    return _bind(_lead_away(request, page, query, situation), browser)
 
 
 def _to_consent(request: HttpRequest, params: Params, to: Recipient, ask: act.Ask, at: datetime) -> HttpResponse:

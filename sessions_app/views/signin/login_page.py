@@ -16,9 +16,12 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import escape
 
+from idp.people.newcomers import is_open_to_everybody
 from idp.tenants.configuration import Memo, Snapshot
+from sessions_app.account import mailed
 from sessions_app.session import binding
 from sessions_app.signin.destinations import Destination
 from sessions_app.signin.forms import LoginForm
@@ -72,7 +75,12 @@ def _kept(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
 
 def _make(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
     nobody = _context(Destination(NEXT, target.application), LoginForm(offer=offered), choosing=False)
-    marked = {"buttons": _buttons(offered, QUOTED), "tenant": snapshot.tenant, "csrf_token": TOKEN}
+    marked = {
+        "buttons": _buttons(offered, QUOTED),
+        **_without_password(offered, QUOTED),
+        "tenant": snapshot.tenant,
+        "csrf_token": TOKEN,
+    }
     return MARKS.split(render_to_string("login.html", nobody | marked))
 
 
@@ -89,7 +97,18 @@ def _context(target: Destination, form: LoginForm, *, choosing: bool) -> dict[st
         "only": offered.named,
         "choosing": choosing,
         "buttons": _buttons(offered, target.url),
+        **_without_password(offered, quote_plus(target.url)),
         "buttons_first": offered.buttons_first,
+    }
+
+
+def _without_password(offered: Offer, quoted: str) -> dict[str, str]:
+    """The ways for those who have no account, or no password, where one of the connections has such a way."""
+    query = f"?next={quoted}{f'&only={quote_plus(offered.named)}' if offered.named else ''}"
+    by_mail, sign_up = map(mailed.by_mail, offered.passwords), map(is_open_to_everybody, offered.passwords)
+    return {
+        "by_mail_url": f"{reverse('by_mail')}{query}" if any(by_mail) else "",
+        "sign_up_url": f"{reverse('sign_up')}{query}" if any(sign_up) else "",
     }
 
 

@@ -13,11 +13,12 @@ from django.core.management import call_command
 from django.db import models
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from idp.admin.support import ActsAdmin
 from idp.crypto import keys
 from idp.models import Application, Connection, Role, SigningKey, TenantSettings, User
-from idp.people import console_roles
+from idp.people import console_roles, invitations
 from idp.people.console_roles import AUDITOR, CONFIGURATOR, OPERATOR, ROLES, ConsoleRole
 from idp.tenants import configuration
 from logout_app.models import LogoutDelivery
@@ -47,6 +48,7 @@ ACTS = {
             "user.unblock",
         ),
         *("ssosession.end", "ssosession.require-sign-in", "refreshtokenfamily.revoke"),
+        *("invitation.resend", "invitation.withdraw"),
         *("logoutdelivery.redeliver", "application.redeliver", "connection.require-sign-in"),
         *(
             f"{kind}.{act}"
@@ -65,7 +67,7 @@ ACTS = {
     AUDITOR: set(),
 }
 FORMS = {
-    OPERATOR: set(),
+    OPERATOR: {"add invitation"},
     CONFIGURATOR: {
         *(
             f"{act} {model}"
@@ -100,7 +102,8 @@ def rows() -> dict[type[models.Model], models.Model]:
     acme = make_connection("acme", "okta")
     dead = LogoutDelivery.objects.filter(application=found.sharepoint).first()
     tenant, identity = configuration.load_tenant(), found.mary.identities.get()
-    rows = [found.mary, session, family, acme, found.sharepoint, tenant, identity, keys_row(), dead]
+    nina = invitations.invite("nina@fabrikamcorp.com", acme, actor="system", at=timezone.now())
+    rows = [found.mary, session, family, acme, found.sharepoint, tenant, identity, keys_row(), dead, nina]
     return {type(row): row for row in rows if row is not None}
 
 

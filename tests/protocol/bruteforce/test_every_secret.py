@@ -14,13 +14,14 @@ import pytest
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.conf import settings
 from django.contrib import admin as django_admin
 from django.core.cache import cache
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
 from idp.limits import limiter
-from idp.models import User
+from idp.models import Connection, User
 from idp.tenants import configuration
 from sessions_app.models import SessionEvent
 from sessions_app.views.oauth import endpoint
@@ -123,6 +124,26 @@ PLACES = {
         "nobody",
         ("this_was_not_me",),
     ),
+    **{
+        f"link of a mail: {name}": Place(
+            lambda client, path=path: client.get(f"/{path}/key/{'g' * 43}"),  # type: ignore[misc]
+            "guessing_throttled",
+            "nobody",
+            (name,),
+        )
+        for name, path in {
+            "invitation_link": "invitation",
+            "sign_up_link": "signup",
+            "by_mail_link": "login/by-mail",
+            "address_link": "account/address",
+        }.items()
+    },
+    "code of a mail": Place(
+        lambda client: waiting_for_a_code(client).post("/login/by-mail/code", {"code": "000000"}),
+        "sign_in_failed",
+        "nobody",
+        ("by_mail_code",),
+    ),
     "user code of a device": Place(
         lambda client: client.post("/activate", {"user_code": "BCDF-GHJK"}),
         "device_code_failed",
@@ -203,6 +224,15 @@ def confirmed(client: Client) -> Client:
     return client
 
 
+def waiting_for_a_code(client: Client) -> Client:
+    if settings.MAIL_COOKIE_NAME not in client.cookies:
+        make_connection(options={"email_sign_in": "code"})
+        Connection.objects.update(options={"email_sign_in": "code"})
+        configuration.bump()
+        client.post("/login/by-mail", {"email": "mary@fabrikamcorp.com"})
+    return client
+
+
 def is_refused(response) -> bool:
     text = response.content.decode()
     return response.status_code == 429 or "Too many" in text
@@ -216,7 +246,7 @@ def test_guessing_is_stopped_and_audited(mary, browsers, name):
         data = {"name": "a key", "credential": {}}
         Authenticator.objects.create(user=mary, type=Authenticator.Type.WEBAUTHN, data=data)
     answers = [place.guess(browsers[place.who]) for _ in range(6 * FEW)]
-    assert {answer.status_code for answer in answers} <= {200, 302, 400, 401, 404, 429}
+    assert {answer.status_code for answer in answers} <= {200, 302, 400, 401, 404, 410, 429}
     assert not is_refused(answers[0])
     assert is_refused(answers[-1])
     events = SessionEvent.objects.filter(type=place.audit)

@@ -17,6 +17,7 @@ from logout_app.ending import access_lost
 from logout_app.models import LogoutDelivery, LogoutEvent
 from logout_app.tasks import expire_sessions
 from sessions_app.models import RefreshTokenFamily, SessionClient, SessionEvent, SSOSession
+from sessions_app.oauth.refresh import _load as load_refresh_token
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 from tests.support.oauth import (
     answer_of,
@@ -159,14 +160,36 @@ def test_an_application_for_everybody_costs_no_statement(mary):
     tokens = tokens_for(session, app)
     with CaptureQueriesContext(connection) as queries:
         refresh(app, tokens["refresh_token"])
-    assert not [query for query in queries if "idp_membership" in query["sql"]]
+    assert not [query for query in queries if query["sql"].strip().startswith("SELECT 1 AS kind")]
 
 
-def test_an_application_for_a_group_costs_one_statement(app, mary):
-    tokens = tokens_for(make_session(mary), app, scope="openid groups roles")
-    with CaptureQueriesContext(connection) as queries:
-        refresh(app, tokens["refresh_token"])
-    assert len([query for query in queries if "idp_membership" in query["sql"]]) == 1
+def test_an_application_for_a_group_costs_no_statement_where_it_is_told_of_groups_anyway(app, mary):
+    """They come with the token."""
+    session = make_session(mary)
+    counts = []
+    for scope in ("openid", "openid groups roles"):
+        tokens = tokens_for(session, app, scope=scope)
+        with CaptureQueriesContext(connection) as queries:
+            refresh(app, tokens["refresh_token"])
+        counts.append(len([query for query in queries if "idp_membership" in query["sql"]]))
+    assert counts == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("scope", "mappings", "are_read"),
+    [
+        ("openid", [], False),
+        ("openid groups", [], True),
+        ("openid roles", [], True),
+        ("openid", [{"claim": "role", "from": "roles[0]", "in": ["id_token"]}], True),
+    ],
+)
+def test_groups_come_with_the_token_where_they_are_told(mary, scope, mappings, are_read):
+    app = make_application(claim_mappings=mappings)
+    tokens = tokens_for(make_session(mary, app), app, scope=scope)
+    user = load_refresh_token(tokens["refresh_token"]).family.user
+    assert ("_entitlements" in vars(user)) is are_read
+    assert not are_read or vars(user)["_entitlements"] == entitlements.load(user.pk)
 
 
 # --- signed out there ---------------------------------------------------------------------------------------------

@@ -51,9 +51,19 @@ OURS = re.compile(
 )
 
 
+TRANSLATED = re.compile(r"\{% blocktranslate(.*?) %\}(.*?)\{% endblocktranslate %\}", re.DOTALL)
+
+
+def _bound(arguments: str, text: str) -> str:
+    """What `blocktranslate` shows is what it was given by name."""
+    given = dict(re.findall(r"(\w+)=(\S+)", arguments))
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda name: f"{{{{ {given.get(name[1], name[1])} }}}}", text)
+
+
 def values_in_text(source: str) -> Iterator[str]:
     """The expressions of a template that are shown as text beside other text: neither in a tag nor in a comment."""
     text = re.sub(r"\{#.*?#\}|\{% comment %\}.*?\{% endcomment %\}", "", source, flags=re.DOTALL)
+    text = TRANSLATED.sub(lambda found: _bound(found[1], found[2]), text)
     text = re.sub(r"<[a-zA-Z/!](?:\{%.*?%\}|\{\{.*?\}\}|[^<>{]|\{(?![{%]))*>", "", text, flags=re.DOTALL)
     yield from re.findall(r"\{\{\s*(.+?)\s*\}\}", text)
 
