@@ -59,7 +59,9 @@ def streams() -> Iterator[Attention]:
         stream = row.stream_item.stream
         kind = "webhook" if stream.kind == StreamKind.WEBHOOK else "outgoingstream"
         url = reverse(f"admin:logout_app_{kind}_change", args=(stream.pk,))
-        yield Attention("bad", f"{stream} takes no events: {_last_answer(row.receiver)}.", "Look at the stream", url)
+        yield Attention(
+            "bad", f"{stream} takes no events: {_last_answer(row.receiver or '')}.", "Look at the stream", url
+        )
 
 
 def _failing(row: Mapping[str, Any], now: datetime) -> Attention:

@@ -9,6 +9,7 @@ from typing import Any
 
 from idp.protocol.signal_events import RISC
 from logout_app.protocol.streams import vocabulary as v
+from sessions_app.audit.events import EventType
 
 _FACTORS: Mapping[str, str] = {"totp": "app", "webauthn": "fido2-roaming"}
 _AMR_OF_SEVERAL = frozenset({"mfa", "otp", "hwk", "swk", "sc", "fpt", "face"})
@@ -116,20 +117,20 @@ def _identifier(line: Happening) -> Claims | None:
 
 
 _EVENTS: Mapping[str, tuple[str, Callable[[Happening], Claims | None]]] = {
-    "ended": (v.SESSION_REVOKED, _nothing_more),
-    "opened": (v.SESSION_ESTABLISHED, _established),
-    "joined": (v.SESSION_PRESENTED, _presented),
-    "reauthenticated": (v.ASSURANCE_LEVEL_CHANGE, _assurance),
-    "password_changed": (v.CREDENTIAL_CHANGE, _password),
-    "second_factor_added": (v.CREDENTIAL_CHANGE, _factor("create")),
-    "second_factor_removed": (v.CREDENTIAL_CHANGE, _factor("delete")),
-    "second_factors_reset": (v.CREDENTIAL_CHANGE, _reset),
-    "groups_changed": (v.TOKEN_CLAIMS_CHANGE, _changed_claims),
-    "roles_changed": (v.TOKEN_CLAIMS_CHANGE, _changed_claims),
-    "account_blocked": (v.ACCOUNT_DISABLED, _nothing_more),
-    "scim_deprovisioned": (v.ACCOUNT_DISABLED, _nothing_more),
-    "account_unblocked": (v.ACCOUNT_ENABLED, _nothing_more),
-    "scim_written": (v.ACCOUNT_ENABLED, _reactivated),
-    "account_deleted": (v.ACCOUNT_PURGED, _nothing_more),
-    "email_changed": (v.IDENTIFIER_CHANGED, _identifier),
+    EventType.ENDED: (v.SESSION_REVOKED, _nothing_more),
+    EventType.OPENED: (v.SESSION_ESTABLISHED, _established),
+    EventType.JOINED: (v.SESSION_PRESENTED, _presented),
+    EventType.REAUTHENTICATED: (v.ASSURANCE_LEVEL_CHANGE, _assurance),
+    EventType.PASSWORD_CHANGED: (v.CREDENTIAL_CHANGE, _password),
+    EventType.SECOND_FACTOR_ADDED: (v.CREDENTIAL_CHANGE, _factor("create")),
+    EventType.SECOND_FACTOR_REMOVED: (v.CREDENTIAL_CHANGE, _factor("delete")),
+    EventType.SECOND_FACTORS_RESET: (v.CREDENTIAL_CHANGE, _reset),
+    EventType.GROUPS_CHANGED: (v.TOKEN_CLAIMS_CHANGE, _changed_claims),
+    EventType.ROLES_CHANGED: (v.TOKEN_CLAIMS_CHANGE, _changed_claims),
+    EventType.ACCOUNT_BLOCKED: (v.ACCOUNT_DISABLED, _nothing_more),
+    EventType.DEPROVISIONED: (v.ACCOUNT_DISABLED, _nothing_more),
+    EventType.ACCOUNT_UNBLOCKED: (v.ACCOUNT_ENABLED, _nothing_more),
+    EventType.PROVISIONED: (v.ACCOUNT_ENABLED, _reactivated),
+    EventType.ACCOUNT_DELETED: (v.ACCOUNT_PURGED, _nothing_more),
+    EventType.ADDRESS_CHANGED: (v.IDENTIFIER_CHANGED, _identifier),
 }
