@@ -193,6 +193,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     },
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
+    "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
     "end sessions of leavers": {
         "task": "logout_app.tasks.end_sessions_of_leavers",
@@ -207,7 +208,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 # --- people ------------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "idp.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
-PASSWORD_HASHERS = ["idp.people.hashers.OwaspArgon2Hasher", "idp.people.hashers.ClientSecretHasher"]
+PASSWORD_HASHERS = [
+    "idp.people.hashers.OwaspArgon2Hasher",
+    "idp.people.hashers.ClientSecretHasher",
+    "idp.people.imported_hashes.ImportedHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "idp.people.password_policy.ConnectionPolicy"}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -232,6 +237,7 @@ MFA_FORMS = {
     "authenticate_webauthn": "sessions_app.signin.factor_forms.SecurityKeyForm",
     "reauthenticate_webauthn": "sessions_app.signin.factor_forms.ReauthenticateSecurityKeyForm",
     "add_webauthn": "sessions_app.signin.factor_forms.AddSecurityKeyForm",
+    "edit_webauthn": "sessions_app.signin.factor_forms.RenameSecurityKeyForm",
     "activate_totp": "sessions_app.signin.factor_forms.ActivateCodeForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600

@@ -471,6 +471,59 @@ class TrailPosition(models.Model):
         return self.name
 
 
+class JobStatus(models.TextChoices):
+    PENDING = "pending", "Waiting for a worker"
+    PROCESSING = "processing", "Under way"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+
+
+def new_job_id() -> str:
+    return f"job_{secrets.token_hex(8)}"
+
+
+class ImportJob(models.Model):
+    """An import of people, which goes on where it stopped. What a batch wrote and how far it came is one transaction."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=new_job_id, editable=False)
+    connection = models.ForeignKey("idp.Connection", null=True, on_delete=models.SET_NULL, related_name="+")
+    status = models.CharField(max_length=12, choices=JobStatus, default=JobStatus.PENDING)
+    upsert = models.BooleanField(default=False)
+    external_id = models.CharField(max_length=255, blank=True)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the file, by which it is known again.")
+    upload = models.BinaryField(null=True, help_text="The file, where a worker runs it; empty once it is done.")
+    done = models.PositiveIntegerField(default=0, help_text="Rows of the file that are dealt with.")
+    inserted = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed as a whole.")
+    actor = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now)
+    heard_at = models.DateTimeField(help_text="When its process said something last.")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class FailedRow(models.Model):
+    """A row of an import that became nobody, and why; without what opens an account."""
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="errors")
+    row = models.PositiveIntegerField()
+    user = models.JSONField()
+    errors = models.JSONField()
+
+    class Meta:
+        ordering = ("row", "pk")
+
+    def __str__(self) -> str:
+        return f"row {self.row} of job {self.job_id}"
+
+
 class SessionEvent(models.Model):
     """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only:
     triggers say so too. Written and read by `sessions_app/audit` only."""

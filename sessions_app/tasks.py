@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from sessions_app.account import mail, mailed, security_mails
+from sessions_app.transfer import jobs
 
 
 @shared_task
@@ -15,3 +16,9 @@ def send_mails() -> None:
     mail.send_due(now)
     mailed.send_due(now)
     security_mails.send_due(now)
+
+
+@shared_task
+def run_import_jobs() -> None:
+    """Import what was uploaded, and go on with what a worker left that is gone."""
+    jobs.run_waiting(timezone.now())

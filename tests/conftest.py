@@ -9,23 +9,27 @@ import pytest
 from django.core.management.commands import flush
 
 from idp.tenants import configuration
-from sessions_app.audit import events, permit, trail
+from sessions_app.audit import events, trail
 from sessions_app.audit.events import EventType, Fact
 from sessions_app.models import SessionEvent
+from tests.support import emptying, template
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _flush_may_empty_the_trail() -> Iterator[None]:
-    """What a test committed is taken away by DELETE on SQLite, which the trail refuses."""
-    handle = flush.Command.handle
-
-    def handle_purging(self: flush.Command, **options: object) -> None:
-        with permit.purging():
-            handle(self, **options)
-
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """Before the test database is made, and until it is gone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush.Command, "handle", handle_purging)
+        template.fill_new_ones(patch)
+        patch.setattr(flush.Command, "handle", emptying.quickly(flush.Command.handle))
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """A copy of what was migrated before, if there is one; every test that commits leaves it as it is now."""
+    with django_db_blocker.unblock():
+        template.keep()
+        emptying.remember()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -19,7 +19,7 @@ LISTS = frozenset(
     {"domain_aliases", "signup_domains", "id_token_signed_response_algs", "thumbprints", "servers", "mfa_acr_values"}
 )
 MAPPINGS = frozenset({"upstream_params", "logout", "oidc_metadata", "attribute_map", "fieldsMap", "idpinitiated"})
-MAPPINGS |= {"shared_signals"}
+MAPPINGS |= {"shared_signals", "passkey_options"}
 URLS = frozenset(
     {"discovery_url", "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"}
     | {"icon_url", "metadataUrl", "signInEndpoint", "signOutEndpoint"}

@@ -61,7 +61,7 @@ _SAML = _REVOCATION | frozenset(
 OWN: dict[str, frozenset[str]] = {
     Strategy.DATABASE: frozenset(
         {"passwordPolicy", "brute_force_protection", "disable_signup", "signup_domains"}
-        | {"requires_username", "email_sign_in"}
+        | {"requires_username", "email_sign_in", "passkey_options"}
     ),
     Strategy.OIDC: _OIDC | _REVOCATION,
     Strategy.OKTA: _OIDC | _REVOCATION | {"domain"},
@@ -111,6 +111,8 @@ ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # tex
 DEFAULTS = {
     "brute_force_protection": True,
     "disable_signup": True,
+    "passkey_options__enabled": True,
+    "passkey_options__progressive_enrollment_enabled": True,
     "email_sign_in": "off",
     "passwordPolicy": "good",
     "protocol": "oidc",

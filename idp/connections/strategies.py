@@ -18,6 +18,7 @@ from idp.connections.options import KEYS
 from idp.connections.saml import checks as saml_checks
 from idp.connections.saml import options as saml_options
 from idp.models import Connection, Strategy
+from idp.people import passkeys
 from idp.protocol import uris
 
 LOGOUT_HINTS = ("id_token_hint", "client_id", "logout_hint", "none")
@@ -36,7 +37,7 @@ def problems(strategy: str, options: Mapping[str, Any]) -> list[str]:
 
 def _of_protocol(strategy: str, options: Mapping[str, Any]) -> list[str]:
     if strategy == Strategy.DATABASE:
-        return []
+        return list(passkeys.problems(options))
     if strategy == Strategy.ACTIVE_DIRECTORY:
         return ldap_options.problems(strategy, options)
     if dialect(strategy, options) == SAML:

@@ -49,6 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person. `user_id` is the `sub` of every token: `auth0|<24 hex>` or `{strategy}|{connection}|{upstream sub}`."""
 
     _password: str | None  # the new password in clear, until save()
+    password = models.CharField(max_length=1000)  # Django's 128 are too few for hashes that people bring along
     user_id = models.CharField(
         max_length=255, unique=True, help_text="The sub claim, e.g. auth0|5f7c8ec7c33c6c004bbafe82."
     )
@@ -76,6 +77,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False, help_text="May open this admin.")
     revoked_before = models.DateTimeField(
         null=True, blank=True, help_text="Sessions, codes and tokens that began before this moment are dead."
+    )
+    passkey_declined_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When they did not want a passkey: they are not asked again."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

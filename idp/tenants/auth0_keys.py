@@ -49,7 +49,7 @@ _NOTHING: dict[str, str] = {  # place -> keys without a meaning here
         customScripts debug disable_cache email enable_script_context expires
         ext_account_disabled ext_admin ext_agreed_terms ext_assigned_plans ext_groups ext_is_admin ext_is_suspended ext_profile
         federated_connections_access_tokens freeform_scopes granted identity_api ips max_groups_to_retrieve mfa
-        passkey_options password_no_personal_info precedence profile requestTemplate schema_version set_user_root_attributes signing_key
+        password_no_personal_info precedence profile requestTemplate schema_version set_user_root_attributes signing_key
         signOutEndpointEnabled strategy_version subject use_wsfed userid_attribute validation
     """,
     "resourceServers": """

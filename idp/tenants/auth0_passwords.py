@@ -19,7 +19,19 @@ def read(reader: Reader) -> None:
     for key in KEYS:
         if reader.has(key):
             value = reader.anything(key)
-            (reader.refuse if any(_demands(key, value, least)) else reader.ignore)(key)
+            if any(_demands(key, value, least)):
+                reader.refuse(key)
+            elif key != "authentication_methods":  # which `passkeys` reads
+                reader.ignore(key)
+
+
+def passkeys(reader: Reader, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`passkey_options` with the switch that Auth0 keeps in `authentication_methods`, if the file has it."""
+    switch = _inner(_inner(reader.values.get("authentication_methods"), "passkey"), "enabled")
+    told = options.get("passkey_options", {})
+    if not isinstance(switch, bool) or not isinstance(told, Mapping):
+        return {}
+    return {"passkey_options": {"enabled": switch, **told}}
 
 
 def _demands(key: str, value: Any, least: int) -> Iterator[bool]:

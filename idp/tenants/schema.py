@@ -270,6 +270,7 @@ def _options(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, s
             options[key] = value
     if strategy == Strategy.DATABASE:
         auth0_passwords.read(reader)
+        options |= auth0_passwords.passkeys(reader, options)
     for key, secret in secrets.items():
         if reason := connection_rules.secret_problem(strategy, key, secret):
             reader.problem(key, reason)

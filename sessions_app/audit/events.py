@@ -47,7 +47,8 @@ class Fact(Described):
     )
     ACTOR = (
         "actor",
-        "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, `system`",
+        "who did it: `user`, `admin:{user_id}`, `app:{client_id}`, `upstream:{connection}`, `scim:{connection}`, "
+        "`operator:{name}` (on the command line), `system`",
     )
     IP = "ip", "where the request came from"
     USER_AGENT = "user_agent", "the browser or program that sent it"
@@ -147,9 +148,9 @@ class EventType(StrEnum):
         "sign_in_failed",
         EventGroup.SIGN_IN,
         "Sign in failed",
-        "A wrong password, or somebody who may not sign in. What was typed is not kept; a known account is named.",
-        (Fact.CONNECTION,),
-        (Fact.SUB, *_REQUEST),
+        "A wrong password or passkey, or somebody who may not sign in. What was typed is not kept; a known account is named.",
+        (),
+        (Fact.SUB, Fact.CONNECTION, *_REQUEST),
         {"reason": "why, if it was not the password"},
     )
     UPSTREAM_SIGN_IN_FAILED = (
@@ -169,9 +170,9 @@ class EventType(StrEnum):
         "sign_in_throttled",
         EventGroup.SIGN_IN,
         "Sign in throttled",
-        "A limit of wrong passwords was reached; once per window, not once per attempt.",
-        (Fact.CONNECTION,),
-        _REQUEST,
+        "A limit of wrong passwords or passkeys was reached; once per window, not once per attempt.",
+        (),
+        (Fact.CONNECTION, *_REQUEST),
         {"limits": "which limits; `pressure`: many networks are at it"},
     )
     SECOND_FACTOR_FAILED = (
@@ -600,6 +601,30 @@ class EventType(StrEnum):
         (Fact.SUB, Fact.ACTOR),
         _REQUEST,
         {"attributes": "which attributes changed"},
+    )
+    PEOPLE_IMPORTED = (
+        "people_imported",
+        EventGroup.ADMINISTRATION,
+        "People imported",
+        "A job wrote people of a file into a connection; it is completed or failed.",
+        (Fact.ACTOR,),
+        (Fact.CONNECTION,),
+        {
+            "job": "which, by its id",
+            "inserted": "how many people are new",
+            "updated": "how many were there and are changed",
+            "failed": "how many rows became nobody",
+            "reason": "why it failed as a whole, if it did",
+        },
+    )
+    PEOPLE_EXPORTED = (
+        "people_exported",
+        EventGroup.ADMINISTRATION,
+        "People exported",
+        "Somebody wrote people into a file. The line is there before the file is.",
+        (Fact.ACTOR,),
+        (Fact.CONNECTION,),
+        {"format": "`json` or `csv`", "hashes": "whether hashes of passwords and keys of second factors are in it"},
     )
     POWERS_CHANGED = (
         "powers_changed",

@@ -67,7 +67,7 @@ def as_csv(wanted: Part) -> Iterator[str]:
         values = _document(line)
         values["changes"] = "; ".join(f"{what} from {old} to {new}" for what, old, new in line.changes)
         values["data"] = json.dumps(line.row.data, ensure_ascii=False, sort_keys=True)
-        writer.writerow([_harmless(values[name]) for name in COLUMNS])
+        writer.writerow([harmless(values[name]) for name in COLUMNS])
         if count % STEP == 0:
             yield _taken(kept)
     yield _taken(kept)
@@ -80,7 +80,7 @@ def _taken(kept: io.StringIO) -> str:
     return text
 
 
-def _harmless(value: object) -> str:
+def harmless(value: object) -> str:
     text = str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 

@@ -106,7 +106,8 @@ def _actor(actor: str, people: Names, applications: Names) -> tuple[str, Named |
     if kind == "app":
         return f"application {applications.get(name) or name}", None
     words = {"user": "the person", "system": "Curfew itself", "upstream": f"identity provider of {name}"}
-    return {**words, "scim": f"provisioning of {name}"}.get(kind, actor), None
+    words |= {"scim": f"provisioning of {name}", "operator": f"{name} on the command line"}
+    return words.get(kind, actor), None
 
 
 def _reason(row: SessionEvent, data: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from sessions_app.models import (
     AuthorizationCode,
     DeviceGrant,
     FlowState,
+    ImportJob,
     PushedRequest,
     RefreshToken,
     RefreshTokenFamily,
@@ -33,7 +34,9 @@ from sessions_app.models import (
 
 BATCH = 500
 AFTER_EXPIRY = timedelta(days=1)  # codes and tokens stay so long, for replay to be recognised and for support
-KEPT_FOR = timedelta(days=7)  # mails about accounts: longer than anybody would find their event again
+KEPT_FOR = timedelta(
+    days=7
+)  # mails about accounts, longer than anybody would find their event again; jobs and their errors
 Rows = QuerySet[Any, Any]
 Batch = tuple[str, Callable[[], int]]
 
@@ -43,6 +46,7 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
     yield from named(_one_time(now, now - AFTER_EXPIRY))
     yield from named(iter([Invitation.objects.filter(expires_at__lt=now - timedelta(days=retention_days))]))
     yield from named(_tokens(now - timedelta(days=retention_days), now - AFTER_EXPIRY))
+    yield from named(iter([ImportJob.objects.filter(finished_at__lt=now - KEPT_FOR)]))
 
 
 def named(querysets: Iterator[Rows]) -> Iterator[Batch]:

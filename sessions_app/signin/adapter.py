@@ -29,7 +29,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.tenants import configuration, rules
 from sessions_app.models import AuthorizationCode, SSOSession
 from sessions_app.session import binding, lifecycle
-from sessions_app.signin import attempts, factors, sign_in
+from sessions_app.signin import attempts, factors, passkey_enrolment, sign_in
 from sessions_app.signin.destinations import is_ours
 from sessions_app.signin.under_way import Proved, sign_in_of
 
@@ -42,6 +42,7 @@ _IDENTITY = Lookup(
             stored_password=F("user__password"),
             has_second_factor=factors.of(OuterRef("user")),
             open_sessions=_open_sessions_of(OuterRef("user")),
+            declined_passkey_at=F("user__passkey_declined_at"),
         )
     )
 )
@@ -62,7 +63,9 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         """The first factor is proved. What is looked up now answers whether there is a second, and serves `login()` if not."""
         response: HttpResponse | None = super().pre_login(request, user, **hooks)
         if response is None and (proved := _proved(request, user)):
-            sign_in_of(request).proved = proved
+            under_way = sign_in_of(request)
+            under_way.proved = proved
+            under_way.offers_passkey = under_way.can_keep_passkey and passkey_enrolment.is_offered(proved)
             user.has_second_factor = proved.has_second_factor  # type: ignore[attr-defined]  # read by `factors`
         return response
 
@@ -197,7 +200,8 @@ def _opened_before(request: HttpRequest, proved: Proved, cookie: str) -> lifecyc
 
 def _code_for(request: HttpRequest, proved: Proved) -> Callable[[SSOSession], AuthorizationCode | None] | None:
     """What makes the code of the authorization request that this sign-in answers, if one waits."""
-    waiting = sign_in_of(request).waiting
+    under_way = sign_in_of(request)
+    waiting = None if under_way.offers_passkey else under_way.waiting  # it is asked for after the offer
     return functools.partial(waiting.code_for, snapshot=proved.snapshot, at=proved.proof.at) if waiting else None
 
 
@@ -223,4 +227,5 @@ def _proved(request: HttpRequest, user: User) -> Proved | None:
         stored_password=row.stored_password if proof.password else None,
         has_second_factor=row.has_second_factor,
         open_sessions=row.open_sessions,
+        declined_passkey=row.declined_passkey_at is not None,
     )

@@ -45,6 +45,7 @@ class Factor(StrEnum):
     CODE = "totp"
     RECOVERY = "recovery_codes"
     SECURITY_KEY = "webauthn"
+    PASSKEY = "passkey"  # both factors in one
 
 
 class TooManyAttempts(TooManyRequests):
@@ -111,12 +112,21 @@ def reserve_factor(request: HttpRequest, identity: Identity, factor: Factor, at:
     of_device = limiter.KNOWN.key(f"{factor} of device", device) if device else None
     shared = [limit.key(user.pk, *parts) for limit, parts in _shared_budgets(factor, network, user.password)]
     budgets = _Budgets(of_device, shared, of_network)
-    return _take(request, identity.connection, budgets, at, EventType.SECOND_FACTOR_THROTTLED)
+    event = EventType.SIGN_IN_THROTTLED if factor is Factor.PASSKEY else EventType.SECOND_FACTOR_THROTTLED
+    return _take(request, identity.connection, budgets, at, event)
+
+
+def reserve_of_nobody(request: HttpRequest, factor: Factor, at: datetime) -> Reservation:
+    """The same for what names no account of ours: the network's alone. Raises TooManyAttempts."""
+    keys = [limiter.SECURITY_KEY.key(factor, "nobody", limiter.prefix(client_ip(request)))]
+    return _take(request, None, _Budgets(None, keys, lambda: None), at, EventType.SIGN_IN_THROTTLED)
 
 
 def _shared_budgets(factor: Factor, network: str, password: str) -> list[tuple[Limit, tuple[str, ...]]]:
-    if factor is Factor.SECURITY_KEY:
-        return [(limiter.SECURITY_KEY, (network,))]  # nothing for all networks: nobody may lock out the owner's key
+    if factor in (Factor.SECURITY_KEY, Factor.PASSKEY):
+        return [
+            (limiter.SECURITY_KEY, (factor, network))
+        ]  # nothing for all networks: nobody may lock out the owner's key
     whole, day = (limiter.CODE, limiter.CODE_DAY) if factor is Factor.CODE else (limiter.RECOVERY, limiter.RECOVERY_DAY)
     of_one = Limit(f"{whole.kind}-net", max(1, whole.count * 3 // 4), whole.window)
     return [(of_one, (network,)), (whole, ()), (day, (password,))]
@@ -124,7 +134,7 @@ def _shared_budgets(factor: Factor, network: str, password: str) -> list[tuple[L
 
 def _take(
     request: HttpRequest,
-    connection: Connection,
+    connection: Connection | None,
     budgets: _Budgets,
     at: datetime,
     event: EventType,
@@ -229,9 +239,9 @@ def _is_known_network(accounts: QuerySet[Identity], network: str, at: datetime) 
     return network in {limiter.prefix(address) for address in addresses.order_by("-created_at")[:50]}
 
 
-def _alert(request: HttpRequest, connection: Connection, full: Reservation, at: datetime, event: EventType) -> None:
-    limits = sorted(key.limit.kind for key in full.news)
-    log.warning(
-        event.replace("_throttled", ".throttled"), limits=limits, connection=connection.name, ip=client_ip(request)
-    )
+def _alert(
+    request: HttpRequest, connection: Connection | None, full: Reservation, at: datetime, event: EventType
+) -> None:
+    limits, name = sorted(key.limit.kind for key in full.news), connection.name if connection else ""
+    log.warning(event.replace("_throttled", ".throttled"), limits=limits, connection=name, ip=client_ip(request))
     trail.record(event, connection=connection, facts=facts(request), at=at, data={"limits": limits})

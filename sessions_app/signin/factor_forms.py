@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,12 +10,10 @@ from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa import app_settings
-from allauth.mfa.adapter import get_adapter as mfa_adapter
 from allauth.mfa.base import forms as mfa_forms
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp_forms
 from allauth.mfa.webauthn import forms as webauthn_forms
-from cryptography.exceptions import InvalidSignature
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
@@ -25,7 +22,7 @@ from idp.http.requests import facts
 from idp.models import User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
-from sessions_app.signin import attempts, sign_in
+from sessions_app.signin import attempts, security_keys, sign_in
 from sessions_app.signin.attempts import Factor
 
 T = TypeVar("T")
@@ -63,25 +60,27 @@ class ActivateCodeForm(_TypedCode, totp_forms.ActivateTOTPForm):
 
 class SecurityKeyForm(webauthn_forms.AuthenticateWebAuthnForm):
     def clean_credential(self) -> Authenticator:
-        return _limited(self.user, Factor.SECURITY_KEY, functools.partial(_understood, super().clean_credential))
+        return _of_key(self.user, super().clean_credential, self.cleaned_data["credential"])
 
 
 class ReauthenticateSecurityKeyForm(webauthn_forms.ReauthenticateWebAuthnForm):
     def clean_credential(self) -> Authenticator:
-        return _limited(self.user, Factor.SECURITY_KEY, functools.partial(_understood, super().clean_credential))
+        return _of_key(self.user, super().clean_credential, self.cleaned_data["credential"])
 
 
 class AddSecurityKeyForm(webauthn_forms.AddWebAuthnForm):
+    name = forms.CharField(required=False, max_length=security_keys.LONGEST_NAME)
+
     def clean(self) -> dict[str, Any]:
-        return _understood(super().clean)
+        return security_keys.valid(super().clean, self.cleaned_data.get("credential"))
 
 
-def _understood(read: Callable[[], T]) -> T:
-    """A credential that is no credential, or whose signature is wrong, is a wrong one: the packages beneath raise what they meet."""
-    try:
-        return read()
-    except (AttributeError, LookupError, TypeError, ValueError, struct.error, InvalidSignature):
-        raise mfa_adapter().validation_error("incorrect_code") from None
+class RenameSecurityKeyForm(webauthn_forms.EditWebAuthnForm):
+    name = forms.CharField(max_length=security_keys.LONGEST_NAME)
+
+
+def _of_key(user: User, check: Callable[[], Authenticator], given: Any) -> Authenticator:
+    return _limited(user, Factor.SECURITY_KEY, functools.partial(security_keys.checked, check, given, timezone.now()))
 
 
 def _factor_of(code: str) -> Factor:

@@ -15,6 +15,7 @@ from typing import Any
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.signals import post_delete, post_save
@@ -24,6 +25,7 @@ from django.utils import timezone
 from idp import signals
 from idp.http.requests import RequestFacts
 from idp.models import User
+from idp.tenants import configuration
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.audit.heard import facts_of_act
@@ -45,6 +47,10 @@ class MFAAdapter(DefaultMFAAdapter):
         if known is not None and types is not None and frozenset(types) == FACTORS:
             return known
         return bool(super().is_mfa_enabled(user, types=types))
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """The issuer's, whatever the Host header of the request said: keys that are made for one RP ID work for it only."""
+        return {"id": settings.ISSUER_PARTS.hostname or "", "name": configuration.current().tenant.friendly_name}
 
 
 def of_person(user: User) -> list[Authenticator]:

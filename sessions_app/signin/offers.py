@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from idp.connections import registry
 from idp.models import Connection
 from idp.models.people import CONNECTION_NAME
+from idp.people import passkeys
 from idp.tenants.configuration import Snapshot
 from sessions_app.signin.destinations import Destination
 
@@ -31,6 +32,12 @@ class Offer:
 
     def __bool__(self) -> bool:
         return bool(self.passwords or self.redirects)
+
+    @property
+    def passkeys(self) -> str:
+        """How the page offers to sign in with one: Auth0's words, "" for not at all."""
+        shown = {passkeys.challenge_ui(row) for row in self.passwords if passkeys.are_enabled(row)}
+        return shown.pop() if len(shown) == 1 else passkeys.BOTH if shown else ""
 
     @property
     def buttons_first(self) -> bool:

@@ -158,8 +158,11 @@ def complete(
     upstream: Mapping[str, Any] | None = None,
     upstream_mfa: bool = False,
     at: datetime | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
     """Sign this identity in, or lead to its second factor. `redirect_url` is validated already; `upstream` has sealed secrets.
+
+    `said`: what else is recorded of the method; allauth asks for no second factor after one that is `passwordless`.
 
     `at`, if not now: the moment of the proof; a revocation since then, however it overlaps this act, ends the session.
     """
@@ -175,6 +178,7 @@ def complete(
         upstream=dict(upstream) if upstream else None,
         **({"upstream_mfa": True} if upstream_mfa else {}),
         **({"at": at.timestamp()} if at else {}),
+        **(said or {}),
     )
     response: HttpResponse = perform_login(request, Login(user=identity.user, redirect_url=redirect_url))
     return response
@@ -336,9 +340,15 @@ def _amr(records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         kind = str(record.get("type", ""))
         moment = datetime.fromtimestamp(record["at"], UTC).isoformat(timespec="milliseconds")
         upstream = ("mfa",) if record.get("upstream_mfa") else ()
-        for name in (*_AMR.get((record["method"], kind), (str(record["method"]),)), *upstream):
+        for name in (*_names(record, kind), *upstream):
             entries[name] = moment.replace("+00:00", "Z")
     return [{"name": name, "timestamp": moment} for name, moment in entries.items()]
+
+
+def _names(record: Mapping[str, Any], kind: str) -> Sequence[str]:
+    if record.get("synced"):  # a passkey that may be on several devices: no hardware holds it alone
+        return ("mfa", "swk")
+    return _AMR.get((record["method"], kind), (str(record["method"]),))
 
 
 def _password_identity(request: HttpRequest, user: User, *, own: bool = False) -> Identity | None:

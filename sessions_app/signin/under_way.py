@@ -39,6 +39,7 @@ class Proved:
     stored_password: str | None  # the hash that was proved, which must still be theirs; None if no password was proved
     has_second_factor: bool
     open_sessions: int  # of this person, past their limits or not
+    declined_passkey: bool = False  # they were asked, and did not want one
 
     @property
     def is_known_by_browser(self) -> bool:
@@ -52,12 +53,16 @@ class SignInUnderWay:
 
     - `waiting` and `attempt` are known from `sign_in.by_password` on, before allauth's flow begins. A sign-in upstream, and
       a second factor, which comes with a request of its own, have neither.
+    - `can_keep_passkey`: the login page's script says that this device can. Then `offers_passkey` is known with `proved`: the
+      person is asked whether they want one before they go on, so that no code is written with the session.
     - `attempt` is None again from when the session's write gave it back.
     - `proved` is known from the adapter's `pre_login` on, so that its `login` need not look again. It does look again in
       the request of a second factor: much may have changed while that was waited for.
     """
 
     waiting: Waiting | None = None
+    can_keep_passkey: bool = False
+    offers_passkey: bool = False
     attempt: Reservation | None = None
     proved: Proved | None = None
 

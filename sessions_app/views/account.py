@@ -7,6 +7,7 @@ from typing import Any, cast
 from allauth.account import views
 from allauth.account.models import EmailConfirmationHMAC
 from allauth.mfa.base import views as mfa_views
+from allauth.mfa.webauthn import views as webauthn_views
 from django.contrib.auth.decorators import login_not_required
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,7 +22,7 @@ from idp.limits import guesses, limiter
 from idp.models import User
 from idp.views.errors import error_page, page_errors
 from sessions_app.account import mail
-from sessions_app.signin import attempts, sign_in
+from sessions_app.signin import attempts, passkey_enrolment, sign_in
 
 
 class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
@@ -72,7 +73,20 @@ class SignInMethodsView(mfa_views.IndexView):
         own = person.has_usable_password() and sign_in.has_password(self.request, person, own=True)
         identity = sign_in.identity_in(self.request, person)
         elsewhere = "" if own or identity is None else str(identity.connection)
-        return {**super().get_context_data(**kwargs), "person": person, "own_password": own, "elsewhere": elsewhere}
+        return {
+            **super().get_context_data(**kwargs),
+            "person": person,
+            "own_password": own,
+            "elsewhere": elsewhere,
+            "passkeys": passkey_enrolment.may_have(person),
+        }
+
+
+class KeysView(webauthn_views.ListWebAuthnView):
+    """allauth's list, which adds passkeys for those whom they sign in."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "passkeys": passkey_enrolment.may_have(_person(self.request))}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -105,3 +119,4 @@ password_reset_from_key_done = views.password_reset_from_key_done
 confirm_email = page_errors(ConfirmEmailView.as_view())
 inactive = views.account_inactive
 sign_in_methods = SignInMethodsView.as_view()
+keys = KeysView.as_view()

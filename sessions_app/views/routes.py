@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, address, profile, pushed
+from sessions_app.views import account, address, passkeys, profile, pushed
 from sessions_app.views.home import home
 from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
@@ -13,7 +13,7 @@ from sessions_app.views.oauth.introspect import introspect
 from sessions_app.views.oauth.revoke import revoke
 from sessions_app.views.oauth.token import token
 from sessions_app.views.oauth.userinfo import userinfo
-from sessions_app.views.signin import callback, login, step_up
+from sessions_app.views.signin import callback, login, passkey, step_up
 from sessions_app.views.signin.reauthenticate import reauthenticate
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("userinfo", userinfo, name="userinfo"),
     path("", home, name="home"),
     path("login", login.login, name="account_login"),
+    path("login/passkey", passkey.challenge, name="login_passkey"),
     path("login/upstream/<slug:connection>", callback.start, name="login_upstream"),
     path("login/by-mail", by_mail.ask, name="by_mail"),
     path("login/by-mail/code", by_mail.code, name="by_mail_code"),
@@ -54,6 +55,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/mfa/webauthn/reauthenticate/", step_up.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
     path("account/mfa/totp/activate/", step_up.activate_totp, name="mfa_activate_totp"),
     path("account/mfa/webauthn/add/", step_up.add_webauthn, name="mfa_add_webauthn"),
+    path("account/mfa/webauthn/keys/<int:pk>/remove/", passkeys.remove, name="mfa_remove_webauthn"),
+    path("account/mfa/webauthn/", account.keys, name="mfa_list_webauthn"),
+    path("account/passkeys/add/", passkeys.add, name="account_add_passkey"),
+    path("account/passkeys/offer/", passkeys.offer, name="account_passkey_offer"),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("account/inactive/", account.inactive, name="account_inactive"),
     path("account/reauthenticate/", reauthenticate, name="account_reauthenticate"),

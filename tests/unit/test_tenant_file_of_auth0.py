@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from idp.models import Application, Connection, ResourceServer
+from idp.people import passkeys
 from idp.tenants import apply as tenant
 from idp.tenants import configuration
 from idp.tenants.applied import Applied
@@ -154,7 +155,6 @@ PASSWORDS: list[
     ("good", "password_options", {"dictionary": {"active": True, "custom": ["fabrikam"]}}, True),
     ("good", "password_options", {"complexity": {"min_length": 8}, "history": {"active": False}}, False),
     ("good", "authentication_methods", {"password": {"enabled": False}, "passkey": {"enabled": True}}, True),
-    ("good", "authentication_methods", {"password": {"enabled": True}, "passkey": {"enabled": False}}, False),
 ]
 
 
@@ -170,6 +170,18 @@ def test_a_database_that_asks_more_of_passwords_than_our_policy_is_no_weaker_for
     else:
         outcomes = apply(tmp_path, document)
         assert any(key in outcome.name and outcome.what == "ignored" for outcome in outcomes)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_auth0_s_switch_of_passkeys_is_ours(tmp_path: Path, enabled: bool) -> None:
+    options = {
+        "authentication_methods": {"password": {"enabled": True}, "passkey": {"enabled": enabled}},
+        "passkey_options": {"challenge_ui": "button", "local_enrollment_enabled": True},
+    }
+    apply(tmp_path, {"databases": [{"name": "People", "options": options}]})
+    row = Connection.objects.get(name="People")
+    assert row.options["passkey_options"] == {**options["passkey_options"], "enabled": enabled}
+    assert passkeys.are_enabled(row) is enabled
 
 
 def test_where_a_sign_out_is_told_is_read_under_auth0_s_older_name_too(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.logout import logout as allauth_logout
 from allauth.mfa.base import views as mfa_views
@@ -31,9 +32,10 @@ from sessions_app.signin.destinations import Destination, destination, is_ours
 from sessions_app.signin.forms import LoginForm
 from sessions_app.signin.offers import Offer
 from sessions_app.signin.round_trip import onward
+from sessions_app.signin.under_way import sign_in_of
 from sessions_app.signin.waiting import waiting_behind
 from sessions_app.views.oauth.authorization_response import succeed
-from sessions_app.views.signin import login_page, upstream_pages
+from sessions_app.views.signin import login_page, passkey, upstream_pages
 from sessions_app.views.signin.callback import depart
 from sessions_app.views.signin.popups import keep_opener
 
@@ -41,7 +43,8 @@ WRONG = "E-mail address or password is wrong."
 AGAIN = (
     "This page was open for a while, and somebody signed in or out in this browser meanwhile. Please sign in once more."
 )
-NAMES = ("next", "only", "choose", "connection", "username", "password")
+OFFERS = "curfew_offers_passkey"  # in Django's session, while a second factor is waited for
+NAMES = ("next", "only", "choose", "connection", "username", "password", "credential", "passkeys")
 
 
 @keep_opener
@@ -89,7 +92,7 @@ def login(request: HttpRequest) -> HttpResponse:
     if not offered:
         return _nothing_offered(request)
     if request.method == "POST":
-        return allow_forms_to(_try(request, target, offered), target.callback)
+        return allow_forms_to(_signed_in(request, target, offered), target.callback)
     just_signed_out = settings.SIGNED_OUT_COOKIE_NAME in request.COOKIES
     only = None if "choose" in given else offered.straight(just_signed_out=just_signed_out)
     if only is not None and only.silent_since:
@@ -126,6 +129,19 @@ def _nothing_offered(request: HttpRequest) -> HttpResponse:
     )
 
 
+def _signed_in(request: HttpRequest, target: Destination, offered: Offer) -> HttpResponse:
+    try:
+        return (
+            passkey.sign_in(request, target, offered)
+            if "credential" in request.POST
+            else _try(request, target, offered)
+        )
+    except TooManyAttempts as error:
+        response = error_page(request, "Too many attempts", error.description, status=error.status)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+
 def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpResponse:
     form = LoginForm(request.POST, offer=offered)
     if not form.is_valid():
@@ -134,12 +150,13 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
     if connection in offered.redirects:
         return onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
     waiting, password = waiting_behind(target.url, request.COOKIES), form.cleaned_data["password"]
+    sign_in_of(request).can_keep_passkey = request.POST.get("passkeys") == "1"
     try:
         response = sign_in.by_password(
             request, connection, username, password, timezone.now(), redirect_url=target.url, waiting=waiting
         )
     except sign_in.AccountBlocked:
-        return login_page.page(request, target, form, blocked=True)
+        return login_page.page(request, target, form, blocked="Your password")
     except sign_in.WrongPassword:
         form.add_error("password", WRONG)
         return login_page.page(request, target, form)
@@ -149,14 +166,24 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
     except UpstreamFault as error:
         form.add_error(None, error.told)
         return login_page.page(request, target, form, status=error.status or 502)
-    except TooManyAttempts as error:
-        response = error_page(request, "Too many attempts", error.description, status=error.status)
-        response.headers["Retry-After"] = str(error.retry_after)
-        return response
-    if waiting and waiting.granted:
+    if sign_in_of(request).offers_passkey:
+        response = _offer_passkey(request, target, response)
+    elif waiting and waiting.granted:
         response = succeed(request, waiting.granted.to, waiting.granted.code)
     offers.remember(response, connection)
     return response
+
+
+def _offer_passkey(request: HttpRequest, target: Destination, response: HttpResponse) -> HttpResponse:
+    """Before they go on; whoever proves a second factor first is asked after it."""
+    if binding.browser_of(request).new_cookie:
+        return HttpResponseRedirect(_offer_url(target))
+    request.session[OFFERS] = True
+    return response
+
+
+def _offer_url(target: Destination) -> str:
+    return f"{reverse('account_passkey_offer')}?{urlencode({'next': target.url})}"
 
 
 def _code_of_an_older_page(request: HttpRequest) -> HttpResponse:
@@ -174,10 +201,12 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if pending is None:  # done, by another click or in another tab, or never begun
         return HttpResponseRedirect(reverse("home" if binding.session_of(request) else "account_login"))
     request.user = AnonymousUser()
-    target = destination(pending, configuration.current())
+    target, offers_passkey = destination(pending, configuration.current()), request.session.get(OFFERS) is True
     response: HttpResponse = mfa_views.authenticate(request)
     if hasattr(response, "render"):
         response = response.render()
+    if offers_passkey and binding.browser_of(request).new_cookie:
+        response = HttpResponseRedirect(_offer_url(target))
     return allow_forms_to(response, target.callback)
 
 

@@ -41,9 +41,10 @@ def page(
     status: int = 200,
     *,
     notice: str = "",
-    blocked: bool = False,
+    blocked: str = "",
 ) -> HttpResponse:
-    """The page with what this person typed, and what was wrong with it; or that they are blocked, and whom to ask."""
+    """The page with what this person typed, and what was wrong with it; or that they are blocked though what they
+    proved is right, and whom to ask."""
     form.mark_errors()
     choosing = "choose" in request.POST or "choose" in request.GET
     context = _context(target, form, choosing=choosing) | {"notice": notice, "blocked": blocked}
@@ -91,6 +92,7 @@ def _context(target: Destination, form: LoginForm, *, choosing: bool) -> dict[st
         "errors": form.errors,
         "username": form.known,
         "has_password": bool(offered.passwords),
+        "passkeys": offered.passkeys,
         "focus": form.focus,
         "application": target.application,
         "next": target.url,

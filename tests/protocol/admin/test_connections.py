@@ -147,6 +147,8 @@ def test_a_database_connection_has_typed_options(admin: Client) -> None:
     data = {
         "passwordPolicy": "excellent",
         "disable_signup": "on",
+        "passkey_options__enabled": "on",
+        "passkey_options__challenge_ui": "button",
         "domain_aliases": "fabrikamcorp.com",
         "enabled_for_all": "on",
     }
@@ -155,6 +157,7 @@ def test_a_database_connection_has_typed_options(admin: Client) -> None:
         "passwordPolicy": "excellent",
         "brute_force_protection": False,
         "disable_signup": True,
+        "passkey_options": {"enabled": True, "challenge_ui": "button", "progressive_enrollment_enabled": False},
         "domain_aliases": ["fabrikamcorp.com"],
     }
 

@@ -72,6 +72,9 @@ PLACES = {
         "nobody",
         ("account_login",),
     ),
+    "sign-in by passkey": Place(
+        posts("account_login", credential=WRONG_KEY), "sign_in_failed", "nobody", ("account_login",)
+    ),
     "confirmation": Place(
         posts("account_reauthenticate", password="guess"), "sign_in_failed", url_names=("account_reauthenticate",)
     ),
@@ -175,6 +178,8 @@ PLACES = {
 # What has such a field or value in its path and looks at no secret that anybody could guess, and why.
 OTHERS = {
     "mfa_add_webauthn": "registers a key: what is posted is made by it, and nothing is compared",
+    "account_add_passkey": "the same",
+    "account_passkey_offer": "the same",
     "mfa_edit_webauthn": "gives a key of one's own another name",
     "sign_out_page": "256 random bits, bound to a browser; a wrong one is a page that has expired",
     "sign_out_status": "the same",

@@ -22,12 +22,14 @@ LONG = "Z" * 900_000
 REFLECTED = 3 * LONGEST_STATE  # characters: the longest state, and room for what a page escapes
 # Our own pages, which show again what was typed into them; the pages of others' requests are below.
 PAGES = {
-    "/login": ("username", "password", "next", "only", "choose", "connection"),
+    "/login": ("username", "password", "next", "only", "choose", "connection", "credential", "passkeys"),
     "/account/password/reset/": ("email",),
     "/account/mfa/authenticate/": ("code", "credential"),
     "/account/mfa/reauthenticate/": ("code",),
     "/account/mfa/totp/activate/": ("code",),
     "/account/mfa/webauthn/add/": ("name", "credential"),
+    "/account/passkeys/add/": ("name", "credential"),
+    "/account/passkeys/offer/": ("next", "credential"),
     "/account/reauthenticate/": ("password",),
     "/account/password/change/": ("oldpassword", "password1"),
     "/account/sessions": ("act", "sid", "family"),

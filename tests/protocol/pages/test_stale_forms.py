@@ -260,6 +260,7 @@ FORMS = [
     "mfa_activate_totp",
     "mfa_generate_recovery_codes",
     "mfa_add_webauthn",
+    "account_add_passkey",
     "admin:idp_user_add",
     "admin:idp_tenantsettings_changelist",
 ]

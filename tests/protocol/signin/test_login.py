@@ -180,7 +180,7 @@ def test_the_page_names_the_application_and_prefills_the_hint():
     page = Client().get("/login", {"next": authorize(application, login_hint="mary@x.example")}).content.decode()
     assert "Sign in to SharePoint Intranet" in page
     assert 'value="mary@x.example"' in page
-    assert 'autocomplete="username"' in page
+    assert 'autocomplete="username webauthn"' in page
     assert 'autocomplete="current-password"' in page
     assert page.count('type="submit"') == 1
     assert "<style" not in page
