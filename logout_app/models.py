@@ -73,7 +73,6 @@ class Channel(StrEnum):
     STREAM = "stream"
     POLL = "poll"
     WEBHOOK = "webhook"
-    COMMAND = "command"
     NONE = "none"
 
 
