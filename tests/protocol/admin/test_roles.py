@@ -50,11 +50,6 @@ ACTS = {
         *("ssosession.end", "ssosession.require-sign-in", "refreshtokenfamily.revoke"),
         *("invitation.resend", "invitation.withdraw"),
         *("logoutdelivery.redeliver", "application.redeliver", "connection.require-sign-in"),
-        *(
-            f"{kind}.{act}"
-            for kind in ("outgoingstream", "webhook")
-            for act in ("pause", "resume", "verify", "redeliver")
-        ),
     },
     CONFIGURATOR: {
         *("application.preflight", "application.redeliver", "application.test-sign-out"),
