@@ -16,6 +16,7 @@ from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
 from idp.crypto.keys import ALGORITHMS
 from idp.directory.rules import LONGEST_GROUP, group_name_problem
+from idp.http import languages
 from idp.models import Connection, SecurityMails, SecurityProfile, Strategy, TenantSettings, V2LogoutConfirmation
 from idp.models.applications import TOKEN_LIFETIME
 from idp.people import metadata
@@ -157,6 +158,14 @@ def tenant(reader: Reader) -> dict[str, Any]:
         support_email=reader.text("support_email"),
         support_url=reader.text("support_url"),
         accent_color=reader.text("accent_color"),
+        picture_url_dark=reader.text("picture_url_dark"),
+        favicon_url=reader.text("favicon_url"),
+        background_color=reader.text("background_color"),
+        background_color_dark=reader.text("background_color_dark"),
+        privacy_url=reader.text("privacy_url"),
+        imprint_url=reader.text("imprint_url"),
+        texts=reader.anything("texts"),
+        mail_templates=reader.anything("mail_templates"),
         allowed_logout_urls=reader.texts("allowed_logout_urls"),
         session_lifetime_in_minutes=_minutes(reader, "session_lifetime"),
         idle_session_lifetime_in_minutes=_minutes(reader, "idle_session_lifetime"),
@@ -173,6 +182,7 @@ def tenant(reader: Reader) -> dict[str, Any]:
         sign_out_timeout=_within(reader, "sign_out_timeout"),
         password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),
         security_mails=reader.choice("security_mails", SecurityMails.values),
+        default_language=reader.choice("default_language", languages.available()),
         history_retention_days=_within(reader, "history_retention_days"),
     )
     if sessions := reader.inner("sessions"):  # where Auth0 has it

@@ -11,7 +11,11 @@ from idp.models import TenantSettings
 from idp.tenants import changes
 from idp.tenants.changes import Difference
 
-COSMETIC = frozenset({"friendly_name", "picture_url", "accent_color", "support_email", "support_url"})
+COSMETIC = frozenset(
+    {"friendly_name", "picture_url", "picture_url_dark", "favicon_url", "accent_color", "support_email", "support_url"}
+    | {"background_color", "background_color_dark", "privacy_url", "imprint_url", "texts", "default_language"}
+    | {"logo_upload", "logo_dark_upload", "favicon_upload"}
+)
 FIELDS = tuple(
     field.name
     for field in TenantSettings._meta.concrete_fields

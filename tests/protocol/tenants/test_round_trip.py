@@ -40,6 +40,7 @@ pytestmark = pytest.mark.django_db
 
 COVERED = (TenantSettings, Application, Connection, Provisioning, ResourceServer, Group, Role, ClientGrant)
 FOLLOWS = "follows from other columns when the row is saved"
+UPLOADED = "a picture of this installation; a file says an address (picture_url)"
 NO_FIELDS = {  # what a file does not say of a row, and why
     **{f"Application.{name}": FOLLOWS for name in ("client_type", "authorization_grant_type", "skip_authorization")},
     "Application.algorithm": "of django-oauth-toolkit; ours is id_token_signed_response_alg",
@@ -52,6 +53,7 @@ NO_FIELDS = {  # what a file does not say of a row, and why
     "Group.connection": "groups of connections come from there",
     "Role.people": "people are no configuration; `users` of a file names their roles",
     "Provisioning.connection": "where it stands in the file",
+    **{f"TenantSettings.{name}": UPLOADED for name in ("logo_upload", "logo_dark_upload", "favicon_upload")},
     "ClientGrant.application": "compared below as client_id",
     "ClientGrant.resource_server": "compared below as audience",
 }
@@ -97,6 +99,14 @@ def _tenant() -> None:
         "friendly_name": "Fabrikam: #1 *in* 'quotes'",
         "picture_url": "https://fabrikam.example/logo.png",
         "accent_color": "#2450b8",
+        "picture_url_dark": "https://fabrikam.example/dark.png",
+        "favicon_url": "https://fabrikam.example/icon.png",
+        "background_color": "#fafafa",
+        "background_color_dark": "#101010",
+        "privacy_url": "https://fabrikam.example/privacy",
+        "imprint_url": "https://fabrikam.example/imprint",
+        "texts": {"login": {"en": "Staff only", "de": "Nur Personal"}},
+        "mail_templates": {"reset_email": {"de": {"subject": "Passwort", "body": "Hier:\n\n{url}"}}},
         "support_email": "help@fabrikam.example",
         "support_url": "https://fabrikam.example/help",
         "allowed_logout_urls": ["https://fabrikam.example/out"],
@@ -116,6 +126,7 @@ def _tenant() -> None:
         "sign_out_timeout": 7,
         "password_change_ends_other_sessions": False,
         "security_mails": "off",
+        "default_language": "de",
         "history_retention_days": 30,
     }.items():
         setattr(row, name, value)
@@ -231,6 +242,8 @@ def facts() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for model in COVERED:
         for row in model._default_manager.all():
+            if getattr(row, "is_system", False):
+                continue  # our own API, which is made at the start
             name = f"{model.__name__} {getattr(row, 'client_id', None) or _key(row)}"
             found[name] = {field: _value(row, field) for field in settable(model)}
     found |= {f"{row.name} is for all": row.enabled_for_all for row in Connection.objects.all()}
