@@ -68,6 +68,8 @@ class Channel(StrEnum):
 
     BACKCHANNEL = "backchannel"
     FRONTCHANNEL = "frontchannel"
+    SAML_SOAP = "saml_soap"
+    SAML_BROWSER = "saml_browser"
     GTR = "gtr"
     REAUTHENTICATION = "reauthentication"
     STREAM = "stream"
@@ -76,8 +78,8 @@ class Channel(StrEnum):
     NONE = "none"
 
 
+IN_FRAMES = (Channel.FRONTCHANNEL, Channel.SAML_BROWSER)  # the browser's, not a worker's
 OF_STREAMS = (Channel.STREAM, Channel.POLL, Channel.WEBHOOK)
-NOT_SENT = (Channel.FRONTCHANNEL, Channel.POLL)  # the browser's, and what a receiver comes for itself
 OF_NO_END = (
     Channel.REAUTHENTICATION,
     *OF_STREAMS,
@@ -106,8 +108,9 @@ NEXT_FENCE = Case(When(fence__gte=HIGHEST, then=Value(1)), default=F("fence") + 
 
 class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
     def sendable(self) -> Self:
-        """Rows that a worker sends. Spelt in two, as the partial indexes have the first half."""
-        return self.exclude(channel=Channel.FRONTCHANNEL).exclude(channel=Channel.POLL)
+        """Rows that a worker sends; front-channel rows are the browser's, and a receiver comes for polled ones itself."""
+        rows = self.exclude(channel=Channel.FRONTCHANNEL)  # by itself, as the partial indexes spell it
+        return rows.exclude(channel__in=(Channel.SAML_BROWSER, Channel.POLL))
 
     def of_ends(self) -> Self:
         """Rows that tell an application of an end: without those of a session that must be proved again, and streams."""
