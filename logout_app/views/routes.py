@@ -14,14 +14,13 @@ from logout_app.views import (
     operations,
     saml_applications,
     saml_logout,
-    shared_signals,
     sign_out_page,
-    ssf,
     ssodata,
     upstream_logout,
     v2_logout,
     wsfed_logout,
 )
+from logout_app.views.signals import shared_signals, ssf
 
 PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
 
