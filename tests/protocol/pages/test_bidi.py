@@ -46,7 +46,7 @@ OURS = re.compile(
     | unused_code_count | total_count | refused\|length\|add:"-5" | tab\.errors | report\.seconds\|floatformat:2 | .*\.event\.at
     | offline_app\.used | word | words | (tab|kind|snippet)\.title | kind\.text | report\.finding\.verdict\.label  # our words
     | account\.connection\.get_strategy_display
-    | environment | snippet\.code | js_data\|json_script:"js_data" | options\|json_script:"passkey-options"  # alone in their element
+    | options\|json_script:"passkey-options" | environment | snippet\.code | js_data\|json_script:"js_data"  # alone in their element
     | attrs\..* | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
     re.VERBOSE,
