@@ -103,7 +103,10 @@ class PySaml:
 
     @property
     def has_session(self) -> bool:
-        return bool(self.client.users.issuers_of_info(self.name_id))
+        try:
+            return bool(self.client.users.issuers_of_info(self.name_id))
+        except KeyError:  # it forgets the whole person
+            return False
 
 
 @pytest.fixture
@@ -114,7 +117,6 @@ def wiki(tmp_path: Path) -> Iterator[PySaml]:
     provider.server.server_close()
 
 
-@pytest.mark.skip(reason="pysaml2 as a SOAP peer is not settled yet")
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_signs_somebody_out_of_an_application_and_tries_until_it_answers(wiki):
     application = make_application(
