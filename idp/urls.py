@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("sessions_app.views.routes")),  # first: what everybody asks for; all of it is tried in this order
     path("", include("logout_app.views.routes")),
     path("", include("idp.views.routes")),
+    path("", include("logout_app.api.routes")),
     path("admin/", admin.site.urls),
 ]
 

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from idp.applications import rules
+from idp.applications import management_api, rules
 from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
@@ -337,10 +337,8 @@ class ResourceServer(models.Model):
         max_length=32,
         choices=TokenFormat,
         default=TokenFormat.OPAQUE,
-        help_text=(
-            "Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
-            "An API that verifies JWTs by itself asks nobody, and takes one until it expires."
-        ),
+        help_text="Opaque tokens are looked up here with each use, so they end with the session, the person and the application. "
+        "An API that verifies JWTs by itself asks nobody, and takes one until it expires.",
     )
     enforce_policies = models.BooleanField(
         default=False, db_default=False, help_text="People get only those scopes that are permissions of their roles."
@@ -354,6 +352,10 @@ class ResourceServer(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.identifier
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        management_api.pin(self)
+        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         if reason := TOKEN_LIFETIME.problem(self.token_lifetime):

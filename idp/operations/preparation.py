@@ -18,6 +18,7 @@ from django.db.migrations.migration import Migration
 
 from idp.crypto import keys
 from idp.processes import children
+from idp.tenants import management
 
 LOCK = 0x637572666577  # of PostgreSQL's advisory locks: one number for all that prepare this database
 
@@ -30,6 +31,7 @@ def prepare(say: Say) -> None:
         _migrate(say)
         call_command("createcachetable", verbosity=0)
         keys.ensure()
+        management.ensure()
         _collect_static(say)
 
 

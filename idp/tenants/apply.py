@@ -29,7 +29,7 @@ from idp.people.hashers import ClientSecretHasher
 from idp.protocol import clients
 from idp.protocol.opaque import new_secret
 from idp.protocol.text import normal_forms
-from idp.tenants import changes, configuration, connections, resource_servers
+from idp.tenants import changes, configuration, connections, management, resource_servers
 from idp.tenants import clients as client_entries
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
@@ -65,6 +65,7 @@ def apply(
     """
     file = parse(path)
     with transaction.atomic():
+        management.ensure()
         problems = file.problems + _Plan(file).problems()
         if problems:
             raise TenantFileError(problems)

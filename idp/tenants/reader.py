@@ -231,7 +231,7 @@ class Reader:
         return f"is not known here{f': is {nearest[0]} meant?' if nearest else ''}"
 
     def _inside(self, value: Any, path: str) -> Reader:
-        return Reader(value, path, self.problems, self.folder, self.ignored)
+        return type(self)(value, path, self.problems, self.folder, self.ignored)
 
     def _referenced(self, key: str, value: dict[str, Any]) -> str | None:
         match value:

@@ -115,12 +115,12 @@ def parse(path: Path) -> TenantFile:
     problems: list[str] = []
     top = Reader(document, "", problems, path.parent)
     found = TenantFile({key for key in SECTIONS if key in document}, problems=problems)
-    if tenant := top.inner("tenant"):
-        found.tenant = _tenant(tenant)
+    if inner := top.inner("tenant"):
+        found.tenant = tenant(inner)
     found.clients = [client(reader) for reader in top.each("clients")]
-    found.connections = [_connection(reader) for reader in top.each("connections")]
-    found.connections += [_connection(reader, of=Strategy.DATABASE.value) for reader in top.each("databases")]
-    found.resource_servers = [_resource_server(reader) for reader in top.each("resourceServers")]
+    found.connections = [connection(reader) for reader in top.each("connections")]
+    found.connections += [connection(reader, of=Strategy.DATABASE.value) for reader in top.each("databases")]
+    found.resource_servers = [resource_server(reader) for reader in top.each("resourceServers")]
     found.roles = [role(reader) for reader in top.each("roles")]
     found.groups = [group(reader) for reader in top.each("groups")]
     found.grants = [_grant(reader) for reader in top.each("clientGrants")]
@@ -150,7 +150,7 @@ def _refuse_twins(entries: list[Any], key: Callable[[Any], Hashable], what: str,
         first.setdefault(value, entry.path)
 
 
-def _tenant(reader: Reader) -> dict[str, Any]:
+def tenant(reader: Reader) -> dict[str, Any]:
     columns = given(
         friendly_name=reader.text("friendly_name"),
         picture_url=reader.text("picture_url"),
@@ -213,7 +213,7 @@ def _minutes(reader: Reader, key: str) -> int | None:
     return minutes if hours is None else round(hours * 60)
 
 
-def _connection(reader: Reader, *, of: str | None = None) -> ConnectionEntry:
+def connection(reader: Reader, *, of: str | None = None) -> ConnectionEntry:
     """`of`: the strategy of all entries of the section, which they may leave out."""
     before = len(reader.problems)
     strategy = reader.choice("strategy", [of] if of else Strategy.values) or of
@@ -279,7 +279,7 @@ def _options(reader: Reader, strategy: str) -> tuple[dict[str, Any], dict[str, s
     return options, secrets
 
 
-def _resource_server(reader: Reader) -> ResourceServerEntry:
+def resource_server(reader: Reader) -> ResourceServerEntry:
     scopes = None
     if reader.has("scopes"):
         scopes = [_scope(inner) for inner in reader.each("scopes")]

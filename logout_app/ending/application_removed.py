@@ -78,7 +78,7 @@ def acting_for(user: User, at: datetime, client_id: str | None = None) -> list[A
     return sorted(found.values(), key=lambda row: (row.name.casefold(), row.application.pk))
 
 
-def remove(user: User, application: Application, facts: RequestFacts, at: datetime) -> Removed:
+def remove(user: User, application: Application, facts: RequestFacts, at: datetime, *, actor: str = ACTOR) -> Removed:
     """Consent, codes, refresh and access tokens, and its part of the person's sessions, in one transaction."""
     with transaction.atomic():
         sessions = leaving.lock(SSOSession.objects.filter(user=user, ended_at=None).values_list("pk", flat=True))
@@ -86,7 +86,7 @@ def remove(user: User, application: Application, facts: RequestFacts, at: dateti
         going = [sessions[pk] for pk in clients.values_list("session", flat=True)]
         consent = Consent.objects.select_for_update().filter(user=user, application=application).first()
         families = _end_tokens(user, application, at)
-        event = _event(user, application, families, at) if going or families else None
+        event = _event(user, application, families, actor, at) if going or families else None
         if event is not None and going:
             leaving.leave(event, application, going, at)
         if consent is not None:
@@ -97,7 +97,7 @@ def remove(user: User, application: Application, facts: RequestFacts, at: dateti
                 user=user,
                 application=application,
                 initiator=WHY.value,
-                actor=ACTOR,
+                actor=actor,
                 facts=facts,
                 at=at,
                 data={
@@ -122,11 +122,11 @@ def _end_tokens(user: User, application: Application, at: datetime) -> int:
     return len(pks)
 
 
-def _event(user: User, application: Application, families: int, at: datetime) -> LogoutEvent:
+def _event(user: User, application: Application, families: int, actor: str, at: datetime) -> LogoutEvent:
     return LogoutEvent.objects.create(
         at=at,
         initiator=WHY.value,
-        actor=ACTOR,
+        actor=actor,
         user=user,
         sub=user.user_id,
         families_revoked=families,

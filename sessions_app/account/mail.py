@@ -79,6 +79,11 @@ def new_password_url(user: User, is_own_address: bool) -> str:
     return _reset(user)[1]
 
 
+def verification_url(user: User) -> str:
+    """The link of such a mail, for whoever hands it on; an earlier one is dead."""
+    return _verification(user)[1]
+
+
 def resettable(user: User) -> Identity | None:
     """The account whose password a link would set."""
     return _resettable().filter(user=user).select_related("connection").order_by("pk").first()

@@ -573,6 +573,15 @@ class EventType(StrEnum):
             "name": "what it is called, if it is nobody's",
         },
     )
+    API_OPERATION = (
+        "api_operation",
+        EventGroup.ADMINISTRATION,
+        "Management API used",
+        "A program, or a person with a permission, wrote by the Management API. What it changed may have lines of its own beside.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"operation": "method and path", "ids": "what the path named"},
+    )
     PERSON_EDITED = (
         "person_edited",
         EventGroup.ADMINISTRATION,

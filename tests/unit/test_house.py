@@ -18,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from idp import conf
-from tests.support import compliance
+from tests.support import api_page, compliance
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
@@ -370,8 +370,13 @@ def test_the_operations_page_names_every_command() -> None:
 
 
 def test_the_endpoints_page_names_every_path() -> None:
-    text = (ROOT / "docs/endpoints.md").read_text()
+    text = (ROOT / "docs/endpoints.md").read_text() + (ROOT / "docs/api.md").read_text()
     assert [path for path in paths(get_resolver()) if f"`{path}`" not in text] == []
+
+
+def test_the_page_of_the_management_api_is_current() -> None:
+    text = api_page.PAGE.read_text()
+    assert text == api_page.page(text), "run `python -m tests.support.api_page`"
 
 
 def paths(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Applications and the APIs that their tokens are for."""

@@ -1,0 +1,1 @@
+"""What holds for everybody: connections, roles, settings, looks, keys, the trail as logs."""

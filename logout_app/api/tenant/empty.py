@@ -1,0 +1,47 @@
+"""What Auth0's tools ask for and is not here: truthful answers that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from logout_app.api.frame import paging
+from logout_app.api.frame.errors import ApiError
+from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
+
+EVERY = (*PAGES, *CHECKPOINTS, *FIELDS)
+
+
+def _none(key: str) -> Callable[[Call], Any]:
+    def answer(call: Call) -> Any:
+        return {key: []} if call.query.has("take") else paging.of_list(call, [], key)
+
+    return answer
+
+
+def _no_actions(call: Call) -> Any:
+    return {"actions": [], "total": 0, "page": 0, "per_page": paging.USUAL}
+
+
+def _missing(message: str, code: str = "") -> Callable[..., Any]:
+    def answer(call: Call, **ids: str) -> Any:
+        raise ApiError(404, message, code)
+
+    return answer
+
+
+OPERATIONS = (
+    Operation("GET", "organizations", ["read:organizations"], _none("organizations"), "Empty.", query=(*EVERY, "sort")),
+    Operation("GET", "organizations/<str:organization_id>", ["read:organizations"],
+              _missing("No organization found by that id or name"), "404."),
+    Operation("GET", "custom-domains", ["read:custom_domains"], _none("custom_domains"), "Empty.", query=(*EVERY, "q", "sort")),
+    Operation("GET", "rules", ["read:tenant_settings"], _none("rules"), "Empty.", query=(*EVERY, "enabled")),
+    Operation("GET", "actions/actions", ["read:tenant_settings"], _no_actions,
+              "Empty.", query=(*PAGES, "triggerId", "actionName", "deployed", "installed")),
+    Operation("GET", "emails/provider", ["read:tenant_settings"],
+              _missing("There is not a configured email provider", "inexistent_email_provider"),
+              "404: the server for mails is an environment setting.", query=FIELDS),
+    Operation("GET", "branding/templates/universal-login", ["read:branding"],
+              _missing("The universal login template does not exist", "inexistent_templates_universal_login"), "404."),
+    Operation("GET", "branding/themes/default", ["read:branding"], _missing("Theme not found", "theme_not_found"), "404."),
+)  # fmt: skip

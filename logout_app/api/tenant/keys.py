@@ -1,0 +1,57 @@
+"""Signing keys: which there are, and the next one begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from idp.crypto import keys
+from idp.models import KeyStatus, SigningKey
+from logout_app.api.frame.errors import ApiError
+from logout_app.api.frame.operations import Call, Operation
+from logout_app.api.frame.times import iso
+
+
+def list_keys(call: Call) -> Any:
+    return [shape(row) for row in SigningKey.objects.order_by("-created_at", "-pk")]
+
+
+def get(call: Call, kid: str) -> Any:
+    row = SigningKey.objects.filter(kid=kid).first()
+    if row is None:
+        raise ApiError(404, "The key does not exist", "inexistent_key")
+    return shape(row)
+
+
+def rotate(call: Call) -> Any:
+    """Successors that every cache knows begin to sign; where there is none yet, one is published first."""
+    done = keys.rotate(call.at, force=True)
+    if not done:
+        raise ApiError(409, "The next key is not old enough to be in every cache: try again in ten minutes", "conflict")
+    row = (
+        SigningKey.objects.filter(status__in=[KeyStatus.NEXT, KeyStatus.ACTIVE]).order_by("-created_at", "-pk").first()
+    )
+    return {"kid": row.kid if row else "", "done": done}
+
+
+def shape(row: SigningKey) -> dict[str, Any]:
+    """The public half as a JWK: there are no certificates."""
+    found: dict[str, Any] = {
+        "kid": row.kid,
+        "alg": row.algorithm,
+        "jwk": row.public_jwk,
+        "current": row.status == KeyStatus.ACTIVE,
+        "next": row.status == KeyStatus.NEXT,
+        "previous": row.status == KeyStatus.RETIRING,
+        "revoked": row.status == KeyStatus.GONE,
+        "current_since": iso(row.activated_at),
+        "current_until": iso(row.retired_at),
+        "revoked_at": iso(row.gone_at),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+OPERATIONS = (
+    Operation("GET", "keys/signing", ["read:signing_keys"], list_keys, "Signing keys, gone ones too."),
+    Operation("POST", "keys/signing/rotate", ["create:signing_keys"], rotate, "The next key begins to sign.", 201),
+    Operation("GET", "keys/signing/<str:kid>", ["read:signing_keys"], get, "One of them."),
+)  # fmt: skip
