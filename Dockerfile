@@ -14,6 +14,7 @@ WORKDIR /app
 COPY manage.py ./
 COPY templates templates
 COPY static static
+COPY locale locale
 COPY idp idp
 COPY sessions_app sessions_app
 COPY logout_app logout_app

@@ -3,6 +3,7 @@
 # `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
 # `make screenshots` takes the pictures in docs/images (needs Chromium)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
+# `make messages` gathers what there is to translate into locale/ (see docs/languages.md)
 # `make lint` checks format, lint, types, imports and templates
 
 SHELL := /bin/bash
@@ -40,7 +41,7 @@ DEBIAN := /usr/bin/chromium:chromium \
 # beside them, where Python packages do not bring the tests' servers (3.13 and later)
 SERVERS := /usr/bin/redis-server:redis-server /usr/share/doc/postgresql:postgresql
 
-.PHONY: help run test soak screenshots bench lint format compile tools
+.PHONY: help run test soak screenshots bench lint format messages compile tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -70,6 +71,9 @@ lint: .venv/.test
 
 format: .venv/.test
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+messages: .venv/.test
+	@$(BIN)/python -m tests.support.catalogues $(LANGUAGES)
 
 # Pins and hashes for every supported Python, from pyproject.toml; the files name no package index. Then: is there a wheel of each?
 UV := .venv/uv/bin/uv

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -39,7 +40,7 @@ def write(path: Path, people: int) -> None:
 
 def measured(*arguments: str) -> tuple[float, float]:
     """Seconds, and the most memory of the process in MiB."""
-    began, most = monotonic(), 0
+    began, most, spent = monotonic(), 0, _spent()
     process = Popen([sys.executable, "manage.py", *arguments], cwd=ROOT, stdout=PIPE, stderr=PIPE, text=True)
     assert process.stderr is not None
     for _ in process.stderr:  # a line for each batch
@@ -47,7 +48,13 @@ def measured(*arguments: str) -> tuple[float, float]:
         most = max(most, int(found[1]) if found else 0)
     if process.wait():
         sys.exit(f"{arguments[0]} ended with code {process.returncode}")
+    print(f"{arguments[0]}: {_spent() - spent:.0f} s of CPU")
     return monotonic() - began, most / 1024
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

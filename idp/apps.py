@@ -6,8 +6,14 @@ class IdpConfig(AppConfig):
     verbose_name = "Identity and trust"
 
     def ready(self) -> None:
-        from idp.operations import checks  # noqa: F401  registers the system checks
+        from django.conf import settings
+
+        from idp.operations import (
+            catalogues,
+            checks,  # noqa: F401  registers the system checks
+        )
         from idp.people import console_roles  # noqa: F401  brings roles up to date after each `migrate`
         from idp.tenants import configuration
 
         configuration.watch()
+        catalogues.compile_all(settings.BASE_DIR / "locale", settings.LOCALE_PATHS[0])

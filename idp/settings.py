@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from idp import conf
 from idp.http.serving.limits import LONGEST_BODY
-from idp.operations import masking
+from idp.operations import catalogues, masking
 from idp.redis import clients as redis_clients
 
 conf.refuse_unknown()
@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "idp.http.middleware.HeadersMiddleware",
     "idp.http.middleware.RequestLogMiddleware",
     "idp.http.middleware.ProgramsMiddleware",
+    "idp.http.languages.LanguageMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "idp.http.speculation.NothingInAdvanceMiddleware",
@@ -107,7 +108,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["idp.templatetags.bidi"],
+            "builtins": ["django.templatetags.i18n", "idp.templatetags.bidi", "idp.templatetags.texts"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -186,11 +187,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "expire sessions": {"task": "logout_app.tasks.expire_sessions", "schedule": 60, "options": {"expires": 55}},
     "watch ends": {"task": "logout_app.tasks.watch_ends", "schedule": 60, "options": {"expires": 55}},
-    "find security mails": {
-        "task": "logout_app.tasks.find_security_mails",
-        "schedule": 60,
-        "options": {"expires": 55},
-    },
+    "security mails": {"task": "logout_app.tasks.find_security_mails", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
     "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
@@ -263,6 +260,8 @@ MAIL_COOKIE_NAME = f"{_PREFIX}curfew_mail"  # the browser that asked for a mail 
 LINK_COOKIE_NAME = f"{_PREFIX}curfew_link"  # the secret of a mail's link, while its pages are open
 LOGOUT_COOKIE_NAME = f"{_PREFIX}curfew_logout"  # binds a sign-out page to the browser that began it
 BROWSER_STATE_COOKIE_NAME = f"{_PREFIX}curfew_browser_state"  # Session Management 1.0; scripts may read it
+ASKED_LANGUAGE_COOKIE_NAME = f"{_PREFIX}curfew_asked_language"  # by ui_locales, for the way that began with it
+CHOSEN_LANGUAGE_COOKIE_NAME = f"{_PREFIX}curfew_language"  # of the person who used this browser last
 SESSION_COOKIE_NAME = f"{_PREFIX}curfew_flow"
 SESSION_COOKIE_SAMESITE: conf.SameSite = "None" if HTTPS else "Lax"  # SAML answers arrive as cross-site POSTs
 SESSION_COOKIE_SECURE = HTTPS
@@ -349,6 +348,8 @@ SILENCED_SYSTEM_CHECKS = [
 
 # --- language, time, logs ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]  # each in its own words
+LOCALE_PATHS = [catalogues.compiled_folder(BASE_DIR / "locale", DATA)]
 USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = ["idp.formats"]

@@ -425,6 +425,9 @@ class MailRequest(models.Model):
     kind = models.CharField(max_length=16, choices=MailKind)
     address = models.CharField(max_length=254)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    language = models.CharField(
+        max_length=16, default="", db_default="", help_text="Of the page where it was asked for; empty: not known."
+    )
     requested_at = models.DateTimeField()
     due_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -88,7 +88,16 @@ class TenantSettingsAdmin(StrictAdmin):
     fieldsets = (
         (
             "What people see",
-            {"fields": ("friendly_name", "picture_url", "accent_color", "support_email", "support_url")},
+            {
+                "fields": (
+                    "friendly_name",
+                    "picture_url",
+                    "accent_color",
+                    "default_language",
+                    "support_email",
+                    "support_url",
+                )
+            },
         ),
         (
             "Sessions",

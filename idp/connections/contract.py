@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from django.utils.translation import gettext, gettext_noop
+
 from idp.models import Connection
 from idp.protocol.params import Params
 
@@ -141,7 +143,9 @@ class UpstreamFault(Exception):
     `silent`: there was no answer at all. `reference`: what an administrator finds it by, once it is recorded.
     """
 
-    sentence = "Signing in there does not work at the moment. Please try again, or use another way to sign in."
+    sentence = gettext_noop(
+        "Signing in there does not work at the moment. Please try again, or use another way to sign in."
+    )
 
     def __init__(self, reason: str, sentence: str = "", *, status: int = 0, silent: bool = False) -> None:
         super().__init__(reason)
@@ -154,4 +158,7 @@ class UpstreamFault(Exception):
     @property
     def told(self) -> str:
         """For the person, with the reference that their administrator will ask for."""
-        return f"{self.sentence} Reference: {self.reference}" if self.reference else self.sentence
+        said = gettext(self.sentence)
+        if not self.reference:
+            return said
+        return gettext("%(sentence)s Reference: %(reference)s") % {"sentence": said, "reference": self.reference}

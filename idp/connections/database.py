@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_variables
 
 from idp.database.lookups import Given, Lookup
@@ -91,7 +92,9 @@ def is_malformed(text: str, longest: int) -> bool:
 @contextmanager
 def hashing_slot() -> Iterator[None]:
     if not _hashing.acquire(timeout=PATIENCE):
-        raise TemporarilyUnavailable("Too many people are signing in right now. Please try again in a moment.")
+        raise TemporarilyUnavailable(
+            gettext_noop("Too many people are signing in right now. Please try again in a moment.")
+        )
     try:
         yield
     finally:

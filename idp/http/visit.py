@@ -29,6 +29,11 @@ class Visit(ABC):
     def proved_at(self) -> datetime | None:
         """When the person who is signed in here last proved who they are; None: nobody is."""
 
+    @property
+    @abstractmethod
+    def chosen_language(self) -> str | None:
+        """The language that the person who is signed in here chose, "" if they never did; None: nobody is."""
+
 
 def of(request: HttpRequest) -> Visit | None:
     """None for a request that is answered before: with a Host that is not ours, or from where the admin may not be seen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import structlog
+from django.utils.translation import gettext_noop
 
 from idp import signals
 from idp.http.requests import RequestFacts
@@ -37,5 +38,5 @@ def key_of(facts: RequestFacts, limit: Limit, what: str) -> Key:
 
 def refusal(key: Key, at: datetime) -> TooManyRequests:
     return TooManyRequests(
-        "Too many failed requests. Try again later.", retry_after=limiter.seconds_left(key.limit, at)
+        gettext_noop("Too many failed requests. Try again later."), retry_after=limiter.seconds_left(key.limit, at)
     )

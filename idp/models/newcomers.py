@@ -79,6 +79,9 @@ class MailLink(models.Model):
     code_hash = models.CharField(max_length=64, blank=True, default="")
     wrong_codes = models.PositiveSmallIntegerField(default=0)
     browser_hash = models.CharField(max_length=64, blank=True, default="", help_text="Of the browser that asked.")
+    language = models.CharField(
+        max_length=16, default="", db_default="", help_text="Of the page where it was asked for; empty: not known."
+    )
     next_url = models.TextField(blank=True, default="", help_text="Where it leads in that browser: a path of ours.")
     asked_at = models.DateTimeField()
     expires_at = models.DateTimeField()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -75,11 +76,22 @@ class SecurityMails(models.TextChoices):
     OFF = "off", "To nobody"
 
 
+def offered_languages() -> list[tuple[str, str]]:
+    return list(settings.LANGUAGES)
+
+
 class TenantSettings(models.Model):
     """The one row of settings that an administrator may change while Curfew runs."""
 
     friendly_name = models.CharField(max_length=255, default="Curfew")
     picture_url = models.URLField(max_length=1000, blank=True)
+    default_language = models.CharField(
+        max_length=16,
+        choices=offered_languages,
+        default="en",
+        db_default="en",
+        help_text="Of pages and mails to people of whom nobody knows what they read.",
+    )
     accent_color = models.CharField(max_length=7, blank=True, validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")])
     support_email = models.EmailField(blank=True)
     support_url = models.URLField(max_length=1000, blank=True)

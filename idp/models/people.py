@@ -71,6 +71,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     app_metadata = models.JSONField(
         default=dict, db_default=NO_OBJECT, blank=True, help_text="Facts that only administrators change."
     )
+    language = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of pages and mails; empty: as the browser wants.",
+    )
     is_active = models.BooleanField(
         default=True, help_text="Off: blocked. Every session and token of the person is dead."
     )

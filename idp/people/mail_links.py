@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from idp.http import languages
 from idp.models import Connection, Invitation, MailLink, MailLinkKind, User
 from idp.protocol.opaque import digest, new_secret
 
@@ -48,6 +49,7 @@ def ask(
         user=user,
         browser_hash=digest(browser) if browser else "",
         next_url=next_url,
+        language=languages.current(),
         asked_at=at,
         expires_at=at + WORKS_FOR[kind],
         due_at=at,

@@ -10,15 +10,21 @@ from collections.abc import Callable, Iterator
 
 from django.contrib.auth.password_validation import CommonPasswordValidator, UserAttributeSimilarityValidator
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from idp.connections.database import LONGEST_PASSWORD, is_malformed
+from idp.http.languages import listed
 from idp.models import Connection, Identity, Strategy, User
 from idp.protocol.text import normal_forms
 
 HOUSE = ""  # a connection that says nothing
 LEAST = {HOUSE: 8, "none": 1, "low": 6, "fair": 8, "good": 8, "excellent": 10}  # characters that each policy asks for
-_CLASSES = {"a lower-case letter": r"[a-z]", "an upper-case letter": r"[A-Z]", "a digit": r"[0-9]"}
-_SPECIAL = {"a special character like !@#$%^&*": r"[^A-Za-z0-9\s]"}
+_CLASSES = {
+    gettext_noop("a lower-case letter"): r"[a-z]",
+    gettext_noop("an upper-case letter"): r"[A-Z]",
+    gettext_noop("a digit"): r"[0-9]",
+}
+_SPECIAL = {gettext_noop("a special character like !@#$%^&*"): r"[^A-Za-z0-9\s]"}
 _THREE_IN_A_ROW = re.compile(r"(.)\1\1", re.DOTALL)
 
 
@@ -58,12 +64,14 @@ class ConnectionPolicy:
         refuse(password, policies_of(user), user)
 
     def get_help_text(self) -> str:
-        return "Longer is better; words that nobody would guess are best."
+        return gettext("Longer is better; words that nobody would guess are best.")
 
 
 def _unusable(password: str) -> Iterator[str]:
     if is_malformed(password, LONGEST_PASSWORD):
-        yield f"A password has at most {LONGEST_PASSWORD} characters, and none that nobody can type."
+        yield gettext("A password has at most %(number)d characters, and none that nobody can type.") % {
+            "number": LONGEST_PASSWORD
+        }
 
 
 def _guessable(password: str, user: User | None) -> Iterator[str]:
@@ -79,7 +87,11 @@ _ATTRIBUTES = ("email", "name", "given_name", "family_name", "nickname")
 
 def _at_least(length: int, password: str) -> Iterator[str]:
     if len(password) < length:
-        yield f"This password is too short. It must have at least {length} character{'s' if length > 1 else ''}."
+        yield ngettext(
+            "This password is too short. It must have at least %(number)d character.",
+            "This password is too short. It must have at least %(number)d characters.",
+            length,
+        ) % {"number": length}
 
 
 def _none(password: str) -> Iterator[str]:
@@ -93,13 +105,13 @@ def _low(password: str) -> Iterator[str]:
 def _fair(password: str) -> Iterator[str]:
     yield from _at_least(LEAST["fair"], password)
     if missing := [name for name, pattern in _CLASSES.items() if not re.search(pattern, password)]:
-        yield f"The password must also contain {' and '.join(missing)}."
+        yield gettext("The password must also contain %(kinds)s.") % {"kinds": listed(map(gettext, missing))}
 
 
 def _three_kinds(password: str) -> Iterator[str]:
     kinds = _CLASSES | _SPECIAL
     if sum(bool(re.search(pattern, password)) for pattern in kinds.values()) < 3:
-        yield f"The password must contain three of: {', '.join(kinds)}."
+        yield gettext("The password must contain three of: %(kinds)s.") % {"kinds": ", ".join(map(gettext, kinds))}
 
 
 def _good(password: str) -> Iterator[str]:
@@ -111,7 +123,7 @@ def _excellent(password: str) -> Iterator[str]:
     yield from _at_least(LEAST["excellent"], password)
     yield from _three_kinds(password)
     if _THREE_IN_A_ROW.search(password):
-        yield "The password must not have the same character three times in a row."
+        yield gettext("The password must not have the same character three times in a row.")
 
 
 def _house(password: str) -> Iterator[str]:

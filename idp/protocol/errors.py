@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 
 class ProtocolError(Exception):
@@ -11,13 +11,28 @@ class ProtocolError(Exception):
     error = "invalid_request"
     status = 400
 
-    def __init__(self, description: str, *, detail: str = "", error: str = "", status: int = 0) -> None:
-        super().__init__(description)
-        self.description = description
+    def __init__(
+        self,
+        description: str,
+        *,
+        detail: str = "",
+        error: str = "",
+        status: int = 0,
+        values: Mapping[str, object] | None = None,
+    ) -> None:
+        """`values` are put into the places of `description` that they name: %(name)s."""
+        self._template, self._values = description, values
+        self.description = description % values if values else description
+        super().__init__(self.description)
         self.detail = detail
         self.error = error or self.error
         self.status = status or self.status
         self.headers: Mapping[str, str] = {}  # that the answer carries, where it is JSON
+
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        """The description for people, in their language if anybody translated it; programs and the log get the English one."""
+        said = translate(self._template)
+        return said % self._values if self._values else said
 
 
 class InvalidRequest(ProtocolError):

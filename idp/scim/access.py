@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.conf import settings
 from django.http import HttpRequest
 from scim2_models import ForbiddenException, UnauthorizedException
 
@@ -13,11 +12,10 @@ from idp.crypto import own_tokens
 from idp.http.requests import RequestFacts, facts
 from idp.limits import guesses
 from idp.limits.limiter import ENDPOINT
-from idp.models import Connection, Provisioning
+from idp.models import Provisioning
 from idp.protocol.jwt_profile import Mismatch
 from idp.scim import applications, tokens
-from idp.scim.context import Writer
-from idp.scim.service import SCOPES
+from idp.scim.context import SCOPES, Writer
 from idp.tenants import configuration
 
 WHAT = "a provisioning token"
@@ -72,7 +70,3 @@ def _writer(
 ) -> Writer:
     trusted = provisioning.connection.options.get(email_trust.OPTION) is True
     return Writer(provisioning, credential, scopes, about, at, trusted)
-
-
-def base_url(connection: Connection) -> str:
-    return f"{settings.ISSUER}scim/v2/connections/{connection.public_id}"

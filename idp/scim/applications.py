@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from idp.models import Application, Provisioning, ResourceServer, TokenFormat
+from idp.models import Application, Connection, Provisioning, ResourceServer, TokenFormat
 
 SCOPE = "scim"
 LIFETIME = 3600  # seconds
@@ -21,6 +21,10 @@ NAME = "Provisioning (SCIM)"
 
 def audience() -> str:
     return f"{settings.ISSUER}scim/v2/"
+
+
+def base_url(connection: Connection) -> str:
+    return f"{audience()}connections/{connection.public_id}"
 
 
 def api() -> ResourceServer:

@@ -22,10 +22,10 @@ from idp.http.requests import RequestFacts
 from idp.models import ProvisionedGroup, Provisioning
 from idp.outbound import web
 from idp.protocol.strict_json import parse_object
-from idp.scim import access, tokens
-from idp.scim.context import Writer
+from idp.scim import applications, tokens
+from idp.scim.context import SCOPES, Writer
 from idp.scim.handler import Handler
-from idp.scim.service import SCOPES, service
+from idp.scim.service import service
 from idp.scim.store import Store
 
 SOON = timedelta(days=30)
@@ -53,7 +53,7 @@ def _get(url: str, query: Mapping[str, str], headers: Mapping[str, str]) -> requ
 
 
 def _arrives(provisioning: Provisioning) -> Finding:
-    url = f"{access.base_url(provisioning.connection)}/ServiceProviderConfig"
+    url = f"{applications.base_url(provisioning.connection)}/ServiceProviderConfig"
     try:
         answer = _get(url, {}, {})
     except web.BlockedTarget as error:
@@ -100,7 +100,7 @@ def _answers(who: str, ask: Ask) -> Iterator[Finding]:
 
 
 def _from_outside(provisioning: Provisioning, raw: str) -> Ask:
-    base = access.base_url(provisioning.connection)
+    base = applications.base_url(provisioning.connection)
 
     def ask(path: str, query: Mapping[str, str]) -> Answer:
         headers = {"Authorization": f"Bearer {raw}", "Accept": "application/scim+json"}
@@ -133,7 +133,7 @@ def _of_credentials(provisioning: Provisioning, facts: RequestFacts, at: datetim
 
 
 def _inside(writer: Writer) -> Ask:
-    speaker, base = service(), access.base_url(writer.connection)
+    speaker, base = service(), applications.base_url(writer.connection)
 
     def ask(path: str, query: Mapping[str, str]) -> Answer:
         asked = ScimRequest(method="GET", base_url=base, path=path, query=dict(query), headers={}, subject=writer)

@@ -8,6 +8,9 @@ from datetime import datetime
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Provisioning
 
+NOUNS = {"User": "users", "Group": "groups"}
+SCOPES = tuple(f"{verb}:{noun}" for noun in NOUNS.values() for verb in ("get", "post", "put", "patch", "delete"))
+
 
 @dataclass(frozen=True, slots=True)
 class Writer:

@@ -22,8 +22,6 @@ OURS = {
     "password",
     "schemas",
 }  # never kept of what was sent; a password of ours is nobody else's
-# What the source says of a person, and nobody changes here.
-COLUMNS = ("email", "name", "given_name", "family_name", "nickname", "picture", "phone_number")
 
 
 def kept(user: User[Any]) -> dict[str, Any]:

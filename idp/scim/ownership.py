@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from idp.models import ProvisionedUser, User
-from idp.scim import mapping
 
-OWNED = (*mapping.COLUMNS, "email_verified")
+# What the source says of a person, and nobody changes here.
+COLUMNS = ("email", "name", "given_name", "family_name", "nickname", "picture", "phone_number")
+OWNED = (*COLUMNS, "email_verified")
 
 
 def owner(user: User) -> ProvisionedUser | None:

@@ -38,6 +38,7 @@ from scim2_server.service import ScimService, scim_exception_of
 
 from idp.http.serving.limits import LONGEST_BODY
 from idp.scim import bodies, dialects
+from idp.scim.context import NOUNS
 from idp.scim.filters import check_size
 from idp.scim.resources import EnterpriseUser, Group, User, UserModel
 
@@ -55,8 +56,6 @@ VERBS = {
     Operation.patch: "patch",
     Operation.delete: "delete",
 }
-NOUNS = {"User": "users", "Group": "groups"}
-SCOPES = tuple(f"{verb}:{noun}" for noun in NOUNS.values() for verb in ("get", "post", "put", "patch", "delete"))
 # Entra sends attributes of its own, removes members by a list of them, and writes into addresses that are not there yet.
 POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,

@@ -17,7 +17,7 @@ from idp.database.lookups import Given, Lookup
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Provisioning, ProvisioningToken, SignInBy, Strategy
 from idp.protocol.opaque import digest
-from idp.scim.service import SCOPES
+from idp.scim.context import SCOPES
 
 MOST_TOKENS = 2
 SHORTEST = 900  # seconds, as at Auth0

@@ -146,6 +146,11 @@ def current() -> Snapshot:
     return at(rows[0][0] if rows else None)
 
 
+def remembered_tenant() -> TenantSettings | None:
+    """The settings that this process saw last, for what may be out of date; None: it has seen none. No statement."""
+    return _snapshot._tenant
+
+
 def bump(**_: Any) -> None:
     if not TenantSettings.objects.update(config_version=F("config_version") + 1):
         TenantSettings.objects.get_or_create(pk=1)

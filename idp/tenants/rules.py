@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 A_YEAR = 365 * 24 * 60  # minutes
 LONGEST_NAME = 255
 LONGEST_EMAIL = 254
-CHOSEN = ("v2_logout_confirmation", "profile", "security_mails")
+CHOSEN = ("v2_logout_confirmation", "profile", "security_mails", "default_language")
 NUMBERS: Mapping[str, Bounds] = {
     "session_lifetime_in_minutes": Bounds(1, A_YEAR),
     "idle_session_lifetime_in_minutes": Bounds(1, A_YEAR),

@@ -16,6 +16,7 @@ from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
 from idp.crypto.keys import ALGORITHMS
 from idp.directory.rules import LONGEST_GROUP, group_name_problem
+from idp.http import languages
 from idp.models import Connection, SecurityMails, SecurityProfile, Strategy, TenantSettings, V2LogoutConfirmation
 from idp.models.applications import TOKEN_LIFETIME
 from idp.people import metadata
@@ -174,6 +175,7 @@ def tenant(reader: Reader) -> dict[str, Any]:
         sign_out_timeout=_within(reader, "sign_out_timeout"),
         password_change_ends_other_sessions=reader.boolean("password_change_ends_other_sessions"),
         security_mails=reader.choice("security_mails", SecurityMails.values),
+        default_language=reader.choice("default_language", languages.available()),
         history_retention_days=_within(reader, "history_retention_days"),
     )
     if sessions := reader.inner("sessions"):  # where Auth0 has it

@@ -11,7 +11,9 @@ from idp.models import TenantSettings
 from idp.tenants import changes
 from idp.tenants.changes import Difference
 
-COSMETIC = frozenset({"friendly_name", "picture_url", "accent_color", "support_email", "support_url"})
+COSMETIC = frozenset(
+    {"friendly_name", "picture_url", "accent_color", "support_email", "support_url", "default_language"}
+)
 FIELDS = tuple(
     field.name
     for field in TenantSettings._meta.concrete_fields

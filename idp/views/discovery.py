@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from idp.applications import claims_supported as claims
 from idp.applications import client_auth
 from idp.crypto import keys
+from idp.http import languages
 from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
 from idp.models import TenantSettings
@@ -83,6 +84,7 @@ def metadata(tenant: TenantSettings) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page"],
+        "ui_locales_supported": languages.available(),
         "acr_values_supported": list(assurance.CLASSES),
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,

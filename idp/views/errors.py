@@ -8,18 +8,23 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.translation import gettext, gettext_noop
 
 from idp.applications import refusals
 from idp.database.outage import OUTAGES, is_outcome_unknown
+from idp.http import languages
 from idp.models import TenantSettings
 from idp.protocol.errors import ProtocolError, TooManyRequests
 
-NOT_DONE = "Nothing was changed, and you are not signed out. Please try again soon."
-UNKNOWN = "We had no answer in time and cannot say whether it was done. Do not rely on being signed out: please try again soon."
+NOT_DONE = gettext_noop("Nothing was changed, and you are not signed out. Please try again soon.")
+UNKNOWN = gettext_noop(
+    "We had no answer in time and cannot say whether it was done. Do not rely on being signed out: please try again soon."
+)
 RETRY_SOON = 5  # seconds
 LONGEST_FIELD = 100_000  # characters: of our own, an authorization request that the consent page carries
 log = structlog.get_logger(__name__)
@@ -56,13 +61,31 @@ def error_page(
     status: int = 400,
     offer_sign_out: bool = False,
     again: str = "",
+    technical: str = "",
 ) -> HttpResponse:
     """A page that says what is wrong and offers ways on; with `offer_sign_out` the first is the confirmation page.
 
-    `again`: the path of a page that may be opened once more.
+    `again`: the path of a page that may be opened once more. `technical`: in English, for whoever made the mistake.
     """
-    context = {"title": title, "message": message, "code": code, "offer_sign_out": offer_sign_out, "again": again}
+    context = {
+        "title": title,
+        "message": message,
+        "code": code,
+        "offer_sign_out": offer_sign_out,
+        "again": again,
+        "technical": technical,
+    }
     return render(request, "error.html", context, status=status)
+
+
+def in_words(error: ProtocolError) -> tuple[str, str]:
+    """What the person reads, and what is for whoever made the mistake. The protocol's own words are English: where nobody
+    translated them, they are not the person's to read.
+    """
+    said = error.sentence(gettext)
+    if said != error.description or languages.current() == settings.LANGUAGE_CODE:
+        return said, ""
+    return gettext("The app that sent you here has made a mistake. Go back to it and try again."), error.description
 
 
 def json_errors(view: View[P]) -> View[P]:
@@ -94,9 +117,9 @@ def page_errors(view: View[P]) -> View[P]:
             log.info(
                 "request.refused", path=request.path, error=error.error, reason=error.description, detail=error.detail
             )
-            page = error_page(
-                request, "This request cannot be completed", error.description, code=error.error, status=error.status
-            )
+            message, technical = in_words(error)
+            title = gettext("This request cannot be completed")
+            page = error_page(request, title, message, code=error.error, status=error.status, technical=technical)
             if retry_after := _retry_after(error):
                 page.headers["Retry-After"] = str(retry_after)
             return page
@@ -106,18 +129,28 @@ def page_errors(view: View[P]) -> View[P]:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
-        return error_page(request, "This is too large", "The form that was sent is too large.", status=413)
+        return error_page(
+            request, gettext("This is too large"), gettext("The form that was sent is too large."), status=413
+        )
     return error_page(
-        request, "This request cannot be read", "The address or the form that was sent is not valid.", status=400
+        request,
+        gettext("This request cannot be read"),
+        gettext("The address or the form that was sent is not valid."),
+        status=400,
     )
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return error_page(request, "Not allowed", "Your account may not open this page.", status=403)
+    return error_page(request, gettext("Not allowed"), gettext("Your account may not open this page."), status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return error_page(request, "There is nothing here", "The address is wrong, or what was here is gone.", status=404)
+    return error_page(
+        request,
+        gettext("There is nothing here"),
+        gettext("The address is wrong, or what was here is gone."),
+        status=404,
+    )
 
 
 class NotAllowedMiddleware:
@@ -131,7 +164,10 @@ class NotAllowedMiddleware:
         if response.status_code != 405 or response.content or "text/html" not in request.headers.get("Accept", ""):
             return response
         page = error_page(
-            request, "This address is not a page", "A form or a program uses it. Nothing was changed.", status=405
+            request,
+            gettext("This address is not a page"),
+            gettext("A form or a program uses it. Nothing was changed."),
+            status=405,
         )
         page.headers["Allow"] = response.headers["Allow"]
         return page
@@ -153,7 +189,9 @@ class LongFieldsMiddleware:
             return None
         if all(len(value) <= LONGEST_FIELD for values in request.POST.lists() for value in values[1]):
             return None
-        return error_page(request, "This is too large", "A field of the form is too long.", status=413)
+        return error_page(
+            request, gettext("This is too large"), gettext("A field of the form is too long."), status=413
+        )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -164,13 +202,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     away = isinstance(error, OUTAGES)
     title, message, status = (
-        ("We cannot do this right now", UNKNOWN if is_outcome_unknown(error) else NOT_DONE, 503)
+        (gettext_noop("We cannot do this right now"), UNKNOWN if is_outcome_unknown(error) else NOT_DONE, 503)
         if away
-        else ("Something went wrong on our side", "Nothing was changed. Please try again in a moment.", 500)
+        else (
+            gettext_noop("Something went wrong on our side"),
+            gettext_noop("Nothing was changed. Please try again in a moment."),
+            500,
+        )
     )
     response: HttpResponse
     if "text/html" in request.headers.get("Accept", ""):
-        context = {"title": title, "message": message, "tenant": TenantSettings()}
+        context = {"title": gettext(title), "message": gettext(message), "tenant": TenantSettings()}
         response = HttpResponse(render_to_string("error.html", context), status=status)
     else:
         code = "temporarily_unavailable" if away else "server_error"

@@ -20,7 +20,7 @@ from idp.http import request_body
 from idp.http.middleware import for_programs
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError, TooManyRequests
-from idp.scim import access, dialects
+from idp.scim import access, applications, dialects
 from idp.scim.context import Writer
 from idp.scim.handler import Handler
 from idp.scim.pace import PACE
@@ -66,7 +66,7 @@ def scim(request: HttpRequest, connection: str, rest: str = "") -> HttpResponse:
 def _serve(speaker: Service, request: HttpRequest, writer: Writer, rest: str) -> ScimResponse:
     asked = ScimRequest(
         method="GET" if request.method in READS else str(request.method),
-        base_url=access.base_url(writer.connection),
+        base_url=applications.base_url(writer.connection),
         path=f"/{rest}",
         query={name: _said(name, values[-1]) for name, values in request.GET.lists() if values},
         headers=dict(request.headers),

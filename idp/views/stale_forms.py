@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, gettext_noop
 
 from idp.views.errors import error_page
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
-OPENED_EARLIER = (
+OPENED_EARLIER = gettext_noop(
     "This form was opened before somebody signed in or out in this browser, or in another browser. Nothing was changed."
 )
 
@@ -64,7 +65,14 @@ def asked_again(response: HttpResponse) -> HttpResponse:
 
 def stale_page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """Says it, and leads to the page that the form is on: all but a few of our forms are sent to where they are."""
-    return error_page(request, "Please try again", OPENED_EARLIER, code="csrf", status=403, again=_same_page(request))
+    return error_page(
+        request,
+        gettext("Please try again"),
+        gettext(OPENED_EARLIER),
+        code="csrf",
+        status=403,
+        again=_same_page(request),
+    )
 
 
 def _wants_a_session(view: Callable[..., Any]) -> bool:

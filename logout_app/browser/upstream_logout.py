@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.encoding import iri_to_uri
+from django.utils.translation import gettext_noop
 
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
 from idp.connections.places import turn
@@ -76,7 +77,7 @@ def depart(request: HttpRequest, page: LogoutTransaction, *, token: str, at: dat
             )
     except (UpstreamFault, TemporarilyUnavailable, sealing.CannotUnseal) as fault:
         log.warning("logout.upstream_failed", connection=connection.name, reason=str(fault))
-        _note(page, Standing.FAILED, "It cannot be reached at the moment.")
+        _note(page, Standing.FAILED, gettext_noop("It cannot be reached at the moment."))
         return _to_page(token)
     _keep(page, connection, departure, state=state, token=token, at=at)
     _note(page, Standing.SENT)
@@ -111,7 +112,7 @@ def arrive(
     except UpstreamRefused as refusal:
         return _failed(trip, refusal.sentence, refusal.detail)
     except UpstreamFault as fault:
-        return _failed(trip, "Its answer could not be trusted.", fault.reason)
+        return _failed(trip, gettext_noop("Its answer could not be trusted."), fault.reason)
     _note(trip.page, Standing.LEFT)
     return _go_on(trip)
 
@@ -176,7 +177,7 @@ def _keep(
 def _take(trip: _Trip, at: datetime) -> None:
     """An answer comes once."""
     if not FlowState.objects.filter(pk=trip.flow_pk, used_at=None).update(used_at=at):
-        raise InvalidRequest("This sign-out is over.")
+        raise InvalidRequest(gettext_noop("This sign-out is over."))
 
 
 def _find(request: HttpRequest, state: str, at: datetime, connection: Connection | None) -> _Trip:
@@ -190,10 +191,12 @@ def _find(request: HttpRequest, state: str, at: datetime, connection: Connection
     else:
         flow = waiting.filter(browser_hash=digest(browser)).order_by("-created_at", "-pk").first()
     if flow is None or flow.connection is None or not constant_time_compare(flow.browser_hash, digest(browser)):
-        raise InvalidRequest("No sign-out of this browser waits for this answer. You are signed out here all the same.")
+        raise InvalidRequest(
+            gettext_noop("No sign-out of this browser waits for this answer. You are signed out here all the same.")
+        )
     page = LogoutTransaction.objects.filter(pk=flow.data["page"]).first()
     if page is None:
-        raise InvalidRequest("This sign-out is over.")
+        raise InvalidRequest(gettext_noop("This sign-out is over."))
     token = sealing.unseal(flow.data["token"], _context(flow.state_hash))
     return _Trip(flow.pk, flow.connection, flow.data["flow_data"], page, token)
 

@@ -6,9 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.contrib.humanize.templatetags.humanize import NaturalTimeFormatter
 from django.db import transaction
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils.timesince import timesince
+from django.utils.translation import gettext
 
 from idp.http.requests import RequestFacts
 from idp.models import Application, User
@@ -19,7 +21,7 @@ from logout_app.protocol.sign_out_state import FAILING, PENDING, RowState, row_s
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
-from sessions_app.protocol import user_agents
+from sessions_app.session.devices import in_words
 
 ACTOR = "user"
 TOLD_FOR = timedelta(minutes=10)  # how long the page tells what came of a sign-out
@@ -152,7 +154,7 @@ def revoke(family: RefreshTokenFamily, user: User, facts: RequestFacts, at: date
 
 
 def device_name(session: SSOSession) -> str:
-    return user_agents.in_words(session.last_user_agent or session.initial_user_agent)
+    return in_words(session.last_user_agent or session.initial_user_agent)
 
 
 def _end(selection: Selection, at: datetime) -> list[int]:
@@ -197,4 +199,8 @@ def _signed_out(
 
 def _ago(moment: datetime, at: datetime) -> str:
     """Coarse, as activity is written once a minute at most."""
-    return "just now" if at - moment < timedelta(minutes=1) else f"{timesince(moment, at, depth=1)} ago"
+    if at - moment < timedelta(minutes=1):
+        return gettext("just now")
+    return gettext("%(span)s ago") % {
+        "span": timesince(moment, at, time_strings=NaturalTimeFormatter.past_substrings, depth=1)
+    }

@@ -23,7 +23,6 @@ from sessions_app.audit.events import EventType
 from sessions_app.audit.following import Lines, follow
 from sessions_app.audit.history import Recorded
 from sessions_app.models import SecurityMailKind, SSOSession
-from sessions_app.protocol import user_agents
 
 MOST_NAMES = 10  # of applications or devices in one mail
 # The act itself is told by a mail of its own (`sessions_app/account/security_acts.py`), or was its person's.
@@ -117,7 +116,7 @@ def _sorted(applications: Mapping[str, set[str]]) -> ToldOf:
 
 def _note(user: User, event: int, lines: list[Recorded], of: ToldOf, at: datetime, by_other: bool) -> None:
     sessions = SSOSession.objects.filter(sid__in=[line.sid for line in lines[:MOST_NAMES]]).order_by("-last_seen_at")
-    devices = dict.fromkeys(_device(session) for session in sessions)
+    browsers = dict.fromkeys(map(_browser, sessions))
     data = {
         "actor": lines[0].actor,
         "initiator": lines[0].initiator,
@@ -126,13 +125,13 @@ def _note(user: User, event: int, lines: list[Recorded], of: ToldOf, at: datetim
         "unreached_count": len(of.unreached),
         "untellable": of.untellable[:MOST_NAMES],
         "untellable_count": len(of.untellable),
-        "devices": list(devices),
+        "browsers": list(browsers),
         "by_other": by_other,
     }
     once = f"{event}:{user.pk}"
     security_mails.note(SecurityMailKind.SIGNED_OUT, user, once=once, happened_at=lines[0].at, at=at, data=data)
 
 
-def _device(session: SSOSession) -> str:
-    name = user_agents.in_words(session.last_user_agent or session.initial_user_agent)
-    return f"{name}, {session.last_ip}" if session.last_ip else name
+def _browser(session: SSOSession) -> tuple[str, str]:
+    name = session.last_user_agent or session.initial_user_agent
+    return name[: security_mails.LONGEST_USER_AGENT], str(session.last_ip or "")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext, gettext_noop
 
 from idp.models import Application, Connection
 from idp.protocol.initiators import Initiator
@@ -20,37 +21,41 @@ from logout_app.protocol.sign_out_state import RowState, row_state, standing
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
 from sessions_app.audit.history import Recorded
-from sessions_app.protocol import user_agents
+from sessions_app.session import devices
 
 SPAN = timedelta(days=30)
 FACTORS = {
-    "totp": "An authenticator app",
-    "webauthn": "A security key",
-    "recovery_codes": "A new set of recovery codes",
+    "totp": gettext_noop("An authenticator app"),
+    "webauthn": gettext_noop("A security key"),
+    "recovery_codes": gettext_noop("A new set of recovery codes"),
 }
+
+A_FACTOR = gettext_noop("A second factor")
 
 # {app} and {connection} are names; what depends on more than these is in `_words`.
 SENTENCES: dict[EventType, str] = {
-    EventType.OPENED: "You signed in",
-    EventType.JOINED: "You opened {app}",
-    EventType.REAUTHENTICATED: "You proved again that it is you",
-    EventType.REAUTHENTICATION_REQUIRED: "You were asked to prove again that it is you",
-    EventType.ENDED: "You were signed out",
-    EventType.SIGN_IN_FAILED: "A sign-in failed",
-    EventType.SECOND_FACTOR_FAILED: "A second factor was wrong, after the right password",
-    EventType.DEVICE_CODE_FAILED: "The code of a device was wrong",
-    EventType.PASSWORD_CHANGED: "Your password was changed",
-    EventType.SECOND_FACTOR_ADDED: "{factor} was added",
-    EventType.SECOND_FACTOR_REMOVED: "{factor} was removed",
-    EventType.SECOND_FACTORS_RESET: "All your second factors were taken away",
-    EventType.REFRESH_TOKEN_REUSED: "{app} was signed out, because a key that it had used up came again",
-    EventType.REFRESH_TOKEN_STOLEN: "{app} was signed out, because another app sent its key",
-    EventType.REFRESH_TOKEN_REVOKED: "{app} does not stay signed in by itself any more",
-    EventType.APPLICATION_REMOVED: "{app} cannot act for you any more",
-    EventType.AUTHORIZATION_CODE_REPLAYED: "{app} was signed out, because a code that it had used up came again",
-    EventType.UNIVERSAL_LOGOUT_SUCCEEDED: "{connection} asked for the end of everything of yours here",
-    EventType.DEPROVISIONED: "{connection} said that you must be out",
-    EventType.ACCESS_LOST: "{app} is not for you any more, and you were signed out of it",
+    EventType.OPENED: gettext_noop("You signed in"),
+    EventType.JOINED: gettext_noop("You opened {app}"),
+    EventType.REAUTHENTICATED: gettext_noop("You proved again that it is you"),
+    EventType.REAUTHENTICATION_REQUIRED: gettext_noop("You were asked to prove again that it is you"),
+    EventType.ENDED: gettext_noop("You were signed out"),
+    EventType.SIGN_IN_FAILED: gettext_noop("A sign-in failed"),
+    EventType.SECOND_FACTOR_FAILED: gettext_noop("A second factor was wrong, after the right password"),
+    EventType.DEVICE_CODE_FAILED: gettext_noop("The code of a device was wrong"),
+    EventType.PASSWORD_CHANGED: gettext_noop("Your password was changed"),
+    EventType.SECOND_FACTOR_ADDED: gettext_noop("{factor} was added"),
+    EventType.SECOND_FACTOR_REMOVED: gettext_noop("{factor} was removed"),
+    EventType.SECOND_FACTORS_RESET: gettext_noop("All your second factors were taken away"),
+    EventType.REFRESH_TOKEN_REUSED: gettext_noop("{app} was signed out, because a key that it had used up came again"),
+    EventType.REFRESH_TOKEN_STOLEN: gettext_noop("{app} was signed out, because another app sent its key"),
+    EventType.REFRESH_TOKEN_REVOKED: gettext_noop("{app} does not stay signed in by itself any more"),
+    EventType.APPLICATION_REMOVED: gettext_noop("{app} cannot act for you any more"),
+    EventType.AUTHORIZATION_CODE_REPLAYED: gettext_noop(
+        "{app} was signed out, because a code that it had used up came again"
+    ),
+    EventType.UNIVERSAL_LOGOUT_SUCCEEDED: gettext_noop("{connection} asked for the end of everything of yours here"),
+    EventType.DEPROVISIONED: gettext_noop("{connection} said that you must be out"),
+    EventType.ACCESS_LOST: gettext_noop("{app} is not for you any more, and you were signed out of it"),
 }
 KINDS = {kind.value: kind for kind in SENTENCES}
 SUSPICIOUS = {
@@ -71,20 +76,20 @@ OF_A_BROWSER = {
     EventType.DEVICE_CODE_FAILED,
 }
 ENDS = {
-    Initiator.RP_LOGOUT: "You signed out",
-    Initiator.SESSION_EXPIRED: "Your session ran out",
-    Initiator.PASSWORD_CHANGED: "You were signed out, because the password was changed",
-    Initiator.MFA_PHONE_UNENROLLED: "You were signed out, because a second factor was removed",
-    Initiator.EMAIL_IDENTIFIER_CHANGED: "You were signed out, because the address was changed",
-    Initiator.ACCOUNT_DEACTIVATED: "You were signed out, because the account was blocked",
-    Initiator.DEPROVISIONED: "You were signed out, because the account was closed where it comes from",
+    Initiator.RP_LOGOUT: gettext_noop("You signed out"),
+    Initiator.SESSION_EXPIRED: gettext_noop("Your session ran out"),
+    Initiator.PASSWORD_CHANGED: gettext_noop("You were signed out, because the password was changed"),
+    Initiator.MFA_PHONE_UNENROLLED: gettext_noop("You were signed out, because a second factor was removed"),
+    Initiator.EMAIL_IDENTIFIER_CHANGED: gettext_noop("You were signed out, because the address was changed"),
+    Initiator.ACCOUNT_DEACTIVATED: gettext_noop("You were signed out, because the account was blocked"),
+    Initiator.DEPROVISIONED: gettext_noop("You were signed out, because the account was closed where it comes from"),
 }
 TOLD = {
-    RowState.DELIVERED: "Told",
-    RowState.LOADED: "Page loaded, not confirmed",
-    RowState.PENDING: "Being told",
-    RowState.DEAD: "No answer",
-    RowState.UNREACHABLE: "Not told",
+    RowState.DELIVERED: gettext_noop("Told"),
+    RowState.LOADED: gettext_noop("Page loaded, not confirmed"),
+    RowState.PENDING: gettext_noop("Being told"),
+    RowState.DEAD: gettext_noop("No answer"),
+    RowState.UNREACHABLE: gettext_noop("Not told"),
 }
 
 
@@ -136,35 +141,38 @@ def _happened(line: Recorded, names: LineNames) -> Happened:
 
 def _words(kind: EventType, line: Recorded, names: LineNames) -> str:
     known = {
-        "app": isolated(names.apps.get(line.client_id) or line.client_id or "An app"),
-        "connection": isolated(names.connections.get(line.connection) or line.connection or "Your organisation"),
-        "factor": FACTORS.get(line.data.get("factor", ""), "A second factor"),
+        "app": isolated(names.apps.get(line.client_id) or line.client_id or gettext("An app")),
+        "connection": isolated(
+            names.connections.get(line.connection) or line.connection or gettext("Your organisation")
+        ),
+        "factor": gettext(FACTORS.get(line.data.get("factor", ""), A_FACTOR)),
     }
     sentence = ENDS.get(Initiator(line.initiator), SENTENCES[kind]) if kind is EventType.ENDED else SENTENCES[kind]
-    return f"{sentence.format(**known)}{_by(line, names, known['connection'])}."
+    said = gettext(sentence).format(**known)
+    by = _by(line, names, known["connection"])
+    return gettext("%(what)s by %(whom)s.") % {"what": said, "whom": by} if by else f"{said}."
 
 
 def _by(line: Recorded, names: LineNames, connection: str) -> str:
     """Who did it, where it was not the person."""
     by, _, whom = line.actor.partition(":")
     if by == "admin":
-        return " by an administrator"
+        return gettext("an administrator")
     if by == "app" and whom:
-        return f" by {isolated(names.apps.get(whom) or whom)}" if whom in names.apps else " by an app"
-    if by in ("upstream", "scim") and line.type == EventType.ENDED:
-        return f" by {connection}"
-    return ""
+        return isolated(names.apps.get(whom) or whom) if whom in names.apps else gettext("an app")
+    return connection if by in ("upstream", "scim") and line.type == EventType.ENDED else ""
 
 
 def _where(kind: EventType, line: Recorded, names: LineNames) -> list[str]:
     found = []
     if kind in OF_A_BROWSER or line.actor == "user":
-        found += [user_agents.in_words(line.user_agent)] if line.user_agent else []
+        found += [devices.in_words(line.user_agent)] if line.user_agent else []
         found += [str(line.ip)] if line.ip else []
     if kind is EventType.ENDED and (browser := names.browsers.get(line.sid)):
-        found.append(user_agents.in_words(browser))
+        found.append(devices.in_words(browser))
     if kind in (EventType.OPENED, EventType.SIGN_IN_FAILED) and line.connection:
-        found.append(f"through {names.connections.get(line.connection) or line.connection}")
+        name = names.connections.get(line.connection) or line.connection
+        found.append(gettext("through %(connection)s") % {"connection": name})
     return found
 
 
@@ -188,4 +196,4 @@ def _by_state(apps: Mapping[str, Mapping[str, str]], overdue: bool) -> list[tupl
     found: dict[RowState, list[str]] = defaultdict(list)
     for name, channels in apps.items():
         found[row_state(channels, overdue=overdue)].append(name)
-    return [(word, sorted(found[state], key=str.casefold)) for state, word in TOLD.items() if state in found]
+    return [(gettext(word), sorted(found[state], key=str.casefold)) for state, word in TOLD.items() if state in found]

@@ -39,6 +39,7 @@ class LogoutRequest:
     post_logout_redirect_uri: str = ""
     state: str | None = None
     federated: bool = False
+    ui_locales: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def parse(params: Mapping[str, Sequence[str]], *, posted: bool) -> LogoutRequest
         post_logout_redirect_uri=value.get("post_logout_redirect_uri", ""),
         state=value.get("state"),
         federated=is_federated(value.get("federated"), posted=posted),
+        ui_locales=value.get("ui_locales", ""),
     )
 
 

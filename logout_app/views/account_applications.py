@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from idp.http.requests import facts
@@ -38,7 +39,7 @@ def remove_application(request: HttpRequest, client_id: str) -> HttpResponse:
     person, at = _person(request), timezone.now()
     found = application_removed.acting_for(person, at, client_id)
     if request.method == "POST" and not found:
-        messages.info(request, "That app could not act for you any more.")
+        messages.info(request, gettext("That app could not act for you any more."))
         return HttpResponseRedirect(reverse("your_applications"))
     if not found:
         raise Http404
@@ -52,12 +53,12 @@ def remove_application(request: HttpRequest, client_id: str) -> HttpResponse:
 
 
 def _in_words(row: ActingApplication, removed: Removed) -> str:
-    said = f"{isolated(row.name)} cannot act for you any more."
+    said = gettext("%(application)s cannot act for you any more.") % {"application": isolated(row.name)}
     if not removed.sessions:
         return said
     if removed.is_told:
-        return f"{said} It is being told that you are signed out; Activity shows its answer."
-    return f"{said} We have no way to tell it that you are signed out: sign out there too."
+        return f"{said} {gettext('It is being told that you are signed out; Activity shows its answer.')}"
+    return f"{said} {gettext('We have no way to tell it that you are signed out: sign out there too.')}"
 
 
 def _scopes(row: ActingApplication) -> list[str]:

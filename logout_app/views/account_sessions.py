@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods
 
 from idp.http.requests import facts
@@ -26,7 +27,7 @@ from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, is_from_our_page, when_stale
 from logout_app.browser.sign_out import end_and_answer
 from logout_app.ending import account_sessions, not_told
-from logout_app.views.sign_out_page import WORDS
+from logout_app.views.sign_out_words import WORDS
 from sessions_app.models import SSOSession
 from sessions_app.protocol import user_agents
 from sessions_app.session import binding
@@ -91,7 +92,7 @@ def _page(request: HttpRequest, session: SSOSession, at: datetime, *, chosen: Qu
         ],
         "signed_out": signed_out,
         "pending": any(device.pending for device in signed_out),
-        "words": {state.value: word for state, word in WORDS.items()},
+        "words": {state.value: gettext(word) for state, word in WORDS.items()},
     }
     return render(request, "account/sessions.html", context)
 
@@ -156,19 +157,25 @@ def _question(given: QueryDict, session: SSOSession, at: datetime) -> Question |
     act = given.get("act", "")
     chosen = given.get(ACTS.get(act, ""), "")
     if act == "sign-out-others":
-        return Question("Sign out of all other devices?", "Sign out of the others", {"act": act})
+        return Question(gettext("Sign out of all other devices?"), gettext("Sign out of the others"), {"act": act})
     if not PUBLIC_ID.fullmatch(chosen):
         return None
     if act == "sign-out":
         device = account_sessions.own_session(session.user, chosen)
         if device and device.pk != session.pk and device.is_alive(at):
             name = account_sessions.device_name(device)
-            return Question(f"Sign out of {name}?", "Sign out", {"act": act, "sid": chosen})
+            return Question(
+                gettext("Sign out of %(device)s?") % {"device": name}, gettext("Sign out"), {"act": act, "sid": chosen}
+            )
     if act == "revoke":
         family = account_sessions.own_family(session.user, chosen)
         if family and family.is_alive(at):
             name = isolated(str(family.application))
-            return Question(f"Revoke {name}?", "Revoke", {"act": act, "family": chosen})
+            return Question(
+                gettext("Revoke %(application)s?") % {"application": name},
+                gettext("Revoke"),
+                {"act": act, "family": chosen},
+            )
     return None
 
 
@@ -185,18 +192,17 @@ def _sign_out(request: HttpRequest, session: SSOSession, sid: str, at: datetime)
         raise Http404
     name = account_sessions.device_name(chosen)
     if account_sessions.sign_out(chosen, at):
-        messages.success(request, f"{name} is signed out.")
+        messages.success(request, gettext("%(device)s is signed out.") % {"device": name})
     else:
-        messages.info(request, f"{name} was signed out already.")
+        messages.info(request, gettext("%(device)s was signed out already.") % {"device": name})
 
 
 def _tell_of_others(request: HttpRequest, ended: int) -> None:
     if ended == 0:
-        messages.info(request, "There was no other device to sign out.")
-    elif ended == 1:
-        messages.success(request, "Your other device is signed out.")
+        messages.info(request, gettext("There was no other device to sign out."))
     else:
-        messages.success(request, f"Your {ended} other devices are signed out.")
+        said = ngettext("Your other device is signed out.", "Your %(number)d other devices are signed out.", ended)
+        messages.success(request, said % {"number": ended})
 
 
 def _revoke(request: HttpRequest, session: SSOSession, public_id: str, at: datetime) -> None:
@@ -205,6 +211,8 @@ def _revoke(request: HttpRequest, session: SSOSession, public_id: str, at: datet
         raise Http404
     name = isolated(str(family.application))
     if account_sessions.revoke(family, session.user, facts(request), at):
-        messages.success(request, f"{name} does not stay signed in any more.")
+        messages.success(request, gettext("%(application)s does not stay signed in any more.") % {"application": name})
     else:
-        messages.info(request, f"{name} did not stay signed in any more already.")
+        messages.info(
+            request, gettext("%(application)s did not stay signed in any more already.") % {"application": name}
+        )

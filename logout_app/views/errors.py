@@ -8,10 +8,11 @@ from typing import Concatenate, ParamSpec
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from idp.applications import refusals
 from idp.protocol.errors import ProtocolError
-from idp.views.errors import error_page
+from idp.views.errors import error_page, in_words
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -28,13 +29,15 @@ def sign_out_errors(view: View[P]) -> View[P]:
         except ProtocolError as error:
             refusals.note(error)
             log.info("logout.refused", path=request.path, reason=error.description, detail=error.detail)
+            message, technical = in_words(error)
             return error_page(
                 request,
-                "We could not follow this sign-out link",
-                error.description,
+                gettext("We could not follow this sign-out link"),
+                message,
                 code=error.error,
                 status=error.status,
                 offer_sign_out=True,
+                technical=technical,
             )
 
     return wrapped

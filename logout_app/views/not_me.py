@@ -8,8 +8,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
+from idp.http import languages
 from idp.http.requests import facts
 from idp.limits import guesses, limiter
 from idp.views.errors import error_page, page_errors
@@ -28,6 +30,7 @@ def this_was_not_me(request: HttpRequest, key: str) -> HttpResponse:
     if link is None:
         guesses.count(facts(request), limiter.ENDPOINT, "not-me link", at)
         return _dead(request)
+    languages.heard_of(request, link.user.language)
     if request.method == "POST":
         return _end(request, link, at)
     if not_me.was_used(link):
@@ -52,8 +55,10 @@ def _dead(request: HttpRequest) -> HttpResponse:
     """The same for a link that was used, is too old, or never was one."""
     return error_page(
         request,
-        "This link does not work any more",
-        "It was used already, or it is older than three days. If something is wrong with your account, "
-        "choose a new password and look at your sessions.",
+        gettext("This link does not work any more"),
+        gettext(
+            "It was used already, or it is older than three days. If something is wrong with your account, "
+            "choose a new password and look at your sessions."
+        ),
         status=404,
     )

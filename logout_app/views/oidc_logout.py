@@ -10,11 +10,12 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from idp.applications import rules as targets
-from idp.http import content_policy
+from idp.http import content_policy, languages
 from idp.models import Application
 from idp.protocol.errors import InvalidRequest
 from idp.tenants import configuration
@@ -40,6 +41,7 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
     """Decide (one pure function), then end, ask, or go on."""
     params = request.POST if request.method == "POST" else request.GET
     asked = rules.parse(dict(params.lists()), posted=request.method == "POST")
+    languages.wish(request, asked.ui_locales)
     session = binding.session_of(request)
     if session is None and _lost_its_cookie(request):
         return _resubmit(request, params)
@@ -161,7 +163,7 @@ def _read_question(request: HttpRequest) -> dict[str, Any]:
     try:
         question: dict[str, Any] = signing.loads(request.POST.get("question", ""), salt=SALT, max_age=QUESTION_LASTS)
     except signing.BadSignature:
-        raise InvalidRequest("This question was asked too long ago. Please sign out again.") from None
+        raise InvalidRequest(gettext_noop("This question was asked too long ago. Please sign out again.")) from None
     return question
 
 

@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from idp.http import content_policy
+from idp.http import content_policy, languages
 from idp.tenants import configuration, rules
 from idp.views.errors import error_page
 from idp.views.stale_forms import is_from_our_page, stale_page, when_stale
@@ -21,18 +22,12 @@ from logout_app.browser.transactions import PageRow
 from logout_app.browser.upstream_logout import Standing
 from logout_app.models import DeliveryState, LogoutTransaction
 from logout_app.protocol.sign_out_state import RowState
+from logout_app.views import sign_out_words
 
 OUTCOMES = {
     "no_answer": DeliveryState.DEAD,
     "loaded": DeliveryState.LOADED,
     "acknowledged": DeliveryState.DELIVERED,
-}
-WORDS = {
-    RowState.PENDING: "Signing out…",
-    RowState.DELIVERED: "Signed out",
-    RowState.LOADED: "Page loaded, not confirmed",
-    RowState.DEAD: "No answer",
-    RowState.UNREACHABLE: "Cannot be signed out from here",
 }
 UPSTREAM_STATES = {
     Standing.OFFERED: RowState.UNREACHABLE,
@@ -40,14 +35,6 @@ UPSTREAM_STATES = {
     Standing.LEFT: RowState.DELIVERED,
     Standing.FAILED: RowState.DEAD,
 }
-UPSTREAM_WORDS = {
-    Standing.OFFERED: "You are still signed in there",
-    Standing.SENT: "Asked, not confirmed",
-    Standing.LEFT: "Signed out",
-    Standing.FAILED: "Not signed out",
-}
-ANSWERED_WITH_AN_ERROR = "Answered with an error"
-PLAIN_WORDS = {RowState.LOADED: "Asked, not confirmed"}  # nobody saw whether the frame loaded
 
 
 @login_not_required
@@ -59,6 +46,9 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     page = transactions.find(request, token, timezone.now())
     if page is None:
         return gone(request)
+    if page.session is not None:
+        languages.heard_of(request, page.session.user.language)
+    languages.settle(request)
     tenant = configuration.current().tenant
     rows = transactions.rows_of(
         page,
@@ -68,15 +58,15 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
         issuer_origin=settings.ISSUER_ORIGIN,
     )
     batch = batch_of(rows, request.GET)
-    words = WORDS if batch.is_first else WORDS | PLAIN_WORDS
     batch.judge(rows)
     pending = any(row.state == RowState.PENDING for row in rows)
     done, total = transactions.counts(rows)
     upstream = _upstream_row(page)
     context = {
         "page": page,
-        "rows": [{"row": row, "words": _words(row, words)} for row in rows],
-        "headline": _failures(rows),
+        "rows": [{"row": row, "words": sign_out_words.of_row(row, plain=not batch.is_first)} for row in rows],
+        "headline": sign_out_words.failures(rows),
+        "said": sign_out_words.of_script(len(rows)),
         "batch": batch,
         "refresh": batch.refresh(pending=pending),
         "done": done,
@@ -142,17 +132,6 @@ def sign_out_retry(request: HttpRequest, token: str) -> HttpResponse:
     return redirect(request, reverse("sign_out_page", args=[token]))
 
 
-def _words(row: PageRow, words: dict[RowState, str]) -> str:
-    return ANSWERED_WITH_AN_ERROR if row.state == RowState.DEAD and row.answered else words[row.state]
-
-
-def _failures(rows: list[PageRow]) -> str:
-    """The headline where somebody may still be signed in, as the script has it."""
-    failed = [row for row in rows if row.state == RowState.DEAD]
-    did_not = "did not sign you out" if any(row.answered for row in failed) else "did not answer"
-    return f"{len(failed)} app{'s' * (len(failed) != 1)} {did_not}" if failed else ""
-
-
 def _upstream_row(page: LogoutTransaction) -> dict[str, object] | None:
     """The row of the identity provider upstream, where there is a way to sign out of it too."""
     connection = page.session.connection if page.session else None
@@ -164,8 +143,8 @@ def _upstream_row(page: LogoutTransaction) -> dict[str, object] | None:
         "standing": standing,
         "left": standing is Standing.LEFT,
         "state": UPSTREAM_STATES[standing].value,
-        "words": UPSTREAM_WORDS[standing],
-        "why": page.upstream["why"],
+        "words": gettext(sign_out_words.UPSTREAM[standing]),
+        "why": languages.in_words(page.upstream["why"]),
         "next": standing is Standing.OFFERED and page.upstream["asked"],
     }
 
@@ -191,7 +170,7 @@ def _target(request: HttpRequest, token: str) -> tuple[LogoutTransaction | None,
 def gone(request: HttpRequest) -> HttpResponse:
     return error_page(
         request,
-        "This sign-out page is over",
-        "It belongs to the browser that signed out, for ten minutes. You are signed out if it was yours.",
+        gettext("This sign-out page is over"),
+        gettext("It belongs to the browser that signed out, for ten minutes. You are signed out if it was yours."),
         status=404,
     )

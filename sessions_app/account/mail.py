@@ -23,10 +23,12 @@ from django.urls import reverse
 
 from idp import signals
 from idp.connections import registry
+from idp.http import languages
 from idp.limits import limiter
 from idp.models import Identity, User
 from idp.protocol.text import normal_forms
 from idp.tenants import configuration
+from sessions_app.account import mail_language
 from sessions_app.models import MailKind, MailRequest
 
 log = structlog.get_logger(__name__)
@@ -38,14 +40,23 @@ BATCH = 50
 
 def ask_for_reset(address: str, at: datetime) -> None:
     """Have the accounts with this address, if there are any, sent a link to a new password."""
-    MailRequest.objects.create(kind=MailKind.RESET, address=address, requested_at=at, due_at=at)
+    MailRequest.objects.create(
+        kind=MailKind.RESET, address=address, language=languages.current(), requested_at=at, due_at=at
+    )
 
 
 def ask_for_verification(user: User, at: datetime) -> bool:
     """Have a person sent a link that proves their address. False: they were sent too many already."""
     if not limiter.reserve([limiter.RESET_MAIL.key("verification", user.pk)], at).allowed:
         return False
-    MailRequest.objects.create(kind=MailKind.VERIFICATION, address=user.email, user=user, requested_at=at, due_at=at)
+    MailRequest.objects.create(
+        kind=MailKind.VERIFICATION,
+        address=user.email,
+        user=user,
+        language=languages.current(),
+        requested_at=at,
+        due_at=at,
+    )
     return True
 
 
@@ -110,7 +121,7 @@ def _claim(request: MailRequest, at: datetime) -> bool:
 def _send(request: MailRequest, at: datetime) -> int:
     people = _verifiable(request) if request.kind == MailKind.VERIFICATION else people_with_address(request.address)
     try:
-        _send_to(people, request.kind)
+        _send_to(people, request.kind, request.language)
     except OSError as error:  # SMTPException is one
         log.warning("mail.failed", kind=request.kind, attempts=request.attempts + 1, error=type(error).__name__)
         return 0
@@ -118,7 +129,7 @@ def _send(request: MailRequest, at: datetime) -> int:
     return 1
 
 
-def _send_to(people: Iterable[User], kind: str) -> None:
+def _send_to(people: Iterable[User], kind: str, asked_in: str) -> None:
     for user in people:
         template, url = _verification(user) if kind == MailKind.VERIFICATION else _reset(user)
         context = {
@@ -127,7 +138,9 @@ def _send_to(people: Iterable[User], kind: str) -> None:
             "connections": names_of(user),
             "tenant": configuration.current().tenant.friendly_name or "Curfew",
         }
-        get_adapter().render_mail(f"account/email/{template}", user.email, context).send()
+        with mail_language.speaking_to(user, asked_in):
+            mail = get_adapter().render_mail(f"account/email/{template}", user.email, context)
+        mail.send()
 
 
 def _reset(user: User) -> tuple[str, str]:

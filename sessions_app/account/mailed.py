@@ -24,6 +24,7 @@ from idp.models import Connection, Identity, MailLink, MailLinkKind, Strategy, U
 from idp.people import mail_links, newcomers
 from idp.protocol.text import normal_forms
 from idp.tenants import configuration
+from sessions_app.account import mail_language
 
 log = structlog.get_logger(__name__)
 PAUSE = timedelta(seconds=30)  # doubled after each failure; also the lease of a worker that dies meanwhile
@@ -102,7 +103,9 @@ def _send(link: MailLink, at: datetime) -> int:
     template, said = letter
     context = {**said, "address": link.address, "tenant": configuration.current().tenant.friendly_name or "Curfew"}
     try:
-        get_adapter().render_mail(f"account/email/{template}", link.address, context).send()
+        with mail_language.speaking_to(link.user, link.language):
+            mail = get_adapter().render_mail(f"account/email/{template}", link.address, context)
+        mail.send()
     except OSError as error:  # SMTPException is one
         log.warning("mail.failed", kind=link.kind, attempts=link.attempts + 1, error=type(error).__name__)
         return 0

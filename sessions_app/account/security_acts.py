@@ -8,6 +8,7 @@ from typing import Any
 from allauth.core import context
 from allauth.mfa.models import Authenticator
 from django.dispatch import receiver
+from django.utils.translation import gettext_noop
 
 from idp import signals
 from idp.http.requests import RequestFacts, facts
@@ -16,7 +17,8 @@ from idp.protocol.opaque import new_secret
 from sessions_app.account import security_mails
 from sessions_app.models import SecurityMailKind
 
-FACTORS = {"totp": "an authenticator app", "webauthn": "a security key or passkey"}
+FACTORS = {"totp": gettext_noop("an authenticator app"), "webauthn": gettext_noop("a security key or passkey")}
+A_FACTOR = gettext_noop("a second factor")
 
 
 @receiver(signals.password_changed, dispatch_uid="security mails: password changed")
@@ -26,12 +28,12 @@ def _password_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
 
 @receiver(signals.mfa_added, dispatch_uid="security mails: factor added")
 def _factor_added(user: User, factor: Authenticator, actor: str, at: datetime, **_: Any) -> None:
-    _note(SecurityMailKind.FACTOR_ADDED, user, actor, at, factor=FACTORS.get(factor.type, "a second factor"))
+    _note(SecurityMailKind.FACTOR_ADDED, user, actor, at, factor=FACTORS.get(factor.type, A_FACTOR))
 
 
 @receiver(signals.mfa_removed, dispatch_uid="security mails: factor removed")
 def _factor_removed(user: User, factor: Authenticator, actor: str, at: datetime, **_: Any) -> None:
-    _note(SecurityMailKind.FACTOR_REMOVED, user, actor, at, factor=FACTORS.get(factor.type, "a second factor"))
+    _note(SecurityMailKind.FACTOR_REMOVED, user, actor, at, factor=FACTORS.get(factor.type, A_FACTOR))
 
 
 @receiver(signals.email_changed, dispatch_uid="security mails: address changed")

@@ -15,14 +15,18 @@ from urllib.parse import urlsplit
 import structlog
 from allauth.account.adapter import get_adapter
 from django.conf import settings
+from django.core.mail import EmailMessage
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import dateformat
+from django.utils.translation import gettext, gettext_noop
 
+from idp.http import languages
 from idp.http.requests import RequestFacts
 from idp.models import Identity, SecurityMails, Strategy, User
 from idp.tenants import configuration
-from sessions_app.account import not_me
+from sessions_app.account import mail_language, not_me
 from sessions_app.models import SecurityMail, SecurityMailKind, SecurityMailOutcome
-from sessions_app.protocol import user_agents
+from sessions_app.session import devices
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +38,13 @@ PAUSE, LONGEST_PAUSE = (
 )  # doubled after each failure; the lease of a worker too
 GIVEN_UP_AFTER = timedelta(days=3)
 BATCH = 50
+LONGEST_USER_AGENT = 500  # characters; its words are of the language in which the mail is sent
+SYSTEM = gettext_noop("the system")
 _BY = {
-    "admin": "an administrator",
-    "scim": "your organisation",
-    "upstream": "your organisation",
-    "app": "an application",
+    "admin": gettext_noop("an administrator"),
+    "scim": gettext_noop("your organisation"),
+    "upstream": gettext_noop("your organisation"),
+    "app": gettext_noop("an application"),
 }
 
 
@@ -69,7 +75,7 @@ def device(facts: RequestFacts | None) -> dict[str, str]:
     """What a mail says of the browser that did it."""
     if facts is None:
         return {}
-    return {"device": user_agents.in_words(facts.user_agent), "ip": facts.ip or ""}
+    return {"user_agent": facts.user_agent[:LONGEST_USER_AGENT], "ip": facts.ip or ""}
 
 
 def are_on() -> bool:
@@ -152,9 +158,16 @@ def _done(row: SecurityMail, outcome: SecurityMailOutcome, at: datetime) -> int:
 
 
 def _post(row: SecurityMail, address: str, left_out: int, at: datetime) -> None:
+    with mail_language.speaking_to(row.user):
+        mail = _written(row, address, left_out, at)
+    mail.send()
+
+
+def _written(row: SecurityMail, address: str, left_out: int, at: datetime) -> EmailMessage:
     context = {
         **row.data,
-        "when": f"{row.happened_at.astimezone(UTC):%-d %B %Y, %H:%M} UTC",
+        **_in_words(row.data),
+        "when": dateformat.format(row.happened_at.astimezone(UTC), gettext("j F Y, H:i T")),
         "by": _by(str(row.data.get("actor", ""))),
         "left_out": left_out,
         "tenant": configuration.current().tenant.friendly_name or "Curfew",
@@ -163,9 +176,27 @@ def _post(row: SecurityMail, address: str, left_out: int, at: datetime) -> None:
     prefix = f"account/email/security_{row.kind}"
     host = urlsplit(settings.ISSUER_ORIGIN).hostname or "localhost"
     headers = {"Message-ID": f"<security-{row.pk}-{row.happened_at.timestamp():.0f}@{host}>"}
-    get_adapter().render_mail(prefix, address, context, headers=headers).send()
+    mail: EmailMessage = get_adapter().render_mail(prefix, address, context, headers=headers)
+    return mail
+
+
+def _in_words(data: Mapping[str, Any]) -> dict[str, object]:
+    """What was written down as it came. An earlier release wrote words, which stay as they are."""
+    found: dict[str, object] = {}
+    if "user_agent" in data:
+        found["device"] = devices.in_words(data["user_agent"])
+    if "browsers" in data:
+        found["devices"] = list(dict.fromkeys(_browser(*one) for one in data["browsers"]))
+    if data.get("factor"):
+        found["factor"] = languages.in_words(data["factor"])
+    return found
+
+
+def _browser(user_agent: str, ip: str) -> str:
+    name = devices.in_words(user_agent)
+    return f"{name}, {ip}" if ip else name
 
 
 def _by(actor: str) -> str:
     """Who did it, in words; empty: the person, as far as anybody knows."""
-    return "" if actor == "user" else _BY.get(actor.partition(":")[0], "the system")
+    return "" if actor == "user" else gettext(_BY.get(actor.partition(":")[0], SYSTEM))

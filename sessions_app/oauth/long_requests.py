@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from idp.http.requests import RequestFacts
 from idp.limits import limiter
@@ -28,7 +29,9 @@ OF_NETWORK = limiter.Limit("long-requests", 600, 300)
 def keep(query: str, client_id: str, facts: RequestFacts, at: datetime) -> str:
     """The path that stands for this request from now on. Raises TemporarilyUnavailable for a network that has too many."""
     if limiter.count_failure(OF_NETWORK.key(limiter.prefix(facts.ip)), at) > OF_NETWORK.count:
-        raise TemporarilyUnavailable("Too many long requests from this network. Please try again in a few minutes.")
+        raise TemporarilyUnavailable(
+            gettext_noop("Too many long requests from this network. Please try again in a few minutes.")
+        )
     reference = new_secret()
     FlowState.objects.create(
         kind=FlowState.LONG_REQUEST,

@@ -34,11 +34,15 @@ SYSTEMS = (
 )
 
 
+def read(user_agent: str) -> tuple[str, str]:
+    """Browser and system, such as Firefox and Windows; "": not known."""
+    return _first(BROWSERS, user_agent), _first(SYSTEMS, user_agent)
+
+
 def in_words(user_agent: str) -> str:
-    """Such as "Firefox on Windows"; what is not known is left out, and "Unknown browser" stands for the browser."""
-    browser = _first(BROWSERS, user_agent) or UNKNOWN
-    system = _first(SYSTEMS, user_agent)
-    return f"{browser} on {system}" if system else browser
+    """In English, such as "Firefox on Windows"; what is not known is left out, and "Unknown browser" stands for the browser."""
+    browser, system = read(user_agent)
+    return f"{browser or UNKNOWN} on {system}" if system else browser or UNKNOWN
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:

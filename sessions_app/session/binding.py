@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from idp.database.lookups import Given, Lookup
+from idp.http import languages
 from idp.http.visit import Visit
 from idp.models import TenantSettings
 from idp.protocol.opaque import digest, new_secret
@@ -88,10 +89,16 @@ class Browser(Visit):
     @session.setter
     def session(self, session: SSOSession | None) -> None:
         self._session, self.was_looked_up = session, True
+        if session is not None:
+            languages.heard_of(self._request, session.user.language)
 
     @property
     def proved_at(self) -> datetime | None:
         return self.session.auth_time if self.session is not None else None
+
+    @property
+    def chosen_language(self) -> str | None:
+        return self.session.user.language if self.session is not None else None
 
     def holds(self, session: SSOSession, cookie: str, tenant: TenantSettings | None = None) -> None:
         """Somebody signed in, or proved again who they are: from the answer on the browser has this cookie of the session."""

@@ -19,10 +19,12 @@ from django.middleware.csrf import rotate_token
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext
 
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.registry import Purpose, usable_for
 from idp.database.lookups import Given, Lookup
+from idp.http import languages
 from idp.http.requests import facts
 from idp.models import Identity, User, began_before
 from idp.protocol.opaque import digest, new_secret
@@ -150,7 +152,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         except attempts.TooManyAttempts:
             raise self.validation_error("too_many_login_attempts") from None
         except UpstreamRefused as error:
-            raise ValidationError(error.sentence) from None
+            raise ValidationError(languages.in_words(error.sentence)) from None
         except UpstreamFault as error:
             raise ValidationError(error.told) from None
 
@@ -161,7 +163,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         if user.is_authenticated and "reauthenticate" not in known and sign_in.has_password(context.request, user):
             entry = {
                 "id": "reauthenticate",
-                "description": "Use your password",
+                "description": gettext("Use your password"),
                 "url": reverse("account_reauthenticate"),
             }
             return [entry, *methods]

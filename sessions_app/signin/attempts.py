@@ -20,6 +20,7 @@ from django.conf import settings
 from django.core import signing
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import ngettext, override
 
 from idp.http.requests import client_ip, facts
 from idp.limits import limiter
@@ -52,12 +53,19 @@ class TooManyAttempts(TooManyRequests):
     """Answered with 429 and Retry-After; says nothing about the account."""
 
     def __init__(self, retry_after: int) -> None:
-        minutes = max(1, -(-retry_after // 60))
-        super().__init__(
-            "There were too many attempts to sign in. Please wait "
-            f"{minutes} minute{'s' if minutes > 1 else ''} and try again.",
-            retry_after=retry_after,
-        )
+        self._minutes = max(1, -(-retry_after // 60))
+        with override("en"):
+            super().__init__(self._in_words(), retry_after=retry_after)
+
+    def sentence(self, translate: Callable[[str], str]) -> str:
+        return self._in_words()
+
+    def _in_words(self) -> str:
+        return ngettext(
+            "There were too many attempts to sign in. Please wait %(minutes)d minute and try again.",
+            "There were too many attempts to sign in. Please wait %(minutes)d minutes and try again.",
+            self._minutes,
+        ) % {"minutes": self._minutes}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from idp.connections import registry
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed
 from idp.models import Connection
 from sessions_app.signin.offers import Offer
 
-NO_PASSWORD = "Enter your password."
-UNKNOWN_DOMAIN = "No organisation here uses this address. Check it, or use one of the buttons."
+NO_PASSWORD = gettext_lazy("Enter your password.")
+UNKNOWN_DOMAIN = gettext_lazy("No organisation here uses this address. Check it, or use one of the buttons.")
 
 
 class _Text(forms.CharField):
@@ -21,7 +22,9 @@ class _Text(forms.CharField):
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
         if isinstance(text, str) and is_malformed(text, self.max_length or LONGEST_LOGIN):
-            raise forms.ValidationError("This cannot be right: it is too long or has characters that nobody can type.")
+            raise forms.ValidationError(
+                gettext("This cannot be right: it is too long or has characters that nobody can type.")
+            )
         return text
 
 
@@ -32,12 +35,14 @@ class LoginForm(forms.Form):
     for the address only, if one of the others claims any domain. templates/login.html writes the two inputs itself.
     """
 
-    username = _Text(max_length=LONGEST_LOGIN, error_messages={"required": "Enter your e-mail address or user name."})
+    username = _Text(
+        max_length=LONGEST_LOGIN, error_messages={"required": gettext_lazy("Enter your e-mail address or user name.")}
+    )
     password = _Text(max_length=LONGEST_PASSWORD, strip=False, error_messages={"required": NO_PASSWORD})
     connection = forms.ChoiceField(
-        label="Account",
+        label=gettext_lazy("Account"),
         required=False,
-        error_messages={"invalid_choice": "Choose one of the accounts in the list."},
+        error_messages={"invalid_choice": gettext_lazy("Choose one of the accounts in the list.")},
     )
 
     def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
@@ -46,7 +51,10 @@ class LoginForm(forms.Form):
         self.offer = offer
         self.discovers = any(registry.domains(row) for row in offer.redirects)
         if len(offer.passwords) > 1:
-            choices = [("", "Find out from my e-mail address"), *((row.name, str(row)) for row in offer.passwords)]
+            choices = [
+                ("", gettext("Find out from my e-mail address")),
+                *((row.name, str(row)) for row in offer.passwords),
+            ]
             self.fields["connection"].choices = choices  # type: ignore[attr-defined]
         else:
             del self.fields["connection"]

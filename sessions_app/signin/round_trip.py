@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext, gettext_noop
 
 from idp.connections import places
 from idp.connections.contract import (
@@ -68,7 +69,9 @@ class AlreadyOver(InvalidRequest):
     """An answer that came before, or too late, in the browser that was to bring it. `redirect_url`: where it would have led."""
 
     def __init__(self, redirect_url: str) -> None:
-        super().__init__("This sign-in is over: it was completed before, or took too long. Please begin again.")
+        super().__init__(
+            gettext_noop("This sign-in is over: it was completed before, or took too long. Please begin again.")
+        )
         self.redirect_url = redirect_url
 
 
@@ -76,6 +79,16 @@ class NotEnough(Exception):
     """The upstream vouched for somebody, but not for what is needed here. `error` is what an application is told."""
 
     error = "login_required"
+
+    def __init__(self, template: str, connection: str = "") -> None:
+        """`connection` takes the place of %(connection)s."""
+        self._template, self._values = template, {"connection": connection}
+        super().__init__(template % self._values)
+
+    @property
+    def sentence(self) -> str:
+        """For the person, in their language."""
+        return gettext(self._template) % self._values
 
 
 def start(
@@ -140,9 +153,11 @@ def come_back(request: HttpRequest, state: str, at: datetime) -> Trip | None:
         return None
     browser = _browser(request)
     if not browser or not constant_time_compare(flow.browser_hash, digest(browser)):
-        raise InvalidRequest("This sign-in was begun in another browser, or cookies are blocked. Please begin again.")
+        raise InvalidRequest(
+            gettext_noop("This sign-in was begun in another browser, or cookies are blocked. Please begin again.")
+        )
     if flow.data["callback"] != f"{settings.ISSUER_ORIGIN}{request.path}":
-        raise InvalidRequest("This answer came to the address of another connection.")
+        raise InvalidRequest(gettext_noop("This answer came to the address of another connection."))
     if not FlowState.objects.filter(pk=flow.pk, used_at=None, expires_at__gt=at).update(used_at=at):
         raise AlreadyOver(flow.data["redirect_url"])
     return Trip(
@@ -173,9 +188,12 @@ def check_usable(connection: Connection | None, redirect_url: str, snapshot: Sna
     """The connection, if people may sign in through it upstream to what waits behind `redirect_url`; InvalidRequest else."""
     application = destination(redirect_url, snapshot).application
     if connection is None or connection.strategy not in REDIRECT_PROTOCOLS:
-        raise InvalidRequest("There is no such way to sign in.")
+        raise InvalidRequest(gettext_noop("There is no such way to sign in."))
     if not usable_for(connection, Purpose.SIGN_IN, application, snapshot):
-        raise InvalidRequest(f"Signing in with {isolated(str(connection))} is not switched on for this application.")
+        raise InvalidRequest(
+            gettext_noop("Signing in with %(connection)s is not switched on for this application."),
+            values={"connection": isolated(str(connection))},
+        )
     return connection
 
 
@@ -289,7 +307,8 @@ def _wanted_since(trip: Trip) -> datetime | None:
 def _once_more(request: HttpRequest, trip: Trip, at: datetime) -> HttpResponse:
     if trip.is_second:
         raise NotEnough(
-            f"You must prove again who you are, and {trip.connection} did not ask you to. Please try again."
+            gettext_noop("You must prove again who you are, and %(connection)s did not ask you to. Please try again."),
+            isolated(str(trip.connection)),
         )
     return start(
         request,
@@ -348,7 +367,7 @@ def _session_of(request: HttpRequest, identity: Identity) -> SSOSession:
     """The session of this browser, which is to be this account's. Raises NotEnough."""
     session = binding.session_of(request)
     if session is None or session.identity_id != identity.pk:
-        raise NotEnough("That is another account than the one you are signed in with.")
+        raise NotEnough(gettext_noop("That is another account than the one you are signed in with."))
     return session
 
 

@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from idp.http.requests import facts
@@ -59,7 +60,10 @@ def password_change(request: HttpRequest) -> HttpResponse:
     person = _person(request)
     if not person.has_usable_password() or not sign_in.has_password(request, person, own=True):
         return error_page(
-            request, "Your password is not kept here", "Please change it where you sign in from.", status=403
+            request,
+            gettext("Your password is not kept here"),
+            gettext("Please change it where you sign in from."),
+            status=403,
         )
     response: HttpResponse = views.password_change(request)
     return response

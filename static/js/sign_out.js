@@ -6,14 +6,7 @@
   const POLL = 500;
   const POLL_FOR = 60_000;
   const AT_ONCE = 10; // frames that load: more of them would take the line, and their time, from each other
-  const WORDS = {
-    pending: "Signing out…",
-    delivered: "Signed out",
-    loaded: "Page loaded, not confirmed",
-    dead: "No answer",
-    unreachable: "Cannot be signed out from here",
-  };
-  const ANSWERED_WITH_AN_ERROR = "Answered with an error";
+  const SAID = JSON.parse(page.dataset.said);
   const ACKNOWLEDGEMENT = "curfew:signed-out";
   const timeout = Number(page.dataset.timeout) * 1000;
   const part = (name, root = page) => root.querySelector(`[data-${name}]`);
@@ -28,7 +21,12 @@
 
   const state = (row) => row.element.dataset.state;
   const answered = (row) => "answered" in row.element.dataset;
-  const words = (row, next) => (next === "dead" && answered(row) ? ANSWERED_WITH_AN_ERROR : WORDS[next]);
+  const words = (row, next) => (next === "dead" && answered(row) ? SAID.answered : SAID.states[next]);
+
+  const put = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+  const number = (value, digits) =>
+    value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const seconds = (value, digits = 0) => put(SAID.seconds, { number: number(value, digits) });
 
   function post(url, fields) {
     return fetch(url, {
@@ -116,7 +114,7 @@
   function show(row, next, milliseconds) {
     const before = state(row);
     if (milliseconds !== null && milliseconds !== undefined) {
-      part("time", row.element).textContent = `${(milliseconds / 1000).toFixed(1)} s`;
+      part("time", row.element).textContent = seconds(milliseconds / 1000, 1);
     }
     if (before === next) return;
     row.element.dataset.state = next;
@@ -146,7 +144,7 @@
     for (const row of rows) {
       if (state(row) !== "pending") continue;
       const waited = performance.now() - (row.retriedAt || row.startedAt);
-      if (waited >= 1000) part("time", row.element).textContent = `${Math.floor(waited / 1000)} s`;
+      if (waited >= 1000) part("time", row.element).textContent = seconds(Math.floor(waited / 1000));
     }
     summary();
   }
@@ -157,18 +155,18 @@
     const pending = told.some((row) => state(row) === "pending");
     const dead = told.filter((row) => state(row) === "dead");
     const failed = dead.length;
-    const didNot = dead.some(answered) ? "did not sign you out" : "did not answer";
+    const failures = dead.some(answered) ? SAID.refused : SAID.silent;
     const upstream = part("upstream");
     const left = upstream === null || upstream.dataset.state === "delivered";
     const everywhere = left && rows.every((row) => state(row) === "delivered");
     page.querySelector("progress").value = done;
-    part("count").textContent = `${done} of ${told.length}`;
+    part("count").textContent = put(SAID.count, { done, total: told.length });
     if (pending) return;
     const headline = everywhere
-      ? "You are signed out everywhere"
+      ? SAID.everywhere
       : failed
-        ? `${failed} app${failed === 1 ? "" : "s"} ${didNot}`
-        : "You are signed out";
+        ? failures[failed - 1]
+        : SAID.signedOut;
     if (part("headline").textContent !== headline) {
       part("headline").textContent = headline;
       document.title = headline;
@@ -184,7 +182,7 @@
     part("stay").hidden = false;
     part("going").hidden = false;
     const count = () => {
-      part("going").textContent = `Going on in ${left} s`;
+      part("going").textContent = put(SAID.goingOnIn, { number: left });
       if (left-- <= 0) depart();
     };
     count();
@@ -208,7 +206,7 @@
     departed = true;
     stop();
     part("going").hidden = false;
-    part("going").textContent = "Going on. If nothing happens, use the button.";
+    part("going").textContent = SAID.goingOn;
   }
 
   // --- what the server knows ---
@@ -255,7 +253,7 @@
         row.retriedAt = performance.now();
         pollUntil = performance.now() + POLL_FOR;
         show(row, "pending");
-        part("headline").textContent = "Trying again";
+        part("headline").textContent = SAID.again;
         part("continue").focus();
         post(page.dataset.retry, { application: row.element.dataset.app })
           .then(() => load(row))

@@ -16,9 +16,8 @@ from idp.connections.places import BUSY, turn
 from idp.http.requests import facts
 from idp.models import Application, Connection, ProvisionedUser, Provisioning, SignInBy, Strategy
 from idp.protocol.grant_types import CLIENT_CREDENTIALS
-from idp.scim import access, check, standing, tokens
-from idp.scim.context import Writer
-from idp.scim.service import SCOPES
+from idp.scim import applications, standing, tokens
+from idp.scim.context import SCOPES, Writer
 
 TEST, TEST_LABEL = "test-provisioning", "Test provisioning"
 LIFETIMES = (("", "until it is removed"), ("2592000", "30 days"), ("7776000", "90 days"), ("31536000", "a year"))
@@ -188,7 +187,7 @@ def new_token(page: Any) -> AdminAct:
             "opts": page.opts,
             "object": connection,
             "object_url": page.object_url(connection),
-            "base": access.base_url(connection),
+            "base": applications.base_url(connection),
             "token": made.raw,
         }
         return TemplateResponse(request, "admin/idp/connection/provisioning_token.html", context)
@@ -206,6 +205,8 @@ def new_token(page: Any) -> AdminAct:
 def test(page: Any) -> AdminAct:
     def do(request: HttpRequest, connection: Connection, at: datetime, form: Any) -> HttpResponse:
         with turn(BUSY):
+            from idp.scim import check  # the library of SCIM is a second of CPU, which no other process needs
+
             findings = check.check(connection.provisioning, form.cleaned_data["token"].strip(), facts(request), at)
         context = {
             **page.admin_site.each_context(request),
@@ -254,7 +255,7 @@ def shown(connection: Connection) -> dict[str, Any]:
     people = ProvisionedUser.objects.filter(connection=connection, deleted_at=None)
     return {
         "enabled": row.enabled,
-        "base": access.base_url(connection),
+        "base": applications.base_url(connection),
         "sign_in_by": row.get_sign_in_by_display(),
         "required_group": row.required_group,
         "only_provisioned": row.only_provisioned,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from idp.connections.contract import Account, UpstreamFault, UpstreamRefused
 from idp.connections.ldap.conversation import DirectoryEntry, SearchAnswer
 from idp.connections.ldap.options import LdapOptions
@@ -30,13 +32,21 @@ NEVER = {0, 0x7FFFFFFFFFFFFFFF}  # accountExpires, in units of 100 ns since 1601
 LOCKED_FOR_GOOD = "000001010000Z"  # pwdAccountLockedTime of an account that an administrator closed
 WINDOWS_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 
-DISABLED = "Your account is disabled in the directory of your organisation. Please ask your administrator."
-EXPIRED_ACCOUNT = "Your account in the directory of your organisation has expired. Please ask your administrator."
-MUST_CHANGE = "You must change your password before you can sign in. Please change it at work, then try again."
-EXPIRED_PASSWORD = "Your password has expired. Please change it at work, then try again."
-LOCKED = "Your account is locked in the directory of your organisation after too many wrong passwords. Please wait, or ask your administrator."
-NOT_NOW = "Your organisation does not let you sign in at this time."
-NOT_HERE = "Your organisation does not let you sign in from here."
+DISABLED = gettext_noop(
+    "Your account is disabled in the directory of your organisation. Please ask your administrator."
+)
+EXPIRED_ACCOUNT = gettext_noop(
+    "Your account in the directory of your organisation has expired. Please ask your administrator."
+)
+MUST_CHANGE = gettext_noop(
+    "You must change your password before you can sign in. Please change it at work, then try again."
+)
+EXPIRED_PASSWORD = gettext_noop("Your password has expired. Please change it at work, then try again.")
+LOCKED = gettext_noop(
+    "Your account is locked in the directory of your organisation after too many wrong passwords. Please wait, or ask your administrator."
+)
+NOT_NOW = gettext_noop("Your organisation does not let you sign in at this time.")
+NOT_HERE = gettext_noop("Your organisation does not let you sign in from here.")
 
 # MS-ADTS section 5.1.1.5 and Win32 error codes. All but 775 are said only to somebody who knows the password; 775 is
 # said by the directory to everybody who asks, so that hiding it here would hide it from its owner alone.

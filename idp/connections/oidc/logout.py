@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from django.utils.translation import gettext
+
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
 from idp.connections.oidc import flow
 from idp.connections.oidc import options as oidc_options
@@ -54,7 +56,10 @@ class OidcLogout:
         """The specification knows no proof of a sign-out: coming back with our `state` is all that an upstream says."""
         if error := answer.get("error"):
             said = readable(answer.get("error_description", "")) or readable(error)
-            raise UpstreamRefused(f"{isolated(str(connection))} says: {isolated(said)}")
+            raise UpstreamRefused(
+                gettext("%(connection)s says: %(sentence)s")
+                % {"connection": isolated(str(connection)), "sentence": isolated(said)}
+            )
 
 
 def _endpoint(connection: Connection, subject: LogoutSubject) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from idp.connections.contract import Account, Departure, SignInRequest, UpstreamFault
 from idp.connections.saml import attributes, decryption, request, response, signatures
 from idp.connections.saml.decryption import BadKey
@@ -28,7 +30,7 @@ from idp.saml.xml import Element, Unreadable
 
 SPENT = "saml-assertion"
 TRUE = ("true", "1")  # xs:boolean
-UNPROVEN = (
+UNPROVEN = gettext_noop(
     "What came from there is not signed as it must be, or cannot be opened here, so that it proves nothing. "
     "Your administrator can see why."
 )

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from django.utils.translation import gettext_noop
+
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
 from idp.connections.saml import logout_messages, options, refusals, service
 from idp.connections.saml.logout_messages import LogoutNotice
@@ -61,9 +63,11 @@ class SamlLogout:
             )
             if not refusals.is_success(root):
                 refused = refusals.refusal(root, authentic=True)
-                raise UpstreamRefused("It says that it could not sign you out.", detail=refused.detail)
+                raise UpstreamRefused(gettext_noop("It says that it could not sign you out."), detail=refused.detail)
             if refusals.is_partial(root):
-                raise UpstreamRefused("It signed you out, but could not tell all of its other applications.")
+                raise UpstreamRefused(
+                    gettext_noop("It signed you out, but could not tell all of its other applications.")
+                )
 
         _verified(connection, bindings.RESPONSE, query, answer, at, read)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 from idp.connections.contract import UpstreamRefused, UpstreamUnmet
 from idp.protocol import assurance
 from idp.saml.names import STATUS, samlp
@@ -10,15 +12,15 @@ from idp.saml.xml import Element
 
 LONGEST_MESSAGE = 300
 SENTENCES = {  # they follow the name of the connection and "says:"
-    "AuthnFailed": "it could not be confirmed who you are.",
-    "RequestDenied": "this sign-in was not allowed.",
-    "NoPassive": "you need to sign in there first.",
-    "UnknownPrincipal": "this account is not known.",
-    "NoAuthnContext": "you cannot be identified in the way that was asked for.",
-    "InvalidNameIDPolicy": "there is no user id for you that may be given away.",
-    "RequestUnsupported": "this kind of sign-in is not supported.",
+    "AuthnFailed": gettext_noop("it could not be confirmed who you are."),
+    "RequestDenied": gettext_noop("this sign-in was not allowed."),
+    "NoPassive": gettext_noop("you need to sign in there first."),
+    "UnknownPrincipal": gettext_noop("this account is not known."),
+    "NoAuthnContext": gettext_noop("you cannot be identified in the way that was asked for."),
+    "InvalidNameIDPolicy": gettext_noop("there is no user id for you that may be given away."),
+    "RequestUnsupported": gettext_noop("this kind of sign-in is not supported."),
 }
-OTHER = "you could not be signed in."
+OTHER = gettext_noop("you could not be signed in.")
 
 
 def is_success(root: Element) -> bool:

@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from idp.models import Connection
-from idp.scim import access, tokens
-from idp.scim.service import SCOPES
+from idp.scim import applications, tokens
+from idp.scim.context import SCOPES
 
 ACTOR = "system"
 
@@ -36,5 +36,5 @@ class Command(BaseCommand):
             )
         except tokens.CannotProvision as refused:
             raise CommandError(str(refused)) from None
-        self.stdout.write(f"SCIM_BASE={access.base_url(connection)}")
+        self.stdout.write(f"SCIM_BASE={applications.base_url(connection)}")
         self.stdout.write(f"SCIM_TOKEN={made.raw}")

@@ -26,9 +26,11 @@ from idp.tenants.file import exported_client
 from idp.tenants.file.references import SecretNames
 
 _TENANT = (  # settings that the file calls by the same name
-    *("friendly_name", "picture_url", "support_email", "support_url", "accent_color", "allowed_logout_urls"),
+    *("friendly_name", "picture_url", "support_email", "support_url", "accent_color", "default_language"),
+    "allowed_logout_urls",
     *("session_lifetime_in_minutes", "idle_session_lifetime_in_minutes", "max_sessions_per_user"),
     *("oidc_logout_prompt_enabled", "v2_logout_confirmation", "require_mfa", "require_mfa_groups"),
+    "remember_second_factor_days",
     *("session_management", "profile", "require_pkce", "require_pushed_authorization_requests"),
     *("dynamic_client_registration", "sign_out_timeout", "password_change_ends_other_sessions", "security_mails"),
     "history_retention_days",

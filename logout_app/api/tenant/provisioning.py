@@ -8,7 +8,7 @@ from django.conf import settings
 
 from idp.models import Connection, Provisioning, ProvisioningToken
 from idp.scim import tokens
-from idp.scim.service import SCOPES
+from idp.scim.context import SCOPES
 from idp.scim.tokens import CannotProvision
 from logout_app.api.frame import body
 from logout_app.api.frame.errors import ApiError

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from idp.http import content_policy
+from idp.http import content_policy, languages
 from idp.models import Application
 from idp.protocol.errors import ProtocolError
 from sessions_app.oauth.recipient import Recipient
@@ -28,6 +28,7 @@ def fail(request: HttpRequest, to: Recipient, error: ProtocolError) -> HttpRespo
 
 
 def _send(request: HttpRequest, to: Recipient, answer: Mapping[str, str]) -> HttpResponse:
+    languages.finished(request)
     fields = dict(answer)
     if to.state:
         fields["state"] = to.state

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from idp.applications import refusals
-from idp.http import request_body
+from idp.http import languages, request_body
 from idp.http.requests import facts
 from idp.protocol.errors import ProtocolError
 from idp.protocol.opaque import new_secret
@@ -48,6 +48,7 @@ NEED_NO_ESCAPE = (
 @page_errors
 def authorize(request: HttpRequest) -> HttpResponse:
     params = long_requests.whole_params(_params(request))
+    languages.wish(request, params.get("ui_locales", ""))
     if not authorization.too_long(params) and reposting.is_needed(request, params):
         return reposting.page(request, params, reverse("authorize"))
     return respond(request, params)
@@ -59,6 +60,7 @@ def respond(request: HttpRequest, params: Params, *, consented: frozenset[str] |
     session = binding.session_of(request)
     snapshot = configuration.at(session.config_version) if session else configuration.current()  # type: ignore[attr-defined]
     wanted = pushed.opened(params, request.COOKIES.get(act.BROWSER_COOKIE, ""), at)
+    languages.wish(request, wanted.get("ui_locales", ""))
     to = recipient_of(wanted, snapshot)
     situation = _situation(request, params, to, session, snapshot, at, consented)
     try:

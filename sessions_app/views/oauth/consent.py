@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
 from idp.protocol.errors import AccessDenied, InvalidRequest
@@ -57,7 +58,9 @@ def _carried(request: HttpRequest) -> dict[str, Any]:
     try:
         carried: dict[str, Any] = signing.loads(request.POST.get("request", ""), salt=SALT, max_age=LIFETIME)
     except signing.BadSignature:
-        raise InvalidRequest("This page was opened too long ago. Start again at the application.") from None
+        raise InvalidRequest(
+            gettext_noop("This page was opened too long ago. Start again at the application.")
+        ) from None
     return carried
 
 

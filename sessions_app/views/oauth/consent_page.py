@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext, gettext_noop
 
 from idp.http import content_policy
 from idp.protocol.params import Params
@@ -16,19 +17,19 @@ from sessions_app.oauth.recipient import Recipient
 
 SALT = "curfew.consent"
 WORDS = {
-    "profile": "Your name, picture and other facts of your profile",
-    "email": "Your e-mail address",
-    "address": "Your postal address",
-    "phone": "Your phone number",
-    "groups": "The groups that you are in",
-    "roles": "Your roles",
-    "offline_access": "Access while you are not there, also after you signed out",
+    "profile": gettext_noop("Your name, picture and other facts of your profile"),
+    "email": gettext_noop("Your e-mail address"),
+    "address": gettext_noop("Your postal address"),
+    "phone": gettext_noop("Your phone number"),
+    "groups": gettext_noop("The groups that you are in"),
+    "roles": gettext_noop("Your roles"),
+    "offline_access": gettext_noop("Access while you are not there, also after you signed out"),
 }
 
 
 def in_words(scopes: Iterable[str]) -> list[str]:
     """What an application may know or do by these; that it knows who somebody is, is said beside."""
-    return [WORDS.get(scope, scope) for scope in scopes if scope != OPENID]
+    return [gettext(WORDS[scope]) if scope in WORDS else scope for scope in scopes if scope != OPENID]
 
 
 def render_page(request: HttpRequest, params: Params, to: Recipient, ask: act.Ask) -> HttpResponse:

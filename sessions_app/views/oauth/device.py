@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from idp.http.requests import facts
@@ -95,7 +96,7 @@ def _waiting(request: HttpRequest, session: SSOSession, typed: str) -> DeviceGra
     if taken.news:
         trail.record(EventType.DEVICE_CODE_THROTTLED, session=session, facts=facts(request), at=at)
     if not taken.allowed:
-        message = "Too many wrong codes. Try again in a quarter of an hour."
+        message = gettext_noop("Too many wrong codes. Try again in a quarter of an hour.")
         raise TooManyRequests(message, retry_after=taken.retry_after)
     if (grant := device.waiting(typed, at)) is None:
         trail.record(EventType.DEVICE_CODE_FAILED, session=session, facts=facts(request), at=at)

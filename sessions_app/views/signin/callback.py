@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -154,7 +155,7 @@ def _trip(request: HttpRequest, state: str, named: str | None) -> round_trip.Tri
         connection = round_trip.check_usable(snapshot.connection(named), "", snapshot)
         trip = round_trip.unsolicited(connection)
     if trip is None:
-        raise InvalidRequest("This sign-in is not known here. Please begin again.")
+        raise InvalidRequest(gettext_noop("This sign-in is not known here. Please begin again."))
     if trip.tried_by is None:  # a closed connection can be tried
         round_trip.check_usable(trip.connection, trip.redirect_url, snapshot)
     return trip

@@ -14,11 +14,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.database import LONGEST_LOGIN
+from idp.http import languages
 from idp.http.content_policy import allow_forms_to
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.text import normal_forms
@@ -40,8 +42,8 @@ from sessions_app.views.signin import login_page, passkey, upstream_pages
 from sessions_app.views.signin.callback import depart
 from sessions_app.views.signin.popups import keep_opener
 
-WRONG = "E-mail address or password is wrong."
-AGAIN = (
+WRONG = gettext_lazy("E-mail address or password is wrong.")
+AGAIN = gettext_noop(
     "This page was open for a while, and somebody signed in or out in this browser meanwhile. Please sign in once more."
 )
 OFFERS = "curfew_offers_passkey"  # in Django's session, while a second factor is waited for
@@ -65,7 +67,9 @@ def _of_an_older_page(request: HttpRequest) -> HttpResponse:
     if not offered:
         return _nothing_offered(request)
     initial = {"username": typed, "connection": request.POST.get("connection", "")}
-    response = login_page.page(request, target, LoginForm(offer=offered, initial=initial), notice=AGAIN, status=403)
+    response = login_page.page(
+        request, target, LoginForm(offer=offered, initial=initial), notice=gettext(AGAIN), status=403
+    )
     return allow_forms_to(response, target.callback)
 
 
@@ -87,6 +91,7 @@ def login(request: HttpRequest) -> HttpResponse:
     browser = binding.browser_of(request)
     snapshot, session = browser.snapshot, browser.session
     target = destination(given.get("next") or request.GET.get("next", ""), snapshot)
+    languages.wish(request, target.asked.ui_locales)
     if request.method != "POST" and session is not None and not _asks_again(request, target, session):
         return HttpResponseRedirect(target.url)
     offered = offers.offer(request, target, snapshot, named=_named(given, target))
@@ -126,7 +131,10 @@ def _names(session: SSOSession, typed: str) -> bool:
 
 def _nothing_offered(request: HttpRequest) -> HttpResponse:
     return error_page(
-        request, "You cannot sign in here", "No way to sign in is switched on for this application.", status=403
+        request,
+        gettext("You cannot sign in here"),
+        gettext("No way to sign in is switched on for this application."),
+        status=403,
     )
 
 
@@ -138,7 +146,7 @@ def _signed_in(request: HttpRequest, target: Destination, offered: Offer) -> Htt
             else _try(request, target, offered)
         )
     except TooManyAttempts as error:
-        response = error_page(request, "Too many attempts", error.description, status=error.status)
+        response = error_page(request, gettext("Too many attempts"), error.sentence(gettext), status=error.status)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
 
@@ -159,12 +167,12 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
             request, connection, username, password, timezone.now(), redirect_url=target.url, waiting=waiting
         )
     except sign_in.AccountBlocked:
-        return login_page.page(request, target, form, blocked="Your password")
+        return login_page.page(request, target, form, blocked="password")
     except sign_in.WrongPassword:
         form.add_error("password", WRONG)
         return login_page.page(request, target, form)
     except UpstreamRefused as error:
-        form.add_error(None, error.sentence)
+        form.add_error(None, languages.in_words(error.sentence))
         return login_page.page(request, target, form)
     except UpstreamFault as error:
         form.add_error(None, error.told)

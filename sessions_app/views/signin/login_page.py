@@ -19,6 +19,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import escape
 
+from idp.http import languages
 from idp.people.newcomers import is_open_to_everybody
 from idp.tenants.configuration import Memo, Snapshot
 from sessions_app.account import mailed
@@ -59,6 +60,7 @@ def first_page(request: HttpRequest, target: Destination, offered: Offer, snapsh
     personal = session is not None or hint or offered.buttons_first or settings.SESSION_COOKIE_NAME in request.COOKIES
     if personal or offered.named or "choose" in request.GET:
         return page(request, target, LoginForm(offer=offered, initial={"username": hint}))
+    languages.settle(request)
     parts = _kept(target, offered, snapshot)
     values = {NEXT: target.url, QUOTED: quote_plus(target.url)}
     if TOKEN in parts:
@@ -67,10 +69,12 @@ def first_page(request: HttpRequest, target: Destination, offered: Offer, snapsh
 
 
 def _kept(target: Destination, offered: Offer, snapshot: Snapshot) -> list[str]:
-    """The page of nobody, in parts: its text and its marks. One for each application, whatever is asked."""
+    """The page of nobody, in parts: its text and its marks. One for each application and language, whatever is asked."""
     ways = (*(row.pk for row in offered.passwords), *(row.pk for row in offered.redirects))
     return snapshot.derived(
-        _PAGES, lambda: _make(target, offered, snapshot), (target.application and target.application.pk, ways)
+        _PAGES,
+        lambda: _make(target, offered, snapshot),
+        (target.application and target.application.pk, ways, languages.current()),
     )
 
 

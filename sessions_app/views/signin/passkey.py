@@ -54,7 +54,7 @@ def sign_in(request: HttpRequest, target: Destination, offered: Offer) -> HttpRe
             waiting=waiting,
         )
     except passkeys.PasskeyOfBlocked:
-        return login_page.page(request, target, form, blocked="Your passkey")
+        return login_page.page(request, target, form, blocked="passkey")
     except passkeys.WrongPasskey:
         return login_page.page(request, target, form, notice=str(WRONG))
     if waiting and waiting.granted:

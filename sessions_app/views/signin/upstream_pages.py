@@ -9,9 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from idp.connections import registry, silence
 from idp.connections.contract import UpstreamFault, UpstreamRefused
+from idp.http import languages
 from idp.models import Connection
 from idp.protocol.errors import ProtocolError
 from idp.protocol.text.bidi import isolated
@@ -39,7 +41,10 @@ def refused(request: HttpRequest, connection: Connection, redirect_url: str, err
         detail=error.detail,
         reference=reference,
     )
-    message = f"{isolated(str(connection))} says: {isolated(error.sentence[:LONGEST_SENTENCE])}"
+    message = gettext("%(connection)s says: %(sentence)s") % {
+        "connection": isolated(str(connection)),
+        "sentence": isolated(languages.in_words(error.sentence[:LONGEST_SENTENCE])),
+    }
     again = start_url(connection, redirect_url, fresh="1")  # the same person would be refused again
     return _failed(request, connection, redirect_url, message, reference, code=error.error, status=403, again=again)
 
@@ -59,7 +64,9 @@ def fault(
     )
     silence.note(connection, error, at=at)
     code = TEMPORARILY_UNAVAILABLE if status >= 500 else "server_error"
-    page = _failed(request, connection, redirect_url, error.sentence, reference, code=code, status=status)
+    page = _failed(
+        request, connection, redirect_url, languages.in_words(error.sentence), reference, code=code, status=status
+    )
     if status == 503:
         page.headers["Retry-After"] = str(RETRY_SOON)
     return page
@@ -70,7 +77,7 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
     reason = "it did not answer lately, so nobody was sent there"
     reference = failures.record(request, connection, FailureKind.SILENT, reason, timezone.now())
     log.info("sign_in.upstream_silent", connection=connection.name, reference=reference)
-    message = f"{isolated(str(connection))} does not answer at the moment."
+    message = gettext("%(connection)s does not answer at the moment.") % {"connection": isolated(str(connection))}
     answer = _failed(
         request,
         connection,
@@ -80,7 +87,7 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
         code=TEMPORARILY_UNAVAILABLE,
         status=503,
         again=again,
-        again_label="Try it anyway",
+        again_label=gettext("Try it anyway"),
     )
     answer.headers["Retry-After"] = str(RETRY_SOON)
     return answer
@@ -89,7 +96,7 @@ def silent(request: HttpRequest, connection: Connection, redirect_url: str, agai
 def not_enough(request: HttpRequest, connection: Connection, redirect_url: str, error: NotEnough) -> HttpResponse:
     reference = failures.record(request, connection, FailureKind.NOT_ENOUGH, str(error), timezone.now())
     log.info("sign_in.not_enough", connection=connection.name, reason=str(error), reference=reference)
-    return _failed(request, connection, redirect_url, str(error), reference, code=error.error, status=403)
+    return _failed(request, connection, redirect_url, error.sentence, reference, code=error.error, status=403)
 
 
 def lost(request: HttpRequest, error: ProtocolError, *, redirect_url: str = "") -> HttpResponse:
@@ -98,7 +105,7 @@ def lost(request: HttpRequest, error: ProtocolError, *, redirect_url: str = "") 
     reference = failures.record(request, None, FailureKind.LOST, error.description, timezone.now())
     log.info("sign_in.lost", path=request.path, reason=error.description, detail=error.detail, reference=reference)
     context = {
-        "message": error.description,
+        "message": error.sentence(gettext),
         "code": error.error,
         "reference": reference,
         "again": _login_page(redirect_url),
@@ -130,7 +137,7 @@ def _failed(
     code: str,
     status: int,
     again: str = "",
-    again_label: str = "Try again",
+    again_label: str = "",
 ) -> HttpResponse:
     snapshot = configuration.current()
     application = destination(redirect_url, snapshot).application

@@ -216,4 +216,4 @@ def test_what_a_database_cannot_hold_is_refused(value):
 
 
 def test_other_parameters_are_ignored():
-    assert parse({"auth0Client": ["x", "y"], "ui_locales": ["tlh"]}, posted=False) == LogoutRequest()
+    assert parse({"auth0Client": ["x", "y"], "display": ["page"]}, posted=False) == LogoutRequest()

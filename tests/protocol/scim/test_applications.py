@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from idp.crypto import keys
 from idp.models import Application, Connection, Provisioning
-from idp.scim import access, tokens
 from idp.scim import applications as provisioning_api
+from idp.scim import tokens
 from idp.tenants import configuration
 from sessions_app.models import SessionEvent
 from tests.protocol.scim.support import Scim, person
@@ -231,4 +231,4 @@ def ours(application: Application, *, typ: str = "at+jwt", **changes: Any) -> st
 
 
 def test_the_announced_address_is_the_audience_of_all_connections(connection: Connection) -> None:
-    assert access.base_url(connection).startswith(provisioning_api.audience())
+    assert provisioning_api.base_url(connection).startswith(provisioning_api.audience())

@@ -104,6 +104,7 @@ def _tenant() -> None:
         "idle_session_lifetime_in_minutes": 31,
         "persistent_session_cookie": False,
         "max_sessions_per_user": 3,
+        "remember_second_factor_days": 7,
         "oidc_logout_prompt_enabled": False,
         "v2_logout_confirmation": "cross_site",
         "require_mfa": True,
@@ -116,6 +117,7 @@ def _tenant() -> None:
         "sign_out_timeout": 7,
         "password_change_ends_other_sessions": False,
         "security_mails": "off",
+        "default_language": "de",
         "history_retention_days": 30,
     }.items():
         setattr(row, name, value)
@@ -231,6 +233,8 @@ def facts() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for model in COVERED:
         for row in model._default_manager.all():
+            if getattr(row, "is_system", False):
+                continue  # our own API, which is made at the start
             name = f"{model.__name__} {getattr(row, 'client_id', None) or _key(row)}"
             found[name] = {field: _value(row, field) for field in settable(model)}
     found |= {f"{row.name} is for all": row.enabled_for_all for row in Connection.objects.all()}

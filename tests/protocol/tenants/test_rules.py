@@ -49,6 +49,7 @@ CASES: tuple[tuple[str, Any], ...] = (
     ("v2_logout_confirmation", "sometimes"),
     ("profile", "fapi"),
     ("security_mails", "sometimes"),
+    ("default_language", "tlh"),
     ("require_mfa_groups", ["x" * 513]),
     *wrong_numbers(),
 )
