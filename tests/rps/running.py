@@ -6,7 +6,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,19 @@ def answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def curfew(
-    folder: Path, tenant: dict[str, Any], *, tls: tuple[Path, Path] | None = None, host: str = "localhost"
+    folder: Path,
+    tenant: dict[str, Any],
+    *,
+    tls: tuple[Path, Path] | None = None,
+    host: str = "localhost",
+    then: Callable[[dict[str, str]], None] | None = None,
 ) -> Iterator[str]:
-    """The issuer of a running Curfew with this tenant file. With `tls` (certificate, key) it is https, without a worker."""
+    """The issuer of a running Curfew with this tenant file. With `tls` (certificate, key) it is https, without a worker.
+
+    `then` is done with its environment once the tenant file is applied.
+    """
     port = free_port()
-    host = "id.localhost" if tls else host
+    host = "id.localhost" if tls and host == "localhost" else host
     env = {
         "PORT": str(port),
         "ISSUER": f"{'https' if tls else 'http'}://{host}:{port}/",
@@ -73,6 +81,8 @@ def curfew(
         argv = [sys.executable, "manage.py", *command]
         done = subprocess.run(argv, cwd=ROOT, env={**clean_environment(), **env}, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+    if then is not None:
+        then(env)
     with program(_tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"], env, folder, port):
         yield env["ISSUER"]
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django.core.exceptions import SuspiciousOperation
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -73,6 +74,8 @@ def _understood(error: Exception) -> ApiError:
             return ApiError(429, error.description, "too_many_requests", {"Retry-After": wait})
         case ProtocolError():
             return ApiError(error.status, error.description, error.error, dict(error.headers))
+        case SuspiciousOperation():  # too many parameters
+            return ApiError(400, "The request cannot be read")
         case exceptions.APIException():
             return ApiError(error.status_code, str(error.detail))
     if isinstance(error, OUTAGES):

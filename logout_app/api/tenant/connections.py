@@ -125,6 +125,8 @@ def _entry(said: Mapping[str, Any]) -> ConnectionEntry:
     problems: list[str] = []
     given = {name: value for name, value in said.items() if value is not None}
     entry = read_connection(body.BodyReader(given, PLACE, problems, body.NOWHERE))
+    if entry.provisioning is not None:
+        problems.append("provisioning: is switched at scim-configuration")
     body.refuse(problems, PLACE)
     return entry
 

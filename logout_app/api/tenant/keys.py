@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from idp.crypto import keys
@@ -34,9 +35,13 @@ def rotate(call: Call) -> Any:
 
 
 def shape(row: SigningKey) -> dict[str, Any]:
-    """The public half as a JWK: there are no certificates."""
+    """The public half as a JWK; there are no certificates, so `cert` is the public key alone."""
+    public: Any = keys.KINDS[row.algorithm].import_key(row.public_jwk)  # never a symmetric one
     found: dict[str, Any] = {
         "kid": row.kid,
+        "cert": public.as_pem(private=False).decode(),
+        "fingerprint": hashlib.sha256(public.as_der(private=False)).hexdigest(),
+        "thumbprint": public.thumbprint(),
         "alg": row.algorithm,
         "jwk": row.public_jwk,
         "current": row.status == KeyStatus.ACTIVE,

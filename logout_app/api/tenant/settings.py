@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+
 from idp.models import TenantSettings
 from idp.tenants import configuration, trail
 from idp.tenants.schema import tenant as read_tenant
@@ -15,6 +17,7 @@ from logout_app.api.frame.operations import FIELDS, Call, Operation
 
 PLACE = "tenant"
 OURS = (
+    "default_language",
     *("accent_color", "max_sessions_per_user", "v2_logout_confirmation", "require_mfa", "require_mfa_groups"),
     *("session_management", "profile", "require_pkce", "require_pushed_authorization_requests", "sign_out_timeout"),
     *("dynamic_client_registration", "password_change_ends_other_sessions", "security_mails", "history_retention_days"),
@@ -35,7 +38,7 @@ def shape(row: TenantSettings) -> dict[str, Any]:
         "sessions": {"oidc_logout_prompt_enabled": row.oidc_logout_prompt_enabled},
         "oidc_logout": {"rp_logout_end_session_endpoint_discovery": True},
         "pushed_authorization_requests_supported": True,
-        "enabled_locales": ["en"],
+        "enabled_locales": [code for code, _ in settings.LANGUAGES],
         "flags": {"enable_dynamic_client_registration": row.dynamic_client_registration},
         **{name: getattr(row, name) for name in OURS},
     }

@@ -247,6 +247,7 @@ def test_nobody_gives_more_of_this_api_than_they_have():
         ("GET", "logout-events/99999999999999999999999", 404, "inexistent_logout_event"),
         ("GET", "resource-servers/ffffffffffffffffffffffff", 404, "inexistent_resource_server"),
         ("GET", "client-grants/cgr_ffffffffffffffff", 404, "inexistent_client_grant"),
+        ("GET", "users?" + "&".join(f"fields={number}" for number in range(1200)), 400, None),
         ("PUT", "users", 405, None),
         ("OPTIONS", "users", 405, None),
         ("GET", "nothing/here?page=0", 404, None),

@@ -148,6 +148,7 @@ def test_a_connection_its_applications_and_its_secret(api, app):
     assert "client_secret" in moved.json()["message"]
     assert moved.status_code == 400
     assert api.patch(path, {"strategy": "oidc"}).status_code == 400
+    assert api.patch(path, {"provisioning": {"enabled": True}}).status_code == 400
     assert api.patch(path, {"enabled": False}).json()["enabled"] is False
     assert api.get(f"{path}/status").status_code == 404
     gone = api.delete(path)
