@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 from django.core.management.commands import flush
+from django.template.base import Template
+from django.template.context import Context
+from django.test.signals import template_rendered
+from django.utils.safestring import SafeString
 
 from idp.tenants import configuration
 from sessions_app.audit import events, trail
@@ -43,6 +47,22 @@ def _acts_write_what_their_kind_of_line_declares() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trail, "SessionEvent", declared)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parts_of_forms_are_not_noted(django_test_environment: None) -> Iterator[None]:
+    """Django's client keeps a copy of every context for `response.context`: 500 for a page of a large form, a tenth of its
+    time. Those of single fields nobody looks at.
+    """
+
+    def render(self: Template, context: Context) -> SafeString:
+        if not str(self.name).startswith(("django/forms/", "admin/widgets/")):
+            template_rendered.send(sender=self, template=self, context=context)
+        return self.nodelist.render(context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
         yield
 
 

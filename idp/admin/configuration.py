@@ -15,9 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp.admin.fields import GroupsField, LinesField, ScopesField, https_urls
+from idp.admin.looks import pictures
+from idp.admin.looks import preview as looks_preview
+from idp.admin.looks.pictures import PictureField, PictureTick
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import ActsAdmin, AdminAct, FactsAdmin, StrictAdmin, actor_of, author_of, said
+from idp.branding import uploads
 from idp.crypto import keys
+from idp.http.content_policy import allow
 from idp.http.requests import facts
 from idp.models import (
     ClientGrant,
@@ -44,6 +49,12 @@ SUPERUSERS = "Changed by superusers only, who proved within the hour that it is 
 
 
 class TenantSettingsForm(RulebookForm):
+    logo = PictureField("Logo: upload", pictures.HELP)
+    no_logo = PictureTick("Take the uploaded logo away")
+    logo_dark = PictureField("Logo on dark pages: upload", pictures.HELP)
+    no_logo_dark = PictureTick("Take the uploaded logo for dark pages away")
+    favicon = PictureField("Favicon: upload", f"{pictures.HELP} ICO is taken too.", icon=True)
+    no_favicon = PictureTick("Take the uploaded favicon away")
     judged = frozenset(rules.TEXTS)
     author: ClassVar[Author] = NO_AUTHOR  # the page says who it is, and where it is
     back: ClassVar[str] = ""
@@ -74,6 +85,8 @@ class TenantSettingsForm(RulebookForm):
     def _post_clean(self) -> None:
         """After the row has what was typed: what decides about everybody's sessions is a superuser's to change."""
         super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            pictures.write(self.instance, self.cleaned_data)
         found = trail.guarded(trail.stored(), self.instance)
         if refused := changes.refusal(found, self.author, trail.WHY):
             self.add_error(None, said(refused, self.back))
@@ -90,12 +103,10 @@ class TenantSettingsAdmin(StrictAdmin):
             "What people see",
             {
                 "fields": (
-                    "friendly_name",
-                    "picture_url",
-                    "accent_color",
-                    "default_language",
-                    "support_email",
-                    "support_url",
+                    *("friendly_name", "support_email", "support_url", "privacy_url", "imprint_url"),
+                    *("default_language", "accent_color", "background_color", "background_color_dark"),
+                    *("picture_url", "logo", "no_logo", "picture_url_dark", "logo_dark", "no_logo_dark"),
+                    *("favicon_url", "favicon", "no_favicon"),
                 )
             },
         ),
@@ -152,8 +163,9 @@ class TenantSettingsAdmin(StrictAdmin):
     def save_model(self, request: HttpRequest, obj: TenantSettings, form: Any, change: bool) -> None:
         before = trail.stored()
         super().save_model(request, obj, form, change)
+        uploads.forget_unused(obj)
         trail.changed(before, obj, actor=actor_of(request), at=timezone.now(), facts=facts(request))
-        if "accent_color" in form.changed_data and obj.accent_color and (wrong := colours.complaint(obj.accent_color)):
+        for wrong in looks_preview.complaints(obj):
             messages.warning(request, wrong)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -164,7 +176,11 @@ class TenantSettingsAdmin(StrictAdmin):
             for problem in rules.problems(obj):
                 name = obj._meta.get_field(problem.field).verbose_name
                 messages.warning(request, f"What is stored would not be accepted today: {name}: {problem}.")
-        return super().render_change_form(request, context, *args, **kwargs)
+        here = reverse("admin:looks_preview")
+        context["previews"] = [(scheme, f"{here}?scheme={scheme}") for scheme in looks_preview.SCHEMES] if obj else []
+        response = super().render_change_form(request, context, *args, **kwargs)
+        allow(response, "frame-src", ["'self'"])
+        return response
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         row = configuration.load_tenant()

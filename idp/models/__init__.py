@@ -26,6 +26,7 @@ from idp.models.directory import (
 )
 from idp.models.newcomers import Invitation, InvitationState, MailLink, MailLinkKind
 from idp.models.operation import (
+    BrandImage,
     KeyStatus,
     LimiterSlot,
     SamlKey,
@@ -62,6 +63,7 @@ __all__ = [
     "AppType",
     "Application",
     "Assignment",
+    "BrandImage",
     "ClaimTrouble",
     "ClientGrant",
     "ClientRegistration",

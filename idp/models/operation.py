@@ -7,11 +7,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from idp.protocol.clients import SIGNING_ALGORITHMS
 from idp.protocol.opaque import new_secret
 from idp.tenants import rules
+
+NOTHING = models.Value({}, models.JSONField())  # an earlier release writes rows without these columns
 
 
 class KeyStatus(models.TextChoices):
@@ -93,6 +96,31 @@ class TenantSettings(models.Model):
         help_text="Of pages and mails to people of whom nobody knows what they read.",
     )
     accent_color = models.CharField(max_length=7, blank=True, validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")])
+    picture_url_dark = models.URLField(
+        max_length=1000, blank=True, db_default="", help_text="The logo where pages are dark; empty: the same one."
+    )
+    favicon_url = models.URLField(max_length=1000, blank=True, db_default="")
+    logo_upload = models.CharField(max_length=80, blank=True, db_default="", editable=False)
+    logo_dark_upload = models.CharField(max_length=80, blank=True, db_default="", editable=False)
+    favicon_upload = models.CharField(max_length=80, blank=True, db_default="", editable=False)
+    background_color = models.CharField(
+        max_length=7,
+        blank=True,
+        db_default="",
+        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")],
+        help_text="Behind light pages, as #f4f5f7. Where text would be hard to read a lighter one is used.",
+    )
+    background_color_dark = models.CharField(
+        max_length=7,
+        blank=True,
+        db_default="",
+        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")],
+        help_text="Behind dark pages, as #12151b. Where text would be hard to read a darker one is used.",
+    )
+    privacy_url = models.URLField(max_length=1000, blank=True, db_default="", help_text="At the foot of every page.")
+    imprint_url = models.URLField(max_length=1000, blank=True, db_default="", help_text="At the foot of every page.")
+    texts = models.JSONField(default=dict, db_default=NOTHING, blank=True, editable=False)
+    mail_templates = models.JSONField(default=dict, db_default=NOTHING, blank=True, editable=False)
     support_email = models.EmailField(blank=True)
     support_url = models.URLField(max_length=1000, blank=True)
     allowed_logout_urls = models.JSONField(default=list, blank=True)
@@ -160,9 +188,40 @@ class TenantSettings(models.Model):
             raise ValidationError(found)
 
     @property
+    def logo(self) -> str:
+        """Where the logo is; what was uploaded comes first."""
+        return _address(self.logo_upload) or self.picture_url
+
+    @property
+    def logo_dark(self) -> str:
+        return _address(self.logo_dark_upload) or self.picture_url_dark
+
+    @property
+    def favicon(self) -> str:
+        return _address(self.favicon_upload) or self.favicon_url
+
+    @property
+    def has_colours(self) -> bool:
+        return bool(self.accent_color or self.background_color or self.background_color_dark)
+
+    @property
     def session_cookie_age(self) -> int | None:
         """Seconds for which browsers keep the session's cookies; None: until they are closed."""
         return rules.within(self, "session_lifetime_in_minutes") * 60 if self.persistent_session_cookie else None
+
+
+class BrandImage(models.Model):
+    """A picture that an administrator uploaded, by the hash of its bytes."""
+
+    name = models.CharField(max_length=80, unique=True)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _address(upload: str) -> str:
+    return reverse("brand_image", args=[upload]) if upload else ""
 
 
 class SpentToken(models.Model):

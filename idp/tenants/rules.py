@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from idp.branding import texts
 from idp.directory.rules import references_problems
 from idp.protocol import uris
 from idp.protocol.bounds import Bounds
@@ -61,6 +62,9 @@ def problems(tenant: TenantSettings) -> Iterator[SettingProblem]:
         if (value := getattr(tenant, field)) not in choices:
             yield SettingProblem(field, f"it must be one of {', '.join(filter(None, choices))}", value)
     yield from _logout_urls(tenant)
+    for field, written in WRITTEN.items():
+        for reason in written(getattr(tenant, field)):
+            yield SettingProblem(field, reason)
     for index, reason in references_problems(tenant.require_mfa_groups):
         yield SettingProblem("require_mfa_groups", reason, index=index)
 
@@ -101,4 +105,14 @@ TEXTS: Mapping[str, Callable[[str], str | None]] = {  # each may be left empty
     "support_url": uris.check_web_url,
     "support_email": check_email,
     "accent_color": check_colour,
+    "picture_url_dark": uris.check_web_url,
+    "favicon_url": uris.check_web_url,
+    "privacy_url": uris.check_web_url,
+    "imprint_url": uris.check_web_url,
+    "background_color": check_colour,
+    "background_color_dark": check_colour,
+}
+WRITTEN: Mapping[str, Callable[[object], Iterator[str]]] = {
+    "texts": texts.text_problems,
+    "mail_templates": texts.mails_problems,
 }

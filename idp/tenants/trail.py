@@ -12,7 +12,9 @@ from idp.tenants import changes
 from idp.tenants.changes import Difference
 
 COSMETIC = frozenset(
-    {"friendly_name", "picture_url", "accent_color", "support_email", "support_url", "default_language"}
+    {"friendly_name", "picture_url", "picture_url_dark", "favicon_url", "accent_color", "support_email", "support_url"}
+    | {"background_color", "background_color_dark", "privacy_url", "imprint_url", "texts", "default_language"}
+    | {"logo_upload", "logo_dark_upload", "favicon_upload"}
 )
 FIELDS = tuple(
     field.name

@@ -12,6 +12,7 @@ from allauth.core import context
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.mail import EmailMessage
 from django.db.models import Count, F, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +20,9 @@ from django.middleware.csrf import rotate_token
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
+from idp.branding import mails
 from idp.connections.contract import UpstreamFault, UpstreamRefused
 from idp.connections.registry import Purpose, usable_for
 from idp.database.lookups import Given, Lookup
@@ -179,6 +181,17 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
         """At the issuer, whatever the Host header of the request said."""
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
         return f"{settings.ISSUER_ORIGIN}{path.replace('UID-KEY', key)}"
+
+    def render_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any], headers: Any = None
+    ) -> EmailMessage:
+        """In an administrator's words where there are any. Called in the language of the reader."""
+        tenant = configuration.current().tenant
+        said = mails.written(tenant, template_prefix, get_language() or "en", context)
+        if said is not None:
+            return EmailMessage(said[0], said[1], self.get_from_email(), [email], headers=headers)
+        mail: EmailMessage = super().render_mail(template_prefix, email, context, headers=headers)
+        return mail
 
     def format_email_subject(self, subject: str) -> str:
         """Our templates name the tenant; allauth would put the host of a request before it."""

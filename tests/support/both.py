@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server"})
 SQL_BY_CASE = ("tests/delivery", "tests/faults", "tests/protocol/door", "tests/protocol/refresh", "tests/protocol/told")
 SQL_BY_CASE += ("tests/unit", "tests/wire", "tests/e2e")
+# Minutes each: the last one dealt would leave the other worker without work.
+LONG = (
+    "tests/protocol/pages/test_in_chromium.py",
+    "tests/e2e/test_fresh_clone.py",
+    "tests/protocol/scim/test_judges.py",
+)
 NOTES = "tests_that_need_a_database"  # a file's name, in what a worker is told
 
 
@@ -136,12 +142,17 @@ class Dealing(EachScheduling):
             node.shutdown()  # after what it has
 
     def _next_module(self, node: WorkerController) -> list[str]:
-        """One of the folder whose fixtures the worker has already, else one where nobody is."""
+        """A long one, else one of the folder whose fixtures the worker has already, else one where nobody is."""
         if pending := self.node2pending[node]:
             self.at[node] = folder(self.node2collection[node][pending[-1]])
         elsewhere = {where for worker, where in self.at.items() if worker is not node}
         chosen = min(
-            self.undealt, key=lambda module: (folder(module[0]) != self.at.get(node), folder(module[0]) in elsewhere)
+            self.undealt,
+            key=lambda module: (
+                not module[0].startswith(LONG),
+                folder(module[0]) != self.at.get(node),
+                folder(module[0]) in elsewhere,
+            ),
         )
         self.undealt.remove(chosen)
         self.at[node] = folder(chosen[0])

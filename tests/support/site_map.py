@@ -23,6 +23,7 @@ VALUES: dict[str, str] = {
     "key": "1-abcdef",
     "uidb36": "1",
     "path": "userinfo",
+    "name": f"{'a' * 64}.png",
     "rest": "Users",
     "app_label": "idp",
     "content_type_id": "1",

@@ -9,6 +9,9 @@ HEX = re.compile(r"#[0-9a-fA-F]{6}")
 ENOUGH = 4.5
 # The grounds on which static/css/curfew.css writes in the accent colour: the one of each theme that is nearest to it.
 LIGHT_GROUND, DARK_GROUND = "#eceef2", "#262c37"
+# What is written on the ground of a page: its soft ink, the nearest to any ground, and the accent of those who chose none.
+LIGHT_INK, DARK_INK = "#545d6b", "#aab3c1"
+LIGHT_ACCENT, DARK_ACCENT = "#2450b8", "#8fb2ff"
 BLACK, WHITE = "#000000", "#ffffff"
 STEPS = 50
 
@@ -25,14 +28,31 @@ def is_colour(value: str) -> bool:
     return HEX.fullmatch(value) is not None
 
 
-def light(colour: str) -> Accent:
-    accent = _until_readable(colour, LIGHT_GROUND, BLACK)
+def light(colour: str, ground: str = LIGHT_GROUND) -> Accent:
+    """`ground`: that of the page, if the tenant chose one."""
+    accent = _until_readable(_until_readable(colour, LIGHT_GROUND, BLACK), ground, BLACK)
     return Accent(accent, mix(accent, BLACK, 0.25))
 
 
-def dark(colour: str) -> Accent:
-    accent = _until_readable(colour, DARK_GROUND, WHITE)
+def dark(colour: str, ground: str = DARK_GROUND) -> Accent:
+    accent = _until_readable(_until_readable(colour, DARK_GROUND, WHITE), ground, WHITE)
     return Accent(accent, mix(accent, WHITE, 0.35))
+
+
+def light_ground(colour: str) -> str:
+    """The colour, or the nearest lighter one on which text can be read."""
+    return _until_readable(colour, LIGHT_INK, WHITE)
+
+
+def dark_ground(colour: str) -> str:
+    return _until_readable(colour, DARK_INK, BLACK)
+
+
+def ground_complaint(colour: str, used: str) -> str:
+    """In words, if pages cannot have this colour; "" if they can."""
+    if used == colour.lower():
+        return ""
+    return f"Text would be hard to read on {colour} ({ENOUGH} to 1 is enough), so {used} is used."
 
 
 def complaint(colour: str) -> str:

@@ -28,6 +28,8 @@ from idp.tenants.file.references import SecretNames
 _TENANT = (  # settings that the file calls by the same name
     *("friendly_name", "picture_url", "support_email", "support_url", "accent_color", "default_language"),
     "allowed_logout_urls",
+    *("picture_url_dark", "favicon_url", "background_color", "background_color_dark", "privacy_url", "imprint_url"),
+    *("texts", "mail_templates"),
     *("session_lifetime_in_minutes", "idle_session_lifetime_in_minutes", "max_sessions_per_user"),
     *("oidc_logout_prompt_enabled", "v2_logout_confirmation", "require_mfa", "require_mfa_groups"),
     "remember_second_factor_days",
