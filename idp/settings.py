@@ -189,6 +189,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "watch ends": {"task": "logout_app.tasks.watch_ends", "schedule": 60, "options": {"expires": 55}},
     "security mails": {"task": "logout_app.tasks.find_security_mails", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
+    "refresh SAML": {"task": "idp.tasks.refresh_saml_metadata", "schedule": 86400, "options": {"expires": 3600}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
     "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},

@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from idp.connections import health, silence
 from idp.crypto import keys
+from idp.saml.application import refreshing
 
 
 @shared_task
@@ -18,3 +19,8 @@ def watch_upstreams() -> None:
 @shared_task
 def test_connections() -> None:
     health.examine_due(at=timezone.now())
+
+
+@shared_task
+def refresh_saml_metadata() -> None:
+    refreshing.refresh(timezone.now())

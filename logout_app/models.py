@@ -68,9 +68,14 @@ class Channel(StrEnum):
 
     BACKCHANNEL = "backchannel"
     FRONTCHANNEL = "frontchannel"
+    SAML_SOAP = "saml_soap"
+    SAML_BROWSER = "saml_browser"
     GTR = "gtr"
     REAUTHENTICATION = "reauthentication"
     NONE = "none"
+
+
+IN_FRAMES = (Channel.FRONTCHANNEL, Channel.SAML_BROWSER)  # the browser's, not a worker's
 
 
 def channel_choices() -> list[tuple[str, str]]:
@@ -96,7 +101,8 @@ NEXT_FENCE = Case(When(fence__gte=HIGHEST, then=Value(1)), default=F("fence") + 
 class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
     def sendable(self) -> Self:
         """Rows that a worker sends; front-channel rows are the browser's."""
-        return self.exclude(channel=Channel.FRONTCHANNEL)
+        rows = self.exclude(channel=Channel.FRONTCHANNEL)  # by itself, as the partial indexes spell it
+        return rows.exclude(channel=Channel.SAML_BROWSER)
 
     def of_ends(self) -> Self:
         """Rows that tell of an end: without those of a session that goes on and must be proved again."""

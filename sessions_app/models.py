@@ -168,6 +168,39 @@ class SessionClient(models.Model):
         return f"application {self.application_id} in session #{self.session_id}"
 
 
+class SamlSubject(models.Model):
+    """What a SAML application was told of the session that it takes part in: whom it knows the person as, exactly as it was
+    issued, and its own name for the session. A logout in either direction is about these."""
+
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="saml_subjects", db_index=False)
+    application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    session_index = models.CharField(
+        max_length=64, unique=True, help_text="Random: nothing that two applications could compare."
+    )
+    name_id = models.CharField(max_length=1024)
+    name_id_format = models.CharField(max_length=128)
+    name_qualifier = models.CharField(max_length=1024, blank=True)
+    sp_name_qualifier = models.CharField(max_length=1024, blank=True)
+    issued_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("session", "application"), name="sessions_saml_subject_one"),)
+        indexes = (models.Index(fields=("application", "name_id"), name="sessions_saml_subject_named"),)
+
+    def __str__(self) -> str:
+        return f"SAML subject of application {self.application_id} in session #{self.session_id}"
+
+    @property
+    def as_named(self) -> dict[str, str]:
+        """By the names that messages are made from."""
+        return {
+            "name_id": self.name_id,
+            "name_id_format": self.name_id_format,
+            "name_qualifier": self.name_qualifier,
+            "sp_name_qualifier": self.sp_name_qualifier,
+        }
+
+
 class AuthorizationCode(AbstractGrant):
     """A code at rest: `code` is the SHA-256 (hex) of what travelled. Single use by a conditional UPDATE of `used_at`."""
 

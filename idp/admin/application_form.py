@@ -98,6 +98,11 @@ class ApplicationForm(RulebookForm):
         label="Classes of proof that it asks for",
         help_text="One per line, like multi-factor, the preferred one first: where a request names none (acr_values).",
     )
+    saml = ObjectField(
+        label="Settings",
+        help_text="JSON, in the names of Auth0's addons.samlp. The callbacks are its assertion consumer services. "
+        "Empty: it does not speak SAML.",
+    )
     jwks = ObjectField(label="Public keys", keys=("keys",), help_text="A JWK set, for private_key_jwt.")
 
     class Meta:

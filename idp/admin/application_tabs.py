@@ -134,6 +134,18 @@ TABS = (
         ),
     ),
     Tab(
+        "saml",
+        "SAML",
+        (
+            _fieldset(
+                "If it speaks SAML",
+                "saml",
+                text="Import metadata fills this in, and knows what some services need. Claims of the tab Claims come as attributes; "
+                "mappings says by which names.",
+            ),
+        ),
+    ),
+    Tab(
         "access",
         "Access",
         (

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from idp.admin.application_form import ApplicationForm
 from idp.admin.fields import LinesField
-from idp.applications.kinds import KINDS, MACHINE, NATIVE, ApplicationKind
+from idp.applications.kinds import KINDS, MACHINE, NATIVE, SAML, ApplicationKind
 from idp.models import ClientGrant, ResourceServer
 from idp.protocol import uris
 
@@ -45,14 +45,29 @@ class WizardForm(ApplicationForm):
     )
     scope = LinesField(label="Scopes", help_text="One per line, out of the API's own. Empty: all of them.")
 
+    entity_id = forms.CharField(
+        label="Entity id",
+        max_length=1024,
+        help_text="The application's name for itself: audience or SP entity ID in its settings. On its page you can then import its "
+        "metadata, or say which service it is.",
+        widget=forms.TextInput(attrs={"class": "vTextField", "spellcheck": "false"}),
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "instance": self.kind.begin()})
         asked = ("name", *self.kind.fields, *(GRANT if self.grants_apis else ()))
+        if self.kind is SAML:
+            asked = (*asked, "entity_id")
         self.fields = {name: self.fields[name] for name in asked}
         for name in self.fields.keys() & HELP.keys():
             self.fields[name].help_text = HELP[name]
         if "redirect_uris" in self.fields:
             self.fields["redirect_uris"].required = True
+            if self.kind is SAML:
+                self.fields["redirect_uris"].label = "Assertion consumer service"
+                self.fields[
+                    "redirect_uris"
+                ].help_text = "One per line, like https://app.example.com/saml/acs. The first is the usual one."
             if self.kind is NATIVE:
                 self.fields["redirect_uris"].help_text = HELP_OF_NATIVE
         self.fields["name"].widget.attrs["autofocus"] = True
@@ -61,6 +76,8 @@ class WizardForm(ApplicationForm):
         cleaned = super().clean() or {}
         if self.kind.calls_from_pages:
             self.instance.web_origins = _origins(cleaned.get("redirect_uris", ""))
+        if self.kind is SAML:
+            self.instance.saml = {"audience": cleaned.get("entity_id", "")}
         self._check_scope(cleaned)
         return cleaned
 

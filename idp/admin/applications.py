@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from idp.admin import application_tabs, application_wizard
 from idp.admin.application_form import ApplicationForm
+from idp.admin.connections import saml_applications as saml
 from idp.admin.snippets import SECRET, snippets
 from idp.admin.support import ActsAdmin, AdminAct, actor_of
 from idp.applications import refusals, trail
@@ -26,6 +27,7 @@ from idp.models import Application
 from idp.protocol.opaque import new_secret
 
 ROTATE = "rotate-secret"
+IMPORT = "import-metadata"
 # Of an application that is there: who gives it a key can act as it. A new one may do nothing yet but sign people in.
 CREDENTIALS = ("token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri")
 ENDPOINTS = (
@@ -41,6 +43,8 @@ ENDPOINTS = (
 
 def endpoints(application: Application) -> list[tuple[str, str]]:
     """What the application's developer copies into their configuration."""
+    if application.saml:
+        return saml.endpoints(application, timezone.now())
     fixed = [("Client id", application.client_id), ("Issuer", settings.ISSUER)]
     return [*fixed, *((label, settings.ISSUER + path) for label, path in ENDPOINTS)]
 
@@ -74,6 +78,8 @@ class ApplicationAdminBase(ActsAdmin):
             for name, url in (
                 ("back channel", obj.backchannel_logout_uri),
                 ("front channel", obj.frontchannel_logout_uri),
+                ("SAML by SOAP", obj.saml_soap_logout_uri),
+                ("SAML by the browser", "" if obj.saml_soap_logout_uri else obj.saml_logout_uri),
                 ("revocation", obj.global_token_revocation_uri),
             )
             if url
@@ -91,13 +97,32 @@ class ApplicationAdminBase(ActsAdmin):
     def get_acts(self) -> Sequence[AdminAct]:
         return (
             AdminAct(
+                IMPORT,
+                "Import SAML metadata",
+                saml.explain,
+                self.do_import,
+                offered=lambda application: bool(application.saml),
+                form=saml.ImportForm,
+            ),
+            AdminAct(
                 ROTATE,
                 "Rotate secret",
                 explain_rotation,
                 self.do_rotate,
-                offered=lambda application: not application.is_public,
+                offered=lambda application: not application.is_public and bool(application.grant_types),
             ),
         )
+
+    def do_import(self, request: HttpRequest, obj: Application, at: datetime, form: forms.Form | None) -> str:
+        """A form that was fetched meanwhile is compared with the row as it is now: what it says of SAML is all that it changes."""
+        assert isinstance(form, saml.ImportForm)  # noqa: S101  the act declares it
+        with transaction.atomic():
+            row = Application.objects.select_for_update(no_key=True).get(pk=obj.pk)
+            before = trail.stored(row)
+            row.saml, row.redirect_uris = form.applied.saml, form.applied.redirect_uris
+            row.save(update_fields=["saml", "redirect_uris", "updated"])
+            trail.changed(before, row, actor=actor_of(request), at=at, facts=facts(request))
+        return "The SAML settings were taken over."
 
     def do_rotate(self, request: HttpRequest, obj: Application, at: datetime, form: forms.Form | None) -> HttpResponse:
         before, secret = trail.stored(obj), new_secret()
@@ -157,7 +182,8 @@ class ApplicationAdminBase(ActsAdmin):
             self.save_model(request, obj, form, change=False)
             form.grant()
             self.log_addition(request, obj, [{"added": {}}])
-        return self._secret_page(request, obj, obj._new_secret if obj.has_secret else "", f"{obj.name} is registered")
+        secret = obj._new_secret if obj.has_secret and not obj.saml else ""
+        return self._secret_page(request, obj, secret, f"{obj.name} is registered")
 
     def _page(self, request: HttpRequest, title: str, template: str, more: dict[str, Any]) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
@@ -177,6 +203,7 @@ class ApplicationAdminBase(ActsAdmin):
             context |= {
                 "endpoints": endpoints(obj),
                 "snippets": snippets(obj),
+                "saml_warnings": saml.warnings(obj, timezone.now()),
                 "refused": list(refusals.lately(obj, timezone.now())),
             }
         context["tabs"] = application_tabs.shown(context["adminform"])

@@ -30,9 +30,10 @@ class Snippet:
 
 
 def snippets(application: Application) -> list[Snippet]:
-    """None for a web application or machine without a secret: how it proves who it is depends on its library."""
+    """None for a web application or machine without a secret: how it proves who it is depends on its library. None for SAML: it is
+    configured, not written."""
     kind = kinds.kind_of(application)
-    if kind in (kinds.WEB, kinds.MACHINE) and not application.has_secret:
+    if kind is kinds.SAML or (kind in (kinds.WEB, kinds.MACHINE) and not application.has_secret):
         return []
     return OF_KIND[kind](application)
 

@@ -96,6 +96,8 @@ def _numbers(application: Application) -> Iterator[Problem]:
 
 def _grants(application: Application) -> Iterator[Problem]:
     grants = application.grant_types
+    if grants == [] and application.saml:  # people come to it by SAML only
+        return
     if not isinstance(grants, list) or not grants:
         yield Problem("grant_types", "it needs at least one of " + ", ".join(grant_types.ALL))
         return

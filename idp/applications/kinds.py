@@ -76,12 +76,23 @@ DEVICE = ApplicationKind(
     (DEVICE_CODE, REFRESH_TOKEN),
     (),
 )
-KINDS = {kind.name: kind for kind in (WEB, SPA, NATIVE, MACHINE, DEVICE)}
+SAML = ApplicationKind(
+    "saml",
+    "SAML application",
+    "Speaks SAML 2.0: Slack, Salesforce, Zendesk, Nextcloud, Jenkins, or whatever an Apache or IIS module guards.",
+    AppType.REGULAR_WEB,
+    TokenEndpointAuthMethod.POST,
+    (),
+    ("redirect_uris",),
+)
+KINDS = {kind.name: kind for kind in (WEB, SAML, SPA, NATIVE, MACHINE, DEVICE)}
 
 
 def kind_of(application: Application) -> ApplicationKind:
     """What an application is by its settings, however it was made."""
     grants = application.grant_types
+    if application.saml:
+        return SAML
     if AUTHORIZATION_CODE not in grants:
         return DEVICE if DEVICE_CODE in grants else MACHINE
     return {AppType.SPA: SPA, AppType.NATIVE: NATIVE}.get(AppType(application.app_type), WEB)

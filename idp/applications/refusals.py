@@ -31,6 +31,7 @@ MISTAKES = frozenset(
 COLUMNS = {
     "redirect_uri": "callbacks",
     "post_logout_redirect_uri": "allowed_logout_urls",
+    "AssertionConsumerServiceURL": "callbacks",
     "returnTo": "allowed_logout_urls",
 }
 log = structlog.get_logger(__name__)

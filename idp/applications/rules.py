@@ -23,6 +23,7 @@ from idp.applications import access, claims, columns, keys, mobile, subjects
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
+from idp.saml.application import settings as saml
 
 if TYPE_CHECKING:
     from idp.models import Application, TenantSettings
@@ -38,6 +39,7 @@ def problems(application: Application) -> Iterator[Problem]:
     yield from subjects.problems(application)
     yield from claims.problems(application)
     yield from access.problems(application)
+    yield from saml.problems(application)
     yield from _urls(application)
 
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from idp.applications import claims, columns, rules
 from idp.applications.claims import ClaimMapping
 from idp.protocol import assurance
+from idp.saml.application import settings as saml
+from idp.saml.application.settings import SamlSettings
 
 if TYPE_CHECKING:
     from idp.models import Application
@@ -102,6 +104,11 @@ class Usable:
     def claim_mappings(self) -> tuple[ClaimMapping, ...]:
         """Compiled once."""
         return claims.usable(self._application)
+
+    @cached_property
+    def saml(self) -> SamlSettings:
+        """False if it does not speak SAML, or its settings are not what the rules allow."""
+        return saml.read(self._application)
 
     def _limit(self, field: str) -> int | None:
         """None: no limit."""

@@ -18,6 +18,7 @@ from idp.protocol.text import storable
 LONGEST_NAME = 128
 LONGEST_TITLE = 255
 LONGEST_SECRET = 20_000
+RESERVED = frozenset({"metadata"})  # /samlp/metadata/{client id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def name_problem(name: str) -> str | None:
         return "is missing"
     if len(name) > LONGEST_NAME:
         return f"is longer than {LONGEST_NAME} characters"
+    if name in RESERVED:
+        return "is a part of an address of applications that speak SAML: choose another name"
     return None if CONNECTION_NAME.fullmatch(name) else "only letters, digits and single hyphens are allowed"
 
 

@@ -15,11 +15,11 @@ from idp.applications.usable import Usable
 from idp.protocol import clients, token_dialects
 from idp.protocol.bounds import MOST_SECONDS, Bounds
 from idp.protocol.initiators import EVERY, heard_as
+from idp.saml.application import settings as saml
 
 NO_LIST = models.Value([], models.JSONField())  # an earlier release writes rows without these columns
+NO_OBJECT = models.Value({}, models.JSONField())
 TOKEN_LIFETIME = Bounds(1, MOST_SECONDS)  # seconds, of an API's access tokens
-
-
 SIGNING_CHOICES = [(name, name) for name in clients.SIGNING_ALGORITHMS]
 
 
@@ -114,11 +114,7 @@ class Application(AbstractApplication):
         help_text="private_key_jwt: aud is our issuer and nothing else, signed by PS256, ES256 or EdDSA.",
     )
     userinfo_signed_response_alg = models.CharField(
-        max_length=8,
-        blank=True,
-        choices=[("", "JSON, not signed"), *SIGNING_CHOICES],
-        default="",
-        db_default="",
+        max_length=8, blank=True, choices=[("", "JSON, not signed"), *SIGNING_CHOICES], default="", db_default=""
     )
     scope_claims_in_userinfo_only = models.BooleanField(
         default=False,
@@ -211,6 +207,10 @@ class Application(AbstractApplication):
         help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
     )
 
+    saml = models.JSONField(default=dict, db_default=NO_OBJECT, blank=True)  # in the names of Auth0's addons.samlp
+    saml_soap_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
+    saml_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
+
     class Meta(AbstractApplication.Meta):
         ordering = ("name", "client_id")
 
@@ -279,14 +279,14 @@ class Application(AbstractApplication):
             else self.GRANT_AUTHORIZATION_CODE
         )
         self.skip_authorization = self.is_first_party
+        saml.fill_columns(self, kwargs)
         super().save(*args, **kwargs)
         self.__dict__.pop("_usable", None)
 
     def allows_grant_type(self, *grant_types: str) -> bool:
         # django-oauth-toolkit spells authorization_code with a hyphen.
-        return bool(
-            {g.replace("-", "_") if not g.startswith("urn:") else g for g in grant_types} & set(self.grant_types)
-        )
+        asked = {g.replace("-", "_") if not g.startswith("urn:") else g for g in grant_types}
+        return bool(asked & set(self.grant_types))
 
     def is_usable(self, request: Any) -> bool:
         return self.enabled

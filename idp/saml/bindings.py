@@ -1,6 +1,7 @@
-"""Signed messages of somebody else by HTTP-Redirect and HTTP-POST (SAML bindings sections 3.4 and 3.5).
+"""Messages of somebody else by HTTP-Redirect, HTTP-POST and SOAP (SAML bindings sections 3.2, 3.4 and 3.5).
 
-For single logout: `read` believes nothing that is not signed by a certificate of the connection.
+`read` believes nothing that is not signed by one of the sender's certificates. `read_unsigned` is for what need not be: what
+it gives may be anybody's.
 """
 
 from __future__ import annotations
@@ -40,6 +41,24 @@ class Arrived:
     name: str
     encoded: str
     query: str
+    root: str = ""  # the message; "": a logout message, by its name
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it says that it is."""
+        if self.query:
+            return bool(_raw_values(self.query).get(SIGNATURE))
+        try:
+            return next(self._unsigned_form().iter(ds("Signature")), None) is not None
+        except (Unreadable, ValueError):
+            return False  # `read_unsigned` says what is wrong
+
+    def read_unsigned(self) -> Element:
+        """The message, whoever wrote it. Raises BadResponse."""
+        try:
+            return self._root(self._inflated(_raw_values(self.query)) if self.query else self._form())
+        except (Unreadable, ValueError, zlib.error) as error:
+            raise BadResponse(str(error) if isinstance(error, Unreadable) else "cannot be decoded") from None
 
     def read(self, certificates: Iterable[Certificate]) -> Element:
         """The message, if one of these signed it. Raises BadResponse."""
@@ -53,44 +72,61 @@ class Arrived:
         values = _raw_values(self.query)
         if missing := [name for name in (self.name, ALGORITHM, SIGNATURE) if not values.get(name)]:
             raise BadResponse(f"is not signed as the redirect binding wants it: {' and '.join(missing)} missing")
-        if unquote_plus(values.get(ENCODING, DEFLATE)) != DEFLATE:
-            raise BadResponse("has another encoding than DEFLATE")
         algorithm, raw = unquote_plus(values[ALGORITHM]), _decoded(values[SIGNATURE])
         signed = list(_signed(self.name, values))
         if not any(_verifies(c, algorithm, raw, text) for c in certificates for text in signed):
-            raise UnknownSigner("has a signature that belongs to none of the identity provider's certificates")
+            raise UnknownSigner("has a signature that belongs to none of the sender's certificates")
+        return self._root(self._inflated(values))
+
+    def _inflated(self, values: Mapping[str, str]) -> bytes:
+        if unquote_plus(values.get(ENCODING, DEFLATE)) != DEFLATE:
+            raise BadResponse("has another encoding than DEFLATE")
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         data = inflater.decompress(_decoded(values[self.name]), LONGEST)
         if inflater.unconsumed_tail:
             raise BadResponse(f"is longer than {LONGEST:,} bytes")
-        return self._root(data.removeprefix(xml.BYTE_ORDER_MARK))
+        return data.removeprefix(xml.BYTE_ORDER_MARK)
+
+    def _form(self) -> bytes:
+        return base64.b64decode("".join(self.encoded.split()), validate=True).removeprefix(xml.BYTE_ORDER_MARK)
+
+    def _unsigned_form(self) -> Element:
+        return xml.parse_message(self._form())
 
     def _read_form(self, certificates: Iterable[Certificate]) -> Element:
-        data = base64.b64decode("".join(self.encoded.split()), validate=True).removeprefix(xml.BYTE_ORDER_MARK)
+        data = self._form()
         root = self._root(data)
-        signatures = list(root.iter(ds("Signature")))
-        if len(signatures) != 1 or signatures[0].getparent() is not root:
-            raise BadResponse("is not signed")
-        structure.check_signature(signatures[0])
-        xpath = f"/samlp:{ROOTS[self.name]}/ds:Signature"
-        if not any(OneLogin_Saml2_Utils.validate_sign(data, cert=c.pem, xpath=xpath) for c in certificates):
-            raise UnknownSigner("has a signature that belongs to none of the identity provider's certificates")
+        check_enveloped(root, data, certificates)
         return root
 
     def _root(self, data: bytes) -> Element:
-        root = xml.parse_message(data)
-        if root.tag != samlp(ROOTS[self.name]) or root.get("Version") != "2.0":
-            raise BadResponse(f"is not a {ROOTS[self.name]}")
+        root, name = xml.parse_message(data), self.root or ROOTS[self.name]
+        if root.tag != samlp(name) or root.get("Version") != "2.0":
+            raise BadResponse(f"is not {'an' if name[0] in 'AE' else 'a'} {name}")
         structure.check_document(root)
         return root
 
 
-def arrived(name: str, query: str, params: Params) -> Arrived:
+def check_enveloped(root: Element, data: bytes, certificates: Iterable[Certificate]) -> None:
+    """The one signature of a message is its own, by one of these. `data`: the message as it came, and nothing around it.
+
+    Raises BadResponse.
+    """
+    signatures = list(root.iter(ds("Signature")))
+    if len(signatures) != 1 or signatures[0].getparent() is not root:
+        raise BadResponse("is not signed")
+    structure.check_signature(signatures[0])
+    xpath = f"/samlp:{root.tag.rpartition('}')[2]}/ds:Signature"
+    if not any(OneLogin_Saml2_Utils.validate_sign(data, cert=c.pem, xpath=xpath) for c in certificates):
+        raise UnknownSigner("has a signature that belongs to none of the sender's certificates")
+
+
+def arrived(name: str, query: str, params: Params, *, root: str = "") -> Arrived:
     """`query` is the raw query string of a GET, "" for a form. Raises BadResponse."""
     encoded = params.get(name, "")
     if not encoded or len(encoded) > LONGEST:
         raise BadResponse("is missing, or too long")
-    return Arrived(name, encoded, query)
+    return Arrived(name, encoded, query, root)
 
 
 def _raw_values(query: str) -> dict[str, str]:

@@ -11,11 +11,13 @@ NAMESPACES = {"saml": ASSERTION, "samlp": PROTOCOL, "md": METADATA, "ds": DSIG, 
 
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 EMAIL_ADDRESS = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 ENVELOPED = DSIG + "enveloped-signature"
@@ -30,6 +32,10 @@ SIGNATURE_METHODS = frozenset(
     }
 )
 DIGEST_METHODS = frozenset({XENC + "sha256", _MORE + "sha384", XENC + "sha512"})
+
+# What we sign with by Auth0's names. SHA-1 only where an administrator says so, for an application that knows no better.
+SIGNATURE_ALGORITHMS = {"rsa-sha256": RSA_SHA256, "rsa-sha1": DSIG + "rsa-sha1"}
+DIGEST_ALGORITHMS = {"sha256": XENC + "sha256", "sha1": DSIG + "sha1"}
 
 # RSA with PKCS #1 v1.5 padding is not among them: an oracle for it opens what was sent to us.
 KEY_TRANSPORT = frozenset({XENC + "rsa-oaep-mgf1p", "http://www.w3.org/2009/xmlenc11#rsa-oaep"})

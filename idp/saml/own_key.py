@@ -44,6 +44,13 @@ def own_key(at: datetime) -> OwnKey:
     return OwnKey(sealing.unseal(row.sealed_private_key, _context(row.certificate)), row.certificate)
 
 
+def own_certificates(at: datetime) -> list[str]:
+    """In PEM, the newest first. Who reads our metadata takes what any of them signed: a new key is published before it is all
+    that there is."""
+    own_key(at)
+    return list(SamlKey.objects.order_by("-created_at", "-pk").values_list("certificate", flat=True))
+
+
 def _newest() -> SamlKey | None:
     return SamlKey.objects.order_by("-created_at", "-pk").first()
 

@@ -7,6 +7,7 @@ element to find: the signed one is the one that is read. Which elements must be 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 from idp.saml.names import (
     BLOCK_ENCRYPTION,
@@ -22,6 +23,7 @@ from idp.saml.names import (
 )
 from idp.saml.xml import Element
 
+SKEW = timedelta(seconds=60)  # between our clock and others
 ID_ATTRIBUTES = ("ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id")
 XINCLUDE = "{http://www.w3.org/2001/XInclude}"
 

@@ -1,4 +1,4 @@
-"""Certificates of identity providers: what an administrator pastes, or their metadata holds."""
+"""Certificates of others: what an administrator pastes, or their metadata holds."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ class Certificate:
     not_before: datetime
     not_after: datetime
     key: PublicKey
+
+    @property
+    def is_rsa(self) -> bool:
+        return isinstance(self.key, rsa.RSAPublicKey)
 
     def is_valid(self, at: datetime) -> bool:
         return self.not_before <= at <= self.not_after

@@ -77,11 +77,14 @@ def _utf8(data: bytes) -> str:
     return text
 
 
-def _parse(data: bytes) -> Element:
-    parser = etree.XMLParser(
+def parser() -> etree.XMLParser:
+    return etree.XMLParser(
         resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
     )
+
+
+def _parse(data: bytes) -> Element:
     try:
-        return etree.fromstring(data, parser)
+        return etree.fromstring(data, parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         raise Unreadable(f"is not well-formed XML: {error}") from None

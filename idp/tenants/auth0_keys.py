@@ -62,12 +62,15 @@ _DECIDING = """
     actions flows guardianPolicies hooks networkACLs organizations riskAssessment roles rules supplementalSignals
     tokenExchangeProfiles triggers
 """  # sections that have a say in who gets in, or in what tokens say
+_ADDONS = """
+    aws azure_blob azure_sb box cloudbees concur dropbox echosign egnyte firebase layer mscrm newrelic office365 oag rms salesforce
+    salesforce_api salesforce_sandbox_api sap_api sentry sharepoint slack springcm sso_integration wams wsfed zendesk zoom
+"""  # protocols and exchanges of tokens that we do not speak; "samlp" we do
 # place -> keys that demand something, and the values that demand nothing (none listed: what is empty or switched off)
 _HARMLESS: dict[str, dict[str, tuple[Any, ...]]] = {
     "": dict.fromkeys(_DECIDING.split(), ()),
     "tenant": {"default_audience": ()},
     "clients": {
-        "addons": (),
         "client_authentication_methods": (),
         "compliance_level": ("none",),
         "encryption_key": (),
@@ -83,6 +86,7 @@ _HARMLESS: dict[str, dict[str, tuple[Any, ...]]] = {
         "token_exchange": (),
         "token_quota": (),
     },
+    "clients.addons": dict.fromkeys(_ADDONS.split(), ()),
     "clients.refresh_token": {"policies": ()},
     "connections": {"authentication": ({"active": True},)},
     "connections.options": {

@@ -82,7 +82,8 @@ def client(reader: Reader) -> ClientEntry:
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
         claim_mappings=reader.anything("claims"),
     )
-    columns |= _id_token(reader) | _mobile(reader) | _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
+    columns |= _addons(reader) | _id_token(reader) | _mobile(reader)
+    columns |= _oidc_logout(reader) | _refresh_token(reader) | _access(reader)
     columns |= {column: None for column in MAY_BE_NULL if reader.has(column) and reader.values[column] is None}
     entry = ClientEntry(
         path=reader.path,
@@ -136,6 +137,7 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "claim_mappings": "claims[]",
     "refresh_token_leeway": "refresh_token.leeway",
     "refresh_token_lifetime": "refresh_token.token_lifetime",
+    "saml": "addons.samlp",
     "refresh_token_idle_lifetime": "refresh_token.idle_token_lifetime",
 }
 
@@ -237,6 +239,16 @@ def _mobile(reader: Reader) -> dict[str, Any]:
         ios.done()
     inner.done()
     return columns
+
+
+def _addons(reader: Reader) -> dict[str, Any]:
+    """Without a value, as Auth0 answers for an application that has none, they are taken away."""
+    inner = reader.inner("addons")
+    if inner is None:
+        return {"saml": {}} if reader.has("addons") else {}
+    given_saml = inner.anything("samlp")
+    inner.done()
+    return {"saml": given_saml or {}} if inner.has("samlp") or not inner.values else {}
 
 
 def _access(reader: Reader) -> dict[str, Any]:

@@ -86,7 +86,7 @@ REDELIVER_DEAD = AdminAct(
 
 class ApplicationAdmin(applications.ApplicationAdminBase):
     def get_acts(self) -> Sequence[AdminAct]:
-        return (self.preflight, self.test_sign_out, REDELIVER_DEAD, self.preview, *super().get_acts())
+        return (self.preflight, self.test_sign_out, REDELIVER_DEAD, self.preview, self.sample, *super().get_acts())
 
     @property
     def preview(self) -> AdminAct:
@@ -101,7 +101,7 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
 
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """What is known of people is for those who may look at them."""
-        if act.name == "preview" and not request.user.has_perm("idp.view_user"):
+        if act.name in ("preview", "sample-assertion") and not request.user.has_perm("idp.view_user"):
             return False
         return super().may_do(request, obj, act)
 
@@ -120,6 +120,34 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
             **claims_preview.in_words(form.preview()),
         }
         return TemplateResponse(request, "admin/idp/application/preview.html", context)
+
+    @property
+    def sample(self) -> AdminAct:
+        return AdminAct(
+            "sample-assertion",
+            "Sample assertion",
+            claims_preview.explain_sample,
+            self.do_sample,
+            offered=claims_preview.speaks_saml,
+            danger=False,
+            form=claims_preview.SampleForm,
+        )
+
+    def do_sample(
+        self, request: HttpRequest, application: Application, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        assert isinstance(form, claims_preview.SampleForm)  # noqa: S101  the act declares it
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Sample assertion",
+            "opts": self.opts,
+            "object": application,
+            "object_url": self.object_url(application),
+            "person": form.cleaned_data["person"],
+            "again": self.act_url(application, "sample-assertion"),
+            "documents": claims_preview.sample_documents(form),
+        }
+        return TemplateResponse(request, "admin/idp/application/sample_assertion.html", context)
 
     @property
     def preflight(self) -> AdminAct:
@@ -182,7 +210,8 @@ class ApplicationAdmin(applications.ApplicationAdminBase):
                 "preflight_url": self._way_to(request, obj, self.preflight),
                 "redeliver_url": self.act_url(obj, REDELIVER_DEAD.name) if may_redeliver else "",
                 "deaf_to": in_words(obj.deaf_to) if obj.backchannel_logout_uri else [],
-                "browser_only": bool(obj.frontchannel_logout_uri) and not obj.backchannel_logout_uri,
+                "browser_only": bool(obj.frontchannel_logout_uri or obj.saml_logout_uri)
+                and not (obj.backchannel_logout_uri or obj.saml_soap_logout_uri),
                 "not_told": not_told_today(obj),
                 "not_told_url": not_told_url(timezone.now(), obj),
                 **against_the_rules(obj),

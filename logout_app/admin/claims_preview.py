@@ -1,4 +1,4 @@
-"""*Preview for a person* on an application's page: what somebody's tokens would say there."""
+"""*Preview for a person* on an application's page: what somebody's tokens would say there; and *Sample assertion*, the same of SAML."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from idp.people import accounts
 from idp.tenants import configuration
 from sessions_app.claims.preview import Preview, preview
 from sessions_app.protocol import scopes
+from sessions_app.saml import sample
+from sessions_app.saml.name_ids import NoSuchName
+from sessions_app.saml.sso import Party
 
 USUAL = "openid profile email groups roles"
 
@@ -72,3 +75,32 @@ def in_words(found: Preview) -> dict[str, Any]:
         "left_out": found.left_out,
         "documents": {title: json.dumps(body, indent=2, ensure_ascii=False) for title, body in documents.items()},
     }
+
+
+class SampleForm(PreviewForm):
+    """Whose: there is no scope and no API in SAML."""
+
+    def __init__(self, application: Application, data: Any = None) -> None:
+        super().__init__(application, data)
+        del self.fields["api"], self.fields["scope"]
+
+
+def speaks_saml(application: Application) -> bool:
+    return bool(application.usable.saml)
+
+
+def explain_sample(application: Application) -> list[str]:
+    return [
+        f"What {application} would be told of somebody, computed as for a sign-in now.",
+        "It is not signed: nobody can be signed in by it, and nobody is told.",
+    ]
+
+
+def sample_documents(form: SampleForm) -> dict[str, str]:
+    snapshot = configuration.current()
+    application = snapshot.application(form.application.client_id) or form.application
+    party = Party(application, application.usable.saml, snapshot)
+    try:
+        return {"Response": sample.document(party, form.cleaned_data["person"], timezone.now())}
+    except NoSuchName as error:
+        return {"Response": f"There is none: this person has no NameID of the format {error}."}

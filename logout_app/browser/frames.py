@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from logout_app.browser.transactions import PageRow
-from logout_app.models import Channel, DeliveryState
+from logout_app.models import IN_FRAMES, DeliveryState
 from logout_app.protocol.sign_out_state import RowState, row_state
 
 AT_ONCE = 10  # as AT_ONCE in the script
@@ -67,6 +67,6 @@ def batch_of(rows: Sequence[PageRow], query: Mapping[str, str]) -> Batch:
 
 
 def _take_as(row: PageRow, state: DeliveryState, *, overdue: bool) -> None:
-    unheard = row.channels.get(Channel.FRONTCHANNEL) in (DeliveryState.PENDING, DeliveryState.DEAD)
+    unheard = [name for name in IN_FRAMES if row.channels.get(name) in (DeliveryState.PENDING, DeliveryState.DEAD)]
     if unheard and row.state in (RowState.PENDING, RowState.DEAD):
-        row.state = row_state({**row.channels, Channel.FRONTCHANNEL: state}, overdue=overdue)
+        row.state = row_state({**row.channels, **dict.fromkeys(unheard, state)}, overdue=overdue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
 from enum import Enum, auto
@@ -18,7 +19,7 @@ from idp.protocol.initiators import Initiator
 from idp.tenants import configuration
 from idp.tenants.configuration import Memo, Snapshot
 from logout_app.browser import transactions, upstream_logout
-from logout_app.ending.end import Selection, end_sessions
+from logout_app.ending.end import Ended, Selection, end_sessions
 from logout_app.ending.rows import Planned
 from sessions_app.models import SSOSession
 from sessions_app.session import binding
@@ -63,12 +64,14 @@ def end_and_answer(
     at: datetime,
     federated: bool = False,
     everywhere: bool = False,
+    settled: Callable[[Ended], tuple[Planned, str]] | None = None,
 ) -> HttpResponse:
     """End the browser's session now and answer with what follows. `return_url` is validated.
 
     The sign-out page comes when applications are being told; a program, or an old browser without frames to load, is
     redirected at once: its deliveries are in the outbox all the same. `federated`: the way leads over the upstream.
-    `everywhere`: the person's other sessions and offline tokens end too.
+    `everywhere`: the person's other sessions and offline tokens end too. `settled` is asked in the transaction of the end for
+    what is left to tell, and where to go, if the application that asked waits for an answer (SAML).
     """
     snapshot = configuration.at(getattr(session, "config_version", None))
     who = visitor(request)
@@ -76,7 +79,7 @@ def end_and_answer(
         who = Visitor.PROGRAM  # there is nothing that it would load
     way_out = upstream_logout.way_out(session)
     started = None
-    may_lead_on = who is not Visitor.PROGRAM or (federated and way_out is not None)
+    may_lead_on = settled is not None or who is not Visitor.PROGRAM or (federated and way_out is not None)
     with transaction.atomic() if may_lead_on else nullcontext():  # the page's row and the end it shows are one act
         ended = end_sessions(
             Selection.user(session.user_id) if everywhere else Selection.session(session.pk),
@@ -86,7 +89,8 @@ def end_and_answer(
             offline_tokens=everywhere,
             page=None if who is Visitor.PROGRAM else session.pk,
         )
-        shows_page = ended.event is not None and _shows_page(who, ended.told)
+        told, return_url = settled(ended) if settled else (ended.told, return_url)
+        shows_page = ended.event is not None and _shows_page(who, told)
         if ended.event and (shows_page or (federated and way_out)):
             started = transactions.begin(
                 request,
@@ -131,7 +135,10 @@ def clear_browser(request: HttpRequest, tenant: TenantSettings | None = None) ->
 
 
 def _has_front_channels(snapshot: Snapshot) -> bool:
-    return snapshot.derived(_FRONT_CHANNELS, lambda: Application.objects.exclude(frontchannel_logout_uri="").exists())
+    def found() -> bool:
+        return bool(Application.objects.exclude(frontchannel_logout_uri="", saml_logout_uri="").exists())
+
+    return snapshot.derived(_FRONT_CHANNELS, found)
 
 
 def _shows_page(who: Visitor, told: Planned) -> bool:

@@ -16,13 +16,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from idp.models import Application, TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.tenants import rules
 from logout_app.delivery import redeliver
-from logout_app.delivery.channels.registry import IN_BROWSER, SENT
-from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
+from logout_app.delivery.channels.registry import ANSWER_US, IN_BROWSER, SENT
+from logout_app.models import IN_FRAMES, DeliveryState, LogoutDelivery, LogoutEvent, LogoutTransaction
 from logout_app.protocol.frontchannel import frame_origin, frame_url
 from logout_app.protocol.sign_out_state import RowState, row_state, standing
 from sessions_app.models import SessionClient, SSOSession
@@ -56,6 +57,7 @@ class PageRow:
     milliseconds: int | None = None
     in_background: bool = False  # a worker tells it too
     retrying: bool = False
+    answers: bool = False  # its frame leads to an answer that we hear (SAML): that the frame loaded says nothing
     answered: bool = False  # with an error
     reasons: list[str] = field(default_factory=list)
     channels: dict[str, str] = field(default_factory=dict)
@@ -72,6 +74,15 @@ class PageRow:
     @property
     def can_retry(self) -> bool:
         return self.state == RowState.DEAD
+
+    def settle_frame(self) -> None:
+        """Only what was planned is framed, and what may be."""
+        planned = [name for name in IN_FRAMES if name in self.channels]
+        if not planned:  # it is disabled, or got its URL since
+            self.frame_url = self.frame_origin = ""
+        elif not self.frame_origin:  # an address that must not be framed is no channel
+            for name in planned:
+                del self.channels[name]
 
     def see(self, delivery: LogoutDelivery, began_at: datetime) -> None:
         """Take in what one channel knows."""
@@ -145,20 +156,24 @@ def close_for_others(request: HttpRequest, user: User, at: datetime) -> None:
         open_here.exclude(session__user=user).update(expires_at=at)
 
 
-def rows_of(page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str, issuer_origin: str) -> list[PageRow]:
-    """One row for each application of the session, in the order in which they joined it. Two statements."""
+def rows_of(
+    page: LogoutTransaction, at: datetime, timeout: int, *, issuer: str, issuer_origin: str, token: str = ""
+) -> list[PageRow]:
+    """One row for each application of the session, in the order in which they joined it. Two statements. `token`: the page's,
+    for frames that begin at an address of ours."""
     if page.session is None or page.event is None:
         return []
     clients = SessionClient.objects.filter(session=page.session).select_related("application").order_by("joined_at")
     rows = {client.application_id: _row(client.application, page.session, issuer, issuer_origin) for client in clients}
+    applications = {client.application_id: client.application for client in clients}
     for delivery in LogoutDelivery.objects.filter(event=page.event, session=page.session):
-        if delivery.application_id in rows:
-            rows[delivery.application_id].see(delivery, page.created_at)
+        if (pk := delivery.application_id) not in rows:
+            continue
+        rows[pk].see(delivery, page.created_at)
+        if delivery.channel in ANSWER_US:
+            _frame_by_saml(rows[pk], applications[pk], token, issuer_origin)
     for row in rows.values():
-        if Channel.FRONTCHANNEL not in row.channels:
-            row.frame_url = row.frame_origin = ""  # nothing of it was planned: it is disabled, or got its URL since
-        if row.channels.get(Channel.FRONTCHANNEL) and not row.frame_origin:
-            del row.channels[Channel.FRONTCHANNEL]  # an address that must not be framed is no channel
+        row.settle_frame()
         row.state = row_state(row.channels, overdue=_overdue(page.created_at, at, timeout))
     return list(rows.values())
 
@@ -261,6 +276,13 @@ def _row(application: Application, session: SSOSession, issuer: str, issuer_orig
         frame_origin=origin,
         sid=session.sid if required else "",
     )
+
+
+def _frame_by_saml(row: PageRow, application: Application, token: str, issuer_origin: str) -> None:
+    """Its request leaves from a page of ours, signed when the frame is loaded; `frame_origin` is where it leads."""
+    row.frame_origin = frame_origin(application.usable.saml.logout_url, issuer_origin=issuer_origin)
+    row.frame_url = reverse("sign_out_saml", args=[token, application.pk]) if row.frame_origin else ""
+    row.sid, row.answers = "", True
 
 
 def _status(

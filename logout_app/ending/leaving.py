@@ -1,4 +1,4 @@
-"""One application's part of sessions ends, and the sessions go on: its back channel tells it, and it takes no part any more
+"""One application's part of sessions ends, and the sessions go on: its back channel (or SOAP) tells it, and it takes no part any more
 until somebody joins with it again. The caller has locked the sessions, as the door and whoever joins do."""
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from django.db.models import QuerySet
 from idp.models import Application
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
-from logout_app.delivery.channels.backchannel import BACKCHANNEL
 from logout_app.delivery.channels.base import Occasion
 from logout_app.delivery.channels.nobody import NOT_TOLD
-from logout_app.delivery.channels.planning import why_not_told
+from logout_app.delivery.channels.planning import told_by, why_not_told
 from logout_app.delivery.receiver import of_application
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from sessions_app.models import SessionClient, SSOSession
@@ -47,6 +46,7 @@ def why_silent(application: Application, why: Initiator) -> str:
 
 def _delivery(event: LogoutEvent, session: SSOSession, application: Application, at: datetime) -> LogoutDelivery:
     silent = why_silent(application, Initiator(event.initiator))
+    channel = (None if silent else told_by(application, event.initiator, Occasion())) or NOT_TOLD
     return LogoutDelivery(
         event=event,
         session=session,
@@ -55,7 +55,7 @@ def _delivery(event: LogoutEvent, session: SSOSession, application: Application,
         client_id=application.client_id,
         sub=session.user.user_id,
         sid=session.sid,
-        channel=(NOT_TOLD if silent else BACKCHANNEL).name,
+        channel=channel.name,
         state=DeliveryState.NOT_TOLD if silent else DeliveryState.PENDING,
         last_reason=silent,
         created_at=at,

@@ -21,7 +21,7 @@ from idp.models import Application, Connection, User
 from idp.protocol.initiators import heard_as
 from logout_app.delivery.channels import planning
 from logout_app.delivery.channels.base import Occasion
-from logout_app.models import Channel, DeliveryState, LogoutEvent
+from logout_app.models import IN_FRAMES, DeliveryState, LogoutEvent
 from logout_app.protocol import silence
 from sessions_app.audit import sql as audit
 from sessions_app.audit.events import EventType, Fact
@@ -65,10 +65,11 @@ WHERE session.id {{among}}""",
 # What the act says of the sessions if one of them ends in it.
 ENDED_HERE = {"among": "= {ended}", "ended": "{ended.count}", "person": "{ended.user_id}"}
 
+_FRAMES = ", ".join(f"'{name}'" for name in IN_FRAMES)
 # Of each row that is planned: whether somebody is to be told by it, and whether it is a frame of the sign-out page.
 PLANNED = {
     "is_told": f"state = '{DeliveryState.PENDING}'",
-    "is_frame": f"state = '{DeliveryState.PENDING}' AND channel = '{Channel.FRONTCHANNEL}'",
+    "is_frame": f"state = '{DeliveryState.PENDING}' AND channel IN ({_FRAMES})",
 }
 
 

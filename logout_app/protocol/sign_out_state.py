@@ -8,7 +8,7 @@ from enum import StrEnum
 DELIVERED, LOADED, DEAD, PENDING = "delivered", "loaded", "dead", "pending"
 NO_CHANNEL = ("dropped", "not_told")
 FAILING = "failing"  # pending, and the last attempt failed
-FRONTCHANNEL = "frontchannel"
+IN_FRAMES = ("frontchannel", "saml_browser")
 
 
 class RowState(StrEnum):
@@ -39,5 +39,5 @@ def row_state(channels: Mapping[str, str], *, overdue: bool) -> RowState:
         return RowState.DELIVERED
     if {PENDING, FAILING} & set(states) and not overdue:
         return RowState.PENDING
-    failed = any(state in (FAILING, DEAD) for channel, state in channels.items() if channel != FRONTCHANNEL)
+    failed = any(state in (FAILING, DEAD) for channel, state in channels.items() if channel not in IN_FRAMES)
     return RowState.LOADED if LOADED in states and not failed else RowState.DEAD

@@ -9,6 +9,7 @@ from __future__ import annotations
 DISABLED = "the application is disabled"
 NO_URL = "it has no logout URL"
 NO_BROWSER = "it hears by its front channel only, and no browser showed the sign-out page"
+NO_BROWSER_FOR_SAML = "it hears of logouts by a browser only, and none showed the sign-out page"
 DELETED = "it had been deleted before"
 
 

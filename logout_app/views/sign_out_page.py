@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from csp.constants import SELF
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -56,6 +57,7 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
         rules.within(tenant, "sign_out_timeout"),
         issuer=settings.ISSUER,
         issuer_origin=settings.ISSUER_ORIGIN,
+        token=token,
     )
     batch = batch_of(rows, request.GET)
     batch.judge(rows)
@@ -80,6 +82,8 @@ def sign_out_page(request: HttpRequest, token: str) -> HttpResponse:
     }
     response = render(request, "logout/sign_out.html", context)
     origins = sorted({row.frame_origin for row in rows if row.frame_origin})
+    if any(row.answers for row in rows):
+        origins.append(SELF)  # where their requests leave from
     if origins and not batch.is_last:
         content_policy.allow(response, "frame-src", origins)
     return response

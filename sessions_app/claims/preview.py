@@ -37,7 +37,7 @@ class Preview:
 def preview(
     application: Application, user: User, api: ResourceServer | None, asked: list[str], snapshot: Snapshot, at: datetime
 ) -> Preview:
-    session = _session(user, at)
+    session = session_as_now(user, at)
     granted = scopes.grant(asked, api.scope_values if api else ())
     if api and api.enforce_policies:
         granted = scopes.allowed(granted, api.scope_values, entitlements.permissions_of(user, api, snapshot))
@@ -55,7 +55,7 @@ def preview(
     )
 
 
-def _session(user: User, at: datetime) -> SSOSession:
+def session_as_now(user: User, at: datetime) -> SSOSession:
     """The person's newest one, or one as a sign-in by their newest account would make it, which is not saved."""
     live = SSOSession.objects.live(at).filter(user=user).select_related("identity", "connection").order_by("-auth_time")
     if (session := live.first()) is not None:
@@ -76,7 +76,7 @@ def _session(user: User, at: datetime) -> SSOSession:
 
 def _id_token(subject: ClaimSubject, profile: Mapping[str, Any]) -> dict[str, Any]:
     session = subject.session
-    assert session is not None  # noqa: S101  `_session` gives one
+    assert session is not None  # noqa: S101  `session_as_now` gives one
     who = claims.Authentication(subject.user.user_id, session.sid, session.auth_time, claims.methods(session.amr))
     token = claims.id_token(
         who,

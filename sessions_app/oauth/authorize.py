@@ -135,8 +135,12 @@ def check(request: AuthorizationRequest, application: Application, snapshot: Sna
 
 def decide(request: AuthorizationRequest, situation: Situation) -> Decision:
     """What comes next, or the ProtocolError for the client. Silent requests never become a page."""
+    return weigh(request, situation, check(request, situation.application, situation.snapshot))
+
+
+def weigh(request: AuthorizationRequest, situation: Situation, api: ResourceServer | None) -> Decision:
+    """The same of a request that may be made, by whichever protocol."""
     application, session = situation.application, situation.session
-    api = check(request, application, situation.snapshot)
     granted = scopes.grant(request.scope, api.scope_values if api else ())
     reason = _login_reason(request, situation)
     if reason or session is None:

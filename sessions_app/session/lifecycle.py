@@ -21,7 +21,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.tenants import configuration
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
-from sessions_app.models import AuthorizationCode, SessionClient, SSOSession
+from sessions_app.models import AuthorizationCode, SamlSubject, SessionClient, SSOSession
 from sessions_app.session.binding import limits
 from sessions_app.session.writes import while_connection_is_enabled
 
@@ -206,6 +206,24 @@ def join_for(code: AuthorizationCode, session: SSOSession, *, facts: RequestFact
         insert(code)
         return True
     return bool(_join(session, code.application, facts, at, code))
+
+
+def join_with(fact: SamlSubject, session: SSOSession, *, facts: RequestFacts, at: datetime) -> bool:
+    """The application joins, and this is written of it unless something was before, in one act. False: the session ended
+    meanwhile, nothing was written.
+
+    Also for one that joined before: what it gets is worth something by itself, so that only a session that lives now gives it.
+    """
+    written = write(
+        update_guard(SSOSession, session.pk, where={"ended_at": None}, last_application=fact.application_id),
+        [
+            *_takes_part(session, fact.application, facts, at, None),
+            Row("fact", fact, once=("session_id", "application_id")),
+        ],
+    )
+    if written:
+        session.last_application = fact.application
+    return bool(written)
 
 
 def _join(

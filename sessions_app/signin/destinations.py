@@ -17,6 +17,8 @@ from idp.tenants.configuration import Snapshot
 from sessions_app.oauth import long_requests, pushed
 from sessions_app.protocol import redirect_uris
 from sessions_app.protocol.authorization import asked_acr, read_claims
+from sessions_app.saml import kept
+from sessions_app.saml.kept import SamlRequest
 
 HOME = "/"
 # Pages that ask people to sign in. Nothing below /login, /logout or the endpoints of programs.
@@ -47,6 +49,8 @@ def destination(next_url: str, snapshot: Snapshot) -> Destination:
     if not is_ours(next_url):
         return Destination()
     parts = urlsplit(next_url)
+    if (waiting := kept.behind(next_url)) is not None:
+        return _by_saml(next_url, waiting, snapshot)
     if parts.path != "/authorize":
         return Destination(next_url)
     query = _parameters(_whole(parts.query))
@@ -78,7 +82,18 @@ def is_ours(url: str) -> bool:
     path = urlsplit(url).path
     if "/.." in path.lower().replace("%2e", "."):  # browsers resolve these before they ask us
         return False
-    return path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+    if path == HOME or any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES):
+        return True
+    return kept.is_waiting(url)
+
+
+def _by_saml(url: str, waiting: SamlRequest, snapshot: Snapshot) -> Destination:
+    """Its answer leaves from a page of ours, so that no form leads out."""
+    application = snapshot.application(waiting.client_id)
+    if application is None or not application.enabled:
+        return Destination(url)
+    two_factors = waiting.context.acr.preferred > SINGLE
+    return Destination(url, application, asked=SignInRequest(force=waiting.force, two_factors=two_factors))
 
 
 def _parameters(query: str) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, address, passkeys, profile, pushed
+from sessions_app.views import account, address, passkeys, profile, pushed, saml
 from sessions_app.views.home import home
 from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
@@ -79,5 +79,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         account.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("samlp/<str:client_id>", saml.sign_on, name="saml_sign_on"),
+    path("samlp/metadata/<str:client_id>", saml.idp_metadata, name="saml_idp_metadata"),
     path("oidc/check-session", check_session, name="check_session"),
 ]

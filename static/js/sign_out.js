@@ -21,6 +21,7 @@
 
   const state = (row) => row.element.dataset.state;
   const answered = (row) => "answered" in row.element.dataset;
+  const answers = (row) => "answers" in row.element.dataset;
   const words = (row, next) => (next === "dead" && answered(row) ? SAID.answered : SAID.states[next]);
 
   const put = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
@@ -69,6 +70,7 @@
     iframe.tabIndex = -1;
     iframe.addEventListener("load", () => {
       if (row.frame !== iframe) return;
+      if (answers(row)) return; // what it loads says nothing: the server hears the answer
       if (!row.reported) tell(row, "loaded");
       loading.delete(row);
       fill();
@@ -120,6 +122,10 @@
     row.element.dataset.state = next;
     part("words", row.element).textContent = words(row, next);
     part("more", row.element).hidden = next !== "dead";
+    if (next === "delivered" && answers(row)) {
+      remove(row);
+      fill();
+    }
     if (next !== "delivered") part("time", row.element).textContent = "";
     if (next !== "pending") announce(`${row.element.dataset.name}: ${words(row, next)}`);
   }

@@ -20,6 +20,8 @@ VALUES: dict[str, str] = {
     "connection": "partner",
     "client_id": "jwt-debugger",
     "token": "t" * 43,
+    "reference": "r" * 43,
+    "application": "1",
     "key": "1-abcdef",
     "uidb36": "1",
     "path": "userinfo",

@@ -15,7 +15,7 @@ from idp.connections.saml.decryption import BadKey
 from idp.connections.saml.logout import SIGNS_OUT
 from idp.connections.saml.provider import SamlProvider, provider_of
 from idp.connections.saml.response import Proven, Received
-from idp.connections.saml.rules import SKEW, ExpectedResponse
+from idp.connections.saml.rules import ExpectedResponse
 from idp.connections.saml.service import entity_id
 from idp.crypto.spent import spend
 from idp.models import Connection
@@ -25,7 +25,7 @@ from idp.saml import sending, xml
 from idp.saml.names import POST, saml
 from idp.saml.own_key import own_key
 from idp.saml.signed import UnknownSigner, Unproven
-from idp.saml.structure import BadResponse
+from idp.saml.structure import SKEW, BadResponse
 from idp.saml.xml import Element, Unreadable
 
 SPENT = "saml-assertion"

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 from django.utils.translation import gettext_noop
 
 from idp.connections.contract import Departure, LogoutSubject, UpstreamFault, UpstreamRefused
-from idp.connections.saml import logout_messages, options, refusals, service
-from idp.connections.saml.logout_messages import LogoutNotice
+from idp.connections.saml import options, refusals, service
 from idp.connections.saml.options import BadOptions
 from idp.connections.saml.provider import SamlProvider, provider_of
 from idp.models import Connection
 from idp.protocol.params import Params
-from idp.saml import bindings, sending
+from idp.saml import bindings, logout_messages, sending, statuses
 from idp.saml.bindings import Arrived
+from idp.saml.logout_messages import LogoutNotice
 from idp.saml.names import POST
 from idp.saml.own_key import own_key
 from idp.saml.signed import UnknownSigner
@@ -61,12 +61,14 @@ class SamlLogout:
                 request_id=str(flow_data["request_id"]),
                 at=at,
             )
-            if not refusals.is_success(root):
+            if not statuses.is_success(root):
                 refused = refusals.refusal(root, authentic=True)
-                raise UpstreamRefused(gettext_noop("It says that it could not sign you out."), detail=refused.detail)
-            if refusals.is_partial(root):
                 raise UpstreamRefused(
-                    gettext_noop("It signed you out, but could not tell all of its other applications.")
+                    gettext_noop(gettext_noop("It says that it could not sign you out.")), detail=refused.detail
+                )
+            if statuses.is_partial(root):
+                raise UpstreamRefused(
+                    gettext_noop(gettext_noop("It signed you out, but could not tell all of its other applications."))
                 )
 
         _verified(connection, bindings.RESPONSE, query, answer, at, read)

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_noop
 
 from idp.connections.contract import UpstreamRefused, UpstreamUnmet
 from idp.protocol import assurance
+from idp.saml import statuses
 from idp.saml.names import STATUS, samlp
-from idp.saml.structure import BadResponse
 from idp.saml.xml import Element
 
 LONGEST_MESSAGE = 300
@@ -23,18 +23,9 @@ SENTENCES = {  # they follow the name of the connection and "says:"
 OTHER = gettext_noop("you could not be signed in.")
 
 
-def is_success(root: Element) -> bool:
-    return _codes(root)[0] == STATUS + "Success"
-
-
-def is_partial(root: Element) -> bool:
-    """A logout that did not reach everybody (SAML core section 3.2.2.2)."""
-    return STATUS + "PartialLogout" in _codes(root)
-
-
 def refusal(root: Element, *, authentic: bool) -> UpstreamRefused:
     """What the response says in words is shown only if its signature was checked: anybody can write a sentence."""
-    codes = [code.removeprefix(STATUS) for code in _codes(root)]
+    codes = [code.removeprefix(STATUS) for code in statuses.codes(root)]
     known = next((code for code in reversed(codes) if code in SENTENCES), "")
     message = _message(root)
     sentence = message if message and authentic else SENTENCES.get(known, OTHER)
@@ -42,21 +33,6 @@ def refusal(root: Element, *, authentic: bool) -> UpstreamRefused:
     if known == "NoAuthnContext":
         return UpstreamUnmet(sentence, error=assurance.UNMET, detail=detail)
     return UpstreamRefused(sentence, error="login_required" if known == "NoPassive" else "access_denied", detail=detail)
-
-
-def _codes(root: Element) -> list[str]:
-    """The status and what is inside of it, outermost first."""
-    statuses = root.findall(samlp("Status"))
-    if len(statuses) != 1:
-        raise BadResponse("does not have one status")
-    codes: list[str] = []
-    element = statuses[0].find(samlp("StatusCode"))
-    while element is not None:
-        codes.append(element.get("Value") or "")
-        element = element.find(samlp("StatusCode"))
-    if not codes:
-        raise BadResponse("has a status without code")
-    return codes
 
 
 def _message(root: Element) -> str:

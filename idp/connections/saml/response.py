@@ -23,7 +23,7 @@ from xmlsec import Error as XmlSecError
 from idp.connections.saml import refusals, rules
 from idp.connections.saml.provider import SamlProvider
 from idp.connections.saml.rules import ExpectedResponse
-from idp.saml import signed, structure, xml
+from idp.saml import signed, statuses, structure, xml
 from idp.saml.names import POST, saml
 from idp.saml.signed import Signed, UnknownSigner, Unproven, Wanted
 from idp.saml.structure import BadResponse
@@ -86,7 +86,7 @@ def prove(received: Received, provider: SamlProvider, expected: ExpectedResponse
     signers = [c for c in provider.certificates if c.is_valid(expected.at)]
     has_signature = signed.has_signature(received.root)
     authentic = has_signature and _is_signed_by(received.data, RESPONSE_SIGNATURE, signers)
-    if not refusals.is_success(received.root):
+    if not statuses.is_success(received.root):
         raise refusals.refusal(received.root, authentic=authentic)
     structure.check_success(received.root, encrypted=received.is_encrypted)
     if has_signature and not authentic:

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 
 from idp.saml import xml
 from idp.saml.names import BEARER, saml
-from idp.saml.structure import BadResponse
+from idp.saml.structure import SKEW, BadResponse
 from idp.saml.xml import Element
 
-SKEW = timedelta(seconds=60)
 OLDEST = timedelta(hours=1)  # since it was issued: whatever it allows itself, for no longer is it remembered as used
 CONDITIONS = {saml("AudienceRestriction"), saml("OneTimeUse"), saml("ProxyRestriction")}
 

@@ -38,6 +38,7 @@ def entry(row: Application, secrets: SecretNames) -> dict[str, Any]:
             "loss_signs_out": row.access_loss_signs_out,
         },
         "claims": row.claim_mappings,
+        "addons": {"samlp": row.saml} if row.saml else {},
         "oidc_logout": _oidc_logout(row),
         "refresh_token": _refresh_token(row),
     }

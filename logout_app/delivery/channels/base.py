@@ -106,3 +106,4 @@ class DeliveryChannel:
     of_person: bool = False  # one row for all sessions that ended, without a session
     dispatch: Dispatch | None = None  # None: no worker sends it
     in_browser: bool = False  # the sign-out page tells, and says what came of it
+    answers_us: bool = False  # its frame begins at an address of ours, and the application's answer comes back to one

@@ -62,6 +62,14 @@ def why_not_told(application: Listener, initiator: str, occasion: Occasion) -> s
     return silence.NO_URL
 
 
+def told_by(application: Listener, initiator: str, occasion: Occasion) -> DeliveryChannel | None:
+    """The channel whose row the statement would make of an application that joined, of those that have no SELECT of their own."""
+    heard = (channel for channel in _used(occasion) if channel.hearing and not channel.select)
+    return next(
+        (channel for channel in heard if channel.hearing and channel.hearing.is_told(application, initiator)), None
+    )
+
+
 def _used(occasion: Occasion) -> list[DeliveryChannel]:
     return [channel for channel in CHANNELS if channel.on(occasion)]
 

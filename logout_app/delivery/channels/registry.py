@@ -10,13 +10,23 @@ from logout_app.delivery.channels.frontchannel import FRONTCHANNEL
 from logout_app.delivery.channels.gtr import GTR
 from logout_app.delivery.channels.nobody import NOT_TOLD
 from logout_app.delivery.channels.reauthentication import REAUTHENTICATION
+from logout_app.delivery.channels.saml import SAML_BROWSER, SAML_SOAP
 
 # In the order in which an application is asked why it hears by none of them.
-CHANNELS: tuple[DeliveryChannel, ...] = (BACKCHANNEL, FRONTCHANNEL, GTR, REAUTHENTICATION, NOT_TOLD)
+CHANNELS: tuple[DeliveryChannel, ...] = (
+    BACKCHANNEL,
+    FRONTCHANNEL,
+    SAML_SOAP,
+    SAML_BROWSER,
+    GTR,
+    REAUTHENTICATION,
+    NOT_TOLD,
+)
 
 BY_NAME = {channel.name: channel for channel in CHANNELS}
 SENT = {channel.name: channel.dispatch for channel in CHANNELS if channel.dispatch}  # by workers
 IN_BROWSER = tuple(channel.name for channel in CHANNELS if channel.in_browser)
+ANSWER_US = tuple(channel.name for channel in CHANNELS if channel.answers_us)
 OF_PERSON = tuple(channel.name for channel in CHANNELS if channel.of_person)
 
 

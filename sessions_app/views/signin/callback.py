@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -25,6 +25,7 @@ from idp.views.errors import page_errors
 from sessions_app.oauth import long_requests
 from sessions_app.oauth.recipient import recipient_of
 from sessions_app.protocol.authorization import REPOSTED
+from sessions_app.saml import kept
 from sessions_app.session import assurance, binding
 from sessions_app.signin import offers, round_trip
 from sessions_app.signin.destinations import Destination, destination
@@ -113,8 +114,12 @@ def cancel(request: HttpRequest) -> HttpResponse:
     target = destination(params.get("next", ""), snapshot)
     if target.application is None:
         return HttpResponseRedirect(target.url)
-    asked = from_urlencoded(long_requests.whole(urlsplit(target.url).query))
     error = params.get("error", "")
+    if kept.is_waiting(target.url):
+        return HttpResponseRedirect(
+            f"{target.url}&{urlencode({kept.ERROR: error if error in TOLD else 'access_denied'})}"
+        )
+    asked = from_urlencoded(long_requests.whole(urlsplit(target.url).query))
     told = ProtocolError("The person did not sign in.", error=error if error in TOLD else "access_denied")
     return fail(request, recipient_of(asked, snapshot), told)
 

@@ -28,6 +28,7 @@ from idp.tenants import configuration, profile
 from idp.views.errors import error_page, page_errors
 from idp.views.stale_forms import when_stale
 from sessions_app.models import SSOSession
+from sessions_app.saml import kept, sso
 from sessions_app.session import binding
 from sessions_app.signin import offers, remembered, sign_in
 from sessions_app.signin.attempts import TooManyAttempts
@@ -110,11 +111,15 @@ def login(request: HttpRequest) -> HttpResponse:
 
 def _asks_again(request: HttpRequest, target: Destination, session: SSOSession) -> bool:
     """Whether anybody wants this session's person to sign in once more; /authorize decides it by the same rules."""
-    waiting = waiting_behind(target.url, request.COOKIES) if target.application is not None else None
+    if target.application is None:
+        return False
+    by_hand, snapshot = "choose" in request.GET or "only" in request.GET, binding.browser_of(request).snapshot
+    if (by_saml := kept.behind(target.url)) is not None:
+        return by_hand or sso.asks_to_sign_in(by_saml, target.application, session, snapshot, timezone.now())
+    waiting = waiting_behind(target.url, request.COOKIES)
     if waiting is None:
         return False
-    by_hand = "choose" in request.GET or "only" in request.GET
-    return by_hand or waiting.asks_to_sign_in(session, binding.browser_of(request).snapshot, timezone.now())
+    return by_hand or waiting.asks_to_sign_in(session, snapshot, timezone.now())
 
 
 def _named(given: QueryDict, target: Destination) -> str:

@@ -33,6 +33,7 @@ ANSWERS: dict[str, dict[str, str]] = {
         "post_logout_redirect_uris": HOME,
         "backchannel_logout_uri": "https://timesheet.example/backchannel",
     },
+    "saml": {"redirect_uris": "https://timesheet.example/acs", "entity_id": "https://timesheet.example/saml"},
     "spa": {"redirect_uris": CALLBACK, "post_logout_redirect_uris": HOME},
     "native": {"redirect_uris": "com.example.timesheet:/callback"},
     "machine": {},
@@ -74,7 +75,10 @@ def test_what_is_registered_is_of_its_kind_and_the_secret_is_shown_once(admin: C
         assert check_password(secret, application.client_secret)
         assert f"CURFEW_CLIENT_SECRET={secret}" in page
         assert secret not in "".join(snippet.code for snippet in response.context["snippets"])
-    assert application.client_id in response.context["snippets"][0].code
+    if kind == "saml":  # which is configured, not written
+        assert f"/samlp/metadata/{application.client_id}" in page
+    else:
+        assert application.client_id in response.context["snippets"][0].code
     later = admin.get(reverse("admin:idp_application_change", args=(application.pk,))).content.decode()
     assert not secret or secret not in later
     assert LogEntry.objects.get().object_id == str(application.pk)

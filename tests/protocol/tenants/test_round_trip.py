@@ -43,6 +43,7 @@ FOLLOWS = "follows from other columns when the row is saved"
 UPLOADED = "a picture of this installation; a file says an address (picture_url)"
 NO_FIELDS = {  # what a file does not say of a row, and why
     **{f"Application.{name}": FOLLOWS for name in ("client_type", "authorization_grant_type", "skip_authorization")},
+    **{f"Application.{name}": FOLLOWS for name in ("saml_soap_logout_uri", "saml_logout_uri")},
     "Application.algorithm": "of django-oauth-toolkit; ours is id_token_signed_response_alg",
     "Application.hash_client_secret": "of django-oauth-toolkit: secrets are always hashed here",
     "Application.registration_source": "of django-oauth-toolkit; ours is ClientRegistration",
@@ -180,6 +181,7 @@ def _applications() -> None:
         global_token_revocation_uri="https://bank.example/gtr",
         reauthentication_uri="https://bank.example/again",
         outbound_hosts=["bank.example"],
+        saml={"audience": "https://bank.example/saml", "logout": {"soap": "https://bank.example/soap"}},
         android_package_name="com.example.bank",
         android_fingerprints=FINGERPRINT,
         ios_team_id="9JA89QQLNQ",

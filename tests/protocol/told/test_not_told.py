@@ -64,15 +64,25 @@ def every_kind() -> list[Application]:
             global_token_revocation_uri=gtr,
             backchannel_logout_initiators_mode=mode,
             backchannel_logout_initiators=["rp-logout"],
+            saml=saml,
         )
-        for enabled, back, front, gtr, mode in itertools.product(
+        for enabled, back, front, gtr, mode, saml in itertools.product(
             [True, False],
             ["", "https://a.example/bc"],
             ["", "https://a.example/fc"],
             ["", "https://a.example/gtr"],
             ["all", "custom"],
+            [
+                {},
+                by_saml(url="https://a.example/slo"),
+                by_saml(url="https://a.example/slo", soap="https://a.example/soap"),
+            ],
         )
     ]
+
+
+def by_saml(**logout: str) -> dict[str, Any]:
+    return {"audience": "https://a.example/saml", "logout": logout}
 
 
 @pytest.mark.parametrize("page", [True, False])

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
-from idp.connections.saml.rules import SKEW
 from idp.saml import sending, xml
 from idp.saml.names import ASSERTION, PROTOCOL, STATUS, saml, samlp
-from idp.saml.structure import BadResponse
+from idp.saml.structure import SKEW, BadResponse
 from idp.saml.xml import Element, Unreadable
 
 LIFETIME = timedelta(minutes=5)  # of a message, where it says nothing shorter
 MOST_INDEXES = 100
+SUCCESS, PARTIAL = "Success", "PartialLogout"
 _QUALIFIERS = {"name_id_format": "Format", "name_qualifier": "NameQualifier", "sp_name_qualifier": "SPNameQualifier"}
 
 
@@ -35,11 +35,13 @@ class LogoutNotice:
 
 
 def logout_request(
-    issuer: str, destination: str, name_id: Mapping[str, str], session_index: str, at: datetime
+    issuer: str, destination: str, name_id: Mapping[str, str], session_index: str, at: datetime, *, reason: str = ""
 ) -> tuple[str, bytes]:
-    """Its id, and the message."""
+    """Its id, and the message. `reason`: a URI of SAML core section 3.7.3."""
     root = _message("LogoutRequest", issuer, destination, at)
     root.set("NotOnOrAfter", sending.timestamp(at + LIFETIME))
+    if reason:
+        root.set("Reason", reason)
     element = etree.SubElement(root, saml("NameID"))
     element.text = name_id["name_id"]
     for ours, theirs in _QUALIFIERS.items():
@@ -50,18 +52,22 @@ def logout_request(
     return root.get("ID"), etree.tostring(root)
 
 
-def logout_response(issuer: str, destination: str, in_response_to: str, at: datetime) -> bytes:
-    """Our sessions have ended: there is no other answer to a request that was believed."""
+def logout_response(
+    issuer: str, destination: str, in_response_to: str, at: datetime, *, status: tuple[str, ...] = (SUCCESS,)
+) -> bytes:
+    """`status`: codes, outermost first (SAML core section 3.2.2.1)."""
     root = _message("LogoutResponse", issuer, destination, at)
     root.set("InResponseTo", in_response_to)
-    etree.SubElement(etree.SubElement(root, samlp("Status")), samlp("StatusCode"), Value=STATUS + "Success")
+    within = etree.SubElement(root, samlp("Status"))
+    for code in status:
+        within = etree.SubElement(within, samlp("StatusCode"), Value=STATUS + code)
     return etree.tostring(root)  # type: ignore[no-any-return]
 
 
-def read_request(root: Element, *, issuer: str, destination: str, at: datetime) -> LogoutNotice:
-    """What a verified LogoutRequest says. Raises BadResponse."""
+def read_request(root: Element, *, issuer: str, destination: str, at: datetime, by_soap: bool = False) -> LogoutNotice:
+    """What a verified LogoutRequest says. `by_soap`: it need not say where it goes. Raises BadResponse."""
     try:
-        issued_at = _check(root, issuer, destination, at)
+        issued_at = _check(root, issuer, (destination, None) if by_soap else (destination,), at)
         until = issued_at + LIFETIME
         if root.get("NotOnOrAfter"):
             until = min(until, xml.instant(root.get("NotOnOrAfter")))
@@ -79,7 +85,7 @@ def read_request(root: Element, *, issuer: str, destination: str, at: datetime) 
 def check_response(root: Element, *, issuer: str, destination: str, request_id: str, at: datetime) -> None:
     """A verified LogoutResponse, but for its status. Raises BadResponse."""
     try:
-        issued_at = _check(root, issuer, destination, at)
+        issued_at = _check(root, issuer, (destination,), at)
     except Unreadable as error:
         raise BadResponse(str(error)) from None
     if issued_at + LIFETIME + SKEW <= at:
@@ -88,12 +94,12 @@ def check_response(root: Element, *, issuer: str, destination: str, request_id: 
         raise BadResponse("does not answer this browser's request")
 
 
-def _check(root: Element, issuer: str, destination: str, at: datetime) -> datetime:
+def _check(root: Element, issuer: str, destinations: tuple[str | None, ...], at: datetime) -> datetime:
     """When it was issued."""
     issuers = [xml.text_of(element) for element in root.findall(saml("Issuer"))]
     if len(issuers) != 1 or (issuer and issuers != [issuer]):
         raise BadResponse("is of another issuer")
-    if root.get("Destination") != destination:
+    if root.get("Destination") not in destinations:
         raise BadResponse("was sent to another destination than ours")
     issued_at = xml.instant(root.get("IssueInstant") or "")
     if issued_at > at + SKEW:
@@ -106,6 +112,7 @@ def _message(name: str, issuer: str, destination: str, at: datetime) -> Element:
     root.set("ID", sending.new_id())
     root.set("Version", "2.0")
     root.set("IssueInstant", sending.timestamp(at))
-    root.set("Destination", destination)
+    if destination:
+        root.set("Destination", destination)
     etree.SubElement(root, saml("Issuer")).text = issuer
     return root

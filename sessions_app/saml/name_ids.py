@@ -1,0 +1,68 @@
+"""Whom an application is told that somebody is: the NameID (SAML core section 8.3).
+
+A persistent one is a keyed digest, as pairwise subjects are: the same person and entity id always give the same, and two
+applications cannot compare theirs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from idp.applications.subjects import subject_for
+from idp.models import Application, User
+from idp.saml.names import EMAIL_ADDRESS, PERSISTENT, TRANSIENT, UNSPECIFIED
+from idp.saml.sending import new_id
+from idp.tenants.configuration import Snapshot
+
+LONGEST = 1024
+
+
+class NoSuchName(Exception):
+    """There is no NameID of this format for this person."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameId:
+    value: str
+    format: str
+    name_qualifier: str = ""
+    sp_name_qualifier: str = ""
+
+
+def name_id(
+    wanted: str, user: User, application: Application, attributes: Mapping[str, Sequence[object]], snapshot: Snapshot
+) -> NameId:
+    """`wanted`: a format, "" for the application's own. `attributes`: what it is told besides, in which the probes look; where
+    none of them finds anything, it is the person's `sub`.
+
+    Raises NoSuchName.
+    """
+    settings = application.usable.saml
+    chosen = wanted or settings.name_id_format
+    if chosen == PERSISTENT:
+        qualifiers = settings.own_entity_id, settings.entity_id
+        return NameId(persistent(user.user_id, settings.entity_id, snapshot), chosen, *qualifiers)
+    if chosen == TRANSIENT:
+        return NameId(new_id(), chosen, settings.own_entity_id, settings.entity_id)
+    if chosen == EMAIL_ADDRESS:
+        return _checked(user.email, chosen)
+    if chosen != UNSPECIFIED:
+        raise NoSuchName(chosen)
+    probed = (str(values[0]) for probe in settings.name_id_probes if (values := attributes.get(probe)))
+    return _checked(next(probed, "") or subject_for(user.user_id, application, snapshot), chosen)
+
+
+def persistent(user_id: str, entity_id: str, snapshot: Snapshot) -> str:
+    said = f"saml\n{entity_id}\n{user_id}".encode()
+    mac = hmac.digest(snapshot.tenant.pairwise_salt.encode(), said, hashlib.sha256)
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def _checked(value: str, chosen: str) -> NameId:
+    if not value or len(value) > LONGEST:
+        raise NoSuchName(chosen)
+    return NameId(value, chosen)
