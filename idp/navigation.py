@@ -31,7 +31,7 @@ TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Connections", ("idp.connection", "logout_app.revocationrequest")),
     ("Sessions", ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")),
     ("Sign-outs", ("evidence", "logout_app.logoutevent", "logout_app.logoutdelivery")),
-    ("Audit", ("sessions_app.sessionevent",)),
+    ("Audit", ("sessions_app.sessionevent", "logout_app.outgoingstream", "logout_app.webhook")),
     ("Settings", ("idp.tenantsettings", "texts", "mails", "mail_test", "idp.signingkey", "logout_app.drainreport")),
 )
 # Where a table's own name is a programmer's.

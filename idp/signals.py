@@ -8,6 +8,7 @@ from django.dispatch import Signal
 
 password_changed = Signal()
 user_blocked = Signal()
+user_unblocked = Signal()
 user_deleted = Signal()
 powers_changed = Signal()  # what `user` may do in the console: `changes` and `facts` as of an application
 person_edited = Signal()  # names of the `attributes` of `user` that an administrator changed; `facts`: of the request

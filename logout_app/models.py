@@ -72,10 +72,18 @@ class Channel(StrEnum):
     SAML_BROWSER = "saml_browser"
     GTR = "gtr"
     REAUTHENTICATION = "reauthentication"
+    STREAM = "stream"
+    POLL = "poll"
+    WEBHOOK = "webhook"
     NONE = "none"
 
 
 IN_FRAMES = (Channel.FRONTCHANNEL, Channel.SAML_BROWSER)  # the browser's, not a worker's
+OF_STREAMS = (Channel.STREAM, Channel.POLL, Channel.WEBHOOK)
+OF_NO_END = (
+    Channel.REAUTHENTICATION,
+    *OF_STREAMS,
+)  # who is told by them is no application that somebody is signed in to
 
 
 def channel_choices() -> list[tuple[str, str]]:
@@ -100,13 +108,13 @@ NEXT_FENCE = Case(When(fence__gte=HIGHEST, then=Value(1)), default=F("fence") + 
 
 class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
     def sendable(self) -> Self:
-        """Rows that a worker sends; front-channel rows are the browser's."""
+        """Rows that a worker sends; front-channel rows are the browser's, and a receiver comes for polled ones itself."""
         rows = self.exclude(channel=Channel.FRONTCHANNEL)  # by itself, as the partial indexes spell it
-        return rows.exclude(channel=Channel.SAML_BROWSER)
+        return rows.exclude(channel__in=(Channel.SAML_BROWSER, Channel.POLL))
 
     def of_ends(self) -> Self:
-        """Rows that tell of an end: without those of a session that goes on and must be proved again."""
-        return self.exclude(channel=Channel.REAUTHENTICATION)
+        """Rows that tell an application of an end: without those of a session that must be proved again, and streams."""
+        return self.exclude(channel__in=OF_NO_END)
 
     def addressed(self) -> Self:
         """Rows that have a receiver: without those of an application that was deleted since."""
@@ -128,6 +136,7 @@ class LogoutDelivery(models.Model):
 
     event = models.ForeignKey(
         LogoutEvent,
+        null=True,  # a stream tells of more than ends
         on_delete=models.CASCADE,
         db_index=False,  # `logout_delivery_once` begins with it
         related_name="deliveries",
@@ -189,9 +198,16 @@ class LogoutDelivery(models.Model):
         return f"delivery #{self.pk}"
 
     @property
+    def sign_out(self) -> LogoutEvent:
+        """The end that a row `of_ends` tells of."""
+        if self.event is None:
+            raise ValueError("a stream's delivery may tell of something else")
+        return self.event
+
+    @property
     def state_in_words(self) -> str:
         """What became of it. Whoever took the word that a session must be proved again has signed nobody out."""
-        if self.channel == Channel.REAUTHENTICATION and self.state == DeliveryState.DELIVERED:
+        if self.channel in OF_NO_END and self.state == DeliveryState.DELIVERED:
             return "Told"
         return str(DeliveryState(self.state).label)
 
@@ -327,3 +343,141 @@ class ReceivedSignal(models.Model):
 
     def __str__(self) -> str:
         return f"signal #{self.pk}"
+
+
+class StreamKind(models.TextChoices):
+    SSF = "ssf", "Shared Signals stream"
+    WEBHOOK = "webhook", "Webhook"
+
+
+class StreamState(models.TextChoices):
+    ENABLED = "enabled", "Enabled"
+    PAUSED = "paused", "Paused: events are held"
+    DISABLED = "disabled", "Disabled: events are not kept"
+
+
+class StreamMethod(models.TextChoices):
+    PUSH = "push", "Push"
+    POLL = "poll", "Poll"
+
+
+class EventStream(models.Model):
+    """Who is told what the audit trail says, in its order: a receiver of Shared Signals, or a webhook.
+
+    `after` is how far it has read the trail: what is beyond is held there while the stream is paused, or its receiver away.
+    """
+
+    kind = models.CharField(max_length=8, choices=StreamKind, default=StreamKind.SSF)
+    public_id = models.CharField(max_length=32, unique=True, editable=False)
+    name = models.CharField(max_length=100)
+    application = models.ForeignKey(
+        "idp.Application",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="That manages the stream by the API. Empty: it is managed here.",
+    )
+    method = models.CharField(max_length=8, choices=StreamMethod, default=StreamMethod.PUSH)
+    older_names = models.BooleanField(default=False, help_text="The method is called as drafts had it (Apple).")
+    endpoint = models.CharField(max_length=1000, blank=True)
+    authorization = models.TextField(blank=True, editable=False, help_text="Sealed.")
+    secret = models.TextField(blank=True, editable=False, help_text="Of signatures of a webhook; sealed.")
+    audiences = models.JSONField(default=list, blank=True)
+    description = models.CharField(max_length=1000, blank=True)
+    events = models.JSONField(default=list, blank=True, help_text="What was asked for, by URI or type.")
+    status = models.CharField(max_length=8, choices=StreamState, default=StreamState.ENABLED)
+    reason = models.CharField(max_length=500, blank=True)
+    algorithm = models.CharField(max_length=8, default="RS256")
+    subject_format = models.CharField(max_length=8, default="iss_sub")
+    subject_place = models.CharField(max_length=8, default="sub_id")
+    body_format = models.CharField(max_length=8, default="object")
+    after = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    used_at = models.DateTimeField(default=timezone.now, editable=False, help_text="When its receiver last came here.")
+    verification_asked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("application",), condition=Q(kind="ssf"), name="logout_one_stream_for_each_application"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.public_id
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.status == StreamState.ENABLED
+
+
+class OutgoingStream(EventStream):
+    """A receiver of Shared Signals, as administrators see it: rows of that kind."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "Shared Signals stream"
+
+
+class Webhook(EventStream):
+    """A program of one's own that hears of lines of the audit trail: rows of that kind."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "webhook"
+
+
+class StreamItem(models.Model):
+    """What a delivery of a stream tells: facts that are signed when they are sent. A webhook's are its line of the trail."""
+
+    delivery = models.OneToOneField(LogoutDelivery, on_delete=models.CASCADE, related_name="stream_item")
+    stream = models.ForeignKey(
+        EventStream,
+        on_delete=models.CASCADE,
+        db_index=False,  # `logout_stream_item_jti` begins with it
+        related_name="items",
+    )
+    line = models.BigIntegerField(null=True, help_text="The line of the audit trail; empty: it is about the stream.")
+    type = models.CharField(max_length=255, help_text="The event's URI, or the line's type.")
+    jti = models.CharField(max_length=64, help_text="The same at each attempt, and whenever the line is told again.")
+    facts = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = (models.Index(fields=("stream", "jti"), name="logout_stream_item_jti"),)
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.jti}"
+
+
+class SubjectExclusion(models.Model):
+    """A subject that a receiver took out of its stream; all others are in it."""
+
+    stream = models.ForeignKey(EventStream, on_delete=models.CASCADE, related_name="exclusions")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("stream", "digest"), name="logout_exclusion_once"),)
+
+    def __str__(self) -> str:
+        return f"exclusion #{self.pk}"
+
+
+class FormerAddress(models.Model):
+    """The address of a person before it changed, or before they were deleted, for streams that name people by it.
+
+    Kept for as long as streams may still have to tell of them.
+    """
+
+    sub = models.CharField(max_length=255)
+    address = models.CharField(max_length=254)
+    until = models.DateTimeField(default=timezone.now, help_text="When it ceased to be theirs.")
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("sub", "until"), name="logout_former_address"),
+            models.Index(fields=("until",), name="logout_former_address_purge"),
+        )
+
+    def __str__(self) -> str:
+        return f"former address #{self.pk}"

@@ -22,6 +22,7 @@ from logout_app.ending import access_lost, deprovisioned, mails, purge
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.evidence import overdue
 from logout_app.shared_signals import poll
+from logout_app.streams import manage
 from sessions_app.account import new_devices
 from sessions_app.audit import following
 from sessions_app.session.purge import BATCH
@@ -76,8 +77,9 @@ def poll_signals() -> None:
 
 @shared_task
 def purge_history() -> None:
-    """Delete what is older than the tenant's retention, and every one-time thing that has expired."""
+    """Delete what is older than the tenant's retention, and every one-time thing that has expired. Streams that nobody comes for pause."""
     now = timezone.now()
+    manage.pause_inactive(now)
     retention = rules.within(configuration.current().tenant, "history_retention_days")
     deadline = monotonic() + PURGE_DEADLINE
     with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database

@@ -49,7 +49,7 @@ def do_block(request: HttpRequest, user: User, at: datetime, form: forms.Form | 
 
 
 def do_unblock(request: HttpRequest, user: User, at: datetime, form: forms.Form | None) -> str:
-    accounts.unblock_user(user, at=at)
+    accounts.unblock_user(user, actor=actor_of(request), at=at)
     return f"{user} may sign in again."
 
 

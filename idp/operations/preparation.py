@@ -18,7 +18,7 @@ from django.db.migrations.migration import Migration
 
 from idp.crypto import keys
 from idp.processes import children
-from idp.tenants import management
+from idp.tenants import management, signals_api
 
 LOCK = 0x637572666577  # of PostgreSQL's advisory locks: one number for all that prepare this database
 
@@ -32,6 +32,7 @@ def prepare(say: Say) -> None:
         call_command("createcachetable", verbosity=0)
         keys.ensure()
         management.ensure()
+        signals_api.ensure()
         _collect_static(say)
 
 

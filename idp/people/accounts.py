@@ -36,10 +36,14 @@ def block_user(user: User, *, actor: str, at: datetime) -> bool:
     return True
 
 
-def unblock_user(user: User, *, at: datetime) -> bool:
+def unblock_user(user: User, *, actor: str, at: datetime) -> bool:
     """Let a person sign in again; what died stays dead. False if they were not blocked."""
     user.is_active = True
-    return bool(User.objects.filter(pk=user.pk, is_active=False).update(is_active=True, updated_at=at))
+    with transaction.atomic():
+        if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True, updated_at=at):
+            return False
+        signals.user_unblocked.send(User, user=user, actor=actor, at=at)
+    return True
 
 
 def delete_user(user: User, *, actor: str, at: datetime) -> dict[str, int]:

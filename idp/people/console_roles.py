@@ -30,6 +30,7 @@ from idp.tenants.changes import Difference
 OPERATED = (
     *("idp.user", "idp.connection", "idp.application", "idp.invitation"),
     *("sessions_app.ssosession", "sessions_app.refreshtokenfamily", "logout_app.logoutdelivery"),
+    *("logout_app.outgoingstream", "logout_app.webhook"),
 )
 
 
@@ -55,12 +56,15 @@ PEOPLE = (
 TRUST = ("idp.application", "idp.resourceserver", "idp.connection", "logout_app.revocationrequest")
 SESSIONS = ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")
 ENDS = ("logout_app.logoutevent", "logout_app.logoutdelivery", "logout_app.drainreport")
+STREAMS = ("logout_app.outgoingstream", "logout_app.webhook")
 TRAIL, TENANT, KEYS = "sessions_app.sessionevent", "idp.tenantsettings", "idp.signingkey"
 
 OPERATOR = ConsoleRole(
     "Operators",
     "end sessions, block, reset second factors, send reset mails, invite and deliver again",
-    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, TRAIL) | _may("operate", *OPERATED) | _may("add", "idp.invitation"),
+    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, *STREAMS, TRAIL)
+    | _may("operate", *OPERATED)
+    | _may("add", "idp.invitation"),
 )
 CONFIGURATOR = ConsoleRole(
     "Configurators",
@@ -72,7 +76,7 @@ CONFIGURATOR = ConsoleRole(
 AUDITOR = ConsoleRole(
     "Auditors",
     "read everything but secrets, change nothing",
-    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, TRAIL, TENANT, KEYS),
+    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, *STREAMS, TRAIL, TENANT, KEYS),
 )
 ROLES = (OPERATOR, CONFIGURATOR, AUDITOR)
 GROUPS = frozenset(role.group for role in ROLES)

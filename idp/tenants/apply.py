@@ -29,7 +29,7 @@ from idp.people.hashers import ClientSecretHasher
 from idp.protocol import clients
 from idp.protocol.opaque import new_secret
 from idp.protocol.text import normal_forms
-from idp.tenants import changes, configuration, connections, management, resource_servers
+from idp.tenants import changes, configuration, connections, management, resource_servers, signals_api
 from idp.tenants import clients as client_entries
 from idp.tenants import people as people_entries
 from idp.tenants import roles as role_entries
@@ -66,6 +66,7 @@ def apply(
     file = parse(path)
     with transaction.atomic():
         management.ensure()
+        signals_api.ensure()
         problems = file.problems + _Plan(file).problems()
         if problems:
             raise TenantFileError(problems)
@@ -305,7 +306,7 @@ class _Application:
             accounts.set_password(user, person.password, actor=self.actor)
         if person.blocked is True and accounts.block_user(user, actor=self.actor, at=self.at):
             yield Difference("blocked", changes.OFF, changes.ON)
-        if person.blocked is False and accounts.unblock_user(user, at=self.at):
+        if person.blocked is False and accounts.unblock_user(user, actor=self.actor, at=self.at):
             yield Difference("blocked", changes.ON, changes.OFF)
         if people_entries.give(person, user, self.actor, self.at):
             yield Difference("roles, groups and applications", "others", "those of the file")

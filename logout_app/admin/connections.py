@@ -22,7 +22,8 @@ from idp.connections.contract import UpstreamFault
 from idp.connections.places import BUSY, turn
 from idp.models import Connection
 from idp.protocol.initiators import Initiator
-from logout_app.admin import provisioned, reauthentication, signals
+from logout_app.admin import provisioned, reauthentication
+from logout_app.admin.signals import received as signals
 from logout_app.ending import not_told
 from logout_app.gtr import check
 from logout_app.models import RevocationRequest

@@ -71,6 +71,7 @@ def overview(user: Any, now: datetime, within: str = "") -> StartPage:
         *_late(now),
         *_incomplete(now),
         *trouble.failing(now),
+        *trouble.streams(),
         *_dead(),
         *trouble.set_aside(),
     ]

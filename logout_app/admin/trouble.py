@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils.timesince import timesince
 
 from logout_app.delivery import reports
-from logout_app.models import DeliveryState, DeliveryTally, LogoutDelivery
+from logout_app.delivery.receiver import STREAM
+from logout_app.models import DeliveryState, DeliveryTally, LogoutDelivery, StreamKind
 from logout_app.protocol.retry import SET_ASIDE
 
 FAILING_TRIES = 3
@@ -33,6 +34,7 @@ class Attention:
 def failing(now: datetime) -> Iterator[Attention]:
     """Receivers that fail for minutes, or behind whose open breaker people wait."""
     waiting = LogoutDelivery.objects.filter(state=DeliveryState.PENDING, receiver__gt="").addressed()
+    waiting = waiting.exclude(receiver__startswith=STREAM)
     by_receiver = waiting.order_by().values("receiver", "application", "application__name", "client_id")
     open_now = _open_breakers(now)
     found = by_receiver.annotate(
@@ -47,6 +49,19 @@ def failing(now: datetime) -> Iterator[Attention]:
     )
     for row in found.order_by("-people")[:MOST]:
         yield _failing(row, now)
+
+
+def streams() -> Iterator[Attention]:
+    """Event streams whose receivers do not take what is next; what comes after it waits."""
+    rows = LogoutDelivery.objects.filter(FAILED, receiver__startswith=STREAM, state=DeliveryState.PENDING)
+    tried = rows.filter(attempts__gte=FAILING_TRIES).select_related("stream_item__stream")
+    for row in tried.order_by("receiver", "pk")[:MOST]:
+        stream = row.stream_item.stream
+        kind = "webhook" if stream.kind == StreamKind.WEBHOOK else "outgoingstream"
+        url = reverse(f"admin:logout_app_{kind}_change", args=(stream.pk,))
+        yield Attention(
+            "bad", f"{stream} takes no events: {_last_answer(row.receiver or '')}.", "Look at the stream", url
+        )
 
 
 def _failing(row: Mapping[str, Any], now: datetime) -> Attention:

@@ -18,6 +18,7 @@ from idp.crypto import sealing
 from idp.database.outage import OUTAGES
 from idp.outbound.many import Fanout, Reply
 from idp.tenants import configuration
+from logout_app.delivery import turns
 from logout_app.delivery.aside import described
 from logout_app.delivery.channels.base import NothingToTell, Route
 from logout_app.delivery.channels.registry import dispatch_of
@@ -32,6 +33,10 @@ log = structlog.get_logger(__name__)
 class Job:
     claimed: Claimed
     route: Route
+
+    @property
+    def in_order(self) -> bool:
+        return dispatch_of(self.claimed.channel).in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,11 @@ class Prepared:
 def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
     """Each row by itself: no configuration of one receiver keeps the others from hearing. In the database's thread."""
     prepared = Prepared()
+    waiting = turns.blocked(rows, at)
     for row in rows:
+        if row.id in waiting:
+            prepared.results.append(postponed(row, waiting[row.id], at))
+            continue
         try:
             _prepare(row, at, prepared)
         except OUTAGES:
@@ -125,6 +134,11 @@ def failed(row: Claimed, problem: str, started_at: datetime, ended_at: datetime)
     """An attempt that we could not make or judge: the application has no part in it."""
     decision = retry.unprocessable(problem, _history(row, ended_at))
     return Result(row, decision.outcome, decision.reason, started_at, ended_at, _due_at(decision, ended_at))
+
+
+def postponed(row: Claimed, until: datetime, at: datetime) -> Result:
+    """It was not tried: something that comes before it was not taken."""
+    return Result(row, Outcome.POSTPONED, "", at, at, due_at=until)
 
 
 def interrupted(job: Job, started_at: datetime, ended_at: datetime) -> Result:

@@ -24,13 +24,14 @@ from django.utils import timezone
 
 from idp import outbound
 from idp.outbound.many import Fanout
-from logout_app.delivery import aside, bell, deliver, ledger, metrics, outbox, pulse, reports, tallies
+from logout_app.delivery import aside, bell, deliver, ledger, metrics, outbox, pulse, reports, tallies, turns
 from logout_app.delivery.channels.registry import SENT
 from logout_app.delivery.deliver import Job, Prepared, Sent
+from logout_app.delivery.feeder import Feeder
 from logout_app.delivery.ledger import Ledger
 from logout_app.delivery.listener import listen
 from logout_app.delivery.outbox import Claimed, Result
-from logout_app.delivery.receiver import named
+from logout_app.delivery.receiver import is_stream, named
 from logout_app.protocol.breaker import Breaker
 from logout_app.protocol.retry import Outcome
 
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 _lines = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
+SendTask = asyncio.Task[datetime | None]  # gives when it is tried again; None: it is decided
 
 BATCH = 200  # rows of one claim; larger ones are not faster
 SLICE = 10  # deliveries that are signed before the first of them go out
@@ -56,7 +58,8 @@ class Drain:
     def __init__(self, fanout: Fanout | None = None, held: dict[int, Result] | None = None) -> None:
         self._fanout = fanout or Fanout(outbound.rules(), timeout=settings.DELIVERY_TIMEOUT)
         self._lease = timedelta(seconds=settings.DELIVERY_TIMEOUT + 5)
-        self._flying: dict[asyncio.Task[None], tuple[Job, datetime]] = {}
+        self._flying: dict[SendTask, tuple[Job, datetime]] = {}
+        self._last: dict[str, SendTask] = {}  # of receivers whose deliveries keep their order
         self._asked: set[int] = set()  # the deliveries in flight
         self._breakers: dict[str, Breaker] = {}
         self.ledger = Ledger(held)
@@ -80,6 +83,7 @@ class Drain:
         self._loop = asyncio.get_running_loop()
         self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self.ledger.start(self._write, lambda: len(self._flying))
+        self._feeder = Feeder(lambda work: self._in_database(self._claims, work), self._wake.set)
         with (
             ThreadPoolExecutor(1, "curfew-claim") as self._claims,
             ThreadPoolExecutor(1, "curfew-record") as self._records,
@@ -92,7 +96,7 @@ class Drain:
     async def _run(self) -> None:
         helpers = [asyncio.create_task(work) for work in self._helpers()]
         if settings.REDIS_URL:
-            helpers.append(asyncio.create_task(listen(settings.REDIS_URL, bell.CHANNEL, self._wake.set)))
+            helpers.append(asyncio.create_task(listen(settings.REDIS_URL, bell.CHANNEL, self._rung)))
         main = asyncio.create_task(self._keep_claiming())
         try:
             await asyncio.wait([main, *helpers], return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +110,12 @@ class Drain:
                 raise ending
 
     def _helpers(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return self.ledger.keep_recording(), self._keep_tidy(), self._keep_reporting()
+        every = SWEEP if settings.REDIS_URL else SWEEP_WITHOUT_REDIS
+        return self.ledger.keep_recording(), self._keep_tidy(), self._keep_reporting(), self._feeder.run(every)
+
+    def _rung(self) -> None:
+        self._wake.set()
+        self._feeder.wake()
 
     # --- claim and send ----------------------------------------------------------------------------------------------
 
@@ -204,25 +213,35 @@ class Drain:
             return
         self._asked.add(row.id)
         self._breakers.setdefault(row.receiver, Breaker()).in_flight += 1
-        task = self._loop.create_task(self._send(job))
+        before = self._last.get(row.receiver) if job.in_order else None
+        task = self._loop.create_task(self._send(job, before))
+        if job.in_order:
+            self._last[row.receiver] = task
         self._flying[task] = (job, timezone.now())
         task.add_done_callback(self._landed)
 
-    async def _send(self, job: Job) -> None:
+    async def _send(self, job: Job, before: SendTask | None) -> datetime | None:
         began = timezone.now()
+        if before is not None and (due_at := await turns.after(before, began)):
+            self._note(deliver.postponed(job.claimed, due_at, began))
+            return due_at
         try:
             sent = await deliver.send(job, self._fanout)
         except (
             Exception
         ) as error:  # ours, not the application's: it must neither stop the others nor come back for ever
             log.exception("logout.delivery.failed", delivery=job.claimed.id)
-            self._note(deliver.failed(job.claimed, aside.described(error), began, timezone.now()))
-            return
-        self._judge(sent)
-        self._note(sent.result)
+            result = deliver.failed(job.claimed, aside.described(error), began, timezone.now())
+        else:
+            self._judge(sent)
+            result = sent.result
+        self._note(result)
+        return result.due_at
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
+    def _landed(self, task: SendTask) -> None:
         job, _ = self._flying.pop(task)
+        if self._last.get(job.claimed.receiver) is task:
+            del self._last[job.claimed.receiver]
         self._asked.discard(job.claimed.id)
         self.ledger.landed(job.claimed.id)
         self._breakers[job.claimed.receiver].in_flight -= 1
@@ -262,7 +281,10 @@ class Drain:
             log_result(result)
 
     async def _write(self, batch: list[Result], notes: dict[str, float]) -> list[Result]:
-        return await self._in_database(self._records, ledger.write, batch, notes)
+        refused = await self._in_database(self._records, ledger.write, batch, notes)
+        if any(is_stream(result.claimed.receiver) for result in batch):
+            self._feeder.wake()
+        return refused
 
     # --- housekeeping ------------------------------------------------------------------------------------------------
 
@@ -343,7 +365,7 @@ def tidy(at: datetime) -> None:
 
 def log_result(result: Result) -> None:
     """Failures, a line each. What went well is in the table; a line each of it only where debugging is asked for."""
-    if result.outcome == Outcome.DELIVERED:
+    if result.outcome in (Outcome.DELIVERED, Outcome.POSTPONED):
         if not _lines.isEnabledFor(logging.DEBUG):
             return
         write = log.debug

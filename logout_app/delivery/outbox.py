@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from idp.database import dialect, prepared
 from logout_app.delivery import tallies
 from logout_app.delivery.receiver import APPLICATION
-from logout_app.models import NEXT_FENCE, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.models import NEXT_FENCE, OF_STREAMS, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol.retry import Outcome
 
 TABLE = LogoutDelivery._meta.db_table
@@ -36,7 +36,7 @@ TAKE = f"""
 UPDATE {TABLE} SET lease_until = %(lease)s, fence = fence + 1, attempts = attempts + 1
 WHERE id IN (SELECT id FROM picked)
 RETURNING id, fence, attempts, receiver, application_id, client_id, sub, sid, channel, created_at, last_status,
-    (SELECT initiator FROM {EVENTS} e WHERE e.id = event_id),
+    coalesce((SELECT initiator FROM {EVENTS} e WHERE e.id = event_id), ''),
     (SELECT config_version FROM idp_tenantsettings LIMIT 1)
 """  # noqa: S608  constants only
 # Walks the index from receiver to receiver, so that a backlog of one costs the others nothing.
@@ -172,13 +172,14 @@ def record(
 ) -> list[int]:
     """Write results in one transaction; returns the rows that they decided. `breakers`: name of a receiver -> open until (Unix time).
 
-    An attempt is a fact even if its claim is void by now, so every attempt gets its row, once however often it is written.
+    An attempt is a fact (what was postponed was none) even if its claim is void by now, so every attempt gets its row, once however often it is written.
     `delivered_is_final`: that an application has signed somebody out is true whoever leases the row by now, so that
     nobody asks it again.
     """
     ours = "v.state = 'delivered' OR" if delivered_is_final else ""
     with transaction.atomic(), connection.cursor() as cursor:
         values, parameter = _as_rows(results)
+        tried = [result for result in results if result.outcome is not Outcome.POSTPONED]
         cursor.execute(
             f"""
             UPDATE {TABLE} SET state = v.state, due_at = coalesce(v.due_at, {TABLE}.due_at), lease_until = NULL,
@@ -197,10 +198,10 @@ def record(
             FROM {values} JOIN {TABLE} d ON d.id = v.id WHERE true
             ON CONFLICT (delivery_id, number) DO NOTHING
             """,  # noqa: S608
-            [parameter],
+            [_as_rows(tried)[1]],
         )
         valid = set(decided)
-        tallies.add(counts_of([result for result in results if result.claimed.id in valid]))
+        tallies.add(counts_of([result for result in tried if result.claimed.id in valid]))
         tallies.put({("breaker", name): until for name, until in (breakers or {}).items()})
     return decided
 
@@ -265,6 +266,7 @@ def give_up(at: datetime, max_age: timedelta, limit: int = 1000) -> int:
     """
     waiting = at - timedelta(minutes=10)
     rows = LogoutDelivery.objects.due(waiting).filter(created_at__lt=at - max_age, attempts__gt=0)
+    rows = rows.exclude(channel__in=OF_STREAMS)  # held for as long as it takes
     return LogoutDelivery.objects.filter(
         pk__in=list(rows.values_list("pk", flat=True)[:limit]), state="pending"
     ).update(state=DeliveryState.DEAD, finished_at=at, fence=NEXT_FENCE)

@@ -10,12 +10,15 @@ from django.db.models import Exists, OuterRef
 from logout_app.models import (
     DeliveryAttempt,
     DeliveryState,
+    FormerAddress,
     LogoutDelivery,
     LogoutEvent,
     LogoutTransaction,
     ReceivedSignal,
     RevocationRequest,
+    StreamItem,
 )
+from logout_app.streams.subjects import KEPT
 from sessions_app.audit import history
 from sessions_app.models import AccessToken, SessionClient, SSOSession
 from sessions_app.session import purge
@@ -25,6 +28,7 @@ from sessions_app.session.purge import AFTER_EXPIRY, Batch, Rows
 def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
     """Name and act of each kind of row, of all apps, in the order in which rows hang on each other."""
     yield from purge.named(iter([LogoutTransaction.objects.filter(expires_at__lt=now - AFTER_EXPIRY)]))
+    yield from purge.named(iter([FormerAddress.objects.filter(until__lt=now - KEPT)]))
     yield from purge.batches(now, retention_days)
     yield from purge.named(_history(now - timedelta(days=retention_days)))
 
@@ -34,6 +38,7 @@ def _history(old: datetime) -> Iterator[Rows]:
     yield ReceivedSignal.objects.filter(at__lt=old)
     finished = LogoutDelivery.objects.filter(finished_at__lt=old)
     yield DeliveryAttempt.objects.filter(delivery__in=finished)
+    yield StreamItem.objects.filter(delivery__in=finished)
     yield finished
     pending = LogoutDelivery.objects.filter(event=OuterRef("pk"), state=DeliveryState.PENDING)
     yield LogoutEvent.objects.filter(~Exists(pending), at__lt=old)

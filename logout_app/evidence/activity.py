@@ -181,14 +181,19 @@ def _told(
 ) -> dict[tuple[int, str], list[tuple[str, list[str]]]]:
     """(sign-out, session or "") -> what became of it at the applications. An event may be about others too: `sub` says whose."""
     events = {line.data["event"] for line in page if line.data.get("event")}
-    rows = LogoutDelivery.objects.filter(event__in=events, sub=sub).select_related("application").order_by("pk")
+    rows = (
+        LogoutDelivery.objects.of_ends()
+        .filter(event__in=events, sub=sub)
+        .select_related("application", "event")
+        .order_by("pk")
+    )
     channels: dict[tuple[int, str], dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     overdue: dict[int, bool] = {}
     for row in rows:
         name = str(row.application or row.client_id)
-        overdue[row.event_id] = at >= row.created_at + timeout
+        overdue[row.sign_out.pk] = at >= row.created_at + timeout
         for sid in {row.sid, ""}:
-            channels[row.event_id, sid][name][row.channel] = standing(row.state, row.last_status, row.last_reason)
+            channels[row.sign_out.pk, sid][name][row.channel] = standing(row.state, row.last_status, row.last_reason)
     return {key: _by_state(apps, overdue[key[0]]) for key, apps in channels.items()}
 
 

@@ -53,7 +53,7 @@ class ToldBy:
         row = self.delivery
         if row.state != CONFIRMED or row.finished_at is None:
             return None
-        return max(0.0, (row.finished_at - row.event.at).total_seconds())
+        return max(0.0, (row.finished_at - row.sign_out.at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

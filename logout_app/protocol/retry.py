@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     MISCONFIGURED = "misconfigured"  # nothing at that URL takes logout tokens, or we may not go there
     EXPIRED = "expired"  # too old to be tried again
     DROPPED = "dropped"  # nothing left to tell
+    POSTPONED = "postponed"  # not tried: what is before it in the order of its receiver was not taken
     UNPROCESSABLE = "unprocessable"  # set aside: we cannot make or send this request
 
 

@@ -14,13 +14,13 @@ from logout_app.views import (
     operations,
     saml_applications,
     saml_logout,
-    shared_signals,
     sign_out_page,
     ssodata,
     upstream_logout,
     v2_logout,
     wsfed_logout,
 )
+from logout_app.views.signals import shared_signals, ssf
 
 PAGE = r"^logout/(?P<token>[A-Za-z0-9_-]{43})"
 
@@ -72,5 +72,13 @@ urlpatterns: list[URLPattern] = [
         name="global_token_revocation",
     ),
     path("ssf/<slug:connection>/events", shared_signals.shared_signals, name="shared_signals"),
+    path(".well-known/ssf-configuration", ssf.metadata, name="ssf_configuration"),
+    path(".well-known/risc-configuration", ssf.metadata, name="risc_configuration"),
+    path("ssf/streams", ssf.streams, name="ssf_streams"),
+    path("ssf/status", ssf.status, name="ssf_status"),
+    path("ssf/subjects/add", ssf.add_subject, name="ssf_add_subject"),
+    path("ssf/subjects/remove", ssf.remove_subject, name="ssf_remove_subject"),
+    path("ssf/verify", ssf.verify, name="ssf_verify"),
+    path("ssf/poll/<str:stream_id>", ssf.poll_events, name="ssf_poll"),
     path("user/ssodata", ssodata.ssodata, name="ssodata"),
 ]

@@ -483,6 +483,20 @@ class EventType(StrEnum):
         _REQUEST,
         {"role": "its name", "changes": "each part from what to what"},
     )
+    EVENT_STREAM_CHANGED = (
+        "event_stream_changed",
+        EventGroup.CONFIGURATION,
+        "Event stream changed",
+        "Somebody made, changed, paused, resumed or deleted a stream of events, or had it told again.",
+        (Fact.ACTOR,),
+        (Fact.CLIENT, *_REQUEST),
+        {
+            "stream": "its id",
+            "name": "what it is called",
+            "change": "what was done",
+            "reason": "why, if somebody said so",
+        },
+    )
     CLAIM_LEFT_OUT = (
         "claim_left_out",
         EventGroup.CONFIGURATION,
@@ -543,6 +557,31 @@ class EventType(StrEnum):
         (Fact.SESSION, Fact.SUB, Fact.CLIENT, Fact.INITIATOR, Fact.ACTOR),
         (Fact.CONNECTION,),
         {"event": "the sign-out (`LogoutEvent`)"},
+    )
+
+    ACCOUNT_BLOCKED = (
+        "account_blocked",
+        EventGroup.ACCESS,
+        "Account blocked",
+        "Somebody may not sign in any more, and everything of them has ended.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+    )
+    ACCOUNT_UNBLOCKED = (
+        "account_unblocked",
+        EventGroup.ACCESS,
+        "Account unblocked",
+        "Somebody who was blocked may sign in again. What had ended stays so.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+    )
+    ACCOUNT_DELETED = (
+        "account_deleted",
+        EventGroup.ACCESS,
+        "Account deleted",
+        "An account is gone, with everything of it.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
     )
 
     # --- administration ---

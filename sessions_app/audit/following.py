@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from sessions_app.audit.events import EventType
+from sessions_app.audit.history import newest
 from sessions_app.models import SessionEvent, TrailPosition
 
 BATCH = 500
@@ -42,7 +43,7 @@ def follow(
 
 def _begun(name: str) -> None:
     if not TrailPosition.objects.filter(name=name).exists():
-        TrailPosition.objects.bulk_create([TrailPosition(name=name, after=_newest())], ignore_conflicts=True)
+        TrailPosition.objects.bulk_create([TrailPosition(name=name, after=newest())], ignore_conflicts=True)
 
 
 def _ripe(position: TrailPosition, since: datetime) -> int:
@@ -54,10 +55,6 @@ def _ripe(position: TrailPosition, since: datetime) -> int:
 def _marks(position: TrailPosition, at: datetime) -> list[list[str | int]]:
     """Those that are not reached yet, and the newest line of this moment. One a run: as many as runs fit into the patience."""
     marks = [[moment, key] for moment, key in position.marks if key > position.after]
-    newest = _newest()
+    last = newest()
     known = max((key for _, key in position.marks), default=position.after)
-    return [*marks, [at.isoformat(), newest]] if newest > known else marks
-
-
-def _newest() -> int:
-    return SessionEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    return [*marks, [at.isoformat(), last]] if last > known else marks

@@ -62,6 +62,21 @@ def _invitation_changed(
     )  # fmt: skip
 
 
+@receiver(signals.user_blocked, dispatch_uid="the audit trail: an account was blocked")
+def _blocked(user: User, actor: str, at: datetime, **_: Any) -> None:
+    trail.record(EventType.ACCOUNT_BLOCKED, user=user, actor=actor, facts=facts_of_act(), at=at)
+
+
+@receiver(signals.user_unblocked, dispatch_uid="the audit trail: an account was unblocked")
+def _unblocked(user: User, actor: str, at: datetime, **_: Any) -> None:
+    trail.record(EventType.ACCOUNT_UNBLOCKED, user=user, actor=actor, facts=facts_of_act(), at=at)
+
+
+@receiver(signals.user_deleted, dispatch_uid="the audit trail: an account was deleted")
+def _deleted(user: User, actor: str, at: datetime, **_: Any) -> None:
+    trail.record(EventType.ACCOUNT_DELETED, user=user, actor=actor, facts=facts_of_act(), at=at)
+
+
 @receiver(signals.connection_changed, dispatch_uid="the audit trail: a connection changed")
 def _connection_changed(
     connection: Connection,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,32 @@ def sign_outs_of_person(sub: str, *, since: datetime, until: datetime, most: int
     return list(
         dict.fromkeys(data["event"] for data in lines.values_list("data", flat=True)[:most] if data.get("event"))
     )
+
+
+def newest() -> int:
+    """The key of the newest line that is seen; 0: there is none."""
+    return SessionEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def between(after: int, until: int, types: Collection[str], most: int) -> list[Recorded]:
+    """Lines of these types (empty: of all) by their keys, the oldest first."""
+    rows = SessionEvent.objects.filter(pk__gt=after, pk__lte=until)
+    return list((rows.filter(type__in=types) if types else rows).order_by("pk")[:most])
+
+
+def count_between(after: int, types: Collection[str], most: int) -> int:
+    """How many there are after a line, counted up to `most`."""
+    rows = SessionEvent.objects.filter(pk__gt=after)
+    return (rows.filter(type__in=types) if types else rows).order_by("pk")[:most].count()
+
+
+def last_before(at: datetime) -> int:
+    """The key of the last line before this moment; 0: there is none."""
+    return SessionEvent.objects.filter(at__lt=at).order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def line(key: int) -> Recorded | None:
+    return SessionEvent.objects.filter(pk=key).first()
 
 
 def knows(sub: str) -> bool:

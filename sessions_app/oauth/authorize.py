@@ -40,7 +40,7 @@ from idp.protocol.jwt_profile import audiences
 from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.protocol.standard_scopes import CLAIMS
-from idp.tenants import profile
+from idp.tenants import profile, signals_api
 from idp.tenants.configuration import Snapshot
 from sessions_app.models import AuthorizationCode, Consent, SSOSession
 from sessions_app.oauth import policies
@@ -239,7 +239,7 @@ def _api(request: AuthorizationRequest, snapshot: Snapshot) -> ResourceServer | 
     if len(targets) > 1:
         raise InvalidTarget("One API per request only.")
     if not targets:
-        return None
+        return snapshot.resource_server(signals_api.audience()) if signals_api.is_asked(request.scope) else None
     api = snapshot.resource_server(targets[0])
     if api is None:
         raise InvalidTarget("The requested API is not known.")

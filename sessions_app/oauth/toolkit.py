@@ -28,7 +28,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.protocol.params import Params
 from idp.protocol.standard_scopes import PERSONAL
 from idp.scim import applications as provisioning
-from idp.tenants import configuration
+from idp.tenants import configuration, signals_api
 from idp.tenants.configuration import Snapshot
 from idp.tenants.profile import signing_algorithm
 from sessions_app.models import AccessToken
@@ -141,7 +141,7 @@ def _api(params: Params, asked: list[str], snapshot: Snapshot) -> ResourceServer
     if provisioning.is_asked(targets, asked):
         return provisioning.api()
     if not targets:
-        return None
+        return snapshot.resource_server(signals_api.audience()) if signals_api.is_asked(asked) else None
     api = snapshot.resource_server(targets.pop())
     if api is None:
         raise InvalidTarget("The requested API is not known.", status=403)

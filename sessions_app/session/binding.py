@@ -31,6 +31,7 @@ _BY_COOKIE = Lookup(
         .annotate(config_version=configuration.VERSION)
     )
 )
+LOGIN_STATUS = "Set-Login"  # Login Status API: what a browser may tell others of this origin without asking us
 SIGNED_OUT_FOR = timedelta(minutes=10)
 LONGEST_COOKIE = 100  # ours have 43 characters; nothing longer is worth hashing
 
@@ -158,10 +159,12 @@ def set_cookie(response: HttpResponse, value: str, tenant: TenantSettings | None
         httponly=True,
         samesite=settings.SSO_COOKIE_SAMESITE,
     )
+    response.headers[LOGIN_STATUS] = "logged-in"
     browser_state.renew(response, tenant)
 
 
 def clear_cookie(response: HttpResponse, tenant: TenantSettings | None = None) -> None:
+    response.headers[LOGIN_STATUS] = "logged-out"
     response.delete_cookie(settings.SSO_COOKIE_NAME, path="/", samesite=settings.SSO_COOKIE_SAMESITE)
     response.set_cookie(
         settings.SIGNED_OUT_COOKIE_NAME,

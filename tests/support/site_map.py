@@ -18,6 +18,7 @@ from idp.models import Strategy
 Rows = Mapping[type[Model], Model]
 VALUES: dict[str, str] = {
     "connection": "partner",
+    "stream_id": "a" * 24,
     "client_id": "jwt-debugger",
     "token": "t" * 43,
     "reference": "r" * 43,

@@ -44,7 +44,7 @@ def test_blocking_is_told_once_with_the_actor() -> None:
 
 def test_unblocking_opens_the_account_again() -> None:
     user = make_user(is_active=False)
-    assert accounts.unblock_user(user, at=timezone.now())
+    assert accounts.unblock_user(user, actor="admin:boss", at=timezone.now())
     assert User.objects.get().is_active
 
 

@@ -71,7 +71,7 @@ def get_delivery(call: Call, delivery_id: str) -> Any:
 def delivery(row: LogoutDelivery) -> dict[str, Any]:
     return {
         "id": str(row.pk),
-        "event_id": str(row.event_id),
+        "event_id": str(row.event_id) if row.event_id else None,
         "client_id": row.client_id,
         "user_id": row.sub,
         "session_id": row.sid or None,

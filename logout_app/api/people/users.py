@@ -191,7 +191,7 @@ def _block(user: User, blocked: bool, call: Call) -> None:
         return
     if holder := ownership.holder(user):
         raise ApiError(400, ownership.why_out(holder), "operation_not_supported")
-    accounts.unblock_user(user, at=call.at)
+    accounts.unblock_user(user, actor=call.actor, at=call.at)
 
 
 def _weak(sentences: list[str]) -> ApiError:

@@ -84,10 +84,14 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """How a worker tells a receiver. `route` raises NothingToTell, and what it cannot do; `verdict` judges the answer."""
+    """How a worker tells a receiver. `route` raises NothingToTell, and what it cannot do; `verdict` judges the answer.
+
+    `in_order`: its rows are sent one after the other, as they were planned; one that is not taken holds back those behind it.
+    """
 
     route: Callable[[Claimed, Snapshot], Route]
     verdict: Judge
+    in_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from logout_app.delivery.channels.gtr import GTR
 from logout_app.delivery.channels.nobody import NOT_TOLD
 from logout_app.delivery.channels.reauthentication import REAUTHENTICATION
 from logout_app.delivery.channels.saml import SAML_BROWSER, SAML_SOAP
+from logout_app.delivery.channels.streams import POLL, STREAM, WEBHOOK
 
 # In the order in which an application is asked why it hears by none of them.
 CHANNELS: tuple[DeliveryChannel, ...] = (
@@ -20,6 +21,9 @@ CHANNELS: tuple[DeliveryChannel, ...] = (
     SAML_BROWSER,
     GTR,
     REAUTHENTICATION,
+    STREAM,
+    POLL,
+    WEBHOOK,
     NOT_TOLD,
 )
 

@@ -95,8 +95,8 @@ def _line(row: ToldBy) -> tuple[str, ...]:
         answer += f" (again at {one.due_at:%H:%M:%S})"
     return (
         f"#{one.event_id}",
-        f"{one.event.at:%Y-%m-%d %H:%M:%S}",
-        one.event.initiator,
+        f"{one.sign_out.at:%Y-%m-%d %H:%M:%S}",
+        one.sign_out.initiator,
         row.person,
         f"{row.receiver} #{one.pk}",
         one.channel,

@@ -11,7 +11,7 @@ from idp.limits import limiter
 from logout_app.models import LogoutEvent, ReceivedSignal
 from logout_app.shared_signals import receive
 from logout_app.shared_signals import transmitter as kept
-from logout_app.views import shared_signals as view
+from logout_app.views.signals import shared_signals as view
 from sessions_app.models import SessionEvent, SSOSession
 from tests.protocol.gtr.support import lives, make_federated_user
 from tests.protocol.gtr.test_saml import certificate, make_key
