@@ -253,6 +253,7 @@ _PREFIX = "__Host-" if HTTPS else ""
 SSO_COOKIE_NAME = f"{_PREFIX}curfew_sso"
 SSO_COOKIE_SAMESITE: conf.SameSite = conf.read_samesite(production=HTTPS)
 DEVICE_COOKIE_NAME = f"{_PREFIX}curfew_device"  # a browser that an account signed in from before
+REMEMBERED_COOKIE_NAME = f"{_PREFIX}curfew_remembered"  # people whose second factor is not asked for here
 UPSTREAM_COOKIE_NAME = f"{_PREFIX}curfew_upstream"  # binds a sign-in upstream to the browser that began it
 LAST_CONNECTION_COOKIE_NAME = f"{_PREFIX}curfew_connection"  # what the login page puts first
 SIGNED_OUT_COOKIE_NAME = f"{_PREFIX}curfew_signed_out"  # a moment ago: the login page goes nowhere by itself

@@ -10,4 +10,4 @@ class SessionsConfig(AppConfig):
         from sessions_app.account import mail, security_acts  # noqa: F401
         from sessions_app.audit import heard, permit  # noqa: F401
         from sessions_app.session import checks  # noqa: F401
-        from sessions_app.signin import factors, sign_in  # noqa: F401
+        from sessions_app.signin import factors, remembered, sign_in  # noqa: F401

@@ -26,13 +26,18 @@ from idp.database.outage import OUTAGES
 from idp.http.requests import facts
 from idp.http.visit import reauthentication_url
 from idp.models import User
+from idp.protocol.assurance import MULTI
 from sessions_app.models import SSOSession
 from sessions_app.session import assurance, binding, lifecycle
 from sessions_app.session.binding import Browser, browser_of
-from sessions_app.signin import attempts
+from sessions_app.signin import attempts, remembered
 from sessions_app.signin.under_way import SignInUnderWay
 
 PROVING = frozenset({"account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"})
+FACTORS = frozenset(
+    {"mfa_activate_totp", "mfa_deactivate_totp", "mfa_add_webauthn", "mfa_remove_webauthn", "account_add_passkey"}
+    | {"account_passkey_offer", "mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"}
+)
 log = structlog.get_logger(__name__)
 
 
@@ -56,6 +61,8 @@ class SSOSessionMiddleware(AuthenticationMiddleware):
                 response.delete_cookie(settings.CSRF_COOKIE_NAME, samesite=settings.CSRF_COOKIE_SAMESITE)
         if browser.new_device_cookie:
             attempts.set_device_cookie(response, browser.new_device_cookie)
+        if browser.new_remembered_cookie:
+            remembered.set_cookie(response, browser.new_remembered_cookie, browser.snapshot.tenant)
         if browser.was_looked_up:
             patch_vary_headers(response, ("Cookie",))
         if cookie is None and _is_activity(request, browser) and browser.session:
@@ -83,13 +90,22 @@ class SignInRequired(LoginRequiredMiddleware):
 def _second_factor_first(request: HttpRequest) -> HttpResponseBase | None:
     """The admin is an application that wants what tenant and connection want. Pages of one's own account stay open: there a
     factor is set up."""
-    if not request.path.startswith(reverse("admin:index")):
-        return None
     session = binding.session_of(request)
-    if session is None or not assurance.missing(None, session, browser_of(request).snapshot):
+    if session is None or not _lacks_factor(request, session):
         return None
-    back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("admin:index")
+    is_admin = request.path.startswith(reverse("admin:index"))
+    start = reverse("admin:index" if is_admin else "mfa_index")
+    back = request.get_full_path() if request.method in ("GET", "HEAD") else start
     return HttpResponseRedirect(f"{reverse('login_step_up')}?{urlencode({'there': '1', 'next': back})}")
+
+
+def _lacks_factor(request: HttpRequest, session: SSOSession) -> bool:
+    """Where a browser was remembered instead of a second factor, that one is proved before any is changed or shown."""
+    if request.path.startswith(reverse("admin:index")):
+        return bool(assurance.missing(None, session, browser_of(request).snapshot))
+    if session.remembered_until is None or request.resolver_match is None:
+        return False
+    return request.resolver_match.url_name in FACTORS and assurance.level_of(session) < MULTI
 
 
 def _proves(request: HttpRequest) -> bool:

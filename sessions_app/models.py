@@ -91,6 +91,12 @@ class SSOSession(models.Model):
         editable=False,
         help_text="What was proved until then must be proved again; it is no end.",
     )
+    remembered_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Until then applications take it that a second factor was proved in this browser before. Past: not any more.",
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
     end_initiator = models.CharField(max_length=32, blank=True)
     end_actor = models.CharField(max_length=255, blank=True)
@@ -132,6 +138,20 @@ class SSOSession(models.Model):
     def is_stale(self) -> bool:
         """Alive, and its person has to prove again who they are before anything further."""
         return began_before(self.auth_time, self.stale_at)
+
+
+class RememberedBrowser(models.Model):
+    """A browser in which one person is not asked for a second factor for a while. It holds the token, we its hash."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return f"remembered browser #{self.pk}"
 
 
 class SessionClient(models.Model):

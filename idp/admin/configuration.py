@@ -123,6 +123,7 @@ class TenantSettingsAdmin(StrictAdmin):
                     "security_mails",
                     "require_mfa",
                     "require_mfa_groups",
+                    "remember_second_factor_days",
                 ),
             },
         ),

@@ -142,6 +142,11 @@ class TenantSettings(models.Model):
     require_mfa_groups = models.JSONField(
         default=list, blank=True, help_text="Whoever is in one of these groups proves a second factor everywhere."
     )
+    remember_second_factor_days = models.PositiveIntegerField(
+        default=30,
+        db_default=30,
+        help_text="How long somebody may have a browser remembered instead of a second factor. 0: never.",
+    )
     session_management = models.BooleanField(default=False, help_text="OpenID Connect Session Management 1.0.")
     dynamic_client_registration = models.BooleanField(default=False)
     profile = models.CharField(

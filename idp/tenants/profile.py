@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from idp.models import Application, SecurityProfile, TenantSettings
 from idp.protocol.clients import STRONG_ALGORITHMS
+from idp.tenants import rules
 
 INSTEAD_OF_RS256 = "PS256"  # the same kind of key, so that whoever reads RSA keys has nothing to learn but the padding
 
@@ -26,6 +27,11 @@ def needs_pushed_request(application: Application, tenant: TenantSettings) -> bo
 def needs_second_factor(tenant: TenantSettings) -> bool:
     """Of everybody, whichever application it is: an identity service of SL1 enforces it."""
     return tenant.require_mfa or is_ipsie(tenant)
+
+
+def remembered_days(tenant: TenantSettings) -> int:
+    """For how many days a browser may be remembered instead of a second factor; 0: never. SL1 enforces the factor itself."""
+    return 0 if is_ipsie(tenant) else rules.within(tenant, "remember_second_factor_days")
 
 
 def tells_end_of_session(application: Application, tenant: TenantSettings) -> bool:

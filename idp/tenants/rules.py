@@ -29,6 +29,7 @@ NUMBERS: Mapping[str, Bounds] = {
     "session_lifetime_in_minutes": Bounds(1, A_YEAR),
     "idle_session_lifetime_in_minutes": Bounds(1, A_YEAR),
     "max_sessions_per_user": Bounds(1, 10_000),
+    "remember_second_factor_days": Bounds(0, 365),
     "sign_out_timeout": Bounds(1, 60),  # seconds
     "history_retention_days": Bounds(1, 3650),
 }

@@ -174,6 +174,7 @@ def tenant(reader: Reader) -> dict[str, Any]:
         v2_logout_confirmation=reader.choice("v2_logout_confirmation", V2LogoutConfirmation.values),
         require_mfa=reader.boolean("require_mfa"),
         require_mfa_groups=reader.anything("require_mfa_groups"),
+        remember_second_factor_days=_within(reader, "remember_second_factor_days"),
         session_management=reader.boolean("session_management"),
         profile=reader.choice("profile", SecurityProfile.values),
         require_pkce=reader.boolean("require_pkce"),

@@ -29,7 +29,9 @@ from logout_app.browser.sign_out import end_and_answer
 from logout_app.ending import account_sessions, not_told
 from logout_app.views.sign_out_words import WORDS
 from sessions_app.models import SSOSession
+from sessions_app.protocol import user_agents
 from sessions_app.session import binding
+from sessions_app.signin import remembered
 
 PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
 ACTS = {"sign-out": "sid", "sign-out-others": "", "revoke": "family"}  # each with the parameter that names its object
@@ -85,6 +87,9 @@ def _page(request: HttpRequest, session: SSOSession, at: datetime, *, chosen: Qu
         "devices": devices,
         "others": len(devices) - 1,
         "offline_apps": account_sessions.offline_apps(session.user, at),
+        "remembered": [
+            (row, user_agents.in_words(row.user_agent)) for row in remembered.of_person(session.user, tenant, at)
+        ],
         "signed_out": signed_out,
         "pending": any(device.pending for device in signed_out),
         "words": {state.value: gettext(word) for state, word in WORDS.items()},

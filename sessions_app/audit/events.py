@@ -93,6 +93,7 @@ class EventType(StrEnum):
         {
             "amr": "how it was proved, as names of methods",
             "known_device": "true, if the account signed in from this browser before",
+            "remembered": "true, if the browser is remembered and no second factor was asked for",
         },
     )
     JOINED = (
@@ -271,6 +272,24 @@ class EventType(StrEnum):
         (Fact.SUB, Fact.ACTOR),
         _REQUEST,
         {"factors": "what they had, as kinds"},
+    )
+    BROWSER_REMEMBERED = (
+        "browser_remembered",
+        EventGroup.CREDENTIALS,
+        "Browser remembered",
+        "Somebody proved a second factor and wants not to be asked for it in this browser for a while.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"days": "for how many days"},
+    )
+    BROWSERS_FORGOTTEN = (
+        "browsers_forgotten",
+        EventGroup.CREDENTIALS,
+        "Browsers forgotten",
+        "The second factor is asked for again where it was not: by the person, or with a change of password or factors, or a block.",
+        (Fact.SUB, Fact.ACTOR),
+        _REQUEST,
+        {"browsers": "how many"},
     )
 
     # --- tokens ---

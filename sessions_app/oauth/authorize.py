@@ -322,7 +322,7 @@ def _step_up(request: AuthorizationRequest, session: SSOSession, situation: Situ
     Of whom it is proved upstream nobody here knows whether they have one: the provider is asked, once.
     """
     upstream = assurance.is_proved_upstream(session) and not _asked_upstream(session, situation)
-    if reason := assurance.missing(situation.application, session, situation.snapshot):
+    if reason := assurance.missing(situation.application, session, situation.snapshot, spared_at=situation.at):
         if request.silent:
             raise InteractionRequired("A second factor is required.", detail=reason)
         return StepUp(session, reason, upstream)

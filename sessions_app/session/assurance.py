@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from idp.connections.registry import REDIRECT_PROTOCOLS
@@ -20,9 +21,21 @@ def level_of(session: SSOSession) -> int:
     return assurance.level(claims.methods(session.amr))
 
 
-def missing(application: Application | None, session: SSOSession, snapshot: Snapshot) -> str:
-    """Who wants a second factor that this session has not proved, in words for the log; "" if it may go on."""
-    return "" if level_of(session) >= assurance.MULTI else _wanted_by(application, session, snapshot)
+def missing(
+    application: Application | None, session: SSOSession, snapshot: Snapshot, *, spared_at: datetime | None = None
+) -> str:
+    """Who wants a second factor that this session has not proved, in words for the log; "" if it may go on.
+
+    `spared_at`: now, where a browser that is remembered will do. The admin and devices that are approved want it proved.
+    """
+    if level_of(session) >= assurance.MULTI or (spared_at and _is_spared(session, snapshot, spared_at)):
+        return ""
+    return _wanted_by(application, session, snapshot)
+
+
+def _is_spared(session: SSOSession, snapshot: Snapshot, at: datetime) -> bool:
+    until = session.remembered_until
+    return until is not None and until > at and profile.remembered_days(snapshot.tenant) > 0
 
 
 def is_proved_upstream(session: SSOSession) -> bool:

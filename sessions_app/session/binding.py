@@ -65,6 +65,7 @@ class Browser(Visit):
       cookie away.
     - `tenant`, known from the same moment if it was at hand there, says how the cookie is written.
     - `new_device_cookie` is "" until an account is remembered that this browser was not known to (`attempts`).
+    - `new_remembered_cookie` is "" until somebody has this browser remembered instead of a second factor (`remembered`).
     - `is_activity` is True until a view says that it is not (`passive`).
     """
 
@@ -75,6 +76,7 @@ class Browser(Visit):
         self.new_cookie: str | None = None
         self.tenant: TenantSettings | None = None
         self.new_device_cookie = ""
+        self.new_remembered_cookie = ""
         self.is_activity = True
 
     @property

@@ -60,6 +60,7 @@ def open_session(
     password: str | None = None,
     cookie: str = "",
     known_device: bool = False,
+    remembered_until: datetime | None = None,
 ) -> Opened:
     """Begin a session; PermissionDenied if person, account or connection may not any more.
 
@@ -90,8 +91,10 @@ def open_session(
         last_user_agent=facts.user_agent,
         upstream_sid=upstream_sid,
         upstream=dict(upstream or {}),
+        remembered_until=remembered_until,
     )
-    data = {**_proved_by(amr), **({"known_device": True} if known_device else {})}
+    told = {"known_device": known_device, "remembered": remembered_until is not None}
+    data = {**_proved_by(amr), **{name: True for name, holds in told.items() if holds}}
     opened = trail.line(EventType.OPENED, session=session, facts=facts, at=at, data=data)
     begun: list[Change | Row] = [
         Row("session", session, once=("cookie_hash",), after="identity" if identity else ""),
@@ -126,6 +129,7 @@ def reauthenticate(
     tenant: TenantSettings | None = None,
     cookie: str = "",
     proved_at: datetime | None = None,
+    remembered_until: datetime | None = None,
 ) -> Opened | None:
     """The same person proved again who they are: same `sid`, new `auth_time`, new cookie; the old cookie is dead.
 
@@ -140,6 +144,7 @@ def reauthenticate(
         "cookie_hash": digest(cookie),
         "auth_time": proved_at,
         "amr": list(amr),
+        "remembered_until": remembered_until,
         "last_seen_at": at,
         "idle_expires_at": idle_expires_at,
         "expires_at": expires_at,

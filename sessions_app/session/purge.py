@@ -29,6 +29,7 @@ from sessions_app.models import (
     PushedRequest,
     RefreshToken,
     RefreshTokenFamily,
+    RememberedBrowser,
     SecurityMail,
 )
 
@@ -89,6 +90,7 @@ def _one_time(now: datetime, expired: datetime) -> Iterator[Rows]:
     yield FlowState.objects.filter(kind=FlowState.LONG_REQUEST, expires_at__lt=now)  # large, and of no use any more
     yield PushedRequest.objects.filter(expires_at__lt=expired)
     yield MailLink.objects.filter(expires_at__lt=now - KEPT_FOR)  # so long a page says what became of a link
+    yield RememberedBrowser.objects.filter(expires_at__lt=now)
     yield SecurityMail.objects.filter(done_at__lt=now - KEPT_FOR)
     yield FlowSession.objects.filter(expire_date__lt=now)
 

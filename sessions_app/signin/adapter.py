@@ -33,7 +33,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.tenants import configuration, rules
 from sessions_app.models import AuthorizationCode, SSOSession
 from sessions_app.session import binding, lifecycle
-from sessions_app.signin import attempts, factors, passkey_enrolment, sign_in
+from sessions_app.signin import attempts, factors, passkey_enrolment, remembered, sign_in
 from sessions_app.signin.destinations import is_ours
 from sessions_app.signin.under_way import Proved, sign_in_of
 
@@ -70,7 +70,10 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             under_way = sign_in_of(request)
             under_way.proved = proved
             under_way.offers_passkey = under_way.can_keep_passkey and passkey_enrolment.is_offered(proved)
-            user.has_second_factor = proved.has_second_factor  # type: ignore[attr-defined]  # read by `factors`
+            if under_way.may_be_spared and proved.has_second_factor:
+                under_way.remembered_until = remembered.until(request, user, proved.snapshot.tenant, proved.proof.at)
+            asks = proved.has_second_factor and under_way.remembered_until is None
+            user.has_second_factor = asks  # type: ignore[attr-defined]  # read by `factors`
         return response
 
     def login(self, request: HttpRequest, user: User) -> None:
@@ -106,6 +109,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             upstream=proof.upstream,
             tenant=proved.snapshot.tenant,
             cookie=binding.secret_of_form(request, proved.identity.pk),
+            remembered_until=sign_in_of(request).remembered_until,
         )
 
     def _begin(self, request: HttpRequest, proved: Proved) -> lifecycle.Opened:
@@ -133,6 +137,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             password=proved.stored_password,
             cookie=cookie,
             known_device=attempts.knows_device(request, proved.identity),
+            remembered_until=under_way.remembered_until,
         )
         under_way.attempt = None  # was given back
         allowed = rules.within(proved.snapshot.tenant, "max_sessions_per_user")

@@ -329,6 +329,7 @@ def _renew(
         upstream=upstream,
         cookie=binding.secret_of_form(request, session.identity_id),
         proved_at=proved_at,
+        remembered_until=session.remembered_until,
     )
     if opened is not None:
         binding.browser_of(request).holds(opened.session, opened.cookie)

@@ -55,6 +55,8 @@ class SignInUnderWay:
       a second factor, which comes with a request of its own, have neither.
     - `can_keep_passkey`: the login page's script says that this device can. Then `offers_passkey` is known with `proved`: the
       person is asked whether they want one before they go on, so that no code is written with the session.
+    - `may_be_spared`: nobody asked for a proof of this very moment, or of two factors. `remembered_until` is known with
+      `proved` then, if this browser is remembered instead of the person's second factor.
     - `attempt` is None again from when the session's write gave it back.
     - `proved` is known from the adapter's `pre_login` on, so that its `login` need not look again. It does look again in
       the request of a second factor: much may have changed while that was waited for.
@@ -62,6 +64,8 @@ class SignInUnderWay:
 
     waiting: Waiting | None = None
     can_keep_passkey: bool = False
+    may_be_spared: bool = False
+    remembered_until: datetime | None = None
     offers_passkey: bool = False
     attempt: Reservation | None = None
     proved: Proved | None = None

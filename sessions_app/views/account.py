@@ -16,14 +16,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from idp.http.requests import facts
 from idp.limits import guesses, limiter
 from idp.models import User
 from idp.views.errors import error_page, page_errors
 from sessions_app.account import mail
-from sessions_app.signin import attempts, passkey_enrolment, sign_in
+from sessions_app.signin import attempts, passkey_enrolment, remembered, sign_in
 
 
 class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
@@ -91,6 +91,14 @@ class KeysView(webauthn_views.ListWebAuthnView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**super().get_context_data(**kwargs), "passkeys": passkey_enrolment.may_have(_person(self.request))}
+
+
+@require_POST
+def forget_browser(request: HttpRequest, pk: int) -> HttpResponse:
+    """One that is remembered instead of a second factor; it takes no proof, as it only asks for more of them."""
+    if not remembered.forget(_person(request), pk, facts(request), timezone.now()):
+        raise Http404
+    return HttpResponseRedirect(reverse("your_sessions"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/mfa/webauthn/add/", step_up.add_webauthn, name="mfa_add_webauthn"),
     path("account/mfa/webauthn/keys/<int:pk>/remove/", passkeys.remove, name="mfa_remove_webauthn"),
     path("account/mfa/webauthn/", account.keys, name="mfa_list_webauthn"),
+    path("account/remembered/<int:pk>/forget/", account.forget_browser, name="account_forget_browser"),
     path("account/passkeys/add/", passkeys.add, name="account_add_passkey"),
     path("account/passkeys/offer/", passkeys.offer, name="account_passkey_offer"),
     path("account/mfa/", include("allauth.mfa.urls")),

@@ -32,6 +32,7 @@ _TENANT = (  # settings that the file calls by the same name
     *("texts", "mail_templates"),
     *("session_lifetime_in_minutes", "idle_session_lifetime_in_minutes", "max_sessions_per_user"),
     *("oidc_logout_prompt_enabled", "v2_logout_confirmation", "require_mfa", "require_mfa_groups"),
+    "remember_second_factor_days",
     *("session_management", "profile", "require_pkce", "require_pushed_authorization_requests"),
     *("dynamic_client_registration", "sign_out_timeout", "password_change_ends_other_sessions", "security_mails"),
     "history_retention_days",

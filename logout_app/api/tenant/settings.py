@@ -21,6 +21,7 @@ OURS = (
     *("accent_color", "max_sessions_per_user", "v2_logout_confirmation", "require_mfa", "require_mfa_groups"),
     *("session_management", "profile", "require_pkce", "require_pushed_authorization_requests", "sign_out_timeout"),
     *("dynamic_client_registration", "password_change_ends_other_sessions", "security_mails", "history_retention_days"),
+    "remember_second_factor_days",
 )
 
 

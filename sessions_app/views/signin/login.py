@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 from allauth.account.internal.flows.logout import logout as allauth_logout
@@ -23,13 +24,13 @@ from idp.http import languages
 from idp.http.content_policy import allow_forms_to
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.text import normal_forms
-from idp.tenants import configuration
+from idp.tenants import configuration, profile
 from idp.views.errors import error_page, page_errors
 from idp.views.stale_forms import when_stale
 from sessions_app.models import SSOSession
 from sessions_app.saml import kept, sso
 from sessions_app.session import binding
-from sessions_app.signin import offers, sign_in
+from sessions_app.signin import offers, remembered, sign_in
 from sessions_app.signin.attempts import TooManyAttempts
 from sessions_app.signin.destinations import Destination, destination, is_ours
 from sessions_app.signin.forms import LoginForm
@@ -163,7 +164,9 @@ def _try(request: HttpRequest, target: Destination, offered: Offer) -> HttpRespo
     if connection in offered.redirects:
         return onward(request, upstream_pages.start_url(connection, target.url, login_hint=username))
     waiting, password = waiting_behind(target.url, request.COOKIES), form.cleaned_data["password"]
-    sign_in_of(request).can_keep_passkey = request.POST.get("passkeys") == "1"
+    under_way = sign_in_of(request)
+    under_way.can_keep_passkey = request.POST.get("passkeys") == "1"
+    under_way.may_be_spared = not (target.asked.force or target.asked.two_factors)
     try:
         response = sign_in.by_password(
             request, connection, username, password, timezone.now(), redirect_url=target.url, waiting=waiting
@@ -199,6 +202,15 @@ def _offer_url(target: Destination) -> str:
     return f"{reverse('account_passkey_offer')}?{urlencode({'next': target.url})}"
 
 
+class SecondFactorView(mfa_views.AuthenticateView):
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        days = profile.remembered_days(binding.browser_of(self.request).snapshot.tenant)
+        return {**super().get_context_data(**kwargs), "remember_days": days}
+
+
+_authenticate = SecondFactorView.as_view()
+
+
 def _code_of_an_older_page(request: HttpRequest) -> HttpResponse:
     """The page again if a sign-in still waits for its code; else it is done, or has to begin anew."""
     return HttpResponseRedirect(request.path)
@@ -215,10 +227,13 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("home" if binding.session_of(request) else "account_login"))
     request.user = AnonymousUser()
     target, offers_passkey = destination(pending, configuration.current()), request.session.get(OFFERS) is True
-    response: HttpResponse = mfa_views.authenticate(request)
+    response: HttpResponse = _authenticate(request)
     if hasattr(response, "render"):
         response = response.render()
-    if offers_passkey and binding.browser_of(request).new_cookie:
+    browser = binding.browser_of(request)
+    if browser.new_cookie and browser.session is not None and request.POST.get("remember") == "1":
+        remembered.remember(request, browser.session.user, browser.snapshot.tenant, timezone.now())
+    if offers_passkey and browser.new_cookie:
         response = HttpResponseRedirect(_offer_url(target))
     return allow_forms_to(response, target.callback)
 

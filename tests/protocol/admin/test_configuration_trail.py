@@ -31,6 +31,7 @@ TYPED: dict[str, Any] = {
     "idle_session_lifetime_in_minutes": 500_000,
     "persistent_session_cookie": None,
     "max_sessions_per_user": 9,
+    "remember_second_factor_days": 365,
     "oidc_logout_prompt_enabled": None,
     "v2_logout_confirmation": "cross_site",
     "profile": "ipsie",

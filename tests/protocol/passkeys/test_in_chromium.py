@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
 
 from idp.models import Connection
@@ -133,4 +134,35 @@ def test_not_now_is_remembered(chrome: Browser, server: Any) -> None:
         sign_out(page)
         by_password(page)
         expect(page).to_have_url(f"{server.url}/account/")
+        assert complaints == []
+
+
+def test_a_browser_is_remembered_by_the_box_beside_a_key(chrome: Browser, server: Any) -> None:
+    mary = make_user()
+    with page_of(chrome, server, make_session(mary)) as (page, complaints):
+        VirtualKey(page)
+        page.goto("/account/passkeys/add/")
+        page.get_by_role("button", name="Create a passkey").click()
+        page.get_by_role("link", name="Continue").wait_for()
+        Connection.objects.update(options={"passkey_options": {"enabled": False}})
+        configuration.bump()
+        sign_out(page)
+        by_password(page)
+        expect(page.get_by_role("heading", level=1)).to_have_text("One more proof")
+        assert axe.problems(page) == []
+        complaints.clear()
+        page.get_by_label("Do not ask again in this browser for 30 days").check()
+        page.get_by_role("button", name="Use a passkey or security key").click()
+        expect(page).to_have_url(f"{server.url}/account/")
+        assert methods() == ["pwd", "mfa", "hwk"]
+        page.context.clear_cookies(name=settings.SSO_COOKIE_NAME)
+        by_password(page)
+        expect(page).to_have_url(f"{server.url}/account/")
+        assert methods() == ["pwd"]
+        page.goto("/account/sessions")
+        page.get_by_role("button", name="Forget").click()
+        expect(page.get_by_role("heading", name="Not asked for a second factor")).to_have_count(0)
+        page.context.clear_cookies(name=settings.SSO_COOKIE_NAME)
+        by_password(page)
+        expect(page.get_by_role("heading", level=1)).to_have_text("One more proof")
         assert complaints == []

@@ -115,6 +115,7 @@ def _tenant() -> None:
         "idle_session_lifetime_in_minutes": 31,
         "persistent_session_cookie": False,
         "max_sessions_per_user": 3,
+        "remember_second_factor_days": 7,
         "oidc_logout_prompt_enabled": False,
         "v2_logout_confirmation": "cross_site",
         "require_mfa": True,
