@@ -172,7 +172,7 @@ def _everything(user: User) -> None:
 
 def _blocked_and_back(user: User) -> None:
     accounts.block_user(user, actor="system", at=timezone.now())
-    accounts.unblock_user(user, at=timezone.now())
+    accounts.unblock_user(user, actor="system", at=timezone.now())
 
 
 def _reset(user: User) -> None:
