@@ -33,7 +33,6 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/bin/ldapadd:ldap-utils \
   /usr/sbin/samba:samba-ad-dc \
   /usr/bin/samba-tool:samba \
-  /usr/lib/apache2/modules/mod_auth_mellon.so:libapache2-mod-auth-mellon \
   /usr/bin/xmlsec1:xmlsec1 \
   /usr/share/samba/setup/provision.ldif:samba-ad-provision \
   /usr/share/doc/samba-dsdb-modules:samba-dsdb-modules \

@@ -103,7 +103,10 @@ class PySaml:
 
     @property
     def has_session(self) -> bool:
-        return bool(self.client.users.issuers_of_info(self.name_id))
+        try:
+            return bool(self.client.users.issuers_of_info(self.name_id))
+        except KeyError:  # it forgets the whole person
+            return False
 
 
 @pytest.fixture

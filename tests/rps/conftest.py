@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.rps.running import CLIENT_SECRET, curfew, page_application, saml_application, tenant_of, web_application
+from tests.rps.running import CLIENT_SECRET, curfew, page_application, tenant_of, web_application
 from tests.support.chromium import chromium, new_page
 from tests.support.processes import free_port
-from tests.support.upstreams.scripted_saml import the_key
 
-MELLON_KEY = the_key("mellon.example")
 NEWCOMER = "newcomer@fabrikamcorp.com"  # an address that nobody verified
 
 
@@ -45,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         name: free_port()
         for name in (
             *("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts"),
-            *("proxy-staff", "proxy-admins", "apache-mellon"),
+            *("proxy-staff", "proxy-admins"),
         )
     }
     at = {name: f"http://localhost:{port}" for name, port in ports.items()}
@@ -79,7 +77,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             callback,
             oidc_logout={"backchannel_logout_urls": [f"{at['apache-back']}{callback}?logout=backchannel"]},
         ),
-        saml_application("apache-mellon", at["apache-mellon"], MELLON_KEY.certificate),
         page_application("oidc-client-ts", at["oidc-client-ts"], "/"),
         web_application("proxy-staff", at["proxy-staff"], "/oauth2/callback"),
         web_application("proxy-admins", at["proxy-admins"], "/oauth2/callback"),

@@ -118,24 +118,6 @@ def web_application(name: str, base_url: str, callback: str, **fields: Any) -> d
     }
 
 
-def saml_application(name: str, base_url: str, certificate: str) -> dict[str, Any]:
-    """A module of a web server at /mellon, as its own metadata describe it."""
-    return {
-        "client_id": name,
-        "name": name,
-        "grant_types": [],
-        "callbacks": [f"{base_url}/mellon/postResponse"],
-        "addons": {
-            "samlp": {
-                "audience": f"{base_url}/mellon/metadata",
-                "signingCert": certificate,
-                "binding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
-                "logout": {"url": f"{base_url}/mellon/logout", "soap": f"{base_url}/mellon/logout"},
-            }
-        },
-    }
-
-
 def page_application(name: str, base_url: str, callback: str) -> dict[str, Any]:
     """A public application that lives in the browser."""
     return {

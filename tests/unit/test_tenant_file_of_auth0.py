@@ -118,7 +118,7 @@ def test_an_export_of_auth0_is_applied_as_it_is(tmp_path: Path) -> None:
     connection = Connection.objects.get()
     assert (connection.name, connection.strategy) == ("Username-Password-Authentication", "auth0")
     assert list(connection.enabled_clients.all()) == [app]
-    assert ResourceServer.objects.get().token_dialect == "access_token"
+    assert ResourceServer.objects.get(is_system=False).token_dialect == "access_token"
     assert not configuration.load_tenant().oidc_logout_prompt_enabled
 
 
@@ -320,7 +320,7 @@ def test_tokens_of_an_api_are_what_they_are_at_auth0_or_ours_where_the_file_says
     for what in ("created", "unchanged"):
         (outcome,) = apply(tmp_path, {"resourceServers": [{"identifier": API, **said}]})
         assert outcome.what == what
-        assert ResourceServer.objects.get().token_dialect == dialect
+        assert ResourceServer.objects.get(is_system=False).token_dialect == dialect
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_a_file_without_a_word_about_tokens_leaves_them_as_they_are(tmp_path: Pa
     ResourceServer.objects.create(identifier=API)
     (outcome,) = apply(tmp_path, {"resourceServers": [{"identifier": API}]})
     assert outcome.what == "unchanged"
-    assert ResourceServer.objects.get().token_dialect == "opaque"
+    assert ResourceServer.objects.get(is_system=False).token_dialect == "opaque"
 
 
 def test_tokens_that_outlive_their_session_from_now_on_are_told_once(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_an_api_and_a_grant_are_made_and_unknown_scopes_are_named(admin: Client)
         "signing_alg": "RS256",
     }
     assert admin.post(reverse("admin:idp_resourceserver_add"), data).status_code == 302
-    server = ResourceServer.objects.get()
+    server = ResourceServer.objects.get(is_system=False)
     assert server.scopes == [{"value": "read:things", "description": "Look at things"}, {"value": "write:things"}]
     grant = {"application": make_application().pk, "resource_server": server.pk, "scope": "read:things\ndelete:all"}
     response = admin.post(reverse("admin:idp_clientgrant_add"), grant)

@@ -62,7 +62,7 @@ def test_a_file_says_who_may_use_what_and_what_it_learns(tmp_path):
     assert (app.access_mode, app.access_loss_signs_out) == ("groups", True)
     assert app.access_groups == ["staff", {"connection": "acme", "name": "ops"}]
     assert [mapping["claim"] for mapping in app.claim_mappings] == ["roles"]
-    api = ResourceServer.objects.get()
+    api = ResourceServer.objects.get(is_system=False)
     assert (api.enforce_policies, api.token_dialect) == (True, "rfc9068_profile_authz")
     mary, role = User.objects.get(), Role.objects.get()
     assert mary.app_metadata == {"plan": "gold"}

@@ -30,6 +30,7 @@ OURS = re.compile(
     .*\|(isolate|isolate_each|isolate_text|length|pluralize.*|date:.*|slice:.*|moment|day|weekday|listed|seconds)$  # shown by a filter that says how
     | (done|total|dead|figure\.(value|label|more|drawn)|item\.(words|action|label)|row\.(seconds|initial)|button\.initial)
     | (device|keeper)\.(ago|active|used|told|reachable) | (upstream|words)\.\w+ | question\.button
+    | warning  # alone in its element
     | whom | language  # made by contact.html
     | headline|redirect_field|block\.super|again_label | technical | label|entry\.(label|value|where)
     | (title|message|error|notice|question\.title|hidden|field|form|code|item|sentence)  # alone in their element
@@ -45,7 +46,7 @@ OURS = re.compile(
     | unused_code_count | total_count | refused\|length\|add:"-5" | tab\.errors | report\.seconds\|floatformat:2 | .*\.event\.at
     | offline_app\.used | word | words | (tab|kind|snippet)\.title | kind\.text | report\.finding\.verdict\.label  # our words
     | account\.connection\.get_strategy_display
-    | environment | snippet\.code | js_data\|json_script:"js_data"  # alone in their element
+    | options\|json_script:"passkey-options" | environment | snippet\.code | js_data\|json_script:"js_data"  # alone in their element
     | attrs\..* | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
     re.VERBOSE,

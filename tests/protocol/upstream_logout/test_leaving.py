@@ -263,7 +263,7 @@ def test_a_return_without_state_says_nothing_of_the_upstream_and_the_real_one_st
         assert client.get(f"/logout/callback?{query}", headers=PAGE_VISIT)["Location"] == page_url
         page = client.get(page_url).content.decode()
         assert "Asked, not confirmed" in page
-        assert "You are signed out everywhere" not in page
+        assert "<h1 data-headline>You are signed out everywhere" not in page
     assert LogoutTransaction.objects.get().upstream["standing"] == "sent"
     client.get("/logout/callback", {"state": sent["state"]}, headers=PAGE_VISIT)
     assert LogoutTransaction.objects.get().upstream["standing"] == "left"

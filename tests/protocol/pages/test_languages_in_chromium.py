@@ -1,0 +1,107 @@
+"""Longer words, and a language that runs from right to left, break no page: on a telephone, and at 200 % on a small screen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from playwright.sync_api import Browser, Page
+
+from idp.models import User
+from tests.protocol.pages.test_in_chromium import sign_in
+from tests.support import axe, catalogues
+from tests.support.chromium import chromium
+from tests.support.pages import page_of
+from tests.support.site_map import Rows
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+INVENTED = "ar"  # runs from right to left; its words are ours, longer, in letters that do so
+NARROW, SMALL = 390, 640  # a telephone; 1280 pixels at 200 %
+PUBLIC = ("/login", "/account/password/reset/", "/account/password/reset/done/", "/logout/complete", "/nothing-here")
+OWN = (
+    *("/", "/account/", "/account/mfa/", "/account/mfa/webauthn/", "/account/mfa/recovery-codes/"),
+    *("/account/sessions", "/account/applications", "/account/activity", "/activate", "/oidc/logout"),
+)
+OVERFLOWS = """() => [...document.querySelectorAll("body *")]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth + 1 || element.getBoundingClientRect().left < -1)
+  .filter((element) => !element.closest(".visually-hidden, .skip-link, .sign-out-frames"))
+  .map((element) => element.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def invented(settings: Any, tmp_path: Path) -> None:
+    """Every text of ours, a third longer and between letters that run from right to left."""
+    catalog = Catalog(locale=INVENTED, charset="utf-8")
+    for message in catalogues.wanted():
+        if isinstance(message.id, str) and message.id:
+            catalog.add(message.id, _invented(message.id))
+        elif message.id:
+            catalog.add(message.id, tuple(_invented(message.id[1]) for _ in range(catalog.num_plurals)))
+    written = io.BytesIO()
+    write_mo(written, catalog)
+    target = tmp_path / INVENTED / "LC_MESSAGES" / "django.mo"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(written.getvalue())
+    settings.LOCALE_PATHS = [str(tmp_path)]
+    settings.LANGUAGES = [*settings.LANGUAGES, (INVENTED, "Invented")]
+
+
+def _invented(text: str) -> str:
+    return text if text in DATES else f"{HEBREW} {text} {f'{HEBREW} ' * (1 + len(text) // 12)}".strip()
+
+
+HEBREW = "\u05d0\u05d1\u05d2"
+DATES = {"j F Y, H:i T", "j M Y", "j M Y, H:i T", "l, j M Y"}
+
+
+@pytest.mark.parametrize(
+    ("language", "direction", "width", "scheme"),
+    [("ar", "rtl", NARROW, "dark"), ("de", "ltr", NARROW, "light"), ("de", "ltr", SMALL, "dark")],
+)
+def test_pages_hold_what_they_say(
+    chrome: Browser,
+    live_server: Any,
+    invented: None,
+    person_in: Callable[[str], User | None],
+    furnished: Callable[[], Rows],
+    language: str,
+    direction: str,
+    width: int,
+    scheme: Any,
+) -> None:
+    furnished()
+    mary = person_in("second factor")
+    look = Look(language, direction)
+    options = {"locale": language, "color_scheme": scheme, "viewport": {"width": width, "height": 844}}
+    with page_of(chrome, live_server, **options) as (page, _):
+        look.at_all(page, PUBLIC, lambda: None)
+        look.at_all(page, OWN, lambda: sign_in(page, mary, live_server.url))
+    assert not look.found
+
+
+class Look:
+    def __init__(self, language: str, direction: str) -> None:
+        self.language, self.direction = language, direction
+        self.found: dict[str, list[str]] = {}
+
+    def at_all(self, page: Page, paths: tuple[str, ...], before: Callable[[], None]) -> None:
+        for path in paths:
+            before()
+            page.goto(path)
+            said = page.evaluate("() => [document.documentElement.lang, document.documentElement.dir]")
+            problems = [*axe.problems(page), *page.evaluate(OVERFLOWS)]
+            if said != [self.language, self.direction]:
+                problems.append(f"is in {said}")
+            if problems:
+                self.found[path] = problems
