@@ -240,7 +240,6 @@ MFA_FORMS = {
 }
 PASSWORD_RESET_TIMEOUT = 3600
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_TOTP_ISSUER = "Curfew"
 vars().update(environ.Env.email_url_config(conf.read("CURFEW_EMAIL_URL")))
 if conf.read("CURFEW_EMAIL_URL").startswith("consolemail:") and not HTTPS:
