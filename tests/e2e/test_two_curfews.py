@@ -92,7 +92,7 @@ def test_a_sign_out_in_one_ends_the_session_in_the_other_within_two_seconds_and_
         assert first
         assert second
         assert 0 < (second - first).total_seconds() < WITHIN * MARGIN
-        assert read(two, "SELECT end_reason FROM sessions_app_ssosession WHERE sid = ?", there["sid"]) == [
+        assert read(two, "SELECT end_initiator FROM sessions_app_ssosession WHERE sid = ?", there["sid"]) == [
             "shared-signal"
         ]
         echoes = "SELECT effect FROM logout_app_receivedsignal WHERE type LIKE '%session-revoked'"
