@@ -142,12 +142,27 @@ def clients_of(connection: Connection) -> frozenset[str]:
     return frozenset(rows)
 
 
+def _defaults_of_members() -> dict[str, dict[str, Any]]:
+    """Of options that are objects: what each member means where it is not there."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in DEFAULTS.items():
+        option, _, member = name.partition("__")
+        if member:
+            found.setdefault(option, {})[member] = value
+    return found
+
+
+_MEMBERS = _defaults_of_members()
+
+
 def _is_same(name: str, before: Any, after: Any) -> bool:
     return bool(_meaning(name, before) == _meaning(name, after))
 
 
 def _meaning(name: str, value: Any) -> Any:
     """What a value says however it is written down: a form writes line ends, lists of one and defaults in its own way."""
+    if (members := _MEMBERS.get(name)) and (value in NOT_GIVEN or isinstance(value, dict)):
+        value = members | (value or {})
     if value in NOT_GIVEN:
         value = DEFAULTS.get(name)
     if name in ONE_OR_SEVERAL and value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from csp.constants import HEADER
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from idp.branding import uploads
@@ -20,7 +20,7 @@ NOTHING_RUNS = "default-src 'none'; sandbox"  # also where somebody opens it as 
 def brand_image(request: HttpRequest, name: str) -> HttpResponse:
     content = uploads.find(name)
     if content is None:
-        raise Http404
+        return HttpResponse("There is no such picture.\n", content_type="text/plain", status=404)
     response = HttpResponse(content, content_type=uploads.content_type(name))
     response.headers["Cache-Control"] = FOREVER
     response.headers["X-Content-Type-Options"] = "nosniff"

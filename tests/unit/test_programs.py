@@ -34,6 +34,8 @@ PATHS = {
     "metrics": "/metrics",
     "register_manage": "/oidc/register/somebody",
     "saml_metadata": "/samlp/Acme/metadata",
+    "saml_idp_metadata": "/samlp/metadata/somebody",
+    "brand_image": f"/branding/{'a' * 64}.png",
     "backchannel_logout": "/backchannel-logout/Acme",
     "global_token_revocation_by_issuer": "/oauth/global-token-revocation",
     "global_token_revocation": "/oauth/global-token-revocation/connection/Acme",

@@ -13,7 +13,7 @@ from idp.operations.terminal import operator
 from idp.protocol.initiators import Initiator
 from logout_app.ending import not_told
 from logout_app.ending.end import Selection, end_sessions
-from logout_app.models import LogoutDelivery
+from logout_app.models import DeliveryState, LogoutDelivery
 from logout_app.operators import people
 from logout_app.operators.people import NotFound
 from sessions_app.models import SSOSession
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             raise CommandError("Nothing was done.")
 
     def _say(self, sessions: int, event: int | None, left_out: list[str], *, as_json: bool) -> None:
-        told = LogoutDelivery.objects.filter(event=event).exclude(channel="none").count() if event else 0
+        told = LogoutDelivery.objects.filter(event=event).exclude(state=DeliveryState.NOT_TOLD).count() if event else 0
         if as_json:
             found = {"sessions": sessions, "end": event, "deliveries": told, "not_told": left_out}
             self.stdout.write(json.dumps(found, ensure_ascii=False, indent=2))

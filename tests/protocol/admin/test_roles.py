@@ -53,6 +53,7 @@ ACTS = {
     },
     CONFIGURATOR: {
         *("application.preflight", "application.redeliver", "application.test-sign-out"),
+        "application.import-metadata",
         *("connection.try", "connection.check-signals", "connection.test-provisioning"),
         *("connection.test", "connection.test-revocation", "connection.enable", "connection.disable"),
         *("connection.connect-signals", "connection.test-signals", "connection.disconnect-signals"),

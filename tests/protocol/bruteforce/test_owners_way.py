@@ -22,6 +22,7 @@ from idp.limits import limiter
 from idp.models import LimiterSlot, User
 from idp.people import accounts
 from sessions_app.models import SessionEvent
+from sessions_app.signin.attempts import Factor
 from sessions_app.tasks import send_mails
 from tests.support.factories import PASSWORD, make_connection, make_user
 from tests.support.sign_in import session_of
@@ -169,7 +170,7 @@ def test_nobody_can_lock_out_a_security_key_from_another_network(mary):
     for _ in range(limiter.SECURITY_KEY.count + 1):
         stranger.post(reverse("mfa_authenticate"), {"credential": '{"id": "x"}'}, REMOTE_ADDR=STRANGER)
     full = [slot.key for slot in LimiterSlot.objects.filter(key__startswith="security-key", count__gt=0)]
-    assert full == [limiter.SECURITY_KEY.key(mary.pk, STRANGER).name]
+    assert full == [limiter.SECURITY_KEY.key(mary.pk, Factor.SECURITY_KEY, STRANGER).name]
 
 
 # --- passwords -----------------------------------------------------------------------------------------------------------

@@ -62,6 +62,8 @@ NO_PAGES = {  # pages of the admin that change something and are no configuratio
     "idp.User": "people are no configuration",
     "auth.Group": "powers in the admin, which people have",
     "idp.Invitation": "people are no configuration",
+    "logout_app.OutgoingStream": "made by its receiver, with a secret of its making; an administrator pauses it",
+    "logout_app.Webhook": "has a position in the trail, which another Curfew does not have",
 }
 JWKS = {"keys": [ECKey.generate_key("P-256", {"use": "enc", "alg": "ECDH-ES"}).as_dict(private=False)]}
 FINGERPRINT = ":".join(["AB"] * 32)
