@@ -97,15 +97,20 @@ class TenantSettings(models.Model):
     )
     accent_color = models.CharField(max_length=7, blank=True, validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")])
     picture_url_dark = models.URLField(
-        max_length=1000, blank=True, db_default="", help_text="The logo where pages are dark; empty: the same one."
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The logo where pages are dark; empty: the same one.",
     )
-    favicon_url = models.URLField(max_length=1000, blank=True, db_default="")
-    logo_upload = models.CharField(max_length=80, blank=True, db_default="", editable=False)
-    logo_dark_upload = models.CharField(max_length=80, blank=True, db_default="", editable=False)
-    favicon_upload = models.CharField(max_length=80, blank=True, db_default="", editable=False)
+    favicon_url = models.URLField(max_length=1000, blank=True, default="", db_default="")
+    logo_upload = models.CharField(max_length=80, blank=True, default="", db_default="", editable=False)
+    logo_dark_upload = models.CharField(max_length=80, blank=True, default="", db_default="", editable=False)
+    favicon_upload = models.CharField(max_length=80, blank=True, default="", db_default="", editable=False)
     background_color = models.CharField(
         max_length=7,
         blank=True,
+        default="",
         db_default="",
         validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")],
         help_text="Behind light pages, as #f4f5f7. Where text would be hard to read a lighter one is used.",
@@ -113,12 +118,17 @@ class TenantSettings(models.Model):
     background_color_dark = models.CharField(
         max_length=7,
         blank=True,
+        default="",
         db_default="",
         validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")],
         help_text="Behind dark pages, as #12151b. Where text would be hard to read a darker one is used.",
     )
-    privacy_url = models.URLField(max_length=1000, blank=True, db_default="", help_text="At the foot of every page.")
-    imprint_url = models.URLField(max_length=1000, blank=True, db_default="", help_text="At the foot of every page.")
+    privacy_url = models.URLField(
+        max_length=1000, blank=True, default="", db_default="", help_text="At the foot of every page."
+    )
+    imprint_url = models.URLField(
+        max_length=1000, blank=True, default="", db_default="", help_text="At the foot of every page."
+    )
     texts = models.JSONField(default=dict, db_default=NOTHING, blank=True, editable=False)
     mail_templates = models.JSONField(default=dict, db_default=NOTHING, blank=True, editable=False)
     support_email = models.EmailField(blank=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from idp.protocol import strict_json
 from sessions_app.signin import offers, passkeys, security_keys
 from sessions_app.signin.destinations import Destination
 from sessions_app.signin.forms import LoginForm
@@ -69,6 +69,6 @@ def read(text: str) -> Any:
     if len(text) > security_keys.LONGEST:
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return strict_json.parse(text)
+    except ValueError:
         return None

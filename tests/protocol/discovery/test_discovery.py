@@ -97,6 +97,7 @@ def test_our_own_apis_say_who_issues_their_tokens():
     assert said["authorization_servers"] == [issuer()]
     assert "openid" in said["scopes_supported"]
     assert document()["protected_resources"] == [said["resource"]]
+    ResourceServer.objects.create(identifier=f"{issuer()}api/v2/")
     ResourceServer.objects.create(identifier=f"{issuer()}things", scopes=[{"value": "read:things"}])
     ResourceServer.objects.create(identifier="https://api.example/")
     for path in ("api/v2", "api/v2/"):

@@ -42,6 +42,12 @@ CASES: tuple[tuple[str, Any], ...] = (
     ("accent_color", "red"),
     ("accent_color", "#12345"),
     ("accent_color", "#12345g"),
+    ("background_color", "white"),
+    ("background_color_dark", "#00000"),
+    ("picture_url_dark", "http://cdn.example/logo.png"),
+    ("favicon_url", "javascript:alert(1)"),
+    ("privacy_url", "http://www.example/privacy"),
+    ("imprint_url", "http://www.example/imprint"),
     ("allowed_logout_urls", ["http://app.example/out"]),
     ("allowed_logout_urls", ["https://app.example/out?state=1"]),
     ("allowed_logout_urls", ["https://*.app.example/out"]),
@@ -59,7 +65,9 @@ def test_the_table_has_every_setting_that_the_rulebook_judges() -> None:
     judged = {"friendly_name", "allowed_logout_urls", "require_mfa_groups", *rules.CHOSEN, *rules.TEXTS, *rules.NUMBERS}
     assert {field for field, _ in CASES} == judged
     switches = {field.name for field in TenantSettings._meta.fields if field.get_internal_type() == "BooleanField"}
-    assert judged | switches == {field.name for field in TenantSettings._meta.fields} - {
+    # On pages of their own: tests/protocol/admin/test_looks.py. Uploads are named by their content.
+    elsewhere = {*rules.WRITTEN, "logo_upload", "logo_dark_upload", "favicon_upload"}
+    assert judged | switches | elsewhere == {field.name for field in TenantSettings._meta.fields} - {
         "id",
         "config_version",
         "pairwise_salt",
