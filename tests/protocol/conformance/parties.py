@@ -24,6 +24,7 @@ class Page(HTMLParser):
         super().__init__()
         self.url, self.text, self.status = response.url, response.text, response.status_code
         self.action = ""
+        self._forms = 0
         self.fields: dict[str, str] = {}
         self.buttons: dict[str, str] = {}
         self.links: list[str] = []
@@ -32,8 +33,11 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         have = {name: value or "" for name, value in attrs}
-        if tag == "form" and not self.action:
-            self.action = urljoin(self.url, have.get("action", self.url))
+        if tag == "form":
+            self._forms += 1
+            self.action = self.action or urljoin(self.url, have.get("action", self.url))
+        elif "disabled" in have or (tag in ("input", "button") and self._forms > 1):
+            return  # a browser sends neither
         elif tag == "input" and have.get("name"):
             self.fields[have["name"]] = have.get("value", "")
         elif tag == "button" and have.get("name"):
