@@ -1,4 +1,4 @@
-"""Who asks: an application with a client grant for this API, or a person whose roles have its permissions.
+"""Who asks: an application with a client grant for this API, or by it a person whose roles have its permissions.
 
 The token says what was granted; what stands now is asked again with every request, so that a grant or a role that is taken
 away holds at once.
@@ -74,7 +74,9 @@ def _stands(token: AccessToken) -> frozenset[str]:
     api = snapshot.resource_server(management_api.audience())
     if api is None:
         return frozenset()
-    if token.user is not None:
-        return frozenset(entitlements.permissions_of(token.user, api, snapshot))
     grant = ClientGrant.objects.filter(application=token.application_id, resource_server=api.pk)
-    return frozenset(scope for scopes in grant.values_list("scope", flat=True) for scope in scopes) & api.scope_values
+    granted = frozenset(scope for scopes in grant.values_list("scope", flat=True) for scope in scopes)
+    if token.user is None:
+        return granted & api.scope_values
+    # Not every application that somebody with such a role is lured into may act as them.
+    return granted & frozenset(entitlements.permissions_of(token.user, api, snapshot))

@@ -107,7 +107,8 @@ def test_guesses_at_tokens_end(monkeypatch):
 
 def test_a_person_needs_a_role_and_keeps_what_it_permits(session, app):
     """The scope that the application asked for is not enough, and a role that is taken away ends it at once."""
-    management.ensure()
+    api = management.ensure()
+    grant = ClientGrant.objects.create(application=app, resource_server=api, scope=["read:users", "delete:users"])
     asked = {"audience": management_api.audience(), "scope": "openid read:users delete:users"}
     raw = tokens_for(session, app, **asked)["access_token"]
     assert ask("GET", "users", f"Bearer {raw}").status_code == 403
@@ -119,6 +120,10 @@ def test_a_person_needs_a_role_and_keeps_what_it_permits(session, app):
     assert answer.status_code == 200
     target = f"users/{session.user.user_id}"
     assert ask("DELETE", target, f"Bearer {raw}").status_code == 403
+    grant.delete()  # an application that nobody let near the API does not act as those who may
+    assert ask("GET", "users", f"Bearer {raw}").status_code == 403
+    ClientGrant.objects.create(application=app, resource_server=api, scope=["read:users"])
+    assert ask("GET", "users", f"Bearer {raw}").status_code == 200
     role.people.clear()
     assert ask("GET", "users", f"Bearer {raw}").status_code == 403
 
