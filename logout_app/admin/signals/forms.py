@@ -156,5 +156,5 @@ class ReplayForm(forms.Form):
     since = forms.SplitDateTimeField(
         label="Since",
         widget=forms.SplitDateTimeWidget(date_attrs={"type": "date"}, time_attrs={"type": "time"}),
-        help_text="UTC. What happened from then on is told again, with the ids that it had.",
+        help_text="In the zone of the times on these pages. What happened from then on is told again, with the ids that it had.",
     )

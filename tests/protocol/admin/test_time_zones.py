@@ -1,0 +1,60 @@
+"""Times of the admin are the browser's, and say so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from idp.http.time_zones import COOKIE
+from sessions_app.models import SSOSession
+from tests.support.factories import browser, make_session, make_user
+
+pytestmark = pytest.mark.django_db
+AT = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def boss() -> Client:
+    user = make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)
+    user.created_at = AT
+    user.save()
+    return browser(make_session(user))
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("", "2026-01-31 23:30 UTC"),
+        ("Europe/Berlin", "2026-02-01 00:30 CET"),
+        ("America/New_York", "2026-01-31 18:30 EST"),
+        ("../../etc/passwd", "2026-01-31 23:30 UTC"),
+        ("Middle/Earth", "2026-01-31 23:30 UTC"),
+        ("x" * 3000, "2026-01-31 23:30 UTC"),
+    ],
+)
+def test_times_of_lists_are_in_the_zone_that_the_browser_named(boss: Client, zone: str, shown: str) -> None:
+    boss.cookies[COOKIE] = zone
+    assert shown in boss.get(reverse("admin:idp_user_changelist")).content.decode()
+    assert timezone.get_current_timezone_name() == "UTC"  # of whatever this thread does next
+
+
+def test_a_time_that_is_typed_is_in_the_zone_that_is_shown(boss: Client) -> None:
+    mary = make_session(make_user())
+    SSOSession.objects.filter(pk=mary.pk).update(created_at=AT)
+    boss.cookies[COOKIE] = "Asia/Tokyo"
+    url = reverse("admin:sessions_app_ssosession_changelist")
+    pages = [
+        boss.get(url, {"from": typed, "until": "2026-02-02T00:00"}).content.decode()
+        for typed in ("2026-02-01T08:29", "2026-02-01T08:31")
+    ]
+    assert ["mary@fabrikamcorp.com" in page for page in pages] == [True, False]
+
+
+def test_an_export_stays_in_utc(boss: Client) -> None:
+    boss.cookies[COOKIE] = "Asia/Tokyo"
+    answer = boss.get(reverse("admin:sessions_app_sessionevent_changelist"), {"export": "json"})
+    assert "+09:00" not in b"".join(getattr(answer, "streaming_content", [answer.content])).decode()
