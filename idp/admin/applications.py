@@ -21,15 +21,16 @@ from idp.admin.application_form import ApplicationForm
 from idp.admin.connections import saml_applications as saml
 from idp.admin.snippets import SECRET, snippets
 from idp.admin.support import ActsAdmin, AdminAct, actor_of
-from idp.applications import refusals, trail
+from idp.applications import management_api, refusals, trail
 from idp.http.requests import facts
-from idp.models import Application
+from idp.models import Application, ClientGrant
 from idp.protocol.opaque import new_secret
 
 ROTATE = "rotate-secret"
 IMPORT = "import-metadata"
 # Of an application that is there: who gives it a key can act as it. A new one may do nothing yet but sign people in.
 CREDENTIALS = ("token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri")
+WHERE_CODES_GO = ("redirect_uris", "web_origins", "allowed_origins", "app_type", "grant_types")
 ENDPOINTS = (
     ("Discovery", ".well-known/openid-configuration"),
     ("Authorization", "authorize"),
@@ -54,6 +55,12 @@ def explain_rotation(application: Application) -> list[str]:
         f"The old secret of {application.name} stops working at once: it cannot exchange codes or refresh tokens until it has the new one.",
         "The new secret is shown once.",
     ]
+
+
+def may_use_the_api(application: Application) -> bool:
+    """Whether people act by it at our own Management API: where its codes go, decides who does."""
+    grants = ClientGrant.objects.filter(application=application.pk)
+    return grants.filter(resource_server__identifier=management_api.audience()).exists()
 
 
 class ApplicationAdminBase(ActsAdmin):
@@ -88,11 +95,17 @@ class ApplicationAdminBase(ActsAdmin):
 
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
         """Whoever reads its secret is the application, with everything that it may do of its own."""
-        may = act.name != ROTATE or bool(request.user.is_superuser)
-        return may and super().may_do(request, obj, act)
+        if not super().may_do(request, obj, act):
+            return False
+        lends = act.name in (ROTATE, IMPORT)
+        if not lends or request.user.is_superuser:
+            return True
+        return act.name == IMPORT and not may_use_the_api(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if obj is None or request.user.is_superuser else CREDENTIALS
+        if obj is None or request.user.is_superuser:
+            return ()
+        return (*CREDENTIALS, *WHERE_CODES_GO) if may_use_the_api(obj) else CREDENTIALS
 
     def get_acts(self) -> Sequence[AdminAct]:
         return (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from idp.applications import management_api
 from idp.models import Application, ClientGrant, Connection, Group, Identity, Role, User
+from idp.people.console_roles import CONFIGURATOR
 from idp.scim import tokens
 from idp.tenants import management
+from tests.protocol.admin.test_roles import with_role
 from tests.support.factories import make_application, make_connection, make_user
 from tests.support.management import EVERYTHING, Api
 
@@ -88,6 +91,21 @@ def test_codes_of_an_application_that_may_more_go_nowhere_else():
         assert (answer.status_code, answer.json()["errorCode"]) == (403, "insufficient_scope"), body
     assert api.patch(path, {"name": "Renamed"}).status_code == 200
     assert Api(program=make_all()).patch(path, {"callbacks": ["https://console.example/"]}).status_code == 200
+
+
+def test_a_configurator_of_the_console_does_not_turn_them_elsewhere_either():
+    app = make_application("Console", token_endpoint_auth_method="none", grant_types=["authorization_code"])
+    ClientGrant.objects.create(application=app, resource_server=management.ensure(), scope=["read:users"])
+    client, where = with_role(CONFIGURATOR).client, reverse("admin:idp_application_change", args=[app.pk])
+    form = client.get(where).context["adminform"].form
+    typed = {name: form[name].value() for name in form.fields}
+    typed = {name: value for name, value in typed.items() if value not in (None, False, "")}
+    before = app.redirect_uris
+    answer = client.post(where, {**typed, "name": "Renamed", "redirect_uris": "https://evil.example/"})
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    app.refresh_from_db()
+    assert (app.name, app.redirect_uris) == ("Renamed", before)
+    assert client.post(reverse("admin:idp_application_act", args=[app.pk, "import-metadata"])).status_code == 403
 
 
 def test_an_account_is_not_given_back_to_somebody_who_has_powers_now(okta):
