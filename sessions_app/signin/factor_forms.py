@@ -65,7 +65,7 @@ class CredentialField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
-        if text in self.empty_values:
+        if not text:
             return text
         if (given := security_keys.read(text)) is None:
             raise get_adapter().validation_error("incorrect_code")

@@ -87,7 +87,9 @@ def _make(request: HttpRequest, target: Destination, *, is_offer: bool) -> HttpR
     if request.method == "POST":
         try:
             name = request.POST.get("name", "").strip()[: security_keys.LONGEST_NAME]
-            key, codes = passkey_enrolment.add(request, person, name, security_keys.read(request.POST.get("credential", "")))
+            key, codes = passkey_enrolment.add(
+                request, person, name, security_keys.read(request.POST.get("credential", ""))
+            )
         except security_keys.NotProved:
             refused = True
         else:

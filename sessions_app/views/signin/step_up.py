@@ -121,7 +121,9 @@ class ReauthenticateKeyView(webauthn_views.ReauthenticateWebAuthnView):
         """The page once more: allauth would lead somebody who is signed in to the login page, and `next` would be lost."""
         super().form_invalid(form)  # it notes what the page says
         onward = self.request.POST.get("next") or self.request.GET.get("next", "")
-        return HttpResponseRedirect(f"{self.request.path}?{urlencode({'next': onward})}" if onward else self.request.path)
+        return HttpResponseRedirect(
+            f"{self.request.path}?{urlencode({'next': onward})}" if onward else self.request.path
+        )
 
 
 reauthenticate = proves(mfa_views.reauthenticate)

@@ -188,7 +188,15 @@ def test_a_key_of_somebody_else_is_not_found(mary: User) -> None:
     assert browser(make_session(mary)).post(f"/account/mfa/webauthn/keys/{pk}/remove/").status_code == 404
 
 
-ODD = (r'{"id": "\ud800"}', r'{"id": "\u0000"}', '{"id": 1, "id": 2}', "[" * 100, "1", "null", f'{{"id": "{"a" * 40_000}"}}')
+ODD = (
+    r'{"id": "\ud800"}',
+    r'{"id": "\u0000"}',
+    '{"id": 1, "id": 2}',
+    "[" * 100,
+    "1",
+    "null",
+    f'{{"id": "{"a" * 40_000}"}}',
+)
 
 
 @pytest.mark.parametrize("answer", ODD)
