@@ -77,7 +77,7 @@ def meant(application: Application, notice: LogoutNotice) -> Meant:
     if notice.indexes:
         rows = rows.filter(session_index__in=notice.indexes)
     found = list(rows.values_list("session_id", "session__ended_at"))
-    live = tuple(pk for pk, ended_at in found if ended_at is None)
+    live = tuple(pk for pk, ended_at in found if pk is not None and ended_at is None)
     taking_part = rows.filter(session_id__in=live, session__clients__application=application)
     return Meant(tuple(taking_part.values_list("session_id", flat=True)), bool(found))
 
