@@ -73,6 +73,19 @@ def test_the_application_itself_may_change_it(sp, session):
     assert SamlSubject.objects.get().name_id == session.user.email
 
 
+def test_an_address_that_nobody_verified_is_a_name_only_where_an_administrator_says_so():
+    """Else a request that anybody may write would make one person another's, at an application that knows people by ids."""
+    sp, odd = plain(), make_user(email="boss@fabrikamcorp.com")
+    odd.email_verified = False
+    odd.save()
+    evil = browser(make_session(odd)).get(asks_for(sp, EMAIL_ADDRESS))
+    assert status_of(Form.of(evil)) == ["Requester", "InvalidNameIDPolicy"]
+    sp.application.saml |= {"nameIdentifierFormat": EMAIL_ADDRESS}
+    sp.application.save()
+    assert status_of(Form.of(browser(make_session(odd)).get(asks_for(sp, EMAIL_ADDRESS)))) == ["Success"]
+    assert SamlSubject.objects.get().name_id == odd.email
+
+
 @pytest.mark.parametrize("character", ["\x01", "\uffff", "\ufffe"])
 def test_what_xml_cannot_say_is_neither_a_fault_nor_left_out_of_a_name(character):
     """Left out, one name could become another."""
