@@ -182,7 +182,9 @@ class SamlSubject(models.Model):
         related_name="saml_subjects",
         db_index=False,  # `sessions_saml_subject_one` begins with it
     )
-    sid = models.CharField(max_length=50, db_index=True, help_text="Of the session, for as long as anybody is to be told.")
+    sid = models.CharField(
+        max_length=50, db_index=True, help_text="Of the session, for as long as anybody is to be told."
+    )
     application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     session_index = models.CharField(
         max_length=64, unique=True, help_text="Random: nothing that two applications could compare."

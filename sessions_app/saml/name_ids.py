@@ -51,7 +51,8 @@ def name_id(
         return NameId(new_id(), chosen, settings.own_entity_id, settings.entity_id)
     if chosen == EMAIL_ADDRESS:
         if settings.name_id_format != EMAIL_ADDRESS and not user.email_verified:
-            raise NoSuchName(f"{chosen}, which nobody verified")  # anybody may ask; an administrator knows the addresses
+            # Anybody may ask; an administrator knows the addresses.
+            raise NoSuchName(f"{chosen}, which nobody verified")
         return _checked(user.email, chosen)
     if chosen != UNSPECIFIED:
         raise NoSuchName(chosen)

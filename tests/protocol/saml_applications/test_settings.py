@@ -149,7 +149,9 @@ def test_metadata_loosen_nothing_that_was_chosen():
     assert row.saml["wantsSignedRequests"] is True
     assert row.usable.saml.logout_url == ""
     importing.apply(row, importing.read(document(keys=[])), timezone.now())
-    assert [str(problem) for problem in rules.problems(row)], "without a certificate nothing that is signed can be checked"
+    assert [str(problem) for problem in rules.problems(row)], (
+        "without a certificate nothing that is signed can be checked"
+    )
 
 
 @pytest.mark.parametrize("meanwhile", ["deleted", "another address"])
