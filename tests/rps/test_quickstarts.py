@@ -23,9 +23,9 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from playwright.sync_api import Browser, Page
 
-from tests.rps.running import CLIENT_SECRET, HERE, MARY, PATIENCE, curfew, program, sign_in, tenant_of
+from tests.rps.running import CLIENT_SECRET, HERE, MARY, PATIENCE, STARTUP, curfew, program, sign_in, tenant_of
 from tests.support.chromium import new_page
-from tests.support.processes import free_port
+from tests.support.processes import free_port, is_ready
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
 
@@ -45,7 +45,7 @@ from idp.tenants import configuration
 keys.ensure()
 found = [keys.active(algorithm, configuration.current()) for algorithm in ("RS256", "ES256")]
 jwks = {each.algorithm: {**each.key.as_dict(private=True), "kid": each.kid} for each in found}
-print(json.dumps({**jwks, "sub": User.objects.get(email="MARY").sub}))
+print(json.dumps({**jwks, "sub": User.objects.get(email="MARY").user_id}))
 """.replace("MARY", MARY)
 KEY_THAT_IS_NEW = """
 import json
@@ -133,6 +133,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quickstarts]:
             patch.setenv(place.client["client_secret"]["env"], CLIENT_SECRET)
         tenant = tenant_of(*(place.client for place in places.values()))
         issuer = stack.enter_context(curfew(folder, tenant, then=learn))
+        wait_until(lambda: is_ready(f"{issuer}readyz"), STARTUP, "Curfew is not ready")
         for place in places.values():
             stack.enter_context(program(place.argv(), place.environment(issuer), folder, place.port))
         yield Quickstarts(issuer, environment, places, known)
