@@ -1,13 +1,13 @@
-"""docs/quickstarts/flask.md and express.md: their code, taken from the pages, against a Curfew with their tenant files."""
+"""docs/quickstarts/flask.md, express.md and spa.md: their code, taken from the pages, against a Curfew with their tenant files."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
-import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -18,23 +18,21 @@ from typing import Any
 
 import pytest
 import requests
-import yaml
-from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
-from playwright.sync_api import Browser, Page
+from joserfc.jws import JWSRegistry
+from playwright.sync_api import Browser, Page, expect
 
-from tests.rps.running import CLIENT_SECRET, HERE, MARY, PATIENCE, STARTUP, curfew, program, sign_in, tenant_of
+from tests.rps.conftest import World
+from tests.rps.quickstarts import Place, inside
+from tests.rps.running import CLIENT_SECRET, MARY, PATIENCE, STARTUP, program, sign_in
 from tests.support.chromium import new_page
-from tests.support.processes import free_port, is_ready
+from tests.support.processes import is_ready
 from tests.support.receiver import wait_until
-from tests.support.stack import ROOT, clean_environment
+from tests.support.stack import ROOT
 
 pytestmark = pytest.mark.once
 BACK = "OpenID Connect Back-Channel Logout 1.0"
-NAMES = ("flask", "express")
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-FILE = re.compile(r"^`([\w.-]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TENANT = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WEEK = 7 * 86400  # the tenant's lifetime of sessions
 # JWKs of the keys that sign, and whom a token may be about.
 SECRETS_OF_CURFEW = """
@@ -58,90 +56,37 @@ print(json.dumps({**new.key.as_dict(private=True), "kid": new.kid}))
 """
 
 
-class Place:
-    """An application of a quickstart: its page, and where it runs."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.folder, self.port = folder / name, free_port()
-        self.base = f"http://localhost:{self.port}"
-        page = (ROOT / f"docs/quickstarts/{name}.md").read_text()
-        self.folder.mkdir()
-        for file, code in FILE.findall(page):
-            (self.folder / file).write_text(code)
-        (client,) = yaml.safe_load(TENANT.findall(page)[0].replace("https://app.example.com", self.base))["clients"]
-        self.client: dict[str, Any] = client
-        self.clock = self.folder / "ahead"
-        self.ahead(0)
-
-    def ahead(self, seconds: int) -> None:
-        """Move the application's clock; it may read it at any moment."""
-        new = self.clock.with_suffix(".new")
-        new.write_text(str(seconds))
-        new.replace(self.clock)
-
-    def environment(self, issuer: str) -> dict[str, str]:
-        return {
-            "ISSUER": issuer,
-            "BASE_URL": self.base,
-            "CLIENT_ID": self.client["client_id"],
-            "CLIENT_SECRET": CLIENT_SECRET,
-            "COOKIE_SECRET": secrets.token_urlsafe(32),
-            "DATABASE": str(self.folder / "sessions.sqlite3"),
-            "PORT": str(self.port),
-            "AHEAD_FILE": str(self.clock),
-            "PYTHONPATH": f"{HERE / 'ahead'}{os.pathsep}{self.folder}",
-        }
-
-    def argv(self) -> list[str]:
-        if (self.folder / "app.py").exists():
-            return [sys.executable, "-m", "flask", "--app", "app", "run", "--port", str(self.port)]
-        return ["node", "--require", str(HERE / "ahead.cjs"), str(self.folder / "app.mjs")]
-
-
 @dataclass(frozen=True, slots=True)
 class Quickstarts:
-    """The running Curfew and applications, and what only Curfew knows: its keys, and Mary's `sub`."""
+    """The running Curfew and applications, its keys, and Mary's `sub`."""
 
-    issuer: str
-    environment: Mapping[str, str]
-    places: Mapping[str, Place]
+    world: World
     secrets: Mapping[str, Any]
 
-
-def inside(environment: Mapping[str, str], code: str) -> Any:
-    """What this program prints as JSON in its last line, run by Curfew's shell."""
-    argv = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
-    done = subprocess.run(argv, cwd=ROOT, env={**clean_environment(), **environment}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    @property
+    def issuer(self) -> str:
+        return self.world.issuer
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quickstarts]:
-    folder = tmp_path_factory.mktemp("quickstarts")
-    (folder / "node_modules").symlink_to(ROOT / "node_modules")
-    places = {name: Place(name, folder) for name in NAMES}
-    known: dict[str, Any] = {}
-    environment: dict[str, str] = {}
-
-    def learn(of_curfew: dict[str, str]) -> None:
-        environment.update(of_curfew)
-        known.update(inside(of_curfew, SECRETS_OF_CURFEW))
-
-    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
-        for place in places.values():
-            patch.setenv(place.client["client_secret"]["env"], CLIENT_SECRET)
-        tenant = tenant_of(*(place.client for place in places.values()))
-        issuer = stack.enter_context(curfew(folder, tenant, then=learn))
-        wait_until(lambda: is_ready(f"{issuer}readyz"), STARTUP, "Curfew is not ready")
-        for place in places.values():
-            stack.enter_context(program(place.argv(), place.environment(issuer), folder, place.port))
-        yield Quickstarts(issuer, environment, places, known)
+def running(world: World) -> Iterator[Quickstarts]:
+    (world.folder / "node_modules").symlink_to(ROOT / "node_modules")
+    package = ROOT / "node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.js"
+    spa = world.quickstarts["spa"].folder
+    shutil.copy(package, spa)
+    (spa / "app.js").write_text(
+        (spa / "app.js").read_text().replace("https://id.example.com", world.issuer.rstrip("/"))
+    )
+    wait_until(lambda: is_ready(f"{world.issuer}readyz"), STARTUP, "Curfew is not ready")
+    with contextlib.ExitStack() as stack:
+        for place in world.quickstarts.values():
+            stack.enter_context(program(place.argv(), place.environment(world.issuer), world.folder, place.port))
+        yield Quickstarts(world, inside(world.environment, SECRETS_OF_CURFEW))
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=("flask", "express"))
 def place(request: pytest.FixtureRequest, running: Quickstarts) -> Place:
-    return running.places[request.param]
+    return running.world.quickstarts[request.param]
 
 
 def is_signed_in(page: Page, place: Place) -> bool:
@@ -178,17 +123,21 @@ def good(running: Quickstarts, place: Place) -> dict[str, Any]:
     }
 
 
+def encoded(part: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
 def signed(jwk: Mapping[str, Any], claims: Any, **header: Any) -> str:
+    """A JWS with whatever is given, rules or not."""
     kinds: dict[str, tuple[Any, str]] = {"RSA": (RSAKey, "RS256"), "EC": (ECKey, "ES256"), "oct": (OctKey, "HS256")}
     kind, algorithm = kinds[jwk["kty"]]
-    protected = {"alg": algorithm, "typ": "logout+jwt", "kid": jwk["kid"], **header}
-    registry = jws.JWSRegistry(algorithms=[algorithm], header_registry=None, strict_check_header=False)
-    return jws.serialize_compact(protected, json.dumps(claims).encode(), kind.import_key(dict(jwk)), registry=registry)
+    message = f"{encoded({'alg': algorithm, 'typ': 'logout+jwt', 'kid': jwk['kid'], **header})}.{encoded(claims)}"
+    signature = JWSRegistry.algorithms[algorithm].sign(message.encode(), kind.import_key(dict(jwk)))
+    return f"{message}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
 def unsigned(claims: dict[str, Any]) -> str:
-    parts = ({"alg": "none", "typ": "logout+jwt"}, claims)
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
+    return f"{encoded({'alg': 'none', 'typ': 'logout+jwt'})}.{encoded(claims)}."
 
 
 def forged(running: Quickstarts, place: Place) -> dict[str, str]:
@@ -273,7 +222,7 @@ def test_forged_logout_tokens_end_nothing_and_a_genuine_one_counts_once(
 def test_a_key_that_is_new_at_curfew_is_looked_for(running: Quickstarts, place: Place) -> None:
     """Half a minute after the keys were read last."""
     assert post(place, signed(running.secrets["RS256"], good(running, place))).status_code == 200
-    new = inside(running.environment, KEY_THAT_IS_NEW)
+    new = inside(running.world.environment, KEY_THAT_IS_NEW)
     place.ahead(40)
     try:
         assert post(place, signed(new, good(running, place))).status_code == 200
@@ -293,7 +242,42 @@ def test_its_session_ends_when_ours_ends_without_being_told(place: Place, page: 
         place.ahead(0)
 
 
+def log_in_to_the_page(page: Page, base: str) -> None:
+    page.goto(f"{base}/")
+    expect(page.locator("#status")).to_have_text("Nobody is signed in")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/login**")
+    sign_in(page)
+    expect(page.locator("#status")).to_have_text(f"Signed in as {MARY}", timeout=20_000)
+
+
+def test_the_page_notices_a_sign_out_when_it_comes_to_the_front(running: Quickstarts, page: Page) -> None:
+    log_in_to_the_page(page, running.world.quickstarts["spa"].base)
+    to_the_front = "document.dispatchEvent(new Event('visibilitychange'))"
+    with page.expect_response("**/authorize?**prompt=none**"):
+        page.evaluate(to_the_front)
+    expect(page.locator("#status")).to_have_text(f"Signed in as {MARY}")
+    page.context.new_page().goto(f"{running.issuer}v2/logout")
+    page.bring_to_front()
+    page.evaluate(to_the_front)
+    expect(page.locator("#status")).to_have_text("Nobody is signed in", timeout=20_000)
+
+
+def test_the_sign_out_of_the_page_comes_back(running: Quickstarts, page: Page) -> None:
+    base = running.world.quickstarts["spa"].base
+    log_in_to_the_page(page, base)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#status")).to_have_text("Nobody is signed in", timeout=20_000)
+    assert page.url == f"{base}/"
+    assert page.context.request.get(f"{running.issuer}user/ssodata").json() == {"sso": False}
+
+
 def test_the_code_of_the_pages_is_formatted_as_ours(running: Quickstarts) -> None:
-    argv = [str(Path(sys.executable).parent / "ruff"), "format", "--check", str(running.places["flask"].folder)]
+    argv = [
+        str(Path(sys.executable).parent / "ruff"),
+        "format",
+        "--check",
+        str(running.world.quickstarts["flask"].folder),
+    ]
     done = subprocess.run([*argv, "--config", str(ROOT / "pyproject.toml")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
