@@ -183,7 +183,7 @@ def forged(running: Quickstarts, place: Place) -> dict[str, str]:
 
 
 @pytest.mark.spec(BACK, "2.5", "B10 the logout token reaches the application, which ends its session")
-@pytest.mark.spec(BACK, "2.4", "B9 a logout token with sid alone ends that session only")
+@pytest.mark.spec(BACK, "2.6", "B14 a receiver ends the session that the sid names, and no other")
 def test_signing_out_elsewhere_ends_its_session_and_no_other(
     running: Quickstarts, place: Place, page: Page, browser: Browser
 ) -> None:
