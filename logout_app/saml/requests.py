@@ -79,7 +79,7 @@ def meant(application: Application, notice: LogoutNotice) -> Meant:
     taking_part = rows.filter(
         session__isnull=False, session__ended_at=None, session__clients__application=application
     ).values_list("session", flat=True)
-    return Meant(tuple(pk for pk in taking_part if pk is not None), rows.exists())
+    return Meant(tuple(taking_part), rows.exists())
 
 
 def use(application: Application, notice: LogoutNotice) -> None:
