@@ -30,7 +30,7 @@ from idp.protocol.assurance import MULTI
 from sessions_app.models import SSOSession
 from sessions_app.session import assurance, binding, lifecycle
 from sessions_app.session.binding import Browser, browser_of
-from sessions_app.signin import attempts, remembered
+from sessions_app.signin import attempts, factors, remembered
 from sessions_app.signin.under_way import SignInUnderWay
 
 PROVING = frozenset({"account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"})
@@ -100,12 +100,13 @@ def _second_factor_first(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _lacks_factor(request: HttpRequest, session: SSOSession) -> bool:
-    """Where a browser was remembered instead of a second factor, that one is proved before any is changed or shown."""
+    """Who has a second factor proves it before any is changed or shown: the session may be older than the factor, or its
+    browser remembered instead."""
     if request.path.startswith(reverse("admin:index")):
         return bool(assurance.missing(None, session, browser_of(request).snapshot))
-    if session.remembered_until is None or request.resolver_match is None:
+    if request.resolver_match is None or request.resolver_match.url_name not in FACTORS:
         return False
-    return request.resolver_match.url_name in FACTORS and assurance.level_of(session) < MULTI
+    return assurance.level_of(session) < MULTI and bool(factors.of_person(session.user))
 
 
 def _proves(request: HttpRequest) -> bool:

@@ -13,6 +13,8 @@ from idp.branding import texts
 from idp.models import TenantSettings
 from idp.protocol.text.bidi import isolated
 
+# What sending raises: of the server (SMTPException is an OSError), and for an address to which no mail can be written.
+UNSENT = (OSError, ValueError)
 PLAIN = frozenset({"url", "reset_url", "code"})  # a mark of direction would be part of them
 
 

@@ -17,6 +17,7 @@ from idp import signals
 from idp.connections import registry, shared_signals
 from idp.connections.options import COSMETIC, DEFAULTS, ONE_OR_SEVERAL, destinations
 from idp.connections.shown import CERTIFICATES, shown
+from idp.directory import api_roles
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Strategy, User
 from idp.tenants import changes
@@ -49,30 +50,43 @@ def refusal(change: ConnectionChange, author: Author) -> Refusal | None:
     if author.may_all:
         return None
     found = [difference for difference in differences(change) if difference.what not in FOR_WHOM]
-    reason = concern(change.stored, change.options) if found else ""
+    reason = concern(change.stored, change.options, lends=author.lends) if found else ""
     return changes.refusal(found, author, reason) if reason else None
 
 
-def concern(connection: Connection, *proposals: Mapping[str, Any]) -> str:
-    """Why who changes the connection could get in as somebody with powers in the admin, "" if they could not.
+def concern(connection: Connection, *proposals: Mapping[str, Any], lends: frozenset[str] = frozenset()) -> str:
+    """Why who changes the connection could get in as somebody with powers in the admin, or as somebody whose roles permit
+    more of the Management API than `lends`, "" if they could not.
 
     `proposals` are options that it may come to have.
     """
-    return next(_concerns(connection, proposals), "")
+    return next(_concerns(connection, proposals, lends), "")
 
 
-def _concerns(connection: Connection, proposals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    staff, own_ids = people_with_powers(), connection.user_id_of("")
-    if connection.pk and staff.filter(identities__connection=connection).exists():
-        yield "people with powers in this admin sign in through it"
+def _concerns(connection: Connection, proposals: Sequence[Mapping[str, Any]], lends: frozenset[str]) -> Iterator[str]:
+    yield from _as_one_of(people_with_powers(), "with powers in this admin", connection, proposals)
+    if roles := api_roles.beyond(lends):
+        yield from _as_one_of(api_roles.people(roles), "whose roles permit the Management API", connection, proposals)
+        if connection.strategy != Strategy.DATABASE and api_roles.come_with_groups_of(connection, roles):
+            yield "groups that it names give roles that permit the Management API"
+
+
+def _as_one_of(
+    people: QuerySet[User], who: str, connection: Connection, proposals: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    if connection.pk and people.filter(identities__connection=connection).exists():
+        yield f"people {who} sign in through it"
     # An account that comes for the first time finds the person with its user id (`idp.people.identities`).
-    if connection.strategy != Strategy.DATABASE and staff.filter(user_id__startswith=own_ids).exists():
-        yield "somebody with powers in this admin has a user id of this connection"
-    if connection.strategy == Strategy.ACTIVE_DIRECTORY and _type_passwords_here(staff):
-        yield "its servers see passwords from the login page, where people with powers in this admin type theirs"
+    if (
+        connection.strategy != Strategy.DATABASE
+        and people.filter(user_id__startswith=connection.user_id_of("")).exists()
+    ):
+        yield f"somebody {who} has a user id of this connection"
+    if connection.strategy == Strategy.ACTIVE_DIRECTORY and _type_passwords_here(people):
+        yield f"its servers see passwords from the login page, where people {who} type theirs"
     claimed = {domain for options in (connection.options, *proposals) for domain in registry.domains_of(options)}
-    if claimed and claimed & {registry.domain_of(email) for email in staff.values_list("email", flat=True)}:
-        yield "e-mail addresses of people with powers in this admin lead to it"
+    if claimed and claimed & {registry.domain_of(email) for email in people.values_list("email", flat=True)}:
+        yield f"e-mail addresses of people {who} lead to it"
 
 
 def _type_passwords_here(people: QuerySet[User]) -> bool:

@@ -18,12 +18,13 @@ def operator() -> str:
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their longest value. What no terminal should obey (control characters) is shown as ?."""
-    lines = [heading, *([_plain(cell) for cell in row] for row in rows)]
+    lines = [heading, *([plain(cell) for cell in row] for row in rows)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(heading))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
-def _plain(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+def plain(text: object) -> str:
+    """Without control characters: people and connections choose their names themselves."""
+    return "".join(character if character.isprintable() else "?" for character in str(text))

@@ -13,7 +13,7 @@ from idp.people.imported_hashes import PASSWORD_ENCODINGS, SCRYPT_MEMORY, Import
 
 _BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
 _ARGON2 = re.compile(
-    r"\$argon2(?:id|i|d)\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+", re.ASCII
+    r"\$argon2(?:id|i|d)\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)", re.ASCII
 )
 _PBKDF2 = re.compile(
     r"\$pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,8})(?:,l=(\d{1,3}))?\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)", re.ASCII
@@ -25,6 +25,7 @@ ALGORITHMS = ("argon2", "bcrypt", "hmac", "ldap", "md5", "pbkdf2", "scrypt", *DI
 MOST_ROUNDS = 10_000_000  # of PBKDF2
 MOST_BCRYPT = 15  # 1.6 seconds of a core
 MOST_ARGON2 = (256 * 1024, 20, 16)  # KiB, passes, lanes
+LEAST_SALT_OF_ARGON2, LEAST_OF_ARGON2 = 8, 4  # bytes (RFC 9106 section 3.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def bcrypt_hash(value: str) -> str:
     if found is None:
         raise HashRefused("password_hash", "is no bcrypt hash like $2b$10$...")
     if not 4 <= int(found[1]) <= MOST_BCRYPT:
-        raise HashRefused("password_hash", f"has more than 2^{MOST_BCRYPT} rounds: nobody could sign in with it")
+        raise HashRefused("password_hash", f"must have 2^4 to 2^{MOST_BCRYPT} rounds")
     return kept({"a": "bcrypt", "h": f"$2b{value[3:]}"})
 
 
@@ -96,8 +97,11 @@ def _argon2(found: Mapping[str, Any], value: str) -> str:
     match = _ARGON2.fullmatch(value)
     if match is None:
         raise HashRefused("hash.value", "is no argon2 hash in the PHC form, like $argon2id$v=19$m=65536,t=3,p=4$...")
-    if any(int(cost) > most for cost, most in zip(match.groups(), MOST_ARGON2, strict=True)):
+    *costs, salt, digested = match.groups()
+    if any(int(cost) > most for cost, most in zip(costs, MOST_ARGON2, strict=True)):
         raise HashRefused("hash.value", "takes more memory or time than this server gives one sign-in")
+    if len(_phc(salt)) < LEAST_SALT_OF_ARGON2 or len(_phc(digested)) < LEAST_OF_ARGON2:
+        raise HashRefused("hash.value", "has a salt or a hash that is too short for argon2")
     return f"argon2{value}"  # which our own hasher reads
 
 
@@ -106,8 +110,9 @@ def _pbkdf2(found: Mapping[str, Any], value: str) -> str:
     if match is None:
         raise HashRefused("hash.value", "is not of the PHC form, like $pbkdf2-sha256$i=100000,l=32$...")
     digest, rounds, _, salt, digested = match.groups()
-    if not 0 < int(rounds) <= MOST_ROUNDS:
-        raise HashRefused("hash.value", f"must have 1 to {MOST_ROUNDS:,} iterations")
+    blocks = -(-len(_phc(digested)) // DIGESTS[digest])  # each is iterated apart (RFC 8018 section 5.2)
+    if not 0 < int(rounds) * blocks <= MOST_ROUNDS:
+        raise HashRefused("hash.value", f"must have 1 to {MOST_ROUNDS:,} iterations, for all of its length together")
     return kept(
         {
             "a": "pbkdf2",

@@ -40,9 +40,9 @@ def _admits(connection: Connection, address: str) -> bool:
 
 
 def account_of(connection: Connection, address: str) -> Identity | None:
-    """Who has this address at the connection already, or signs in by it."""
+    """Who has this address at the connection already, or signs in by it; of several whoever has shown that they read it."""
     found = Identity.objects.filter(connection=connection, email=normal_forms.name(address)).select_related("user")
-    return found.order_by("pk").first() or by_login(connection, address)
+    return found.order_by("-user__email_verified", "pk").first() or by_login(connection, address)
 
 
 def user_name_problem(connection: Connection, typed: str) -> str:

@@ -18,10 +18,12 @@ LONGEST = 300  # characters of a value
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wants a change. `is_fresh`: they proved within the last hour that it is them."""
+    """Who wants a change. `is_fresh`: they proved within the last hour that it is them. `lends`: the scopes of the Management
+    API that they have, and may lend to whom they let in."""
 
     is_superuser: bool
     is_fresh: bool
+    lends: frozenset[str] = frozenset()
 
     @property
     def may_all(self) -> bool:

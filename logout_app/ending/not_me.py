@@ -17,6 +17,7 @@ from sessions_app.account.not_me import NotMe
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
+from sessions_app.signin import passkeys
 
 ACTOR = "user"  # who has their mailbox, as with a forgotten password
 _KIND, _ISSUER = "not-me", "mail"
@@ -28,11 +29,12 @@ class AtStake:
 
     sessions: int
     offline_apps: int
+    passkeys: int
 
 
 def at_stake(user: User, at: datetime) -> AtStake:
     sessions = SSOSession.objects.live(at).filter(user=user).count()
-    return AtStake(sessions, len(account_sessions.offline_apps(user, at)))
+    return AtStake(sessions, len(account_sessions.offline_apps(user, at)), len(passkeys.of_person(user.pk)))
 
 
 def was_used(link: NotMe) -> bool:
@@ -40,22 +42,24 @@ def was_used(link: NotMe) -> bool:
 
 
 def end_everything(link: NotMe, facts: RequestFacts, at: datetime) -> Ended | None:
-    """Sessions, offline tokens and whatever is about to begin; None: the link was used before, nothing was done."""
+    """Sessions, offline tokens and whatever is about to begin; passkeys sign in alone no more. None: the link was used before,
+    nothing was done."""
     with transaction.atomic():
         if not spend(_KIND, _ISSUER, link.once, expires_at=link.expires_at):
             return None
         ended = end_sessions(
             Selection.user(link.user.pk), initiator=Initiator.NOT_ME, actor=ACTOR, at=at, offline_tokens=True
         )
-        _record(link, ended, facts, at)
+        _record(link, ended, passkeys.trust_none_alone(link.user), facts, at)
     return ended
 
 
-def _record(link: NotMe, ended: Ended, facts: RequestFacts, at: datetime) -> None:
+def _record(link: NotMe, ended: Ended, distrusted: int, facts: RequestFacts, at: datetime) -> None:
     data = {
         "mail": link.kind,
         "event": ended.event.pk if ended.event else None,
         "sessions_ended": len(ended.session_pks),
+        "passkeys": distrusted,
     }
     trail.record(
         EventType.NOT_ME,

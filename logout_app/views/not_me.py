@@ -18,6 +18,7 @@ from idp.views.errors import error_page, page_errors
 from logout_app.ending import not_me
 from sessions_app.account import mail
 from sessions_app.account.not_me import NotMe, read
+from sessions_app.signin import passkeys
 
 
 @login_not_required
@@ -44,10 +45,15 @@ def this_was_not_me(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _end(request: HttpRequest, link: NotMe, at: datetime) -> HttpResponse:
+    had = passkeys.of_person(link.user.pk)
     ended = not_me.end_everything(link, facts(request), at)
     if ended is None:
         return _dead(request)
-    context = {"sessions": len(ended.session_pks), "reset_url": mail.new_password_url(link.user, link.is_own_address)}
+    context = {
+        "sessions": len(ended.session_pks),
+        "reset_url": mail.new_password_url(link.user, link.is_own_address),
+        "passkeys": bool(had),
+    }
     return render(request, "account/not_me_done.html", context)
 
 

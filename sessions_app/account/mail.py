@@ -22,6 +22,7 @@ from django.dispatch import receiver
 from django.urls import reverse
 
 from idp import signals
+from idp.branding import mails
 from idp.connections import registry
 from idp.http import languages
 from idp.limits import limiter
@@ -122,7 +123,7 @@ def _send(request: MailRequest, at: datetime) -> int:
     people = _verifiable(request) if request.kind == MailKind.VERIFICATION else people_with_address(request.address)
     try:
         _send_to(people, request.kind, request.language)
-    except OSError as error:  # SMTPException is one
+    except mails.UNSENT as error:
         log.warning("mail.failed", kind=request.kind, attempts=request.attempts + 1, error=type(error).__name__)
         return 0
     MailRequest.objects.filter(pk=request.pk).delete()

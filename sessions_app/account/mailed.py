@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from idp.branding import mails
 from idp.connections.database import is_malformed
 from idp.connections.registry import Purpose, usable_for
 from idp.http.requests import client_ip
@@ -106,7 +107,7 @@ def _send(link: MailLink, at: datetime) -> int:
         with mail_language.speaking_to(link.user, link.language):
             mail = get_adapter().render_mail(f"account/email/{template}", link.address, context)
         mail.send()
-    except OSError as error:  # SMTPException is one
+    except mails.UNSENT as error:
         log.warning("mail.failed", kind=link.kind, attempts=link.attempts + 1, error=type(error).__name__)
         return 0
     MailLink.objects.filter(pk=link.pk).update(due_at=None, sent_at=at)

@@ -20,6 +20,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import dateformat
 from django.utils.translation import gettext, gettext_noop
 
+from idp.branding import mails
 from idp.http import languages
 from idp.http.requests import RequestFacts
 from idp.models import Identity, SecurityMails, Strategy, User
@@ -120,7 +121,7 @@ def _send(row: SecurityMail, at: datetime) -> int:
     left_out = list(others.values_list("pk", flat=True))
     try:
         _post(row, address, len(left_out), at)
-    except OSError as error:  # SMTPException is one
+    except mails.UNSENT as error:
         log.warning("mail.failed", kind=row.kind, attempts=row.attempts + 1, error=type(error).__name__)
         return 0
     others.filter(pk__in=left_out).update(outcome=SecurityMailOutcome.LEFT_OUT, done_at=at)

@@ -141,6 +141,7 @@ class EventType(StrEnum):
             "mail": "what the mail was about",
             "event": "the sign-out, null if nothing was there to end",
             "sessions_ended": "how many sessions",
+            "passkeys": "how many passkeys are second factors only since",
         },
     )
 

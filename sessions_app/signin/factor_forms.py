@@ -58,18 +58,40 @@ class ActivateCodeForm(_TypedCode, totp_forms.ActivateTOTPForm):
         return code
 
 
+class CredentialField(forms.CharField):
+    """A browser's answer, as JSON that can be kept and shown: allauth's field takes what PostgreSQL and UTF-8 do not."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if not text:
+            return text
+        if (given := security_keys.read(text)) is None:
+            raise get_adapter().validation_error("incorrect_code")
+        return given
+
+    def run_validators(self, value: Any) -> None:
+        """Of text, which this is not any more."""
+
+
 class SecurityKeyForm(webauthn_forms.AuthenticateWebAuthnForm):
+    credential = CredentialField()
+
     def clean_credential(self) -> Authenticator:
         return _of_key(self.user, super().clean_credential, self.cleaned_data["credential"])
 
 
 class ReauthenticateSecurityKeyForm(webauthn_forms.ReauthenticateWebAuthnForm):
+    credential = CredentialField()
+
     def clean_credential(self) -> Authenticator:
         return _of_key(self.user, super().clean_credential, self.cleaned_data["credential"])
 
 
 class AddSecurityKeyForm(webauthn_forms.AddWebAuthnForm):
     name = forms.CharField(required=False, max_length=security_keys.LONGEST_NAME)
+    credential = CredentialField()
 
     def clean(self) -> dict[str, Any]:
         return security_keys.valid(super().clean, self.cleaned_data.get("credential"))

@@ -27,7 +27,7 @@ from fido2.webauthn import AuthenticationResponse, AuthenticatorData, UserVerifi
 from idp.crypto import spent
 from idp.http.requests import facts
 from idp.limits import limiter
-from idp.models import Connection, Identity
+from idp.models import Connection, Identity, User
 from idp.people import passkeys as rules
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
@@ -168,7 +168,9 @@ def _prove(request: HttpRequest, response: AuthenticationResponse, claim: _Claim
     data: AuthenticatorData = response.response.authenticator_data
     with transaction.atomic():
         _spend(challenge, made_at)
-        security_keys.count_use(claim.key, data.counter, at)
+        row = security_keys.count_use(claim.key, data.counter, at)
+        if row.data.get(MARK) is not True:
+            raise NotProved("it is no passkey any more")
     return data
 
 
@@ -176,6 +178,20 @@ def of_person(user_pk: int | None) -> list[Authenticator]:
     """Their passkeys: keys that were made to sign in with. A key that was made as a second factor alone is none."""
     keys = Authenticator.objects.filter(user=user_pk, type=Authenticator.Type.WEBAUTHN).order_by("pk")
     return [key for key in keys if key.data.get(MARK) is True]
+
+
+def trust_none_alone(user: User) -> int:
+    """Somebody else may have made one of them: from now on they are second factors, and each comes after a password.
+
+    None is taken away: whoever has only the mailbox must not get rid of a second factor.
+    """
+    with transaction.atomic():
+        rows = Authenticator.objects.select_for_update().filter(user=user, type=Authenticator.Type.WEBAUTHN)
+        trusted = [row for row in rows.order_by("pk") if row.data.get(MARK) is True]
+        for row in trusted:
+            row.data[MARK] = False
+            row.save(update_fields=["data"])
+    return len(trusted)
 
 
 def _is_synced(data: AuthenticatorData) -> bool:

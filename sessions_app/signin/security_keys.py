@@ -26,6 +26,8 @@ from fido2.webauthn import (
     RegistrationResponse,
 )
 
+from idp.protocol import strict_json
+
 T = TypeVar("T")
 COUNTED = "sign_count"  # in the row's data: the last counter, if the key has one
 LONGEST_NAME = 100
@@ -55,6 +57,16 @@ def understood(read: Callable[[], T]) -> T:
         InvalidSignature,
     ) as error:
         raise NotProved(f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def read(text: str) -> Any:
+    """The JSON of an answer; None for what is none, which proves nothing."""
+    if len(text) > LONGEST:
+        return None
+    try:
+        return strict_json.parse(text)
+    except ValueError:
+        return None
 
 
 def asserted(given: Any) -> AuthenticationResponse:
@@ -105,8 +117,8 @@ def of_credential(keys: list[Authenticator], credential_id: bytes) -> Authentica
     return None
 
 
-def count_use(key: Authenticator, counter: int, at: datetime) -> None:
-    """The key was used. Raises NotProved if its counter did not grow: there may be a copy of it (section 6.1.1).
+def count_use(key: Authenticator, counter: int, at: datetime) -> Authenticator:
+    """The key was used; its row as it is now, which nobody else changes until the transaction ends. Raises NotProved if its counter did not grow: there may be a copy of it (section 6.1.1).
 
     Synced passkeys have no counter, and always say 0.
     """
@@ -119,6 +131,7 @@ def count_use(key: Authenticator, counter: int, at: datetime) -> None:
             raise NotProved(f"the counter went from {last} to {counter}: there may be a copy of the key")
         row.data[COUNTED], row.last_used_at = counter, at
         row.save(update_fields=["data", "last_used_at"])
+    return row
 
 
 def valid(read: Callable[[], T], given: Any) -> T:

@@ -61,10 +61,14 @@ class ImportRow:
 
     @property
     def shown(self) -> Any:
-        """The object without what opens an account; of one that is large, or that no database can hold, who it is about."""
+        """The object without what opens an account; of one that is large, or that no database can hold, who it is about.
+
+        Nor is what nobody here knows shown: a column called `password` is one.
+        """
         if not isinstance(self.raw, dict):
             return {}
-        found = {key: "*****" if key in _SECRETS else value for key, value in self.raw.items()}
+        is_shown = (_READERS.keys() - _SECRETS) | PASSED_OVER
+        found = {key: value if key in is_shown else "*****" for key, value in self.raw.items()}
         if storable.problem(found) is None and len(json.dumps(found)) <= LONGEST_SHOWN:
             return found
         kept = {key: found[key] for key in _WHO if isinstance(found.get(key), str) and len(found[key]) <= 255}
@@ -92,7 +96,7 @@ def _read(row: ImportRow, raw: Any, *, requires_username: bool) -> ImportRow:
             reader(row, key, raw[key])
     if not row.email and not any(error["path"] == "email" for error in row.errors):
         row.error("OBJECT_REQUIRED", "email is missing", "email")
-    if requires_username and not row.username and "username" not in raw:
+    if requires_username and not row.username and not any(error["path"] == "username" for error in row.errors):
         row.error("OBJECT_REQUIRED", "username is missing, and people of this connection sign in with it", "username")
     if "password_hash" in raw and "custom_password_hash" in raw:
         row.error("NOT_PASSED", "password_hash and custom_password_hash exclude each other", "custom_password_hash")

@@ -107,9 +107,10 @@ class _Batch:
             return self.by_sub.get(row.sub), "CONFLICT"
         if identity := self.by_login.get(row.login):
             return identity, "CONFLICT_USERNAME" if row.username else "CONFLICT_EMAIL"
-        return self.by_email.get(normal_forms.name(row.email)), (
-            "CONFLICT_EMAIL" if normal_forms.name(row.email) in self.by_email else ""
-        )
+        identity = self.by_email.get(normal_forms.name(row.email))
+        if identity is not None and row.username and "@" not in (identity.login or "@"):
+            return None, "CONFLICT_EMAIL"  # they sign in by another name: who shares a mailbox is not who is meant
+        return identity, "CONFLICT_EMAIL" if identity is not None else ""
 
     def _insert(self, rows: list[ImportRow]) -> None:
         users, identities, factors = [], [], []

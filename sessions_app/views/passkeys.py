@@ -25,7 +25,6 @@ from sessions_app.session import binding
 from sessions_app.session.assurance import level_of
 from sessions_app.signin import factors, passkey_enrolment, security_keys
 from sessions_app.signin.destinations import Destination, destination
-from sessions_app.views.signin.passkey import read
 
 PROVED_WITHIN = timedelta(minutes=5)  # before the page is shown; who stole a cookie must not add a key of their own
 TIME_TO_ANSWER = timedelta(minutes=10)
@@ -88,7 +87,9 @@ def _make(request: HttpRequest, target: Destination, *, is_offer: bool) -> HttpR
     if request.method == "POST":
         try:
             name = request.POST.get("name", "").strip()[: security_keys.LONGEST_NAME]
-            key, codes = passkey_enrolment.add(request, person, name, read(request.POST.get("credential", "")))
+            key, codes = passkey_enrolment.add(
+                request, person, name, security_keys.read(request.POST.get("credential", ""))
+            )
         except security_keys.NotProved:
             refused = True
         else:

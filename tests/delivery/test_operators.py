@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 from django.db import DatabaseError
 from django.utils import timezone
 
-from idp.models import Application, User
+from idp.models import Application, Identity, User
 from idp.operations.terminal import table
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import metrics
@@ -98,6 +98,31 @@ def test_several_people_of_one_name_are_listed_and_none_is_signed_out(mary: User
     assert SSOSession.objects.filter(ended_at=None).count() == 1
 
 
+def test_an_address_that_is_the_id_of_one_account_and_belongs_to_another_names_both(mary: User) -> None:
+    """As by SAML, where the NameID often is the address: neither must be left signed in because the other was found."""
+    saml = User.objects.create(user_id="samlp|acme|mary", name="\x1b[2JMary")
+    connection = make_connection("acme", "samlp")
+    Identity.objects.create(user=saml, connection=connection, sub=mary.email, email="")
+    make_session(mary)
+    said = refused("sign_out", mary.email, "--no-input")
+    assert mary.user_id in said
+    assert saml.user_id in said
+    assert "\x1b" not in said, "people choose their names, and terminals obey"
+    assert SSOSession.objects.filter(ended_at=None).count() == 1
+
+
+def test_a_question_that_fails_in_any_way_keeps_no_other_from_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(at: Any) -> Any:
+        raise ValueError("nobody thought of this")
+        yield
+
+    monkeypatch.setattr(doctor, "TOPICS", {"strange": fails, "queue": doctor.TOPICS["queue"]})
+    found = {each.topic: each for each in doctor.examine(timezone.now)}
+    assert found["strange"].level == doctor.BROKEN
+    assert "nobody thought of this" in found["strange"].sentence
+    assert found["queue"].level == doctor.GOOD
+
+
 def test_a_person_is_signed_out_by_an_operator_with_a_name(
     mary: User, wiki: Application, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +165,7 @@ def test_why_an_application_was_not_told(mary: User, wiki: Application, capsys: 
     assert run(capsys, "told", mary.user_id) == "2 of 2 are signed out.\n"
     assert refused("told", "--end", "999999") == "There is no end #999999."
     assert "no application" in refused("told", "--application", "nothing")
+    assert refused("told", "--hours", "99999999999").startswith("--hours is from 1 to ")
 
 
 def test_what_was_given_up_is_sent_again_once_and_written_down(mary: User, wiki: Application, capsys: Any) -> None:

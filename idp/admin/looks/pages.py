@@ -179,7 +179,7 @@ def _send(request: HttpRequest, name: str, said: tuple[str, str]) -> None:
     subject, body = letters.filled(name, said, letters.sample(tenant, person.email))
     try:
         EmailMessage(subject, body, to=[person.email]).send()
-    except OSError as error:  # SMTPException is one
+    except letters.UNSENT as error:
         messages.error(request, f"It was not sent ({type(error).__name__}). Test mail says where it fails.")
     else:
         messages.success(request, f"It is on its way to {person.email}. Its links lead nowhere.")

@@ -89,6 +89,7 @@ def _where_given(row: Application) -> dict[str, Any]:
         "outbound_hosts": row.outbound_hosts or None,
         "claims": row.claim_mappings or None,
         "mobile": _mobile(row) or None,
+        "addons": {"samlp": row.saml} if row.saml else None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -22,7 +22,13 @@ from logout_app.api.frame.errors import ApiError, invalid_body, not_found
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
 
 PLACE = "clients"
-CREDENTIALS = frozenset({"client_secret", "token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri"})
+# Who is the application: what proves it, and where codes for its people are sent.
+CREDENTIALS = frozenset(
+    {
+        *("client_secret", "token_endpoint_auth_method", "strict_client_assertions", "jwks", "jwks_uri"),
+        *("redirect_uris", "web_origins", "allowed_origins", "app_type", "grant_types"),
+    }
+)
 
 
 def list_clients(call: Call) -> Any:

@@ -28,6 +28,7 @@ from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 
 ANYBODY = ["*"]  # what is nowhere needs no scope
+IDS = ("user_id", "client_id", "id", "token_id")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -91,7 +92,7 @@ class Endpoint(APIView):
         else:
             with transaction.atomic():
                 found = operation.handler(call, **ids)
-                _tell(operation, call, ids)
+                _tell(operation, call, {**ids, **_made(operation, found)})
         answer = found if isinstance(found, Answered) else Answered(found, operation.status)
         data = _chosen(answer.data, operation, call.query) if operation.has_fields else answer.data
         return Response(data, status=answer.status)
@@ -107,6 +108,13 @@ def _tell(operation: Operation, call: Call, ids: Mapping[str, str]) -> None:
     """In the transaction of the act; what it changed has lines of its own beside."""
     data = {"operation": f"{operation.method} {operation.address}", "ids": dict(ids)}
     trail.record(EventType.API_OPERATION, actor=call.actor, facts=call.caller.facts, at=call.at, data=data)
+
+
+def _made(operation: Operation, found: Any) -> dict[str, str]:
+    """By which id what was made is known from now on."""
+    if operation.method != "POST" or not isinstance(found, dict):
+        return {}
+    return {name: str(found[name]) for name in IDS if name in found}
 
 
 def _chosen(data: Any, operation: Operation, query: Query) -> Any:

@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 from logout_app.api.frame.errors import invalid_query
 
 LONGEST = 2000  # characters of a value
+EARLIEST, LATEST = 1900, 9000  # years
 _TRUTH = {"true": True, "false": False}
 
 
@@ -69,9 +70,14 @@ class Query:
             found = parse_datetime(said)
         except ValueError:
             found = None
-        if found is None or found.tzinfo is None:
+        if found is None or found.tzinfo is None or not is_reckonable(found):
             raise invalid_query(f"'Expected a time like 2026-11-30T09:00:00Z' on property {name}.")
         return found
+
+
+def is_reckonable(at: datetime) -> bool:
+    """Whether days may be added and taken away: the calendar of the language ends with the years 1 and 9999."""
+    return EARLIEST <= at.year <= LATEST
 
 
 def _shown(value: str) -> str:

@@ -44,6 +44,8 @@ def unlink(call: Call, user_id: str, provider: str, local: str) -> Any:
     found.refuse_with_powers(call, user)
     if identity.own_user_id == user.user_id:
         raise ApiError(400, "The main account of somebody cannot be unlinked", "operation_not_supported")
+    if former := shape.people().filter(user_id=identity.own_user_id).first():
+        found.refuse_with_powers(call, former)  # who may have come to them since it was linked away
     try:
         accounts.unlink_identity(identity, actor=call.actor, at=call.at)
     except CannotLink as refused:

@@ -6,7 +6,7 @@ A program is nobody who proved who they are: what would let it sign in as somebo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -114,7 +114,7 @@ def delete(call: Call, connection_id: str) -> Any:
             f"{people} people belong to the connection: delete them first, or send enabled false, which ends sessions"
         )
         raise ApiError(409, message, "conflict")
-    _refuse_untrusted(trust.ConnectionChange(row, {}, enabled=False))
+    _refuse_untrusted(call, trust.ConnectionChange(row, {}, enabled=False))
     accounts.disable_connection(row, actor=call.actor, at=call.at)
     trust.record(row, trust.deletion(row), actor=call.actor, at=call.at, facts=call.caller.facts)
     row.delete()
@@ -147,7 +147,7 @@ def _save(call: Call, row: Connection, entry: ConnectionEntry) -> None:
         enabled_for_all=None if wanted is None else False,
         enabled_clients=None if wanted is None else frozenset(one.client_id for one in wanted),
     )
-    _refuse_untrusted(change)
+    _refuse_untrusted(call, change)
     found = [one for one in trust.differences(change) if one.what != "enabled" or row._state.adding]
     for name, value in columns.items():
         setattr(row, name, value)
@@ -164,8 +164,9 @@ def _save(call: Call, row: Connection, entry: ConnectionEntry) -> None:
         act(row, actor=call.actor, at=call.at)
 
 
-def _refuse_untrusted(change: trust.ConnectionChange) -> None:
-    if refused := trust.refusal(change, changes.NO_AUTHOR):
+def _refuse_untrusted(call: Call, change: trust.ConnectionChange) -> None:
+    author = replace(changes.NO_AUTHOR, lends=call.caller.scopes)
+    if refused := trust.refusal(change, author):
         raise ApiError(403, refused.sentence, "operation_not_supported")
 
 

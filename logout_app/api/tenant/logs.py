@@ -12,6 +12,7 @@ from idp.models import Application, Connection, User
 from logout_app.api.frame import lucene, paging
 from logout_app.api.frame.errors import ApiError, invalid_query
 from logout_app.api.frame.operations import FIELDS, PAGES, Call, Operation
+from logout_app.api.frame.query import is_reckonable
 from logout_app.api.frame.times import iso
 from logout_app.api.people import found
 from sessions_app.audit import events, listing
@@ -186,7 +187,9 @@ def _day(said: str, otherwise: datetime) -> datetime:
     try:
         found = datetime.strptime(said, "%Y%m%d").replace(tzinfo=UTC) if said else otherwise.astimezone(UTC)
     except ValueError:
-        raise invalid_query("'A day like 20261130 is expected' on properties from and to.") from None
+        found = None
+    if found is None or not is_reckonable(found):
+        raise invalid_query("'A day like 20261130 is expected' on properties from and to.")
     return found.replace(hour=0, minute=0, second=0, microsecond=0)
 
 

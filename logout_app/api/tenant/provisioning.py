@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
+from idp.connections import trust
 from idp.models import Connection, Provisioning, ProvisioningToken
 from idp.scim import tokens
 from idp.scim.context import SCOPES
@@ -39,6 +40,7 @@ def get(call: Call, connection_id: str) -> Any:
 
 def create(call: Call, connection_id: str) -> Any:
     row = find(connection_id)
+    _refuse_guarded(call, row)
     if Provisioning.objects.filter(connection=row, enabled=True).exists():
         raise ApiError(409, "SCIM configuration already exists", "conflict")
     try:
@@ -49,7 +51,8 @@ def create(call: Call, connection_id: str) -> Any:
 
 
 def delete(call: Call, connection_id: str) -> None:
-    _, found = _switched_on(connection_id)
+    row, found = _switched_on(connection_id)
+    _refuse_guarded(call, row)
     tokens.switch_off(found, actor=call.actor, at=call.at, facts=call.caller.facts)
 
 
@@ -64,7 +67,8 @@ def list_tokens(call: Call, connection_id: str) -> Any:
 
 
 def create_token(call: Call, connection_id: str) -> Any:
-    _, found = _switched_on(connection_id)
+    row, found = _switched_on(connection_id)
+    _refuse_guarded(call, row)
     with body.reading(call.body) as reader:
         scopes = reader.texts("scopes", choices=SCOPES)
         lifetime = reader.integer("token_lifetime", least=tokens.SHORTEST, most=LONGEST_LIFE)
@@ -83,11 +87,18 @@ def create_token(call: Call, connection_id: str) -> Any:
 
 
 def delete_token(call: Call, connection_id: str, token_id: str) -> None:
-    _, found = _switched_on(connection_id)
-    row = found.tokens.filter(token_id=token_id).select_related("provisioning__connection").first()
-    if row is None:
+    row, found = _switched_on(connection_id)
+    _refuse_guarded(call, row)
+    token = found.tokens.filter(token_id=token_id).select_related("provisioning__connection").first()
+    if token is None:
         raise ApiError(404, "Not Found")
-    tokens.remove(row, actor=call.actor, at=call.at, facts=call.caller.facts)
+    tokens.remove(token, actor=call.actor, at=call.at, facts=call.caller.facts)
+
+
+def _refuse_guarded(call: Call, row: Connection) -> None:
+    """Who writes accounts and groups of a connection decides who signs in as whom, as who changes its options does."""
+    if reason := trust.concern(row, lends=call.caller.scopes):
+        raise ApiError(403, f"Only a superuser may change this (provisioning): {reason}.", "operation_not_supported")
 
 
 def _switched_on(connection_id: str) -> tuple[Connection, Provisioning]:

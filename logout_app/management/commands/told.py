@@ -19,6 +19,7 @@ from logout_app.operators import people
 from logout_app.operators.people import NotFound
 
 INCOMPLETE = 2
+MOST_HOURS = 24 * 366 * 100
 FINE = (DeliveryState.DELIVERED, DeliveryState.DROPPED)
 
 
@@ -43,6 +44,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not 0 < options["hours"] <= MOST_HOURS:
+            raise CommandError(f"--hours is from 1 to {MOST_HOURS}.")
         at = timezone.now()
         try:
             found = report.report(self._asked(options))

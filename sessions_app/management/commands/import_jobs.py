@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from idp.operations.terminal import table
+from idp.operations.terminal import plain, table
 from sessions_app.models import ImportJob
 from sessions_app.transfer import jobs
 
@@ -55,4 +55,4 @@ class Command(BaseCommand):
                 continue
             who = found["user"].get("email") or found["user"].get("username") or "nobody"
             for error in found["errors"]:
-                self.stdout.write(f"row {found['row']} ({who}): {error['code']}: {error['message']}")
+                self.stdout.write(plain(f"row {found['row']} ({who}): {error['code']}: {error['message']}"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from idp.protocol import strict_json
 from sessions_app.signin import offers, passkeys, security_keys
 from sessions_app.signin.destinations import Destination
 from sessions_app.signin.forms import LoginForm
@@ -47,7 +44,7 @@ def sign_in(request: HttpRequest, target: Destination, offered: Offer) -> HttpRe
     try:
         response = passkeys.by_passkey(
             request,
-            read(request.POST["credential"]),
+            security_keys.read(request.POST["credential"]),
             offered.passwords,
             timezone.now(),
             redirect_url=target.url,
@@ -62,13 +59,3 @@ def sign_in(request: HttpRequest, target: Destination, offered: Offer) -> HttpRe
     if (proved := sign_in_of(request).proved) is not None:
         offers.remember(response, proved.identity.connection)
     return response
-
-
-def read(text: str) -> Any:
-    """The JSON of an answer; what is none proves nothing."""
-    if len(text) > security_keys.LONGEST:
-        return None
-    try:
-        return strict_json.parse(text)
-    except ValueError:
-        return None

@@ -17,6 +17,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import views as totp_views
 from allauth.mfa.webauthn import views as webauthn_views
 from django.contrib.auth.decorators import login_not_required
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -97,11 +98,11 @@ def proves(view: View) -> View:
 
 
 def sets_up(view: View, kind: str) -> View:
-    """A page that sets a factor up. For somebody who was led here that proves it too: they held it a moment ago."""
+    """A page that sets a factor up, which proves it too: they held it a moment ago. Who was led here is led on."""
 
     @page_errors
     def page(request: HttpRequest) -> HttpResponse:
-        if request.method != "POST" or WAITS not in request.session:
+        if request.method != "POST":
             response: HttpResponse = view(request)
             return response
         user = cast(User, request.user)
@@ -110,13 +111,23 @@ def sets_up(view: View, kind: str) -> View:
         if all(factor.pk in before for factor in factors.of_person(user)):
             return response  # a wrong code
         sign_in.record_enrolment(request, user, kind)
-        return HttpResponseRedirect(reverse("step_up_done"))
+        return HttpResponseRedirect(reverse("step_up_done")) if WAITS in request.session else response
 
     return page
 
 
+class ReauthenticateKeyView(webauthn_views.ReauthenticateWebAuthnView):
+    def form_invalid(self, form: Form) -> HttpResponse:
+        """The page once more: allauth would lead somebody who is signed in to the login page, and `next` would be lost."""
+        super().form_invalid(form)  # it notes what the page says
+        onward = self.request.POST.get("next") or self.request.GET.get("next", "")
+        return HttpResponseRedirect(
+            f"{self.request.path}?{urlencode({'next': onward})}" if onward else self.request.path
+        )
+
+
 reauthenticate = proves(mfa_views.reauthenticate)
-reauthenticate_webauthn = proves(webauthn_views.reauthenticate_webauthn)
+reauthenticate_webauthn = proves(ReauthenticateKeyView.as_view())
 activate_totp = sets_up(totp_views.activate_totp, Authenticator.Type.TOTP)
 add_webauthn = sets_up(webauthn_views.add_webauthn, Authenticator.Type.WEBAUTHN)
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from idp.models import Application, User
 from sessions_app.models import Consent, SSOSession
 from tests.support.factories import PASSWORD, browser, make_application, make_session, make_user
+from tests.support.second_factors import proved_two
 
 DESK = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:142.0) Gecko/20100101 Firefox/142.0"
 ALL = {"backchannel_logout_initiators_mode": "all"}
@@ -48,6 +49,8 @@ def client(desk: SSOSession) -> Client:
 
 @pytest.fixture
 def proved(client: Client) -> Client:
-    """Mary proved her password a moment ago: allauth's pages of second factors ask for it."""
+    """Mary proved her password a moment ago, for which allauth's pages of second factors ask, and a second factor before."""
+    for session in SSOSession.objects.all():
+        proved_two(session)
     client.post("/account/reauthenticate/", {"password": PASSWORD, "next": "/account/"})
     return client

@@ -36,6 +36,8 @@ from sessions_app.models import RefreshTokenFamily, SecurityMail, SessionEvent, 
 from sessions_app.tasks import send_mails
 from tests.support.factories import make_application, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token, sign_in_by_form
+from tests.support.soft_keys import give_passkey
+from tests.support.soft_keys import sign_in as passkey_sign_in
 
 pytestmark = pytest.mark.django_db
 MARY = "mary@fabrikamcorp.com"
@@ -428,6 +430,15 @@ def _refuse(*_: Any, **__: Any) -> None:
     raise smtplib.SMTPServerDisconnected("away")
 
 
+def test_an_address_that_cannot_be_written_to_holds_up_nobody_else(mary, mailoutbox):
+    odd = make_user("odd@fabrikamcorp.com")
+    User.objects.filter(pk=odd.pk).update(email=f"odd@{'é' * 80}.example")
+    for person in (odd, mary):
+        accounts.set_password(person, "fuchsia otter volcano", actor="user")
+    assert security_mails.send_due(timezone.now()) == 1
+    assert mailoutbox[0].to == [MARY]
+
+
 def test_after_three_days_it_is_given_up(mary, mailoutbox):
     accounts.set_password(mary, "fuchsia otter volcano", actor="user")
     security_mails.send_due(timezone.now() + timedelta(days=4))
@@ -511,6 +522,16 @@ def test_the_button_ends_everything_and_leads_to_a_new_password(mary, reported, 
     to_new = re.search(r'href="http://localhost:8000(/account/password/reset/key/[^"]+)"', answer.content.decode())
     page = Client().get(to_new[1], follow=True)
     assert "password1" in page.content.decode()
+
+
+def test_a_passkey_that_a_thief_made_signs_nobody_in_any_more_and_stays_a_second_factor(mary, reported):
+    key = give_passkey(mary)
+    assert "No passkey signs in without the password" in Client().get(reported).content.decode()
+    assert "asked for after the password" in post(reported).content.decode()
+    assert "does not sign you in" in passkey_sign_in(Client(), key).content.decode()
+    assert SessionEvent.objects.get(type="not_me").data["passkeys"] == 1
+    typed = {"username": MARY, "password": "fuchsia otter volcano"}
+    assert Client().post("/login", typed)["Location"] == "/account/mfa/authenticate/"
 
 
 def test_the_button_needs_a_token_of_its_page(mary, reported):

@@ -74,6 +74,12 @@ def test_null_puts_a_key_back(api, app):
     assert answer["refresh_token"]["leeway"] == 5
 
 
+def test_what_an_application_says_by_saml_is_shown_and_null_takes_it_away(api):
+    path = f"clients/{api.post('clients', WEB | {'addons': {'samlp': {'audience': 'urn:shop'}}}).json()['client_id']}"
+    assert api.get(path).json()["addons"] == {"samlp": {"audience": "urn:shop"}}
+    assert "addons" not in api.patch(path, {"addons": None}).json()
+
+
 def test_a_change_of_the_type_does_not_take_the_secret_away(api, app):
     assert api.patch(f"clients/{app.client_id}", {"app_type": "native"}).status_code == 200
     app.refresh_from_db()
@@ -88,7 +94,7 @@ def test_a_change_of_the_type_does_not_take_the_secret_away(api, app):
         ({"callbacks": []}, "callbacks"),
         ({"app_type": "resource_server"}, "app_type"),
         ({"grant_types": ["password"]}, "grant_types"),
-        ({"addons": {"samlp": {"audience": "x"}}}, "addons"),
+        ({"addons": {"samlp": {"audience": 7}}}, "addons"),
         ({"calbacks": ["https://x.example/"]}, "callbacks"),
         ({"refresh_token": {"leeway": 9999}}, "refresh_token.leeway"),
         ({"oidc_logout": {"backchannel_logout_urls": ["http://169.254.169.254/"]}}, "oidc_logout"),

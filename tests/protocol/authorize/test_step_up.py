@@ -205,11 +205,23 @@ def test_who_has_no_second_factor_sets_one_up_and_comes_back(app, session):
     assert (claims["acr"], claims["sid"]) == ("multi-factor", session.sid)
 
 
+def test_a_session_older_than_the_factor_changes_none_before_it_is_proved(session):
+    """Whoever stole the password before its owner set up a factor is still in, and can prove the password."""
+    client, pages = browser(session), ("totp/deactivate/", "webauthn/add/", "recovery-codes/generate/")
+    client.post("/account/reauthenticate/", {"password": PASSWORD, "next": "/account/mfa/"})
+    totp.TOTP.activate(session.user, totp.generate_totp_secret())
+    for page in pages:
+        for ask in (client.get, client.post):
+            assert ask(f"/account/mfa/{page}")["Location"].startswith("/login/step-up"), page
+    assert Authenticator.objects.filter(user=session.user).count() == 1
+
+
 def test_setting_one_up_for_nobody_in_particular_is_as_before(session):
     client, path = browser(session), "/account/mfa/totp/activate/"
     client.post("/account/reauthenticate/", {"password": PASSWORD, "next": path})
     secret = client.get(path).context["form"].secret
     assert client.post(path, {"code": code(secret)}).headers["Location"].startswith("/account/mfa/")
+    assert client.get("/account/mfa/recovery-codes/").status_code == 200  # it was proved a moment ago
     assert client.get("/account/mfa/ready/").context["onward"] == "/"
 
 

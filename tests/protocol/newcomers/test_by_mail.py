@@ -53,6 +53,18 @@ def test_a_code_of_a_mail_signs_in_the_browser_that_asked_once(mailoutbox):
     assert other.get("/login/by-mail/code").status_code == 410
 
 
+def test_of_two_with_one_address_whoever_has_proved_it_comes_in(mailoutbox):
+    """User names let two accounts have one address; the older one may be of somebody who only typed it."""
+    first, mary = mary_by("code"), make_user("m.smith@fabrikamcorp.com", make_connection("Staff"))
+    User.objects.filter(pk=first.pk).update(email_verified=False)
+    User.objects.filter(pk=mary.pk).update(email=MARY)
+    mary.identities.update(email=MARY, login="mary.smith")
+    client = new_browser()
+    ask(client)
+    send_form(client, "/login/by-mail/code", code=code_in(delivered(mailoutbox)))
+    assert session_of(client).user == mary
+
+
 def test_a_link_asks_by_a_button_and_signs_in_there_only_where_it_was_asked_for(mailoutbox):
     mary_by("link")
     asking, scanner = new_browser(), Client()

@@ -186,3 +186,29 @@ def test_the_last_way_in_stays(mary: User) -> None:
 def test_a_key_of_somebody_else_is_not_found(mary: User) -> None:
     pk = Authenticator.objects.get(user=give_passkey(make_user("bob@fabrikamcorp.com")).user).pk
     assert browser(make_session(mary)).post(f"/account/mfa/webauthn/keys/{pk}/remove/").status_code == 404
+
+
+ODD = (
+    r'{"id": "\ud800"}',
+    r'{"id": "\u0000"}',
+    '{"id": 1, "id": 2}',
+    "[" * 100,
+    "1",
+    "null",
+    f'{{"id": "{"a" * 40_000}"}}',
+)
+
+
+@pytest.mark.parametrize("answer", ODD)
+def test_an_answer_that_cannot_be_kept_or_shown_is_a_wrong_one(mary: User, answer: str) -> None:
+    client = browser(make_session(mary))
+    client.post("/account/reauthenticate/", {"password": PASSWORD, "next": "/account/mfa/"})
+    assert client.post("/account/mfa/webauthn/add/", {"name": "Key", "credential": answer}).status_code == 200
+    give_passkey(mary)
+    waiting = Client()
+    by_password(waiting)
+    assert waiting.post("/account/mfa/authenticate/", {"credential": answer}).status_code == 200
+    again = f"/account/mfa/webauthn/reauthenticate/?{urlencode({'next': ADD})}"
+    answered = client.post(again, {"credential": answer})
+    assert answered["Location"] == again
+    assert "Incorrect code" in client.get(again).content.decode()

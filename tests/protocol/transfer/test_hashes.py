@@ -132,3 +132,21 @@ def test_what_cannot_be_verified_or_costs_too_much_is_refused_with_its_place(fou
     with pytest.raises(HashRefused) as refused:
         brought_along.custom(found)
     assert refused.value.path == path
+
+
+ARGON2_HASH = ARGON2ID.rpartition("$")[2]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        custom("argon2", "$argon2id$v=19$m=65536,t=3,p=4$A$A"),  # no Base64: whoever signed in would see our fault
+        custom("argon2", f"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQxA${ARGON2_HASH}"),
+        custom("argon2", f"$argon2id$v=19$m=65536,t=2,p=1$c29t${ARGON2_HASH}"),
+        custom("pbkdf2", f"$pbkdf2-sha1$i=10000000,l=700$c2FsdA${'A' * 900}"),  # minutes for each attempt
+    ],
+)
+def test_what_nobody_could_sign_in_with_is_refused_before_it_is_kept(found: dict[str, Any]) -> None:
+    with pytest.raises(HashRefused) as refused:
+        brought_along.custom(found)
+    assert refused.value.path == "hash.value"

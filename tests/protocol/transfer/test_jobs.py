@@ -148,6 +148,26 @@ def test_errors_hold_nothing_that_opens_an_account(connection: Connection, tmp_p
     assert error["user"]["password_hash"] == "*****"
 
 
+def test_a_password_in_clear_under_another_name_is_not_kept(connection: Connection, tmp_path: Path) -> None:
+    job = run(tmp_path, [{**MARY, "password": PASSWORD, "pwd": {"clear": PASSWORD}}], code=2)
+    (error,) = jobs.errors(job)
+    assert PASSWORD not in json.dumps(error)
+    assert error["user"]["email"] == MARY["email"]
+    assert error["user"]["password"] == "*****"
+
+
+def test_who_shares_a_mailbox_is_not_updated_in_the_place_of_another(connection: Connection, tmp_path: Path) -> None:
+    Connection.objects.update(options={"requires_username": True})
+    run(tmp_path, [{"email": "office@fabrikamcorp.com", "username": "alice", "name": "Alice"}])
+    rows = [
+        {"email": "office@fabrikamcorp.com", "username": "bob", "name": "Bob"},
+        {"email": "carol@fabrikamcorp.com", "username": ""},
+    ]
+    job = run(tmp_path, rows, "--upsert", code=2, name="others.json")
+    assert codes(job) == {1: ["CONFLICT_EMAIL"], 2: ["OBJECT_REQUIRED"]}
+    assert User.objects.get().name == "Alice"
+
+
 def test_who_is_there_already_is_an_error_of_its_kind(connection: Connection, tmp_path: Path) -> None:
     run(tmp_path, [{**MARY, "username": "mary"}])
     make_connection("other")
