@@ -7,3 +7,4 @@ class LogoutConfig(AppConfig):
 
     def ready(self) -> None:
         from logout_app.ending import access_lost, provisioning, receivers, unnamed  # noqa: F401  connects the signals from below
+        from logout_app.streams import granted, subjects  # noqa: F401  the same

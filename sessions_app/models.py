@@ -170,9 +170,21 @@ class SessionClient(models.Model):
 
 class SamlSubject(models.Model):
     """What a SAML application was told of the session that it takes part in: whom it knows the person as, exactly as it was
-    issued, and its own name for the session. A logout in either direction is about these."""
+    issued, and its own name for the session. A logout in either direction is about these.
 
-    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="saml_subjects", db_index=False)
+    It outlives the session: who is deleted is signed out by a worker, when the session's row is gone already.
+    """
+
+    session = models.ForeignKey(
+        SSOSession,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="saml_subjects",
+        db_index=False,  # `sessions_saml_subject_one` begins with it
+    )
+    sid = models.CharField(
+        max_length=50, db_index=True, help_text="Of the session, for as long as anybody is to be told."
+    )
     application = models.ForeignKey("idp.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     session_index = models.CharField(
         max_length=64, unique=True, help_text="Random: nothing that two applications could compare."

@@ -24,7 +24,7 @@ def fault(words: str) -> bytes:
     """What is wrong with a request (SAML bindings section 3.2.3.3)."""
     inner = etree.Element(f"{{{ENVELOPE}}}Fault", nsmap={"soap": ENVELOPE})
     etree.SubElement(inner, "faultcode").text = "soap:Client"
-    etree.SubElement(inner, "faultstring").text = words
+    etree.SubElement(inner, "faultstring").text = xml.sayable(words)
     return envelope(etree.tostring(inner))
 
 

@@ -15,6 +15,8 @@ _ENCODING = re.compile(r"""encoding\s*=\s*["']([^"']*)["']""")
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|\+00:00)")
 
 
+# What is no character of XML 1.0 (section 2.2): it cannot even be written as a reference.
+_UNSAYABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # .NET writes one; it is no part of the document (Unicode section 23.8)
 
 
@@ -75,6 +77,16 @@ def _utf8(data: bytes) -> str:
     if not text.lstrip("\t\r\n ").startswith("<") or "\0" in text:
         raise Unreadable("is not XML")
     return text
+
+
+def is_sayable(text: str) -> bool:
+    """Whether a document can hold it."""
+    return _UNSAYABLE.search(text) is None
+
+
+def sayable(text: str) -> str:
+    """With a replacement for each character that a document cannot hold: left out, one text could become another."""
+    return _UNSAYABLE.sub("\ufffd", text)
 
 
 def parser() -> etree.XMLParser:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import template
+from django.utils.formats import localize
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import template_localtime
 
 from idp.protocol.text import bidi
 
@@ -16,8 +18,8 @@ register = template.Library()
 
 @register.filter
 def isolate(value: Any) -> SafeString:
-    """In a <bdi> where it runs from right to left."""
-    html = bidi.without_controls(conditional_escape(value))
+    """In a <bdi> where it runs from right to left. Times and numbers are written as everywhere else."""
+    html = bidi.without_controls(conditional_escape(localize(template_localtime(value))))
     return mark_safe(f"<bdi>{html}</bdi>" if bidi.runs_both_ways(html) else html)  # noqa: S308  escaped above
 
 

@@ -218,13 +218,17 @@ def status_of(request: HttpRequest, token: str, at: datetime) -> list[dict[str, 
 
 
 def report(page: LogoutTransaction, application_pk: int, outcome: DeliveryState, at: datetime) -> bool:
-    """What the browser saw of one frame. Late news may only improve a row: dead < loaded < delivered."""
+    """What the browser saw of one frame. Late news may only improve a row: dead < loaded < delivered.
+
+    Of who answers us the browser knows only that nothing came in time: no page in a frame stands in for a signed answer.
+    """
     may_follow = {
         DeliveryState.DEAD: [DeliveryState.PENDING],
         DeliveryState.LOADED: [DeliveryState.PENDING, DeliveryState.DEAD],
         DeliveryState.DELIVERED: [DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.LOADED],
     }
-    rows = _of_application(page, application_pk).filter(channel__in=IN_BROWSER, state__in=may_follow[outcome])
+    seen = IN_BROWSER if outcome == DeliveryState.DEAD else [name for name in IN_BROWSER if name not in ANSWER_US]
+    rows = _of_application(page, application_pk).filter(channel__in=seen, state__in=may_follow[outcome])
     reason = {DeliveryState.DEAD: "no answer in time", DeliveryState.LOADED: "the page loaded"}.get(outcome, "")
     return bool(rows.update(state=outcome, finished_at=at, last_reason=reason))
 

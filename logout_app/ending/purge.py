@@ -20,7 +20,7 @@ from logout_app.models import (
 )
 from logout_app.streams.subjects import KEPT
 from sessions_app.audit import history
-from sessions_app.models import AccessToken, SessionClient, SSOSession
+from sessions_app.models import AccessToken, SamlSubject, SessionClient, SSOSession
 from sessions_app.session import purge
 from sessions_app.session.purge import AFTER_EXPIRY, Batch, Rows
 
@@ -45,4 +45,6 @@ def _history(old: datetime) -> Iterator[Rows]:
     yield SessionClient.objects.filter(session__ended_at__lt=old)
     in_use = AccessToken.rows.filter(session=OuterRef("pk"))  # of an offline family, not expired yet
     yield SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old)
+    untold = LogoutDelivery.objects.sendable().filter(sid=OuterRef("sid"), state=DeliveryState.PENDING)
+    yield SamlSubject.objects.filter(~Exists(untold), session=None, issued_at__lt=old)
     yield history.before(old)

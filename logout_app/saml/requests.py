@@ -76,10 +76,10 @@ def meant(application: Application, notice: LogoutNotice) -> Meant:
     rows = SamlSubject.objects.filter(application=application, name_id=notice.name_id)
     if notice.indexes:
         rows = rows.filter(session_index__in=notice.indexes)
-    found = list(rows.values_list("session_id", "session__ended_at"))
-    live = tuple(pk for pk, ended_at in found if ended_at is None)
-    taking_part = rows.filter(session_id__in=live, session__clients__application=application)
-    return Meant(tuple(taking_part.values_list("session_id", flat=True)), bool(found))
+    taking_part = rows.filter(
+        session__isnull=False, session__ended_at=None, session__clients__application=application
+    ).values_list("session", flat=True)
+    return Meant(tuple(taking_part), rows.exists())
 
 
 def use(application: Application, notice: LogoutNotice) -> None:

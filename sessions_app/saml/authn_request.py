@@ -16,6 +16,7 @@ from idp.saml.xml import Element, Unreadable
 OLDEST = timedelta(minutes=10)  # since it was issued; a browser may have been on the way that long
 LONGEST_ID = 256
 MOST_CLASSES = 20
+LONGEST_NAME = 256  # of what is kept in an address while somebody signs in
 CLASSES = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 PASSWORD = CLASSES + "PasswordProtectedTransport"
 UNSPECIFIED_CLASS = CLASSES + "unspecified"
@@ -96,13 +97,15 @@ def _read(root: Element, issuer: str, destination: str, must_say_where: bool, at
     _check(acs is None or index is None, "names its assertion consumer service twice, by URL and by index")
     _check(not root.findall(saml("Subject")), "names a subject, which we do not compare")
     policy = _one(root, samlp("NameIDPolicy"))
+    wanted = "" if policy is None else policy.get("Format") or ""
+    _check(len(wanted) <= LONGEST_NAME, "names a format that is too long")
     return AskedSignOn(
         id=root.get("ID"),
         acs=acs or "",
         acs_index=index or "",
         force=_flag(root, "ForceAuthn"),
         passive=_flag(root, "IsPassive"),
-        name_id_format="" if policy is None else policy.get("Format") or "",
+        name_id_format=wanted,
         sp_name_qualifier="" if policy is None else policy.get("SPNameQualifier") or "",
         context=_context(_one(root, samlp("RequestedAuthnContext"))),
     )
@@ -115,6 +118,7 @@ def _context(element: Element | None) -> AskedContext:
     _check(comparison in ("exact", "minimum", "better", "maximum"), "compares contexts in a way that there is not")
     names = [xml.text_of(child) for child in element.findall(saml("AuthnContextClassRef"))]
     _check(len(names) <= MOST_CLASSES, f"names more than {MOST_CLASSES} authentication contexts")
+    _check(all(len(name) <= LONGEST_NAME for name in names), "names an authentication context that is too long")
     declared = element.findall(saml("AuthnContextDeclRef"))
     return AskedContext(tuple(names) or (("declaration",) if declared else ()), comparison)
 

@@ -27,7 +27,8 @@ _PATH = re.compile(r"/samlp/([^/]+)")
 
 @dataclass(frozen=True, slots=True)
 class SamlRequest:
-    """`id` is "" where nobody asked; `sent_to_login` is None until the browser was sent there."""
+    """`id` is "" where nobody asked; `is_proven` if the application signed it; `sent_to_login` is None until the browser was
+    sent there."""
 
     client_id: str
     id: str
@@ -39,6 +40,7 @@ class SamlRequest:
     context: AskedContext = field(default_factory=AskedContext)
     sent_to_login: datetime | None = None
     asked_upstream: bool = False
+    is_proven: bool = False
 
 
 def address(request: SamlRequest, browser: str) -> str:

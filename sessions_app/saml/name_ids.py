@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from idp.applications.subjects import subject_for
 from idp.models import Application, User
+from idp.saml import xml
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT, TRANSIENT, UNSPECIFIED
 from idp.saml.sending import new_id
 from idp.tenants.configuration import Snapshot
@@ -49,6 +50,9 @@ def name_id(
     if chosen == TRANSIENT:
         return NameId(new_id(), chosen, settings.own_entity_id, settings.entity_id)
     if chosen == EMAIL_ADDRESS:
+        if settings.name_id_format != EMAIL_ADDRESS and not user.email_verified:
+            # Anybody may ask; an administrator knows the addresses.
+            raise NoSuchName(f"{chosen}, which nobody verified")
         return _checked(user.email, chosen)
     if chosen != UNSPECIFIED:
         raise NoSuchName(chosen)
@@ -63,6 +67,8 @@ def persistent(user_id: str, entity_id: str, snapshot: Snapshot) -> str:
 
 
 def _checked(value: str, chosen: str) -> NameId:
-    if not value or len(value) > LONGEST:
+    """Without white space around it, which nobody compares; a name of which something must be left out is another's."""
+    value = value.strip()
+    if not value or len(value) > LONGEST or not xml.is_sayable(value):
         raise NoSuchName(chosen)
     return NameId(value, chosen)

@@ -44,6 +44,7 @@ def received(application: Application, settings: SamlSettings, query: str, param
         passive=asked.passive,
         name_id_format=_format(asked, settings),
         context=asked.context,
+        is_proven=is_proven,
     )
 
 
@@ -55,6 +56,12 @@ def unsolicited(application: Application, settings: SamlSettings, params: Params
         )
     state = relay_state(params) or settings.relay_state
     return SamlRequest(application.client_id, "", _usual(application), state)
+
+
+def check_still_registered(application: Application, request: SamlRequest) -> None:
+    """What was kept for a while goes nowhere that was taken away meanwhile. Raises InvalidRequest."""
+    if request.acs not in consumers(application):
+        raise InvalidRequest(f"The address of {application.name} has changed. Start again there.")
 
 
 def relay_state(params: Params) -> str:
@@ -110,5 +117,5 @@ def _format(asked: AskedSignOn, settings: SamlSettings) -> str:
     """What was asked for; `name_ids` says whether there is one. Another affiliation's names (SAML core section 3.4.1.1) we
     do not have."""
     if asked.sp_name_qualifier not in ("", settings.entity_id):
-        return f"of {asked.sp_name_qualifier}"
+        return f"of {asked.sp_name_qualifier[:100]}"
     return asked.name_id_format if asked.name_id_format != UNSPECIFIED else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from idp.saml import encrypting, signing
+from idp.saml import encrypting, signing, xml
 from idp.saml.application.settings import SamlSettings
 from idp.saml.names import ASSERTION, BEARER, PROTOCOL, STATUS, saml, samlp
 from idp.saml.own_key import OwnKey
@@ -123,7 +123,7 @@ def _subject(root: Element, to: SamlAddressee, said: SamlStatement, at: datetime
 def _attributes(root: Element, settings: SamlSettings, attributes: Mapping[str, list[Any]]) -> None:
     statement = etree.SubElement(root, saml("AttributeStatement"))
     for name, values in attributes.items():
-        attribute = etree.SubElement(statement, saml("Attribute"), Name=name)
+        attribute = etree.SubElement(statement, saml("Attribute"), Name=xml.sayable(name))
         if settings.attribute_name_format:
             attribute.set("NameFormat", URI if ":" in name else BASIC if " " not in name else PLAIN)
         for value in values:
@@ -140,4 +140,4 @@ def _written(value: Any) -> tuple[str, str]:
         return "xs:integer", str(value)
     if isinstance(value, float):
         return "xs:double", str(value)
-    return "xs:string", "".join(c for c in value if c in "\t\n\r" or c >= " ")  # what XML has no words for
+    return "xs:string", xml.sayable(value)

@@ -37,7 +37,7 @@ from sessions_app.protocol.claims import methods
 from sessions_app.saml import attributes, name_ids, response
 from sessions_app.saml.authn_request import PASSWORD, UNSPECIFIED_CLASS
 from sessions_app.saml.kept import LIFETIME, SamlRequest
-from sessions_app.saml.name_ids import NameId
+from sessions_app.saml.name_ids import NameId, NoSuchName
 from sessions_app.saml.response import SamlAddressee, SamlStatement
 from sessions_app.session import assurance, lifecycle
 
@@ -118,6 +118,8 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
     told = attributes.attributes(_subject(session, party, at), party.settings)
     found = name_ids.name_id(request.name_id_format, session.user, party.application, told, party.snapshot)
     known = SamlSubject.objects.filter(session=session, application=party.application).first()
+    if known is not None and _is_renamed_by_anybody(request, known, found):
+        raise NoSuchName(found.format)
     with transaction.atomic():
         subject = _participates(known, found, session, party, facts, at)
         if subject is None:
@@ -136,6 +138,12 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
     return response.success(party.addressee(request), said, own_key(at), at, longest=longest)
 
 
+def _is_renamed_by_anybody(request: SamlRequest, known: SamlSubject, name: NameId) -> bool:
+    """Any page can have a browser ask in the name of an application that does not sign. Asking for another format, it would
+    change the name by which the application is told of the end of the session, and asks for it."""
+    return bool(request.name_id_format) and not request.is_proven and name.format != known.name_id_format
+
+
 def _subject(session: SSOSession, party: Party, at: datetime) -> ClaimSubject:
     scope = attributes.scope_of(party.settings)
     return ClaimSubject(party.application, session.user, session, session.auth_time, party.snapshot, scope, at)
@@ -151,6 +159,7 @@ def _participates(
     """
     row = SamlSubject(
         session=session,
+        sid=session.sid,
         application=party.application,
         session_index=f"_{secrets.token_hex(16)}",
         name_id=name.value,

@@ -58,6 +58,7 @@ def sign_on(request: HttpRequest, client_id: str) -> HttpResponse:
     at = timezone.now()
     if kept.PARAMETER in params:
         asked = kept.opened(params[kept.PARAMETER], client_id, request.COOKIES.get(BROWSER_COOKIE, ""))
+        receive.check_still_registered(party.application, asked)
         if kept.ERROR in params:
             codes = ("Responder", GAVE_UP.get(params[kept.ERROR], "AuthnFailed"))
             return _send(request, party, asked, sso.refused(asked, party, codes, at))

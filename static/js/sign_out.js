@@ -106,7 +106,7 @@
   window.addEventListener("message", (event) => {
     const row = rows.find((r) => r.frame && r.frame.contentWindow === event.source);
     const message = event.data;
-    if (!row || event.origin !== row.origin || typeof message !== "object" || message === null) return;
+    if (!row || answers(row) || event.origin !== row.origin || typeof message !== "object" || message === null) return;
     const { sid } = row.element.dataset;
     const matches = sid ? message.sid === sid : message.sid === undefined;
     if (message.type === ACKNOWLEDGEMENT && matches && row.reported !== "acknowledged") tell(row, "acknowledged");

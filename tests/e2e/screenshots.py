@@ -150,6 +150,22 @@ def your_sessions(page: Page, stack: Stack) -> None:
         expect(page.get_by_text("2 of 2 apps told").first).to_be_visible()
 
 
+def account(path: str, language: str = "") -> Callable[[Page, Stack], None]:
+    """A page of Mary's account, in a language of her choice."""
+
+    def prepare(page: Page, stack: Stack) -> None:
+        mary.sign_in(page, stack, mary.SHAREPOINT)
+        query = f"?ui_locales={language}" if language else ""
+        page.goto(f"{stack.issuer}account/{path}{query}")
+
+    return prepare
+
+
+def login_in_german(page: Page, stack: Stack) -> None:
+    page.set_extra_http_headers({"Accept-Language": "de"})
+    page.goto(f"{stack.app(mary.SHAREPOINT)}login")
+
+
 @contextmanager
 def another_browser(page: Page, user_agent: str) -> Iterator[Page]:
     """A page in another profile of the same browser, which says it is something else."""
@@ -202,6 +218,7 @@ SHOTS = (
     Shot("login-error", login_error),
     Shot("login-last-used", login_last_used),
     Shot("login-refused", login_refused),
+    Shot("login-german", login_in_german),
     Shot("sign-out-running", sign_out_running),
     Shot("sign-out-green", sign_out_green),
     Shot("sign-out-red", sign_out_red),
@@ -211,6 +228,10 @@ SHOTS = (
     Shot("error", error),
     Shot("home", home),
     Shot("your-sessions", your_sessions),
+    Shot("account", account("")),
+    Shot("account-sign-in-methods", account("mfa/")),
+    Shot("account-applications", account("applications")),
+    Shot("account-activity", account("activity")),
     Shot("app-debugger", app_debugger),
     Shot("app-sharepoint", app_sharepoint),
     Shot("app-timesheet", app_timesheet),
@@ -225,6 +246,11 @@ SHOTS = (
     Shot("admin-person", admin("idp/user/?q=mary%40fabrikamcorp.com", FIRST_ROW)),
     Shot("admin-evidence", admin("evidence/")),
     Shot("admin-find", admin("find/?q=s")),
+    Shot("admin-application-add", admin("idp/application/add/")),
+    Shot("admin-audit", admin("sessions_app/sessionevent/")),
+    Shot("admin-invitation", admin("idp/invitation/add/")),
+    Shot("admin-mails", admin("settings/mails/")),
+    Shot("admin-settings", admin("idp/tenantsettings/")),
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.rps.quickstarts import NAMES, Place
 from tests.rps.running import CLIENT_SECRET, curfew, page_application, tenant_of, web_application
 from tests.support.chromium import chromium, new_page
 from tests.support.processes import free_port
@@ -18,11 +19,13 @@ NEWCOMER = "newcomer@fabrikamcorp.com"  # an address that nobody verified
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A running Curfew; `ports` are where the applications (by client id) are registered to live."""
+    """A running Curfew; `ports` are where the applications (by client id) are registered to live, `environment` is its own."""
 
     issuer: str
     folder: Path
     ports: dict[str, int]
+    quickstarts: dict[str, Place]
+    environment: dict[str, str]
 
     def url(self, name: str) -> str:
         return f"http://localhost:{self.ports[name]}"
@@ -82,12 +85,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         web_application("proxy-admins", at["proxy-admins"], "/oauth2/callback"),
     )
     folder = tmp_path_factory.mktemp("world")
-    tenant = tenant_of(*clients)
+    places = {name: Place(name, folder) for name in NAMES}
+    tenant = tenant_of(*clients, *(place.client for place in places.values()))
     mary = tenant["users"][0]
     newcomer = {**mary, "email": NEWCOMER, "email_verified": False}
     tenant["users"] = [{**person, "groups": ["everyone", "staff"]} for person in (mary, newcomer)]
-    with curfew(folder, tenant) as issuer:
-        yield World(issuer, folder, ports)
+    environment: dict[str, str] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (pair for place in places.values() for pair in place.secret.items()):
+            patch.setenv(name, value)
+        with curfew(folder, tenant, then=environment.update) as issuer:
+            yield World(issuer, folder, ports, places, environment)
 
 
 @pytest.fixture(scope="module")  # not longer: only one playwright may run in a process

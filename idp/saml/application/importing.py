@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +57,11 @@ def apply(application: Application, metadata: SpMetadata, at: datetime, *, url: 
     application.redirect_uris = " ".join(metadata.acs)
     given["audience"] = metadata.entity_id
     given["signingCert"] = [certificate.pem for certificate in metadata.certificates]
-    given["wantsSignedRequests"] = metadata.signs_requests and bool(metadata.certificates)
+    given["wantsSignedRequests"] = _wants_signed(application.saml) or (
+        metadata.signs_requests and bool(metadata.certificates)
+    )
     given["acsIndexes"] = {index: acs for acs, index in metadata.acs.items() if index}
-    given |= _logout(metadata)
+    given |= _logout(metadata, is_off=_is_off(application.saml))
     if "nameIdentifierFormat" not in given:
         wanted = next((name for name in metadata.name_id_formats if name in NAME_ID_FORMATS), UNSPECIFIED)
         given["nameIdentifierFormat"] = wanted
@@ -67,7 +70,17 @@ def apply(application: Application, metadata: SpMetadata, at: datetime, *, url: 
     application.saml = given
 
 
-def _logout(metadata: SpMetadata) -> dict[str, Any]:
+def _wants_signed(given: Mapping[str, Any]) -> bool:
+    """What was wanted stays: no document that is fetched each night lets in requests that anybody writes."""
+    return given.get("wantsSignedRequests", bool(given.get("signingCert"))) is True
+
+
+def _is_off(given: Mapping[str, Any]) -> bool:
+    logout = given.get("logout")
+    return isinstance(logout, Mapping) and logout.get("slo_enabled") is False
+
+
+def _logout(metadata: SpMetadata, *, is_off: bool) -> dict[str, Any]:
     """By a form if it takes one: addresses have a length that signed requests soon have, too."""
     binding = next((name for name in (POST, REDIRECT) if name in metadata.logout), "")
     logout: dict[str, Any] = {}
@@ -76,4 +89,6 @@ def _logout(metadata: SpMetadata) -> dict[str, Any]:
         logout["responseUrl"] = metadata.logout_replies.get(binding) or metadata.logout[binding]
     if SOAP in metadata.logout:
         logout["soap"] = metadata.logout[SOAP]
+    if is_off:
+        logout["slo_enabled"] = False
     return {"logout": logout, **({"binding": binding} if binding else {})}

@@ -30,7 +30,9 @@ def _refresh(pk: int, client_id: str, url: str, at: datetime) -> bool:
     try:
         found = importing.fetch(url)
         with transaction.atomic():
-            row = Application.objects.select_for_update(no_key=True).get(pk=pk)
+            row = Application.objects.select_for_update(no_key=True).filter(pk=pk, saml__metadataUrl=url).first()
+            if row is None:
+                return False  # deleted, or told another address, while theirs was asked
             before = trail.stored(row)
             given = row.saml, row.redirect_uris
             importing.apply(row, found, at, url=url)

@@ -44,7 +44,7 @@ def _route(row: Claimed, snapshot: Snapshot) -> Route:
     settings = application.usable.saml
     if not settings.soap_logout_url:
         raise NothingToTell("the application has no logout URL for SOAP that may be used")
-    subject = SamlSubject.objects.filter(session__sid=row.sid, application=application.pk).first()
+    subject = SamlSubject.objects.filter(sid=row.sid, application=application.pk).first()
     if subject is None:
         raise NothingToTell("the application took part in the session, but not by SAML")
     return Route(settings.soap_logout_url, None, partial(_request, settings, subject, own_key(timezone.now())))

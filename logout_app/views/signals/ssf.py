@@ -158,7 +158,7 @@ def verify(request: HttpRequest, by: StreamManager, at: datetime) -> HttpRespons
 
 @_endpoint(POST=_READ)
 def poll_events(request: HttpRequest, by: StreamManager, at: datetime, stream_id: str) -> HttpResponse:
-    stream = manage.find(by.application, stream_id)
+    stream = manage.find(by.application, requests.stream_id(stream_id))
     if stream.method != "poll":
         raise ProtocolError("The events of this stream are pushed.", error="not_found", status=404)
     return JsonResponse(poll.poll(stream, requests.poll(_body(request)), at))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 from idp.directory import memberships
 from idp.models import Application, Connection, TenantSettings, User
 from idp.protocol.text import bidi
+from idp.templatetags.bidi import isolate
 from tests.support.factories import browser, make_session, make_user
 from tests.support.oauth import request_params
 from tests.support.site_map import Rows, addresses
@@ -163,6 +165,11 @@ def test_a_title_has_characters_in_place_of_an_element() -> None:
         Context({"name": f"<{NAME}", "plain": "App"})
     )
     assert title == f"\u2068&lt;{HEBREW} ltd\u2069 & App"
+
+
+def test_a_time_is_written_as_everywhere_else() -> None:
+    assert isolate(datetime(2026, 1, 31, 23, 30, 5, 123, tzinfo=UTC)) == "2026-01-31 23:30 UTC"
+    assert isolate(12_000) == "12000"
 
 
 def test_each_of_several_names_is_isolated() -> None:

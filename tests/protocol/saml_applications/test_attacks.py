@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import xmlsec
@@ -214,3 +214,22 @@ def test_where_no_application_speaks_saml_there_is_nothing(sp, session, state):
     assert browser(session).get(request).status_code == 404
     metadata = Client().get(request.partition("?")[0].replace("/samlp/", "/samlp/metadata/"))
     assert metadata.status_code == 404
+
+
+def test_what_waits_for_a_sign_in_goes_nowhere_that_was_taken_away_meanwhile(sp, session):
+    client = Client()
+    away = client.get(f"{path(sp)}?{sp.says(sp.application).query(sp.key)}")
+    [onward] = parse_qs(urlsplit(away["Location"]).query)["next"]
+    sp.application.redirect_uris = "https://wiki.example/saml/new"
+    sp.application.save()
+    client.cookies.update(browser(session).cookies)
+    refused(client.get(onward), "has changed")
+
+
+def test_what_is_kept_in_an_address_is_short(sp, session):
+    context = f"<saml:AuthnContextClassRef>{'x' * 300}</saml:AuthnContextClassRef>"
+    for inside, words in (
+        (f"<samlp:RequestedAuthnContext>{context}</samlp:RequestedAuthnContext>", "context that is too long"),
+        (f'<samlp:NameIDPolicy Format="{"x" * 300}"/>', "format that is too long"),
+    ):
+        refused(browser(session).get(f"{path(sp)}?{sp.says(sp.application, inside=inside).query(sp.key)}"), words)

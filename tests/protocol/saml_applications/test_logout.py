@@ -172,6 +172,19 @@ def test_a_frame_of_the_page_asks_and_hears_the_answer(sp, crm, client, session)
     assert client.get(page.context["continue_url"]).status_code == 200
 
 
+@pytest.mark.parametrize("seen", ["acknowledged", "loaded"])
+def test_what_a_page_in_the_frame_says_is_no_answer(sp, crm, client, session, seen):
+    page = client.get(leave(sp, client)["Location"])
+    (row,) = [item["row"] for item in page.context["rows"] if item["row"].name == "Crm"]
+    there = f"/logout/{urlsplit(row.frame_url).path.split('/')[2]}/outcome"
+    sent = client.post(
+        there, {"application": crm.application.pk, "outcome": seen}, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert sent.status_code == 204
+    assert state_of("Crm") == "pending"
+    assert status_of(Form.of(client.get(page.context["continue_url"]))) == ["Success", "PartialLogout"]
+
+
 def path(sp):
     return f"/samlp/{sp.application.client_id}/logout"
 

@@ -142,6 +142,35 @@ def test_a_new_certificate_is_known_a_day_later(monkeypatch):
     assert refreshing.refresh(timezone.now()) == 0
 
 
+def test_metadata_loosen_nothing_that_was_chosen():
+    row, _ = said_of({**GOOD, "signingCert": KEY.certificate, "logout": {"slo_enabled": False}})
+    unsigned = document().replace(b'AuthnRequestsSigned="true"', b"")
+    importing.apply(row, importing.read(unsigned), timezone.now())
+    assert row.saml["wantsSignedRequests"] is True
+    assert row.usable.saml.logout_url == ""
+    importing.apply(row, importing.read(document(keys=[])), timezone.now())
+    assert [str(problem) for problem in rules.problems(row)], (
+        "without a certificate nothing that is signed can be checked"
+    )
+
+
+@pytest.mark.parametrize("meanwhile", ["deleted", "another address"])
+def test_an_application_that_was_changed_while_its_metadata_were_fetched_is_left_alone(monkeypatch, meanwhile):
+    row, _ = said_of({**GOOD, "metadataUrl": "https://wiki.example/metadata"})
+    row.save()
+
+    def fetch(url):
+        if meanwhile == "deleted":
+            Application.objects.filter(pk=row.pk).delete()
+        else:
+            Application.objects.filter(pk=row.pk).update(saml=row.saml | {"metadataUrl": "https://wiki.example/new"})
+        return importing.read(document())
+
+    monkeypatch.setattr(importing, "fetch", fetch)
+    assert refreshing.refresh(timezone.now()) == 0
+    assert not Application.objects.filter(saml__metadataUrl="https://wiki.example/metadata").exists()
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_what_a_service_is_known_to_need_is_allowed(name):
     row, _ = said_of(GOOD)
