@@ -44,12 +44,12 @@ OURS = re.compile(
     | person\.answer\.sentence  # composed of isolated names
     | report\.(asked\.(since|until)|took\.count)
     | cell | header\.(sort_priority|text\|capfirst) | (head|place\.name)\|capfirst | field\.(errors|label_tag)  # a cell stands alone; the admin's words
-    | page\.(number|paginator\.num_pages) | row\.devices | at_stake\.\w+ | sessions | most | line\.end | unused | all  # numbers
+    | page\.(number|paginator\.num_pages) | row\.devices | at_stake\.\w+ | sessions | most | line\.end | unused | all | remember_days  # numbers
     | unused_code_count | total_count | refused\|length\|add:"-5" | tab\.errors | report\.seconds\|floatformat:2 | .*\.event\.at
     | offline_app\.used | word | words | (tab|kind|snippet)\.title | kind\.text | report\.finding\.verdict\.label  # our words
     | account\.connection\.get_strategy_display
     | options\|json_script:"passkey-options" | environment | snippet\.code | js_data\|json_script:"js_data"  # alone in their element
-    | attrs\..* | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
+    | attrs\..* | webauthn_form\.credential\.auto_id | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
     re.VERBOSE,
 )
