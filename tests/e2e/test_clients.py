@@ -24,7 +24,9 @@ DEBUGGER_ID = "ATqGIGvsX5d9AWiOypgPOEBGkOVbrf55"
 
 def type_password(browser: requests.Session, login: requests.Response, stack: Stack) -> str:
     """Fill in the login page as a person would; where the browser is sent in the end."""
-    fields = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', login.text)}
+    fields = {
+        name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"(?! disabled)', login.text)
+    }
     fields |= {"username": mary.MARY, "password": stack.credentials["mary"]}
     headers = {"Origin": stack.issuer.rstrip("/"), "Referer": login.url}
     response = browser.post(login.url, data=fields, headers=headers, allow_redirects=False, timeout=20)

@@ -91,13 +91,14 @@ def test_everybody_can_use_it(
 def test_the_keyboard_reaches_every_way_in_order(page: Page, stack: Stack) -> None:
     open_login(page, stack)
     seen = []
-    for _ in range(6):
+    for _ in range(7):
         seen.append(page.evaluate("document.activeElement.name || document.activeElement.innerText.trim()"))
         page.keyboard.press("Tab")
     assert [name.split("\n")[-1] for name in seen if name] == [
         "username",
         "password",
         "Sign in",
+        "Use a passkey",
         "Forgot your password?",
         "Continue with Acme Okta",
     ]

@@ -174,7 +174,16 @@ def test_tabs_can_be_used_by_keyboard(chrome: Browser, live_server: Any, boss: S
     with page_of(chrome, live_server, boss) as (page, complaints):
         page.goto(change(application))
         tabs = page.get_by_role("tab")
-        assert tabs.all_inner_texts() == ["Basics", "Addresses", "Sign-out", "Tokens", "Claims", "Access", "Keys"]
+        assert tabs.all_inner_texts() == [
+            "Basics",
+            "Addresses",
+            "Sign-out",
+            "Tokens",
+            "Claims",
+            "SAML",
+            "Access",
+            "Keys",
+        ]
         page.get_by_role("tab", name="Basics").focus()
         for key, opened in (
             ("ArrowRight", "Addresses"),
