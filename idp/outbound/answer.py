@@ -6,9 +6,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from idp.outbound.failure import Failure
 
-BODY_LIMIT = (
-    16_384  # bytes of a body that are read (SAML answers hold certificates); what is longer costs the connection
-)
+# Bytes of a body that are read: SAML answers hold certificates. What is longer costs the connection.
+BODY_LIMIT = 16_384
 HEAD_LIMIT = 16_384  # bytes of status line and headers, those of 1xx answers included
 RAW_LIMIT = 65_536  # bytes in all: a body in small chunks is framing above all
 LONGEST_VALUE = 100  # characters of a header that are kept
