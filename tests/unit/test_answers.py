@@ -138,7 +138,12 @@ def test_no_more_of_a_body_is_read_than_the_limit(framing, step):
 
 
 def test_a_body_of_exactly_the_limit_is_read_to_its_end():
-    assert seen(read(OK + b"Content-Length: %d\r\n\r\n" % BODY_LIMIT + b"x" * BODY_LIMIT)) == (200, "x" * BODY_LIMIT, True, True)
+    assert seen(read(OK + b"Content-Length: %d\r\n\r\n" % BODY_LIMIT + b"x" * BODY_LIMIT)) == (
+        200,
+        "x" * BODY_LIMIT,
+        True,
+        True,
+    )
 
 
 def test_retry_after_is_the_final_heads_first_and_cut_off():
