@@ -15,6 +15,7 @@ COPY manage.py ./
 COPY templates templates
 COPY static static
 COPY locale locale
+COPY docs/openapi.json docs/
 COPY idp idp
 COPY sessions_app sessions_app
 COPY logout_app logout_app

@@ -27,7 +27,7 @@ TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "auth.group",
         ),
     ),
-    ("Applications", ("idp.application", "idp.resourceserver", "idp.clientgrant")),
+    ("Applications", ("idp.application", "idp.resourceserver", "idp.clientgrant", "api_reference")),
     ("Connections", ("idp.connection", "logout_app.revocationrequest")),
     ("Sessions", ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")),
     ("Sign-outs", ("evidence", "logout_app.logoutevent", "logout_app.logoutdelivery")),

@@ -1,12 +1,14 @@
-"""The tables of docs/api.md from the operations: `python -m tests.support.api_page` writes them."""
+"""The tables of docs/api.md and docs/openapi.json from the operations: `python -m tests.support.api_page` writes both."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
+DOCUMENT = PAGE.with_name("openapi.json")
 BEGIN, END = "<!-- operations: written by `python -m tests.support.api_page` -->\n", "\n<!-- end -->"
 
 
@@ -14,6 +16,13 @@ def page(text: str) -> str:
     """The page with its tables as they should be."""
     begin, _, rest = text.partition(BEGIN)
     return begin + BEGIN + "\n" + _tables() + END + rest.partition(END)[2]
+
+
+def document() -> str:
+    """The OpenAPI document as it should be. Its library is imported only for this."""
+    from tests.support.openapi.document import document as made
+
+    return json.dumps(made(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _tables() -> str:
@@ -36,3 +45,4 @@ if __name__ == "__main__":
 
     django.setup()
     PAGE.write_text(page(PAGE.read_text()))
+    DOCUMENT.write_text(document())

@@ -16,6 +16,7 @@ from idp.protocol.opaque import digest, new_secret
 from idp.tenants import management
 from sessions_app.models import AccessToken
 from tests.support.factories import make_application
+from tests.support.openapi import conformance
 
 EVERYTHING = tuple(management_api.SCOPES)
 
@@ -39,7 +40,7 @@ def token_of(
 
 
 class Api:
-    """Requests with one token. Answers are Django's, with `.json()`."""
+    """Requests with one token. Answers are Django's, with `.json()`, and as docs/openapi.json has them."""
 
     def __init__(self, scopes: Collection[str] = EVERYTHING, *, program: Application | None = None) -> None:
         self.program = program or make_program(scopes=scopes)
@@ -53,7 +54,9 @@ class Api:
             given |= {"data": json.dumps(body), "content_type": "application/json"}
         if query:
             given["query_params"] = query
-        return self.client.generic(method, f"/api/v2/{path}", **given)
+        response = self.client.generic(method, f"/api/v2/{path}", **given)
+        conformance.check(response, method)
+        return response
 
     def get(self, path: str, **query: Any) -> Any:
         return self.ask("GET", path, **query)

@@ -37,8 +37,6 @@ def read(request: HttpRequest, *, takes_list: bool) -> Any:
     except ValueError as error:
         raise ApiError(400, f"Invalid request payload JSON format: {error}", "invalid_body") from None
     wanted = list if takes_list else dict
-    if value is None and not takes_list:
-        return {}
     if not isinstance(value, wanted):
         raise invalid_body(f"'Expected type {'array' if takes_list else 'object'}'.")
     return value

@@ -14,10 +14,9 @@ from django.db.models import Model, QuerySet
 
 from logout_app.api.frame.errors import invalid_query
 from logout_app.api.frame.operations import Call
+from logout_app.api.frame.parameters import LAST_PAGE, MOST
 
-MOST = 100  # rows of a page
 USUAL = 50
-LAST_PAGE = 1_000_000
 Shape = Callable[[Any], Any]
 
 

@@ -9,6 +9,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
 from logout_app.api.frame.errors import invalid_query
+from logout_app.api.frame.parameters import parameter
 
 LONGEST = 2000  # characters of a value
 EARLIEST, LATEST = 1900, 9000  # years
@@ -31,7 +32,23 @@ class Query:
                 if len(value) > LONGEST or not value.isprintable():
                     raise invalid_query(f"'{plain}' holds what cannot be read.")
             values.setdefault(plain, []).extend(said)
-        return cls(values)
+        query = cls(values)
+        for name in values:
+            query._check(name)
+        return query
+
+    def _check(self, name: str) -> None:
+        """Also what this answer does not depend on: nobody is to believe that it was understood."""
+        known = parameter(name)
+        if known.kind != "text" and not self.text(name):
+            raise invalid_query(f"'Expected type {known.kind} but found nothing' on property {name}.")
+        match known.kind:
+            case "integer":
+                self.integer(name, 0, least=known.least, most=known.most)
+            case "boolean":
+                self.boolean(name)
+            case "time":
+                self.moment(name)
 
     def text(self, name: str) -> str:
         """The last one that was given; "" for none."""

@@ -75,6 +75,8 @@ def paths(boss: SSOSession, happened: Scene) -> dict[str, str]:
         "tokens": reverse("admin:sessions_app_refreshtokenfamily_changelist"),
         "evidence": reverse("admin:evidence"),
         "evidence-of-nobody": reverse("admin:evidence") + "?person=nobody",
+        "api": reverse("admin:api_reference") + "?q=users",
+        "api-operation": reverse("admin:api_reference") + "?operation=patch_clients_by_client_id",
         "find": reverse("admin:find") + "?q=a",
         "find-nothing": reverse("admin:find") + "?q=nothing-is-called-so",
     }

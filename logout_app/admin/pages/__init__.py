@@ -1,0 +1,1 @@
+"""Pages of the admin beside its tables."""
