@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(folder: Path, django_db_setup: None, django_db_blocker: Any) -> Iterator[Stack]:
+def stack(folder: Path, django_db_blocker: Any) -> Iterator[Stack]:
     if os.environ.get("TEST_DATABASE") != "postgres":
         template.begin_sqlite(folder / "data" / "curfew.sqlite3")
         with embedded(folder / "data") as running:
