@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import logging
 import os
 import shutil
@@ -111,7 +112,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def _choose_database(base: Path) -> None:
     if os.environ.get("TEST_DATABASE") == "postgres" and "DATABASE_URL" not in os.environ:
-        clean_up, os.environ["TEST_POSTGRES_URL"] = start_postgres(base / "pg")
+        with Path(os.environ["TEST_FOLDER"], "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the first one may have to make its user
+            clean_up, os.environ["TEST_POSTGRES_URL"] = start_postgres(base / "pg")
         os.environ["DATABASE_URL"] = os.environ["TEST_POSTGRES_URL"]
         _undo.callback(clean_up)
 
