@@ -70,7 +70,7 @@ def _moment(at: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrailVerdict:
     """`head` is the newest digest: noted elsewhere, it shows later that nothing was cut off behind it."""
 
     seals: int
@@ -88,14 +88,14 @@ class Verdict:
         }
 
 
-def verify(at: datetime, *, retention_days: int, noted: str = "") -> Verdict:
+def verify(at: datetime, *, retention_days: int, noted: str = "") -> TrailVerdict:
     """Read all of the trail. `noted`: a digest that was the newest once."""
     reading = _Reading(at - timedelta(days=retention_days), noted)
     problems = list(reading.problems())
     if (late := unsealed_since()) is not None and late < at - LATE:
         problems.append(f"Lines since {late:%Y-%m-%d %H:%M} UTC are not sealed: does a worker run?")
     unsealed = SessionEvent.objects.filter(pk__gt=reading.last).count()
-    return Verdict(reading.seals, reading.lines, reading.purged, unsealed, reading.head, tuple(problems))
+    return TrailVerdict(reading.seals, reading.lines, reading.purged, unsealed, reading.head, tuple(problems))
 
 
 def unsealed_since() -> datetime | None:

@@ -49,7 +49,7 @@ def seal(at=NOW) -> None:
         pass
 
 
-def verify(at=NOW, **options) -> chain.Verdict:
+def verify(at=NOW, **options) -> chain.TrailVerdict:
     return chain.verify(at, **{"retention_days": 90, **options})
 
 

@@ -30,7 +30,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _sentences(verdict: chain.Verdict) -> str:
+def _sentences(verdict: chain.TrailVerdict) -> str:
     counted = f"{verdict.lines} lines in {verdict.seals} seals, {verdict.unsealed} not sealed yet"
     purged = f", {verdict.purged} purged by their age" if verdict.purged else ""
     found = [f"ALTERED  {problem}" for problem in verdict.problems] or ["VERIFIED  Every line is what was sealed."]
