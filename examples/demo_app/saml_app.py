@@ -10,7 +10,7 @@ import hmac
 import json
 import os
 
-from examples.demo_app.service_provider import ACS, FAILURES, LOGOUT, SOAP, ServiceProvider
+from examples.demo_app.service_provider import ACS, FAILURES, LOGOUT, SOAP, AskedLogout, ServiceProvider
 from examples.demo_app.sessions import Session
 from examples.demo_app.site import DemoSite
 from examples.web import Request, Response, redirect, serve
@@ -26,7 +26,7 @@ class SamlApp(DemoSite):
         self.provider = provider
         self.routes |= {
             ("POST", ACS): self.consume,
-            ("GET", LOGOUT): self.answered,
+            ("GET", LOGOUT): self.single_logout,
             ("POST", SOAP): self.asked_by_soap,
         }
 
@@ -45,27 +45,42 @@ class SamlApp(DemoSite):
         key, pending = self.store.begin()
         return redirect(self.provider.sign_out_url(request, session, pending)).cookie(self.login_cookie, key)
 
-    def answered(self, request: Request) -> Response:
-        """Whatever became of the others, we are signed out: the answer only has to be one."""
+    def single_logout(self, request: Request) -> Response:
+        """The browser brings the answer to our request; or in a frame of the sign-out page a request, which we answer."""
+        if "SAMLRequest" in request.query:
+            return self._asked_by_browser(request)
         pending = self.store.finish(request.cookies.get(self.login_cookie, ""))
         if pending is None:
             return redirect("/signed-out")
-        self.provider.check_signed_out(request, pending)
+        self.provider.check_signed_out(request, pending)  # whatever became of the others, we are signed out
         return redirect("/signed-out").cookie(self.login_cookie, "")
 
+    def _asked_by_browser(self, request: Request) -> Response:
+        """The name and the index are enough: a browser that blocks third-party cookies keeps ours back."""
+        self._misbehave()
+        if self.mode == "fail":
+            return Response("This app failed, as you asked.", "500 Internal Server Error")
+        answer_url, asked = self.provider.asked_by_browser(request)
+        self._end(asked)
+        return redirect(answer_url).cookie(self.session_cookie, "")
+
+    def _end(self, asked: AskedLogout) -> None:
+        """Somebody who is signed out already is a success."""
+        for index in asked.indexes or [""]:
+            self.store.end(sid=index, sub=asked.name_id)
+
     def asked_by_soap(self, request: Request) -> Response:
-        """A LogoutRequest from server to server. Somebody who is signed out already is a success."""
+        """A LogoutRequest from server to server."""
         self._misbehave()
         no_store = [("Cache-Control", "no-store")]
         if self.mode == "fail":
             return Response("This app failed, as you asked.", "500 Internal Server Error", no_store, "text/plain")
         try:
-            request_id, name_id, indexes = self.provider.asked_by_soap(request)
+            asked = self.provider.asked_by_soap(request)
         except FAILURES as error:
             return Response(str(error), "400 Bad Request", no_store, "text/plain")
-        for index in indexes or [""]:
-            self.store.end(sid=index, sub=name_id)
-        return Response(self.provider.answer_by_soap(request_id), headers=no_store, content_type=XML)
+        self._end(asked)
+        return Response(self.provider.answer_by_soap(asked.id), headers=no_store, content_type=XML)
 
 
 def main() -> None:

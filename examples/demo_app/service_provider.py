@@ -5,6 +5,7 @@ binding, which it does not have, is spelt out here.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,6 +41,15 @@ FAILURES = (
     etree.XMLSyntaxError,
     requests.RequestException,
 )
+
+
+@dataclass(frozen=True)
+class AskedLogout:
+    """A LogoutRequest (SAML core section 3.7.1); without `indexes` it means every session of the name."""
+
+    id: str
+    name_id: str
+    indexes: list[str]
 
 
 class ServiceProvider:
@@ -91,8 +101,14 @@ class ServiceProvider:
         auth.process_slo(keep_local_session=True, request_id=pending.request)
         _check(auth)
 
-    def asked_by_soap(self, request: Request) -> tuple[str, str, list[str]]:
-        """The id of a LogoutRequest, its NameID and its session indexes (SAML core section 3.7.1)."""
+    def asked_by_browser(self, request: Request) -> tuple[str, AskedLogout]:
+        """Where the browser brings our answer, and what was asked."""
+        auth = self._auth(request)
+        url = auth.process_slo(keep_local_session=True)
+        _check(auth)
+        return str(url), _asked(auth.get_last_message_id(), auth.get_last_request_xml())
+
+    def asked_by_soap(self, request: Request) -> AskedLogout:
         envelope = OneLogin_Saml2_XML.to_etree(request.body.encode())
         bodies = envelope.findall(f"{{{SOAP_ENVELOPE}}}Body")
         if len(bodies) != 1 or len(bodies[0]) != 1:
@@ -103,8 +119,7 @@ class ServiceProvider:
         asked = OneLogin_Saml2_Logout_Request(settings, request=OneLogin_Saml2_Utils.b64encode(message))
         # That a signature is in the query is all that it would ask for; ours is in the message.
         asked.is_valid({**self._facts(request), "get_data": {"Signature": "in the message"}}, raise_exceptions=True)
-        indexes = OneLogin_Saml2_Logout_Request.get_session_indexes(message)
-        return asked.id, OneLogin_Saml2_Logout_Request.get_nameid(message), indexes
+        return _asked(asked.id, message)
 
     def answer_by_soap(self, request_id: str) -> str:
         """That it is done, signed, in an envelope."""
@@ -170,7 +185,7 @@ SECURITY = {
         "logoutRequestSigned": True,
         "logoutResponseSigned": True,
         "wantAssertionsSigned": True,
-        "wantMessagesSigned": False,
+        "wantMessagesSigned": True,
         "wantAttributeStatement": False,
         "requestedAuthnContext": False,
         "rejectDeprecatedAlgorithm": True,
@@ -181,3 +196,8 @@ SECURITY = {
 def _check(auth: OneLogin_Saml2_Auth) -> None:
     if auth.get_errors():
         raise NotBelieved(auth.get_last_error_reason() or ", ".join(auth.get_errors()))
+
+
+def _asked(request_id: str, message: str | bytes) -> AskedLogout:
+    indexes = OneLogin_Saml2_Logout_Request.get_session_indexes(message)
+    return AskedLogout(request_id, OneLogin_Saml2_Logout_Request.get_nameid(message), indexes)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
@@ -49,7 +50,8 @@ class DemoSite(Site):
         self.store = Store()
         self.mode = "good"
         # Cookies on localhost are shared by all ports: every application needs names of its own.
-        self.session_cookie, self.login_cookie = f"demo_{slug}", f"demo_{slug}_login"
+        name = f"demo_{slug}_{urlsplit(home).port}"
+        self.session_cookie, self.login_cookie = name, f"{name}_login"
         self.routes: dict[tuple[str, str], Callable[[Request], Response]] = {
             ("GET", "/"): self.home,
             ("GET", "/login"): self.login,

@@ -234,6 +234,8 @@ def _saml_client(home: str, name: str, client_id: str, credentials: dict[str, st
                 "nameIdentifierFormat": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
                 "mappings": {"email": "mail", "name": "displayName"},
                 "passthroughClaimsWithNoMapping": False,
+                "signResponse": True,
+                "signAssertion": True,
                 "binding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
                 "logout": {"callback": f"{home}slo", "soap": f"{home}slo/soap"},
             }

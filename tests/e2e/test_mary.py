@@ -124,7 +124,7 @@ def test_leaving_the_page_early_leaves_nobody_signed_in(page: Page, stack: Stack
 
 def test_without_javascript_the_page_shows_the_result(browser: Browser, stack: Stack) -> None:
     with new_page(browser, java_script_enabled=False) as page:
-        mary.use_all_three(page, stack)
+        mary.use_all_three_without_javascript(page, stack)
         mary.click_sign_out(page)
         mary.wait_for_sign_out_page(page)
         page.wait_for_timeout(1500)
