@@ -95,7 +95,8 @@ def answer(operation: DescribedOperation) -> tuple[str, list[DescribedField]]:
 
 
 def status(operation: DescribedOperation) -> str:
-    return next(code for code in operation.described["responses"] if code.startswith("2"))
+    codes: list[str] = list(operation.described["responses"])
+    return next(code for code in codes if code.startswith("2"))
 
 
 def refusals(operation: DescribedOperation) -> list[tuple[str, str]]:

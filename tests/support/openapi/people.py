@@ -164,6 +164,7 @@ COMPONENTS = {
     ),
     "Ticket": answer({"ticket": text("The link.")}),
     "Reauthentication": answer({"sessions": whole("How many sessions wait now.")}),
+    "Blocks": answer({"blocked_for": many(answer({"identifier": text(), "connection": text()}))}),
     "Organization": mapping("There are none."),
 }
 ROLES = body({"roles": different(text(), minItems=1, maxItems=may.MOST_ROLES)})
@@ -216,6 +217,10 @@ BODIES = {
     f"POST {USER}/require-reauthentication": Bodies(ref("Reauthentication")),
     f"GET {USER}/refresh-tokens": Bodies(ref("RefreshToken")),
     f"DELETE {USER}/refresh-tokens": Bodies(),
+    "GET user-blocks": Bodies(ref("Blocks")),
+    "DELETE user-blocks": Bodies(),
+    "GET user-blocks/{user_id}": Bodies(ref("Blocks")),
+    "DELETE user-blocks/{user_id}": Bodies(),
     "GET sessions/{sid}": Bodies(ref("Session")),
     "PATCH sessions/{sid}": Bodies(ref("Session"), body(session_metadata=ENTRIES)),
     "DELETE sessions/{sid}": Bodies(),
