@@ -69,7 +69,7 @@ def read_form(request: HttpRequest) -> Form:
         values = [*fields.getlist(name), *files.getlist(name)]
         if len(values) > 1:
             raise invalid_body(f"{name[:50]!r} comes twice")
-    return Form(fields.dict(), {name: files[name] for name in files})
+    return Form(fields.dict(), {name: found for name in files if isinstance(found := files[name], UploadedFile)})
 
 
 @contextmanager

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
+from idp.crypto import sealing
 from idp.limits import limiter
 from idp.models import TenantSettings
 from logout_app.api.table import OPERATIONS
+from logout_app.delivery.channels.streams import sealed_for
+from logout_app.models import EventStream
 from sessions_app.models import RefreshTokenFamily
 from tests.support.factories import PASSWORD, make_application, make_user
 from tests.support.management import Api
@@ -172,6 +175,64 @@ def test_metadata_of_a_refresh_token_is_replaced(session, app):
     assert api.patch(path, {"refresh_token_metadata": {"device": 7}}).status_code == 400
     assert api.patch(path, {"user_id": "auth0|another"}).status_code == 400
     assert api.patch(path, {"refresh_token_metadata": None}).json()["refresh_token_metadata"] is None
+
+
+# --- log streams -------------------------------------------------------------------------------------------------------
+SINK = {
+    "httpEndpoint": "https://siem.example/in",
+    "httpContentFormat": "JSONLINES",
+    "httpAuthorization": "Bearer secret",
+}
+
+
+def test_a_log_stream_is_a_webhook():
+    api = Api()
+    made = api.post("log-streams", {"name": "SIEM", "type": "http", "sink": SINK})
+    assert made.status_code == 200
+    row = EventStream.objects.get()
+    stored = sealing.unseal(row.secret, sealed_for(row, "secret"))
+    assert made.json()["sink"]["signatureSecret"] == stored
+    assert b"ecret" not in api.get("log-streams").content
+    path = f"log-streams/{made.json()['id']}"
+    only = {"filters": [{"type": "category", "name": "ended"}], "status": "paused"}
+    changed = api.patch(path, only).json()
+    assert changed == api.get(path).json() == api.get("log-streams").json()[0]
+    assert changed == changed | only | {"name": "SIEM", "type": "http"}
+    assert api.patch(path, {"status": "active"}).json()["status"] == "active"
+    moved = api.patch(path, {"sink": {"httpEndpoint": "https://evil.example/"}})
+    assert "httpAuthorization" in moved.json()["message"]
+    assert api.get(path).json()["sink"]["httpEndpoint"] == SINK["httpEndpoint"]
+    assert api.delete(path).status_code == 204
+    assert api.get(path).json()["errorCode"] == "inexistent_log_stream"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "splunk"},
+        {"type": None},
+        {"sink": {**SINK, "httpEndpoint": "http://127.0.0.1:1/"}},
+        {"sink": {**SINK, "httpEndpoint": "file:///etc/passwd"}},
+        {"sink": {**SINK, "httpAuthorization": "a\nb"}},
+        {"sink": {**SINK, "httpContentType": "text/plain"}},
+        {"sink": {**SINK, "more": 1}},
+        {"sink": {}},
+        {"sink": []},
+        {"filters": [{"type": "category", "name": "nothing"}]},
+        {"filters": ["ended"]},
+        {"status": "suspended"},
+    ],
+)
+def test_a_log_stream_that_could_tell_nobody_is_refused(change):
+    answer = Api().post("log-streams", {"name": "SIEM", "type": "http", "sink": SINK} | change)
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
+    assert not EventStream.objects.exists()
+
+
+def test_where_the_trail_goes_is_said_by_who_may_read_it():
+    api = Api(["create:log_streams", "update:log_streams"])
+    assert api.post("log-streams", {"type": "http", "sink": SINK}).json()["errorCode"] == "insufficient_scope"
+    assert not EventStream.objects.exists()
 
 
 # --- what there is none of -----------------------------------------------------------------------------------------------
