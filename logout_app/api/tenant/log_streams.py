@@ -54,8 +54,7 @@ def create(call: Call) -> Any:
     row = Webhook(kind=StreamKind.WEBHOOK, public_id=manage.new_public_id(), after=history.newest(), created_at=call.at)
     with body.reading(call.body) as reader:
         reader.choice("type", (HTTP,))
-        if not reader.has("type"):
-            reader.problem("type", "is missing")
+        reader.text("type", required=True)
         _read(reader, row)
         if not row.endpoint:
             reader.problem("sink.httpEndpoint", "is missing")
