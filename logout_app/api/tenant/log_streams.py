@@ -83,7 +83,7 @@ def update(call: Call, stream_id: str) -> Any:
         row.save()
         manage.tell(row, "changed", actor=call.actor, at=call.at, facts=call.caller.facts)
     if status:
-        manage.set_status(row, STATES[status], "", actor=call.actor, at=call.at, by_us=False)
+        manage.set_status(row, STATES[status], "", actor=call.actor, at=call.at, by=manage.SetBy.ADMINISTRATOR)
     return shape(row)
 
 
