@@ -146,6 +146,8 @@ def _save(call: Call, row: Connection, entry: ConnectionEntry, for_all: bool | N
     """What the entry says, nothing else; closing is an act of its own, which ends sessions."""
     columns: dict[str, Any] = dict(entry.columns)
     switched = columns.pop("enabled", None)
+    if columns.get("display_name") == entry.name:
+        columns["display_name"] = ""  # as it is answered where there is none
     if entry.options is not None:
         columns |= {name: columns.get(name, "") for name in COSMETIC - {"display_name"}}
         columns["options"], columns["sealed_options"] = entry.options, entries.sealed(row, entry)
