@@ -85,7 +85,10 @@ database = next(one for one in api.connections.list() if one.name == "FabrikamAD
 job = api.jobs.users_imports.create(
     users=("people.json", b'[{"email": "imported@fabrikamcorp.com"}]'), connection_id=database.id
 )
-found["job"] = [api.jobs.get(job.id).status in ("pending", "processing", "completed"), list(api.jobs.errors.get(job.id))]
+found["job"] = [
+    api.jobs.get(job.id).status in ("pending", "processing", "completed"),
+    list(api.jobs.errors.get(job.id)),
+]
 found["blocks"] = list(api.user_blocks.list(py0).blocked_for)
 api.user_blocks.delete(py0)
 mail = api.email_templates.create(

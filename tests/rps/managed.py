@@ -39,9 +39,7 @@ class Managed:
         """A tool that knows its client."""
         env = {**clean_environment(), **self.said, **more, "PATH": os.environ["PATH"]}
         env["NODE_PATH"] = str(ROOT / "node_modules")
-        return subprocess.run(
-            argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
+        return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def exported(self) -> dict[str, Any]:
         """Its tenant file."""
