@@ -48,7 +48,7 @@ def test_fifty_logouts_of_one_session_at_once_are_one_event():
 
 
 def test_twenty_deletions_of_one_session_by_the_api_at_once_are_one_event():
-    """As at Auth0 a session that is gone already is no error (API-011)."""
+    """As at Auth0 a session that is gone already is no error."""
     application = make_application("App", backchannel_logout_uri="https://a.example/bc")
     session, api = make_session(make_user(), application), Api()
     statuses = at_once(lambda _: api.delete(f"sessions/{session.sid}").status_code, 20)
