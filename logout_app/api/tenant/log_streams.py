@@ -17,7 +17,8 @@ from sessions_app.audit.events import EventType
 HTTP = "http"
 FORMATS = {"JSONOBJECT": "object", "JSONARRAY": "array", "JSONLINES": "lines"}
 _FORMAT_OF = {ours: theirs for theirs, ours in FORMATS.items()}
-_TYPES = {"object": "application/json", "array": "application/json", "lines": "application/x-ndjson"}
+JSON = "application/json"
+_TYPES = {"object": JSON, "array": JSON, "lines": "application/x-ndjson"}
 STATES = {"active": StreamState.ENABLED, "paused": StreamState.PAUSED, "suspended": StreamState.DISABLED}
 _STATE_OF = {ours.value: theirs for theirs, ours in STATES.items()}
 LONGEST_SECRET = 500
@@ -37,6 +38,7 @@ def shape(row: EventStream) -> dict[str, Any]:
         "type": HTTP,
         "status": _STATE_OF[row.status],
         "sink": sink,
+        "isPriority": False,
         "filters": [{"type": "category", "name": name} for name in row.events],
     }
 
@@ -108,6 +110,8 @@ def _read(reader: BodyReader, row: EventStream) -> bool:
     """What the body says, into the row; whether it says how requests are authorized."""
     if (name := reader.text("name", longest=100)) is not None:
         row.name = name
+    if reader.boolean("isPriority"):
+        reader.problem("isPriority", "every stream is told in its order, none before the others")
     if reader.has("filters"):
         row.events = _filters(reader)
     sink = reader.inner("sink")
@@ -120,7 +124,11 @@ def _read(reader: BodyReader, row: EventStream) -> bool:
     if said := sink.choice("httpContentFormat", FORMATS):
         row.body_format = FORMATS[said]
     kind = sink.text("httpContentType")
-    if kind not in (None, _TYPES[row.body_format]):
+    if kind not in (
+        None,
+        JSON,
+        _TYPES[row.body_format],
+    ):  # Auth0's tools say JSON of lines too; the answer says what is sent
         sink.problem("httpContentType", f"is {_TYPES[row.body_format]} for this httpContentFormat")
     authorization = sink.text("httpAuthorization", longest=LONGEST_SECRET)
     if authorization and not (is_text(authorization, LONGEST_SECRET) and authorization.isascii()):
