@@ -24,6 +24,7 @@ def test_the_document_is_what_the_table_makes():
     assert described == {(operation.address, operation.method.lower()) for operation in OPERATIONS}
     ids = [operation_id(operation) for operation in OPERATIONS]
     assert len(ids) == len(set(ids))
+    assert table.BODIES.keys() == {table.key(operation) for operation in OPERATIONS}
 
 
 @pytest.mark.once

@@ -48,6 +48,7 @@ CONNECTION: dict[str, Any] = {
     "display_name": text(),
     "enabled": switch("False signs everybody out who came through it."),
     "enabled_clients": different(text(), "Client ids. Who is not named may not use it."),
+    "enabled_for_all": switch("Every application may use it. Ours."),
     "options": OPTIONS,
 }
 GROUPS = many(
