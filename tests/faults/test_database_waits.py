@@ -32,7 +32,7 @@ Timed = tuple[requests.Response, float]
 
 @pytest.fixture
 def web(installation: Installation) -> Installation:
-    installation.start("static", ["manage.py", "collectstatic", "--noinput"]).process.wait(60)
+    installation.put_static_files()
     installation.web()
     return installation
 
