@@ -163,6 +163,7 @@ class Application(AbstractApplication):
         max_length=1000, blank=True, help_text="The application's own GTR endpoint."
     )
     reauthentication_uri = models.URLField(max_length=1000, blank=True, default="", db_default="")
+    command_endpoint = models.URLField(max_length=1000, blank=True, default="", db_default="")
     outbound_hosts = models.JSONField(
         default=list, blank=True, help_text="If given, requests to this application may only go to these host names."
     )
