@@ -19,12 +19,13 @@ from tests.support.upstreams.keycloak import REALM, Keycloak
 
 pytestmark = pytest.mark.once
 NAME = "corporate"
-WITHIN = 90.0  # seconds; a second for its drain, 15 for a poll of ours
+WITHIN = 180.0  # seconds; a second for its drain, 15 for a poll of ours
 
 BEGIN = """
-import json, sys, django; django.setup()
+import json, sys, time, django; django.setup()
 from django.utils import timezone
 from idp.connections import shared_signals
+from idp.connections.contract import UpstreamFault
 from idp.models import Connection
 from logout_app.models import ReceivedSignal, SignalStream
 from logout_app.shared_signals import connect
@@ -32,9 +33,18 @@ from sessions_app.models import SSOSession
 row = Connection.objects.get(name="corporate")
 options, now = shared_signals.of(row), timezone.now()
 """
+# It is slow at first, and says 429 to who asks for a second test event within a second: an administrator presses again.
 CONNECT = """
-connect.connect(row, options, actor="admin:boss", at=now)
-connect.verify(row, options, at=now)
+for press in range(20):
+    try:
+        connect.connect(row, options, actor="admin:boss", at=now)
+        connect.verify(row, options, at=now)
+        break
+    except UpstreamFault as fault:
+        print(fault.reason, file=sys.stderr)
+        time.sleep(2)
+else:
+    sys.exit(1)
 print(json.dumps(SignalStream.objects.values("stream_id", "method").get()))
 """
 DISCONNECT = """
@@ -55,7 +65,7 @@ def act(stack: Stack, script: str) -> Any:
     loopback = {"CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128"}  # as `up` lets the demo through
     environment = {**stack.environment, **loopback, "DJANGO_SETTINGS_MODULE": "idp.settings"}
     argv = [sys.executable, "-c", BEGIN + script]
-    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"{done.stderr}\n{stack.log()}"
     return json.loads(done.stdout.strip().splitlines()[-1])
 

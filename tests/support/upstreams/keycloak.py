@@ -80,6 +80,7 @@ class Keycloak:
         try:
             self._wait()
             self._lay_out()
+            self._warm_up()
         except BaseException:
             self.program.kill()
             raise
@@ -120,6 +121,16 @@ class Keycloak:
         hidden = re.findall(r"<input type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)\"", form[0])
         action = requests.compat.urljoin(page.url, html.unescape(form[1]))
         return browser.post(action, data={**dict(hidden), **typed}, timeout=60)
+
+    def _warm_up(self) -> None:
+        """Whatever is asked for the first time takes seconds there, more than a receiver has patience."""
+        form = {"grant_type": "client_credentials", "scope": " ".join(SCOPES)}
+        url = f"{self.issuer}/protocol/openid-connect/token"
+        token = requests.post(url, data=form, auth=(RECEIVER, SECRET), timeout=120).json()["access_token"]
+        metadata = requests.get(f"{self.issuer}/.well-known/ssf-configuration", timeout=120).json()
+        streams = metadata["configuration_endpoint"]
+        assert requests.get(streams, headers={"Authorization": f"Bearer {token}"}, timeout=120).json() == []
+        requests.get(f"{self.issuer}/.well-known/openid-configuration", timeout=120)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
