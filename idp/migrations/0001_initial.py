@@ -150,7 +150,7 @@ class Migration(migrations.Migration):
                 ('backchannel_logout_initiators', models.JSONField(blank=True, default=idp.models.applications.default_initiators)),
                 ('frontchannel_logout_uri', models.URLField(blank=True, max_length=1000)),
                 ('frontchannel_logout_session_required', models.BooleanField(default=False)),
-                ('global_token_revocation_uri', models.URLField(blank=True, help_text="The application's own GTR endpoint.", max_length=1000)),
+                ('global_token_revocation_uri', models.URLField(blank=True, help_text='Its own GTR endpoint.', max_length=1000)),
                 ('reauthentication_uri', models.URLField(blank=True, db_default='', default='', max_length=1000)),
                 ('command_endpoint', models.URLField(blank=True, db_default='', default='', max_length=1000)),
                 ('outbound_hosts', models.JSONField(blank=True, default=list, help_text='If given, requests to this application may only go to these host names.')),

@@ -121,10 +121,10 @@ def read_status(document: object) -> StreamStatus | None:
 
     Keycloak 26.7 has the whole answer of the status endpoint as the `status` of its event.
     """
-    said = document if isinstance(document, Mapping) else {}
+    said: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
+    if isinstance(nested := said.get("status"), Mapping):
+        said = {"reason": said.get("reason"), **nested}
     status, reason = said.get("status"), said.get("reason")
-    if isinstance(status, Mapping):
-        status, reason = status.get("status"), status.get("reason", reason)
     if status not in STATUSES:
         return None
     return StreamStatus(status, reason[:500] if isinstance(reason, str) else "")
