@@ -1,8 +1,7 @@
 """What Keycloak 26.7.3 really sends as a transmitter of Shared Signals, recorded from its distribution (`start-dev --features=ssf`).
 
 Metadata, the answer that makes a stream, statuses, and events as they were pushed and polled; only issuer, ids and times are filled
-in. Native are two events, session-revoked and credential-change; disabling or deleting somebody there sends none. It was recorded
-with `tests/e2e/test_keycloak_signals.py`, which runs the same against the distribution itself where that is at hand.
+in. Native are two events, session-revoked and credential-change; disabling or deleting somebody there sends none.
 """
 
 from __future__ import annotations
