@@ -61,7 +61,7 @@ SWITCHES = (
 )
 TEXTS = (
     *("logo_uri", "policy_uri", "tos_uri", "sector_identifier_uri", "jwks_uri", "global_token_revocation_uri"),
-    "reauthentication_uri",
+    *("reauthentication_uri", "command_endpoint"),
 )
 SAID: dict[str, Any] = {
     "app_type": one_of(AppType.values),
