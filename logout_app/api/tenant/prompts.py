@@ -34,9 +34,14 @@ def settings(call: Call) -> Any:
 
 def update_settings(call: Call) -> Any:
     for name, value in call.body.items():
-        if name not in SETTINGS or value not in (SETTINGS[name], None):
+        if name not in SETTINGS or not (value is None or _is_same(value, SETTINGS[name])):
             raise invalid_body(f"{name[:50]}: there is one login page here; it is {SETTINGS.get(name, 'not known')}")
     return SETTINGS
+
+
+def _is_same(value: Any, known: Any) -> bool:
+    """0 is not false."""
+    return type(value) is type(known) and value == known
 
 
 def get_text(call: Call, prompt: str, language: str) -> Any:
