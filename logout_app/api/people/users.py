@@ -20,6 +20,7 @@ from logout_app.api.frame import body, paging
 from logout_app.api.frame.body import BodyReader
 from logout_app.api.frame.errors import ApiError, invalid_body, invalid_query
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
+from logout_app.api.frame.parameters import MOST
 from logout_app.api.people import found, search, shape
 from sessions_app.account import mail
 
@@ -51,7 +52,7 @@ def by_email(call: Call) -> Any:
     here = Q()
     for spelling in normal_forms.spellings(address):
         here |= Q(email__iexact=spelling)
-    return [shape.user(row) for row in shape.people().filter(here).order_by("pk")[: paging.MOST]]
+    return [shape.user(row) for row in shape.people().filter(here).order_by("pk")[:MOST]]
 
 
 def get(call: Call, user_id: str) -> Any:

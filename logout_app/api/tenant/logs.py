@@ -12,6 +12,7 @@ from idp.models import Application, Connection, User
 from logout_app.api.frame import lucene, paging
 from logout_app.api.frame.errors import ApiError, invalid_query
 from logout_app.api.frame.operations import FIELDS, PAGES, Call, Operation
+from logout_app.api.frame.parameters import LAST_PAGE, MOST
 from logout_app.api.frame.query import is_reckonable
 from logout_app.api.frame.times import iso
 from logout_app.api.people import found
@@ -54,11 +55,11 @@ QUERIED = {
 def list_logs(call: Call) -> Any:
     condition = _condition(call.query.text("q"))
     if call.query.has("from"):
-        size = call.query.integer("take", paging.USUAL, least=1, most=paging.MOST)
+        size = call.query.integer("take", paging.USUAL, least=1, most=MOST)
         after = _key(call.query.text("from"))
         return NamedLogs(list(listing.lines(condition & Q(pk__gt=after)).order_by("pk")[:size])).shapes
     if call.query.has("take"):
-        size = call.query.integer("take", paging.USUAL, least=1, most=paging.MOST)
+        size = call.query.integer("take", paging.USUAL, least=1, most=MOST)
         return NamedLogs(list(listing.lines(condition).order_by("pk")[:size])).shapes
     return _page(call, listing.lines(condition).order_by(*_order(call.query.text("sort"))))
 
@@ -76,8 +77,8 @@ def get(call: Call, log_id: str) -> Any:
 
 
 def _page(call: Call, rows: listing.Lines) -> Any:
-    page = call.query.integer("page", 0, most=paging.LAST_PAGE)
-    size = call.query.integer("per_page", paging.USUAL, most=paging.MOST) or paging.USUAL
+    page = call.query.integer("page", 0, most=LAST_PAGE)
+    size = call.query.integer("per_page", paging.USUAL, most=MOST) or paging.USUAL
     start = page * size
     if start + size > FARTHEST:
         raise invalid_query(f"'You can only page through the first {FARTHEST} records: go on with from and take'.")
