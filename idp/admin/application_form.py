@@ -103,6 +103,11 @@ class ApplicationForm(RulebookForm):
         help_text="JSON, in the names of Auth0's addons.samlp. The callbacks are its assertion consumer services. "
         "Empty: it does not speak SAML.",
     )
+    wsfed = ObjectField(
+        label="WS-Federation",
+        help_text='JSON, in the names of Auth0\'s addons.wsfed, like {"realm": "urn:sharepoint:intranet"}. The callbacks are '
+        "where its tokens may go. Empty: it does not speak WS-Federation.",
+    )
     jwks = ObjectField(label="Public keys", keys=("keys",), help_text="A JWK set, for private_key_jwt.")
 
     class Meta:

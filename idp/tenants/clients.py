@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.applications import rules
+from idp.applications.addons import ADDONS
 from idp.applications.columns import LONGEST_NAME, NUMBERS, secret_problem
 from idp.applications.problem import Problem
 from idp.models import AccessMode, Application, AppType, InitiatorMode, TokenEndpointAuthMethod
@@ -138,6 +139,7 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "refresh_token_leeway": "refresh_token.leeway",
     "refresh_token_lifetime": "refresh_token.token_lifetime",
     "saml": "addons.samlp",
+    "wsfed": "addons.wsfed",
     "refresh_token_idle_lifetime": "refresh_token.idle_token_lifetime",
 }
 
@@ -245,10 +247,10 @@ def _addons(reader: Reader) -> dict[str, Any]:
     """Without a value, as Auth0 answers for an application that has none, they are taken away."""
     inner = reader.inner("addons")
     if inner is None:
-        return {"saml": {}} if reader.has("addons") else {}
-    given_saml = inner.anything("samlp")
+        return {column: {} for column in ADDONS} if reader.has("addons") else {}
+    found = {column: inner.anything(name) or {} for column, name in ADDONS.items()}
     inner.done()
-    return {"saml": given_saml or {}} if inner.has("samlp") or not inner.values else {}
+    return {column: value for column, value in found.items() if inner.has(ADDONS[column]) or not inner.values}
 
 
 def _access(reader: Reader) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from idp.applications.subjects import subject_for
 from idp.models import Application, User
 from idp.saml import xml
+from idp.saml.application.settings import SamlSettings
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT, TRANSIENT, UNSPECIFIED
 from idp.saml.sending import new_id
 from idp.tenants.configuration import Snapshot
@@ -35,14 +36,18 @@ class NameId:
 
 
 def name_id(
-    wanted: str, user: User, application: Application, attributes: Mapping[str, Sequence[object]], snapshot: Snapshot
+    wanted: str,
+    user: User,
+    application: Application,
+    attributes: Mapping[str, Sequence[object]],
+    snapshot: Snapshot,
+    settings: SamlSettings,
 ) -> NameId:
     """`wanted`: a format, "" for the application's own. `attributes`: what it is told besides, in which the probes look; where
     none of them finds anything, it is the person's `sub`.
 
     Raises NoSuchName.
     """
-    settings = application.usable.saml
     chosen = wanted or settings.name_id_format
     if chosen == PERSISTENT:
         qualifiers = settings.own_entity_id, settings.entity_id

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, address, passkeys, profile, pushed, saml
+from sessions_app.views import account, address, passkeys, profile, pushed, saml, wsfed
 from sessions_app.views.home import home
 from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
@@ -81,5 +81,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("samlp/<str:client_id>", saml.sign_on, name="saml_sign_on"),
     path("samlp/metadata/<str:client_id>", saml.idp_metadata, name="saml_idp_metadata"),
+    path(
+        "wsfed/<str:client_id>/FederationMetadata/2007-06/FederationMetadata.xml",
+        wsfed.federation_metadata,
+        name="wsfed_metadata",
+    ),
     path("oidc/check-session", check_session, name="check_session"),
 ]

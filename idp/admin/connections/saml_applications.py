@@ -13,7 +13,7 @@ from django.utils import timezone
 from idp.admin.application_form import url_field
 from idp.applications import rules
 from idp.models import Application
-from idp.saml.application import importing
+from idp.saml.application import importing, wsfed
 from idp.saml.application import settings as saml
 from idp.saml.application.importing import NotImported
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
@@ -229,5 +229,17 @@ def endpoints(application: Application, at: datetime) -> list[tuple[str, str]]:
         ("Sign-on URL", saml.sso_url(application)),
         ("Sign-out URL", saml.logout_url(application)),
         ("Certificate", own_key(at).certificate_pem),
+        ("Client id", application.client_id),
+    ]
+
+
+def wsfed_endpoints(application: Application) -> list[tuple[str, str]]:
+    """The same of an application that speaks WS-Federation."""
+    settings = wsfed.read(application)
+    return [
+        ("Metadata", wsfed.metadata_url(application)),
+        ("Realm (wtrealm)", settings.realm),
+        ("Issuer", settings.told.own_entity_id),
+        ("Sign-on and sign-out URL", wsfed.endpoint(application)),
         ("Client id", application.client_id),
     ]

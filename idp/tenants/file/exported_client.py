@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from idp.applications import addons
 from idp.models import Application
 from idp.tenants.file.references import SecretNames
 
@@ -38,7 +39,7 @@ def entry(row: Application, secrets: SecretNames) -> dict[str, Any]:
             "loss_signs_out": row.access_loss_signs_out,
         },
         "claims": row.claim_mappings,
-        "addons": {"samlp": row.saml} if row.saml else {},
+        "addons": addons.of(row),
         "oidc_logout": _oidc_logout(row),
         "refresh_token": _refresh_token(row),
     }
