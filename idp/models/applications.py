@@ -206,11 +206,9 @@ class Application(AbstractApplication):
         blank=True,
         help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
     )
-
     saml = models.JSONField(default=dict, db_default=NO_OBJECT, blank=True)  # in the names of Auth0's addons.samlp
     saml_soap_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
     saml_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
-
     wsfed = models.JSONField(default=dict, db_default=NO_OBJECT, blank=True)  # in the names of Auth0's addons.wsfed
 
     class Meta(AbstractApplication.Meta):

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.applications import rules
-from idp.applications.addons import ADDONS
 from idp.applications.columns import LONGEST_NAME, NUMBERS, secret_problem
 from idp.applications.problem import Problem
 from idp.models import AccessMode, Application, AppType, InitiatorMode, TokenEndpointAuthMethod
 from idp.protocol import grant_types
 from idp.protocol.clients import ENCRYPTION_ALGORITHMS, SIGNING_ALGORITHMS, SUBJECT_TYPES
 from idp.protocol.initiators import AUTH0_DEFAULT, EVERY
+from idp.saml.application.addons import ADDONS
 from idp.tenants.reader import Reader, given
 
 _IMPLICIT = "implicit"  # every application has it at Auth0 unless somebody takes it away; here none does

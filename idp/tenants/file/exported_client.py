@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from idp.applications import addons
 from idp.models import Application
+from idp.saml.application import addons
 from idp.tenants.file.references import SecretNames
 
 AS_IT_IS = (  # columns that the file calls by the same name

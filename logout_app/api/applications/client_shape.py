@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from idp.applications import addons
 from idp.models import Application
+from idp.saml.application import addons
 
 
 def client(row: Application) -> dict[str, Any]:

@@ -196,6 +196,7 @@ OTHERS = {
     "remove_application": "names an application, which is no secret; only the person's own consents are looked at",
     "saml_sign_on": "names an application, which is no secret; who asks is shown by a signature",
     "saml_idp_metadata": "names an application, which is no secret",
+    "wsfed": "names an application or a connection, which is no secret",
     "wsfed_metadata": "the same",
     "saml_application_logout": "the same, and a signature",
     "saml_logout_answer": "256 random bits of an answer that waits for a person",

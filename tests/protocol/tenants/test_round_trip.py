@@ -198,6 +198,13 @@ def _applications() -> None:
         access_loss_signs_out=True,
         claim_mappings=[{"claim": "https://bank.example/roles", "from": "groups", "in": ["id_token"]}],
     )
+    Application.objects.create(  # who speaks the one protocol does not speak the other
+        client_id="intranet",
+        name="Intranet",
+        grant_types=[],
+        redirect_uris="https://intranet.example/signin-wsfed",
+        wsfed={"realm": "urn:intranet"},
+    )
     Application.objects.create(
         client_id="machine",
         name="Bank",  # of the same name
