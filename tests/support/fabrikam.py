@@ -5,27 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from allauth.mfa.models import Authenticator
-from django.contrib.auth.models import Group as Powers
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
 from idp.connections import health
 from idp.connections.contract import Account
-from idp.crypto import keys
 from idp.directory import memberships
 from idp.http.requests import RequestFacts
 from idp.models import (
     Application,
     ClaimTrouble,
-    ClientGrant,
     Connection,
     Group,
-    Identity,
     Invitation,
     RefusedRequest,
-    ResourceServer,
     Role,
     User,
 )
@@ -49,7 +43,7 @@ from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
 from tests.protocol.admin.scene import came_of, end
 from tests.protocol.admin.test_connection_health import certificate
-from tests.support import rows, second_factors
+from tests.support import rows
 from tests.support.factories import make_application, make_connection, make_session, make_user
 from tests.support.saml_sp import ServiceProvider
 
@@ -73,6 +67,7 @@ class Fabrikam:
     cinema: Application  # a device
     okta: Connection
     partner: Connection
+    staff: Connection  # a database with sign-up and sign-in by mail
     ended: SSOSession
 
     def admin(self) -> list[str]:
@@ -85,18 +80,25 @@ class Fabrikam:
         found += [reverse(act.format("connection"), args=(self.okta.pk, "provision"))]
         found += [reverse(act.format("application"), args=(self.payroll.pk, "sample-assertion"))]
         found += [reverse("admin:sessions_app_ssosession_change", args=(self.ended.pk,))]
-        evidence, find, log = (reverse(f"admin:{name}") for name in ("evidence", "find", "sessions_app_sessionevent_changelist"))
+        evidence, find, log = (
+            reverse(f"admin:{name}") for name in ("evidence", "find", "sessions_app_sessionevent_changelist")
+        )
         found += [f"{evidence}?person=mary@fabrikamcorp.com", f"{evidence}?person=nobody"]
         found += [f"{find}?q=a", f"{find}?q=nothing-is-called-so"]
         found += [f"{log}?person=mary&within=day", f"{log}?ip=somewhere&from=yesterday", f"{log}?person=nobody"]
-        found += [f"{reverse('admin:idp_application_add')}?kind={kind}" for kind in ("web", "spa", "machine", "device", "saml", "all")]
+        found += [
+            f"{reverse('admin:idp_application_add')}?kind={kind}"
+            for kind in ("web", "spa", "machine", "device", "saml", "all")
+        ]
         return found
 
 
 def build() -> Fabrikam:
     now = timezone.now()
     found = rows.one_of_each()
-    LogoutDelivery.objects.update(state=DeliveryState.DEAD, attempts=1, last_status=503, last_reason="busy", finished_at=now)
+    LogoutDelivery.objects.update(
+        state=DeliveryState.DEAD, attempts=1, last_status=503, last_reason="busy", finished_at=now
+    )
     debugger = found[Application]
     _with_addresses(debugger, "https://jwt.example")
     sharepoint, timesheet = make_application("SharePoint Intranet"), make_application("Timesheet SaaS")
@@ -114,12 +116,17 @@ def build() -> Fabrikam:
     adele = make_user("adele.vance@fabrikamcorp.com", name="Adele Vance")
     _directory(found, sharepoint, adele, now)
     _settings()
+    staff = make_connection("Staff", options={"disable_signup": False, "email_sign_in": "code"})
     ended = _ends(mary, [debugger, sharepoint, timesheet, wiki], now)
     _streams(found)
-    fabrikam = Fabrikam(found, mary, adele, debugger, sharepoint, timesheet, payroll, cinema, okta, partner, ended)
+    fabrikam = Fabrikam(
+        found, mary, adele, debugger, sharepoint, timesheet, payroll, cinema, okta, partner, staff, ended
+    )
     _trail(fabrikam, now)
     make_session(mary, debugger, sharepoint, initial_ip="203.0.113.7", last_user_agent=FIREFOX)
-    make_session(mary, timesheet, initial_ip="198.51.100.23", last_user_agent=IPHONE, last_seen_at=now - timedelta(minutes=40))
+    make_session(
+        mary, timesheet, initial_ip="198.51.100.23", last_user_agent=IPHONE, last_seen_at=now - timedelta(minutes=40)
+    )
     return fabrikam
 
 
@@ -163,7 +170,9 @@ def _directory(found: dict[type[Model], Model], application: Application, adele:
         reason="The redirect URI is not registered.", first_at=now - timedelta(hours=3), last_at=now,
     )  # fmt: skip
     staff = make_connection()
-    found[Invitation] = invitations.invite("nina@fabrikamcorp.com", staff, name="Nina", groups=[group], actor="system", at=now)
+    found[Invitation] = invitations.invite(
+        "nina@fabrikamcorp.com", staff, name="Nina", groups=[group], actor="system", at=now
+    )
 
 
 def _settings() -> None:
@@ -204,7 +213,10 @@ def _move(event: LogoutEvent, back: timedelta) -> None:
 
 
 def _streams(found: dict[type[Model], Model]) -> None:
-    for model, kind, name in ((OutgoingStream, StreamKind.SSF, "Okta Identity Threat Protection"), (Webhook, StreamKind.WEBHOOK, "Audit lake")):
+    for model, kind, name in (
+        (OutgoingStream, StreamKind.SSF, "Okta Identity Threat Protection"),
+        (Webhook, StreamKind.WEBHOOK, "Audit lake"),
+    ):
         row = EventStream.objects.create(
             kind=kind, public_id=f"{kind}-3f2a91c07be4"[:24], name=name, endpoint=f"https://{kind}.example/events",
             audiences=["https://acme.okta.com"], events=[vocabulary.SESSION_REVOKED],
