@@ -28,7 +28,7 @@ SQL_BY_CASE = ("tests/delivery", "tests/faults", "tests/protocol/door", "tests/p
 SQL_BY_CASE += ("tests/unit", "tests/wire", "tests/e2e")
 # Minutes each: the last one dealt would leave the other worker without work.
 LONG = (
-    "tests/protocol/pages/test_in_chromium.py",
+    "tests/protocol/pages/test_every_page_in_chromium.py",
     "tests/e2e/test_fresh_clone.py",
     "tests/protocol/scim/test_judges.py",
 )
