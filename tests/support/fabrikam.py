@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from allauth.account.models import EmailAddress
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
@@ -92,6 +93,22 @@ class Fabrikam:
         ]
         return found
 
+    def of_each_role(self) -> list[str]:
+        """Where operators, configurators and auditors come to, and meet what they may not."""
+        rows = {"idp_user": self.mary, "idp_application": self.sharepoint, "idp_connection": self.okta}
+        found = [reverse(f"admin:{kind}_change", args=(row.pk,)) for kind, row in rows.items()]
+        found += [reverse("admin:sessions_app_ssosession_change", args=(self.ended.pk,))]
+        found += [reverse("admin:idp_user_act", args=(self.mary.pk, "sign-out"))]
+        lists = (
+            "idp_user",
+            "idp_application",
+            "sessions_app_ssosession",
+            "logout_app_logoutdelivery",
+            "idp_signingkey",
+        )
+        found += [reverse(f"admin:{name}_changelist") for name in (*lists, "sessions_app_sessionevent")]
+        return [*found, *(reverse(f"admin:{name}") for name in ("index", "evidence", "mails"))]
+
 
 def build() -> Fabrikam:
     now = timezone.now()
@@ -114,6 +131,7 @@ def build() -> Fabrikam:
     identities.receive(okta, Account(sub="00u1a2b3c4d5e6f7g8h9", email="ann.ames@acme.example"), at=now)
     mary = found[User]
     adele = make_user("adele.vance@fabrikamcorp.com", name="Adele Vance")
+    EmailAddress.objects.create(user=adele, email=adele.email, verified=True, primary=True)
     _directory(found, sharepoint, adele, now)
     _settings()
     staff = make_connection("Staff", options={"disable_signup": False, "email_sign_in": "code"})

@@ -18,8 +18,8 @@ SCREENSHOTS = os.environ.get("PAGES_SCREENSHOTS", "")
 WIDE, NARROW, NARROWEST = ({"width": width, "height": 900} for width in (1280, 390, 320))
 TALLEST = 3000  # pixels of a picture
 OPEN = "document.querySelectorAll('details').forEach((one) => one.open = true)"
-ARRIVE = (
-    "document.getAnimations().forEach((one) => one.finish())"  # colours that are on their way from one to the other
+ARRIVE = (  # colours that are on their way from one to the other
+    "document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity).forEach((one) => one.finish())"
 )
 BESIDE = """() => [document.documentElement, ...document.querySelectorAll(".results")]
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth)

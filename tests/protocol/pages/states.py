@@ -16,6 +16,7 @@ from idp.people import mail_links
 from idp.protocol.opaque import digest
 from sessions_app.account import mail, not_me
 from sessions_app.models import DeviceGrant, SecurityMail
+from sessions_app.oauth.device import user_code_digest
 from tests.protocol.admin.scene import came_of
 from tests.support.fabrikam import FIREFOX, Fabrikam
 from tests.support.factories import PASSWORD, make_application, make_session
@@ -123,8 +124,9 @@ def an_authenticator_app(at: Stage) -> None:
 
 def device(at: Stage) -> None:
     at.sign_in()
+    DeviceGrant.objects.all().delete()
     DeviceGrant.objects.create(
-        application=at.it.cinema, client_id=at.it.cinema.client_id, device_code=digest("d"), user_code=digest(CODE),
+        application=at.it.cinema, client_id=at.it.cinema.client_id, device_code=digest("d"), user_code=user_code_digest(CODE),
         scope="openid profile", expires=timezone.now() + timedelta(minutes=15),
     )  # fmt: skip
     at.page.goto(f"/activate?user_code={CODE}")
