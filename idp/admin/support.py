@@ -90,9 +90,9 @@ class StrictAdmin(ModelAdmin):
     tells_itself: ClassVar[frozenset[str]] = (
         frozenset()
     )  # of add, change, delete: which have lines of the trail of their own
-    formfield_overrides: ClassVar[Any] = {
-        URLField: {"assume_scheme": "https", "form_class": WebUrlField, "widget": forms.URLInput({"class": "vURLField"})}
-    }  # Django's own widget says the address a second time, above its field
+    # Django's own widget says the address a second time, above its field.
+    url_field: ClassVar[Any] = {"form_class": WebUrlField, "widget": forms.URLInput({"class": "vURLField"})}
+    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", **url_field}}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """What only tells how the machine works, and under which keys, is nobody's business but a superuser's."""

@@ -21,7 +21,6 @@ from idp.protocol.text import normal_forms
 from sessions_app.account import mail
 from sessions_app.signin import attempts, sign_in
 
-
 LABELS = {
     "email": _("E-mail address"),
     "oldpassword": _("Current password"),
