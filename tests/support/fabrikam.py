@@ -180,7 +180,7 @@ def _directory(found: dict[type[Model], Model], application: Application, adele:
     permission = {"resource_server_identifier": "https://api.example/", "permission_name": "read:things"}
     found[Role] = Role.objects.create(name="Accountant", permissions=[permission], groups=["Finance"])
     application.access_mode, application.access_groups = "groups", ["Finance"]
-    application.claim_mappings = {"department": "user.app_metadata.department"}
+    application.claim_mappings = [{"claim": "department", "from": "user.app_metadata.department", "in": ["id_token"]}]
     application.save()
     ClaimTrouble.objects.create(application=application, claim="department", reason="There is nothing of that name.", first_at=now)  # fmt: skip
     RefusedRequest.objects.create(
