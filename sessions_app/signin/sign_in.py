@@ -247,6 +247,7 @@ def proof_of(request: HttpRequest, user: User) -> Proof | None:
         amr=_amr(records),
         upstream_sid=first.get("upstream_sid", ""),
         upstream=first.get("upstream", {}),
+        passkey=first.get("passkey"),
     )
 
 
