@@ -106,7 +106,7 @@ def _person(account: Account, found: identities.ExpectedPerson) -> list[tuple[st
     return [
         ("Subject", account.sub),
         ("Person", whose),
-        ("User id", found.user_id),
+        ("User ID", found.user_id),
         ("E-mail address", _email(found)),
         ("Name", found.name or "none"),
         ("Groups", ", ".join(listed) or "none"),
