@@ -190,7 +190,7 @@ class TenantSettingsAdmin(StrictAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)  # a class of this request
-        form.author, form.back = author_of(request), request.get_full_path()  # type: ignore[attr-defined]
+        form.author, form.back = author_of(request), request.get_full_path()
         return form
 
     def save_model(self, request: HttpRequest, obj: TenantSettings, form: Any, change: bool) -> None:
