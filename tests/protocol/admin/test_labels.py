@@ -13,8 +13,8 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.test import Client
 
-from idp.admin import labels
 from idp.admin.connections.by_strategy import FORMS
+from idp.admin.fields import sensible
 from idp.models import Connection, TenantSettings
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -86,4 +86,4 @@ def admin_request(admin: Client) -> HttpRequest:
     ],
 )
 def test_words_of_columns(column: str, written: str) -> None:
-    assert labels.sensible(column) == written
+    assert sensible(column) == written
