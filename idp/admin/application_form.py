@@ -76,6 +76,11 @@ class ApplicationForm(RulebookForm):
         "Reauthentication URL",
         "The application sends the person to sign in again before they go on. Empty: it is not told.",
     )
+    command_endpoint = url_field(
+        "Command endpoint",
+        "OpenID Provider Commands, draft 02: the application is told to invalidate, suspend, reactivate or delete the account "
+        "that somebody has there. Empty: it is not.",
+    )
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
         label="Told when",

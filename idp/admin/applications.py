@@ -88,6 +88,7 @@ class ApplicationAdminBase(ActsAdmin):
                 ("SAML by SOAP", obj.saml_soap_logout_uri),
                 ("SAML by the browser", "" if obj.saml_soap_logout_uri else obj.saml_logout_uri),
                 ("revocation", obj.global_token_revocation_uri),
+                ("commands", obj.command_endpoint),
             )
             if url
         ]
