@@ -79,7 +79,11 @@ class Browser:
             "HTTP_ACCEPT": "text/html",
             "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) profiling",
             "HTTP_COOKIE": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
-            "CONTENT_TYPE": "application/secevent+jwt" if signal else "application/x-www-form-urlencoded" if form else "",
+            "CONTENT_TYPE": "application/secevent+jwt"
+            if signal
+            else "application/x-www-form-urlencoded"
+            if form
+            else "",
             "CONTENT_LENGTH": str(len(body)),
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
@@ -265,6 +269,12 @@ def prepare(folder: Path) -> Callable[..., Any]:
     from bench import seed
 
     seed.main()
+    from django.db import connections
+
+    from idp.processes import role
+
+    connections.close_all()
+    role.become(role.ProcessRole.WEB)
     from idp.wsgi import application
 
     return application

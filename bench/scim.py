@@ -4,7 +4,7 @@
     python bench/scim.py --people 1000 --events 1000
 
 DATABASE_URL names an empty PostgreSQL database that may be overwritten. Curfew's web server is one process with the product's
-settings. The source does what Okta does: it looks for each person by userName, makes them, puts them into groups of 100, reads
+settings; the one application takes its logout tokens at once. The source does what Okta does: it looks for each person by userName, makes them, puts them into groups of 100, reads
 everybody page by page, changes everybody by PUT, and deactivates a tenth. The server's memory is read after each tenth of a phase.
 """
 
@@ -52,8 +52,12 @@ def main() -> None:
     os.environ["ISSUER"] = f"http://127.0.0.1:{options.port}/"
     os.environ["CURFEW_OUTBOUND_ALLOW"] = "127.0.0.0/8"
     options.alg, options.apps = "ES256", 1
-    with tempfile.TemporaryDirectory(prefix="curfew-scim-") as folder, gtr.key_server() as (issuer, key):
-        drain.prepare(Path(folder), "http://127.0.0.1:9", options)
+    with (
+        tempfile.TemporaryDirectory(prefix="curfew-scim-") as folder,
+        gtr.key_server() as (issuer, key),
+        drain.sink(theirs) as application,
+    ):
+        drain.prepare(Path(folder), application, options)
         token = provision()
         with gtr.processes(ours, options.port, folder):
             server = Server(options.port, options.at_once)
