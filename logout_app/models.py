@@ -388,6 +388,7 @@ class EventStream(models.Model):
     events = models.JSONField(default=list, blank=True, help_text="What was asked for, by URI or type.")
     status = models.CharField(max_length=8, choices=StreamState, default=StreamState.ENABLED)
     reason = models.CharField(max_length=500, blank=True)
+    halted = models.BooleanField(default=False, editable=False, help_text="By an administrator, who alone ends it.")
     algorithm = models.CharField(max_length=8, default="RS256")
     subject_format = models.CharField(max_length=8, default="iss_sub")
     subject_place = models.CharField(max_length=8, default="sub_id")

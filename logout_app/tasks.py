@@ -24,7 +24,7 @@ from logout_app.evidence import overdue
 from logout_app.shared_signals import poll
 from logout_app.streams import manage
 from sessions_app.account import new_devices
-from sessions_app.audit import following
+from sessions_app.audit import chain, following
 from sessions_app.session.purge import BATCH
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,7 @@ EXPIRY_DEADLINE = 50.0  # seconds; the next run comes after 60
 EXPIRY_BATCH = 200
 PURGE_DEADLINE = 600.0
 MAIL_DEADLINE = 25.0  # of each of two
+SEAL_DEADLINE = 50.0
 STATEMENT_LIMIT = 10  # seconds
 NAMED = 10  # applications, in a line of the log
 
@@ -86,6 +87,13 @@ def purge_history() -> None:
         for name, batch in purge.batches(now, retention):
             if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)
+
+
+@shared_task
+def seal_trail() -> None:
+    """Seal the lines of the audit trail that are old enough."""
+    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
+        until_done(partial(chain.seal_next, timezone.now()), SEAL_DEADLINE, following.BATCH)
 
 
 @shared_task

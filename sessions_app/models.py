@@ -539,6 +539,27 @@ class TrailPosition(models.Model):
         return self.name
 
 
+class AuditSeal(models.Model):
+    """What the lines of the audit trail from beyond `after` up to `last` were when they were sealed (`sessions_app/audit/chain.py`)."""
+
+    after = models.BigIntegerField()
+    last = models.BigIntegerField(unique=True)
+    lines = models.IntegerField()
+    newest_at = models.DateTimeField(help_text="Of these lines.")
+    previous = models.CharField(
+        max_length=64, blank=True, help_text="The digest of the seal before; empty: it is the first."
+    )
+    digest = models.CharField(max_length=64)
+    key_id = models.CharField(max_length=8)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("newest_at",), name="sessions_seal_newest"),)
+
+    def __str__(self) -> str:
+        return f"lines {self.after + 1} to {self.last}"
+
+
 class JobStatus(models.TextChoices):
     PENDING = "pending", "Waiting for a worker"
     PROCESSING = "processing", "Under way"

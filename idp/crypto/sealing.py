@@ -43,11 +43,25 @@ def unseal(envelope: str, context: str) -> str:
         raise CannotUnseal(f"{context}: the sealed value was altered or moved") from error
 
 
+def digest_keys(purpose: str) -> dict[str, bytes]:
+    """Keys of digests by their ids, of every encryption key; the first makes new ones."""
+    secrets = tuple(settings.ENCRYPTION_KEYS) or (settings.SECRET_KEY,)
+    return {_id(key): key for key in (_derived(secret, f"curfew {purpose} v1") for secret in secrets)}
+
+
 def _ciphers() -> dict[str, AESGCM]:
     return _derive(tuple(settings.ENCRYPTION_KEYS) or (settings.SECRET_KEY,))
 
 
 @functools.cache
 def _derive(secrets: tuple[str, ...]) -> dict[str, AESGCM]:
-    keys = [HKDF(hashes.SHA256(), 32, salt=None, info=b"curfew sealing v1").derive(s.encode()) for s in secrets]
-    return {hashlib.sha256(key).hexdigest()[:8]: AESGCM(key) for key in keys}
+    keys = [_derived(secret, "curfew sealing v1") for secret in secrets]
+    return {_id(key): AESGCM(key) for key in keys}
+
+
+def _derived(secret: str, info: str) -> bytes:
+    return HKDF(hashes.SHA256(), 32, salt=None, info=info.encode()).derive(secret.encode())
+
+
+def _id(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:8]

@@ -48,3 +48,4 @@ def _history(old: datetime) -> Iterator[Rows]:
     untold = LogoutDelivery.objects.sendable().filter(sid=OuterRef("sid"), state=DeliveryState.PENDING)
     yield SamlSubject.objects.filter(~Exists(untold), session=None, issued_at__lt=old)
     yield history.before(old)
+    yield history.seals_before(old)

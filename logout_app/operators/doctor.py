@@ -25,6 +25,7 @@ from logout_app.delivery import metrics, readiness, reports
 from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
 from logout_app.protocol.retry import SET_ASIDE
+from sessions_app.audit import chain
 from sessions_app.models import ImportJob, JobStatus, MailRequest
 from sessions_app.transfer import jobs
 
@@ -206,6 +207,14 @@ def _queue(at: datetime) -> Answers:
         yield GOOD, "No delivery is overdue by more than a minute."
 
 
+def _trail(at: datetime) -> Answers:
+    since = chain.unsealed_since()
+    if since is not None and at - since > chain.LATE:
+        yield WARNING, f"No line of the audit trail was sealed for {_span(at - since)}: the worker does so each minute."
+    else:
+        yield GOOD, "The audit trail is sealed. Whether it is unaltered, manage.py audit verify says."
+
+
 def _ends(at: datetime) -> Answers:
     found = overdue.incomplete(at)
     if found.oldest is not None:
@@ -261,6 +270,7 @@ TOPICS: dict[str, Callable[[datetime], Answers]] = {
     "sign-outs": _ends,
     "given up": _dead,
     "imports": _imports,
+    "audit trail": _trail,
 }
 WITHOUT_DATABASE = frozenset({"redis", "mail server"})
 

@@ -37,4 +37,4 @@ def _stop(grant: ClientGrant) -> None:
     rows = EventStream.objects.select_related("application").filter(kind=StreamKind.SSF)
     stream = rows.filter(application=grant.application_id).exclude(status=StreamState.DISABLED).first()
     if stream is not None:
-        manage.set_status(stream, StreamState.DISABLED, WHY, actor="system", at=timezone.now(), by_us=True)
+        manage.set_status(stream, StreamState.DISABLED, WHY, actor="system", at=timezone.now(), by=manage.SetBy.SYSTEM)

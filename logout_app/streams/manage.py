@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
@@ -52,6 +53,24 @@ class OneStreamOnly(ProtocolError):
 
     def __init__(self) -> None:
         super().__init__("This receiver has a stream already: read, update or delete it.")
+
+
+class Halted(ProtocolError):
+    """Section 8.1.2.2: not everybody who may read a status may change it."""
+
+    error = "access_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("An administrator stopped this stream: only they start it again.")
+
+
+class SetBy(StrEnum):
+    """Who changes the status of a stream."""
+
+    RECEIVER = "receiver"
+    ADMINISTRATOR = "administrator"
+    SYSTEM = "system"
 
 
 class NoSuchStream(ProtocolError):
@@ -189,25 +208,37 @@ def ask_verification(stream: EventStream, state: str | None, at: datetime) -> No
 
 
 # --- both -----------------------------------------------------------------------------------------------------------------
-def set_status(stream: EventStream, status: str, reason: str, *, actor: str, at: datetime, by_us: bool) -> None:
-    """Paused holds events (in the audit trail), disabled does not. What we change ourselves the receiver is told (section 8.1.5)."""
+def set_status(stream: EventStream, status: str, reason: str, *, actor: str, at: datetime, by: SetBy) -> None:
+    """Paused holds events (in the audit trail), disabled does not. What we change ourselves the receiver is told (section 8.1.5).
+
+    Raises Halted for a receiver whose stream an administrator paused or disabled.
+    """
     with transaction.atomic():
         _hold(stream)
+        if by == SetBy.ADMINISTRATOR:
+            stream.halted = status != StreamState.ENABLED
+        elif by == SetBy.RECEIVER and stream.halted and status != stream.status:
+            raise Halted
         before, stream.status, stream.reason = stream.status, status, reason
         if status == before:
-            EventStream.objects.filter(pk=stream.pk).update(reason=reason, used_at=at)
+            rows = EventStream.objects.filter(pk=stream.pk)
+            rows.update(reason=reason, halted=stream.halted, used_at=_used(stream, by, at))
             return
         if status == StreamState.DISABLED:
             _drop(stream, "the stream was disabled", at, but_control=True)
         if before == StreamState.DISABLED:
             stream.after = history.newest()
-        stream.used_at = at if not by_us else stream.used_at
-        stream.save(update_fields=["status", "reason", "after", "used_at"])
-        if by_us:
+        stream.used_at = _used(stream, by, at)
+        stream.save(update_fields=["status", "reason", "halted", "after", "used_at"])
+        if by != SetBy.RECEIVER and stream.kind == StreamKind.SSF:
             said = {"status": status} | ({"reason": reason} if reason else {})
             _control(stream, STREAM_UPDATED, said, at)
         tell(stream, status, actor=actor, at=at, reason=reason)
         transaction.on_commit(bell.ring)
+
+
+def _used(stream: EventStream, by: SetBy, at: datetime) -> datetime:
+    return at if by == SetBy.RECEIVER else stream.used_at
 
 
 def send_verification(stream: EventStream, state: str | None, at: datetime) -> None:
@@ -244,7 +275,7 @@ def pause_inactive(at: datetime) -> int:
     rows = EventStream.objects.filter(method=StreamMethod.POLL, status=StreamState.ENABLED, used_at__lt=old)
     found = list(rows)
     for stream in found:
-        set_status(stream, StreamState.PAUSED, "nobody came for its events", actor="system", at=at, by_us=True)
+        set_status(stream, StreamState.PAUSED, "nobody came for its events", actor="system", at=at, by=SetBy.SYSTEM)
     return len(found)
 
 
@@ -274,7 +305,7 @@ def _hold(stream: EventStream) -> None:
     row = EventStream.objects.select_for_update(no_key=True).filter(pk=stream.pk).first()
     if row is None:
         raise NoSuchStream
-    stream.after, stream.status = row.after, row.status
+    stream.after, stream.status, stream.halted = row.after, row.status, row.halted
 
 
 def _set_delivery(stream: EventStream, delivery: WantedDelivery) -> None:

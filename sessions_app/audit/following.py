@@ -21,9 +21,9 @@ Lines = list[SessionEvent]
 
 
 def follow(
-    name: str, kinds: Collection[EventType], take: Callable[[Lines], None], *, at: datetime, patience: timedelta
+    name: str, kinds: Collection[EventType] | None, take: Callable[[Lines], None], *, at: datetime, patience: timedelta
 ) -> int:
-    """Hand on the next lines of these kinds; returns how many: BATCH, if there may be more.
+    """Hand on the next lines of these kinds, None: of all; returns how many: BATCH, if there may be more.
 
     What `take` writes is committed with the position. Who follows for the first time begins with what is written from now on.
     """
@@ -31,8 +31,9 @@ def follow(
         _begun(name)
         position = TrailPosition.objects.select_for_update(no_key=True).get(name=name)
         until = _ripe(position, at - patience)
-        types = [kind.value for kind in kinds]
-        rows = SessionEvent.objects.filter(pk__gt=position.after, pk__lte=until, type__in=types)
+        rows = SessionEvent.objects.filter(pk__gt=position.after, pk__lte=until)
+        if kinds is not None:
+            rows = rows.filter(type__in=[kind.value for kind in kinds])
         lines = list(rows.order_by("pk")[:BATCH])
         take(lines)
         position.after = lines[-1].pk if len(lines) == BATCH else until

@@ -12,7 +12,7 @@ from django.db.models.functions import TruncHour
 
 from sessions_app.audit import events
 from sessions_app.audit.events import EventGroup, EventType
-from sessions_app.models import SessionEvent
+from sessions_app.models import AuditSeal, SessionEvent
 
 LINES = 200  # of one session, at most
 Recorded = SessionEvent  # a line as readers of several get it
@@ -113,8 +113,17 @@ def by_hour(event: EventType, *, since: datetime) -> Iterable[tuple[datetime, in
 
 
 def before(at: datetime) -> QuerySet[SessionEvent]:
-    """For the purge."""
-    return SessionEvent.objects.filter(at__lt=at)
+    """For the purge. Of lines that were sealed together all go or none, so that the rest can still be verified."""
+    rows = SessionEvent.objects.filter(at__lt=at)
+    younger = AuditSeal.objects.filter(newest_at__gte=at).order_by("last").values_list("after", flat=True).first()
+    return rows if younger is None else rows.filter(pk__lte=younger)
+
+
+def seals_before(at: datetime) -> QuerySet[AuditSeal]:
+    """For the purge. The newest one stays, for the next to name it."""
+    return AuditSeal.objects.filter(newest_at__lt=at).exclude(
+        pk__in=AuditSeal.objects.order_by("-last").values("pk")[:1]
+    )
 
 
 def of_connection(name: str, kinds: Iterable[EventType], count: int) -> list[SessionEvent]:

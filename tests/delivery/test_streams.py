@@ -104,7 +104,9 @@ def test_ten_thousand_events_of_a_paused_stream_cost_no_row_and_come_in_order(re
     receiver.behave(stream="202")
     stream = make_stream(receiver.url("stream"))
     with running():
-        manage.set_status(stream, "paused", "for the night", actor="admin:boss", at=timezone.now(), by_us=True)
+        manage.set_status(
+            stream, "paused", "for the night", actor="admin:boss", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR
+        )
         wait_until(lambda: len(receiver.posts("stream")) == 1)
         subs = happen(10_000)
         manage.send_verification(stream, None, timezone.now())
@@ -112,7 +114,7 @@ def test_ten_thousand_events_of_a_paused_stream_cost_no_row_and_come_in_order(re
         assert StreamItem.objects.count() == 2
         almost = SessionEvent.objects.order_by("-pk")[200].pk  # the last two hundred are as the others
         EventStream.objects.update(after=almost)
-        manage.set_status(stream, "enabled", "", actor="admin:boss", at=timezone.now(), by_us=True)
+        manage.set_status(stream, "enabled", "", actor="admin:boss", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
         wait_until(lambda: len(receiver.posts("stream")) == 3 + 200, 60)
     heard = told(receiver)
     assert heard[:3] == ["control"] * 3
@@ -125,12 +127,12 @@ def test_what_a_pause_finds_in_the_outbox_goes_back_into_the_trail_and_is_told_o
     subs = happen(5)
     with running():
         wait_until(lambda: receiver.posts("stream"))
-        manage.set_status(stream, "paused", "", actor="app", at=timezone.now(), by_us=False)
+        manage.set_status(stream, "paused", "", actor="app", at=timezone.now(), by=manage.SetBy.RECEIVER)
         receiver.behave(stream="202")
         wait_until(lambda: states(stream) == {"dropped": 5}, 30)
         stream.refresh_from_db()
         at_the_pause = len(receiver.posts("stream"))
-        manage.set_status(stream, "enabled", "", actor="app", at=timezone.now(), by_us=False)
+        manage.set_status(stream, "enabled", "", actor="app", at=timezone.now(), by=manage.SetBy.RECEIVER)
         wait_until(lambda: states(stream).get("delivered") == 5, 30)
     assert told(receiver)[at_the_pause:] == subs
 
@@ -138,7 +140,7 @@ def test_what_a_pause_finds_in_the_outbox_goes_back_into_the_trail_and_is_told_o
 def test_a_disabled_stream_keeps_nothing(receiver):
     stream = make_stream(receiver.url("stream"), status="disabled")
     happen(3)
-    manage.set_status(stream, "enabled", "", actor="app", at=timezone.now(), by_us=False)
+    manage.set_status(stream, "enabled", "", actor="app", at=timezone.now(), by=manage.SetBy.RECEIVER)
     subs = happen(2, first=3)
     with running():
         wait_until(lambda: len(receiver.posts("stream")) == 2)

@@ -409,6 +409,17 @@ def test_prune_closes_a_connection_that_people_hang_on(folder: Path) -> None:
     assert session.ended_at is not None
 
 
+@pytest.mark.parametrize("who", ["may open the admin", "signed up"])
+def test_prune_leaves_people_whom_no_file_made(folder: Path, who: str) -> None:
+    user = make_user(is_staff=who == "may open the admin")
+    Connection.objects.update(strategy="auth0", options={"disable_signup": who != "signed up"})
+    assert apply(folder, "users: []", prune=True) == {user.email: "unchanged"}
+    assert User.objects.filter(pk=user.pk).exists()
+    User.objects.update(is_staff=False)
+    Connection.objects.update(options={})
+    assert apply(folder, "users: []", prune=True) == {user.email: "removed"}
+
+
 def test_the_command_says_what_is_wrong_and_that_nothing_happened(folder: Path) -> None:
     path = folder / "tenant.yaml"
     path.write_text("clients: [{name: A, colour: red}]")

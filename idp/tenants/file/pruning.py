@@ -14,7 +14,7 @@ from django.db import models
 from idp.applications import trail as client_trail
 from idp.connections import trust
 from idp.models import Application, ClientGrant, Connection, Identity, ResourceServer, Strategy
-from idp.people import accounts
+from idp.people import accounts, newcomers
 from idp.protocol.text import normal_forms
 from idp.tenants import roles
 from idp.tenants.applied import Applied
@@ -50,8 +50,16 @@ class _Pruning:
         rows = Identity.objects.filter(connection__strategy=Strategy.DATABASE).select_related("user", "connection")
         for identity in rows:
             if (identity.connection.name, normal_forms.name(identity.login or "")) not in kept:
-                name = identity.user.email or identity.sub
-                yield _removed("user", name, accounts.delete_user(identity.user, actor=self.actor, at=self.at))
+                yield self._person(identity)
+
+    def _person(self, identity: Identity) -> Applied:
+        """Whom no file made is not a file's to delete: who signed up, and who lets others in."""
+        name = identity.user.email or identity.sub
+        if identity.user.is_staff:
+            return Applied("user", name, "unchanged", "may open the admin, and is removed there only")
+        if newcomers.is_open_to_everybody(identity.connection):
+            return Applied("user", name, "unchanged", f"people sign up at {identity.connection.name}")
+        return _removed("user", name, accounts.delete_user(identity.user, actor=self.actor, at=self.at))
 
     def _grants(self) -> Iterator[Applied]:
         kept = {(found.named(grant.client).pk, grant.audience) for grant in self.file.grants}

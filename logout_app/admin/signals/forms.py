@@ -56,7 +56,7 @@ class StreamForm(StreamModelForm):
         required=False,
         max_length=LONGEST_SECRET,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="The whole value of the Authorization header of each request. It is kept sealed; empty: as it is.",
+        help_text="The whole value of the Authorization header of each request. It is kept sealed; empty: as it is, while the host is the same.",
     )
 
     def clean_endpoint(self) -> str:
@@ -77,7 +77,20 @@ class StreamForm(StreamModelForm):
         cleaned = super().clean()
         if not self.proved:
             raise forms.ValidationError(ask_for_proof(PROOF, self.back))
+        if self._would_tell_another_receiver():
+            self.add_error(
+                "authorization_header", "Another host would be given what the old one knows us by: say it anew."
+            )
         return cleaned
+
+    def _would_tell_another_receiver(self) -> bool:
+        """`initial` has the endpoint as it is kept."""
+        if not self.instance.authorization or self.cleaned_data.get("authorization_header"):
+            return False
+        old, new = (
+            urlsplit(str(url or "")) for url in (self.initial.get("endpoint"), self.cleaned_data.get("endpoint"))
+        )
+        return (old.scheme, old.netloc) != (new.scheme, new.netloc)
 
     def save(self, commit: bool = True) -> EventStream:
         stream = self.instance

@@ -32,7 +32,7 @@ WORDS = {
 
 def _set(status: StreamState) -> Any:
     def do(request: HttpRequest, stream: EventStream, at: datetime, form: forms.Form | None) -> str:
-        manage.set_status(stream, status, "", actor=actor_of(request), at=at, by_us=stream.kind == StreamKind.SSF)
+        manage.set_status(stream, status, "", actor=actor_of(request), at=at, by=manage.SetBy.ADMINISTRATOR)
         return f"{stream} is {status}."
 
     return do

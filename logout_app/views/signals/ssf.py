@@ -125,7 +125,7 @@ def status(request: HttpRequest, by: StreamManager, at: datetime) -> HttpRespons
         return _status(manage.find(by.application, _id(request.GET)))
     document = _body(request)
     stream, (wanted, reason) = _named(document, by), requests.status(document)
-    manage.set_status(stream, wanted, reason, actor=by.actor, at=at, by_us=False)
+    manage.set_status(stream, wanted, reason, actor=by.actor, at=at, by=manage.SetBy.RECEIVER)
     return _status(stream)
 
 

@@ -130,3 +130,17 @@ def test_the_secret_of_a_webhook_is_shown_once():
     page = client.get(reverse("admin:logout_app_webhook_change", args=(row.pk,))).content.decode()
     assert secret not in page
     assert client.get(reverse("admin:logout_app_outgoingstream_change", args=(row.pk,))).status_code == 302
+
+
+def test_what_authorizes_pushes_goes_to_no_other_host():
+    client, row = superuser(), stream()
+    row.authorization = sealing.seal("Bearer secret", sealed_for(row, "authorization"))
+    row.save()
+    url = reverse("admin:logout_app_outgoingstream_change", args=(row.pk,))
+    form = {"name": "x", "audiences": "x", "algorithm": "RS256", "subject_format": "email", "subject_place": "sub_id"}
+    elsewhere = form | {"endpoint": "http://127.0.0.1:18010/events"}
+    assert "say it anew" in client.post(url, elsewhere).content.decode()
+    assert client.post(url, form | {"endpoint": "http://127.0.0.1:18009/other"}).status_code == 302
+    assert client.post(url, elsewhere | {"authorization_header": "Bearer new"}).status_code == 302
+    row.refresh_from_db()
+    assert sealing.unseal(row.authorization, sealed_for(row, "authorization")) == "Bearer new"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from idp.models import ClientGrant
 from logout_app.models import EventStream, StreamState
 from logout_app.protocol.streams import vocabulary as v
+from logout_app.streams import manage
 from sessions_app.audit.events import EventType
 from tests.protocol.shared_signals.test_sent import happened
 from tests.support.event_streams import StreamReceiver, events_of, make_receiver, pushed
@@ -42,6 +44,20 @@ def test_whose_grant_is_taken_away_hears_of_nobody_any_more(receiver, how):
     end_somebodys("bob")
     assert events_of(pushed()) == ["stream-updated"]
     assert (receiver.row.status, receiver.row.reason) == (StreamState.DISABLED, "the client grant was taken away")
+
+
+@pytest.mark.parametrize("stopped", [StreamState.PAUSED, StreamState.DISABLED])
+def test_what_an_administrator_stopped_no_receiver_starts(receiver, stopped):
+    receiver.create(v.PUSH)
+    stream = receiver.row
+    manage.set_status(stream, stopped, "", actor="admin:boss", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
+    wanted = {"stream_id": stream.public_id, "status": "enabled"}
+    refused = receiver.call("POST", "/ssf/status", wanted)
+    assert (refused.status_code, receiver.row.status) == (403, stopped)
+    assert "administrator" in refused.json()["error_description"]
+    manage.set_status(receiver.row, "enabled", "", actor="admin:boss", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
+    assert receiver.call("POST", "/ssf/status", wanted | {"status": "paused"}).status_code == 200
+    assert receiver.call("POST", "/ssf/status", wanted).status_code == 200
 
 
 def test_an_application_goes_with_its_stream_and_its_grant(receiver):

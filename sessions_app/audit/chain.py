@@ -1,0 +1,139 @@
+"""Seals over closed ranges of the audit trail, each with the digest of the one before: what is altered, added or taken away shows.
+
+Triggers keep everybody from changing a line who does not own the tables. A seal is an HMAC with a key that the database does
+not hold, so who owns the tables cannot make one. Made by the worker, never in a request; the newest digest goes to the log,
+where it tells of seals that are cut off at the end.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from idp.crypto import sealing
+from sessions_app.audit.following import follow
+from sessions_app.models import AuditSeal, SessionEvent
+
+log = structlog.get_logger(__name__)
+FOLLOWER, PURPOSE = "seals", "audit chain"
+PATIENCE = timedelta(minutes=5)  # longer than any transaction of ours: what is written later stands behind the range
+LATE = timedelta(minutes=30)  # since the oldest line that is not sealed; longer means that nobody seals
+
+
+def seal_next(at: datetime) -> int:
+    """Seal the next lines that are old enough; returns how many: a full batch, if there may be more."""
+    return follow(FOLLOWER, None, lambda lines: _seal(lines, at), at=at, patience=PATIENCE)
+
+
+def _seal(lines: list[SessionEvent], at: datetime) -> None:
+    if not lines:
+        return
+    before = AuditSeal.objects.order_by("-last").first()
+    made = AuditSeal(
+        after=before.last if before else lines[0].pk - 1,
+        last=lines[-1].pk,
+        lines=len(lines),
+        newest_at=max(line.at for line in lines),
+        previous=before.digest if before else "",
+        at=at,
+    )
+    made.key_id, key = next(iter(sealing.digest_keys(PURPOSE).items()))
+    made.digest = _digest(key, made, lines)
+    made.save(force_insert=True)
+    log.info("audit.sealed", last=made.last, lines=made.lines, digest=made.digest)
+
+
+def _digest(key: bytes, seal: AuditSeal, lines: Iterable[SessionEvent]) -> str:
+    made = hmac.new(key, digestmod="sha256")
+    made.update(_text([seal.previous, seal.after, seal.last, seal.lines, _moment(seal.newest_at), _moment(seal.at)]))
+    for line in lines:
+        made.update(_text([getattr(line, name) for name in FIELDS] + [_moment(line.at)]))
+    return made.hexdigest()
+
+
+FIELDS = ("pk", "type", "sid", "sub", "client_id", "connection", "initiator", "actor", "ip", "user_agent", "data")
+
+
+def _text(values: list[Any]) -> bytes:
+    return json.dumps(values, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _moment(at: datetime) -> int:
+    """Microseconds: both databases keep them."""
+    return round(at.timestamp() * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class TrailVerdict:
+    """`head` is the newest digest: noted elsewhere, it shows later that nothing was cut off behind it."""
+
+    seals: int
+    lines: int
+    purged: int
+    unsealed: int
+    head: str
+    problems: tuple[str, ...]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("seals", "lines", "purged", "unsealed", "head")} | {
+            "status": "altered" if self.problems else "verified",
+            "problems": list(self.problems),
+        }
+
+
+def verify(at: datetime, *, retention_days: int, noted: str = "") -> TrailVerdict:
+    """Read all of the trail. `noted`: a digest that was the newest once."""
+    reading = _Reading(at - timedelta(days=retention_days), noted)
+    problems = list(reading.problems())
+    if (late := unsealed_since()) is not None and late < at - LATE:
+        problems.append(f"Lines since {late:%Y-%m-%d %H:%M} UTC are not sealed: does a worker run?")
+    unsealed = SessionEvent.objects.filter(pk__gt=reading.last).count()
+    return TrailVerdict(reading.seals, reading.lines, reading.purged, unsealed, reading.head, tuple(problems))
+
+
+def unsealed_since() -> datetime | None:
+    """The moment of the oldest line that no seal covers; None: there is none."""
+    last = AuditSeal.objects.order_by("-last").values_list("last", flat=True).first() or 0
+    return SessionEvent.objects.filter(pk__gt=last).order_by("pk").values_list("at", flat=True).first()
+
+
+class _Reading:
+    """Seal after seal, with what it counts on the way. Ranges that the purge took away stand at the beginning only."""
+
+    def __init__(self, retained: datetime, noted: str) -> None:
+        self.retained, self.noted = retained, noted
+        self.seals = self.lines = self.purged = self.last = 0
+        self.head = ""
+        self.keys = sealing.digest_keys(PURPOSE)
+
+    def problems(self) -> Iterator[str]:
+        found_noted = not self.noted
+        for seal in AuditSeal.objects.order_by("last").iterator():
+            yield from self._of(seal)
+            found_noted = found_noted or seal.digest == self.noted
+            self.seals, self.last, self.head = self.seals + 1, seal.last, seal.digest
+        if not found_noted:
+            yield "No seal has the digest that was noted: the end of the chain was cut off, or made anew."
+
+    def _of(self, seal: AuditSeal) -> Iterator[str]:
+        if self.seals and (seal.previous, seal.after) != (self.head, self.last):
+            yield f"A seal is missing between line {self.last} and line {seal.after + 1}."
+        lines = list(SessionEvent.objects.filter(pk__gt=seal.after, pk__lte=seal.last).order_by("pk"))
+        if not lines and not self.lines and seal.newest_at < self.retained:
+            self.purged += seal.lines
+        elif (key := self.keys.get(seal.key_id)) is None:
+            yield f"{_range(seal)} cannot be verified: their key is not in CURFEW_ENCRYPTION_KEYS."
+        elif not hmac.compare_digest(_digest(key, seal, lines), seal.digest):
+            yield f"{_range(seal)} are not what was sealed: {len(lines)} lines are there, {seal.lines} were sealed."
+        self.lines += len(lines)
+
+
+def _range(seal: AuditSeal) -> str:
+    return f"Lines {seal.after + 1} to {seal.last} (up to {seal.newest_at:%Y-%m-%d %H:%M} UTC)"

@@ -1,0 +1,165 @@
+"""Who owns the tables can drop triggers, but cannot make a seal: whatever they change of the audit trail shows."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from structlog.testing import capture_logs
+
+from idp.database import dialect
+from logout_app.ending import purge
+from sessions_app.audit import chain, following, permit
+from sessions_app.models import AuditSeal, SessionEvent
+
+pytestmark = pytest.mark.django_db
+TABLE, SEALS = SessionEvent._meta.db_table, AuditSeal._meta.db_table
+NOW = timezone.now()
+YEARS = timedelta(days=1000)
+
+
+def happen(count: int, at=NOW) -> None:
+    SessionEvent.objects.bulk_create(
+        [
+            SessionEvent(type="opened", sub=f"auth0|{n}", ip="2001:db8::1", data={"n": [n, 1.5]}, at=at)
+            for n in range(count)
+        ]
+    )
+
+
+@pytest.fixture
+def trail(monkeypatch) -> None:
+    """Three seals of two lines, and a line that is too young."""
+    monkeypatch.setattr(following, "BATCH", 2)
+    assert chain.seal_next(NOW) == 0  # begins
+    happen(6)
+    seal()
+    happen(1)
+
+
+def seal(at=NOW) -> None:
+    """The first look notes what there is; what was there five minutes ago is sealed by the second."""
+    assert chain.seal_next(at) == 0
+    while chain.seal_next(at + chain.PATIENCE) == following.BATCH:
+        pass
+
+
+def verify(at=NOW, **options) -> chain.TrailVerdict:
+    return chain.verify(at, **{"retention_days": 90, **options})
+
+
+def as_their_owner(*statements: str) -> None:
+    off = dialect.either(
+        postgresql=f"ALTER TABLE {TABLE} DISABLE TRIGGER USER", sqlite="DROP TRIGGER curfew_trail_no_update"
+    )
+    with connection.cursor() as cursor, permit.purging():
+        for statement in (off, *statements):
+            cursor.execute(statement)
+
+
+def pks() -> list[int]:
+    return list(SessionEvent.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_what_nobody_touched_is_verified(trail):
+    verdict = verify()
+    assert (verdict.seals, verdict.lines, verdict.unsealed, verdict.problems) == (3, 6, 1, ())
+    assert verdict.head == AuditSeal.objects.latest("last").digest
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE {table} SET sub = 'auth0|bob' WHERE id = {third}", "2 lines are there, 2 were sealed"),
+        ("UPDATE {table} SET data = '{{}}' WHERE id = {third}", "are not what was sealed"),
+        ("DELETE FROM {table} WHERE id = {third}", "1 lines are there, 2 were sealed"),
+        ("DELETE FROM {table} WHERE id <= {second}", "0 lines are there, 2 were sealed"),
+        ("UPDATE {seals} SET lines = 1 WHERE last = {fourth}", "are not what was sealed"),
+        ("DELETE FROM {seals} WHERE last = {fourth}", "A seal is missing between"),
+        ("UPDATE {seals} SET key_id = 'theirs'", "their key is not in CURFEW_ENCRYPTION_KEYS"),
+    ],
+)
+def test_whatever_was_changed_shows(trail, change, told):
+    _, second, third, fourth, *_ = pks()
+    as_their_owner(change.format(table=TABLE, seals=SEALS, second=second, third=third, fourth=fourth))
+    assert any(told in problem for problem in verify().problems)
+
+
+def test_a_line_that_was_put_between_others_shows(trail):
+    first, *_ = pks()
+    as_their_owner(f"UPDATE {TABLE} SET id = -1 WHERE id = {first}")
+    assert "are not what was sealed" in verify().problems[0]
+
+
+def test_an_end_that_was_cut_off_shows_to_whoever_noted_the_digest(trail):
+    noted = verify().head
+    last = AuditSeal.objects.latest("last")
+    as_their_owner(f"DELETE FROM {TABLE} WHERE id > {last.after}", f"DELETE FROM {SEALS} WHERE id = {last.pk}")
+    assert verify().problems == ()
+    assert "cut off" in verify(noted=noted).problems[0]
+
+
+def test_the_newest_digest_goes_to_the_log(monkeypatch):
+    chain.seal_next(NOW)
+    happen(1)
+    with capture_logs() as logs:
+        seal()
+    assert [line["digest"] for line in logs if line["event"] == "audit.sealed"] == [verify().head]
+
+
+def test_an_older_key_verifies_and_a_new_one_seals(trail, settings):
+    settings.ENCRYPTION_KEYS = ["a new key, of which nobody knows", settings.SECRET_KEY]
+    old = settings.ENCRYPTION_KEYS[1:]
+    happen(2)
+    seal()
+    assert len(set(AuditSeal.objects.values_list("key_id", flat=True))) == 2
+    assert verify().problems == ()
+    settings.ENCRYPTION_KEYS = old
+    assert "CURFEW_ENCRYPTION_KEYS" in verify().problems[0]
+
+
+def test_nobody_who_seals_shows(trail):
+    assert "does a worker run" in verify(NOW + timedelta(hours=1)).problems[0]
+
+
+def test_the_purge_takes_whole_ranges_and_the_rest_is_verified(monkeypatch):
+    monkeypatch.setattr(following, "BATCH", 2)
+    chain.seal_next(NOW)
+    happen(3, at=NOW - YEARS)  # the third was sealed with one that is young
+    happen(3)
+    seal()
+    for _ in range(2):
+        for _name, batch in purge.batches(NOW, 90):
+            batch()
+    assert SessionEvent.objects.count() == 4
+    verdict = verify()
+    assert (verdict.seals, verdict.lines, verdict.problems) == (2, 4, ())
+
+
+def test_the_newest_seal_outlives_its_lines(monkeypatch):
+    chain.seal_next(NOW)
+    happen(2, at=NOW - YEARS)
+    seal()
+    for _name, batch in purge.batches(NOW, 90):
+        batch()
+    assert (SessionEvent.objects.count(), AuditSeal.objects.count()) == (0, 1)
+    happen(1)
+    seal(NOW + timedelta(minutes=10))
+    verdict = verify()
+    assert (verdict.purged, verdict.lines, verdict.problems) == (2, 1, ())
+
+
+def test_the_command_says_what_it_found_and_ends_so(trail):
+    out = StringIO()
+    call_command("audit", "verify", stdout=out)
+    assert out.getvalue().startswith("VERIFIED  Every line is what was sealed.\n6 lines in 3 seals, 1 not sealed yet.")
+    as_their_owner(f"DELETE FROM {TABLE} WHERE id = {pks()[0]}")
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("audit", "verify", "--json", stdout=out)
+    assert (ended.value.code, json.loads(out.getvalue())["status"]) == (1, "altered")
