@@ -15,6 +15,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 # options for pytest, e.g. PYTEST="-x tests/unit"
 PYTEST ?=
+# for each of the two databases; many a test waits for a process or a browser, so two keep two cores busy
+WORKERS ?= 2
 # options for the benchmark, e.g. BENCH="--scenarios refresh --rounds 1"
 BENCH ?= --targets curfew,ref --base ref --scenarios limits,login,sso,refresh --rounds 3 --pin 0:1
 BIN := .venv/bin
@@ -52,7 +54,7 @@ run: .venv/.base
 
 test: .venv/.test node_modules/.stamp tools
 	@TEST_DATABASE=both $(BIN)/python -m pytest -q --dist each \
-	  --tx popen//env:TEST_DATABASE=sqlite --tx popen//env:TEST_DATABASE=postgres $(PYTEST)
+	  --tx $(WORKERS)*popen//env:TEST_DATABASE=sqlite --tx $(WORKERS)*popen//env:TEST_DATABASE=postgres $(PYTEST)
 
 soak: .venv/.test
 	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py $(PYTEST)

@@ -24,6 +24,7 @@ class Request:
     origin: str
     authorization: str = ""
     query_string: str = ""
+    body: str = ""
 
 
 @dataclass
@@ -78,6 +79,7 @@ def _read(environ: dict[str, Any]) -> Request:
         environ.get("HTTP_ORIGIN", ""),
         environ.get("HTTP_AUTHORIZATION", ""),
         query,
+        body,
     )
 
 

@@ -23,6 +23,7 @@ from oauth2_provider.models import (
 )
 
 from idp.models import began_before
+from idp.models.operation import NOTHING
 from idp.tenants import configuration
 from sessions_app.session.gate import may_use
 
@@ -288,6 +289,7 @@ class RefreshTokenFamily(models.Model):
     last_user_agent = models.CharField(max_length=500, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoke_reason = models.CharField(max_length=32, blank=True)
+    metadata = models.JSONField(default=dict, db_default=NOTHING, blank=True)
 
     class Meta:
         verbose_name_plural = "refresh token families"

@@ -32,12 +32,13 @@ class Session:
 
 @dataclass
 class Pending:
-    """A sign-in on its way: what must come back, and the PKCE verifier."""
+    """A sign-in on its way: what must come back, and the PKCE verifier; or `request`, the id of what was asked by SAML."""
 
     state: str
     nonce: str
     verifier: str
     at: float = field(default_factory=time.time)
+    request: str = ""
 
 
 class Store:

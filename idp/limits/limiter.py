@@ -162,6 +162,26 @@ def is_blocked(key: Key, at: datetime) -> bool:
     return _blocked.holds(key, at)
 
 
+def exhausted(keys: Iterable[Key], at: datetime) -> set[Key]:
+    """Of these keys those that are full in this window. Looks only: nothing is taken."""
+    found = {key.name: key for key in keys}
+    rows = LimiterSlot.objects.filter(key__in=found).values_list("key", "window", "count")
+    return {
+        found[name]
+        for name, window, count in rows
+        if window == _start(found[name].limit, at) and count >= found[name].limit.per_shard
+    }
+
+
+def forget(keys: Iterable[Key]) -> None:
+    """What these keys counted is gone."""
+    LimiterSlot.objects.filter(key__in=[key.name for key in keys]).delete()
+
+
+def _start(limit: Limit, at: datetime) -> int:
+    return int(at.timestamp()) // limit.window * limit.window
+
+
 def seconds_left(limit: Limit, at: datetime) -> int:
     return limit.window - int(at.timestamp()) % limit.window
 
@@ -215,7 +235,7 @@ def _upsert(
     count, window = (database.ops.quote_name(name) for name in ("count", "window"))
     values: list[str | int | None] = []
     for key, shard in slots:
-        start = int(at.timestamp()) // key.limit.window * key.limit.window
+        start = _start(key.limit, at)
         ends = datetime.fromtimestamp(start, UTC) + timedelta(seconds=key.limit.window)
         values += [key.name, shard, start, first, database.ops.adapt_datetimefield_value(ends)]
     rows = ", ".join(["(%s, %s, %s, %s, %s)"] * len(slots))

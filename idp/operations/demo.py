@@ -1,4 +1,5 @@
-"""The demo: Mary of Fabrikam, an administrator, three applications, and an Okta organisation upstream, all on this machine.
+"""The demo: Mary of Fabrikam, an administrator, three applications (one of them speaks SAML), and an Okta organisation upstream,
+all on this machine.
 
 Credentials are made at first start.
 """
@@ -9,10 +10,15 @@ import json
 import os
 import secrets
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from django.conf import settings
 from django.utils import timezone
 
@@ -30,12 +36,14 @@ APPS = (
     ("sharepoint", "SharePoint Intranet", "bOFty3tWgpijnwMcltysNFqHgO1ziz1I"),
     ("timesheet", "Timesheet SaaS", "h2NE1kxhzzFgLpNBvcCuyefjfwFVGx49"),
 )
+SAML_APP = "sharepoint"
 # examples/okta_org, at PORT+4: who signs in there needs no password.
 OKTA = "Acme Okta"
 OKTA_CONNECTION = "acme-okta"
 OKTA_CLIENT_ID = "0oacurfew1acme5d7"
 OKTA_PORT = 4
 SCIM_TOKEN = "okta_scim"
+SAML_KEY, SAML_CERTIFICATE = "saml_key", "saml_certificate"
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -93,10 +101,28 @@ def kept_credentials() -> dict[str, str]:
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {name: _password() for name in ("mary", "administrator")}
     made |= {name: secrets.token_urlsafe(32) for name in (*(slug for slug, _, _ in APPS), "okta")}
-    if missing := made.keys() - kept.keys():
-        kept |= {name: made[name] for name in sorted(missing)}
+    missing = {name: made[name] for name in sorted(made.keys() - kept.keys())}
+    if not {SAML_KEY, SAML_CERTIFICATE} <= kept.keys():
+        missing |= _key_pair()
+    if missing:
+        kept |= missing
         _keep(kept)
     return kept
+
+
+def _key_pair() -> dict[str, str]:
+    """With which the application that speaks SAML signs, and the certificate by which we know it."""
+    key = rsa.generate_private_key(65537, 2048)
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SAML_APP)]), timezone.now()
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return {SAML_KEY: private.decode(), SAML_CERTIFICATE: certificate.public_bytes(encoding).decode()}
 
 
 def _keep(credentials: dict[str, str]) -> None:
@@ -170,6 +196,8 @@ def _tenant_file(port: int, credentials: dict[str, str]) -> dict[str, Any]:
 def _client(port: int, index: int, credentials: dict[str, str]) -> dict[str, Any]:
     slug, name, client_id = APPS[index]
     home = _home(port, index)
+    if slug == SAML_APP:
+        return _saml_client(home, name, client_id, credentials)
     return {
         "client_id": client_id,
         "client_secret": credentials[slug],
@@ -188,19 +216,48 @@ def _client(port: int, index: int, credentials: dict[str, str]) -> dict[str, Any
     }
 
 
+def _saml_client(home: str, name: str, client_id: str, credentials: dict[str, str]) -> dict[str, Any]:
+    """Empty lists: it was an OpenID Connect application in older demos."""
+    return {
+        "client_id": client_id,
+        "name": name,
+        "app_type": "regular_web",
+        "grant_types": [],
+        "callbacks": [f"{home}acs"],
+        "allowed_logout_urls": [],
+        "web_origins": [],
+        "oidc_logout": {"backchannel_logout_urls": [], "frontchannel_logout_uri": ""},
+        "addons": {
+            "samlp": {
+                "audience": f"{home}metadata",
+                "signingCert": credentials[SAML_CERTIFICATE],
+                "nameIdentifierFormat": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+                "mappings": {"email": "mail", "name": "displayName"},
+                "passthroughClaimsWithNoMapping": False,
+                "signResponse": True,
+                "signAssertion": True,
+                "binding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
+                "logout": {"callback": f"{home}slo", "soap": f"{home}slo/soap"},
+            }
+        },
+    }
+
+
 def _child(port: int, index: int, credentials: dict[str, str]) -> Child:
     slug, name, client_id = APPS[index]
     peers = {other: _home(port, place) for place, (_, other, _) in enumerate(APPS) if place != index}
+    speaks_saml = slug == SAML_APP
+    keys = {"DEMO_SAML_KEY": credentials[SAML_KEY], "DEMO_SAML_CERTIFICATE": credentials[SAML_CERTIFICATE]}
     return Child(
         name,
-        [sys.executable, "-m", "examples.demo_app.app"],
+        [sys.executable, "-m", f"examples.demo_app.{'saml_app' if speaks_saml else 'app'}"],
         {
             "DEMO_APP": slug,
             "DEMO_PORT": str(port + 1 + index),
             "DEMO_ISSUER": settings.ISSUER,
             "DEMO_CLIENT_ID": client_id,
-            "DEMO_CLIENT_SECRET": credentials[slug],
             "DEMO_PEERS": json.dumps(peers),
+            **(keys if speaks_saml else {"DEMO_CLIENT_SECRET": credentials[slug]}),
         },
     )
 

@@ -46,11 +46,11 @@ def ask_for_reset(address: str, at: datetime) -> None:
     )
 
 
-def ask_for_verification(user: User, at: datetime) -> bool:
-    """Have a person sent a link that proves their address. False: they were sent too many already."""
+def ask_for_verification(user: User, at: datetime) -> MailRequest | None:
+    """Have a person sent a link that proves their address. None: they were sent too many already."""
     if not limiter.reserve([limiter.RESET_MAIL.key("verification", user.pk)], at).allowed:
-        return False
-    MailRequest.objects.create(
+        return None
+    return MailRequest.objects.create(
         kind=MailKind.VERIFICATION,
         address=user.email,
         user=user,
@@ -58,7 +58,6 @@ def ask_for_verification(user: User, at: datetime) -> bool:
         requested_at=at,
         due_at=at,
     )
-    return True
 
 
 def send_due(at: datetime) -> int:

@@ -253,3 +253,17 @@ def _alert(
     limits, name = sorted(key.limit.kind for key in full.news), connection.name if connection else ""
     log.warning(event.replace("_throttled", ".throttled"), limits=limits, connection=name, ip=client_ip(request))
     trail.record(event, connection=connection, facts=facts(request), at=at, data={"limits": limits})
+
+
+def locked_out(identities: QuerySet[Identity], at: datetime) -> list[Identity]:
+    """Of these accounts those at which passwords cannot be tried at the moment from networks that nobody knows."""
+    found = {
+        limiter.ACCOUNT.key(_account_of(identity)): identity for identity in identities.select_related("connection")
+    }
+    full = limiter.exhausted(found, at)
+    return [identity for key, identity in found.items() if key in full]
+
+
+def let_in_again(identities: QuerySet[Identity]) -> None:
+    """What was counted of passwords tried at these accounts is forgotten."""
+    limiter.forget([limiter.ACCOUNT.key(_account_of(identity)) for identity in identities])

@@ -145,7 +145,11 @@ def document(job: ImportJob) -> dict[str, Any]:
 def errors(job: ImportJob) -> Iterator[dict[str, Any]]:
     """In Auth0's shape: the row, without what opens an account, and what is wrong with it."""
     for row in job.errors.iterator(chunk_size=BATCH):
-        yield {"row": row.row, "user": row.user, "errors": row.errors}
+        yield error(row)
+
+
+def error(row: FailedRow) -> dict[str, Any]:
+    return {"row": row.row, "user": row.user, "errors": row.errors}
 
 
 def _batches(rows: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
@@ -181,7 +185,8 @@ def _write(job: ImportJob, batch: list[tuple[int, Any]], at: datetime) -> None:
     rows = [reading.read(number, raw, requires_username=needs_name) for number, raw in batch]
     before = job.done
     with transaction.atomic():
-        written = writing.write(connection, rows, upsert=job.upsert, at=at)
+        # Programs upload: what they write signs nobody in as somebody with powers.
+        written = writing.write(connection, rows, upsert=job.upsert, at=at, spares_powers=job.upload is not None)
         wrong = [row for row in rows if row.errors]
         FailedRow.objects.bulk_create(
             FailedRow(job=job, row=row.number, user=row.shown, errors=row.errors) for row in wrong

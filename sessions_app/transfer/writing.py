@@ -11,13 +11,17 @@ from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from idp.applications import management_api
+from idp.directory import entitlements
 from idp.models import Connection, Identity, User, new_database_sub
 from idp.people import metadata
 from idp.protocol.text import normal_forms
+from idp.tenants import configuration
 from sessions_app.transfer.reading import PREFIX, ImportRow
 
 TAKEN = "The user already exists."
 TWICE = "A user with this email, username or user_id was already provided."
+POWERFUL = "Somebody who may administer is not changed by an import of a program."
 _MERGED = ("user_metadata", "app_metadata")
 
 
@@ -31,24 +35,37 @@ class Written:
         self.updated += other.updated
 
 
-def write(connection: Connection, rows: list[ImportRow], *, upsert: bool, at: datetime) -> Written:
-    """People of the rows without errors; errors that the database knows are added to the others."""
+def write(
+    connection: Connection, rows: list[ImportRow], *, upsert: bool, at: datetime, spares_powers: bool = False
+) -> Written:
+    """People of the rows without errors; errors that the database knows are added to the others.
+
+    `spares_powers`: nobody is changed who may open the administration or whose roles permit something of the Management API.
+    """
     good = _once(rows)
+    how = _How(upsert, at, spares_powers)
     try:
         with transaction.atomic():
-            return _Batch(connection, good, upsert, at).write()
+            return _Batch(connection, good, how).write()
     except IntegrityError:  # somebody else made one of them in this moment
-        return _one_by_one(connection, good, upsert, at)
+        return _one_by_one(connection, good, how)
 
 
-def _one_by_one(connection: Connection, rows: list[ImportRow], upsert: bool, at: datetime) -> Written:
+@dataclass(frozen=True, slots=True)
+class _How:
+    upsert: bool
+    at: datetime
+    spares_powers: bool
+
+
+def _one_by_one(connection: Connection, rows: list[ImportRow], how: _How) -> Written:
     total = Written()
     for row in rows:
         if row.errors:
             continue
         try:
             with transaction.atomic():
-                total.add(_Batch(connection, [row], upsert, at).write())
+                total.add(_Batch(connection, [row], how).write())
         except IntegrityError:
             row.error("CONFLICT", TAKEN)
     return total
@@ -71,8 +88,9 @@ def _once(rows: list[ImportRow]) -> list[ImportRow]:
 
 
 class _Batch:
-    def __init__(self, connection: Connection, rows: list[ImportRow], upsert: bool, at: datetime) -> None:
-        self.connection, self.rows, self.upsert, self.at = connection, rows, upsert, at
+    def __init__(self, connection: Connection, rows: list[ImportRow], how: _How) -> None:
+        self.connection, self.rows, self.at = connection, rows, how.at
+        self.upsert, self.spares_powers = how.upsert, how.spares_powers
         emails = {normal_forms.name(row.email) for row in rows}
         subs = {row.sub for row in rows if row.sub}
         known = Identity.objects.filter(connection=connection).filter(
@@ -93,6 +111,8 @@ class _Batch:
             identity, code = self._known(row)
             if code == "" and identity is None:
                 new.append(row)
+            elif identity is not None and self.upsert and self._is_spared(identity.user):
+                row.error("FORBIDDEN", POWERFUL)
             elif identity is not None and self.upsert:
                 self._update(row, identity)
                 updated += 1
@@ -100,6 +120,13 @@ class _Batch:
                 row.error(code, TAKEN)
         self._insert(new)
         return Written(len(new), updated)
+
+    def _is_spared(self, user: User) -> bool:
+        if not self.spares_powers or user.has_powers:
+            return self.spares_powers
+        roles = entitlements.roles_of(user, configuration.current())
+        audience = management_api.audience()
+        return any(one["resource_server_identifier"] == audience for role in roles for one in role.permissions)
 
     def _known(self, row: ImportRow) -> tuple[Identity | None, str]:
         """Whom the row means, and by Auth0's code what of it is taken. A user_id of another connection is nobody's here."""

@@ -7,11 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.support import template
 from tests.support.chromium import chromium, new_page
 from tests.support.servers import start_redis, stop
 from tests.support.stack import Stack, embedded, split
@@ -25,14 +27,17 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(folder: Path) -> Iterator[Stack]:
+def stack(folder: Path, django_db_blocker: Any) -> Iterator[Stack]:
     if os.environ.get("TEST_DATABASE") != "postgres":
+        template.begin_sqlite(folder / "data" / "curfew.sqlite3")
         with embedded(folder / "data") as running:
             yield running
         return
     process, redis_url = start_redis(folder / "redis")
     try:
-        with split(folder / "data", own_database(), redis_url) as running:
+        with django_db_blocker.unblock():
+            database_url = own_database()
+        with split(folder / "data", database_url, redis_url) as running:
             yield running
     finally:
         stop(process)
@@ -46,6 +51,7 @@ def own_database() -> str:
     with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS curfew_e2e")
         connection.execute("CREATE DATABASE curfew_e2e")
+    template.begin_postgres("curfew_e2e")
     return f"{address}/curfew_e2e"
 
 

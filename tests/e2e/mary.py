@@ -47,6 +47,16 @@ def use_all_three(page: Page, stack: Stack) -> None:
     join(page, stack, TIMESHEET)
 
 
+def use_all_three_without_javascript(page: Page, stack: Stack) -> None:
+    """A response by SAML is a form, which somebody has to send then."""
+    sign_in(page, stack, DEBUGGER)
+    page.goto(stack.app(SHAREPOINT))
+    page.get_by_role("link", name="Sign in with Fabrikam").click()
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url(stack.app(SHAREPOINT))
+    join(page, stack, TIMESHEET)
+
+
 def click_sign_out(page: Page) -> None:
     page.get_by_role("button", name="Sign out", exact=True).click()
 

@@ -104,7 +104,7 @@ def sign_out_green(page: Page, stack: Stack) -> None:
 
 
 def sign_out_without_javascript(page: Page, stack: Stack) -> None:
-    mary.use_all_three(page, stack)
+    mary.use_all_three_without_javascript(page, stack)
     _sign_out(page, stack)
     page.wait_for_timeout(2000)
     page.reload()

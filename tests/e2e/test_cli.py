@@ -104,9 +104,9 @@ def test_a_person_who_says_no_leaves_the_device_outside(terminal: Terminal, page
 
 def test_it_loses_access_when_mary_signs_out_in_an_app(terminal: Terminal, page: Page, stack: Stack) -> None:
     """Its refresh token has no offline_access: it is session-bound, and dies at the door with the access token."""
-    mary.sign_in(page, stack, mary.SHAREPOINT)
+    mary.sign_in(page, stack, mary.TIMESHEET)
     log_in(terminal, page, stack)
-    page.goto(stack.app(mary.SHAREPOINT))
+    page.goto(stack.app(mary.TIMESHEET))
     mary.click_sign_out(page)
     mary.wait_for_sign_out_page(page)
     assert terminal.run("whoami") == (1, "Your session has ended: you were signed out.")

@@ -47,15 +47,17 @@ def test_mary_signs_in_once_uses_three_apps_and_signs_out_of_all_in_one(page: Pa
     mary.expect_nobody_at_the_provider(page, stack)
 
 
-def test_the_apps_heard_of_it_by_both_channels(page: Page, stack: Stack) -> None:
+def test_the_apps_heard_of_it_by_both_channels_and_the_one_that_speaks_saml_by_soap(page: Page, stack: Stack) -> None:
     mary.use_all_three(page, stack)
     mary.click_sign_out(page)
     mary.wait_for_sign_out_page(page)
     expect(page.locator(".app-row[data-state=delivered]")).to_have_count(3)
     told = stack.run("shell", "--verbosity", "0", "-c", COUNT_DELIVERIES)
-    for name in mary.NAMES:
+    for name in ("JWT Debugger", "Timesheet SaaS"):
         assert f"('{name}', 'backchannel', 'delivered')" in told
         assert f"('{name}', 'frontchannel', 'delivered')" in told
+    assert "('SharePoint Intranet', 'saml_soap', 'delivered')" in told
+    assert "('SharePoint Intranet', 'backchannel'" not in told
 
 
 def test_when_all_is_green_the_page_goes_on_by_itself(page: Page, stack: Stack) -> None:
@@ -122,7 +124,7 @@ def test_leaving_the_page_early_leaves_nobody_signed_in(page: Page, stack: Stack
 
 def test_without_javascript_the_page_shows_the_result(browser: Browser, stack: Stack) -> None:
     with new_page(browser, java_script_enabled=False) as page:
-        mary.use_all_three(page, stack)
+        mary.use_all_three_without_javascript(page, stack)
         mary.click_sign_out(page)
         mary.wait_for_sign_out_page(page)
         page.wait_for_timeout(1500)

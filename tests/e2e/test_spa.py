@@ -110,11 +110,11 @@ def test_the_sdk_renews_by_a_frame(page: Page, stack: Stack, sdk_page: str) -> N
 
 @pytest.mark.spec(CONTRACT, "auth0-spa-js", "Silent login joins a session that another application began")
 def test_the_sdk_joins_the_session_of_another_app_and_hears_of_its_end(page: Page, stack: Stack, sdk_page: str) -> None:
-    mary.sign_in(page, stack, mary.SHAREPOINT)
+    mary.sign_in(page, stack, mary.TIMESHEET)
     page.goto(f"{sdk_page}#issuer={stack.issuer}")
     token = call(page, "sdk.getTokenSilently()")["value"]
     assert api_status(page, stack, token) == 200
-    page.goto(stack.app(mary.SHAREPOINT))
+    page.goto(stack.app(mary.TIMESHEET))
     mary.click_sign_out(page)
     mary.wait_for_sign_out_page(page)
     page.goto(sdk_page)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import template
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, Stack, embedded
 
@@ -80,6 +81,8 @@ def ended_at(stack: Stack, sid: str) -> datetime | None:
 
 
 def test_a_sign_out_in_one_ends_the_session_in_the_other_within_two_seconds_and_never_loops(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        template.begin_sqlite(tmp_path / folder / "curfew.sqlite3")
     with embedded(tmp_path / "one") as one, embedded(tmp_path / "two") as two:
         known = {stack.port: act(stack, RECEIVER) for stack in (one, two)}
         here, there = (

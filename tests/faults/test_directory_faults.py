@@ -37,7 +37,7 @@ def test_while_a_directory_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fas
             bind_dn=ADMIN)  # fmt: skip
     application = make_application("App", post_logout_redirect_uris=OUT)
     sessions = [make_session(make_user(f"person{number}@fabrikamcorp.com"), application) for number in range(4)]
-    installation.start("static", ["manage.py", "collectstatic", "--noinput"]).process.wait(60)
+    installation.put_static_files()
     installation.web()
     address = f"http://localhost:{installation.port}"
     assert sign_in(address, "Corporate")[0].status_code == 302

@@ -59,7 +59,7 @@ def site(tmp_path, redis, receiver) -> Iterator[Site]:
         database = SQLiteOnDisk(disk) if connection.vendor == "sqlite" else PostgresOnDisk(disk)
         try:
             with Installation(tmp_path, redis_url=redis[1], DATABASE_URL=database.url) as installation:
-                installation.start("static", ["manage.py", "collectstatic", "--noinput"]).process.wait(120)
+                installation.put_static_files()
                 applications = [
                     make_application(
                         f"app{n}", backchannel_logout_uri=receiver.url(f"app{n}"), post_logout_redirect_uris=OUT

@@ -24,7 +24,7 @@ def test_while_a_provider_hangs_sign_ins_fail_in_time_and_signing_out_is_as_fast
         Connection.objects.create(name="Acme", strategy="oidc", options=options)
         application = make_application("App", post_logout_redirect_uris=OUT)
         sessions = [make_session(make_user(f"person{number}@fabrikamcorp.com"), application) for number in range(4)]
-        installation.start("static", ["manage.py", "collectstatic", "--noinput"]).process.wait(60)
+        installation.put_static_files()
         installation.web()
         address = f"http://localhost:{installation.port}"
         travelling = [depart(address) for _ in range(6)]

@@ -61,7 +61,7 @@ def test_forged_tokens_whose_key_set_hangs_keep_nobody_from_signing_out_or_in(
                          jwks_uri=f"{hanging.issuer}/jwks")  # fmt: skip
         application = make_application("App", post_logout_redirect_uris=OUT)
         sessions = [make_session(make_user(f"p{number}@fabrikamcorp.com"), application) for number in range(4)]
-        installation.start("static", ["manage.py", "collectstatic", "--noinput"]).process.wait(60)
+        installation.put_static_files()
         installation.web()
         address = f"http://localhost:{installation.port}"
         hanging.delays["/jwks"] = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 from playwright.sync_api import Page
 
 from idp.processes import children
+from tests.support import template
 from tests.support.processes import Program, free_port
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
@@ -22,6 +24,15 @@ HERE = Path(__file__).parent
 MARY, PASSWORD = "mary@fabrikamcorp.com", "correct horse battery staple"
 CLIENT_SECRET = "a-secret-of-a-test-with-enough-characters"
 STARTUP = 180.0  # seconds; other tests may keep every core busy
+SEVERAL = """
+import json, sys
+from django.core.management import call_command
+import django
+
+django.setup()
+for command in json.loads(sys.argv[1]):
+    call_command(*command)
+"""
 PATIENCE = 30.0  # seconds until an application must have heard
 
 
@@ -77,14 +88,21 @@ def curfew(
     }
     file = folder / "tenant.yaml"
     file.write_text(yaml.safe_dump(tenant))
-    for command in (["up", "--prepare-only"], ["apply", str(file)]):
-        argv = [sys.executable, "manage.py", *command]
-        done = subprocess.run(argv, cwd=ROOT, env={**clean_environment(), **env}, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    template.begin_sqlite(folder / "data" / "curfew.sqlite3")
+    run_commands(env, ["up", "--prepare-only"], ["apply", str(file)])
     if then is not None:
         then(env)
     with program(_tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"], env, folder, port):
         yield env["ISSUER"]
+
+
+def run_commands(env: Mapping[str, str], *commands: Sequence[str]) -> str:
+    """What these management commands say, one after the other in one process: each costs seconds to begin."""
+    argv = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
+    environment = {**clean_environment(), "DJANGO_SETTINGS_MODULE": "idp.settings", **env}
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _tls_server(port: int, certificate: Path, key: Path) -> list[str]:

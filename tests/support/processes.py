@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +106,10 @@ class Installation:
         self.programs.append(program)
         return program
 
+    def put_static_files(self) -> None:
+        """As `collectstatic` would, once for all installations of this run: they do not differ."""
+        shutil.copytree(_static_files(), Path(self.environment["CURFEW_DATA"]) / "static", dirs_exist_ok=True)
+
     def worker(self, *options: str, wait: bool = True, application: str = "idp", **environment: str) -> Program:
         """A Celery worker; returns when its drain runs."""
         name = f"worker{len(self.programs)}@localhost"
@@ -123,3 +131,12 @@ class Installation:
         program = self.start("web", [*argv, *address], CURFEW_WEB_THREADS="4", **environment)
         wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 30, "the web server did not start")
         return program
+
+
+@cache
+def _static_files() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="curfew-static-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with Installation(folder) as installation:
+        assert installation.start("static", ["manage.py", "collectstatic", "--noinput"]).process.wait(120) == 0
+    return folder / "data" / "static"

@@ -1,14 +1,15 @@
 """A real PostgreSQL and a real Redis for one test run, started before Django's settings are read. Loaded with `-p`.
 
 TEST_DATABASE is sqlite (default) or postgres. `make test` runs both at once: its controller has TEST_DATABASE=both and
-starts the PostgreSQL, each of its two workers has one of the names. Every process has its own Redis and data folder.
-DATABASE_URL and REDIS_URL that are already set win.
+needs none, each of its workers has one of the names. Every process has its own PostgreSQL (some tests restart it, or change
+its settings), Redis and data folder. DATABASE_URL and REDIS_URL that are already set win.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import logging
 import os
 import shutil
@@ -93,24 +94,36 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     worker = "PYTEST_XDIST_WORKER" in os.environ
     os.environ.setdefault("PORT", "8000")
-    base = Path(tempfile.mkdtemp(prefix="curfew-"))  # short: a socket's path has at most 107 characters
+    # short: a socket's path has at most 107 characters
+    base = Path(tempfile.mkdtemp(prefix="curfew-", dir=os.environ.get("TEST_FOLDER") if worker else None))
     _undo.callback(shutil.rmtree, base, ignore_errors=True)
+    if not worker:
+        os.environ["TEST_FOLDER"] = str(base)
+        base.chmod(0o711)  # root's PostgreSQL runs as somebody else
+        _undo.callback(_stop_what_crashed_workers_left, base)
     if worker or "CURFEW_DATA" not in os.environ:
         os.environ["CURFEW_DATA"] = str(base / "data")
-    _choose_database(base, worker)
+    _choose_database(base)
     if "REDIS_URL" not in os.environ or "TEST_OWN_REDIS" in os.environ:
         process, os.environ["REDIS_URL"] = start_redis(base / "redis")
         os.environ["TEST_OWN_REDIS"] = "1"
         _undo.callback(stop, process)
 
 
-def _choose_database(base: Path, worker: bool) -> None:
-    wanted = os.environ.get("TEST_DATABASE", "sqlite")
-    if wanted != "sqlite" and not worker and "DATABASE_URL" not in os.environ:
-        clean_up, os.environ["TEST_POSTGRES_URL"] = start_postgres(base / "pg")
-        _undo.callback(clean_up)
-    if wanted == "postgres" and "TEST_POSTGRES_URL" in os.environ:
+def _choose_database(base: Path) -> None:
+    if os.environ.get("TEST_DATABASE") == "postgres" and "DATABASE_URL" not in os.environ:
+        with Path(os.environ["TEST_FOLDER"], "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the first one may have to make its user
+            clean_up, os.environ["TEST_POSTGRES_URL"] = start_postgres(base / "pg")
         os.environ["DATABASE_URL"] = os.environ["TEST_POSTGRES_URL"]
+        _undo.callback(clean_up)
+
+
+def _stop_what_crashed_workers_left(base: Path) -> None:
+    """PostgreSQL has no parent that it could die with."""
+    for file in base.glob("*/pg/postmaster.pid"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            os.kill(int(file.read_text().split()[0]), signal.SIGQUIT)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import both
+
 ROOT = Path(__file__).parents[2]
-BOTH = ("--dist", "each", "--tx", "popen//env:TEST_DATABASE=sqlite", "--tx", "popen//env:TEST_DATABASE=postgres")
+BOTH = ("popen//env:TEST_DATABASE=sqlite", "popen//env:TEST_DATABASE=postgres")
 CONFTEST = """
 import os, pathlib, pytest
 
 RAN = pathlib.Path(__file__).with_name("ran")
+
+def on(): return os.environ["TEST_DATABASE"]
 
 @pytest.fixture
 def db(): pass
@@ -27,7 +31,7 @@ def person(db): pass
 @pytest.fixture(autouse=True)
 def ran(request):
     with RAN.open("a") as log:
-        log.write(f"{os.environ['TEST_DATABASE']} {request.node.name}\\n")
+        log.write(f"{on()} {request.node.name}\\n")
 """
 Run = Callable[..., Counter[str]]
 
@@ -36,15 +40,18 @@ Run = Callable[..., Counter[str]]
 def run(tmp_path: Path) -> Run:
     """A run of these modules on both: database and name of each test that ran, by how often."""
 
-    def on_both(expected: str, **modules: str) -> Counter[str]:
+    def on_both(expected: str, workers: int = 1, **modules: str) -> Counter[str]:
         (tmp_path / "conftest.py").write_text(CONFTEST)
         (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n once\n both\n postgresql\n sqlite\n django_db\n")
         for name, source in modules.items():
-            (tmp_path / f"test_{name}.py").write_text(source)
+            path = tmp_path / f"{name}.py" if "/" in name else tmp_path / f"test_{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
         plugins = ("-p", "xdist", "-p", "tests.support.both")
+        dealing = ("--dist", "each", *(part for on in BOTH for part in ("--tx", f"{workers}*{on}")))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TEST_"))}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugins, *BOTH, str(tmp_path)],
+            [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugins, *dealing, str(tmp_path)],
             env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
             cwd=tmp_path,
             capture_output=True,
@@ -120,6 +127,57 @@ def test_own_too(db): pass
         then="def test_third(): pass\ndef test_fourth(): pass",
     )
     assert {f"postgres test_{name}" for name in ("first", "second", "third", "fourth")} <= set(ran)
+
+
+def test_several_workers_of_a_database_share_what_it_has_to_see(run: Run) -> None:
+    """Each waits for the other's module: one after the other they would wait for ever."""
+    waits = """
+import time
+from conftest import RAN, on
+
+def test_{0}(db):
+    deadline = time.monotonic() + 60
+    while f"{{on()}} test_{1}" not in RAN.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+def test_{0}_too(db): pass
+"""
+    ran = run("8 passed", workers=2, one=waits.format("one", "two"), two=waits.format("two", "one"))
+    names = ("one", "one_too", "two", "two_too")
+    assert ran == {f"{on} test_{name}": 1 for on in ("sqlite", "postgres") for name in names}
+
+
+def test_what_is_left_of_a_module_is_where_its_fixtures_are(run: Run) -> None:
+    mixed = """
+import pytest
+
+def test_{0}(db): pass
+@pytest.mark.once
+def test_rest_of_{0}(db): pass
+"""
+    ran = run("6 passed", first=mixed.format("first"), second=mixed.format("second"))
+    rest = {line for line in ran if "rest" in line}
+    assert rest in (
+        {"sqlite test_rest_of_first", "postgres test_rest_of_second"},
+        {"postgres test_rest_of_first", "sqlite test_rest_of_second"},
+    )
+
+
+def test_a_room_whose_sql_others_show_runs_once_but_for_modules_that_speak_of_sql(run: Run) -> None:
+    modules = {
+        "tests/protocol/token/test_answers": "def test_answer(db): pass",
+        "tests/protocol/token/test_statements": "def test_count(db): 'num_queries'",
+        "tests/protocol/token/test_marked": "import pytest\n\n@pytest.mark.both\ndef test_marked(db): pass",
+        "tests/protocol/door/test_answers_too": "def test_door(db): pass",
+    }
+    ran = run("7 passed", **modules)
+    names = Counter(line.split()[1] for line in ran.elements())
+    assert names == {"test_answer": 1, "test_count": 2, "test_marked": 2, "test_door": 2}
+
+
+def test_the_rooms_that_run_once_exist() -> None:
+    assert [room for room in both.ONE_IS_ENOUGH if not (ROOT / room).is_dir()] == []
 
 
 def test_a_worker_that_crashes_is_replaced_and_nothing_is_left_out(run: Run) -> None:

@@ -237,7 +237,7 @@ def test_a_front_channel_request_ends_the_browsers_session_for_our_issuer_only(
 ) -> None:
     key = signed_in(app)
     query = {"iss": issuer, "sid": "sid-1"}
-    app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {"demo_debugger": key}, ""))
+    app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {app.session_cookie: key}, ""))
     assert (app.store.get(key) is None) is ends
 
 
@@ -253,5 +253,5 @@ def test_a_front_channel_request_without_the_cookie_ends_the_session_of_its_sid(
 def test_a_front_channel_request_for_another_sid_ends_nothing(app: DemoApp) -> None:
     key = signed_in(app)
     query = {"iss": ISSUER, "sid": "of-a-former-session"}
-    app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {"demo_debugger": key}, ""))
+    app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {app.session_cookie: key}, ""))
     assert app.store.get(key) is not None

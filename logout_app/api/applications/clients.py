@@ -11,7 +11,6 @@ from django.db.models import QuerySet
 
 from idp.applications import trail
 from idp.models import Application
-from idp.protocol import clients as words
 from idp.protocol.grant_types import CLIENT_CREDENTIALS
 from idp.protocol.opaque import new_secret
 from idp.tenants import clients as entries
@@ -143,21 +142,6 @@ def delete(call: Call, client_id: str) -> None:
     row.delete()
 
 
-def credentials(call: Call, client_id: str) -> Any:
-    """Public keys of private_key_jwt, as far as they are kept here."""
-    row = find(client_id)
-    keys = (row.jwks or {}).get("keys", []) if row.token_endpoint_auth_method == words.PRIVATE_KEY_JWT else []
-    return [
-        {
-            "id": f"cred_{key.get('kid', index)}",
-            "kid": key.get("kid", ""),
-            "alg": key.get("alg", ""),
-            "credential_type": "public_key",
-        }
-        for index, key in enumerate(keys)
-    ]
-
-
 OPERATIONS = (
     Operation("GET", "clients", ["read:clients"], list_clients, "Applications.",
               query=(*PAGES, *CHECKPOINTS, *FIELDS, "is_global", "is_first_party", "app_type"), listed="clients"),
@@ -169,6 +153,4 @@ OPERATIONS = (
     Operation("DELETE", "clients/<str:client_id>", ["delete:clients"], delete, "Delete an application.", 204),
     Operation("POST", "clients/<str:client_id>/rotate-secret", ["update:client_keys"], rotate_secret,
               "A new secret, shown once; the old one is dead at once."),
-    Operation("GET", "clients/<str:client_id>/credentials", ["read:client_credentials"], credentials,
-              "Public keys of private_key_jwt."),
 )  # fmt: skip

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
+from idp.applications import management_api
 from idp.models import ResourceServer
 from idp.tenants import resource_servers as entries
 from idp.tenants.schema import ResourceServerEntry, resource_server
@@ -15,6 +17,7 @@ from logout_app.api.frame.errors import ApiError, invalid_body, not_found
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
 
 PLACE = "resourceServers"
+AUTH0_NAME = "Auth0 Management API"  # by which tools know it, and leave it alone
 _POLICIES = {"client": {"policy": "require_client_grant"}, "user": {"policy": "allow_all"}}
 
 
@@ -26,7 +29,7 @@ def shape(row: ResourceServer) -> dict[str, Any]:
     """With JWTs as Auth0 names the formats; opaque tokens, which are dead at once, are ours."""
     found: dict[str, Any] = {
         "id": id_of(row),
-        "name": row.name,
+        "name": AUTH0_NAME if row.identifier == management_api.audience() else row.name,
         "identifier": row.identifier,
         "allow_offline_access": row.allow_offline_access,
         "skip_consent_for_verifiable_first_party_clients": False,
@@ -53,9 +56,12 @@ def find(named: str) -> ResourceServer:
 
 
 def list_servers(call: Call) -> Any:
+    """Of those of the system only this one, unless they are named: a tool would make the others anew elsewhere."""
     rows = ResourceServer.objects.order_by("pk")
     if wanted := call.query.texts("identifiers"):
         rows = rows.filter(identifier__in=wanted)
+    else:
+        rows = rows.filter(Q(is_system=False) | Q(identifier=management_api.audience()))
     return paging.pages(call, rows, "resource_servers", shape, length=True)
 
 
@@ -77,7 +83,8 @@ def create(call: Call) -> Any:
 
 def update(call: Call, named: str) -> Any:
     row = find(named)
-    _refuse_system(row)
+    if row.is_system:
+        return _unchanged(row, call.body)
     if call.body.get("identifier") not in (None, row.identifier):
         raise invalid_body("identifier: cannot change, as it is the audience of tokens that are out")
     entry = _entry({**call.body, "identifier": row.identifier})
@@ -87,6 +94,14 @@ def update(call: Call, named: str) -> Any:
     if changed:
         row.save()
     return shape(row)
+
+
+def _unchanged(row: ResourceServer, said: Mapping[str, Any]) -> Any:
+    """Tools write back what they read: that is no change."""
+    found = shape(row)
+    if any(value != found.get(name) for name, value in said.items() if value is not None):
+        _refuse_system(row)
+    return found
 
 
 def delete(call: Call, named: str) -> None:

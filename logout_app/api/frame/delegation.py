@@ -18,6 +18,11 @@ def refuse_beyond(call: Call, audience: str, scopes: Iterable[str]) -> None:
         raise ApiError(403, f"Nobody gives more than they have: {', '.join(beyond)}", "insufficient_scope")
 
 
+def refuse_lacking(call: Call, scope: str) -> None:
+    """For an act that lets somebody else see what this scope shows. Raises ApiError 403."""
+    refuse_beyond(call, management_api.audience(), [scope])
+
+
 def refuse_permissions_beyond(call: Call, permissions: Iterable[Mapping[str, Any]]) -> None:
     for one in permissions:
         refuse_beyond(call, one["resource_server_identifier"], [one["permission_name"]])

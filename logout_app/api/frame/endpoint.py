@@ -81,7 +81,7 @@ class Endpoint(APIView):
         if not all(value.isprintable() for value in ids.values()):
             raise ApiError(400, "Path validation error: it holds what no id has", "invalid_uri")
         query = Query.read(request.GET, operation.query)
-        said = body.read(request, takes_list=operation.takes_list) if operation.writes else None
+        said = _said(request, operation) if operation.writes else None
         return self._done(operation, Call(caller, query, said, timezone.now()), ids)
 
     def _done(self, operation: Operation, call: Call, ids: Mapping[str, str]) -> Response:
@@ -102,6 +102,10 @@ class Endpoint(APIView):
         for name, value in left.headers.items():
             response.headers[name] = value
         return response
+
+
+def _said(request: HttpRequest, operation: Operation) -> Any:
+    return body.read_form(request) if operation.takes_form else body.read(request, takes_list=operation.takes_list)
 
 
 def _tell(operation: Operation, call: Call, ids: Mapping[str, str]) -> None:

@@ -19,7 +19,8 @@ FIELDS = ("fields", "include_fields")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that was let in. `body` is the JSON that came: an object, or a list where the operation says so."""
+    """One request that was let in. `body` is the JSON that came: an object, or a list or a form where the operation says
+    so."""
 
     caller: Caller
     query: Query
@@ -43,7 +44,7 @@ class Answered:
 class Operation:
     """`path`: below /api/v2/, as Django writes it. Any of `scopes` suffices, or all with `needs_all`.
 
-    `listed`: the key under which a list stands. `network`: it asks other servers, so no transaction is open around it.
+    `takes_form`: its body is multipart, as `body.Form`. `listed`: the key under which a list stands. `network`: it asks other servers, so no transaction is open around it.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Operation:
     query: Sequence[str] = ()
     listed: str = ""
     takes_list: bool = False
+    takes_form: bool = False
     needs_all: bool = False
     network: bool = False
 

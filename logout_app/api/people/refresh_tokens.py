@@ -12,7 +12,7 @@ from logout_app.api.frame.errors import invalid_body, invalid_query, not_found
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
 from logout_app.api.frame.times import iso
 from logout_app.api.people import found
-from logout_app.api.people.sessions import device
+from logout_app.api.people.sessions import device, metadata_problem
 from sessions_app.models import RefreshTokenFamily
 from sessions_app.oauth import revocation
 from sessions_app.protocol import user_agents
@@ -35,6 +35,7 @@ def shape(row: RefreshTokenFamily) -> dict[str, Any]:
         "last_exchanged_at": iso(row.last_exchanged_at),
         "resource_servers": [{"audience": row.audience, "scopes": row.scope}],
         "device": device(row),
+        "refresh_token_metadata": row.metadata or None,
     }
 
 
@@ -60,6 +61,21 @@ def get(call: Call, token_id: str) -> Any:
     row = _living(call).filter(public_id=token_id).first()
     if row is None:
         raise not_found("refresh_token")
+    return shape(row)
+
+
+def update(call: Call, token_id: str) -> Any:
+    """The metadata only, which replaces what was there."""
+    row = _living(call).filter(public_id=token_id).first()
+    if row is None:
+        raise not_found("refresh_token")
+    with body.reading(call.body) as reader:
+        metadata = reader.mapping("refresh_token_metadata")
+        if metadata is not None and (reason := metadata_problem(metadata)):
+            reader.problem("refresh_token_metadata", reason)
+    if "refresh_token_metadata" in call.body:
+        row.metadata = metadata or {}
+        RefreshTokenFamily.objects.filter(pk=row.pk).update(metadata=row.metadata)
     return shape(row)
 
 
@@ -129,6 +145,7 @@ OPERATIONS = (
     Operation("POST", "refresh-tokens/revoke", ["delete:refresh_tokens"], revoke,
               "Revoke many: `ids`, or all of `user_id`, at `client_id`, for `audience`.", 202),
     Operation("GET", "refresh-tokens/<str:token_id>", ["read:refresh_tokens"], get, "One living refresh token.", query=FIELDS),
+    Operation("PATCH", "refresh-tokens/<str:token_id>", ["update:refresh_tokens"], update, "Replace `refresh_token_metadata`."),
     Operation("DELETE", "refresh-tokens/<str:token_id>", ["delete:refresh_tokens"], delete,
               "Revoke one. An unknown one is no error.", 202),
 )  # fmt: skip

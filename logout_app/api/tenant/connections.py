@@ -84,12 +84,13 @@ def get(call: Call, connection_id: str) -> Any:
 
 def create(call: Call) -> Any:
     """No application may use it unless `enabled_clients` names it, as at Auth0."""
-    said = {"options": {}, "enabled_clients": [], **call.body}
-    entry, row = _entry(said), Connection()
+    for_all = _for_all(call.body)
+    said = {"options": {}, **({} if for_all else {"enabled_clients": []}), **call.body}
+    entry, row = _entry(said), Connection(enabled_for_all=bool(for_all))
     row.name, row.strategy = entry.name, entry.strategy
     try:
         with transaction.atomic():
-            _save(call, row, entry)
+            _save(call, row, entry, for_all)
     except IntegrityError:
         raise ApiError(409, "A connection with the same name already exists", "conflict") from None
     return Shaper(call)(row)
@@ -103,7 +104,7 @@ def update(call: Call, connection_id: str) -> Any:
             raise invalid_body(f"{fixed}: cannot change")
     entry = _entry({**call.body, "name": row.name, "strategy": row.strategy})
     body.refuse(entries.untyped(row, entry), PLACE)
-    _save(call, row, entry)
+    _save(call, row, entry, _for_all(call.body))
     return Shaper(call)(row)
 
 
@@ -121,9 +122,19 @@ def delete(call: Call, connection_id: str) -> Any:
     return {"deleted_at": iso(call.at)}
 
 
+def _for_all(said: Mapping[str, Any]) -> bool | None:
+    """Ours: whether every application may use it. A list of all of them, which tools write back beside, is the same."""
+    value = said.get("enabled_for_all")
+    if value not in (None, True, False):
+        raise invalid_body("enabled_for_all: must be true or false")
+    return value
+
+
 def _entry(said: Mapping[str, Any]) -> ConnectionEntry:
     problems: list[str] = []
-    given = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in said.items() if value is not None and name != "enabled_for_all"}
+    if said.get("enabled_for_all"):
+        given.pop("enabled_clients", None)
     entry = read_connection(body.BodyReader(given, PLACE, problems, body.NOWHERE))
     if entry.provisioning is not None:
         problems.append("provisioning: is switched at scim-configuration")
@@ -131,10 +142,12 @@ def _entry(said: Mapping[str, Any]) -> ConnectionEntry:
     return entry
 
 
-def _save(call: Call, row: Connection, entry: ConnectionEntry) -> None:
+def _save(call: Call, row: Connection, entry: ConnectionEntry, for_all: bool | None) -> None:
     """What the entry says, nothing else; closing is an act of its own, which ends sessions."""
     columns: dict[str, Any] = dict(entry.columns)
     switched = columns.pop("enabled", None)
+    if columns.get("display_name") == entry.name:
+        columns["display_name"] = ""  # as it is answered where there is none
     if entry.options is not None:
         columns |= {name: columns.get(name, "") for name in COSMETIC - {"display_name"}}
         columns["options"], columns["sealed_options"] = entry.options, entries.sealed(row, entry)
@@ -144,7 +157,7 @@ def _save(call: Call, row: Connection, entry: ConnectionEntry) -> None:
         columns.get("options", row.options),
         given=frozenset(entry.secrets),
         enabled=switched,
-        enabled_for_all=None if wanted is None else False,
+        enabled_for_all=for_all if wanted is None else False,
         enabled_clients=None if wanted is None else frozenset(one.client_id for one in wanted),
     )
     _refuse_untrusted(call, change)
@@ -153,8 +166,8 @@ def _save(call: Call, row: Connection, entry: ConnectionEntry) -> None:
         setattr(row, name, value)
     if row._state.adding:
         row.enabled = switched is not False
-    if wanted is not None:
-        row.enabled_for_all = False
+    if wanted is not None or for_all is not None:
+        row.enabled_for_all = wanted is None and bool(for_all)
     row.save()
     if wanted is not None:
         row.enabled_clients.set(wanted)

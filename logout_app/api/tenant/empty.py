@@ -30,6 +30,46 @@ def _missing(message: str, code: str = "") -> Callable[..., Any]:
     return answer
 
 
+def _always(answer: Any) -> Callable[..., Any]:
+    def same(call: Call) -> Any:
+        return answer
+
+    return same
+
+
+def _empty(path: str, key: str, *, bare: bool = False) -> Operation:
+    """`bare`: at Auth0 it is a list, whatever pages were asked for."""
+    handler = _always([]) if bare else _none(key)
+    return Operation("GET", path, ["read:tenant_settings"], handler, "Empty.", query=(*EVERY, "hydrate", "name"))
+
+
+def _no_wrapped(path: str, key: str) -> Operation:
+    """Lists that Auth0 never answers bare."""
+    return Operation(
+        "GET", path, ["read:tenant_settings"], _always({key: []}), "Empty.", query=(*EVERY, "hydrate", "name")
+    )
+
+
+LISTS = (
+    _empty("hooks", "hooks"),
+    _empty("rules-configs", "rules_configs", bare=True),
+    _empty("forms", "forms"),
+    _empty("flows", "flows"),
+    _empty("flows/vault/connections", "connections"),
+    _empty("self-service-profiles", "self_service_profiles"),
+    _empty("guardian/factors", "factors", bare=True),
+    _empty("guardian/policies", "policies", bare=True),
+    _no_wrapped("event-streams", "eventStreams"),
+    _no_wrapped("actions/triggers", "triggers"),
+    _no_wrapped("actions/modules", "modules"),
+    _no_wrapped("connection-profiles", "connection_profiles"),
+    _no_wrapped("connections-directory-provisionings", "directory_provisionings"),
+    _no_wrapped("user-attribute-profiles", "user_attribute_profiles"),
+    _no_wrapped("token-exchange-profiles", "token_exchange_profiles"),
+    _no_wrapped("network-acls", "network_acls"),
+    _no_wrapped("branding/phone/providers", "providers"),
+    _no_wrapped("branding/phone/templates", "templates"),
+)
 OPERATIONS = (
     Operation("GET", "organizations", ["read:organizations"], _none("organizations"), "Empty.", query=(*EVERY, "sort")),
     Operation("GET", "organizations/<str:organization_id>", ["read:organizations"],
@@ -43,5 +83,7 @@ OPERATIONS = (
               "404: the server for mails is an environment setting.", query=FIELDS),
     Operation("GET", "branding/templates/universal-login", ["read:branding"],
               _missing("The universal login template does not exist", "inexistent_templates_universal_login"), "404."),
+    Operation("GET", "supplemental-signals", ["read:attack_protection"], _always({"akamai_enabled": False}), "None."),
+    *LISTS,
     Operation("GET", "branding/themes/default", ["read:branding"], _missing("Theme not found", "theme_not_found"), "404."),
 )  # fmt: skip

@@ -23,6 +23,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "organization_usage": "there are no organizations",
         "client_secret": "shown when it is made, stored as a hash",
     },
+    "email-templates": {"urlLifetimeInSeconds": "how long a link lasts is not chosen for each mail"},
     "roles": {"type": "there are no roles of organizations to tell apart"},
     "users": {"picture": "avatars are not looked up at a third party by a hash of somebody's address"},
     "connections": {"metadata": NOT_KEPT, "show_as_button": "every connection that an application may use is offered"},
@@ -69,6 +70,14 @@ OIDC = {
     "set_user_root_attributes": "on_each_login",
     "connection_settings": {"pkce": "disabled"},
     "id_token_session_expiry_supported": True,
+}
+LOG_STREAM = "id name type status sink isPriority"
+MAIL = "template body from resultUrl subject syntax urlLifetimeInSeconds includeEmailInRedirect enabled"
+SINK = {
+    "httpContentFormat": "JSONLINES",
+    "httpContentType": "application/json",
+    "httpEndpoint": "https://example.com/webhook/logs",
+    "httpAuthorization": "AKIAXXXXXXXXXXXXXXXX",
 }
 BACKCHANNEL = {
     "backchannel_logout_urls": ["https://auth0.test/logout"],
@@ -259,6 +268,33 @@ STORIES: dict[str, list[tuple[str, str, Any, int, str]]] = {
             404,
             "statusCode error message errorCode",
         ),
+        ("PUT", "prompts/login/custom-text/en", {}, 200, ""),
+        ("GET", "prompts/login/custom-text/en", None, 200, ""),
+    ],
+    "a log stream": [
+        ("POST", "log-streams", {"name": "SIEM", "type": "http", "sink": SINK}, 200, LOG_STREAM),
+        ("PATCH", "log-streams/{0}", {"status": "paused"}, 200, LOG_STREAM),
+        ("GET", "log-streams/{0}", None, 200, LOG_STREAM),
+        ("DELETE", "log-streams/{0}", None, 204, ""),
+    ],
+    "a mail": [
+        ("GET", "email-templates/reset_email", None, 404, "statusCode error message errorCode"),
+        (
+            "POST",
+            "email-templates",
+            {
+                "template": "reset_email",
+                "body": "{{ url }}",
+                "subject": "Welcome",
+                "syntax": "liquid",
+                "enabled": True,
+                "includeEmailInRedirect": False,
+            },
+            200,
+            MAIL,
+        ),
+        ("PATCH", "email-templates/reset_email", {"subject": "Hello"}, 200, MAIL),
+        ("GET", "email-templates/reset_email", None, 200, MAIL),
     ],
 }
 

@@ -15,6 +15,7 @@ from logout_app.models import LogoutDelivery, LogoutEvent
 from sessions_app.models import SessionEvent
 from sessions_app.session import lifecycle
 from tests.support.factories import browser, make_application, make_session, make_user
+from tests.support.management import Api
 from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +42,17 @@ def test_fifty_logouts_of_one_session_at_once_are_one_event():
     session = make_session(make_user(), application)
     statuses = at_once(lambda _: browser(session).get("/v2/logout", {"client_id": "app"}).status_code, 50)
     assert set(statuses) == {302}
+    assert LogoutEvent.objects.count() == 1
+    assert LogoutDelivery.objects.count() == 1
+    assert SessionEvent.objects.filter(type="ended").count() == 1
+
+
+def test_twenty_deletions_of_one_session_by_the_api_at_once_are_one_event():
+    """As at Auth0 a session that is gone already is no error."""
+    application = make_application("App", backchannel_logout_uri="https://a.example/bc")
+    session, api = make_session(make_user(), application), Api()
+    statuses = at_once(lambda _: api.delete(f"sessions/{session.sid}").status_code, 20)
+    assert set(statuses) == {202}
     assert LogoutEvent.objects.count() == 1
     assert LogoutDelivery.objects.count() == 1
     assert SessionEvent.objects.filter(type="ended").count() == 1

@@ -8,7 +8,7 @@ from idp.models import User
 from logout_app.api.frame import body
 from logout_app.api.frame.errors import ApiError
 from logout_app.api.frame.operations import Call, Operation
-from logout_app.api.frame.times import iso
+from logout_app.api.jobs import imports
 from logout_app.api.people import found
 from sessions_app.account import mail
 
@@ -36,11 +36,12 @@ def email_verification(call: Call) -> Any:
 def verification_email(call: Call) -> Any:
     """Sent by the worker within seconds, unless there were too many."""
     user = _named(call)
-    if not mail.ask_for_verification(user, call.at):
+    asked = mail.ask_for_verification(user, call.at)
+    if asked is None:
         raise ApiError(
             429, "There were too many such mails to this person", "too_many_requests", {"Retry-After": "300"}
         )
-    return {"id": f"job_{user.pk:016x}", "type": "verification_email", "status": "pending", "created_at": iso(call.at)}
+    return imports.mail_job(asked)
 
 
 def _named(call: Call) -> User:

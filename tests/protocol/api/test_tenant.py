@@ -1,0 +1,265 @@
+"""What of the tenant tools read and write: mails, texts, keys of applications; who is let in again; what there is none of."""
+
+from __future__ import annotations
+
+import pytest
+from joserfc.jwk import ECKey, RSAKey
+
+from idp.crypto import sealing
+from idp.limits import limiter
+from idp.models import TenantSettings
+from logout_app.api.table import OPERATIONS
+from logout_app.delivery.channels.streams import sealed_for
+from logout_app.models import EventStream
+from sessions_app.models import RefreshTokenFamily
+from tests.support.factories import PASSWORD, make_application, make_user
+from tests.support.management import Api
+from tests.support.oauth import tokens_for
+from tests.support.sign_in import csrf_client, sign_in_by_form
+
+pytestmark = pytest.mark.django_db
+MAIL = {
+    "template": "reset_email",
+    "subject": "A new password at {{ friendly_name }}",
+    "body": "Hello {{user.email}},\n\n{{ url }}",
+    "syntax": "liquid",
+    "enabled": True,
+    "from": "",
+}
+
+
+# --- mails -----------------------------------------------------------------------------------------------------------
+def test_a_mail_has_words_of_ones_own_in_each_language():
+    api, path = Api(), "email-templates/reset_email"
+    assert (api.get(path).status_code, api.patch(path, MAIL).status_code) == (404, 404)
+    made = api.post("email-templates", MAIL)
+    assert made.status_code == 200
+    assert made.json() == api.get(path).json()
+    assert (made.json()["subject"], made.json()["body"]) == (MAIL["subject"], "Hello {{ user.email }},\n\n{{ url }}")
+    stored = {"subject": "A new password at {tenant}", "body": "Hello {address},\n\n{url}"}
+    assert TenantSettings.objects.get().mail_templates == {"reset_email": {"en": stored}}
+    german = {"de": {"subject": "Neues Passwort", "body": "{{ url }}"}}
+    assert api.patch(path, {"languages": german}).json()["languages"] == german
+    assert api.patch(path, {"subject": "New"}).json()["languages"] == german
+    assert api.get(path).json()["subject"] == "New"
+    assert api.ask("PUT", path, MAIL).json() == made.json()
+    assert api.post("email-templates", MAIL).status_code == 409
+    assert api.delete(path).status_code == 204
+    assert TenantSettings.objects.get().mail_templates == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"body": "<p>{{ url }}</p>"}, "markup"),
+        ({"body": "{{ url }} {% if x %}"}, "Liquid"),
+        ({"body": "{{ url }} {{ client_secret }}"}, "Liquid"),
+        ({"body": "no link"}, "{url}"),
+        ({"body": "{{ url }} {{ code }}"}, "{code}"),
+        ({"subject": "{{ url }}"}, "subject"),
+        ({"subject": ["x"]}, "text"),
+        ({"from": "boss@evil.example"}, "from"),
+        ({"enabled": False}, "enabled"),
+        ({"urlLifetimeInSeconds": 86400}, "urlLifetimeInSeconds"),
+        ({"languages": {"xx": {"subject": "a", "body": "{{ url }}"}}}, "language"),
+        ({"languages": {"de": {"subject": 1}}}, "languages.de"),
+        ({"languages": {"de": {"subject": "a", "body": "leer"}}}, "languages.de"),
+        ({"template": "welcome_email"}, "welcome_email"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_a_mail_that_could_not_be_sent_so_is_refused(change, says):
+    answer = Api().post("email-templates", MAIL | change)
+    assert answer.status_code == 400
+    assert says in answer.json()["message"]
+    assert TenantSettings.objects.filter(mail_templates={}).count() == TenantSettings.objects.count()
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------
+def test_texts_stand_where_auth0_has_them():
+    api, path = Api(), "prompts/login/custom-text/en"
+    assert api.get(path).json() == {}
+    said = {"login": {"description": "Use your staff account."}}
+    assert api.ask("PUT", path, said).json() == api.get(path).json() == said
+    assert api.get("tenants/settings").json()["texts"] == {"login": {"en": "Use your staff account."}}
+    assert api.get("prompts/login/custom-text/de").json() == api.get("prompts/mfa/custom-text/en").json() == {}
+    assert api.ask("PUT", path, {}).json() == {}
+    assert TenantSettings.objects.get().texts == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("prompts/login/custom-text/en", {"login": {"title": "x"}}, 400),
+        ("prompts/login/custom-text/en", {"login": "x"}, 400),
+        ("prompts/login/custom-text/en", {"login": {"description": 7}}, 400),
+        ("prompts/login/custom-text/en", {"login": {"description": "a\nb"}}, 400),
+        ("prompts/mfa/custom-text/en", {"mfa": {"title": "x"}}, 400),
+        ("prompts/login/custom-text/xx", {"login": {"description": "x"}}, 404),
+        ("prompts", {"identifier_first": True}, 400),
+        ("prompts", {"universal_login_experience": "classic"}, 400),
+        ("prompts", {"identifier_first": False}, 200),
+    ],
+)
+def test_texts_that_have_no_place_are_refused(path, body, status):
+    assert Api().ask("PATCH" if path == "prompts" else "PUT", path, body).status_code == status
+
+
+# --- keys of applications ----------------------------------------------------------------------------------------------
+def test_keys_of_an_application_come_and_go_one_by_one():
+    api, app = Api(), make_application()
+    path = f"clients/{app.client_id}/credentials"
+    pems = [key.as_pem(private=False).decode() for key in (RSAKey.generate_key(2048), ECKey.generate_key("P-256"))]
+    made = [
+        api.post(path, {"credential_type": "public_key", "name": f"key {n}", "pem": pem}) for n, pem in enumerate(pems)
+    ]
+    assert [answer.status_code for answer in made] == [201, 201]
+    assert api.get(path).json() == [answer.json() for answer in made]
+    assert api.post(path, {"credential_type": "public_key", "pem": pems[0]}).status_code == 409
+    changed = api.patch(f"clients/{app.client_id}", {"token_endpoint_auth_method": "private_key_jwt"})
+    assert changed.status_code == 200, changed.content
+    first, last = (f"{path}/{answer.json()['id']}" for answer in made)
+    assert api.patch(first, {"expires_at": "2030-01-01T00:00:00Z"}).json()["errorCode"] == "operation_not_supported"
+    assert api.delete(first).status_code == 204
+    assert (api.get(first).status_code, api.get(last).json()) == (404, made[1].json())
+    assert api.delete(last).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        "",
+        "nonsense",
+        ECKey.generate_key("P-256").as_pem(private=True).decode(),
+    ],
+)
+def test_what_is_no_good_public_key_is_refused(pem):
+    app = make_application()
+    answer = Api().post(f"clients/{app.client_id}/credentials", {"credential_type": "public_key", "pem": pem})
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
+    app.refresh_from_db()
+    assert app.jwks is None
+
+
+# --- people ------------------------------------------------------------------------------------------------------------
+def test_who_tried_too_often_is_seen_and_let_in_again(monkeypatch):
+    monkeypatch.setattr(limiter, "ACCOUNT", limiter.Limit("account", 2, 900))
+    api, user = Api(), make_user()
+    boss = make_user("boss@fabrikamcorp.com", is_staff=True)
+    nobody = {"blocked_for": []}
+    assert api.get(f"user-blocks/{user.user_id}").json() == nobody
+    for name in (user.email, boss.email):
+        for _ in range(2):
+            sign_in_by_form(csrf_client(), username=name, password="wrong")
+    blocked = {"blocked_for": [{"identifier": user.email, "connection": "FabrikamAD"}]}
+    assert api.get(f"user-blocks/{user.user_id}").json() == blocked
+    assert api.get("user-blocks", identifier=user.email.upper()).json() == blocked
+    assert sign_in_by_form(csrf_client(), username=user.email, password=PASSWORD).status_code == 429
+    assert api.ask("DELETE", f"user-blocks?identifier={user.email}").status_code == 204
+    assert api.get(f"user-blocks/{user.user_id}").json() == nobody
+    assert sign_in_by_form(csrf_client(), username=user.email, password=PASSWORD).status_code in (302, 303)
+    for path in (f"user-blocks/{boss.user_id}", f"user-blocks?identifier={boss.email}"):
+        assert api.ask("DELETE", path).status_code == 403
+    assert len(api.get(f"user-blocks/{boss.user_id}").json()["blocked_for"]) == 1
+    assert api.get("user-blocks/auth0%7Cnobody").status_code == 404
+    assert api.get("user-blocks").status_code == 400
+
+
+def test_metadata_of_a_refresh_token_is_replaced(session, app):
+    api = Api()
+    tokens_for(session, app, scope="openid offline_access")
+    path = f"refresh-tokens/{RefreshTokenFamily.objects.get().public_id}"
+    assert api.get(path).json()["refresh_token_metadata"] is None
+    assert api.patch(path, {"refresh_token_metadata": {"device": "van 7"}}).json() == api.get(path).json()
+    assert api.get(path).json()["refresh_token_metadata"] == {"device": "van 7"}
+    assert api.patch(path, {"refresh_token_metadata": {"device": 7}}).status_code == 400
+    assert api.patch(path, {"user_id": "auth0|another"}).status_code == 400
+    assert api.patch(path, {"refresh_token_metadata": None}).json()["refresh_token_metadata"] is None
+
+
+# --- log streams -------------------------------------------------------------------------------------------------------
+SINK = {
+    "httpEndpoint": "https://siem.example/in",
+    "httpContentFormat": "JSONLINES",
+    "httpAuthorization": "Bearer secret",
+}
+
+
+def test_a_log_stream_is_a_webhook():
+    api = Api()
+    made = api.post("log-streams", {"name": "SIEM", "type": "http", "sink": SINK})
+    assert made.status_code == 200
+    row = EventStream.objects.get()
+    stored = sealing.unseal(row.secret, sealed_for(row, "secret"))
+    assert made.json()["sink"]["signatureSecret"] == stored
+    assert b"ecret" not in api.get("log-streams").content
+    path = f"log-streams/{made.json()['id']}"
+    only = {"filters": [{"type": "category", "name": "ended"}], "status": "paused"}
+    changed = api.patch(path, only).json()
+    assert changed == api.get(path).json() == api.get("log-streams").json()[0]
+    assert changed == changed | only | {"name": "SIEM", "type": "http"}
+    assert api.patch(path, {"status": "active"}).json()["status"] == "active"
+    moved = api.patch(path, {"sink": {"httpEndpoint": "https://evil.example/"}})
+    assert "httpAuthorization" in moved.json()["message"]
+    assert api.get(path).json()["sink"]["httpEndpoint"] == SINK["httpEndpoint"]
+    assert api.delete(path).status_code == 204
+    assert api.get(path).json()["errorCode"] == "inexistent_log_stream"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "splunk"},
+        {"type": None},
+        {"sink": {**SINK, "httpEndpoint": "http://127.0.0.1:1/"}},
+        {"sink": {**SINK, "httpEndpoint": "file:///etc/passwd"}},
+        {"sink": {**SINK, "httpAuthorization": "a\nb"}},
+        {"sink": {**SINK, "httpContentType": "text/plain"}},
+        {"sink": {**SINK, "more": 1}},
+        {"sink": {}},
+        {"sink": []},
+        {"filters": [{"type": "category", "name": "nothing"}]},
+        {"filters": ["ended"]},
+        {"status": "suspended"},
+    ],
+)
+def test_a_log_stream_that_could_tell_nobody_is_refused(change):
+    answer = Api().post("log-streams", {"name": "SIEM", "type": "http", "sink": SINK} | change)
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
+    assert not EventStream.objects.exists()
+
+
+def test_where_the_trail_goes_is_said_by_who_may_read_it():
+    api = Api(["create:log_streams", "update:log_streams"])
+    assert api.post("log-streams", {"type": "http", "sink": SINK}).json()["errorCode"] == "insufficient_scope"
+    assert not EventStream.objects.exists()
+
+
+# --- what there is none of -----------------------------------------------------------------------------------------------
+def test_what_there_is_none_of_is_empty_or_not_found_whatever_pages_are_asked_for():
+    api = Api()
+    for operation in OPERATIONS:
+        if operation.says in ("Empty.", "404.", "None.") and "<" not in operation.path:
+            for query in ({}, {"page": 0, "per_page": 100, "include_totals": "true"}, {"take": 50}):
+                known = {name: value for name, value in query.items() if name in operation.query}
+                answer = api.get(operation.path, **known)
+                assert answer.status_code == (404 if operation.says == "404." else 200), operation
+                assert b"[{" not in answer.content
+
+
+def test_limits_of_guessing_are_told_as_they_are():
+    api = Api()
+    assert api.get("attack-protection/brute-force-protection").json()["max_attempts"] == limiter.ACCOUNT.count
+    stage = api.get("attack-protection/suspicious-ip-throttling").json()["stage"]["pre-login"]
+    assert stage == {"max_attempts": limiter.ADDRESS.count, "rate": 4500}
+    assert api.get("attack-protection/bot-detection").json()["challenge_password_policy"] == "never"
+
+
+def test_system_apis_are_not_made_anew_elsewhere():
+    """Tools write back what they read, and leave alone what Auth0 calls so."""
+    api = Api()
+    [listed] = api.get("resource-servers").json()
+    assert (listed["name"], listed["is_system"]) == ("Auth0 Management API", True)
+    path = f"resource-servers/{listed['id']}"
+    assert api.patch(path, {"token_lifetime": listed["token_lifetime"]}).status_code == 200
+    assert api.patch(path, {"token_lifetime": 60}).status_code == 400
