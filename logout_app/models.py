@@ -72,6 +72,7 @@ class Channel(StrEnum):
     SAML_BROWSER = "saml_browser"
     GTR = "gtr"
     REAUTHENTICATION = "reauthentication"
+    COMMAND = "command"
     STREAM = "stream"
     POLL = "poll"
     WEBHOOK = "webhook"
@@ -82,6 +83,7 @@ IN_FRAMES = (Channel.FRONTCHANNEL, Channel.SAML_BROWSER)  # the browser's, not a
 OF_STREAMS = (Channel.STREAM, Channel.POLL, Channel.WEBHOOK)
 OF_NO_END = (
     Channel.REAUTHENTICATION,
+    Channel.COMMAND,
     *OF_STREAMS,
 )  # who is told by them is no application that somebody is signed in to
 

@@ -76,6 +76,11 @@ class ApplicationForm(RulebookForm):
         "Reauthentication URL",
         "The application sends the person to sign in again before they go on. Empty: it is not told.",
     )
+    command_endpoint = url_field(
+        "Command endpoint",
+        "OpenID Provider Commands, draft 02: the application is told to invalidate, suspend, reactivate or delete the account "
+        "that somebody has there. Empty: it is not.",
+    )
     grant_types = TicksField(choices=GRANTS, required=True, initial=default_grant_types)
     backchannel_logout_initiators = TicksField(
         label="Told when",
@@ -114,14 +119,14 @@ class ApplicationForm(RulebookForm):
             "access_loss_signs_out": "Sign out who loses access",
             "is_first_party": "Ours: people are not asked for consent",
             "allow_logout_url_wildcards": "Allow wildcards",
-            "backchannel_logout_session_required": "Needs the session id (sid)",
+            "backchannel_logout_session_required": "Needs the session ID (sid)",
             "backchannel_logout_token_typ": "Type of the logout token",
-            "backchannel_logout_include_sub": "Send the user id (sub)",
+            "backchannel_logout_include_sub": "Send the user ID (sub)",
             "backchannel_logout_initiators_mode": "Which sign-outs it hears of",
             "frontchannel_logout_session_required": "Needs iss and sid",
             "id_token_signed_response_alg": "Algorithm of ID tokens",
             "id_token_encrypted_response_alg": "Encryption of ID tokens",
-            "subject_type": "User ids (sub)",
+            "subject_type": "User IDs (sub)",
             "require_pushed_authorization_requests": "Require pushed authorization requests",
             "dpop_bound_access_tokens": "Require DPoP",
             "strict_client_assertions": "Strict client assertions",
@@ -132,8 +137,8 @@ class ApplicationForm(RulebookForm):
             "require_mfa": "Require a second factor",
             "default_max_age": "Longest time since the last proof",
             "android_package_name": "Android package",
-            "ios_team_id": "Apple team id",
-            "ios_bundle_id": "Apple bundle id",
+            "ios_team_id": "Apple team ID",
+            "ios_bundle_id": "Apple bundle ID",
             "session_refresh_tokens": "Refresh tokens of the session",
             "refresh_token_rotating": "Rotate refresh tokens",
             "refresh_token_leeway": "Leeway of rotation",

@@ -85,11 +85,13 @@ TABS = (
                 "frontchannel_logout_session_required",
                 "global_token_revocation_uri",
                 "reauthentication_uri",
+                "command_endpoint",
                 "outbound_hosts",
                 text="Back channel: Curfew posts a logout token, and tries again until it is answered. "
                 "Front channel: the person's browser loads a page of the application. "
                 "Revocation endpoint: it gets a signed request when everything of a person ends. "
-                "Reauthentication URL: it gets a token when a session goes on and somebody must sign in again.",
+                "Reauthentication URL: it gets a token when a session goes on and somebody must sign in again. "
+                "Command endpoint: it is told what becomes of a person's account (a draft of the OpenID Foundation).",
             ),
         ),
     ),

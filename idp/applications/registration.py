@@ -31,7 +31,10 @@ METADATA = {metadata.name: metadata.name for metadata in fields(ClientMetadata)}
     "name": "client_name",
     "app_type": "application_type",
 }
-OF_THE_SAME_NAME = ("id_token_encrypted_response_alg", "subject_type", "sector_identifier_uri", "reauthentication_uri")
+OF_THE_SAME_NAME = (
+    *("id_token_encrypted_response_alg", "subject_type", "sector_identifier_uri", "reauthentication_uri"),
+    "command_endpoint",
+)
 DEMANDS = ("require_pushed_authorization_requests", "dpop_bound_access_tokens")
 NOT_TO_BE_SENT = (
     "registration_access_token",
@@ -175,6 +178,7 @@ def _metadata(application: Application) -> dict[str, Any]:
         "subject_type": application.subject_type,
         "sector_identifier_uri": application.sector_identifier_uri,
         "reauthentication_uri": application.reauthentication_uri,
+        "command_endpoint": application.command_endpoint,
         "id_token_signed_response_alg": application.id_token_signed_response_alg,
         "post_logout_redirect_uris": application.allowed_logout_urls,
     }

@@ -107,6 +107,7 @@ RULES: Mapping[str, Rule] = {
     "frontchannel_logout_uri": _front_channel,
     "global_token_revocation_uri": _told,
     "reauthentication_uri": _told,
+    "command_endpoint": _told,
     "outbound_hosts": _alone(uris.check_host),
     "jwks_uri": _keys,
     "sector_identifier_uri": _keys,  # we ask it when a stranger registers
@@ -117,4 +118,4 @@ RULES: Mapping[str, Rule] = {
     "tos_uri": _alone(uris.check_web_url),
 }
 DEPENDS = {"frontchannel_logout_uri": ("redirect_uris",)}
-SINGLE = frozenset(field for field in RULES if field.endswith("_uri"))
+SINGLE = frozenset(field for field in RULES if field.endswith(("_uri", "_endpoint")))

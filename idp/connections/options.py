@@ -28,6 +28,7 @@ _OIDC = frozenset(
         "own_callback",
         "shared_signals",
         "shared_signals_token",
+        "shared_signals_secret",
         "trust_upstream_mfa",
         "mfa_acr_values",
     }
@@ -54,6 +55,7 @@ _SAML = _REVOCATION | frozenset(
         "decryptionKey",
         "shared_signals",
         "shared_signals_token",
+        "shared_signals_secret",
         "trust_upstream_mfa",
         "mfa_acr_values",
     }
@@ -104,7 +106,9 @@ KEYS: dict[str, frozenset[str]] = {
     strategy: own | COMMON | (frozenset() if strategy in _KNOW_THEMSELVES else UPSTREAM)
     for strategy, own in OWN.items()
 }
-SECRETS = frozenset({"client_secret", "bind_password", "decryptionKey", "shared_signals_token"})
+SECRETS = frozenset(
+    {"client_secret", "bind_password", "decryptionKey", "shared_signals_token", "shared_signals_secret"}
+)
 COSMETIC = frozenset({"display_name", "icon_url"})  # every other option has a say in who gets in
 ONE_OR_SEVERAL = frozenset({"signingCert", "user_id_attribute", "scope"})  # text, or a list of texts
 # What a form shows of an option that is not there, and writes down when it is saved: that changes nothing.
@@ -138,7 +142,8 @@ NO_DESTINATION: dict[str, frozenset[str]] = {
     "bind_password": COMMON | UPSTREAM | {"bind_dn", "base_dn", "user_filter", "group_attribute"},
 }
 NEVER_SENT = frozenset({"decryptionKey"})
-ONLY = {"shared_signals_token": frozenset({"shared_signals"})}  # secrets that one option decides about, and no other
+# Secrets that one option decides about, and no other.
+ONLY = {name: frozenset({"shared_signals"}) for name in ("shared_signals_token", "shared_signals_secret")}
 
 
 def destinations(strategy: str, secret: str) -> frozenset[str]:

@@ -11,21 +11,27 @@ from idp.protocol import uris
 from idp.protocol.signal_events import BY_NAME, EFFECTS, Effect, short
 
 OPTION = "shared_signals"
-TOKEN = "shared_signals_token"
-MEMBERS = ("issuer", "jwks_uri", "audience", "method", "events")
+TOKEN, SECRET = "shared_signals_token", "shared_signals_secret"
+MEMBERS = ("issuer", "jwks_uri", "audience", "method", "events", "client_id", "token_endpoint")
 METHODS = PUSH, POLL = ("push", "poll")
 LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class SignalOptions:
-    """`jwks_uri` "" is discovered; `audiences` () are those of the stream, and our endpoint. `events`: by URI of the type."""
+    """`jwks_uri` "" is discovered; `audiences` () are those of the stream, and our endpoint. `events`: by URI of the type.
+
+    With a `client_id` access tokens are asked for (client_credentials), at `token_endpoint` or, if it is "", where the issuer's
+    discovery document says; without, an administrator pasted one.
+    """
 
     issuer: str
     jwks_uri: str = ""
     audiences: tuple[str, ...] = ()
     method: str = PUSH
     events: Mapping[str, Effect] = field(default_factory=dict)
+    client_id: str = ""
+    token_endpoint: str = ""
 
     def effect_of(self, uri: str) -> Effect:
         return self.events.get(uri, EFFECTS.get(uri, Effect.NOTE))
@@ -43,7 +49,20 @@ def of(connection: Connection) -> SignalOptions | None:
         tuple(audience) if isinstance(audience, list) else (audience,),
         value.get("method") or PUSH,
         {_uri(name): Effect(effect) for name, effect in (value.get("events") or {}).items()},
+        value.get("client_id") or "",
+        value.get("token_endpoint") or "",
     )
+
+
+def can_ask(connection: Connection) -> bool:
+    """Whether there is what a transmitter wants to see from us before it makes a stream."""
+    found = of(connection)
+    return found is not None and (SECRET if found.client_id else TOKEN) in connection.sealed_options
+
+
+def destination(value: Any) -> object:
+    """What of the option decides where its secrets are sent."""
+    return (value.get("issuer"), value.get("token_endpoint") or "") if isinstance(value, Mapping) else value
 
 
 def problems(options: Mapping[str, Any]) -> Iterator[str]:
@@ -58,9 +77,13 @@ def problems(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"{OPTION}: has no {name}; it may have {', '.join(MEMBERS)}"
     if not value.get("issuer"):
         yield f"{OPTION}.issuer: is missing: exactly the iss of the security events"
-    for name in ("issuer", "jwks_uri"):
+    for name in ("issuer", "jwks_uri", "token_endpoint"):
         if value.get(name) and (why := _url_problem(value[name])):
             yield f"{OPTION}.{name}: {why}"
+    if value.get("client_id") and not _is_name(value["client_id"]):
+        yield f"{OPTION}.client_id: must be text"
+    if value.get("token_endpoint") and not value.get("client_id"):
+        yield f"{OPTION}.client_id: is missing: who asks the token_endpoint for tokens"
     if (value.get("method") or PUSH) not in METHODS:
         yield f"{OPTION}.method: must be {' or '.join(METHODS)}"
     audience = value.get("audience") or []

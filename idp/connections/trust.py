@@ -116,8 +116,8 @@ def _retype(names: Sequence[str]) -> str:
 def _leads_away(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Of a list, which is tried in its order, an entry that goes away leads nowhere new."""
     before, after = old.get(name), new.get(name)
-    if name == shared_signals.OPTION:  # whose endpoints it is sent to is discovered from the issuer
-        before, after = (value.get("issuer") if isinstance(value, Mapping) else value for value in (before, after))
+    if name == shared_signals.OPTION:  # its endpoints are discovered from the issuer, but for one that may be typed
+        before, after = (shared_signals.destination(value) for value in (before, after))
     if isinstance(before, list) and isinstance(after, list):
         return any(entry not in before for entry in after)
     return not _is_same(name, before, after)

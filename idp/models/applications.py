@@ -159,10 +159,9 @@ class Application(AbstractApplication):
     backchannel_logout_initiators = models.JSONField(default=default_initiators, blank=True)
     frontchannel_logout_uri = models.URLField(max_length=1000, blank=True)
     frontchannel_logout_session_required = models.BooleanField(default=False)
-    global_token_revocation_uri = models.URLField(
-        max_length=1000, blank=True, help_text="The application's own GTR endpoint."
-    )
+    global_token_revocation_uri = models.URLField(max_length=1000, blank=True, help_text="Its own GTR endpoint.")
     reauthentication_uri = models.URLField(max_length=1000, blank=True, default="", db_default="")
+    command_endpoint = models.URLField(max_length=1000, blank=True, default="", db_default="")
     outbound_hosts = models.JSONField(
         default=list, blank=True, help_text="If given, requests to this application may only go to these host names."
     )

@@ -80,6 +80,7 @@ class ClientMetadata:
     backchannel_logout_uri: str = ""
     backchannel_logout_session_required: bool = False
     reauthentication_uri: str = ""
+    command_endpoint: str = ""
     frontchannel_logout_uri: str = ""
     frontchannel_logout_session_required: bool = False
     about: dict[str, Any] = field(default_factory=dict)
@@ -159,6 +160,7 @@ def _logout(document: Mapping[str, Any], *, confidential: bool) -> dict[str, Any
         "backchannel_logout_uri": _uri(document, "backchannel_logout_uri", check),
         "backchannel_logout_session_required": _flag(document, "backchannel_logout_session_required"),
         "reauthentication_uri": _uri(document, "reauthentication_uri", check),
+        "command_endpoint": _uri(document, "command_endpoint", check),
         "frontchannel_logout_uri": _uri(document, "frontchannel_logout_uri", check),
         "frontchannel_logout_session_required": _flag(document, "frontchannel_logout_session_required"),
     }

@@ -79,6 +79,7 @@ def client(reader: Reader) -> ClientEntry:
         session_refresh_tokens=reader.boolean("session_refresh_tokens"),
         global_token_revocation_uri=reader.text("global_token_revocation_uri"),
         reauthentication_uri=reader.text("reauthentication_uri"),
+        command_endpoint=reader.text("command_endpoint"),
         outbound_hosts=reader.texts("outbound_hosts", check=_one_word),
         claim_mappings=reader.anything("claims"),
     )
@@ -113,6 +114,7 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "frontchannel_logout_uri": "oidc_logout.frontchannel_logout_uri",
     "global_token_revocation_uri": "global_token_revocation_uri",
     "reauthentication_uri": "reauthentication_uri",
+    "command_endpoint": "command_endpoint",
     "outbound_hosts": "outbound_hosts[]",
     "jwks": "jwks",
     "jwks_uri": "jwks_uri",

@@ -123,7 +123,8 @@ def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: d
 
 
 def _history(row: Claimed, at: datetime) -> History:
-    return History(row.attempts, row.last_status, at - row.created_at, timedelta(seconds=settings.DELIVERY_MAX_AGE))
+    longest = timedelta(seconds=settings.DELIVERY_MAX_AGE)
+    return History(row.attempts, row.last_status, at - row.created_at, longest, row.initiator)
 
 
 def _due_at(decision: Decision, ended_at: datetime) -> datetime | None:

@@ -1,4 +1,5 @@
-"""A test sign-out: what a worker would post to an application, once, about a session and a person that there never were.
+"""A test sign-out: what a worker would post to an application, once, about a session and a person that there never were. An
+application with a command endpoint is asked which commands it takes, which is about nobody either.
 
 It goes the way of every delivery (route, token, transport, verdict), and leaves no row: it ends nothing, is nobody's
 evidence, and counts towards no breaker.
@@ -20,11 +21,14 @@ from idp.protocol.initiators import EVERY
 from idp.protocol.opaque import new_secret
 from idp.tenants import configuration
 from logout_app.delivery import deliver
+from logout_app.delivery.channels import backchannel, command, gtr
+from logout_app.delivery.channels.applications import url_of
 from logout_app.delivery.channels.registry import BY_NAME
 from logout_app.delivery.outbox import Claimed, Result
 from logout_app.delivery.receiver import of_application
 from logout_app.models import Channel
 from logout_app.protocol import trial
+from logout_app.protocol.commands import Command, about
 from logout_app.protocol.preflight import PreflightFinding
 from logout_app.protocol.retry import Outcome
 
@@ -33,6 +37,12 @@ Meaning = Callable[[Outcome, int | None, str], PreflightFinding]
 MEANINGS: Mapping[Channel, Meaning] = {
     Channel.BACKCHANNEL: trial.back_channel,
     Channel.GTR: trial.revocation,
+    Channel.COMMAND: trial.commands,
+}
+FIELDS: Mapping[Channel, str] = {
+    Channel.BACKCHANNEL: backchannel.FIELD,
+    Channel.GTR: gtr.FIELD,
+    Channel.COMMAND: command.FIELD,
 }
 
 
@@ -52,9 +62,7 @@ class TrialReport:
 
 def channels(application: Application) -> list[Channel]:
     """Those by which a worker could tell it."""
-    return [
-        channel for channel in MEANINGS if (hearing := BY_NAME[channel].hearing) and getattr(application, hearing.field)
-    ]
+    return [channel for channel in MEANINGS if url_of(application, FIELDS[channel])]
 
 
 def run(application: Application, at: datetime) -> list[TrialReport]:
@@ -79,7 +87,7 @@ def _rows(application: Application, at: datetime) -> Iterator[Claimed]:
             channel=channel,
             created_at=at,
             last_status=None,
-            initiator=initiator,
+            initiator=about(Command.METADATA) if channel is Channel.COMMAND else initiator,
             config_version=None if version < 0 else version,
         )
 
@@ -100,7 +108,7 @@ async def _post(job: deliver.Job) -> Result:
 
 def _report(application: Application, row: Claimed, result: Result) -> TrialReport:
     channel, meaning = BY_NAME[row.channel], MEANINGS[Channel(row.channel)]
-    stored = getattr(application, channel.hearing.field) if channel.hearing else ""
+    stored = url_of(application, FIELDS[Channel(row.channel)])
     return TrialReport(
         channel.title,
         result.url or stored,

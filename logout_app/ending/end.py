@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from idp.database import dialect, prepared
 from idp.models import Identity, User
 from idp.protocol.initiators import Initiator
+from logout_app.commands import plan
 from logout_app.delivery import bell
 from logout_app.ending import rows
 from logout_app.ending.rows import NO_DELIVERIES, NO_FAMILIES, NO_FURTHER_ROWS, Families, FurtherRows, Planned
@@ -133,6 +134,8 @@ def end_sessions(
         everything = offline_tokens and selection.whole_user
         told = rows.record(event, pks, page=page, families=families, whole_user=everything, also=also)
         _ring(told)
+        if everything:
+            plan.of_end(selection.user_pk, initiator, ended=event.pk is not None, actor=actor, at=at)
     return Ended(event if event.pk else None, pks, told)
 
 

@@ -51,6 +51,7 @@ class History:
     last_status: int | None  # of the attempt before
     age: timedelta
     max_age: timedelta
+    about: str = ""  # why it is told, as the event of the delivery has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,20 @@ def revocation(outcome: Outcome, status: int | None, reason: str) -> PreflightFi
     return _otherwise(outcome, Answer(status), reason)
 
 
+def commands(outcome: Outcome, status: int | None, reason: str) -> PreflightFinding:
+    if is_success(status) and ": it takes " in reason:
+        return PreflightFinding(
+            Verdict.GOOD, f"It answered the metadata command with {reason}. Others it would refuse as unsupported."
+        )
+    if is_success(status):
+        return PreflightFinding(
+            Verdict.HINT,
+            f"It answered the metadata command with {status}, and does not say which commands it takes "
+            "(commands_supported, section 8.2 of the draft). They are sent all the same.",
+        )
+    return _otherwise(outcome, Answer(status), reason)
+
+
 def _otherwise(outcome: Outcome, answer: Answer, reason: str) -> PreflightFinding:
     if outcome is Outcome.DROPPED:
         return PreflightFinding(Verdict.BAD, f"Nothing was sent: {reason}.")

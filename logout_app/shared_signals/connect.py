@@ -27,10 +27,11 @@ from sessions_app.audit.events import EventType
 
 PATIENCE = 15.0  # seconds for all requests of one act
 TAKEN, GONE = 409, 404  # the transmitter has a stream for us; has none of this name
+TOO_SOON = 429  # min_verification_interval (section 8.1.4.2)
 NOT_OFFERED = {404, 405, 501}  # to replace a stream: not every transmitter does
 
 
-def connect(connection: Connection, options: SignalOptions, *, actor: str, at: datetime) -> SignalStream:
+def connect(connection: Connection, options: SignalOptions, *, actor: str, at: datetime) -> StreamConfiguration:
     """Make the stream, change the one that we know to what is configured now, or take over one that the transmitter still
     has for us; and have it run. Raises UpstreamFault."""
     deadline = Deadline(PATIENCE)
@@ -46,7 +47,7 @@ def connect(connection: Connection, options: SignalOptions, *, actor: str, at: d
             connection=connection, defaults=_columns(made, options, authorization, at)
         )
         _record(connection, stream, "connected", actor, at)
-    return stream
+    return made
 
 
 def disconnect(connection: Connection, options: SignalOptions | None, *, actor: str, at: datetime) -> str:
@@ -78,10 +79,21 @@ def verify(connection: Connection, options: SignalOptions, *, at: datetime) -> N
         SignalStream.objects.filter(pk=stream.pk).update(status=known.status, reason=known.reason)
     if not found.verification_endpoint:
         raise UpstreamFault(f"{options.issuer} has no verification_endpoint: it cannot be asked for a test event.")
-    state = new_secret()
-    SignalStream.objects.filter(pk=stream.pk).update(verification_state=state, verification_asked_at=at)
-    body = {"stream_id": stream.stream_id, "state": state}
-    answer = transmitter.ask(connection, "POST", found.verification_endpoint, deadline, body)
+    _ask_for_verification(connection, stream, found.verification_endpoint, deadline, at)
+
+
+def _ask_for_verification(
+    connection: Connection, stream: SignalStream, url: str, deadline: Deadline, at: datetime
+) -> None:
+    """The state is known before the event can come. If none will, the one that is on its way still counts."""
+    state, kept = new_secret(), SignalStream.objects.filter(pk=stream.pk)
+    kept.update(verification_state=state, verification_asked_at=at)
+    answer = transmitter.ask(connection, "POST", url, deadline, {"stream_id": stream.stream_id, "state": state})
+    if answer.status == TOO_SOON:
+        kept.filter(verification_state=state).update(
+            verification_state=stream.verification_state, verification_asked_at=stream.verification_asked_at
+        )
+        raise UpstreamFault("The transmitter wants more time between two test events: ask again in a minute.")
     expect(answer, {200, 202, 204}, "verify it")
 
 
@@ -97,7 +109,7 @@ def _made(
         answer = _taken_over(connection, found, options, asked, deadline)
     expect(answer, {200, 201}, "make a stream")
     try:
-        return streams.read_stream(answer.document, options.issuer, options.method)
+        return streams.read_stream(answer.document, found, options.method)
     except streams.BadDocument as error:
         raise UpstreamFault(f"{options.issuer} {error}.") from error
 

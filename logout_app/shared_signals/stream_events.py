@@ -42,8 +42,11 @@ def take(event: SecurityEvent, believed: SignalTrust, at: datetime) -> None:
 
 
 def _check_subject(event: SecurityEvent, stream: SignalStream | None) -> None:
-    """An older one may have none: then its token's audience says which stream it is about."""
+    """An older one may have none: then its token's audience says which stream it is about. In the profile for Apple Keycloak
+    has it one level down, as it has people."""
     subject = event.sub_id
+    if isinstance(subject, dict) and set(subject) == {"user"}:
+        subject = subject["user"]
     if subject is None and event.type in OLDER:
         return
     if (

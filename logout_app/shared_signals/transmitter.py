@@ -8,18 +8,16 @@ from typing import Any
 
 import requests
 
-from idp.connections import shared_signals
 from idp.connections.contract import UpstreamFault
 from idp.connections.oidc import wire
 from idp.connections.oidc.document_cache import Shelf
 from idp.connections.oidc.wire import Deadline
-from idp.connections.options import secret
 from idp.connections.shared_signals import SignalOptions
-from idp.crypto.sealing import CannotUnseal
 from idp.models import Connection
 from idp.protocol.strict_json import parse_object
 from logout_app.protocol.shared_signals import streams
 from logout_app.protocol.shared_signals.streams import Transmitter
+from logout_app.shared_signals import access
 
 WHAT = "The transmitter"
 _documents: Shelf[Mapping[str, Any]] = Shelf(WHAT)
@@ -54,7 +52,16 @@ def ask(
     connection: Connection, method: str, url: str, deadline: Deadline, body: Mapping[str, Any] | None = None
 ) -> TransmitterAnswer:
     """One request with our access token. Raises UpstreamFault when nobody answers, or something that cannot be read."""
-    headers = {"Accept": "application/json", "Authorization": f"Bearer {_token(connection)}"}
+    answer = _ask(connection, method, url, deadline, body)
+    if answer.status == 401 and access.forget(connection):  # withdrawn before its end, or its issuer began anew
+        return _ask(connection, method, url, deadline, body)
+    return answer
+
+
+def _ask(
+    connection: Connection, method: str, url: str, deadline: Deadline, body: Mapping[str, Any] | None
+) -> TransmitterAnswer:
+    headers = {"Accept": "application/json", "Authorization": f"Bearer {access.token(connection, deadline)}"}
     with wire.session(deadline, WHAT, url) as client:
         try:
             answer = client.request(method, url, json=body, headers=headers)
@@ -82,16 +89,6 @@ def _read(answer: requests.Response, url: str) -> Any:
         raise UpstreamFault(f"{WHAT} at {url} answered what cannot be read: {error}.", status=502) from error
 
 
-def _token(connection: Connection) -> str:
-    try:
-        token = secret(connection, shared_signals.TOKEN)
-    except CannotUnseal as error:
-        raise UpstreamFault(f"The access token for the transmitter cannot be opened: {error}.") from error
-    if not token or not token.isascii() or not token.isprintable():
-        raise UpstreamFault("There is no access token for the transmitter: give shared_signals_token.")
-    return token
-
-
 def _fetched(issuer: str, deadline: Deadline) -> tuple[Mapping[str, Any], int | None]:
     """The first of its places where it is; the fault of the first if it is nowhere."""
     first: UpstreamFault | None = None
@@ -110,3 +107,4 @@ def _fetched(issuer: str, deadline: Deadline) -> tuple[Mapping[str, Any], int | 
 def forget() -> None:
     """Begin anew: for tests, where a port is soon somebody else's."""
     _documents.clear()
+    access.forget_all()

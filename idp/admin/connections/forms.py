@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
-from idp.admin.connections.fields import SeveralField, Topic, choice, lines, mapping, tick, url
+from idp.admin.connections.fields import SeveralField, Topic, choice, lines, mapping, text, tick, url
 from idp.admin.fields import ObjectField, https_urls
 from idp.admin.rulebook import RulebookForm
 from idp.admin.support import said
@@ -40,10 +40,12 @@ SECRET_LABELS = {
     "bind_password": "Password of the account",
     "decryptionKey": "Private key for decryption",
     "shared_signals_token": "Access token for the transmitter",
+    "shared_signals_secret": "Client secret at the transmitter",
 }
 METHODS = [("", "They are pushed (usual)"), ("push", "They are pushed"), ("poll", "We ask for them, every 15 seconds")]
 SIGNALS = (
     *(f"shared_signals__{name}" for name in ("issuer", "jwks_uri", "audience", "method", "events")),
+    *("shared_signals__client_id", "shared_signals_secret", "shared_signals__token_endpoint"),
     "shared_signals_token",
 )
 SIGNALS_TEXT = (
@@ -135,6 +137,14 @@ class ConnectionForm(RulebookForm):
     shared_signals__events = mapping(
         "What events do",
         f'A JSON object, like {{"device-compliance-change": "end_sessions"}}. Each may {", ".join(Effect)}.',
+    )
+    shared_signals__client_id = text(
+        "Our client id at the transmitter",
+        "With its secret: access tokens are asked for as they are needed (client_credentials, scope ssf.read ssf.manage). "
+        "Keycloak's live for five minutes. Empty: an access token is pasted below.",
+    )
+    shared_signals__token_endpoint = url(
+        "Token endpoint of the transmitter", "Only if the discovery document of the issuer of events does not name it."
     )
     other = ObjectField(
         label="All other options",

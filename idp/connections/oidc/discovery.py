@@ -71,13 +71,22 @@ def fetch(url: str, deadline: Deadline) -> wire.Document:
 
 def key_set_of(issuer: str, deadline: Deadline) -> str:
     """The key set of an issuer that only signs, wherever people sign in. Raises UpstreamFault."""
+    return _endpoint_of(issuer, "jwks_uri", deadline)
+
+
+def token_endpoint_of(issuer: str, deadline: Deadline) -> str:
+    """Where this issuer gives access tokens, wherever people sign in. Raises UpstreamFault."""
+    return _endpoint_of(issuer, "token_endpoint", deadline)
+
+
+def _endpoint_of(issuer: str, name: str, deadline: Deadline) -> str:
     url = issuer.rstrip("/") + issuers.WELL_KNOWN
     document = _document(url, deadline)
     if str(document["issuer"]).rstrip("/") != issuer.rstrip("/"):
         raise UpstreamFault(f"{WHAT} at {url} names another issuer: {str(document['issuer'])[:200]}.", status=502)
-    if reason := _unusable(document.get("jwks_uri") or ""):
-        raise UpstreamFault(f"The jwks_uri of {issuer} cannot be used: {reason}.", status=502)
-    return str(document["jwks_uri"])
+    if reason := _unusable(document.get(name) or ""):
+        raise UpstreamFault(f"The {name} of {issuer} cannot be used: {reason}.", status=502)
+    return str(document[name])
 
 
 def assemble(options: OidcOptions, document: Mapping[str, Any]) -> Provider:

@@ -14,7 +14,7 @@ AS_IT_IS = (  # columns that the file calls by the same name
     *("require_pushed_authorization_requests", "dpop_bound_access_tokens", "strict_client_assertions", "subject_type"),
     *("sector_identifier_uri", "id_token_encrypted_response_alg", "jwks", "jwks_uri", "access_token_lifetime"),
     *("access_tokens_die_with_session", "session_refresh_tokens", "global_token_revocation_uri"),
-    *("reauthentication_uri", "outbound_hosts"),
+    *("reauthentication_uri", "command_endpoint", "outbound_hosts"),
 )
 
 

@@ -22,6 +22,7 @@ from idp.models import Connection
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.protocol.signal_events import Effect
 from logout_app.models import ReceivedSignal, SignalStream
+from logout_app.protocol.shared_signals.streams import StreamConfiguration
 from logout_app.shared_signals import connect
 
 SHOWN = 10  # the newest
@@ -32,6 +33,11 @@ DONE = {
     Effect.REFRESH_GROUPS: "groups of {whom} were written down",
     Effect.NOTE: "nothing was done for {whom}",
 }
+
+NOBODY_YET = (
+    " It tells of nobody yet: its default_subjects is NONE. Have it tell of everybody (Keycloak: Default subjects ALL of its "
+    "receiver), or subscribe people there."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +98,18 @@ def explain_connect(connection: Connection) -> list[str]:
 
 
 def do_connect(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:
+    made: list[StreamConfiguration] = []
+
     def act(options: SignalOptions) -> None:
-        connect.connect(connection, options, actor=actor_of(request), at=at)
+        made.append(connect.connect(connection, options, actor=actor_of(request), at=at))
 
     _ask(connection, act)
+    nobody = NOBODY_YET if made[0].tells_of_nobody else ""
     try:
         _ask(connection, lambda options: connect.verify(connection, options, at=at))
     except TemporarilyUnavailable as unverified:
-        return f"Connected. No test event could be asked for: {unverified.description}"
-    return "Connected, and asked for a test event: this page tells when it came."
+        return f"Connected. No test event could be asked for: {unverified.description}{nobody}"
+    return f"Connected, and asked for a test event: this page tells when it came.{nobody}"
 
 
 def do_disconnect(request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None) -> str:
@@ -129,7 +138,7 @@ def _ask(connection: Connection, act: Callable[[SignalOptions], None]) -> None:
 
 def _may_connect(connection: Any) -> bool:
     options, stream = shared_signals.of(connection), stream_of(connection)
-    if options is None or shared_signals.TOKEN not in connection.sealed_options:
+    if options is None or not shared_signals.can_ask(connection):
         return False
     return stream is None or (stream.issuer, stream.method) != (options.issuer, options.method)
 

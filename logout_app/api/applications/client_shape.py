@@ -67,6 +67,7 @@ SWITCHES = (
 TEXTS = (
     *("logo_uri", "policy_uri", "tos_uri", "sector_identifier_uri", "id_token_encrypted_response_alg", "jwks_uri"),
     *("userinfo_signed_response_alg", "global_token_revocation_uri", "reauthentication_uri"),
+    "command_endpoint",
 )
 
 

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from logout_app.delivery.channels.backchannel import BACKCHANNEL
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch
+from logout_app.delivery.channels.command import COMMAND
 from logout_app.delivery.channels.frontchannel import FRONTCHANNEL
 from logout_app.delivery.channels.gtr import GTR
 from logout_app.delivery.channels.nobody import NOT_TOLD
@@ -21,6 +22,7 @@ CHANNELS: tuple[DeliveryChannel, ...] = (
     SAML_BROWSER,
     GTR,
     REAUTHENTICATION,
+    COMMAND,
     STREAM,
     POLL,
     WEBHOOK,

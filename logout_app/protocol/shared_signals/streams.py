@@ -38,6 +38,7 @@ class Transmitter:
     verification_endpoint: str = ""
     critical: frozenset[str] = frozenset()
     deliveries: frozenset[str] = frozenset()  # that it offers, as far as it says
+    default_subjects: str = ""  # ALL or NONE: who is in a stream that says nothing else
 
     def delivery_of(self, method: str) -> str:
         """The name of the method there: RISC's older one, where it knows no other."""
@@ -47,9 +48,12 @@ class Transmitter:
 
 @dataclass(frozen=True, slots=True)
 class StreamConfiguration:
+    """`tells_of_nobody`: its transmitter says that nobody is in it until somebody is put there (`default_subjects`)."""
+
     stream_id: str
     audiences: tuple[str, ...]
     endpoint: str
+    tells_of_nobody: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,10 @@ def read_metadata(document: Mapping[str, Any], issuer: str) -> Transmitter:
         raise BadDocument("has critical_subject_members that are no list")
     offered = document.get("delivery_methods_supported")
     deliveries = frozenset(map(str, offered if isinstance(offered, list) else ()))
-    return Transmitter(issuer, critical=frozenset(map(str, critical)), deliveries=deliveries, **found)
+    default = str(document.get("default_subjects") or "")
+    return Transmitter(
+        issuer, critical=frozenset(map(str, critical)), deliveries=deliveries, default_subjects=default, **found
+    )
 
 
 def wanted(found: Transmitter, *, method: str, endpoint: str, authorization: str) -> dict[str, Any]:
@@ -90,12 +97,12 @@ def wanted(found: Transmitter, *, method: str, endpoint: str, authorization: str
     return {"events_requested": list(EFFECTS), "delivery": delivery, "description": "Curfew"}
 
 
-def read_stream(document: Mapping[str, Any], issuer: str, method: str) -> StreamConfiguration:
+def read_stream(document: Mapping[str, Any], found: Transmitter, method: str) -> StreamConfiguration:
     """The answer to it. Raises BadDocument."""
     stream_id, delivery = document.get("stream_id"), document.get("delivery")
     if not isinstance(stream_id, str) or not 0 < len(stream_id) <= 255:
         raise BadDocument("answered with no stream_id")
-    if document.get("iss") != issuer:
+    if document.get("iss") != found.issuer:
         raise BadDocument("answered with a stream of another issuer")
     if not isinstance(delivery, dict) or delivery.get("method") not in (DELIVERY[method], OLDER_DELIVERY[method]):
         raise BadDocument(f"answered with a stream that is not delivered by {method}")
@@ -105,12 +112,18 @@ def read_stream(document: Mapping[str, Any], issuer: str, method: str) -> Stream
         raise BadDocument("answered with a stream without aud")
     if not isinstance(endpoint, str) or len(endpoint) > LONGEST_TEXT or uris.check_web_url(endpoint):
         raise BadDocument("answered with no endpoint_url of the delivery")
-    return StreamConfiguration(stream_id, named, endpoint)
+    default = document.get("default_subjects") or found.default_subjects  # Keycloak says it of each stream too
+    return StreamConfiguration(stream_id, named, endpoint, default == "NONE")
 
 
 def read_status(document: object) -> StreamStatus | None:
-    """Of a stream, as it is asked for and as events tell it; None if it says none that there is."""
-    said = document if isinstance(document, Mapping) else {}
+    """Of a stream, as it is asked for and as events tell it; None if it says none that there is.
+
+    Keycloak 26.7 has the whole answer of the status endpoint as the `status` of its event.
+    """
+    said: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
+    if isinstance(nested := said.get("status"), Mapping):
+        said = {"reason": said.get("reason"), **nested}
     status, reason = said.get("status"), said.get("reason")
     if status not in STATUSES:
         return None

@@ -15,6 +15,7 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {"iss_sub": ("iss", "sub"), "email": (
 _PARTS = ("user", "session", "device", "application", "tenant", "org_unit", "group")
 _OURS = frozenset({"user", "session"})
 _LONGEST = 600
+EVERY_SESSION = ("ALL",)  # Keycloak 26.7, when an administrator signs somebody out of everything: no id of a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,11 @@ def read(value: Any) -> SignalSubject:
     if not parts or not all(isinstance(part, dict) for part in parts.values()):
         raise RefusedSignal("A complex subject has members, each of which is a subject.")
     others = tuple(sorted(name[:50] for name in parts.keys() - _OURS))
-    return SignalSubject(
-        _simple(parts["user"]) if "user" in parts else (),
-        _simple(parts["session"]) if "session" in parts else (),
-        "session" in parts,
-        others,
-    )
+    people = _simple(parts["user"]) if "user" in parts else ()
+    sessions = _simple(parts["session"]) if "session" in parts else ()
+    if people and [session.values for session in sessions] == [EVERY_SESSION]:
+        return SignalSubject(people, others=others)
+    return SignalSubject(people, sessions, "session" in parts, others)
 
 
 def not_understood(subject: SignalSubject, critical: frozenset[str]) -> frozenset[str]:

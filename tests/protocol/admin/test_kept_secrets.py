@@ -43,6 +43,7 @@ TABLE: dict[tuple[str, str], set[str] | None] = {
 }
 REDIRECTING = ("oidc", "okta", "google-oauth2", "waad", "adfs", "samlp")
 TABLE |= {(strategy, "shared_signals_token"): {"shared_signals"} for strategy in REDIRECTING}
+TABLE |= {(strategy, "shared_signals_secret"): {"shared_signals"} for strategy in REDIRECTING}
 BEFORE: dict[str, dict[str, Any]] = {
     "oidc": FULL["oidc"],
     "okta": {"domain": "acme.okta.com", "client_id": "0oa1"},

@@ -92,6 +92,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "backchannel_logout_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "global_token_revocation_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "reauthentication_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
+    "command_endpoint": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "frontchannel_logout_uri": (*MALFORMED, "https://other.example/x", "https://app.example/x?sid=1", OURS),
     "jwks_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
     "sector_identifier_uri": (*MALFORMED, *NOT_TO_BE_CALLED, OURS),
@@ -302,6 +303,7 @@ def test_keys_are_not_fetched_from_a_refused_url(settings: Any) -> None:
         ("backchannel", "backchannel_logout_uri"),
         ("gtr", "global_token_revocation_uri"),
         ("reauthentication", "reauthentication_uri"),
+        ("command", "command_endpoint"),
     ],
 )
 def test_nothing_is_posted_to_a_refused_url(channel: str, field: str) -> None:

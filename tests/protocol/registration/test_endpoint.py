@@ -33,6 +33,7 @@ ASKED: dict[str, Any] = {
     "backchannel_logout_uri": "https://rp.example/bcl",
     "backchannel_logout_session_required": True,
     "reauthentication_uri": "https://rp.example/again",
+    "command_endpoint": "https://rp.example/commands",
     "frontchannel_logout_uri": "https://rp.example/fcl",
     "frontchannel_logout_session_required": True,
     "contacts": ["ops@rp.example"],

@@ -182,6 +182,7 @@ def _applications() -> None:
         frontchannel_logout_session_required=True,
         global_token_revocation_uri="https://bank.example/gtr",
         reauthentication_uri="https://bank.example/again",
+        command_endpoint="https://bank.example/commands",
         outbound_hosts=["bank.example"],
         saml={"audience": "https://bank.example/saml", "logout": {"soap": "https://bank.example/soap"}},
         android_package_name="com.example.bank",

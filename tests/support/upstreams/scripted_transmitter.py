@@ -148,7 +148,8 @@ def _handler(transmitter: ScriptedTransmitter) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _respond(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = json.loads(raw) if raw else None
+            is_form = self.headers.get("Content-Type") == "application/x-www-form-urlencoded"
+            body = parse_qs(raw.decode()) if is_form else json.loads(raw) if raw else None
             transmitter.seen.append((self.command, self.path, body, self.headers.get("Authorization", "")))
             status, document = transmitter.answer(self.command, self.path, body)
             content = b"" if document is None else json.dumps(document).encode()
