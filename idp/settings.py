@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "idp.http.middleware.RequestLogMiddleware",
     "idp.http.middleware.ProgramsMiddleware",
     "idp.http.languages.LanguageMiddleware",
+    "idp.http.time_zones.TimeZoneMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "idp.http.speculation.NothingInAdvanceMiddleware",

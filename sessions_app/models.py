@@ -489,9 +489,12 @@ class MailRequest(models.Model):
 class SecurityMailKind(models.TextChoices):
     NEW_DEVICE = "new_device", "New device"
     PASSWORD_CHANGED = "new_password", "Password changed"
+    PASSWORD_RESET = "password_reset", "Password reset"
+    PASSWORD_DROPPED = "password_dropped", "Password of before the address was proved"
     FACTOR_ADDED = "factor_added", "Second factor added"
     FACTOR_REMOVED = "factor_removed", "Second factor removed"
     ADDRESS_CHANGED = "address_changed", "Address changed"
+    ADDRESS_RESTORED = "address_restored", "Address put back"
     SIGNED_OUT = "signed_out", "Signed out"
 
 

@@ -54,6 +54,8 @@ LONG = (
     "tests/e2e/test_fresh_clone.py",
     "tests/protocol/scim/test_judges.py",
 )
+# Rooms that take minutes, module by module, around the same programs: begun last, they would be what all others wait for.
+SLOW = ("tests/e2e", "tests/rps")
 NOTES = "tests_that_need_a_database"  # a file's name, in what a worker is told
 
 
@@ -203,7 +205,7 @@ class Dealing(EachScheduling):
 
     def _choose(self, node: WorkerController) -> Share | None:
         """A long one, else of its database, which no other can take, else of the folder whose fixtures it has already, else
-        where nobody is.
+        where nobody is, slow ones first.
         """
         elsewhere = {where for worker, where in self.at.items() if worker is not node}
         return min(
@@ -213,6 +215,7 @@ class Dealing(EachScheduling):
                 share.database == "",
                 share.folder != self.at.get(node),
                 share.folder in elsewhere,
+                not share.module.startswith(SLOW),
             ),
             default=None,
         )
