@@ -433,7 +433,7 @@ class Consent(models.Model):
         constraints = (models.UniqueConstraint(fields=("user", "application"), name="sessions_consent_one"),)
 
     def __str__(self) -> str:
-        return f"user {self.user_id} to application {self.application_id}"
+        return f"{self.user} to {self.application}"
 
 
 class FlowState(models.Model):

@@ -372,7 +372,8 @@ class LogEntryAdmin(FactsAdmin):
     """What administrators did here."""
 
     list_display = ("action_time", "user", "what", "content_type", "object_repr")
-    list_filter = ("action_flag", "content_type")
+    list_filter = ("action_flag", ("content_type", admin.RelatedOnlyFieldListFilter))
+    allowed_lookups = ("content_type",)
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "user__email", "user__user_id")
     fields = ("action_time", "user", "content_type", "object_id", "object_repr", "what")

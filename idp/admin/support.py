@@ -90,7 +90,9 @@ class StrictAdmin(ModelAdmin):
     tells_itself: ClassVar[frozenset[str]] = (
         frozenset()
     )  # of add, change, delete: which have lines of the trail of their own
-    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", "form_class": WebUrlField}}
+    # Django's own widget says the address a second time, above its field.
+    url_field: ClassVar[Any] = {"form_class": WebUrlField, "widget": forms.URLInput({"class": "vURLField"})}
+    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", **url_field}}
 
     def __init__(self, model: type[Any], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
