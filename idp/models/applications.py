@@ -313,7 +313,7 @@ class ClientRegistration(models.Model):
     created_ip = models.GenericIPAddressField(null=True, editable=False)
 
     def __str__(self) -> str:
-        return f"registration of application {self.application_id}"
+        return f"registration of {self.application}"
 
 
 class TokenFormat(models.TextChoices):
@@ -396,4 +396,4 @@ class ClientGrant(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"application {self.application_id} at API {self.resource_server_id}"
+        return f"{self.application} at {self.resource_server}"

@@ -215,7 +215,7 @@ def warnings(application: Application, at: datetime) -> list[str]:
 
 def explain(application: Application) -> list[str]:
     return [
-        f"Entity id, ACS, logout addresses and certificates of {application} are taken from its metadata.",
+        f"Entity ID, ACS, logout addresses and certificates of {application} are taken from its metadata.",
         "What you chose yourself stays: mappings, the format of names, lifetimes.",
     ]
 
@@ -225,11 +225,11 @@ def endpoints(application: Application, at: datetime) -> list[tuple[str, str]]:
     settings = saml.read(application)
     return [
         ("Metadata", saml.metadata_url(application)),
-        ("Entity id (issuer)", settings.own_entity_id),
+        ("Entity ID (issuer)", settings.own_entity_id),
         ("Sign-on URL", saml.sso_url(application)),
         ("Sign-out URL", saml.logout_url(application)),
         ("Certificate", own_key(at).certificate_pem),
-        ("Client id", application.client_id),
+        ("Client ID", application.client_id),
     ]
 
 
