@@ -46,13 +46,9 @@ def endpoints(application: Application) -> list[tuple[str, str]]:
     """What the application's developer copies into their configuration."""
     if application.saml:
         return saml.endpoints(application, timezone.now())
-<<<<<<< HEAD
     if application.wsfed:
         return saml.wsfed_endpoints(application)
-    fixed = [("Client id", application.client_id), ("Issuer", settings.ISSUER)]
-=======
     fixed = [("Client ID", application.client_id), ("Issuer", settings.ISSUER)]
->>>>>>> main
     return [*fixed, *((label, settings.ISSUER + path) for label, path in ENDPOINTS)]
 
 
