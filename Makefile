@@ -1,7 +1,7 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 to 3.14 and make)
 # `make test` runs every test                    (needs Node.js 20, and Go 1.26 for one peer; installs missing Debian packages when it may)
 # `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
-# `make screenshots` takes the pictures in docs/images (needs Chromium)
+# `make screenshots` takes the pictures in docs/images (needs Chromium; pngquant makes them small)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make messages` gathers what there is to translate into locale/ (see docs/languages.md)
 # `make lint` checks format, lint, types, imports and templates

@@ -1,6 +1,7 @@
 """Where the CPU time of one act goes, in one process and without HTTP: our whole WSGI application on PostgreSQL.
 
-    python bench/profiling.py refresh            also: sso, login, logout (of a session with ten applications)
+    python bench/profiling.py refresh            also: sso, login, logout (of a session with ten applications),
+                                                 signal (a security event; every other one ends a session)
     python bench/profiling.py login --count 300 --sort tottime --lines 60
     python bench/profiling.py refresh --sql      the statements of one act instead
 
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -58,8 +60,11 @@ class Browser:
         self.client = CLIENTS[0]
         self.scope = "openid offline_access"
 
-    def send(self, method: str, path: str, form: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
-        body = urlencode(form or {}).encode()
+    def send(
+        self, method: str, path: str, form: dict[str, str] | None = None, signal: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
+        """`signal` is a security event token, which has a body and a type of its own."""
+        body = signal.encode() or urlencode(form or {}).encode()
         parts = urlsplit(path)
         answer: list[Any] = []
         environ = {
@@ -74,7 +79,11 @@ class Browser:
             "HTTP_ACCEPT": "text/html",
             "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) profiling",
             "HTTP_COOKIE": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
-            "CONTENT_TYPE": "application/x-www-form-urlencoded" if form else "",
+            "CONTENT_TYPE": "application/secevent+jwt"
+            if signal
+            else "application/x-www-form-urlencoded"
+            if form
+            else "",
             "CONTENT_LENGTH": str(len(body)),
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
@@ -180,12 +189,43 @@ class Logout:
         assert location.startswith(CALLBACK), location
 
 
-ACTS: dict[str, Callable[..., Callable[[], None]]] = {"login": login, "sso": sso, "refresh": refresh, "logout": Logout}
+class Signal:
+    """Takes security events that `prepare` signed, half of which are about nobody."""
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        from bench import gtr, scim
+
+        self.application = application
+        self.tokens: list[str] = []
+        self.until_exit = ExitStack()
+        self.issuer, self.key = self.until_exit.enter_context(gtr.key_server())
+        self.connection = scim.connect(self.issuer)
+
+    def prepare(self, count: int) -> None:
+        from bench import scim
+
+        subs = scim.make_sessions(self.connection, (count + 1) // 2)
+        for sub in subs:
+            self.tokens += (scim.signed(self.issuer, self.key, name) for name in (sub, f"no-{sub}"))
+
+    def __call__(self) -> None:
+        path = f"/ssf/{self.connection.name}/events"
+        status, _, body = Browser(self.application).send("POST", path, signal=self.tokens.pop())
+        assert status == 202, body
+
+
+ACTS: dict[str, Callable[..., Callable[[], None]]] = {
+    "login": login,
+    "sso": sso,
+    "refresh": refresh,
+    "logout": Logout,
+    "signal": Signal,
+}
 
 
 def prepare_acts(act: Callable[[], None], count: int) -> None:
     """What must be there before an act, and is not measured with it."""
-    if isinstance(act, Logout):
+    if isinstance(act, Logout | Signal):
         act.prepare(count)
 
 
@@ -218,6 +258,7 @@ def prepare(folder: Path) -> Callable[..., Any]:
         "DJANGO_SETTINGS_MODULE": "bench.settings",
         "BENCH_PROVISION": str(plan),
         "CURFEW_DATA": str(folder),
+        "CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8",
         "CURFEW_LOG_LEVEL": "WARNING",
         "PORT": "18321",
         "ISSUER": "http://127.0.0.1:18321/",
@@ -228,6 +269,12 @@ def prepare(folder: Path) -> Callable[..., Any]:
     from bench import seed
 
     seed.main()
+    from django.db import connections
+
+    from idp.processes import role
+
+    connections.close_all()
+    role.become(role.ProcessRole.WEB)
     from idp.wsgi import application
 
     return application

@@ -4,7 +4,7 @@
     python bench/scim.py --people 1000 --events 1000
 
 DATABASE_URL names an empty PostgreSQL database that may be overwritten. Curfew's web server is one process with the product's
-settings. The source does what Okta does: it looks for each person by userName, makes them, puts them into groups of 100, reads
+settings; the one application takes its logout tokens at once. The source does what Okta does: it looks for each person by userName, makes them, puts them into groups of 100, reads
 everybody page by page, changes everybody by PUT, and deactivates a tenth. The server's memory is read after each tenth of a phase.
 """
 
@@ -52,8 +52,12 @@ def main() -> None:
     os.environ["ISSUER"] = f"http://127.0.0.1:{options.port}/"
     os.environ["CURFEW_OUTBOUND_ALLOW"] = "127.0.0.0/8"
     options.alg, options.apps = "ES256", 1
-    with tempfile.TemporaryDirectory(prefix="curfew-scim-") as folder, gtr.key_server() as (issuer, key):
-        drain.prepare(Path(folder), "http://127.0.0.1:9", options)
+    with (
+        tempfile.TemporaryDirectory(prefix="curfew-scim-") as folder,
+        gtr.key_server() as (issuer, key),
+        drain.sink(theirs) as application,
+    ):
+        drain.prepare(Path(folder), application, options)
         token = provision()
         with gtr.processes(ours, options.port, folder):
             server = Server(options.port, options.at_once)
@@ -213,12 +217,7 @@ def sync(server: Server, token: str, people: int) -> None:
 
 def storm(server: Server, issuer: str, key: Any, events: int) -> None:
     """Half of them revoke a session each, half are about nobody; signed before, as somebody else's processor would."""
-    from idp.models import Connection
-
-    places = {name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
-    signals = {"issuer": issuer, "jwks_uri": f"{issuer}/jwks", "audience": "bench"}
-    options = {"issuer": issuer, "client_id": "bench", **places, "shared_signals": signals}
-    connection = Connection.objects.create(name=SIGNALS, strategy="oidc", options=options)
+    connection = connect(issuer)
     subs = make_sessions(connection, events // 2)
     tokens = [
         signed(issuer, key, subs[number] if number < len(subs) else f"nobody{number}") for number in range(events)
@@ -236,6 +235,16 @@ def storm(server: Server, issuer: str, key: Any, events: int) -> None:
     print(f"{len(subs)} sessions were named, {alive} of them are alive", flush=True)
 
 
+def connect(issuer: str) -> Any:
+    """A connection whose issuer sends events."""
+    from idp.models import Connection
+
+    places = {name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+    signals = {"issuer": issuer, "jwks_uri": f"{issuer}/jwks", "audience": "bench"}
+    options = {"issuer": issuer, "client_id": "bench", **places, "shared_signals": signals}
+    return Connection.objects.create(name=SIGNALS, strategy="oidc", options=options)
+
+
 def make_sessions(connection: Any, count: int) -> list[str]:
     """As many people, each with a session that one application shares."""
     from datetime import timedelta
@@ -245,8 +254,8 @@ def make_sessions(connection: Any, count: int) -> list[str]:
     from idp.models import Application, Identity, User
     from sessions_app.models import SessionClient, SSOSession
 
-    now, application = timezone.now(), Application.objects.get()
-    subs = [f"signal{number}" for number in range(count)]
+    now, application = timezone.now(), Application.objects.order_by("pk")[0]
+    subs = [f"signal-{secrets.token_hex(6)}" for _ in range(count)]
     users = User.objects.bulk_create([User(user_id=connection.user_id_of(sub), created_at=now) for sub in subs])
     accounts = Identity.objects.bulk_create(
         [

@@ -15,7 +15,6 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 
 from idp import navigation
-from idp.http.time_zones import View, in_zone_of_browser
 from idp.navigation import Page
 
 MENU = ("idp", "sessions_app", "logout_app")
@@ -36,9 +35,6 @@ class CurfewAdminSite(AdminSite):
     def add_page(self, page: Page) -> None:
         """A page beside the tables, of an app above; when the admin's modules are loaded, which is before any address is."""
         self.pages.append(page)
-
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
-        return super().admin_view(in_zone_of_browser(view), cacheable)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         own = [path(page.path, self.admin_view(page.view), name=page.name) for page in self.pages]

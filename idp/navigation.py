@@ -46,6 +46,7 @@ NAMES = {
     "logout_app.logoutevent": "ends",
     "logout_app.logoutdelivery": "deliveries",
     "logout_app.revocationrequest": "revocation requests",
+    "logout_app.deliverytally": "delivery tallies",
     "logout_app.drainreport": "workers",
 }
 NAMED = frozenset(label for _, labels in TASKS for label in labels)

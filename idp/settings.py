@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "idp.http.middleware.RequestLogMiddleware",
     "idp.http.middleware.ProgramsMiddleware",
     "idp.http.languages.LanguageMiddleware",
+    "idp.http.time_zones.TimeZoneMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "idp.http.speculation.NothingInAdvanceMiddleware",
@@ -222,7 +223,9 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_RATE_LIMITS = False  # one limiter for every path: ours, in the database
 ACCOUNT_FORMS = {
     "change_password": "sessions_app.account.password_forms.ChangePasswordForm",
+    "reauthenticate": "sessions_app.account.password_forms.ReauthenticateForm",
     "reset_password": "sessions_app.account.password_forms.ResetPasswordForm",
+    "reset_password_from_key": "sessions_app.account.password_forms.ResetPasswordKeyForm",
     "user_token": "sessions_app.account.password_forms.UserTokenForm",
 }
 MFA_ADAPTER = "sessions_app.signin.factors.MFAAdapter"

@@ -6,7 +6,7 @@ Keyword arguments of all but the last two: `user` (or `connection`), `actor` (st
 
 from django.dispatch import Signal
 
-password_changed = Signal()
+password_changed = Signal()  # `why`: a `PasswordChange`
 user_blocked = Signal()
 user_unblocked = Signal()
 user_deleted = Signal()
@@ -17,7 +17,10 @@ signed_up = Signal()  # `user` has a new account at `connection`; `facts` of the
 invitation_changed = (
     Signal()
 )  # `act` was done to `invitation`; `user`: who accepted it, or None; `facts` of the request
-email_changed = Signal()  # `old` and `was_verified`: the address before
+email_changed = Signal()  # `old` and `was_verified`: the address before; `restores`: it was theirs until it was taken
+address_proved = (
+    Signal()
+)  # `user` is the first to show that they read their address; the account may have been another's
 mfa_added = Signal()  # `factor`: its row
 mfa_removed = Signal()  # `factor`: its row, which is gone
 connection_disabled = Signal()

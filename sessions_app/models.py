@@ -433,7 +433,7 @@ class Consent(models.Model):
         constraints = (models.UniqueConstraint(fields=("user", "application"), name="sessions_consent_one"),)
 
     def __str__(self) -> str:
-        return f"user {self.user_id} to application {self.application_id}"
+        return f"{self.user} to {self.application}"
 
 
 class FlowState(models.Model):
@@ -489,9 +489,12 @@ class MailRequest(models.Model):
 class SecurityMailKind(models.TextChoices):
     NEW_DEVICE = "new_device", "New device"
     PASSWORD_CHANGED = "new_password", "Password changed"
+    PASSWORD_RESET = "password_reset", "Password reset"
+    PASSWORD_DROPPED = "password_dropped", "Password of before the address was proved"
     FACTOR_ADDED = "factor_added", "Second factor added"
     FACTOR_REMOVED = "factor_removed", "Second factor removed"
     ADDRESS_CHANGED = "address_changed", "Address changed"
+    ADDRESS_RESTORED = "address_restored", "Address put back"
     SIGNED_OUT = "signed_out", "Signed out"
 
 

@@ -108,6 +108,11 @@ class ApplicationForm(RulebookForm):
         help_text="JSON, in the names of Auth0's addons.samlp. The callbacks are its assertion consumer services. "
         "Empty: it does not speak SAML.",
     )
+    wsfed = ObjectField(
+        label="WS-Federation",
+        help_text='JSON, in the names of Auth0\'s addons.wsfed, like {"realm": "urn:sharepoint:intranet"}. The callbacks are '
+        "where its tokens may go. Empty: it does not speak WS-Federation.",
+    )
     jwks = ObjectField(label="Public keys", keys=("keys",), help_text="A JWK set, for private_key_jwt.")
 
     class Meta:
@@ -119,14 +124,14 @@ class ApplicationForm(RulebookForm):
             "access_loss_signs_out": "Sign out who loses access",
             "is_first_party": "Ours: people are not asked for consent",
             "allow_logout_url_wildcards": "Allow wildcards",
-            "backchannel_logout_session_required": "Needs the session id (sid)",
+            "backchannel_logout_session_required": "Needs the session ID (sid)",
             "backchannel_logout_token_typ": "Type of the logout token",
-            "backchannel_logout_include_sub": "Send the user id (sub)",
+            "backchannel_logout_include_sub": "Send the user ID (sub)",
             "backchannel_logout_initiators_mode": "Which sign-outs it hears of",
             "frontchannel_logout_session_required": "Needs iss and sid",
             "id_token_signed_response_alg": "Algorithm of ID tokens",
             "id_token_encrypted_response_alg": "Encryption of ID tokens",
-            "subject_type": "User ids (sub)",
+            "subject_type": "User IDs (sub)",
             "require_pushed_authorization_requests": "Require pushed authorization requests",
             "dpop_bound_access_tokens": "Require DPoP",
             "strict_client_assertions": "Strict client assertions",
@@ -137,8 +142,8 @@ class ApplicationForm(RulebookForm):
             "require_mfa": "Require a second factor",
             "default_max_age": "Longest time since the last proof",
             "android_package_name": "Android package",
-            "ios_team_id": "Apple team id",
-            "ios_bundle_id": "Apple bundle id",
+            "ios_team_id": "Apple team ID",
+            "ios_bundle_id": "Apple bundle ID",
             "session_refresh_tokens": "Refresh tokens of the session",
             "refresh_token_rotating": "Rotate refresh tokens",
             "refresh_token_leeway": "Leeway of rotation",

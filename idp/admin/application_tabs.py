@@ -145,6 +145,12 @@ TABS = (
                 text="Import metadata fills this in, and knows what some services need. Claims of the tab Claims come as attributes; "
                 "mappings says by which names.",
             ),
+            _fieldset(
+                "If it speaks WS-Federation",
+                "wsfed",
+                text="SharePoint Server, and .NET applications of ADFS's time. Its front-channel logout URL, with "
+                "?wa=wsignoutcleanup1.0, signs it out in a frame of the sign-out page.",
+            ),
         ),
     ),
     Tab(

@@ -46,7 +46,7 @@ class WizardForm(ApplicationForm):
     scope = LinesField(label="Scopes", help_text="One per line, out of the API's own. Empty: all of them.")
 
     entity_id = forms.CharField(
-        label="Entity id",
+        label="Entity ID",
         max_length=1024,
         help_text="The application's name for itself: audience or SP entity ID in its settings. On its page you can then import its "
         "metadata, or say which service it is.",

@@ -46,7 +46,9 @@ def endpoints(application: Application) -> list[tuple[str, str]]:
     """What the application's developer copies into their configuration."""
     if application.saml:
         return saml.endpoints(application, timezone.now())
-    fixed = [("Client id", application.client_id), ("Issuer", settings.ISSUER)]
+    if application.wsfed:
+        return saml.wsfed_endpoints(application)
+    fixed = [("Client ID", application.client_id), ("Issuer", settings.ISSUER)]
     return [*fixed, *((label, settings.ISSUER + path) for label, path in ENDPOINTS)]
 
 
@@ -196,7 +198,7 @@ class ApplicationAdminBase(ActsAdmin):
             self.save_model(request, obj, form, change=False)
             form.grant()
             self.log_addition(request, obj, [{"added": {}}])
-        secret = obj._new_secret if obj.has_secret and not obj.saml else ""
+        secret = obj._new_secret if obj.has_secret and not (obj.saml or obj.wsfed) else ""
         return self._secret_page(request, obj, secret, f"{obj.name} is registered")
 
     def _page(self, request: HttpRequest, title: str, template: str, more: dict[str, Any]) -> HttpResponse:

@@ -72,7 +72,40 @@ class TenantSettingsForm(RulebookForm):
         model = TenantSettings
         formfield_callback = https_urls
         exclude = ()
+        labels: ClassVar[Any] = {
+            "support_email": "Support address",
+            "accent_color": "Accent colour",
+            "background_color": "Background colour",
+            "background_color_dark": "Background colour of dark pages",
+            "picture_url": "Logo URL",
+            "picture_url_dark": "Logo URL for dark pages",
+            "session_lifetime_in_minutes": "Longest session",
+            "idle_session_lifetime_in_minutes": "Longest pause",
+            "persistent_session_cookie": "Stay signed in when the browser is closed",
+            "max_sessions_per_user": "Most sessions of a person",
+            "password_change_ends_other_sessions": "A new password ends the other sessions",
+            "require_mfa": "Require a second factor of everybody",
+            "remember_second_factor_days": "Days without a second factor",
+            "sign_out_timeout": "Patience of the sign-out page",
+            "oidc_logout_prompt_enabled": "Ask before signing out at /oidc/logout",
+            "v2_logout_confirmation": "Ask before signing out at /v2/logout",
+            "require_pushed_authorization_requests": "Require pushed authorization requests (PAR)",
+            "history_retention_days": "Days of history",
+        }
         help_texts: ClassVar[Any] = {
+            "friendly_name": "Whose accounts these are, as people read it on pages and in mails.",
+            "support_email": "Whom people ask for help. Used where there is no support URL.",
+            "support_url": "Where people find help: linked at the foot of every page.",
+            "picture_url": "Of an image, by https. An uploaded logo is used instead.",
+            "favicon_url": "Of the browser tab's icon, by https. An uploaded one is used instead.",
+            "session_lifetime_in_minutes": "Minutes after which people prove again who they are, however busy they are.",
+            "idle_session_lifetime_in_minutes": "Minutes without any use after which a session is over.",
+            "persistent_session_cookie": "Off: the session ends for the browser when it is closed.",
+            "password_change_ends_other_sessions": "All but the one in which it was changed, with their refresh tokens.",
+            "v2_logout_confirmation": "Auth0 never asks there. A link on another site can sign somebody out where nothing is asked.",
+            "profile": "Rules for every application at once, stricter than their own switches.",
+            "dynamic_client_registration": "Programs may register applications of their own at /oidc/register.",
+            "history_retention_days": "For how long the audit trail, deliveries and ended sessions are kept.",
             "accent_color": "Of links and buttons, as #2450b8. Where it would be hard to read a darker or lighter one is used.",
         }
 
@@ -157,7 +190,7 @@ class TenantSettingsAdmin(StrictAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)  # a class of this request
-        form.author, form.back = author_of(request), request.get_full_path()  # type: ignore[attr-defined]
+        form.author, form.back = author_of(request), request.get_full_path()
         return form
 
     def save_model(self, request: HttpRequest, obj: TenantSettings, form: Any, change: bool) -> None:
@@ -339,7 +372,8 @@ class LogEntryAdmin(FactsAdmin):
     """What administrators did here."""
 
     list_display = ("action_time", "user", "what", "content_type", "object_repr")
-    list_filter = ("action_flag", "content_type")
+    list_filter = ("action_flag", ("content_type", admin.RelatedOnlyFieldListFilter))
+    allowed_lookups = ("content_type",)
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "user__email", "user__user_id")
     fields = ("action_time", "user", "content_type", "object_id", "object_repr", "what")

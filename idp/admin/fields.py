@@ -1,4 +1,7 @@
-"""Form fields for what the models keep as lists: one line per value, or one box to tick."""
+"""Form fields for what the models keep as lists: one line per value, or one box to tick; and what fields are called.
+
+Django makes a label of the column's name: of `support_url` it would be *Support url*.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.text import capfirst
 
 from idp.protocol import strict_json
 
@@ -184,3 +188,37 @@ class ObjectField(forms.JSONField):
             return bool((initial or {}) != self.to_python(data))
         except ValidationError:
             return True
+
+
+# --- labels ----------------------------------------------------------------------------------------------------
+_IN_CAPITALS = "ACR ACS API CSS DN HTML HTTP HTTPS ID IP JSON JTI JWKS JWT LDAP MFA OIDC PKCE SAML SCIM SHA SSO TLS TOTP TTL URI URL UTC XML"
+_MIXED = "DPoP IDs IdP IdPs OAuth OpenID URIs URLs WebAuthn"
+WRITTEN = {word.lower(): word for word in f"{_IN_CAPITALS} {_MIXED}".split()} | {
+    "sid": "session ID (sid)",
+    "sub": "user ID (sub)",
+    "alg": "algorithm",
+    "max": "most",
+}
+
+
+def sensible(words: str) -> str:
+    """The same words, initialisms in capitals."""
+    return " ".join(WRITTEN.get(word, word) for word in words.split(" "))
+
+
+def name_columns(model: type[models.Model]) -> None:
+    """In forms, lists, filters and histories. A name that the model gives itself stays; migrations know nothing of these."""
+    for field in model._meta.concrete_fields:
+        if _is_named_by_django(field):
+            field.verbose_name = sensible(str(field.verbose_name))
+
+
+def name_fields(form: type[forms.BaseForm]) -> None:
+    """Of the fields that a form declares without a label."""
+    for name, field in form.base_fields.items():  # type: ignore[attr-defined]  # of every form, says Django's metaclass
+        if field.label is None:
+            field.label = capfirst(sensible(name.replace("_", " ")))
+
+
+def _is_named_by_django(field: models.Field[Any, Any]) -> bool:
+    return field.verbose_name == field.name.replace("_", " ")

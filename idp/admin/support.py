@@ -23,7 +23,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from idp import navigation, signals
-from idp.admin.fields import WebUrlField
+from idp.admin.fields import WebUrlField, name_columns, name_fields
 from idp.http.requests import facts
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
@@ -90,7 +90,19 @@ class StrictAdmin(ModelAdmin):
     tells_itself: ClassVar[frozenset[str]] = (
         frozenset()
     )  # of add, change, delete: which have lines of the trail of their own
-    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", "form_class": WebUrlField}}
+    # Django's own widget says the address a second time, above its field.
+    url_field: ClassVar[Any] = {"form_class": WebUrlField, "widget": forms.URLInput({"class": "vURLField"})}
+    formfield_overrides: ClassVar[Any] = {URLField: {"assume_scheme": "https", **url_field}}
+
+    def __init__(self, model: type[Any], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        for named in (model, *(inline.model for inline in self.inlines)):
+            name_columns(named)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)  # a class of this request
+        name_fields(form)
+        return form
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """What only tells how the machine works, and under which keys, is nobody's business but a superuser's."""

@@ -96,7 +96,7 @@ def _numbers(application: Application) -> Iterator[Problem]:
 
 def _grants(application: Application) -> Iterator[Problem]:
     grants = application.grant_types
-    if grants == [] and application.saml:  # people come to it by SAML only
+    if grants == [] and (application.saml or application.wsfed):  # people come to it by these only
         return
     if not isinstance(grants, list) or not grants:
         yield Problem("grant_types", "it needs at least one of " + ", ".join(grant_types.ALL))

@@ -91,7 +91,7 @@ KINDS = {kind.name: kind for kind in (WEB, SAML, SPA, NATIVE, MACHINE, DEVICE)}
 def kind_of(application: Application) -> ApplicationKind:
     """What an application is by its settings, however it was made."""
     grants = application.grant_types
-    if application.saml:
+    if application.saml or application.wsfed:
         return SAML
     if AUTHORIZATION_CODE not in grants:
         return DEVICE if DEVICE_CODE in grants else MACHINE

@@ -24,6 +24,7 @@ from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
 from idp.saml.application import settings as saml
+from idp.saml.application import wsfed
 
 if TYPE_CHECKING:
     from idp.models import Application, TenantSettings
@@ -40,6 +41,7 @@ def problems(application: Application) -> Iterator[Problem]:
     yield from claims.problems(application)
     yield from access.problems(application)
     yield from saml.problems(application)
+    yield from wsfed.problems(application)
     yield from _urls(application)
 
 

@@ -10,7 +10,9 @@ from idp.applications import claims, columns, rules
 from idp.applications.claims import ClaimMapping
 from idp.protocol import assurance
 from idp.saml.application import settings as saml
+from idp.saml.application import wsfed
 from idp.saml.application.settings import SamlSettings
+from idp.saml.application.wsfed import WsFedSettings
 
 if TYPE_CHECKING:
     from idp.models import Application
@@ -109,6 +111,11 @@ class Usable:
     def saml(self) -> SamlSettings:
         """False if it does not speak SAML, or its settings are not what the rules allow."""
         return saml.read(self._application)
+
+    @cached_property
+    def wsfed(self) -> WsFedSettings:
+        """The same of WS-Federation."""
+        return wsfed.read(self._application)
 
     def _limit(self, field: str) -> int | None:
         """None: no limit."""

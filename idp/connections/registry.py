@@ -11,7 +11,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from idp.connections import database
-from idp.connections.contract import LogoutProtocol, RedirectProtocol
+from idp.connections.contract import Account, LogoutProtocol, RedirectProtocol
 from idp.connections.dialects import has_own_callback
 from idp.connections.ldap.protocol import LdapProtocol
 from idp.connections.microsoft.adfs import AdfsLogout, AdfsProtocol
@@ -48,10 +48,20 @@ class PasswordProtocol(Protocol):
         ...
 
 
+class DirectoryProtocol(PasswordProtocol, Protocol):
+    """One whose people are somebody else's: what it says of them can be looked at before anything is kept."""
+
+    def prove(self, connection: Connection, login: str, password: str, at: datetime) -> Account | None:
+        """The account that `verify` would make an identity of. Writes nothing; raises as `verify` does."""
+        ...
+
+
+_LDAP = LdapProtocol()
+DIRECTORY_PROTOCOLS: Mapping[str, DirectoryProtocol] = {Strategy.ACTIVE_DIRECTORY: _LDAP}
 # A strategy that is in neither of them cannot sign anybody in: its connections are not offered.
 PASSWORD_PROTOCOLS: Mapping[str, PasswordProtocol] = {
     Strategy.DATABASE: database.DatabaseProtocol(),
-    Strategy.ACTIVE_DIRECTORY: LdapProtocol(),
+    **DIRECTORY_PROTOCOLS,
 }
 _OIDC = OidcProtocol()
 REDIRECT_PROTOCOLS: Mapping[str, RedirectProtocol] = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Field, Model
 
 from idp.database import dialect, prepared
@@ -90,7 +90,7 @@ def insert(instance: Model) -> None:
 
 def _is_stored(instance: Model, pk: int) -> None:
     instance.pk = pk
-    instance._state.adding, instance._state.db = False, connection.alias
+    instance._state.adding, instance._state.db = False, DEFAULT_DB_ALIAS
 
 
 def _shape(part: Change | Row) -> tuple[Any, ...]:
@@ -145,7 +145,8 @@ class _Insert:
     sources: list[tuple[str, Callable[[Any, Any], Any]]]
 
     def values(self, instance: Model) -> list[Any]:
-        return [adapt(getattr(instance, name), connection) for name, adapt in self.sources]
+        database = connections[DEFAULT_DB_ALIAS]  # `connection` would look for it at each use, several for a column
+        return [adapt(getattr(instance, name), database) for name, adapt in self.sources]
 
 
 @functools.lru_cache(256)
@@ -173,7 +174,8 @@ def _where(model: type[Model], pk: int, where: Mapping[str, Any]) -> tuple[str, 
 
 
 def _adapt(model: type[Model], name: str, value: Any) -> tuple[str, Any]:
-    return _column(model, name), model._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
+    database = connections[DEFAULT_DB_ALIAS]
+    return _column(model, name), model._meta.get_field(name).get_db_prep_save(value, database)  # type: ignore[union-attr]
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from django.conf import settings
 
@@ -21,7 +21,7 @@ ANSWER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """`lock` and `statement` are told to the server; `answer` is when we stop to wait for a server that says nothing."""
 
@@ -30,12 +30,12 @@ class Limits:
     statement: int
     idle_in_transaction: int
 
-    @property
+    @cached_property
     def waiting(self) -> float:
         """After which a statement counts as one that waits."""
         return self.lock / 2
 
-    @property
+    @cached_property
     def answer(self) -> float:
         return self.statement + ANSWER if self.statement else 0.0
 
@@ -52,8 +52,8 @@ def limits() -> Limits:
     """Those of this process, and of the act that it is at."""
     role, longer = current(), _longer.get()
     if role is ProcessRole.WEB:
-        statement = max(settings.DATABASE_STATEMENT_TIMEOUT, longer) if settings.DATABASE_STATEMENT_TIMEOUT else 0
-        return _of_web(settings.DATABASE_LOCK_TIMEOUT, statement)
+        statement = settings.DATABASE_STATEMENT_TIMEOUT
+        return _of_web(settings.DATABASE_LOCK_TIMEOUT, max(statement, longer) if statement else 0)
     return _WORKER if role is ProcessRole.WORKER else _COMMAND
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
 
@@ -78,7 +78,7 @@ def _instance(plan: _Plan, columns: Sequence[Any]) -> Any:
     for index, functions, column in plan.converters:
         for function in functions:
             row[index] = function(row[index], column, connection)
-    instance = plan.model.from_db(connection.alias, plan.names, row[: len(plan.names)])
+    instance = plan.model.from_db(DEFAULT_DB_ALIAS, plan.names, row[: len(plan.names)])
     for populator in plan.related:
         populator.populate(row, instance)
     for name, index in plan.annotations:

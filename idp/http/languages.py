@@ -63,13 +63,24 @@ def available() -> list[str]:
     return [code for code, _ in settings.LANGUAGES]
 
 
+def _cookie(request: HttpRequest, name: str) -> str:
+    """The language of ours in this cookie."""
+    return known(request.COOKIES[name]) if name in request.COOKIES else ""
+
+
+def _accepted(request: HttpRequest) -> str:
+    header = request.META.get("HTTP_ACCEPT_LANGUAGE", "")
+    return languages.first_known(languages.of_accept_language(header), available()) if header else ""
+
+
 def known(wanted: str) -> str:
     """The language of ours that this tag means; "": none."""
-    return languages.first_known([wanted], available())
+    ours = available()
+    return wanted if wanted in ours else languages.first_known([wanted], ours)
 
 
 def default_of(tenant: TenantSettings) -> str:
-    return known(tenant.default_language) or settings.LANGUAGE_CODE
+    return (known(tenant.default_language) if tenant.default_language else "") or settings.LANGUAGE_CODE
 
 
 def wish(request: HttpRequest, ui_locales: str) -> None:
@@ -148,14 +159,10 @@ def _begin(request: HttpRequest) -> Speech | None:
     if request.path_info.startswith(ENGLISH):
         translation.activate("en")
         return None
-    ours = available()
-    cookies = request.COOKIES
     speech = Speech(
-        asked=languages.first_known([cookies.get(settings.ASKED_LANGUAGE_COOKIE_NAME, "")], ours),
-        chosen=languages.first_known([cookies.get(settings.CHOSEN_LANGUAGE_COOKIE_NAME, "")], ours),
-        accepted=languages.first_known(
-            languages.of_accept_language(request.META.get("HTTP_ACCEPT_LANGUAGE", "")), ours
-        ),
+        asked=_cookie(request, settings.ASKED_LANGUAGE_COOKIE_NAME),
+        chosen=_cookie(request, settings.CHOSEN_LANGUAGE_COOKIE_NAME),
+        accepted=_accepted(request),
     )
     request.speech = speech  # type: ignore[attr-defined]  # `_of` reads it with its type
     _speak(speech)

@@ -10,13 +10,18 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")  # the standard's, and those of Chromium, Safari and Firefox
+HEADERS = (
+    "HTTP_SEC_PURPOSE",
+    "HTTP_PURPOSE",
+    "HTTP_X_PURPOSE",
+    "HTTP_X_MOZ",
+)  # the standard's, and those of Chromium, Safari and Firefox
 IN_ADVANCE = ("prefetch", "prerender", "preview")
 SENTENCE = "Pages of this server act when they are opened. None is given out before somebody opens it.\n"
 
 
 def is_in_advance(request: HttpRequest) -> bool:
-    said = [request.headers.get(name, "").lower() for name in HEADERS]
+    said = [request.META[name].lower() for name in HEADERS if name in request.META]
     return any(word in value for value in said for word in IN_ADVANCE)
 
 

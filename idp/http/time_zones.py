@@ -1,34 +1,32 @@
-"""Times of the admin in the zone of the browser: its script says the name in a cookie, until then and without it UTC.
+"""Times of pages in the zone of the browser: a script of the page says its name in a cookie, until then and without it UTC.
 
-Of an evidence of who was signed in when nobody should have to count hours. What programs get, and exports, stay in UTC.
+Of an evidence of who was signed in when nobody should have to count hours. What programs get, exports, and mails stay in UTC.
 """
 
 from __future__ import annotations
 
-import functools
 import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, tzinfo
-from typing import Any, TypeVar, cast
 
-from django.http import HttpRequest, HttpResponseBase
-from django.template.response import SimpleTemplateResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 COOKIE = "curfew_time_zone"
-View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
-def in_zone_of_browser(view: View) -> View:
-    """Also what the view leaves to be rendered after it."""
+class TimeZoneMiddleware:
+    """Around everything that may answer with a page; programs send no such cookie."""
 
-    @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with timezone.override(named(request.COOKIES.get(COOKIE, ""))):
-            response = view(request, *args, **kwargs)
-            return response.render() if isinstance(response, SimpleTemplateResponse) else response
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
 
-    return cast(View, wrapped)
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        name = request.COOKIES.get(COOKIE, "")
+        if not name:
+            return self.get_response(request)
+        with timezone.override(named(name)):
+            return self.get_response(request)
 
 
 def named(name: str) -> tzinfo:

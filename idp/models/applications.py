@@ -205,10 +205,10 @@ class Application(AbstractApplication):
         blank=True,
         help_text='[{"claim": "roles", "from": "groups[?starts_with(@, \'grafana-\')]", "in": ["id_token", "userinfo"]}]',
     )
-
     saml = models.JSONField(default=dict, db_default=NO_OBJECT, blank=True)  # in the names of Auth0's addons.samlp
     saml_soap_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
     saml_logout_uri = models.URLField(max_length=1000, blank=True, default="", db_default="", editable=False)
+    wsfed = models.JSONField(default=dict, db_default=NO_OBJECT, blank=True)  # in the names of Auth0's addons.wsfed
 
     class Meta(AbstractApplication.Meta):
         ordering = ("name", "client_id")
@@ -313,7 +313,7 @@ class ClientRegistration(models.Model):
     created_ip = models.GenericIPAddressField(null=True, editable=False)
 
     def __str__(self) -> str:
-        return f"registration of application {self.application_id}"
+        return f"registration of {self.application}"
 
 
 class TokenFormat(models.TextChoices):
@@ -396,4 +396,4 @@ class ClientGrant(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"application {self.application_id} at API {self.resource_server_id}"
+        return f"{self.application} at {self.resource_server}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
@@ -43,6 +44,19 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, user_id: str = "", password: str | None = None, **fields: Any) -> User:
         return self.create_user(user_id, password, is_staff=True, is_superuser=True, **fields)
+
+
+class PasswordChange(StrEnum):
+    """Why a password is another one than before."""
+
+    CHOSEN = "chosen"  # by whoever knew the one before, or by an administrator or an application
+    RESET = "reset"  # by a link of a mail
+    ADDRESS_PROVED = "address-proved"  # it was of before anybody had shown that the address is theirs: nobody's now
+    NOT_ME = "not-me"  # it was its person's no more: nobody's now
+
+    @property
+    def is_nobodys(self) -> bool:
+        return self in (PasswordChange.ADDRESS_PROVED, PasswordChange.NOT_ME)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -91,6 +105,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
+    password_change: str = PasswordChange.CHOSEN  # what a new password that is saved comes of
     acting: str = ""  # who saves, where it is not the person: the actor of the signal below
     acting_session: int | None = None  # pk of the SSO session in which the person acts: it outlives their new password
 
@@ -136,7 +151,8 @@ class User(AbstractBaseUser, PermissionsMixin):
             return
         with transaction.atomic():
             super().save(*args, **kwargs)
-            signals.password_changed.send(User, user=self, actor=self.acting or "user", at=timezone.now())
+            said = {"actor": self.acting or "user", "at": timezone.now(), "why": PasswordChange(self.password_change)}
+            signals.password_changed.send(User, user=self, **said)
 
     def _columns_of_a_form(self) -> list[str]:
         acts = {"is_active", "revoked_before"}

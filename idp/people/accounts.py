@@ -12,7 +12,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from idp import signals
-from idp.models import Connection, Identity, Strategy, User
+from idp.connections.database import hashing_slot
+from idp.models import Connection, Identity, PasswordChange, Strategy, User
+from idp.people import passwords
+from idp.protocol.opaque import new_secret
 from idp.protocol.text import normal_forms
 from idp.protocol.text.normal_forms import ascii_lower
 from idp.tenants import configuration
@@ -56,8 +59,10 @@ def delete_user(user: User, *, actor: str, at: datetime) -> dict[str, int]:
     return {label: count for label, count in gone.items() if label != User._meta.label}
 
 
-def change_email(user: User, email: str, *, verified: bool, actor: str, at: datetime) -> bool:
+def change_email(user: User, email: str, *, verified: bool, actor: str, at: datetime, restores: bool = False) -> bool:
     """Change the address, and the sign-in name of database identities that was the old one. False if it is the same.
+
+    `restores`: it is the address of before, which its owner has back.
 
     Raises EmailTaken if another account of the connection signs in with the new address.
     """
@@ -72,7 +77,8 @@ def change_email(user: User, email: str, *, verified: bool, actor: str, at: date
             return False
         _rename_logins(user, old, email)
         user.email, user.email_verified = email, verified
-        signals.email_changed.send(User, user=user, old=old, was_verified=was_verified, actor=actor, at=at)
+        said = {"old": old, "was_verified": was_verified, "actor": actor, "at": at, "restores": restores}
+        signals.email_changed.send(User, user=user, **said)
     return True
 
 
@@ -81,6 +87,38 @@ def set_password(user: User, password: str, *, actor: str) -> None:
     user.set_password(password)
     user.acting = actor
     user.save(update_fields=["password", "updated_at"])
+
+
+def drop_password(user: User, why: PasswordChange, *, actor: str, at: datetime) -> bool:
+    """Put one in its place that nobody knows: a link of a mail still gives them another. False: there is none of ours.
+
+    Raises TemporarilyUnavailable when too many passwords are being hashed.
+    """
+    if not user.has_usable_password():
+        return False
+    with hashing_slot():
+        nobodys = passwords.hashed(new_secret())
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(password=nobodys, updated_at=at)
+        user.password = nobodys
+        signals.password_changed.send(User, user=user, actor=actor, at=at, why=why)
+    return True
+
+
+def address_proved(user: User, *, actor: str, at: datetime) -> bool:
+    """By a mail that signs its reader in, somebody shows for the first time that the address is theirs. False: it was known.
+
+    Whoever had the account before may have been somebody else, who made it in this person's name: their password is nobody's
+    from now on, and what they signed in with is dead.
+    """
+    with transaction.atomic():
+        unproved = User.objects.filter(pk=user.pk, email=user.email, email_verified=False)
+        if not unproved.update(email_verified=True, updated_at=at):
+            return False
+        user.refresh_from_db(fields=["password", "email_verified"])
+        drop_password(user, PasswordChange.ADDRESS_PROVED, actor=actor, at=at)
+        signals.address_proved.send(User, user=user, actor=actor, at=at)
+    return True
 
 
 def disable_connection(connection: Connection, *, actor: str, at: datetime) -> bool:

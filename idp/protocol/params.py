@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.strict_json import parse_object
+from idp.protocol.text.storable import UNSTORABLE
 
 MAX_PARAMETERS = 200
 LONGEST_STATE = 8192  # characters of what we give back as it came: `state`, RelayState
 REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
 
 
-class Params(Mapping[str, str]):
-    """Parameters with a value; an empty one counts as omitted (RFC 6749 section 3.1).
+class Params(dict[str, str]):
+    """Parameters with a value; an empty one counts as omitted (RFC 6749 section 3.1). Nobody changes them.
 
     `duplicates` are the names that came more than once: reading one of them gives its first value, and `refuse_duplicates()`
     turns them into an error as soon as it is known where errors go.
@@ -24,22 +25,13 @@ class Params(Mapping[str, str]):
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self.pairs = [(name, value) for name, value in pairs if value]
-        self._values: dict[str, str] = {}
+        super().__init__()
         self.duplicates: list[str] = []
         for name, value in self.pairs:
-            if name not in self._values:
-                self._values[name] = value
+            if name not in self:
+                self[name] = value
             elif name not in REPEATABLE:
                 self.duplicates.append(name)
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.pairs if key == name]
@@ -49,9 +41,9 @@ class Params(Mapping[str, str]):
             raise InvalidRequest(f"The parameter {printable(self.duplicates[0])} was given more than once.")
 
     def require(self, name: str) -> str:
-        if name not in self._values:
+        if name not in self:
             raise InvalidRequest(f"The parameter {name} is missing.")
-        return self._values[name]
+        return self[name]
 
 
 def from_urlencoded(body: bytes | str) -> Params:
@@ -87,13 +79,9 @@ def _texts(name: str, value: Any) -> list[str]:
 
 def _checked(pairs: list[tuple[str, str]]) -> Params:
     for name, value in pairs:
-        if "\0" in value or "\0" in name or _has_surrogates(name + value):
+        if UNSTORABLE.search(name) or UNSTORABLE.search(value):
             raise InvalidRequest("The parameters contain characters that are not allowed.")
     return Params(pairs)
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def printable(text: str) -> str:

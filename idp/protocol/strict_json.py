@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from idp.protocol.text.storable import UNSTORABLE
+
 DEEPEST = 16
 MOST_DIGITS = 100
 
@@ -20,29 +22,20 @@ def parse_object(text: bytes | str) -> dict[str, Any]:
 def parse(text: bytes | str) -> Any:
     """The value in `text`. Raises ValueError: why, as the end of a sentence.
 
-    Refused: repeated names, NaN and infinities, numbers of many digits, NUL and lone surrogates (PostgreSQL keeps neither),
-    deep nesting.
+    Refused: repeated names, NaN and infinities, numbers of many digits, characters that cannot be stored, deep nesting.
     """
     try:
-        value = _read(text)
+        read = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = _DECODER.decode(read)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON at line {error.lineno}, column {error.colno}") from None
-    _check(value, 1)
+    if not _is_plain(read):
+        _check(value, 1)
     return value
-
-
-def _read(text: bytes | str) -> Any:
-    return json.loads(
-        text.decode("utf-8") if isinstance(text, bytes) else text,
-        object_pairs_hook=_object,
-        parse_constant=_refuse_constant,
-        parse_float=_finite,
-        parse_int=_short,
-    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,9 +62,14 @@ def _finite(digits: str) -> float:
     return number
 
 
+def _is_plain(text: str) -> bool:
+    """Nothing to look for inside: too few brackets to be nested too deeply, and no escapes, in which characters could hide."""
+    return "\\" not in text and text.count("{") + text.count("[") <= DEEPEST and not UNSTORABLE.search(text)
+
+
 def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if UNSTORABLE.search(value):
             raise ValueError("text holds characters that are not allowed")
     elif isinstance(value, dict | list):
         if depth > DEEPEST:
@@ -80,3 +78,8 @@ def _check(value: Any, depth: int) -> None:
             _check(name, depth)
         for inner in value.values() if isinstance(value, dict) else value:
             _check(inner, depth + 1)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_short
+)

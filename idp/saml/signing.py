@@ -23,20 +23,22 @@ def signed(message: bytes, key: OwnKey, algorithm: str = "rsa-sha256", digest: s
 
 
 def sign(element: Element, key: OwnKey, algorithm: str = "rsa-sha256", digest: str = "sha256") -> None:
-    """In its place: after the Issuer, before everything else; without one (metadata) first of all."""
+    """In its place: after the Issuer, before everything else; without one (metadata) first of all, in SAML 1.1 last."""
     method, digests = SIGNATURE_ALGORITHMS[algorithm], DIGEST_ALGORITHMS[digest]
     signature = xmlsec.template.create(element, xmlsec.Transform.EXCL_C14N, _transform(method), ns="ds")
-    issuer = element.find(saml("Issuer"))
-    if issuer is None:
+    issuer, id_name = element.find(saml("Issuer")), "AssertionID" if element.get("AssertionID") else "ID"
+    if id_name == "AssertionID":
+        element.append(signature)
+    elif issuer is None:
         element.insert(0, signature)
     else:
         issuer.addnext(signature)
-    reference = xmlsec.template.add_reference(signature, _transform(digests), uri=f"#{element.get('ID')}")
+    reference = xmlsec.template.add_reference(signature, _transform(digests), uri=f"#{element.get(id_name)}")
     xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
     xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
     data = xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
     xmlsec.template.x509_data_add_certificate(data)
-    xmlsec.tree.add_ids(element, ["ID"])
+    xmlsec.tree.add_ids(element, [id_name])
     context = xmlsec.SignatureContext()
     context.key = _key(key)
     context.sign(signature)

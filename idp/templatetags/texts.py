@@ -55,6 +55,12 @@ def day(at: datetime) -> str:
 
 
 @register.filter
+def local_date(at: datetime) -> date:
+    """In the zone of the page: what happened around midnight is of another day elsewhere."""
+    return timezone.localtime(at).date()
+
+
+@register.filter
 def weekday(on: date) -> str:
     # Translators: a date with its day of the week, in the letters of Django's `date` filter.
     return dateformat.format(on, gettext("l, j M Y"))

@@ -64,8 +64,8 @@ _DECIDING = """
 """  # sections that have a say in who gets in, or in what tokens say
 _ADDONS = """
     aws azure_blob azure_sb box cloudbees concur dropbox echosign egnyte firebase layer mscrm newrelic office365 oag rms salesforce
-    salesforce_api salesforce_sandbox_api sap_api sentry sharepoint slack springcm sso_integration wams wsfed zendesk zoom
-"""  # protocols and exchanges of tokens that we do not speak; "samlp" we do
+    salesforce_api salesforce_sandbox_api sap_api sentry sharepoint slack springcm sso_integration wams zendesk zoom
+"""  # protocols and exchanges of tokens that we do not speak; "samlp" and "wsfed" we do
 # place -> keys that demand something, and the values that demand nothing (none listed: what is empty or switched off)
 _HARMLESS: dict[str, dict[str, tuple[Any, ...]]] = {
     "": dict.fromkeys(_DECIDING.split(), ()),

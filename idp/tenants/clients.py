@@ -16,6 +16,7 @@ from idp.models import AccessMode, Application, AppType, InitiatorMode, TokenEnd
 from idp.protocol import grant_types
 from idp.protocol.clients import ENCRYPTION_ALGORITHMS, SIGNING_ALGORITHMS, SUBJECT_TYPES
 from idp.protocol.initiators import AUTH0_DEFAULT, EVERY
+from idp.saml.application.addons import ADDONS
 from idp.tenants.reader import Reader, given
 
 _IMPLICIT = "implicit"  # every application has it at Auth0 unless somebody takes it away; here none does
@@ -140,6 +141,7 @@ KEYS = {  # column -> where the file says it; several, if it ends with []
     "refresh_token_leeway": "refresh_token.leeway",
     "refresh_token_lifetime": "refresh_token.token_lifetime",
     "saml": "addons.samlp",
+    "wsfed": "addons.wsfed",
     "refresh_token_idle_lifetime": "refresh_token.idle_token_lifetime",
 }
 
@@ -247,10 +249,10 @@ def _addons(reader: Reader) -> dict[str, Any]:
     """Without a value, as Auth0 answers for an application that has none, they are taken away."""
     inner = reader.inner("addons")
     if inner is None:
-        return {"saml": {}} if reader.has("addons") else {}
-    given_saml = inner.anything("samlp")
+        return {column: {} for column in ADDONS} if reader.has("addons") else {}
+    found = {column: inner.anything(name) or {} for column, name in ADDONS.items()}
     inner.done()
-    return {"saml": given_saml or {}} if inner.has("samlp") or not inner.values else {}
+    return {column: value for column, value in found.items() if inner.has(ADDONS[column]) or not inner.values}
 
 
 def _access(reader: Reader) -> dict[str, Any]:

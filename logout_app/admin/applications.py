@@ -54,13 +54,16 @@ def do_redeliver(request: HttpRequest, application: Application, at: datetime, f
 
 def urls_of(application: Application) -> list[str]:
     """Where sign-outs reach the application."""
-    return [uri for uri in (application.frontchannel_logout_uri, application.backchannel_logout_uri) if uri]
+    saml = application.usable.saml
+    uris = (application.frontchannel_logout_uri, application.backchannel_logout_uri)
+    return [uri for uri in (*uris, saml.soap_logout_url or saml.logout_url) if uri]
 
 
 def explain_preflight(application: Application) -> list[str]:
     return [
         f"Each is asked once from here, for at most five seconds: {', '.join(urls_of(application))}.",
-        "The front-channel page gets a session that does not exist, the back channel a token that is none: nobody is signed out.",
+        "The front-channel page gets a session that does not exist, the back channel a token that is none, a single logout service "
+        "of SAML no request: nobody is signed out.",
     ]
 
 

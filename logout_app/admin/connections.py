@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
 
 from idp.admin.connections import pages
 from idp.admin.connections.heard import Heard
@@ -29,7 +31,9 @@ from logout_app.gtr import check
 from logout_app.models import RevocationRequest
 from logout_app.shared_signals import check as signals_check
 from sessions_app.signin import trial
+from sessions_app.views.signin import trial_page
 
+BY_PASSWORD = "try-password"
 SHOWN = 10  # requests; the newest
 
 
@@ -38,8 +42,8 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
     """Registered here, so that what ends sessions can be shown and done on the page."""
 
     def get_acts(self) -> Sequence[AdminAct]:
-        acts = map(naming_the_untold, super().get_acts())
-        own = (self.test_revocation, self.sign_in_as_yourself, self.check_signals)
+        acts = map(saying_the_untried, map(naming_the_untold, super().get_acts()))
+        own = (self.test_revocation, self.sign_in_as_yourself, self.sign_in_by_password, self.check_signals)
         return (*own, *signals.ACTS, reauthentication.CONNECTION, *acts)
 
     def may_do(self, request: HttpRequest, obj: Any, act: AdminAct) -> bool:
@@ -109,7 +113,31 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
     @property
     def sign_in_as_yourself(self) -> AdminAct:
         return AdminAct(
-            "try", "Sign in as yourself", explain_trial, self.do_trial, offered=trial.is_offered, danger=False
+            "try", "Sign in as yourself", explain_trial, self.do_trial, offered=trial.leads_elsewhere, danger=False
+        )
+
+    @property
+    def sign_in_by_password(self) -> AdminAct:
+        return AdminAct(
+            BY_PASSWORD,
+            "Sign in as yourself",
+            explain_trial_by_password,
+            self.do_trial_by_password,
+            offered=trial.takes_password,
+            danger=False,
+            form=lambda _connection, data: trial_page.PasswordTrialForm(data),
+        )
+
+    @method_decorator(sensitive_post_parameters("password"))
+    def act_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        return super().act_view(request, object_id, name)
+
+    def do_trial_by_password(
+        self, request: HttpRequest, connection: Connection, at: datetime, form: forms.Form | None
+    ) -> HttpResponse:
+        said = form.cleaned_data if form else {}
+        return trial_page.by_password(
+            request, connection, said["username"], said["password"], self.object_url(connection), at
         )
 
     def do_trial(
@@ -131,13 +159,10 @@ class ConnectionAdmin(pages.ConnectionAdminBase):
     def trials(self, request: HttpRequest, connection: Connection) -> list[pages.OpeningStep]:
         if not trial.is_offered(connection):
             return []
-        may_try = self.has_act_permission(request, connection)
+        act = BY_PASSWORD if trial.takes_password(connection) else "try"
+        url = self.act_url(connection, act) if self.has_act_permission(request, connection) else ""
         done = trial.last_passed(connection) is not None
-        return [
-            pages.OpeningStep(
-                "Sign in through it as yourself.", self.act_url(connection, "try") if may_try else "", done
-            )
-        ]
+        return [pages.OpeningStep("Sign in through it as yourself.", url, done)]
 
     def heard(self, connection: Connection) -> Sequence[Heard]:
         """The last Global Token Revocation requests in the connection's name, and what they were answered."""
@@ -163,10 +188,31 @@ def naming_the_untold(act: AdminAct) -> AdminAct:
     return replace(act, explain=explain)
 
 
+def saying_the_untried(act: AdminAct) -> AdminAct:
+    """*Enable* says what was left out. It is no condition: an identity provider may know nobody who administers this one."""
+    if act.name != pages.ENABLE.name:
+        return act
+
+    def explain(connection: Connection) -> list[str]:
+        is_untried = trial.is_offered(connection) and trial.last_passed(connection) is None
+        untried = ["Nobody has signed in through it as a test yet."] if is_untried else []
+        return [*act.explain(connection), *untried]
+
+    return replace(act, explain=explain)
+
+
 def explain_trial(connection: Connection) -> list[str]:
     return [
         f"You are led to {connection}, sign in there, and are shown what it says of you.",
         "You stay signed in here as you are, no person or session is made, and nobody else notices. It may be closed meanwhile.",
+    ]
+
+
+def explain_trial_by_password(connection: Connection) -> list[str]:
+    return [
+        f"{connection} is asked whether this is your password, as when you sign in, and you are shown what it says of you.",
+        "You stay signed in here as you are, and no person or session is made. Name and password are not kept; a wrong one "
+        "counts as a wrong sign-in.",
     ]
 
 

@@ -13,33 +13,15 @@ from django.dispatch import receiver
 
 from idp import signals
 from idp.database import dialect, prepared
-from idp.models import Application, User
+from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
-from logout_app.delivery.channels.command import FIELD
-from logout_app.delivery.receiver import APPLICATION
-from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.delivery.channels.command import COMMANDS, CONCERNED
+from logout_app.models import LogoutDelivery, LogoutEvent
 from logout_app.protocol import commands
 from logout_app.protocol.commands import Command
-from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
 
-# Of whom sessions or tokens are still on record, or who was told of the person before: a suspended one must hear the other too.
-CONCERNED = f"""
-FROM {Application._meta.db_table} application
-JOIN {User._meta.db_table} person ON person.id = %(person)s
-WHERE application.{FIELD} <> '' AND application.enabled AND (
-    EXISTS (
-        SELECT 1 FROM {SSOSession._meta.db_table} session
-        JOIN {SessionClient._meta.db_table} joined ON joined.session_id = session.id
-        WHERE session.user_id = person.id AND joined.application_id = application.id
-    ) OR EXISTS (
-        SELECT 1 FROM {RefreshTokenFamily._meta.db_table} family
-        WHERE family.user_id = person.id AND family.application_id = application.id
-    ) OR EXISTS (
-        SELECT 1 FROM {LogoutDelivery._meta.db_table} before
-        WHERE before.sub = person.user_id AND before.application_id = application.id AND before.channel = '{Channel.COMMAND}'
-    )
-)"""  # noqa: S608  constants only, here and below
+# Constants only, here and below.
 EVENT = f"""
 INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, sessions_ended, families_revoked, data)
 SELECT %(at)s{{timestamptz}}, %(about)s, %(actor)s, min(person.id), min(person.user_id), 0, 0, {{object}}()
@@ -50,10 +32,7 @@ INSERT INTO {LogoutDelivery._meta.db_table} (
     event_id, session_id, application_id, receiver, client_id, sub, sid, channel, state,
     created_at, due_at, fence, attempts, last_reason, finished_at
 )
-SELECT %(event)s, CAST(NULL AS bigint), application.id, '{APPLICATION}' || application.id, application.client_id,
-    person.user_id, '', '{Channel.COMMAND}', '{DeliveryState.PENDING}', %(at)s{{timestamptz}}, %(at)s{{timestamptz}},
-    0, 0, '', NULL
-{CONCERNED}
+{COMMANDS}
 RETURNING id"""
 
 
@@ -74,7 +53,7 @@ def plan(user_pk: int, command: Command, *, actor: str, at: datetime) -> int:
         "actor": actor,
         "at": connection.ops.adapt_datetimefield_value(at),
     }
-    words = dialect.words()
+    words = dialect.words() | {"event": "%(event)s"}
     events = prepared.fetch(EVENT.format(**words), given)
     if not events:
         return 0

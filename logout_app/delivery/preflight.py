@@ -11,12 +11,15 @@ from django.conf import settings
 from idp.models import Application
 from idp.outbound import web
 from idp.protocol.opaque import new_secret
+from idp.saml import soap
 from logout_app.protocol import preflight
 from logout_app.protocol.frontchannel import frame_url
 from logout_app.protocol.preflight import NoAnswer, Outcome, PreflightFinding, ProbeAnswer
+from logout_app.protocol.saml import preflight as saml_preflight
 
 BODY_LIMIT = 5_000_000  # bytes; a whole page with everything in it
 NO_TOKEN = "preflight"  # no JWT at all: nothing can be signed out by it
+NO_MESSAGE = b"<preflight/>"  # the same by SOAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ def check(application: Application) -> list[Report]:
         reports.append(Report("Front channel", uri, check_front_channel(application)))
     if uri := application.backchannel_logout_uri:
         reports.append(Report("Back channel", uri, check_back_channel(application)))
+    if uri := application.usable.saml.soap_logout_url:
+        reports.append(Report("SAML by SOAP", uri, check_soap(uri)))
+    elif uri := application.usable.saml.logout_url:
+        reports.append(Report("SAML by the browser", uri, check_saml_frame(uri)))
     return reports
 
 
@@ -56,6 +63,17 @@ def check_front_channel(application: Application) -> list[PreflightFinding]:
 def check_back_channel(application: Application) -> list[PreflightFinding]:
     uri = application.backchannel_logout_uri
     return preflight.back_channel(uri, _exchange(requests.Request("POST", uri, data={"logout_token": NO_TOKEN})))
+
+
+def check_soap(uri: str) -> list[PreflightFinding]:
+    request = requests.Request("POST", uri, data=soap.envelope(NO_MESSAGE), headers=soap.HEADERS)
+    return saml_preflight.by_soap(uri, _exchange(request))
+
+
+def check_saml_frame(uri: str) -> list[PreflightFinding]:
+    headers = {"Accept": "text/html", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"}
+    outcome = _exchange(requests.Request("GET", uri, headers=headers))
+    return saml_preflight.by_browser(uri, outcome, issuer_origin=settings.ISSUER_ORIGIN)
 
 
 def _exchange(request: requests.Request) -> Outcome:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Mapping
 
-from django.db import connection
-
+from idp.database import dialect, prepared
 from idp.operations import logs
 from logout_app.models import DeliveryTally
 
 TABLE = DeliveryTally._meta.db_table
+COLUMNS = (("metric", "text"), ("label", "text"), ("value", "float8"))
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)  # seconds
 
 
@@ -38,13 +39,12 @@ def add_lost_log_lines() -> None:
 def _write(new_value: str, values: Mapping[tuple[str, str], float]) -> None:
     if not values:
         return
-    rows = ", ".join(["(%s, %s, %s)"] * len(values))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {TABLE} (metric, label, value) VALUES {rows} "  # noqa: S608  constants only
-            f"ON CONFLICT (metric, label) DO UPDATE SET value = {new_value}",
-            [part for (metric, label), value in sorted(values.items()) for part in (metric, label, value)],
-        )
+    rows = [{"metric": metric, "label": label, "value": value} for (metric, label), value in sorted(values.items())]
+    prepared.fetch(
+        f"INSERT INTO {TABLE} (metric, label, value) SELECT metric, label, value FROM {dialect.table_of(COLUMNS)} WHERE true "  # noqa: S608
+        f"ON CONFLICT (metric, label) DO UPDATE SET value = {new_value} RETURNING metric",
+        [json.dumps(rows)],
+    )
 
 
 def read() -> dict[tuple[str, str], float]:

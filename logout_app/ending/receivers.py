@@ -11,7 +11,7 @@ from typing import Any
 from django.dispatch import Signal
 
 from idp import signals
-from idp.models import Connection, Identity, User
+from idp.models import Connection, Identity, PasswordChange, User
 from idp.protocol.initiators import Initiator
 from idp.tenants import configuration
 from logout_app.ending.end import Selection, end_sessions
@@ -30,6 +30,7 @@ class Reaction:
 REACTIONS = (
     #        signal                       why, for the applications            offline tokens die   spares
     Reaction(signals.password_changed, Initiator.PASSWORD_CHANGED, True, True),
+    Reaction(signals.address_proved, Initiator.SESSION_REVOKED, True),
     Reaction(signals.email_changed, Initiator.EMAIL_IDENTIFIER_CHANGED, False, True),
     Reaction(signals.mfa_removed, Initiator.MFA_PHONE_UNENROLLED, False, True),
     Reaction(signals.user_blocked, Initiator.ACCOUNT_DEACTIVATED, True),
@@ -62,8 +63,8 @@ def _of_identity(reaction: Reaction, *, identity: Identity, actor: str, at: date
     end_sessions(selection, initiator=reaction.initiator, actor=actor, at=at, offline_tokens=reaction.offline_tokens)
 
 
-def _of_user(reaction: Reaction, *, user: User, actor: str, at: datetime, **_: Any) -> None:
-    if reaction.signal is signals.password_changed and not _password_ends_sessions():
+def _of_user(reaction: Reaction, *, user: User, actor: str, at: datetime, **said: Any) -> None:
+    if reaction.signal is signals.password_changed and not _password_ends_sessions(said["why"]):
         return
     except_session: int | None = getattr(user, "acting_session", None) if reaction.keeps_acting_session else None
     selection = Selection.user(user.pk, except_session=except_session)
@@ -72,8 +73,8 @@ def _of_user(reaction: Reaction, *, user: User, actor: str, at: datetime, **_: A
         user.revoked_before = at  # a later save() of this instance must not write the old mark back
 
 
-def _password_ends_sessions() -> bool:
-    return configuration.current().tenant.password_change_ends_other_sessions
+def _password_ends_sessions(why: PasswordChange) -> bool:
+    return why.is_nobodys or configuration.current().tenant.password_change_ends_other_sessions
 
 
 connect()

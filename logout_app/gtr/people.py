@@ -59,6 +59,12 @@ JOIN {Connection._meta.db_table} source ON source.id = account.connection_id
 WHERE account.user_id IN (SELECT user_id FROM {{named.rows}})
     AND (account.connection_id <> %(connection)s OR account.id IN (SELECT id FROM {{named.rows}}))"""  # noqa: S608
 
+# Accounts that are named, with their people, who may come in elsewhere too.
+NAMED_WITH_PEOPLE = f"""
+SELECT named.id, person.id, person.user_id, EXISTS (
+    SELECT 1 FROM {Identity._meta.db_table} other WHERE other.user_id = person.id AND other.connection_id <> %(connection)s)
+FROM ({{named}}) named JOIN {User._meta.db_table} person ON person.id = named.user_id"""  # noqa: S608
+
 # The one person that is meant, whom nobody can sign in meanwhile; nobody, if several are, or if the token was spent before.
 PERSON = f"""
 SELECT id FROM {User._meta.db_table} WHERE id = (
@@ -98,6 +104,14 @@ class NamedPerson:
     def selection(self) -> Selection:
         """Everything of the person; of one who also comes in elsewhere, what began through the named accounts."""
         return Selection.identities(self.named) if self.is_linked else Selection.user(self.user_pk, mark_is_raised=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAccount:
+    pk: int
+    user_pk: int
+    user_sub: str
+    is_elsewhere: bool  # its person comes in through other connections too
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +158,14 @@ def find_and_mark(
 
 def accounts_named(
     connection: Connection, *, subs: Sequence[str], emails: Sequence[str], user_ids: Sequence[str]
-) -> list[tuple[int, int]]:
-    """Accounts of this connection by any of these names, with their people; of whom several may have one address."""
+) -> list[NamedAccount]:
+    """Accounts of this connection by any of these names, with their people; of whom several may have one address. One statement."""
     named = {"subs": subs, "emails": [normal_forms.name(email) for email in emails], "user_ids": user_ids}
     given = {name: dialect.keys(list(texts)) for name, texts in named.items()}
-    found = prepared.fetch(_names(), {**given, "connection": connection.pk, "own": connection.user_id_of("")})
-    return [(account, person) for account, person in found]
+    found = prepared.fetch(
+        _named_with_people(), {**given, "connection": connection.pk, "own": connection.user_id_of("")}
+    )
+    return [NamedAccount(account, person, sub, bool(elsewhere)) for account, person, sub, elsewhere in found]
 
 
 def _named(subjects: Sequence[Subject], issuers: frozenset[str]) -> dict[str, Any]:
@@ -186,6 +202,11 @@ def _act() -> Act:
             needs=elsewhere,
         ),
     )
+
+
+@cache
+def _named_with_people() -> str:
+    return NAMED_WITH_PEOPLE.format(named=_names())
 
 
 def _names() -> str:

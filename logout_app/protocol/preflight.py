@@ -67,22 +67,22 @@ def front_channel(
     uri: str, outcome: Outcome, *, issuer_origin: str, gets_sid: bool, has_back_channel: bool
 ) -> list[PreflightFinding]:
     """Whether the frame at `uri` can end the application's session from the sign-out page of `issuer_origin`."""
-    if refusal := _not_framed(uri, issuer_origin):
+    if refusal := not_framed(uri, issuer_origin):
         return [refusal]
     if isinstance(outcome, NoAnswer):
-        return [_unreachable("The front-channel page", outcome)]
+        return [unreachable("The front-channel page", outcome)]
     target = redirects.parse(uri)
     origin = target.origin if target else ""
     found = _status_of_frame(uri, outcome, issuer_origin)
-    found += _framing(outcome, origin, issuer_origin)
+    found += framing(outcome, origin, issuer_origin)
     if _host(origin) != _host(issuer_origin):
         found += _cookies(outcome, has_back_channel=has_back_channel)
     if "no-store" not in outcome.one("cache-control").lower():
         found.append(
-            _hint("Its answer has no Cache-Control: no-store, so a browser may answer from its cache without asking.")
+            hint("Its answer has no Cache-Control: no-store, so a browser may answer from its cache without asking.")
         )
     if not gets_sid:
-        found.append(_hint("It gets no iss and sid, so it can only go by its own cookie to find the session to end."))
+        found.append(hint("It gets no iss and sid, so it can only go by its own cookie to find the session to end."))
     return found
 
 
@@ -90,71 +90,71 @@ def back_channel(uri: str, outcome: Outcome) -> list[PreflightFinding]:
     """Whether the endpoint at `uri` is there; it was sent a `logout_token` that is none, which it must refuse with 400."""
     found = []
     if uri.lower().startswith("http:"):
-        found.append(_hint("The back-channel URL is http: whoever is on the way can read and drop logout tokens."))
+        found.append(hint("The back-channel URL is http: whoever is on the way can read and drop logout tokens."))
     if isinstance(outcome, NoAnswer):
-        return [*found, _unreachable("The back-channel URL", outcome)]
+        return [*found, unreachable("The back-channel URL", outcome)]
     return [*found, _status_of_endpoint(outcome.status)]
 
 
 def _status_of_endpoint(status: int) -> PreflightFinding:
     if status == 400:
-        return _good("It is reachable and refuses a token that is none with 400, as it should.")
+        return good("It is reachable and refuses a token that is none with 400, as it should.")
     if 200 <= status < 300:
-        return _hint(f"It is reachable, but answers {status} to a token that is none: it seems not to validate tokens.")
+        return hint(f"It is reachable, but answers {status} to a token that is none: it seems not to validate tokens.")
     if 300 <= status < 400:
-        return _bad(f"It redirects ({status}); redirects are not followed, so no logout token would arrive.")
+        return bad(f"It redirects ({status}); redirects are not followed, so no logout token would arrive.")
     if status in (401, 403):
-        return _bad(
+        return bad(
             f"It answers {status}: exempt it from sign-in and CSRF checks, the signature of the token is its proof."
         )
     if status in (404, 405, 410):
-        return _bad(f"It answers {status}: nothing takes a POST there.")
+        return bad(f"It answers {status}: nothing takes a POST there.")
     if status >= 500:
-        return _hint(f"It is reachable, but answers {status} to a token that is none, where 400 is expected.")
-    return _hint(f"It is reachable and answers {status} to a token that is none, where 400 is expected.")
+        return hint(f"It is reachable, but answers {status} to a token that is none, where 400 is expected.")
+    return hint(f"It is reachable and answers {status} to a token that is none, where 400 is expected.")
 
 
-def _not_framed(uri: str, issuer_origin: str) -> PreflightFinding | None:
+def not_framed(uri: str, issuer_origin: str) -> PreflightFinding | None:
     target = redirects.parse(uri)
     if target is None or target.scheme not in _DEFAULT_PORTS:
-        return _bad("It is no address that a browser would load in a frame.")
+        return bad("It is no address that a browser would load in a frame.")
     if issuer_origin.startswith("https:") and target.scheme == "http":
-        return _bad("It is http, and the sign-out page is https: browsers block it as mixed content.")
+        return bad("It is http, and the sign-out page is https: browsers block it as mixed content.")
     if target.origin == issuer_origin.lower():
-        return _bad("It is on the origin of this service itself, which is never framed.")
+        return bad("It is on the origin of this service itself, which is never framed.")
     return None
 
 
 def _status_of_frame(uri: str, answer: ProbeAnswer, issuer_origin: str) -> list[PreflightFinding]:
     if 200 <= answer.status < 300:
         if answer.one("content-disposition").lower().startswith("attachment"):
-            return [_bad("It answers with a download, which a frame does not show.")]
-        return [_good(f"It is reachable without being signed in and answers {answer.status}.")]
+            return [bad("It answers with a download, which a frame does not show.")]
+        return [good(f"It is reachable without being signed in and answers {answer.status}.")]
     if 300 <= answer.status < 400:
         return [_redirect(urljoin(uri, answer.one("location")), answer.status, issuer_origin)]
     if answer.status in (401, 403):
-        return [_bad(f"It answers {answer.status} to a browser that is not signed in; it must not ask who is there.")]
+        return [bad(f"It answers {answer.status} to a browser that is not signed in; it must not ask who is there.")]
     if answer.status == 405:
-        return [_bad("It answers 405: a frame is loaded with GET.")]
-    return [_bad(f"It answers {answer.status}: no page takes the sign-out there.")]
+        return [bad("It answers 405: a frame is loaded with GET.")]
+    return [bad(f"It answers {answer.status}: no page takes the sign-out there.")]
 
 
 def _redirect(location: str, status: int, issuer_origin: str) -> PreflightFinding:
     target = redirects.parse(location)
     if target is None:
-        return _bad(f"It redirects ({status}) to nowhere that a browser could follow.")
+        return bad(f"It redirects ({status}) to nowhere that a browser could follow.")
     if target.origin == issuer_origin.lower() or re.search(
         r"/(log-?in|sign-?in|authorize|oauth2?)\b", target.path, re.I
     ):
-        return _bad(
+        return bad(
             f"It redirects ({status}) to a sign-in at {target.origin}: the frame ends on a login page, not on a sign-out."
         )
     if issuer_origin.startswith("https:") and target.scheme == "http":
-        return _bad(f"It redirects ({status}) to http, which browsers block as mixed content.")
-    return _hint(f"It redirects ({status}) to {target.origin}{target.path}; only the first page was checked.")
+        return bad(f"It redirects ({status}) to http, which browsers block as mixed content.")
+    return hint(f"It redirects ({status}) to {target.origin}{target.path}; only the first page was checked.")
 
 
-def _framing(answer: ProbeAnswer, origin: str, issuer_origin: str) -> list[PreflightFinding]:
+def framing(answer: ProbeAnswer, origin: str, issuer_origin: str) -> list[PreflightFinding]:
     """frame-ancestors, where there is one, makes browsers ignore X-Frame-Options (CSP 3, section 6.4.2.2)."""
     policies = [policy for header in answer.all("content-security-policy") for policy in header.split(",")]
     ancestors = [sources for policy in policies if (sources := _frame_ancestors(policy)) is not None]
@@ -163,20 +163,20 @@ def _framing(answer: ProbeAnswer, origin: str, issuer_origin: str) -> list[Prefl
         if closed:
             said = " ".join(closed[0]) or "an empty list"
             return [
-                _bad(
+                bad(
                     f"Its Content-Security-Policy has frame-ancestors {said}: browsers will not show it in the sign-out page; add {issuer_origin}."
                 )
             ]
-        return [_good("Its frame-ancestors let the sign-out page frame it.")]
+        return [good("Its frame-ancestors let the sign-out page frame it.")]
     options = {value.strip().lower() for header in answer.all("x-frame-options") for value in header.split(",")}
     if options & {"deny", "sameorigin"}:
         said = ", ".join(sorted(option.upper() for option in options))
         return [
-            _bad(
+            bad(
                 f"It answers X-Frame-Options: {said}: browsers will not show it in the sign-out page; send Content-Security-Policy: frame-ancestors {issuer_origin} instead."
             )
         ]
-    return [_good("No header keeps browsers from showing it in a frame.")]
+    return [good("No header keeps browsers from showing it in a frame.")]
 
 
 def _frame_ancestors(policy: str) -> tuple[str, ...] | None:
@@ -224,15 +224,15 @@ def _cookies(answer: ProbeAnswer, *, has_back_channel: bool) -> list[PreflightFi
         name, attributes = line.partition("=")[0].strip(), {part.strip().lower() for part in line.split(";")[1:]}
         if "samesite=none" not in attributes:
             found.append(
-                _hint(
+                hint(
                     f"Its cookie {name} is not SameSite=None: browsers keep it back in a frame of another site, so the page cannot see who is signed in."
                 )
             )
         elif "secure" not in attributes:
-            found.append(_hint(f"Its cookie {name} is SameSite=None without Secure: browsers refuse it."))
+            found.append(hint(f"Its cookie {name} is SameSite=None without Secure: browsers refuse it."))
     if not has_back_channel:
         found.append(
-            _hint(
+            hint(
                 "Browsers that block third-party cookies keep its session alive, unless it shares a site with this service; a back-channel URL reaches it in every browser."
             )
         )
@@ -243,19 +243,19 @@ def _host(origin: str) -> str:
     return re.sub(r":[0-9]+$", "", origin.partition("://")[2])
 
 
-def _unreachable(what: str, outcome: NoAnswer) -> PreflightFinding:
+def unreachable(what: str, outcome: NoAnswer) -> PreflightFinding:
     if outcome.tls:
-        return _bad(f"{what} has a certificate that we do not trust: {outcome.reason}.")
-    return _bad(f"{what} cannot be reached from here: {outcome.reason}.")
+        return bad(f"{what} has a certificate that we do not trust: {outcome.reason}.")
+    return bad(f"{what} cannot be reached from here: {outcome.reason}.")
 
 
-def _good(sentence: str) -> PreflightFinding:
+def good(sentence: str) -> PreflightFinding:
     return PreflightFinding(Verdict.GOOD, sentence)
 
 
-def _hint(sentence: str) -> PreflightFinding:
+def hint(sentence: str) -> PreflightFinding:
     return PreflightFinding(Verdict.HINT, sentence)
 
 
-def _bad(sentence: str) -> PreflightFinding:
+def bad(sentence: str) -> PreflightFinding:
     return PreflightFinding(Verdict.BAD, sentence)

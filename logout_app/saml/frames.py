@@ -16,7 +16,7 @@ from idp.saml.structure import BadResponse
 from logout_app.delivery.channels.registry import ANSWER_US
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutTransaction
 from logout_app.protocol.retry import printable
-from logout_app.protocol.saml_reason import reason
+from logout_app.protocol.saml.reason import reason
 from logout_app.saml import answers
 from logout_app.saml.answers import Reply
 from logout_app.saml.requests import certificates

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from idp.models import Connection, Identity, User
+from idp.models import Connection
 from logout_app.gtr import people as gtr
 from logout_app.protocol.gtr import Subject
 from logout_app.shared_signals.trust import SignalTrust, issuers_of, same
@@ -19,10 +19,10 @@ class NamedAccounts:
     accounts: tuple[int, ...]
     people: tuple[int, ...]
     elsewhere: frozenset[int]
-    person: User | None  # None: nobody, or several
+    sub: str  # of the one person that is named; "": nobody, or several
 
 
-NOBODY = NamedAccounts((), (), frozenset(), None)
+NOBODY = NamedAccounts((), (), frozenset(), "")
 
 
 def find(connection: Connection, names: Iterable[Subject], believed: SignalTrust, at: datetime) -> NamedAccounts:
@@ -39,12 +39,10 @@ def find(connection: Connection, names: Iterable[Subject], believed: SignalTrust
             subs.append(name.values[1])
     # What is opaque to us may be the account's id there, or ours, which the provider learnt from a token.
     found = gtr.accounts_named(connection, subs=[*subs, *ids], emails=emails, user_ids=ids)
-    people = tuple(sorted({person for _, person in found}))
-    if not people:
-        return NOBODY
-    others = Identity.objects.filter(user__in=people).exclude(connection=connection).values_list("user_id", flat=True)
-    person = User.objects.get(pk=people[0]) if len(people) == 1 else None
-    return NamedAccounts(tuple(sorted(account for account, _ in found)), people, frozenset(others), person)
+    people = tuple(sorted({account.user_pk for account in found}))
+    elsewhere = frozenset(account.user_pk for account in found if account.is_elsewhere)
+    sub = found[0].user_sub if len(people) == 1 else ""
+    return NamedAccounts(tuple(sorted(account.pk for account in found)), people, elsewhere, sub)
 
 
 def _is_theirs(issuer: str, connection: Connection, believed: SignalTrust, at: datetime) -> bool:

@@ -14,6 +14,7 @@ from django.db import transaction
 from idp.connections.contract import UpstreamFault
 from idp.connections.oidc.wire import Deadline
 from idp.crypto import spent
+from idp.database.guarded import insert
 from idp.database.limits import longer
 from idp.http.requests import RequestFacts
 from idp.limits import limiter
@@ -106,9 +107,9 @@ def _act(
             return
         target = SignalTarget(connection, named, arrival.subject, event.until, at)
         outcome = _outcome(event, believed, target, critical)
-        tallies.add({("signals", outcome.effect.value): 1})
         if outcome.sessions or _has_room(KEPT_WITHOUT_EFFECT.key(connection.pk), at):
             _keep(arrival, event, outcome, named, at)
+        tallies.add({("signals", outcome.effect.value): 1})  # last: whoever counts another event waits for this row
 
 
 def _outcome(
@@ -127,20 +128,20 @@ def _outcome(
 
 
 def _keep(arrival: Arrival, event: SecurityEvent, outcome: SignalOutcome, named: NamedAccounts, at: datetime) -> None:
-    person = named.person or (outcome.event.user if outcome.event else None)
+    sub = named.sub or (outcome.event.sub if outcome.event else "")
     _kept(
         arrival,
         at,
         issued_at=event.issued_at,
         effect=outcome.effect.value,
         reason=outcome.reason[:500],
-        sub=person.user_id if person else "",
+        sub=sub,
         sessions=outcome.sessions,
         event=outcome.event,
     )
     trail.record(
         EventType.SIGNAL_RECEIVED,
-        user=person,
+        sub=sub,
         connection=arrival.connection,
         facts=arrival.facts,
         initiator=Initiator.SHARED_SIGNAL.value if outcome.event else "",
@@ -162,33 +163,34 @@ def _kept(arrival: Arrival, at: datetime, **columns: object) -> None:
     event, known = arrival.event, {}
     if event is not None:
         known = {"type": short(event.type), "jti": event.jti}
-    ReceivedSignal.objects.create(
-        connection=arrival.connection,
-        at=at,
-        subject=str(arrival.subject),
-        ip=arrival.facts.ip,
-        user_agent=arrival.facts.user_agent,
-        **known,
-        **columns,
+    insert(
+        ReceivedSignal(
+            connection=arrival.connection,
+            at=at,
+            subject=str(arrival.subject),
+            ip=arrival.facts.ip,
+            user_agent=arrival.facts.user_agent,
+            **known,
+            **columns,
+        )
     )
 
 
 def _keep_refusal(arrival: Arrival, error: ProtocolError, at: datetime) -> None:
     reason = error.detail or error.description
     with transaction.atomic():
+        if _keeps_refusal(arrival, at):
+            _kept(arrival, at, error=error.error, reason=reason[:500])
+            data: Mapping[str, str] = {"error": error.error, "reason": reason}
+            trail.record(
+                EventType.SIGNAL_REFUSED,
+                connection=arrival.connection,
+                facts=arrival.facts,
+                actor=f"upstream:{arrival.connection.name}",
+                at=at,
+                data=data,
+            )
         tallies.add({("signals", error.error): 1})
-        if not _keeps_refusal(arrival, at):
-            return
-        _kept(arrival, at, error=error.error, reason=reason[:500])
-        data: Mapping[str, str] = {"error": error.error, "reason": reason}
-        trail.record(
-            EventType.SIGNAL_REFUSED,
-            connection=arrival.connection,
-            facts=arrival.facts,
-            actor=f"upstream:{arrival.connection.name}",
-            at=at,
-            data=data,
-        )
 
 
 def _keeps_refusal(arrival: Arrival, at: datetime) -> bool:
@@ -201,4 +203,5 @@ def _keeps_refusal(arrival: Arrival, at: datetime) -> bool:
 
 
 def _has_room(key: limiter.Key, at: datetime) -> bool:
-    return limiter.count_failure(key, at) <= key.limit.count
+    """Once this process has seen the window full, asking costs nothing."""
+    return not limiter.is_blocked(key, at) and limiter.count_failure(key, at) <= key.limit.count

@@ -18,11 +18,14 @@ from idp.connections.oidc.wire import Deadline
 from idp.connections.registry import Purpose, usable_for
 from idp.connections.saml import provider
 from idp.connections.shared_signals import SignalOptions
+from idp.database.lookups import Given, Lookup
 from idp.models import Connection
 from idp.protocol.jwt_profile import Unverified
 from logout_app.models import SignalStream
 from logout_app.protocol.shared_signals.tokens import RefusedSignal
 from logout_app.shared_signals import transmitter
+
+_stream = Lookup(lambda: SignalStream.objects.filter(connection=Given("connection"), issuer=Given("issuer")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def trust(connection: Connection) -> SignalTrust | None:
     found = shared_signals.of(connection)
     if found is None or not usable_for(connection, Purpose.REVOCATION):
         return None
-    stream = SignalStream.objects.filter(connection=connection, issuer=found.issuer).first()
+    stream = _stream.get(connection=connection.pk, issuer=found.issuer)
     of_stream = tuple(stream.audiences) if stream else ()
     return SignalTrust(found, found.audiences or (*of_stream, endpoint_of(connection)), stream)
 

@@ -40,19 +40,21 @@ def this_was_not_me(request: HttpRequest, key: str) -> HttpResponse:
         "person": link.user,
         "at_stake": not_me.at_stake(link.user, at),
         "may_reset": bool(mail.new_password_url(link.user, link.is_own_address)),
+        "address": link.address,
     }
     return render(request, "account/not_me.html", context)
 
 
 def _end(request: HttpRequest, link: NotMe, at: datetime) -> HttpResponse:
     had = passkeys.of_person(link.user.pk)
-    ended = not_me.end_everything(link, facts(request), at)
-    if ended is None:
+    done = not_me.end_everything(link, facts(request), at)
+    if done is None:
         return _dead(request)
     context = {
-        "sessions": len(ended.session_pks),
-        "reset_url": mail.new_password_url(link.user, link.is_own_address),
+        "sessions": len(done.ended.session_pks),
+        "reset_url": mail.new_password_url(link.user, link.is_own_address or done.restored),
         "passkeys": bool(had),
+        "restored": link.address if done.restored else "",
     }
     return render(request, "account/not_me_done.html", context)
 

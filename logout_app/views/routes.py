@@ -18,7 +18,7 @@ from logout_app.views import (
     ssodata,
     upstream_logout,
     v2_logout,
-    wsfed_logout,
+    wsfed,
 )
 from logout_app.views.signals import shared_signals, ssf
 
@@ -52,7 +52,7 @@ urlpatterns: list[URLPattern] = [
         name="saml_logout_answer",
     ),
     path("samlp/<slug:connection>/slo", saml_logout.single_logout, name="saml_logout"),
-    path("wsfed/<slug:connection>", wsfed_logout.wsfed_logout, name="wsfed_logout"),
+    path("wsfed/<str:client_id>", wsfed.passive, name="wsfed"),
     path("logout/callback", upstream_logout.logout_callback, name="logout_callback"),
     path("logout/complete", oidc_logout.complete, name="sign_out_complete"),
     re_path(rf"{PAGE}$", sign_out_page.sign_out_page, name="sign_out_page"),

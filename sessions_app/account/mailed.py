@@ -13,19 +13,20 @@ from typing import Any
 import structlog
 from allauth.account.adapter import get_adapter
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
 from idp.branding import mails
 from idp.connections.database import is_malformed
 from idp.connections.registry import Purpose, usable_for
-from idp.http.requests import client_ip
-from idp.limits import limiter
 from idp.models import Connection, Identity, MailLink, MailLinkKind, Strategy, User
-from idp.people import mail_links, newcomers
+from idp.people import accounts, mail_links, newcomers
 from idp.protocol.text import normal_forms
+from idp.scim import ownership
 from idp.tenants import configuration
 from sessions_app.account import mail_language
+from sessions_app.signin import attempts, passkeys
 
 log = structlog.get_logger(__name__)
 PAUSE = timedelta(seconds=30)  # doubled after each failure; also the lease of a worker that dies meanwhile
@@ -35,14 +36,13 @@ BATCH = 50
 Letter = tuple[str, dict[str, Any]] | None
 
 
-def may_ask(request: HttpRequest, kind: MailLinkKind, address: str, at: datetime) -> bool:
-    """Whether one more mail may be asked for: a few of a kind an hour to an address, and so many from a network."""
-    of_address = limiter.RESET_MAIL.key(str(kind), normal_forms.name(address))
-    network = limiter.ADDRESS.key("mail", limiter.prefix(client_ip(request)))
-    taken = limiter.reserve([of_address, network], at)
-    if network in taken.exhausted and (rest := taken.without_exhausted()):
-        limiter.undo(rest)  # addresses that somebody makes up leave no rows
-    return taken.allowed and not is_malformed(address, LONGEST_ADDRESS)
+def may_ask(
+    request: HttpRequest, kind: MailLinkKind, address: str, at: datetime, connection: Connection | None = None
+) -> bool:
+    """Whether one more mail may be asked for; `connection`: where its reader would sign in."""
+    return attempts.reserve_mail(request, str(kind), address, connection, at) and not is_malformed(
+        address, LONGEST_ADDRESS
+    )
 
 
 def by_mail(connection: Connection) -> str:
@@ -62,17 +62,34 @@ def reader(link: MailLink) -> Identity | None:
     return identity
 
 
-def is_theirs(identity: Identity) -> None:
-    """Whoever came by the mail reads this address."""
-    User.objects.filter(pk=identity.user_id, email=identity.user.email, email_verified=False).update(
-        email_verified=True
-    )
+def is_theirs(identity: Identity, at: datetime) -> None:
+    """Whoever came by the mail reads this address. If nobody had shown that before, a passkey of the account may be somebody else's."""
+    if identity.user.email_verified:
+        return
+    with transaction.atomic():
+        if accounts.address_proved(identity.user, actor="user", at=at):
+            passkeys.trust_none_alone(identity.user)
 
 
 def own_account(user: User) -> Identity | None:
     """The account of a database of ours that is this person's own, which has their address as its name."""
     rows = Identity.objects.filter(user=user, connection__strategy=Strategy.DATABASE, connection__enabled=True)
     return rows.select_related("connection", "user").order_by("pk").first()
+
+
+def is_ours(user: User) -> bool:
+    """Whether their address is kept here and is nobody else's to say."""
+    return own_account(user) is not None and not owner_of(user)
+
+
+def owner_of(person: User) -> str:
+    """The source that writes this person's names, by provisioning or at every sign-in; "": they are ours."""
+    if row := ownership.owner(person):
+        return str(row.connection)
+    for account in person.identities.select_related("connection").order_by("created_at", "pk"):
+        if account.connection.strategy != Strategy.DATABASE and account.own_user_id == person.user_id:
+            return str(account.connection)
+    return ""
 
 
 def is_taken(user: User, address: str) -> bool:

@@ -1,4 +1,4 @@
-"""allauth's forms around forgotten passwords."""
+"""allauth's forms around passwords."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 from allauth.account import forms as account_forms
 from allauth.account.adapter import get_adapter
 from allauth.core import context
+from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from idp.connections.database import is_malformed
 from idp.http.requests import client_ip, facts
@@ -19,8 +21,34 @@ from idp.protocol.text import normal_forms
 from sessions_app.account import mail
 from sessions_app.signin import attempts, sign_in
 
+LABELS = {
+    "email": _("E-mail address"),
+    "oldpassword": _("Current password"),
+    "password": _("Password"),
+    "password1": _("New password"),
+    "password2": _("New password, once more"),
+}
 
-class ResetPasswordForm(account_forms.ResetPasswordForm):
+
+class _Labelled(forms.Form):
+    """In the words of our own forms; a label that stands in its field too is read twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = LABELS.get(name, field.label)
+
+
+class ReauthenticateForm(_Labelled, account_forms.ReauthenticateForm):
+    """The password once more."""
+
+
+class ResetPasswordKeyForm(_Labelled, account_forms.ResetPasswordKeyForm):
+    """The new password, behind the link of a mail."""
+
+
+class ResetPasswordForm(_Labelled, account_forms.ResetPasswordForm):
     """The same few statements for every address: whose it is, is found out when the mail is sent."""
 
     allowed = False
@@ -42,7 +70,7 @@ class ResetPasswordForm(account_forms.ResetPasswordForm):
         return email
 
 
-class ChangePasswordForm(account_forms.ChangePasswordForm):
+class ChangePasswordForm(_Labelled, account_forms.ChangePasswordForm):
     """The old password is asked for like one that signs in: the same budgets, the same audit."""
 
     def clean_oldpassword(self) -> str:

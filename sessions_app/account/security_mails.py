@@ -17,6 +17,7 @@ from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db.models import Exists, OuterRef, QuerySet
+from django.urls import reverse
 from django.utils import dateformat
 from django.utils.translation import gettext, gettext_noop
 
@@ -39,6 +40,8 @@ PAUSE, LONGEST_PAUSE = (
 )  # doubled after each failure; the lease of a worker too
 GIVEN_UP_AFTER = timedelta(days=3)
 BATCH = 50
+# It tells of what such a link did, also whoever had the address meanwhile: a link of theirs would undo it.
+WITHOUT_LINK = frozenset({SecurityMailKind.ADDRESS_RESTORED.value})
 LONGEST_USER_AGENT = 500  # characters; its words are of the language in which the mail is sent
 SYSTEM = gettext_noop("the system")
 _BY = {
@@ -172,7 +175,9 @@ def _written(row: SecurityMail, address: str, left_out: int, at: datetime) -> Em
         "by": _by(str(row.data.get("actor", ""))),
         "left_out": left_out,
         "tenant": configuration.current().tenant.friendly_name or "Curfew",
-        "url": not_me.link(row, address, at) if row.user.is_active else "",
+        "url": not_me.link(row, address, at) if row.user.is_active and row.kind not in WITHOUT_LINK else "",
+        "reset_url": f"{settings.ISSUER_ORIGIN}{reverse('account_reset_password')}",
+        "is_own": address == row.user.email,
     }
     prefix = f"account/email/security_{row.kind}"
     host = urlsplit(settings.ISSUER_ORIGIN).hostname or "localhost"

@@ -142,6 +142,7 @@ class EventType(StrEnum):
             "event": "the sign-out, null if nothing was there to end",
             "sessions_ended": "how many sessions",
             "passkeys": "how many passkeys are second factors only since",
+            "restored": "true, if the address of before is the person's again, and the password nobody's",
         },
     )
 
@@ -237,7 +238,10 @@ class EventType(StrEnum):
         "A person has another e-mail address. The addresses are not kept, as they are personal.",
         (Fact.SUB, Fact.ACTOR),
         _REQUEST,
-        {"verified": "true, if it is known that the new one is theirs"},
+        {
+            "verified": "true, if it is known that the new one is theirs",
+            "restores": "true, if it is the one of before, which its owner has back by *This was not me*",
+        },
     )
     PASSWORD_CHANGED = (
         "password_changed",
@@ -246,6 +250,10 @@ class EventType(StrEnum):
         "A person has another password of ours than before.",
         (Fact.SUB, Fact.ACTOR),
         _REQUEST,
+        {
+            "why": "`chosen`, `reset` (by a link of a mail), `address-proved` (of before the first sign-in by mail: "
+            "nobody knows the new one) or `not-me` (the same, by *This was not me*)"
+        },
     )
     SECOND_FACTOR_ADDED = (
         "second_factor_added",

@@ -13,7 +13,7 @@ from django.dispatch import receiver
 from idp import signals
 from idp.http.requests import RequestFacts
 from idp.http.requests import facts as facts_of
-from idp.models import Application, Connection, Group, Invitation, Role, User
+from idp.models import Application, Connection, Group, Invitation, PasswordChange, Role, User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
@@ -27,8 +27,9 @@ def facts_of_act() -> RequestFacts | None:
 
 
 @receiver(signals.password_changed, dispatch_uid="the audit trail: a password changed")
-def _password_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
-    trail.record(EventType.PASSWORD_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at)
+def _password_changed(user: User, actor: str, at: datetime, why: PasswordChange, **_: Any) -> None:
+    data = {"why": why.value}
+    trail.record(EventType.PASSWORD_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at, data=data)
 
 
 @receiver(signals.signed_up, dispatch_uid="the audit trail: an account was made")
@@ -39,8 +40,8 @@ def _signed_up(
 
 
 @receiver(signals.email_changed, dispatch_uid="the audit trail: an address changed")
-def _address_changed(user: User, actor: str, at: datetime, **_: Any) -> None:
-    data = {"verified": user.email_verified}
+def _address_changed(user: User, actor: str, at: datetime, restores: bool, **_: Any) -> None:
+    data = {"verified": user.email_verified, **({"restores": True} if restores else {})}
     trail.record(EventType.ADDRESS_CHANGED, user=user, actor=actor, facts=facts_of_act(), at=at, data=data)
 
 

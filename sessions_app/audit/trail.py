@@ -22,20 +22,21 @@ def line(
     facts: RequestFacts | None = None,
     session: SSOSession | None = None,
     user: User | None = None,
+    sub: str = "",
     application: Application | None = None,
     connection: Connection | None = None,
     initiator: str = "",
     actor: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> SessionEvent:
-    """Not written yet. The session, if given, names user and connection."""
+    """Not written yet. The session, if given, names user and connection. `sub`: of a person whose row is not at hand."""
     if session is not None:
         user, connection = user or session.user, connection or session.connection
     return SessionEvent(
         at=at,
         type=event.value,
         sid=session.sid if session else "",
-        sub=user.user_id if user else "",
+        sub=user.user_id if user else sub,
         client_id=application.client_id if application else "",
         connection=connection.name if connection else "",
         initiator=initiator,

@@ -45,7 +45,7 @@ def _told(subject: ClaimSubject, settings: SamlSettings) -> Mapping[str, Any]:
     mapped = issue.tell(subject, ID_TOKEN, asked=())
     user_id = subject_for(subject.user.user_id, subject.application, subject.snapshot)
     told = {"user_id": user_id, **standard, **mapped}
-    if settings.creates_upn and UPN not in told and subject.user.email:
+    if settings.creates_upn and UPN not in told and subject.user.email and subject.user.email_verified:
         told[UPN] = subject.user.email
     return told
 

@@ -22,13 +22,15 @@ PARAMETER = "curfew_request"
 ERROR = "curfew_error"  # ours: the person gave up, and the application is to hear of it
 LIFETIME = timedelta(hours=1)
 _SALT = "curfew.saml.request"
-_PATH = re.compile(r"/samlp/([^/]+)")
+SAML, WSFED = "samlp", "wsfed"
+_PATH = re.compile(rf"/({SAML}|{WSFED})/([^/]+)")
+_PAGES = {SAML: "saml_sign_on", WSFED: "wsfed"}
 
 
 @dataclass(frozen=True, slots=True)
 class SamlRequest:
     """`id` is "" where nobody asked; `is_proven` if the application signed it; `sent_to_login` is None until the browser was
-    sent there."""
+    sent there. By WS-Federation `acs` is wreply and `relay_state` is wctx; `max_age`: seconds."""
 
     client_id: str
     id: str
@@ -41,6 +43,8 @@ class SamlRequest:
     sent_to_login: datetime | None = None
     asked_upstream: bool = False
     is_proven: bool = False
+    max_age: int | None = None
+    protocol: str = SAML
 
 
 def address(request: SamlRequest, browser: str) -> str:
@@ -48,13 +52,14 @@ def address(request: SamlRequest, browser: str) -> str:
     facts = asdict(request) | {"browser": digest(browser)}
     facts["sent_to_login"] = request.sent_to_login and request.sent_to_login.timestamp()
     query = urlencode({PARAMETER: signing.dumps(facts, salt=_SALT, compress=True)})
-    return f"{reverse('saml_sign_on', args=[request.client_id])}?{query}"
+    return f"{reverse(_PAGES[request.protocol], args=[request.client_id])}?{query}"
 
 
-def opened(value: str, client_id: str, browser: str) -> SamlRequest:
-    """Raises InvalidRequest for another browser, another application, and after an hour."""
+def opened(value: str, client_id: str, browser: str, protocol: str = SAML) -> SamlRequest:
+    """Raises InvalidRequest for another browser, another application, another protocol, and after an hour."""
     facts = _facts(value)
-    if facts is None or facts["client_id"] != client_id or facts.pop("browser") != digest(browser):
+    whose = (client_id, protocol, digest(browser))
+    if facts is None or (facts["client_id"], facts["protocol"], facts.pop("browser")) != whose:
         raise InvalidRequest("This sign-in was begun too long ago, or elsewhere. Start again at the application.")
     return _request(facts)
 
@@ -64,14 +69,14 @@ def behind(url: str) -> SamlRequest | None:
     parts = urlsplit(url)
     path, values = _PATH.fullmatch(parts.path), parse_qs(parts.query).get(PARAMETER, [])
     facts = _facts(values[0]) if path and len(values) == 1 else None
-    if facts is None or path is None or facts["client_id"] != path[1]:
+    if facts is None or path is None or (facts["protocol"], facts["client_id"]) != path.groups():
         return None
     del facts["browser"]
     return _request(facts)
 
 
 def is_waiting(url: str) -> bool:
-    """Whether a path is one of ours that goes on with a request: no other below /samlp/ is a page."""
+    """Whether a path is one of ours that goes on with a request: no other below these is a page."""
     parts = urlsplit(url)
     return _PATH.fullmatch(parts.path) is not None and parts.query.startswith(f"{PARAMETER}=")
 

@@ -30,7 +30,7 @@ def document(application: Application, settings: SamlSettings, at: datetime) -> 
     role = etree.SubElement(root, md("IDPSSODescriptor"), protocolSupportEnumeration=PROTOCOL)
     role.set("WantAuthnRequestsSigned", "true" if settings.wants_signed_requests else "false")
     for pem in own_certificates(at):
-        _key_descriptor(role, pem)
+        key_descriptor(role, pem)
     for binding in (REDIRECT, POST, SOAP):
         etree.SubElement(role, md("SingleLogoutService"), Binding=binding, Location=settings_of.logout_url(application))
     for name_format in NAME_ID_FORMATS:
@@ -41,7 +41,7 @@ def document(application: Application, settings: SamlSettings, at: datetime) -> 
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")  # type: ignore[no-any-return]
 
 
-def _key_descriptor(role: Element, pem: str) -> None:
+def key_descriptor(role: Element, pem: str) -> None:
     descriptor = etree.SubElement(role, md("KeyDescriptor"), use="signing")
     data = etree.SubElement(etree.SubElement(descriptor, ds("KeyInfo")), ds("X509Data"))
     body = "".join(_ARMOUR.sub("", pem).split())

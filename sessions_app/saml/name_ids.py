@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from idp.applications.subjects import subject_for
 from idp.models import Application, User
 from idp.saml import xml
+from idp.saml.application.settings import SamlSettings
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT, TRANSIENT, UNSPECIFIED
 from idp.saml.sending import new_id
 from idp.tenants.configuration import Snapshot
@@ -35,14 +36,18 @@ class NameId:
 
 
 def name_id(
-    wanted: str, user: User, application: Application, attributes: Mapping[str, Sequence[object]], snapshot: Snapshot
+    wanted: str,
+    user: User,
+    application: Application,
+    attributes: Mapping[str, Sequence[object]],
+    snapshot: Snapshot,
+    settings: SamlSettings,
 ) -> NameId:
     """`wanted`: a format, "" for the application's own. `attributes`: what it is told besides, in which the probes look; where
     none of them finds anything, it is the person's `sub`.
 
     Raises NoSuchName.
     """
-    settings = application.usable.saml
     chosen = wanted or settings.name_id_format
     if chosen == PERSISTENT:
         qualifiers = settings.own_entity_id, settings.entity_id
@@ -50,14 +55,14 @@ def name_id(
     if chosen == TRANSIENT:
         return NameId(new_id(), chosen, settings.own_entity_id, settings.entity_id)
     if chosen == EMAIL_ADDRESS:
-        if settings.name_id_format != EMAIL_ADDRESS and not user.email_verified:
-            # Anybody may ask; an administrator knows the addresses.
+        if not user.email_verified:  # at the application it may be somebody else's account
             raise NoSuchName(f"{chosen}, which nobody verified")
         return _checked(user.email, chosen)
     if chosen != UNSPECIFIED:
         raise NoSuchName(chosen)
     probed = (str(values[0]) for probe in settings.name_id_probes if (values := attributes.get(probe)))
-    return _checked(next(probed, "") or subject_for(user.user_id, application, snapshot), chosen)
+    usable = (value for value in probed if user.email_verified or value != user.email)
+    return _checked(next(usable, "") or subject_for(user.user_id, application, snapshot), chosen)
 
 
 def persistent(user_id: str, entity_id: str, snapshot: Snapshot) -> str:

@@ -47,13 +47,13 @@ def success(to: SamlAddressee, said: SamlStatement, key: OwnKey, at: datetime, *
     """`longest`: seconds that the tenant's profile allows an assertion."""
     settings = to.settings
     root = _response(to, at, ("Success",))
-    assertion = _assertion(to, said, at, min(settings.lifetime, longest))
+    made = assertion(to, said, at, min(settings.lifetime, longest))
     algorithms = settings.signature_algorithm, settings.digest_algorithm
     if settings.signs_assertion:
-        signing.sign(assertion, key, *algorithms)
-    root.append(assertion)
+        signing.sign(made, key, *algorithms)
+    root.append(made)
     if settings.encrypts_for is not None:
-        encrypting.encrypt(root, assertion, settings.encrypts_for)
+        encrypting.encrypt(root, made, settings.encrypts_for)
     if settings.signs_response:
         signing.sign(root, key, *algorithms)
     return etree.tostring(root)  # type: ignore[no-any-return]
@@ -81,7 +81,8 @@ def _response(to: SamlAddressee, at: datetime, codes: tuple[str, ...]) -> Elemen
     return root
 
 
-def _assertion(to: SamlAddressee, said: SamlStatement, at: datetime, lifetime: int) -> Element:
+def assertion(to: SamlAddressee, said: SamlStatement, at: datetime, lifetime: int) -> Element:
+    """Not signed yet. `lifetime`: seconds."""
     # With all its namespaces on itself: it is signed, encrypted and read apart from the response.
     root = etree.Element(saml("Assertion"), nsmap={"saml": ASSERTION, "xs": XS, "xsi": XSI})
     root.set("ID", new_id())
@@ -128,12 +129,13 @@ def _attributes(root: Element, settings: SamlSettings, attributes: Mapping[str, 
             attribute.set("NameFormat", URI if ":" in name else BASIC if " " not in name else PLAIN)
         for value in values:
             element = etree.SubElement(attribute, saml("AttributeValue"))
-            kind, element.text = _written(value)
+            kind, element.text = written(value)
             if settings.typed_attributes:
                 element.set(f"{{{XSI}}}type", kind)
 
 
-def _written(value: Any) -> tuple[str, str]:
+def written(value: Any) -> tuple[str, str]:
+    """A value of an attribute: its type, and its text."""
     if isinstance(value, bool):
         return "xs:boolean", "true" if value else "false"
     if isinstance(value, int):

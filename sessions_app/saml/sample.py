@@ -26,7 +26,7 @@ def document(party: Party, user: User, at: datetime) -> str:
     session, scope = session_as_now(user, at), attributes.scope_of(party.settings)
     subject = ClaimSubject(party.application, user, session, session.auth_time, party.snapshot, scope, at)
     told = attributes.attributes(subject, party.settings)
-    name = name_ids.name_id("", user, party.application, told, party.snapshot)
+    name = name_ids.name_id("", user, party.application, told, party.snapshot, party.settings)
     settings = replace(party.settings, signs_response=False, signs_assertion=False, encrypts_for=None)
     request = SamlRequest(party.application.client_id, "_request", next(iter(party.application.usable.callbacks), ""))
     said = SamlStatement(

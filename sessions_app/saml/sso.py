@@ -23,7 +23,8 @@ from idp.protocol.errors import (
     ProtocolError,
     UnmetAuthenticationRequirements,
 )
-from idp.saml.application.settings import LONGEST_LIFETIME, SamlSettings
+from idp.saml.application.reader import LONGEST_LIFETIME
+from idp.saml.application.settings import SamlSettings
 from idp.saml.names import TRANSIENT
 from idp.saml.own_key import own_key
 from idp.tenants import profile
@@ -36,7 +37,7 @@ from sessions_app.protocol.authorization import AuthorizationRequest
 from sessions_app.protocol.claims import methods
 from sessions_app.saml import attributes, name_ids, response
 from sessions_app.saml.authn_request import PASSWORD, UNSPECIFIED_CLASS
-from sessions_app.saml.kept import LIFETIME, SamlRequest
+from sessions_app.saml.kept import LIFETIME, WSFED, SamlRequest
 from sessions_app.saml.name_ids import NameId, NoSuchName
 from sessions_app.saml.response import SamlAddressee, SamlStatement
 from sessions_app.session import assurance, lifecycle
@@ -67,6 +68,11 @@ class Party:
         return SamlAddressee(self.settings, request.acs, request.id)
 
 
+def party_of(protocol: str, application: Application, snapshot: Snapshot) -> Party:
+    usable = application.usable
+    return Party(application, usable.wsfed.told if protocol == WSFED else usable.saml, snapshot)
+
+
 class Used(InvalidRequest):
     """The request was answered before."""
 
@@ -76,7 +82,7 @@ def decide(request: SamlRequest, party: Party, session: SSOSession | None, at: d
     if request.context.unreachable:
         raise UnmetAuthenticationRequirements("There is no way here to what RequestedAuthnContext asks for.")
     prompt = {name for name, asked in (("none", request.passive), ("login", request.force)) if asked}
-    asked = AuthorizationRequest(scope=[], prompt=frozenset(prompt), acr=request.context.acr)
+    asked = AuthorizationRequest(scope=[], prompt=frozenset(prompt), acr=request.context.acr, max_age=request.max_age)
     situation = Situation(
         application=party.application,
         session=session,
@@ -93,7 +99,7 @@ def asks_to_sign_in(
     request: SamlRequest, application: Application, session: SSOSession, snapshot: Snapshot, at: datetime
 ) -> bool:
     """Whether the request wants a proof that this session is not."""
-    party = Party(application, application.usable.saml, snapshot)
+    party = party_of(request.protocol, application, snapshot)
     try:
         return bool(party.settings) and isinstance(decide(request, party, session, at), Login)
     except ProtocolError:
@@ -114,9 +120,28 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
 
     Raises NoSuchName for the application, and Used, which is a page: it may have come from anywhere.
     """
+    said = stated(request, proceed, party, facts, at)
+    if said is None:
+        return None
+    return response.success(party.addressee(request), said, own_key(at), at, longest=longest_lifetime(party.snapshot))
+
+
+def longest_lifetime(snapshot: Snapshot) -> int:
+    """Seconds that an assertion may last."""
+    return IPSIE_LIFETIME if profile.is_ipsie(snapshot.tenant) else LONGEST_LIFETIME
+
+
+def stated(
+    request: SamlRequest, proceed: Proceed, party: Party, facts: RequestFacts, at: datetime
+) -> SamlStatement | None:
+    """What is said of the person to an application that takes part in the session from now on. None: the session ended
+    meanwhile, and nothing was written. Raises NoSuchName and Used.
+    """
     session = proceed.session
     told = attributes.attributes(_subject(session, party, at), party.settings)
-    found = name_ids.name_id(request.name_id_format, session.user, party.application, told, party.snapshot)
+    found = name_ids.name_id(
+        request.name_id_format, session.user, party.application, told, party.snapshot, party.settings
+    )
     known = SamlSubject.objects.filter(session=session, application=party.application).first()
     if known is not None and _is_renamed_by_anybody(request, known, found):
         raise NoSuchName(found.format)
@@ -126,7 +151,7 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
             return None
         if request.id and not spend(SPENT, party.settings.entity_id, request.id, expires_at=at + REMEMBERED):
             raise Used("This sign-in request was answered before. Start again at the application.")
-    said = SamlStatement(
+    return SamlStatement(
         name_id=subject.as_named,
         session_index=subject.session_index,
         auth_time=session.auth_time,
@@ -134,8 +159,6 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
         context=context_of(request, session, party.settings),
         attributes=told,
     )
-    longest = IPSIE_LIFETIME if profile.is_ipsie(party.snapshot.tenant) else LONGEST_LIFETIME
-    return response.success(party.addressee(request), said, own_key(at), at, longest=longest)
 
 
 def _is_renamed_by_anybody(request: SamlRequest, known: SamlSubject, name: NameId) -> bool:

@@ -23,7 +23,7 @@ from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import AuthorizationCode, SamlSubject, SessionClient, SSOSession
 from sessions_app.session.binding import limits
-from sessions_app.session.writes import while_connection_is_enabled
+from sessions_app.session.writes import while_connection_is_enabled, while_key_is_kept
 
 TOUCH_EVERY = timedelta(minutes=1)
 UPSTREAM_ENDS = (
@@ -61,6 +61,7 @@ def open_session(
     cookie: str = "",
     known_device: bool = False,
     remembered_until: datetime | None = None,
+    passkey: int | None = None,
 ) -> Opened:
     """Begin a session; PermissionDenied if person, account or connection may not any more.
 
@@ -70,6 +71,7 @@ def open_session(
     the stored hash by which the person proved who they are, if they did: it must still be theirs. `cookie`: a secret that
     only this sign-in of this browser can have, a random one by default; OpenedAlready if it was used. `known_device`: the
     account signed in from this browser before; a line of the trail says so, and who is told of new devices reads it there.
+    `passkey`: the key of the one that was proved; it must still be there.
     """
     expires_at, idle_expires_at = limits(tenant or configuration.current().tenant, auth_time=at, seen_at=at)
     expires_at = _capped(expires_at, upstream)
@@ -106,7 +108,7 @@ def open_session(
     if attempt is not None:  # last: these rows are everybody's, and nobody shall wait for them long
         slots = limiter.giving_back(attempt)
         begun += [Change(f"slot{number}", Guard(*slot), after="session") for number, slot in enumerate(slots)]
-    guard = _signs_in(user, at, password)
+    guard = _signs_in(user, at, password, passkey)
     if connection is not None:
         guard = while_connection_is_enabled(guard, connection.pk)
     written = write(guard, [*_signs_in_through(identity, at), *begun])
@@ -130,10 +132,11 @@ def reauthenticate(
     cookie: str = "",
     proved_at: datetime | None = None,
     remembered_until: datetime | None = None,
+    passkey: int | None = None,
 ) -> Opened | None:
     """The same person proved again who they are: same `sid`, new `auth_time`, new cookie; the old cookie is dead.
 
-    The absolute lifetime begins anew. None: the session ended meanwhile. `cookie`: as for `open_session`. `proved_at`: when
+    The absolute lifetime begins anew. None: the session ended meanwhile. `cookie` and `passkey`: as for `open_session`. `proved_at`: when
     they did, if not now; an answer from upstream may rest on what was proved there before.
     """
     proved_at = proved_at or at
@@ -155,7 +158,7 @@ def reauthenticate(
         changes |= {"upstream_sid": upstream_sid, "upstream": dict(upstream or {})}
     renewed = trail.line(EventType.REAUTHENTICATED, session=session, facts=facts, at=at, data=_proved_by(amr))
     written = write(
-        _signs_in(session.user, at),
+        _signs_in(session.user, at, passkey=passkey),
         [
             Change("session", update_guard(SSOSession, session.pk, where={"ended_at": None}, **changes)),
             Row("event", renewed, after="session"),
@@ -169,10 +172,11 @@ def reauthenticate(
     return Opened(session, cookie)
 
 
-def _signs_in(user: User, at: datetime, password: str | None = None) -> Guard:
+def _signs_in(user: User, at: datetime, password: str | None = None, passkey: int | None = None) -> Guard:
     """Begins with the person's row, which everybody locks first. Of `last_login` reset links that were sent before die."""
     unchanged = {} if password is None else {"password": password}
-    return update_guard(User, user.pk, where={"is_active": True, **unchanged}, last_login=at)
+    guard = update_guard(User, user.pk, where={"is_active": True, **unchanged}, last_login=at)
+    return guard if passkey is None else while_key_is_kept(guard, passkey)
 
 
 def _signs_in_through(identity: Identity | None, at: datetime) -> list[Change]:

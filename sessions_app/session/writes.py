@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from allauth.mfa.models import Authenticator
+
 from idp.database import dialect
 from idp.database.guarded import Guard, table
 from idp.models import Connection, User
@@ -20,6 +22,18 @@ def while_session_lives(guard: Guard, session_pk: int) -> Guard:
         f"WHERE session.id = %s AND session.ended_at IS NULL{dialect.lock('FOR KEY SHARE OF person FOR SHARE OF session')}"
     )
     return Guard(f"{guard.sql} AND EXISTS ({lives})", [*guard.params, session_pk])
+
+
+def while_key_is_kept(guard: Guard, key_pk: int) -> Guard:
+    """The guard finds nothing once the passkey that was proved is removed. On PostgreSQL this write and the removal, which ends
+    the sessions that it finds, wait for each other. The person is locked first, as everywhere.
+    """
+    key, user = table(Authenticator), table(User)
+    kept = (
+        f"SELECT 1 FROM {key} made JOIN {user} person ON person.id = made.user_id "  # noqa: S608
+        f"WHERE made.id = %s{dialect.lock('FOR KEY SHARE OF person FOR KEY SHARE OF made')}"
+    )
+    return Guard(f"{guard.sql} AND EXISTS ({kept})", [*guard.params, key_pk])
 
 
 def while_connection_is_enabled(guard: Guard, connection_pk: int) -> Guard:

@@ -110,6 +110,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             tenant=proved.snapshot.tenant,
             cookie=binding.secret_of_form(request, proved.identity.pk),
             remembered_until=sign_in_of(request).remembered_until,
+            passkey=proof.passkey,
         )
 
     def _begin(self, request: HttpRequest, proved: Proved) -> lifecycle.Opened:
@@ -138,6 +139,7 @@ class SignInAdapter(DefaultAccountAdapter, ABC):
             cookie=cookie,
             known_device=attempts.knows_device(request, proved.identity),
             remembered_until=under_way.remembered_until,
+            passkey=proof.passkey,
         )
         under_way.attempt = None  # was given back
         allowed = rules.within(proved.snapshot.tenant, "max_sessions_per_user")

@@ -130,14 +130,56 @@ def reserve_of_nobody(request: HttpRequest, factor: Factor, at: datetime) -> Res
     return _take(request, None, _Budgets(None, keys, lambda: None), at, EventType.SIGN_IN_THROTTLED)
 
 
+def reserve_mail_code(
+    request: HttpRequest, connection: Connection, address: str, identity: Identity | None, at: datetime
+) -> Reservation:
+    """The same for a code of a mail by which somebody signs in; `identity`: whose address that is, if it is anybody's.
+
+    Strangers may use up the day of the address, one network three quarters of it: not that of a browser or a network that
+    the person came from before.
+    """
+    name, network = normal_forms.name(address), limiter.prefix(client_ip(request))
+    device = _known_device(request, _account_of(identity)) if identity else ""
+
+    def of_network() -> Key | None:
+        if identity is None or not _is_known_network(Identity.objects.filter(pk=identity.pk), network, at):
+            return None
+        return limiter.KNOWN.key("mail code of network", identity.pk, network)
+
+    of_device = limiter.KNOWN.key("mail code of device", device) if device else None
+    whole = limiter.CODE_DAY
+    keys = [_of_one_network(whole).key("mail", name, network), whole.key("mail", name)]
+    return _take(request, connection, _Budgets(of_device, keys, of_network), at, EventType.SIGN_IN_THROTTLED)
+
+
+def reserve_mail(request: HttpRequest, kind: str, address: str, connection: Connection | None, at: datetime) -> bool:
+    """Whether one more mail may be asked for: a few of a kind an hour to an address, and so many from a network.
+
+    A browser that signed in with the address at this connection has as many of its own, so that strangers stop nobody's. No
+    account is looked up.
+    """
+    name, network = normal_forms.name(address), limiter.prefix(client_ip(request))
+    device = _known_device(request, f"{connection.pk}\0{name}") if connection else ""
+    if device and limiter.reserve([limiter.RESET_MAIL.key(kind, "device", device)], at).allowed:
+        return True
+    of_network = limiter.ADDRESS.key("mail", network)
+    taken = limiter.reserve([limiter.RESET_MAIL.key(kind, name), of_network], at)
+    if of_network in taken.exhausted and (rest := taken.without_exhausted()):
+        limiter.undo(rest)  # addresses that somebody makes up leave no rows
+    return taken.allowed
+
+
+def _of_one_network(whole: Limit) -> Limit:
+    return Limit(f"{whole.kind}-net", max(1, whole.count * 3 // 4), whole.window)
+
+
 def _shared_budgets(factor: Factor, network: str, password: str) -> list[tuple[Limit, tuple[str, ...]]]:
     if factor in (Factor.SECURITY_KEY, Factor.PASSKEY):
         return [
             (limiter.SECURITY_KEY, (factor, network))
         ]  # nothing for all networks: nobody may lock out the owner's key
     whole, day = (limiter.CODE, limiter.CODE_DAY) if factor is Factor.CODE else (limiter.RECOVERY, limiter.RECOVERY_DAY)
-    of_one = Limit(f"{whole.kind}-net", max(1, whole.count * 3 // 4), whole.window)
-    return [(of_one, (network,)), (whole, ()), (day, (password,))]
+    return [(_of_one_network(whole), (network,)), (whole, ()), (day, (password,))]
 
 
 def _take(

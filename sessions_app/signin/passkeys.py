@@ -117,7 +117,8 @@ def by_passkey(
         sign_in.record_blocked(request, claim.identity, at)
         raise PasskeyOfBlocked
     sign_in_of(request).waiting = waiting
-    said = {"type": Authenticator.Type.WEBAUTHN.value, "passwordless": True, "synced": _is_synced(data)}
+    said: dict[str, Any] = {"type": Authenticator.Type.WEBAUTHN.value, "passwordless": True, "synced": _is_synced(data)}
+    said["passkey"] = claim.key.pk
     return sign_in.complete(request, claim.identity, method="mfa", redirect_url=redirect_url, said=said)
 
 

@@ -79,6 +79,7 @@ def forget(user: User, pk: int, said: RequestFacts, at: datetime) -> bool:
 
 
 @receiver(signals.password_changed, dispatch_uid="remembered browsers: password changed")
+@receiver(signals.address_proved, dispatch_uid="remembered browsers: address proved")
 @receiver(signals.mfa_added, dispatch_uid="remembered browsers: factor added")
 @receiver(signals.mfa_removed, dispatch_uid="remembered browsers: factor removed")
 @receiver(signals.user_blocked, dispatch_uid="remembered browsers: blocked")

@@ -108,7 +108,7 @@ def _verify(
     try:
         identity = PASSWORD_PROTOCOLS[connection.strategy].verify(connection, login, password, at)
     except UpstreamRefused as refusal:
-        _record_failure(request, connection, login, at, reason=refusal.detail)
+        record_failure(request, connection, login, at, reason=refusal.detail)
         raise
     except UpstreamFault as fault:
         limiter.give_back(reservation)
@@ -120,7 +120,7 @@ def _verify(
         log.warning("sign_in.impossible", connection=connection.name, reason=str(busy))
         raise
     if identity is None:
-        _record_failure(request, connection, login, at)
+        record_failure(request, connection, login, at)
         raise WrongPassword
     if not identity.user.is_active:
         record_blocked(request, identity, at)
@@ -247,6 +247,7 @@ def proof_of(request: HttpRequest, user: User) -> Proof | None:
         amr=_amr(records),
         upstream_sid=first.get("upstream_sid", ""),
         upstream=first.get("upstream", {}),
+        passkey=first.get("passkey"),
     )
 
 
@@ -362,9 +363,7 @@ def _password_identity(request: HttpRequest, user: User, *, own: bool = False) -
     return next(preferred, usable[0] if usable else None)
 
 
-def _record_failure(
-    request: HttpRequest, connection: Connection, login: str, at: datetime, *, reason: str = ""
-) -> None:
+def record_failure(request: HttpRequest, connection: Connection, login: str, at: datetime, *, reason: str = "") -> None:
     """The typed name is not kept: people type passwords there. A known account is named by its `sub`."""
     name = normal_forms.name(login.strip())
     row = Identity.objects.filter(connection=connection, login=name).select_related("user").first()

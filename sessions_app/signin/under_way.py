@@ -27,6 +27,7 @@ class Proof:
     amr: list[dict[str, str]]
     upstream_sid: str
     upstream: dict[str, Any]
+    passkey: int | None = None  # the key of the one that was proved, which must still be theirs
 
 
 @dataclass(frozen=True, slots=True)

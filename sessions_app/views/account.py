@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from idp.http.requests import facts
 from idp.limits import guesses, limiter
-from idp.models import User
+from idp.models import PasswordChange, User
 from idp.views.errors import error_page, page_errors
 from sessions_app.account import mail
 from sessions_app.signin import attempts, passkey_enrolment, remembered, sign_in
@@ -31,6 +31,7 @@ class PasswordResetFromKeyView(views.PasswordResetFromKeyView):
         """allauth signs out whoever opens somebody else's link by GET: a picture on another site could do that."""
 
     def form_valid(self, form: Form) -> HttpResponse:
+        self.reset_user.password_change = PasswordChange.RESET
         response: HttpResponse = super().form_valid(form)
         if identity := mail.resettable(self.reset_user):
             attempts.remember_mailbox(self.request, identity)

@@ -23,7 +23,6 @@ from sessions_app.account import mailed
 from sessions_app.session import binding
 from sessions_app.views.newcomers import links
 from sessions_app.views.newcomers.forms import AddressForm
-from sessions_app.views.profile import owner_of
 
 KIND = MailLinkKind.ADDRESS
 
@@ -33,7 +32,7 @@ KIND = MailLinkKind.ADDRESS
 def address(request: HttpRequest) -> HttpResponse:
     """The address stays what it is until the link is opened."""
     person, at = cast(User, request.user), timezone.now()
-    if not may_change(person):
+    if not mailed.is_ours(person):
         return _not_ours(request)
     if not is_fresh(request, at):
         return HttpResponseRedirect(reauthentication_url(request.path))
@@ -62,7 +61,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     """By the person only: whoever reads a mail that went to an address by mistake would have an account else."""
     person = cast(User, request.user)
     link = links.of_browser(request, KIND, timezone.now())
-    if link is None or not may_change(person):
+    if link is None or not mailed.is_ours(person):
         return links.dead(request, KIND)
     if link.user_id != person.pk:
         context = {"person": person}
@@ -76,12 +75,6 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return links.forget(_taken(request))
     messages.success(request, _("Your e-mail address is changed."))
     return links.forget(HttpResponseRedirect(reverse("account_profile")))
-
-
-def may_change(person: User) -> bool:
-    """Whether the address is kept here and is nobody else's to say."""
-    rows = list(person.identities.select_related("connection").order_by("created_at", "pk"))
-    return mailed.own_account(person) is not None and not owner_of(person, rows)
 
 
 def _ask(request: HttpRequest, person: User, wanted: str) -> HttpResponse:

@@ -15,10 +15,9 @@ from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from idp.http import languages
-from idp.models import Identity, Strategy, User
-from idp.scim import ownership
+from idp.models import User
 from idp.views.errors import error_page, page_errors
-from sessions_app.account import mail
+from sessions_app.account import mail, mailed
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # Django has no such subscript
@@ -56,7 +55,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     if language.is_bound and language.is_valid():
         return _choose_language(request, person, language.cleaned_data["language"])
     accounts = list(person.identities.select_related("connection").order_by("created_at", "pk"))
-    source = owner_of(person, accounts)
+    source = mailed.owner_of(person)
     if request.method == "POST" and source and not language.is_bound:
         words = gettext("Your name comes from %(source)s. Please change it there.") % {"source": source}
         return error_page(request, gettext("Your name is not kept here"), words, status=403)
@@ -77,16 +76,6 @@ def profile(request: HttpRequest) -> HttpResponse:
         "verifiable": bool(mail.names_of(person)),
     }
     return render(request, "account/profile.html", context)
-
-
-def owner_of(person: User, accounts: list[Identity]) -> str:
-    """The source that writes this person's names, by provisioning or at every sign-in; "": they are ours."""
-    if row := ownership.owner(person):
-        return str(row.connection)
-    for account in accounts:
-        if account.connection.strategy != Strategy.DATABASE and account.own_user_id == person.user_id:
-            return str(account.connection)
-    return ""
 
 
 def _choose_language(request: HttpRequest, person: User, chosen: str) -> HttpResponse:

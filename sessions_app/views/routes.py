@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, address, passkeys, profile, pushed, saml
+from sessions_app.views import account, address, passkeys, profile, pushed, saml, wsfed
 from sessions_app.views.home import home
 from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
@@ -16,6 +16,44 @@ from sessions_app.views.oauth.userinfo import userinfo
 from sessions_app.views.signin import callback, login, passkey, step_up
 from sessions_app.views.signin.reauthenticate import reauthenticate
 
+# Below /account/, so that one comparison tells whoever asks for something else that none of them is meant.
+ACCOUNT: list[URLPattern | URLResolver] = [
+    path("", profile.profile, name="account_profile"),
+    path("address", address.address, name="account_address"),
+    path("address/key/<str:key>", address.open_link, name="address_link"),
+    path("address/confirm", address.confirm, name="address_confirm"),
+    path("mfa/", account.sign_in_methods, name="mfa_index"),
+    path("mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
+    path("mfa/ready/", step_up.set_up, name="step_up_done"),
+    path("mfa/reauthenticate/", step_up.reauthenticate, name="mfa_reauthenticate"),
+    path("mfa/webauthn/reauthenticate/", step_up.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("mfa/totp/activate/", step_up.activate_totp, name="mfa_activate_totp"),
+    path("mfa/webauthn/add/", step_up.add_webauthn, name="mfa_add_webauthn"),
+    path("mfa/webauthn/keys/<int:pk>/remove/", passkeys.remove, name="mfa_remove_webauthn"),
+    path("mfa/webauthn/", account.keys, name="mfa_list_webauthn"),
+    path("remembered/<int:pk>/forget/", account.forget_browser, name="account_forget_browser"),
+    path("passkeys/add/", passkeys.add, name="account_add_passkey"),
+    path("passkeys/offer/", passkeys.offer, name="account_passkey_offer"),
+    path("mfa/", include("allauth.mfa.urls")),
+    path("inactive/", account.inactive, name="account_inactive"),
+    path("reauthenticate/", reauthenticate, name="account_reauthenticate"),
+    path("email/verify/", account.verify_email, name="account_verify_email"),
+    path("email/confirm/<str:key>/", account.confirm_email, name="account_confirm_email"),
+    path("email/confirmed/", account.email_confirmed, name="account_email_confirmed"),
+    path("password/change/", account.password_change, name="account_change_password"),
+    path("password/reset/", account.password_reset, name="account_reset_password"),
+    path("password/reset/done/", account.password_reset_done, name="account_reset_password_done"),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path(
+        "password/reset/key/done/",
+        account.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("authorize", authorize, name="authorize"),
     path("authorize/consent", consent, name="authorize_consent"),
@@ -43,43 +81,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/cancel", callback.cancel, name="login_cancel"),
     path("login/callback", callback.callback, name="login_callback"),
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
-    path("account/", profile.profile, name="account_profile"),
-    path("account/address", address.address, name="account_address"),
-    path("account/address/key/<str:key>", address.open_link, name="address_link"),
-    path("account/address/confirm", address.confirm, name="address_confirm"),
-    path("account/mfa/", account.sign_in_methods, name="mfa_index"),
-    path("account/mfa/authenticate/", login.second_factor, name="mfa_authenticate"),
     path("login/step-up", step_up.step_up, name="login_step_up"),
-    path("account/mfa/ready/", step_up.set_up, name="step_up_done"),
-    path("account/mfa/reauthenticate/", step_up.reauthenticate, name="mfa_reauthenticate"),
-    path("account/mfa/webauthn/reauthenticate/", step_up.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
-    path("account/mfa/totp/activate/", step_up.activate_totp, name="mfa_activate_totp"),
-    path("account/mfa/webauthn/add/", step_up.add_webauthn, name="mfa_add_webauthn"),
-    path("account/mfa/webauthn/keys/<int:pk>/remove/", passkeys.remove, name="mfa_remove_webauthn"),
-    path("account/mfa/webauthn/", account.keys, name="mfa_list_webauthn"),
-    path("account/remembered/<int:pk>/forget/", account.forget_browser, name="account_forget_browser"),
-    path("account/passkeys/add/", passkeys.add, name="account_add_passkey"),
-    path("account/passkeys/offer/", passkeys.offer, name="account_passkey_offer"),
-    path("account/mfa/", include("allauth.mfa.urls")),
-    path("account/inactive/", account.inactive, name="account_inactive"),
-    path("account/reauthenticate/", reauthenticate, name="account_reauthenticate"),
-    path("account/email/verify/", account.verify_email, name="account_verify_email"),
-    path("account/email/confirm/<str:key>/", account.confirm_email, name="account_confirm_email"),
-    path("account/email/confirmed/", account.email_confirmed, name="account_email_confirmed"),
-    path("account/password/change/", account.password_change, name="account_change_password"),
-    path("account/password/reset/", account.password_reset, name="account_reset_password"),
-    path("account/password/reset/done/", account.password_reset_done, name="account_reset_password_done"),
-    re_path(
-        r"^account/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        account.password_reset_from_key,
-        name="account_reset_password_from_key",
-    ),
-    path(
-        "account/password/reset/key/done/",
-        account.password_reset_from_key_done,
-        name="account_reset_password_from_key_done",
-    ),
+    path("account/", include(ACCOUNT)),
     path("samlp/<str:client_id>", saml.sign_on, name="saml_sign_on"),
     path("samlp/metadata/<str:client_id>", saml.idp_metadata, name="saml_idp_metadata"),
+    path(
+        "wsfed/<str:client_id>/FederationMetadata/2007-06/FederationMetadata.xml",
+        wsfed.federation_metadata,
+        name="wsfed_metadata",
+    ),
     path("oidc/check-session", check_session, name="check_session"),
 ]

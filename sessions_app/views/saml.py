@@ -86,17 +86,17 @@ def _respond(request: HttpRequest, party: Party, asked: SamlRequest, at: datetim
         decision = sso.decide(asked, party, session, at)
         if isinstance(decision, Login):
             log.info("saml.login", client_id=client_id, reason=decision.reason)
-            return _lead_away(request, "account_login", kept.sent(asked, at))
+            return lead_away(request, "account_login", kept.sent(asked, at))
         if isinstance(decision, StepUp):
             log.info("saml.step_up", client_id=client_id, reason=decision.reason)
-            there = {UPSTREAM: "1"} if decision.upstream else {}
-            onward = replace(asked, asked_upstream=asked.asked_upstream or decision.upstream)
-            return _lead_away(request, "login_step_up", onward, **there)
+            return step_up(request, asked, decision)
         assert isinstance(decision, Proceed)  # noqa: S101  nothing is asked of people
         answer = sso.answered(asked, decision, party, facts(request), at)
     except NotAdmitted as error:
         log.info("saml.not_admitted", client_id=client_id)
-        return _not_admitted(request, party, asked, error, at)
+        if asked.passive:  # silently, it hears of it at once
+            return _send(request, party, asked, sso.refused(asked, party, sso.codes_of(error), at))
+        return not_admitted(request, party, asked, error)
     except sso.Used:
         raise
     except ProtocolError as error:
@@ -122,7 +122,13 @@ def _query(request: HttpRequest) -> str:
     return request.META.get("QUERY_STRING", "") if request.method == "GET" else ""
 
 
-def _lead_away(request: HttpRequest, page: str, asked: SamlRequest, **more: str) -> HttpResponse:
+def step_up(request: HttpRequest, asked: SamlRequest, decision: StepUp) -> HttpResponse:
+    there = {UPSTREAM: "1"} if decision.upstream else {}
+    onward = replace(asked, asked_upstream=asked.asked_upstream or decision.upstream)
+    return lead_away(request, "login_step_up", onward, **there)
+
+
+def lead_away(request: HttpRequest, page: str, asked: SamlRequest, **more: str) -> HttpResponse:
     """To a page of ours and back, with the request sealed behind `next` and bound to this browser."""
     browser = request.COOKIES.get(BROWSER_COOKIE, "") or new_secret()
     query = urlencode({**more, "next": kept.address(asked, browser)})
@@ -142,12 +148,8 @@ def _bind(response: HttpResponse, browser: str) -> HttpResponse:
     return response
 
 
-def _not_admitted(
-    request: HttpRequest, party: Party, asked: SamlRequest, error: NotAdmitted, at: datetime
-) -> HttpResponse:
-    """The page for somebody who is signed in, but not to this application; silently, it hears of it at once."""
-    if asked.passive:
-        return _send(request, party, asked, sso.refused(asked, party, sso.codes_of(error), at))
+def not_admitted(request: HttpRequest, party: Party, asked: SamlRequest, error: NotAdmitted) -> HttpResponse:
+    """The page for somebody who is signed in, but not to this application."""
     browser = request.COOKIES.get(BROWSER_COOKIE, "") or new_secret()
     session = binding.session_of(request)
     again = kept.address(asked, browser)

@@ -1,8 +1,7 @@
-// Tells the admin the browser's time zone, in which the next page has its times.
+// Tells us the browser's time zone, in which the next page has its times.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const told = `curfew_time_zone=${zone}`;
 if (zone && !document.cookie.split("; ").includes(told)) {
-  const { path } = document.querySelector("script[data-time-zone]").dataset;
   const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `${told}; path=${path}; max-age=31536000; samesite=lax${secure}`;
+  document.cookie = `${told}; path=/; max-age=31536000; samesite=lax${secure}`;
 }

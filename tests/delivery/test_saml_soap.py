@@ -23,8 +23,8 @@ from idp.saml import soap
 from logout_app.delivery import redeliver
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import LogoutDelivery
-from logout_app.protocol import saml_answer
 from logout_app.protocol.retry import Answer, History, Outcome
+from logout_app.protocol.saml import answer as saml_answer
 from tests.delivery.conftest import running, wait_for
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.saml_sp import Form, path_of

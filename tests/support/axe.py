@@ -13,9 +13,17 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 # What is right is not told: on a page of lists that is a megabyte.
 RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']}).then(found => found.violations)"
 
+SOME = "rules => axe.run(document, {runOnly: {type: 'rule', values: rules}, resultTypes: ['violations']}).then(found => found.violations)"
+
 
 def problems(page: Page) -> list[str]:
     """What axe finds wrong, one line each: rule, target, what is the matter."""
     page.evaluate(SOURCE.read_text())
     found: list[dict[str, Any]] = page.evaluate(RUN, TAGS)
+    return [f"{rule['id']} at {node['target']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+def again(page: Page) -> list[str]:
+    """What differs with colours and widths, on a page that `problems` has looked at."""
+    found: list[dict[str, Any]] = page.evaluate(SOME, ["color-contrast", "target-size"])
     return [f"{rule['id']} at {node['target']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]

@@ -50,7 +50,7 @@ SPEAKS_OF_SQL = re.compile(
 )
 # Minutes each: the last one dealt would leave the other worker without work.
 LONG = (
-    "tests/protocol/pages/test_in_chromium.py",
+    "tests/protocol/pages/test_every_page_in_chromium.py",
     "tests/e2e/test_fresh_clone.py",
     "tests/protocol/scim/test_judges.py",
 )

@@ -35,6 +35,7 @@ PATHS = {
     "register_manage": "/oidc/register/somebody",
     "saml_metadata": "/samlp/Acme/metadata",
     "saml_idp_metadata": "/samlp/metadata/somebody",
+    "wsfed_metadata": "/wsfed/somebody/FederationMetadata/2007-06/FederationMetadata.xml",
     "brand_image": f"/branding/{'a' * 64}.png",
     "backchannel_logout": "/backchannel-logout/Acme",
     "global_token_revocation_by_issuer": "/oauth/global-token-revocation",

@@ -81,7 +81,7 @@ class OidcForm(ConnectionForm):
         "Discovery URL",
         "Like https://login.example.com/.well-known/openid-configuration. Without it, fill in the endpoints by hand.",
     )
-    client_id = text("Client id", "As shown on the provider's page of the application that you registered for Curfew.")
+    client_id = text("Client ID", "As shown on the provider's page of the application that you registered for Curfew.")
     scope = words("Scope", "Separated by spaces. Empty: openid profile email.")
     issuer = url("Issuer", "Exactly the iss of its tokens. Also what its revocation requests must carry.")
     authorization_endpoint = url("Authorization endpoint", "Where the browser is sent.")
@@ -209,7 +209,7 @@ class AdfsForm(OidcForm):
     adfs_server = text("Server", "Its host name, like adfs.fabrikamcorp.com.")
     client_id = text("Client identifier", "Of the server application.")
     user_id_attribute = text(
-        "Claim with the user id",
+        "Claim with the user ID",
         "Never changes and never belongs to somebody else, like objectguid. Empty: sub, or NameID.",
     )
     fedMetadataXml = document(
@@ -221,7 +221,7 @@ class AdfsForm(OidcForm):
         label="Signing certificates", help_text="The token-signing certificates, below each other."
     )
     wants_signed = wants_signed()
-    entityId = text("Our entity id", "Empty: our metadata URL. What the relying party trust calls identifier.")
+    entityId = text("Our entity ID", "Empty: our metadata URL. What the relying party trust calls identifier.")
     thumbprints = lines(
         "Thumbprints",
         "One per line, SHA-1 in hexadecimal digits: only these certificates of the metadata are believed.",

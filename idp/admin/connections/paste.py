@@ -109,7 +109,7 @@ def _saml(connection: Connection) -> Iterator[PastedEntry]:
         "Assertion consumer service", url(f"login/callback/{connection.name}"), "Single sign-on URL, ACS URL"
     )
     yield PastedEntry(
-        "Entity id",
+        "Entity ID",
         connection.options.get("entityId") or metadata_url(connection),
         "Audience URI, SP entity ID, Identifier",
     )

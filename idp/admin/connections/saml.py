@@ -74,14 +74,14 @@ class SamlForm(ConnectionForm):
     metadataXml = document("Metadata", "The XML document, if its URL cannot be reached from here.")
     signInEndpoint = url("Sign-in URL", "Single sign-on service, HTTP-Redirect or HTTP-POST.")
     signOutEndpoint = url("Sign-out URL", "Single logout service, HTTP-Redirect.")
-    idpEntityId = text("Entity id of the provider", "The Issuer of its assertions.")
-    entityId = text("Our entity id", "Empty: our metadata URL. Change it only if the provider insists on another one.")
+    idpEntityId = text("Entity ID of the provider", "The Issuer of its assertions.")
+    entityId = text("Our entity ID", "Empty: our metadata URL. Change it only if the provider insists on another one.")
     signingCert = CertificatesField(
         label="Signing certificates",
         help_text="PEM or base64. While the provider changes its certificate, paste the old and the new one below each other.",
     )
     user_id_attribute = SeveralField(
-        label="Attribute with the user id",
+        label="Attribute with the user ID",
         help_text="Never changes and never belongs to somebody else, like objectGUID. One per line: the first that is there. "
         "Empty: the NameID.",
         widget=forms.Textarea(attrs={"rows": 2, "class": "lines", "spellcheck": "false"}),
@@ -98,7 +98,7 @@ class SamlForm(ConnectionForm):
     digestAlgorithm = choice("Digest of requests", [("sha256", "SHA-256")])
     disableSignout = tick("No sign-out there", "Federated logout does not go on to this provider.")
     idpinitiated__enabled = tick("Accept it", "Assertions that nobody asked for are then accepted, once each.")
-    idpinitiated__client_id = text("Client id", "The application that people come to.")
+    idpinitiated__client_id = text("Client ID", "The application that people come to.")
     idpinitiated__client_authorizequery = text(
         "Parameters of its request", "Like redirect_uri=https://app.example.com/callback&scope=openid."
     )

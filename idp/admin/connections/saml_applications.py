@@ -13,7 +13,7 @@ from django.utils import timezone
 from idp.admin.application_form import url_field
 from idp.applications import rules
 from idp.models import Application
-from idp.saml.application import importing
+from idp.saml.application import importing, wsfed
 from idp.saml.application import settings as saml
 from idp.saml.application.importing import NotImported
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
@@ -215,7 +215,7 @@ def warnings(application: Application, at: datetime) -> list[str]:
 
 def explain(application: Application) -> list[str]:
     return [
-        f"Entity id, ACS, logout addresses and certificates of {application} are taken from its metadata.",
+        f"Entity ID, ACS, logout addresses and certificates of {application} are taken from its metadata.",
         "What you chose yourself stays: mappings, the format of names, lifetimes.",
     ]
 
@@ -225,9 +225,21 @@ def endpoints(application: Application, at: datetime) -> list[tuple[str, str]]:
     settings = saml.read(application)
     return [
         ("Metadata", saml.metadata_url(application)),
-        ("Entity id (issuer)", settings.own_entity_id),
+        ("Entity ID (issuer)", settings.own_entity_id),
         ("Sign-on URL", saml.sso_url(application)),
         ("Sign-out URL", saml.logout_url(application)),
         ("Certificate", own_key(at).certificate_pem),
+        ("Client ID", application.client_id),
+    ]
+
+
+def wsfed_endpoints(application: Application) -> list[tuple[str, str]]:
+    """The same of an application that speaks WS-Federation."""
+    settings = wsfed.read(application)
+    return [
+        ("Metadata", wsfed.metadata_url(application)),
+        ("Realm (wtrealm)", settings.realm),
+        ("Issuer", settings.told.own_entity_id),
+        ("Sign-on and sign-out URL", wsfed.endpoint(application)),
         ("Client id", application.client_id),
     ]

@@ -26,7 +26,17 @@ PRINCIPAL_NAME = "sAMAccountName"  # what follows DOMAIN\
 class LdapProtocol:
     @sensitive_variables("password")
     def verify(self, connection: Connection, login: str, password: str, at: datetime) -> Identity | None:
-        """The identity whose password this is, blocked person or not.
+        """The identity whose password this is, blocked person or not. Raises as `prove` does."""
+        account = self.prove(connection, login, password, at)
+        if account is None:
+            return None
+        identity = identities.receive(connection, account, at=at)
+        _remember_name(identity, normal_forms.name(login.strip()))
+        return identity
+
+    @sensitive_variables("password")
+    def prove(self, connection: Connection, login: str, password: str, at: datetime) -> Account | None:
+        """The account that the directory vouches for; nothing of it is kept.
 
         A name that nobody has costs the same search and the same bind as a wrong password. Raises UpstreamRefused when the
         directory refuses somebody by name, UpstreamFault when it cannot be asked.
@@ -38,12 +48,7 @@ class LdapProtocol:
         if not password.strip() or is_malformed(password, LONGEST_PASSWORD):
             return None
         options = directory.options_of(connection)
-        account = directory.ask(connection, lambda server: _prove(server, options, name, password, at))
-        if account is None:
-            return None
-        identity = identities.receive(connection, account, at=at)
-        _remember_name(identity, normal_forms.name(name))
-        return identity
+        return directory.ask(connection, lambda server: _prove(server, options, name, password, at))
 
 
 def _remember_name(identity: Identity, login: str) -> None:

@@ -173,8 +173,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Inside a transaction: what ends very much must not be cut off half way, again and again."""
         with longer(seconds):
             if limits().statement:
-                with self.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
+                with self.wrap_database_errors:  # no cursor: it would change how the statements are planned that follow
+                    self.connection.execute(f"SET LOCAL statement_timeout = '{seconds}s'")
             yield
 
     @contextlib.contextmanager

@@ -47,7 +47,7 @@ class _Server:
     @property
     def is_crowded(self) -> bool:
         """Whether all threads but one wait already."""
-        return self._waiting >= max(1, settings.WEB_THREADS - 1)
+        return self._waiting > 0 and self._waiting >= settings.WEB_THREADS - 1
 
     @contextmanager
     def trial(self) -> Iterator[None]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def problem(value: object) -> str | None:
     """Why it cannot be kept: PostgreSQL knows no NUL, and JSON no date, NaN or key that is not text."""
     if isinstance(value, str):
-        return "holds a character that cannot be stored" if _UNSTORABLE.search(value) else None
+        return "holds a character that cannot be stored" if UNSTORABLE.search(value) else None
     if isinstance(value, float):
         return None if math.isfinite(value) else "holds a number that is none"
     if isinstance(value, bool | int | None):

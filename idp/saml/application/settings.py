@@ -6,7 +6,7 @@ docs/saml-applications.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,7 @@ from idp import outbound
 from idp.applications.problem import Problem
 from idp.outbound import policy
 from idp.protocol import uris
-from idp.protocol.text import storable
-from idp.saml import x509
+from idp.saml.application.reader import LONGEST_NAME, SettingsReader
 from idp.saml.names import (
     DIGEST_ALGORITHMS,
     EMAIL_ADDRESS,
@@ -28,7 +27,7 @@ from idp.saml.names import (
     TRANSIENT,
     UNSPECIFIED,
 )
-from idp.saml.x509 import BadCertificate, Certificate
+from idp.saml.x509 import Certificate
 
 if TYPE_CHECKING:
     from idp.models import Application
@@ -48,11 +47,7 @@ UNKNOWN_CLAIM = "http://schema.auth0.com/"
 PROBES = (CLAIMS + "nameidentifier", CLAIMS + "emailaddress", CLAIMS + "name")
 NAME_ID_FORMATS = (UNSPECIFIED, EMAIL_ADDRESS, PERSISTENT, TRANSIENT)
 UNSPECIFIED_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
-LONGEST_NAME = 1024
 LONGEST_STATE = 1024
-LONGEST_CERTIFICATES = 100_000
-MOST_ENTRIES = 200
-LONGEST_LIFETIME = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +122,8 @@ def problems(application: Application) -> Iterator[Problem]:
     if not isinstance(given, Mapping):
         yield Problem(FIELD, "it must be an object like {audience: https://app.example.com}", is_used=False)
         return
-    reader = _Reader(given)
-    reader.settings(application)
+    reader = SettingsReader(given)
+    _settings(reader, application)
     for path, reason in reader.problems:
         yield Problem(FIELD, f"{path}: {reason}", depends=("redirect_uris", "outbound_hosts"), is_used=False)
     if application.client_id in RESERVED_IDS:
@@ -147,7 +142,7 @@ def read(application: Application) -> SamlSettings:
     """What may be used: none of it if any of it is wrong, since half of an agreement is none."""
     if not application.saml or any(True for _ in problems(application)):
         return SamlSettings()
-    return _Reader(application.saml).settings(application)
+    return _settings(SettingsReader(application.saml), application)
 
 
 def columns(given: Any) -> dict[str, str]:
@@ -171,177 +166,75 @@ def fill_columns(application: Application, save: dict[str, Any]) -> None:
         save["update_fields"] = {*fields, *found}
 
 
-class _Reader:
-    """The settings by name; what is wrong with them is collected as (path, reason)."""
-
-    def __init__(self, given: Mapping[str, Any], path: str = "") -> None:
-        self._given, self._path = given, path
-        self._known: set[str] = set()
-        self.problems: list[tuple[str, str]] = []
-
-    def settings(self, application: Application) -> SamlSettings:
-        mappings = self._names("mappings") if "mappings" in self._given else MAPPINGS
-        logout = self._inner("logout")
-        found = SamlSettings(
-            entity_id=self._text("audience", longest=LONGEST_NAME),
-            issuer=self._text("issuer", longest=LONGEST_NAME),
-            recipient=self._text("recipient"),
-            destination=self._text("destination"),
-            acs_indexes=self._names("acsIndexes", check=lambda url: _registered(url, application)),
-            mappings=mappings,
-            passes_others_through=self._flag("passthroughClaimsWithNoMapping", True),
-            others_as_they_are=self._flag("mapUnknownClaimsAsIs", False),
-            creates_upn=self._flag("createUpnClaim", True),
-            tells_identity=self._flag("mapIdentities", True),
-            typed_attributes=self._flag("typedAttributes", True),
-            attribute_name_format=self._flag("includeAttributeNameFormat", True),
-            name_id_format=self._choice("nameIdentifierFormat", NAME_ID_FORMATS, UNSPECIFIED),
-            name_id_probes=self._texts("nameIdentifierProbes") or PROBES,
-            context=self._text("authnContextClassRef", longest=LONGEST_NAME),
-            signature_algorithm=self._choice("signatureAlgorithm", tuple(SIGNATURE_ALGORITHMS), "rsa-sha256"),
-            digest_algorithm=self._choice("digestAlgorithm", tuple(DIGEST_ALGORITHMS), "sha256"),
-            signs_response=self._flag("signResponse", False),
-            signs_assertion=self._flag("signAssertion", self._given.get("signResponse") is not True),
-            lifetime=self._number("lifetimeInSeconds", 3600),
-            certificates=self._certificates("signingCert"),
-            wants_signed_requests=self._flag("wantsSignedRequests", bool(self._given.get("signingCert"))),
-            encrypts_for=next(iter(self._certificates("encryptionCert", rsa=True)), None),
-            idp_initiated=self._flag("idpInitiated", False),
-            relay_state=self._text("relayState", longest=LONGEST_STATE),
-            metadata_url=self._text("metadataUrl", check=_fetched),
-            **logout._logout(application, self._choice("binding", (POST, REDIRECT), POST)),
-        )
-        self._done()
-        self.problems += logout.problems
-        self._together(found)
-        return found
-
-    def _logout(self, application: Application, binding: str) -> dict[str, str]:
-        """`url`, `responseUrl`, `soap` are ours; Auth0 has one `callback` for requests and answers, and a switch."""
-        is_on = self._flag("slo_enabled", True)
-        callback = self._text("callback", check=_browsed)
-        url = self._text("url", check=_browsed) or callback
-        reply = self._text("responseUrl", check=_browsed) or callback or url
-        soap = self._text("soap", check=lambda value: _told(value, application))
-        self._done()
-        if not is_on:
-            return {}
-        return {
-            "logout_url": url,
-            "logout_reply_url": reply,
-            "soap_logout_url": soap,
-            "logout_binding": binding,
-        }
-
-    def _together(self, found: SamlSettings) -> None:
-        if not found.entity_id:
-            self._wrong("audience", "it is missing: the entity id by which the application calls itself")
-        if not found.signs_response and not found.signs_assertion:
-            self._wrong("signAssertion", "the response, the assertion or both must be signed")
-        if found.wants_signed_requests and not found.certificates:
-            self._wrong("signingCert", "it is missing: without it no signature of the application can be checked")
-
-    def _wrong(self, key: str, reason: str) -> None:
-        self.problems.append((f"{self._path}{key}", reason))
-
-    def _get(self, key: str) -> Any:
-        self._known.add(key)
-        return self._given.get(key)
-
-    def _done(self) -> None:
-        for key in self._given:
-            if key not in self._known:
-                self._wrong(str(key), "it is not known here")
-
-    def _inner(self, key: str) -> _Reader:
-        value = self._get(key)
-        if value is not None and not isinstance(value, Mapping):
-            self._wrong(key, "it must be an object")
-            value = None
-        return _Reader(value or {}, f"{self._path}{key}.")
-
-    def _text(self, key: str, *, longest: int = uris.LONGEST, check: Callable[[str], str | None] | None = None) -> str:
-        value = self._get(key)
-        if value is None or value == "":
-            return ""
-        if not isinstance(value, str) or len(value) > longest or not value.isprintable() or value.strip() != value:
-            self._wrong(key, f"it must be printable text of at most {longest:,} characters")
-            return ""
-        if check and (reason := check(value)):
-            self._wrong(key, reason)
-        return value
-
-    def _flag(self, key: str, default: bool) -> bool:
-        value = self._get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            self._wrong(key, "it must be true or false")
-        return value is True
-
-    def _choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
-        value = self._get(key)
-        if value is None or value == "":
-            return default
-        if value not in choices:
-            self._wrong(key, f"it must be one of {', '.join(choices)}")
-            return default
-        return str(value)
-
-    def _number(self, key: str, default: int) -> int:
-        value = self._get(key)
-        if value is None:
-            return default
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LONGEST_LIFETIME:
-            self._wrong(key, f"it must be a number of seconds from 1 to {LONGEST_LIFETIME:,}")
-            return default
-        return value
-
-    def _texts(self, key: str) -> tuple[str, ...]:
-        value = self._get(key)
-        if value in (None, ""):
-            return ()
-        values = value if isinstance(value, list) else [value]
-        if len(values) > MOST_ENTRIES or not all(_is_name(item) for item in values):
-            self._wrong(key, "it must be a list of names")
-            return ()
-        return tuple(values)
-
-    def _names(self, key: str, *, check: Callable[[str], str | None] | None = None) -> dict[str, str]:
-        value = self._get(key) or {}
-        if not isinstance(value, Mapping) or len(value) > MOST_ENTRIES:
-            self._wrong(key, "it must be an object")
-            return {}
-        for name, other in value.items():
-            if not _is_name(name) or not _is_name(other):
-                self._wrong(f"{key}.{str(name)[:50]}", "it must be printable text")
-                return {}
-            if check and (reason := check(other)):
-                self._wrong(f"{key}.{name}", reason)
-        return dict(value)
-
-    def _certificates(self, key: str, *, rsa: bool = False) -> tuple[Certificate, ...]:
-        """PEM, one or several one after the other, or a list of them."""
-        value = self._get(key)
-        if value in (None, "", []):
-            return ()
-        texts = value if isinstance(value, list) else [value]
-        found: dict[str, Certificate] = {}
-        for text in texts:
-            if not isinstance(text, str) or len(text) > LONGEST_CERTIFICATES or storable.problem(text):
-                self._wrong(key, "it must be a certificate in PEM")
-                return ()
-            try:
-                found.update({certificate.pem: certificate for certificate in x509.read(text)})
-            except BadCertificate as error:
-                self._wrong(key, f"it {error}")
-        if rsa and any(not certificate.is_rsa for certificate in found.values()):
-            self._wrong(key, "it must hold an RSA key: assertions are encrypted for it")
-        return tuple(found.values())
+def _settings(reader: SettingsReader, application: Application) -> SamlSettings:
+    logout = reader.inner("logout")
+    found = SamlSettings(
+        entity_id=reader.text("audience", longest=LONGEST_NAME),
+        recipient=reader.text("recipient"),
+        destination=reader.text("destination"),
+        acs_indexes=reader.names("acsIndexes", check=lambda url: _registered(url, application)),
+        context=reader.text("authnContextClassRef", longest=LONGEST_NAME),
+        signs_response=reader.flag("signResponse", False),
+        signs_assertion=reader.flag("signAssertion", reader.given.get("signResponse") is not True),
+        certificates=reader.certificates("signingCert"),
+        wants_signed_requests=reader.flag("wantsSignedRequests", bool(reader.given.get("signingCert"))),
+        encrypts_for=next(iter(reader.certificates("encryptionCert", rsa=True)), None),
+        idp_initiated=reader.flag("idpInitiated", False),
+        relay_state=reader.text("relayState", longest=LONGEST_STATE),
+        metadata_url=reader.text("metadataUrl", check=_fetched),
+        **said_of_people(reader),
+        **_logout(logout, application, reader.choice("binding", (POST, REDIRECT), POST)),
+    )
+    reader.done()
+    reader.problems += logout.problems
+    _together(reader, found)
+    return found
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+def said_of_people(reader: SettingsReader) -> dict[str, Any]:
+    """What an assertion says of somebody, and how it is signed: the same by SAML and by WS-Federation."""
+    return {
+        "issuer": reader.text("issuer", longest=LONGEST_NAME),
+        "mappings": reader.names("mappings") if "mappings" in reader.given else MAPPINGS,
+        "passes_others_through": reader.flag("passthroughClaimsWithNoMapping", True),
+        "others_as_they_are": reader.flag("mapUnknownClaimsAsIs", False),
+        "creates_upn": reader.flag("createUpnClaim", True),
+        "tells_identity": reader.flag("mapIdentities", True),
+        "typed_attributes": reader.flag("typedAttributes", True),
+        "attribute_name_format": reader.flag("includeAttributeNameFormat", True),
+        "name_id_format": reader.choice("nameIdentifierFormat", NAME_ID_FORMATS, UNSPECIFIED),
+        "name_id_probes": reader.texts("nameIdentifierProbes") or PROBES,
+        "signature_algorithm": reader.choice("signatureAlgorithm", tuple(SIGNATURE_ALGORITHMS), "rsa-sha256"),
+        "digest_algorithm": reader.choice("digestAlgorithm", tuple(DIGEST_ALGORITHMS), "sha256"),
+        "lifetime": reader.number("lifetimeInSeconds", 3600),
+    }
+
+
+def _logout(reader: SettingsReader, application: Application, binding: str) -> dict[str, Any]:
+    """`url`, `responseUrl`, `soap` are ours; Auth0 has one `callback` for requests and answers, and a switch."""
+    is_on = reader.flag("slo_enabled", True)
+    callback = reader.text("callback", check=_browsed)
+    url = reader.text("url", check=_browsed) or callback
+    reply = reader.text("responseUrl", check=_browsed) or callback or url
+    soap = reader.text("soap", check=lambda value: _told(value, application))
+    reader.done()
+    if not is_on:
+        return {}
+    return {
+        "logout_url": url,
+        "logout_reply_url": reply,
+        "soap_logout_url": soap,
+        "logout_binding": binding,
+    }
+
+
+def _together(reader: SettingsReader, found: SamlSettings) -> None:
+    if not found.entity_id:
+        reader.wrong("audience", "it is missing: the entity id by which the application calls itself")
+    if not found.signs_response and not found.signs_assertion:
+        reader.wrong("signAssertion", "the response, the assertion or both must be signed")
+    if found.wants_signed_requests and not found.certificates:
+        reader.wrong("signingCert", "it is missing: without it no signature of the application can be checked")
 
 
 def _registered(url: str, application: Application) -> str | None:

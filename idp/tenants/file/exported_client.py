@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from idp.models import Application
+from idp.saml.application import addons
 from idp.tenants.file.references import SecretNames
 
 AS_IT_IS = (  # columns that the file calls by the same name
@@ -38,7 +39,7 @@ def entry(row: Application, secrets: SecretNames) -> dict[str, Any]:
             "loss_signs_out": row.access_loss_signs_out,
         },
         "claims": row.claim_mappings,
-        "addons": {"samlp": row.saml} if row.saml else {},
+        "addons": addons.of(row),
         "oidc_logout": _oidc_logout(row),
         "refresh_token": _refresh_token(row),
     }

@@ -168,6 +168,8 @@ class WebhookForm(StreamForm):
 class ReplayForm(forms.Form):
     since = forms.SplitDateTimeField(
         label="Since",
-        widget=forms.SplitDateTimeWidget(date_attrs={"type": "date"}, time_attrs={"type": "time"}),
+        widget=forms.SplitDateTimeWidget(
+            date_attrs={"type": "date", "aria-label": "Date"}, time_attrs={"type": "time", "aria-label": "Time"}
+        ),
         help_text="In the zone of the times on these pages. What happened from then on is told again, with the ids that it had.",
     )

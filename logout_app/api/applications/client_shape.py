@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from idp.models import Application
+from idp.saml.application import addons
 
 
 def client(row: Application) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _where_given(row: Application) -> dict[str, Any]:
         "outbound_hosts": row.outbound_hosts or None,
         "claims": row.claim_mappings or None,
         "mobile": _mobile(row) or None,
-        "addons": {"samlp": row.saml} if row.saml else None,
+        "addons": addons.of(row) or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -18,8 +18,9 @@ from idp.tenants.configuration import Snapshot
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message, NothingToTell, Route
 from logout_app.delivery.outbox import Claimed
 from logout_app.models import Channel, DeliveryState
-from logout_app.protocol import saml_answer, silence
-from logout_app.protocol.saml_reason import reason
+from logout_app.protocol import silence
+from logout_app.protocol.saml import answer as saml_answer
+from logout_app.protocol.saml.reason import reason
 from sessions_app.models import SamlSubject, SessionClient, SSOSession
 
 SOAP_FIELD, BROWSER_FIELD = "saml_soap_logout_uri", "saml_logout_uri"

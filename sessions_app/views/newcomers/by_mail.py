@@ -15,15 +15,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from idp.connections import registry
 from idp.connections.registry import Purpose, usable_for
 from idp.http.content_policy import allow_forms_to
-from idp.limits import limiter
 from idp.models import Connection, Identity, MailLink, MailLinkKind
 from idp.people import mail_links
-from idp.protocol.text import normal_forms
 from idp.views.errors import page_errors
 from sessions_app.account import mailed
 from sessions_app.session import binding
-from sessions_app.signin import offers, sign_in
-from sessions_app.signin.attempts import TooManyAttempts
+from sessions_app.signin import attempts, offers, sign_in
 from sessions_app.signin.destinations import Destination, destination
 from sessions_app.views.newcomers import links
 from sessions_app.views.newcomers.forms import AddressForm, MailCodeForm
@@ -67,10 +64,10 @@ def code(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and link.wrong_codes >= mail_links.MOST_WRONG:
         form.add_error(None, _("Too many wrong codes. Ask for a new mail."))
     elif request.method == "POST" and how == "code" and form.is_valid():
-        if not limiter.reserve([limiter.CODE_DAY.key("mail", normal_forms.name(link.address))], at).allowed:
-            raise TooManyAttempts(limiter.CODE_DAY.window)
         identity = mailed.reader(link)
+        reserved = attempts.reserve_mail_code(request, link.connection, link.address, identity, at)
         if mail_links.try_code(link, form.cleaned_data["code"], at) and identity is not None:
+            attempts.give_back(reserved)
             return allow_forms_to(_complete(request, link, identity), target.callback)
         sign_in.record_wrong_code(request, link.connection, identity, at)
         form.add_error("code", _("This code is wrong or too old."))
@@ -113,7 +110,7 @@ def _send(request: HttpRequest, target: Destination, rows: list[Connection], add
     connection = registry.for_address(rows, address) or rows[0]
     response = HttpResponseRedirect(reverse("by_mail_code"))
     browser = links.bind(request, response)
-    if mailed.may_ask(request, KIND, address, at):
+    if mailed.may_ask(request, KIND, address, at, connection):
         mail_links.ask(KIND, address, at, connection=connection, browser=browser, next_url=target.url)
     return response
 
@@ -128,7 +125,7 @@ def _complete(request: HttpRequest, link: MailLink, identity: Identity) -> HttpR
     if not identity.user.is_active:
         sign_in.record_blocked(request, identity, at)
         return links.dead(request, KIND)
-    mailed.is_theirs(identity)
+    mailed.is_theirs(identity, at)
     response = sign_in.complete(request, identity, method=sign_in.MAIL, redirect_url=target.url)
     offers.remember(response, identity.connection)
     return response

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from idp.connections.registry import Purpose, usable_for
 from idp.http.requests import facts
+from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import Identity, Invitation, MailLinkKind, Strategy
 from idp.people import invitations, newcomers
 from idp.views.errors import page_errors
@@ -59,6 +60,8 @@ def _of_somebody(request: HttpRequest, row: Invitation, identity: Identity | Non
     """A link that somebody else opens, or that was passed on to them, gives them nothing."""
     if identity is None or not invitations.is_meant(row, identity):
         return _page(request, row, stranger=request.user, status=403)
+    if not is_fresh(request, timezone.now()):  # who only found the browser open gets no groups
+        return HttpResponseRedirect(reauthentication_url(reverse("invitation")))
     if request.method != "POST":
         return _page(request, row, asks=True)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,13 @@ from playwright.sync_api import Browser, Page, expect
 from idp.crypto import keys
 from idp.models import Application, ResourceServer
 from sessions_app.models import SSOSession
-from tests.support import axe
 from tests.support.chromium import chromium
 from tests.support.factories import make_application, make_session, make_user
+from tests.support.looking import WIDE, look
 from tests.support.pages import page_of
 from tests.support.receiver import Receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
-SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
-EVERY_WAY = [("light", 1280), ("dark", 390), *([("dark", 1280), ("light", 390)] if SCREENSHOTS else [])]
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +48,6 @@ def adding(kind: str = "") -> str:
 
 def change(application: Application) -> str:
     return reverse("admin:idp_application_change", args=(application.pk,))
-
-
-def shoot(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
 
 
 def choose(page: Page) -> None:
@@ -121,9 +113,8 @@ PAGES: tuple[Callable[[Page], None], ...] = (
 )
 
 
-@pytest.mark.parametrize(("scheme", "width"), EVERY_WAY)
 def test_everybody_can_read_the_pages_of_applications(
-    chrome: Browser, live_server: Any, boss: SSOSession, receiver: Receiver, scheme: str, width: int
+    chrome: Browser, live_server: Any, boss: SSOSession, receiver: Receiver
 ) -> None:
     receiver.behave(out="400:the issuer is another")
     application = make_application(backchannel_logout_uri=receiver.url("out"))
@@ -131,15 +122,11 @@ def test_everybody_can_read_the_pages_of_applications(
     for uri in ("https://jwt-debugger.example/callback/", "http://localhost:3000/callback"):
         Client().get("/authorize", {"client_id": application.client_id, "redirect_uri": uri, "response_type": "code"})
     problems: dict[str, list[str]] = {}
-    with page_of(chrome, live_server, boss, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
-        page,
-        complaints,
-    ):
+    with page_of(chrome, live_server, boss, viewport=WIDE) as (page, complaints):
         for prepare in PAGES:
+            page.set_viewport_size(WIDE)  # type: ignore[arg-type]
             prepare(page)
-            shoot(page, f"{prepare.__name__}-{scheme}-{width}")
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            found = [*complaints, *axe.problems(page), *([f"{wide} px too wide"] if wide > 0 else [])]
+            found = [*complaints, *look(page, f"application_{prepare.__name__}")]
             complaints.clear()
             if found:
                 problems[prepare.__name__] = found

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from logout_app.models import LogoutDelivery, LogoutEvent
 from sessions_app.models import SSOSession
 from tests.protocol.admin.scene import FIREFOX, Scene, came_of, end, refresh_tokens, scene
-from tests.support import axe
 from tests.support.chromium import chromium
 from tests.support.factories import make_session, make_user
+from tests.support.looking import shoot
 from tests.support.pages import page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
-SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
 
 
 @pytest.fixture(scope="module")
@@ -55,65 +52,6 @@ def happened(transactional_db: None) -> Scene:
     came_of(found.sharepoint, "dead", status=503, reason="HTTP 503: busy")
     refresh_tokens(found.mary, found.timesheet, offline=True)
     return found
-
-
-@pytest.fixture
-def paths(boss: SSOSession, happened: Scene) -> dict[str, str]:
-    make_session(happened.mary, happened.debugger, initial_ip="203.0.113.7", last_user_agent=FIREFOX)
-    other = make_user("adele@fabrikamcorp.com", name="Adele")
-    return {
-        "start": reverse("admin:index"),
-        "person": reverse("admin:idp_user_change", args=(happened.mary.pk,)),
-        "person-out": reverse("admin:idp_user_change", args=(other.pk,)),
-        "person-end": reverse("admin:idp_user_act", args=(happened.mary.pk, "sign-out")),
-        "person-mail": reverse("admin:idp_user_act", args=(happened.mary.pk, "reset-mail")),
-        "people": reverse("admin:idp_user_changelist"),
-        "sessions": reverse("admin:sessions_app_ssosession_changelist"),
-        "deliveries": reverse("admin:logout_app_logoutdelivery_changelist"),
-        "ends": reverse("admin:logout_app_logoutevent_changelist"),
-        "audit": reverse("admin:sessions_app_sessionevent_changelist"),
-        "tokens": reverse("admin:sessions_app_refreshtokenfamily_changelist"),
-        "evidence": reverse("admin:evidence"),
-        "evidence-of-nobody": reverse("admin:evidence") + "?person=nobody",
-        "api": reverse("admin:api_reference") + "?q=users",
-        "api-operation": reverse("admin:api_reference") + "?operation=patch_clients_by_client_id",
-        "find": reverse("admin:find") + "?q=a",
-        "find-nothing": reverse("admin:find") + "?q=nothing-is-called-so",
-    }
-
-
-def shoot(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_everybody_can_read_the_console_and_nothing_is_wider_than_the_screen(
-    chrome: Browser, live_server: Any, boss: SSOSession, paths: dict[str, str], scheme: str, width: int
-) -> None:
-    problems: dict[str, list[str]] = {}
-    with page_of(chrome, live_server, boss, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
-        page,
-        complaints,
-    ):
-        for name, path in paths.items():
-            page.goto(path)
-            shoot(page, f"{name}-{scheme}-{width}")
-            refused = [] if name == "evidence-of-nobody" else complaints
-            found = [*refused, *axe.problems(page), *_too_wide(page)]
-            complaints.clear()
-            if found:
-                problems[name] = found
-    assert problems == {}
-
-
-def _too_wide(page: Page) -> list[str]:
-    """Neither the page nor a list in it: what is beside the screen is not looked at."""
-    return page.evaluate(  # type: ignore[no-any-return]
-        """() => [document.documentElement, ...document.querySelectorAll(".results")]
-        .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
-        .map(e => `${e.className || "page"} is ${e.scrollWidth - e.clientWidth} px too wide`)"""
-    )
 
 
 def test_an_administrator_finds_mary_sees_that_she_is_in_and_ends_everything(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from idp.crypto import keys
 from idp.models import Application, User
@@ -22,10 +20,10 @@ from logout_app.models import DeliveryAttempt, LogoutDelivery
 from sessions_app.models import SSOSession
 from tests.support.chromium import chromium
 from tests.support.factories import make_application, make_connection, make_session, make_user
+from tests.support.looking import shoot
 from tests.support.pages import page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
-SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
 
 
 @pytest.fixture(scope="module")
@@ -109,31 +107,6 @@ def paths(boss: SSOSession) -> dict[str, str]:
         "grant-add": reverse("admin:idp_clientgrant_add"),
         "history": reverse("admin:idp_user_history", args=(mary.pk,)),
     }
-
-
-def shoot(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 390), *([("dark", 1280), ("light", 390)] if SCREENSHOTS else [])]
-)
-def test_no_page_breaks_the_policy_or_is_wider_than_the_screen(
-    chrome: Browser, live_server: Any, boss: SSOSession, paths: dict[str, str], scheme: str, width: int
-) -> None:
-    with page_of(chrome, live_server, boss, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
-        page,
-        complaints,
-    ):
-        for name, path in paths.items():
-            response = page.goto(path)
-            assert response is not None
-            assert response.status == 200, path
-            shoot(page, f"{name}-{scheme}-{width}")
-            assert complaints == [], path
-            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{path} is {wide} px too wide"
 
 
 def test_an_administrator_registers_an_application_without_javascript(

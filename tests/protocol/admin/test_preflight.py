@@ -151,3 +151,21 @@ def test_looking_asks_nothing(app: tuple[type[App], str], admin: Client) -> None
     application = make_application(backchannel_logout_uri=f"{origin}/bc")
     admin.get(reverse("admin:idp_application_act", args=(application.pk, "preflight")))
     assert handler.requests == []
+
+
+@pytest.mark.parametrize("how", ["soap", "url"])
+def test_an_application_that_speaks_saml_is_asked_where_it_hears(
+    app: tuple[type[App], str], run: Callable[[Application], str], how: str
+) -> None:
+    handler, origin = app
+    handler.answers = {"/slo": (500, {"Content-Type": "text/xml"})}
+    said = {"audience": "https://wiki.example/saml", "logout": {how: f"{origin}/slo"}}
+    html = run(make_application("Wiki", grant_types=[], saml=said))
+    expected = {
+        "soap": "refuses an envelope without a request (500)",
+        "url": "answers 500 to a request without a message",
+    }
+    assert expected[how] in html
+    [(method, _, headers, body)] = handler.requests
+    assert method == {"soap": "POST", "url": "GET"}[how]
+    assert ("SOAPAction" in headers, "<preflight/>" in body) == (how == "soap", how == "soap")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,13 @@ from playwright.sync_api import Browser, Page, expect
 from idp.http.requests import RequestFacts
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
-from sessions_app.models import SessionEvent, SSOSession
+from sessions_app.models import SSOSession
 from tests.protocol.admin.scene import FIREFOX, Scene, came_of, end, scene
-from tests.support import axe
 from tests.support.chromium import chromium
 from tests.support.factories import make_connection, make_session, make_user
 from tests.support.pages import page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
-SCREENSHOTS = os.environ.get("ADMIN_SCREENSHOTS", "")  # a folder, to look at the pages
-AUDIT = "admin:sessions_app_sessionevent_changelist"
 
 
 @pytest.fixture(scope="module")
@@ -73,56 +69,6 @@ def staff(role: str) -> SSOSession:
 
 def tasks(page: Page) -> list[str]:
     return [text.strip() for text in page.locator(".tasks a").all_inner_texts()]
-
-
-def shoot(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-
-
-def too_wide(page: Page) -> list[str]:
-    return page.evaluate(  # type: ignore[no-any-return]
-        """() => [document.documentElement, ...document.querySelectorAll(".results")]
-        .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
-        .map(e => `${e.className || "page"} is ${e.scrollWidth - e.clientWidth} px too wide`)"""
-    )
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
-def test_the_log_and_the_pages_of_each_role_can_be_read_by_everybody(
-    chrome: Browser, live_server: Any, boss: SSOSession, happened: Scene, scheme: str, width: int
-) -> None:
-    audit, person = reverse(AUDIT), reverse("admin:idp_user_change", args=(happened.mary.pk,))
-    changed = SessionEvent.objects.get(type="application_changed")
-    as_boss = {
-        "log": audit,
-        "log-filtered": f"{audit}?person=mary&within=day&by=boss",
-        "log-refused": f"{audit}?ip=somewhere&from=yesterday",
-        "log-nothing": f"{audit}?person=nobody",
-        "log-line": reverse("admin:sessions_app_sessionevent_change", args=(changed.pk,)),
-        "role-act": reverse("admin:idp_user_act", args=(happened.mary.pk, "console-role")),
-    }
-    visits = [(boss, as_boss)]
-    visits += [
-        (staff("Operators"), {"operator-person": person, "operator-start": reverse("admin:index")}),
-        (staff("Configurators"), {
-            "configurator-start": reverse("admin:index"),
-            "configurator-application": reverse("admin:idp_application_change", args=(happened.sharepoint.pk,)),
-        }),
-        (staff("Auditors"), {"auditor-application": reverse("admin:idp_application_change", args=(happened.sharepoint.pk,))}),
-    ]  # fmt: skip
-    problems: dict[str, list[str]] = {}
-    for session, paths in visits:
-        options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
-        with page_of(chrome, live_server, session, **options) as (page, complaints):
-            for name, path in paths.items():
-                page.goto(path)
-                shoot(page, f"{name}-{scheme}-{width}")
-                refused = [] if name == "log-refused" else complaints
-                if found := [*refused, *axe.problems(page), *too_wide(page)]:
-                    problems[name] = found
-                complaints.clear()
-    assert problems == {}
 
 
 def test_roles_from_start_to_end(chrome: Browser, live_server: Any, boss: SSOSession, happened: Scene) -> None:

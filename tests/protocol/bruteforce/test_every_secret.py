@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from unittest import mock
 
 import pytest
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
@@ -20,6 +21,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
+from idp.connections.ldap.protocol import LdapProtocol
 from idp.limits import limiter
 from idp.models import Connection, User
 from idp.tenants import configuration
@@ -170,6 +172,9 @@ PLACES = {
         "nobody",
         ("api_users",),
     ),
+    "directory tried by an administrator": Place(
+        lambda client: guessed_at_a_directory(client), "sign_in_failed", "boss", ("admin: connection: try-password",)
+    ),
     **{
         f"client secret at {path}": Place(program(path), "guessing_throttled", "nobody", (name,))
         for path, name in {
@@ -196,6 +201,8 @@ OTHERS = {
     "remove_application": "names an application, which is no secret; only the person's own consents are looked at",
     "saml_sign_on": "names an application, which is no secret; who asks is shown by a signature",
     "saml_idp_metadata": "names an application, which is no secret",
+    "wsfed": "names an application or a connection, which is no secret",
+    "wsfed_metadata": "the same",
     "saml_application_logout": "the same, and a signature",
     "saml_logout_answer": "256 random bits of an answer that waits for a person",
     "global_token_revocation_by_issuer": "a JWT that a connection's provider signed",
@@ -220,7 +227,8 @@ def browsers(mary, settings) -> dict[str, Client]:
     tenant.dynamic_client_registration = True
     tenant.save()
     make_user("plain@fabrikamcorp.com")
-    return {who: a_browser(who) for who in ("nobody", "mary", "half", "plain")}
+    make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)
+    return {who: a_browser(who) for who in ("nobody", "mary", "half", "plain", "boss")}
 
 
 def a_browser(who: str) -> Client:
@@ -247,6 +255,13 @@ def waiting_for_a_code(client: Client) -> Client:
         configuration.bump()
         client.post("/login/by-mail", {"email": "mary@fabrikamcorp.com"})
     return client
+
+
+def guessed_at_a_directory(client: Client) -> object:
+    connection = Connection.objects.filter(name="AD").first() or make_connection("AD", "ad", enabled=False)
+    with mock.patch.object(LdapProtocol, "prove", return_value=None):  # what a directory that was asked makes of it
+        url = reverse("admin:idp_connection_act", args=(connection.pk, "try-password"))
+        return client.post(url, {"username": "boss", "password": "guess"})
 
 
 def is_refused(response) -> bool:

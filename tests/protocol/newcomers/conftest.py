@@ -41,5 +41,5 @@ def send_form(client: Client, path: str, **data: str) -> Any:
     return client.post(page.request["PATH_INFO"], {"csrfmiddlewaretoken": token[1], **data})
 
 
-def new_browser() -> Client:
-    return csrf_client()
+def new_browser(**at: str) -> Client:
+    return csrf_client(**at)

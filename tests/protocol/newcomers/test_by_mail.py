@@ -8,17 +8,21 @@ from datetime import timedelta
 import pytest
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from idp.limits import limiter
 from idp.models import User
 from idp.people import accounts
 from sessions_app.models import SessionEvent
 from sessions_app.tasks import send_mails
-from tests.protocol.newcomers.conftest import delivered, link_in, new_browser, send_form
-from tests.support.factories import make_application, make_connection, make_user
+from tests.protocol.newcomers.conftest import GOOD, delivered, link_in, new_browser, send_form
+from tests.support.factories import PASSWORD, make_application, make_connection, make_session, make_user
 from tests.support.sign_in import session_of
+from tests.support.soft_keys import give_passkey
+from tests.support.soft_keys import sign_in as passkey_sign_in
 
 pytestmark = pytest.mark.django_db
 MARY = "mary@fabrikamcorp.com"
@@ -146,3 +150,89 @@ def test_a_second_factor_is_asked_for_as_after_a_password(mailoutbox):
     answer = send_form(client, "/login/by-mail/code", code=code_in(delivered(mailoutbox)))
     assert answer["Location"] == reverse("mfa_authenticate")
     assert session_of(client) is None
+
+
+# --- who else had the account, and who else asks -----------------------------------------------------------------------
+def test_the_first_who_proves_the_address_leaves_nothing_of_whoever_had_the_account_before(mailoutbox):
+    """Somebody made it in Mary's name, with a password and a passkey, and waits for her to use it."""
+    mary = mary_by("code")
+    User.objects.filter(pk=mary.pk).update(email_verified=False)
+    key, theirs, client = give_passkey(mary), make_session(mary), new_browser()
+    ask(client)
+    assert send_form(client, "/login/by-mail/code", code=code_in(delivered(mailoutbox))).status_code == 302
+    mary.refresh_from_db()
+    theirs.refresh_from_db()
+    assert (mary.email_verified, theirs.end_initiator) == (True, "password-changed")
+    assert not mary.check_password(PASSWORD)
+    assert mary.has_usable_password()  # a mail still leads to another one
+    assert session_of(new_signed_in(key)) is None
+    assert delivered(mailoutbox).subject == "Your password for Curfew does not work any more"
+    assert Authenticator.objects.filter(user=mary).count() == 1  # the key is a second factor now
+
+    own = User.objects.get(pk=mary.pk)
+    accounts.set_password(own, GOOD, actor="user")
+    again = new_browser()
+    ask(again)
+    send_mails()
+    code = next(code_in(mail) for mail in reversed(mailoutbox) if "Your code" in mail.subject)
+    send_form(again, "/login/by-mail/code", code=code)
+    own.refresh_from_db()
+    assert own.check_password(GOOD)  # the address was known to be hers
+
+
+def new_signed_in(key) -> Client:
+    client = Client()
+    passkey_sign_in(client, key)
+    return client
+
+
+def test_strangers_with_wrong_codes_lock_out_strangers_only(mailoutbox, monkeypatch):
+    monkeypatch.setattr(limiter, "CODE_DAY", limiter.Limit("code-day", 8, limiter.DAY))
+    mary_by("code")
+    hers = new_browser()
+    ask(hers)
+    send_form(hers, "/login/by-mail/code", code=code_in(delivered(mailoutbox)))
+    assert session_of(hers) is not None
+    strange, other = new_browser(REMOTE_ADDR="198.51.100.1"), new_browser(REMOTE_ADDR="198.51.100.2")
+    for stranger, tries in ((strange, (400,) * 5), (strange, (400, 429)), (other, (400, 400, 429))):
+        ask(stranger)
+        right = code_in(delivered(mailoutbox))
+        wrong = "000000" if right != "000000" else "111111"
+        assert tuple(send_form(stranger, "/login/by-mail/code", code=wrong).status_code for _ in tries) == tries
+    assert send_form(other, "/login/by-mail/code", code=right).status_code == 429
+    assert session_of(other) is None
+    assert SessionEvent.objects.filter(type="sign_in_throttled").exists()
+
+    hers.cookies.pop(settings.SSO_COOKIE_NAME)
+    ask(hers)
+    assert send_form(hers, "/login/by-mail/code", code=code_in(delivered(mailoutbox))).status_code == 302
+    nearby = new_browser()  # another browser where she signed in from
+    ask(nearby)
+    assert send_form(nearby, "/login/by-mail/code", code=code_in(delivered(mailoutbox))).status_code == 302
+
+
+def test_a_right_code_uses_up_nothing_of_the_day(mailoutbox, monkeypatch):
+    monkeypatch.setattr(limiter, "CODE_DAY", limiter.Limit("code-day", 2, limiter.DAY))
+    mary_by("code")
+    for _ in range(3):
+        client = new_browser()
+        ask(client)
+        assert send_form(client, "/login/by-mail/code", code=code_in(delivered(mailoutbox))).status_code == 302
+
+
+def test_strangers_who_ask_for_mails_use_up_their_own_only(mailoutbox, monkeypatch):
+    monkeypatch.setattr(limiter, "RESET_MAIL", limiter.Limit("reset", 2, 3600))
+    mary_by("code")
+    hers = new_browser()
+    ask(hers)
+    send_form(hers, "/login/by-mail/code", code=code_in(delivered(mailoutbox)))
+    hers.cookies.pop(settings.SSO_COOKIE_NAME)
+    for _ in range(3):
+        ask(new_browser())
+    send_mails()
+    sent = len(mailoutbox)
+    ask(new_browser())
+    send_mails()
+    assert len(mailoutbox) == sent
+    ask(hers)
+    delivered(mailoutbox)

@@ -103,7 +103,7 @@ def test_the_preview_follows_what_is_typed(chrome: Browser, live_server: Any) ->
     boss = make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True))
     with page_of(chrome, live_server, boss) as (page, complaints):
         page.goto("/admin/idp/tenantsettings/1/change/")
-        page.get_by_label("Accent color").fill("#b00020")
+        page.get_by_label("Accent colour").fill("#b00020")
         page.get_by_label("Friendly name").fill("Contoso")
         for scheme, colour in (("light", "rgb(176, 0, 32)"), ("dark", "")):
             frame = page.frame_locator(f"iframe[title='Preview, {scheme}']")

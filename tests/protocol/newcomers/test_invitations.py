@@ -82,6 +82,19 @@ def test_a_person_of_another_connection_signs_in_there_and_accepts(mailoutbox):
     assert group.memberships.filter(user=user).exists()
 
 
+def test_a_browser_that_was_left_open_accepts_nothing_before_its_person_proves_who_they_are(mailoutbox):
+    acme = make_connection("acme", "okta")
+    group = Group.objects.create(name="finance")
+    invitations.invite(NINA, acme, groups=[group], actor="system", at=timezone.now())
+    user = User.objects.create(user_id="okta|acme|1", email=NINA, email_verified=True)
+    Identity.objects.create(user=user, connection=acme, sub="1", email=NINA)
+    nina = browser(make_session(user, connection=acme, auth_time=timezone.now() - timedelta(hours=2)))
+    answer = nina.get(link_in(delivered(mailoutbox)), follow=True)
+    assert answer.redirect_chain[-1][0].endswith("/account/reauthenticate/?next=%2Finvitation")
+    assert nina.post(reverse("invitation"))["Location"].endswith("/account/reauthenticate/?next=%2Finvitation")
+    assert not group.memberships.exists()
+
+
 # --- whom it does not help ---------------------------------------------------------------------------------------------
 def test_a_link_that_was_used_replaced_withdrawn_or_is_too_old_says_what_to_do(staff, mailoutbox, time_machine):
     used = invite(staff)

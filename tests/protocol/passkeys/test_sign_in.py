@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -12,6 +14,8 @@ import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -21,6 +25,7 @@ from sessions_app.models import SessionEvent, SSOSession
 from sessions_app.signin import passkeys
 from tests.support.factories import make_application, make_connection, make_session, make_user
 from tests.support.oauth import decode, exchange, request_params
+from tests.support.receiver import wait_until
 from tests.support.sign_in import csrf_client, session_of
 from tests.support.soft_keys import FLAG, SoftKey, challenge_for, give_passkey, sign_in
 
@@ -249,3 +254,61 @@ def test_two_answers_at_once_open_one_session(key: SoftKey) -> None:
     key.counter += 1
     sign_in(client, key, challenge=challenge, next="/account/")
     assert SSOSession.objects.count() == 1
+
+
+@pytest.mark.parametrize("continues", [False, True])
+def test_a_passkey_that_is_removed_while_it_signs_in_opens_nothing(
+    mary: User, key: SoftKey, monkeypatch: pytest.MonkeyPatch, continues: bool
+) -> None:
+    """Whoever removes it ends the sessions that are there: this one must not come after them."""
+    client, complete = Client(), passkeys.sign_in.complete
+    if continues:
+        client.cookies[settings.SSO_COOKIE_NAME] = make_session(mary).raw_cookie  # type: ignore[attr-defined]
+
+    def removed_meanwhile(*args: Any, **more: Any) -> Any:
+        Authenticator.objects.get(user=mary).delete()
+        return complete(*args, **more)
+
+    monkeypatch.setattr(passkeys.sign_in, "complete", removed_meanwhile)
+    assert sign_in(client, key).status_code == 403
+    proved = [entry["name"] for session in SSOSession.objects.filter(ended_at=None) for entry in session.amr]
+    assert "hwk" not in proved  # the session in which it was removed goes on as it was
+    assert len(proved) == continues
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(database.vendor == "sqlite", reason="SQLite has one writer")
+def test_a_sign_in_waits_for_the_removal_that_is_under_way(mary: User, key: SoftKey) -> None:
+    """The removal has deleted the row, and looks for sessions next: one that is opened now would not be found."""
+    answers: list[int] = []
+
+    def late() -> None:
+        answers.append(sign_in(Client(), key).status_code)
+        database.close()
+
+    proved, go = threading.Event(), passkeys.sign_in.complete
+    thread = threading.Thread(target=late)
+
+    def when_proved(*args: Any, **more: Any) -> Any:
+        proved.set()
+        deleted.wait(30)
+        return go(*args, **more)
+
+    deleted = threading.Event()
+    with mock.patch.object(passkeys.sign_in, "complete", when_proved):
+        thread.start()
+        assert proved.wait(30)
+        with transaction.atomic():
+            Authenticator.objects.get(user=mary).delete()
+            deleted.set()
+            wait_until(somebody_waits, 30)
+        thread.join(30)
+    assert answers == [403]
+    assert not SSOSession.objects.filter(ended_at=None).exists()
+
+
+def somebody_waits() -> bool:
+    """For this connection's transaction."""
+    with database.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return bool(cursor.fetchone()[0])

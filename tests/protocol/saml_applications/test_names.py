@@ -9,7 +9,8 @@ from django.utils import timezone
 from lxml import etree
 
 from idp.people import accounts
-from idp.saml.names import EMAIL_ADDRESS, TRANSIENT
+from idp.saml.application.settings import CLAIMS
+from idp.saml.names import EMAIL_ADDRESS, TRANSIENT, UNSPECIFIED
 from logout_app.ending import purge
 from logout_app.models import LogoutDelivery
 from sessions_app.models import SamlSubject
@@ -73,17 +74,21 @@ def test_the_application_itself_may_change_it(sp, session):
     assert SamlSubject.objects.get().name_id == session.user.email
 
 
-def test_an_address_that_nobody_verified_is_a_name_only_where_an_administrator_says_so():
-    """Else a request that anybody may write would make one person another's, at an application that knows people by ids."""
+@pytest.mark.parametrize("settings", [{}, {"nameIdentifierFormat": EMAIL_ADDRESS}])
+def test_an_address_that_nobody_verified_is_nobodys_name(settings):
+    """At an application that knows people by addresses it would be the account of whoever has it."""
     sp, odd = plain(), make_user(email="boss@fabrikamcorp.com")
     odd.email_verified = False
     odd.save()
-    evil = browser(make_session(odd)).get(asks_for(sp, EMAIL_ADDRESS))
-    assert status_of(Form.of(evil)) == ["Requester", "InvalidNameIDPolicy"]
-    sp.application.saml |= {"nameIdentifierFormat": EMAIL_ADDRESS}
+    sp.application.saml |= settings
     sp.application.save()
-    assert status_of(Form.of(browser(make_session(odd)).get(asks_for(sp, EMAIL_ADDRESS)))) == ["Success"]
-    assert SamlSubject.objects.get().name_id == odd.email
+    evil = browser(make_session(odd))
+    assert status_of(Form.of(evil.get(asks_for(sp, EMAIL_ADDRESS)))) == ["Requester", "InvalidNameIDPolicy"]
+    sp.application.saml |= {"nameIdentifierFormat": UNSPECIFIED, "nameIdentifierProbes": [CLAIMS + "emailaddress"]}
+    sp.application.save()
+    auth = sp.takes(evil.get(sp.asks()))
+    assert auth.get_nameid() == odd.user_id
+    assert CLAIMS + "upn" not in auth.get_attributes()
 
 
 @pytest.mark.parametrize("character", ["\x01", "\uffff", "\ufffe"])

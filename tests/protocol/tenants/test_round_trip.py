@@ -199,6 +199,14 @@ def _applications() -> None:
         access_loss_signs_out=True,
         claim_mappings=[{"claim": "https://bank.example/roles", "from": "groups", "in": ["id_token"]}],
     )
+    Application.objects.create(  # who speaks the one protocol does not speak the other
+        client_id="intranet",
+        name="Intranet",
+        client_secret="a-secret-of-the-intranet-0123456789",
+        grant_types=[],
+        redirect_uris="https://intranet.example/signin-wsfed",
+        wsfed={"realm": "urn:intranet"},
+    )
     Application.objects.create(
         client_id="machine",
         name="Bank",  # of the same name
@@ -283,6 +291,7 @@ def empty() -> None:
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setenv("CLIENT_BANK_SECRET", "a-secret-of-the-bank-0123456789")
+    monkeypatch.setenv("CLIENT_INTRANET_SECRET", "a-secret-of-the-intranet-0123456789")
     monkeypatch.setenv("CONNECTION_ACME_CLIENT_SECRET", "hush-hush")
 
 

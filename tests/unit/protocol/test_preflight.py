@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logout_app.protocol.preflight import NoAnswer, PreflightFinding, ProbeAnswer, Verdict, back_channel, front_channel
+from logout_app.protocol.saml.preflight import by_browser, by_soap
 
 ISSUER = "https://id.example"
 URI = "https://app.example/out"
@@ -172,3 +173,47 @@ def test_no_answer_is_said_with_its_reason() -> None:
     assert "certificate that we do not trust: certificate has expired." in said(back_channel(URI, expired))
     findings = front_channel(URI, expired, issuer_origin=ISSUER, gets_sid=True, has_back_channel=True)
     assert [finding.verdict for finding in findings] == [BAD]
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "verdict"),
+    [
+        (500, "text/xml; charset=utf-8", GOOD),
+        (200, "application/soap+xml", GOOD),
+        (400, "text/html", GOOD),
+        (500, "text/html", HINT),
+        (200, "text/html", HINT),
+        (302, "text/html", BAD),
+        (403, "text/xml", BAD),
+        (404, "text/html", BAD),
+        (405, "text/html", BAD),
+        (415, "text/html", BAD),
+    ],
+)
+def test_a_soap_service_of_saml_refuses_what_is_no_message(status: int, content_type: str, verdict: Verdict) -> None:
+    assert worst(by_soap(URI, ProbeAnswer(status, (("content-type", content_type),)))) == verdict
+
+
+def test_soap_that_cannot_be_reached_or_is_not_encrypted_is_said() -> None:
+    assert "cannot be reached from here: refused" in said(by_soap(URI, NoAnswer("refused")))
+    plain = by_soap("http://app.example/out", ProbeAnswer(500, (("content-type", "text/xml"),)))
+    assert (worst(plain), "TLS" in said(plain)) == (HINT, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "verdict"),
+    [
+        (200, [], GOOD),
+        (400, [], GOOD),
+        (500, [], GOOD),
+        (404, [], BAD),
+        (400, [("x-frame-options", "DENY")], BAD),
+        (400, [csp("'none'")], BAD),
+        (400, [csp(ISSUER)], GOOD),
+    ],
+)
+def test_a_single_logout_service_must_be_there_and_let_itself_be_framed(
+    status: int, headers: list[tuple[str, str]], verdict: Verdict
+) -> None:
+    assert worst(by_browser(URI, ProbeAnswer(status, tuple(headers)), issuer_origin=ISSUER)) == verdict
+    assert worst(by_browser("http://app.example/out", ProbeAnswer(200), issuer_origin=ISSUER)) == BAD

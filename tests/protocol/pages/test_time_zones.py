@@ -1,16 +1,17 @@
-"""Times of the admin are the browser's, and say so."""
+"""Times of pages are the browser's, and say so: of the admin, and of what people see of themselves."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from idp.http.time_zones import COOKIE
-from sessions_app.models import SSOSession
+from sessions_app.models import RememberedBrowser, SessionEvent, SSOSession
 from tests.support.factories import browser, make_session, make_user
 
 pytestmark = pytest.mark.django_db
@@ -58,3 +59,28 @@ def test_an_export_stays_in_utc(boss: Client) -> None:
     boss.cookies[COOKIE] = "Asia/Tokyo"
     answer = boss.get(reverse("admin:sessions_app_sessionevent_changelist"), {"export": "json"})
     assert "+09:00" not in b"".join(getattr(answer, "streaming_content", [answer.content])).decode()
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "clock", "since"),
+    [
+        ("", "Saturday, 31 Jan 2026", "23:30 UTC", "31 Jan 2026, 23:30 UTC"),
+        ("Europe/Berlin", "Sunday, 1 Feb 2026", "00:30 CET", "1 Feb 2026, 00:30 CET"),
+        ("Middle/Earth", "Saturday, 31 Jan 2026", "23:30 UTC", "31 Jan 2026, 23:30 UTC"),
+    ],
+)
+def test_a_person_reads_their_own_days(zone: str, day: str, clock: str, since: str) -> None:
+    with time_machine.travel(AT, tick=False):
+        mary = make_user()
+        phone, here = make_session(mary), browser(make_session(mary))
+        SessionEvent.objects.create(type="opened", sub=mary.user_id, sid=phone.sid, at=AT)
+        RememberedBrowser.objects.create(
+            user=mary, token_hash="x", created_at=AT, expires_at=AT + timedelta(days=7), user_agent=""
+        )
+        here.cookies[COOKIE] = zone
+        activity = here.get("/account/activity").content.decode()
+        sessions = here.get("/account/sessions").content.decode()
+    assert day in activity
+    assert clock in activity
+    assert f">{since}</time>" in sessions
+    assert f"Feb 2026, {clock}</time>" in sessions.partition("Until")[2]  # a browser that is remembered

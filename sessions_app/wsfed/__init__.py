@@ -1,0 +1,1 @@
+"""Sign-in to applications that speak WS-Federation: what they ask, and the tokens that answer them. Ends no session."""

@@ -1,0 +1,1 @@
+"""Applications that speak WS-Federation."""
