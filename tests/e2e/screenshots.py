@@ -210,6 +210,14 @@ def admin(path: str, first: str = "") -> Callable[[Page, Stack], None]:
     return prepare
 
 
+def ended_session(page: Page, stack: Stack) -> None:
+    with another_browser(page, ANDROID) as tablet:
+        mary.use_all_three(tablet, stack)
+        _sign_out(tablet, stack)
+        expect(tablet.locator(".app-row[data-state=delivered]")).to_have_count(3)
+    admin("sessions_app/ssosession/?state=ended", FIRST_ROW)(page, stack)
+
+
 def connection_test(page: Page, stack: Stack) -> None:
     admin("idp/connection/", OKTA_ROW)(page, stack)
     page.locator(".object-tools").get_by_role("link", name="Test connection").click()
@@ -252,7 +260,7 @@ SHOTS = (
     Shot("admin-connection", admin("idp/connection/", OKTA_ROW)),
     Shot("admin-connection-add", admin("idp/connection/add/")),
     Shot("admin-connection-test", connection_test),
-    Shot("admin-session", admin("sessions_app/ssosession/?state=ended", FIRST_ROW)),
+    Shot("admin-session", ended_session),
     Shot("admin-sessions", admin("sessions_app/ssosession/")),
     Shot("admin-deliveries", admin("logout_app/logoutdelivery/")),
     Shot("admin-person", admin("idp/user/?q=mary%40fabrikamcorp.com", FIRST_ROW)),
