@@ -6,8 +6,13 @@ Django's (`request.POST`).
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+from django.utils.datastructures import MultiValueDict
 
 from idp.http.serving.limits import LONGEST_BODY
 from idp.protocol.errors import InvalidRequest
@@ -15,6 +20,7 @@ from idp.protocol.params import Params, from_json, from_urlencoded
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+MULTIPART = "multipart/form-data"
 
 
 def form(request: HttpRequest) -> Params:
@@ -26,6 +32,18 @@ def form_or_json(request: HttpRequest) -> Params:
     """The same of a form or of a JSON object, as Auth0's SDKs send it."""
     body = read(request, FORM, JSON)
     return from_json(body) if request.content_type == JSON else from_urlencoded(body)
+
+
+def multipart(request: HttpRequest) -> tuple[MultiValueDict[str, str], MultiValueDict[str, UploadedFile[Any]]]:
+    """Fields and files of an upload. Raises InvalidRequest with 415, 413 or 400."""
+    if request.content_type != MULTIPART:
+        raise InvalidRequest(f"The body must be {MULTIPART}.", status=415)
+    try:
+        return request.POST, request.FILES
+    except RequestDataTooBig:
+        raise _too_large(LONGEST_BODY) from None
+    except (MultiPartParserError, UnicodeDecodeError):
+        raise InvalidRequest(f"The body is no {MULTIPART}.") from None
 
 
 def read(request: HttpRequest, *types: str, largest: int = LONGEST_BODY) -> bytes:

@@ -134,7 +134,7 @@ def end_sessions(
         everything = offline_tokens and selection.whole_user
         told = rows.record(event, pks, page=page, families=families, whole_user=everything, also=also)
         _ring(told)
-        if everything:
+        if everything and (told.commanded or event.pk is None):
             plan.of_end(selection.user_pk, initiator, ended=event.pk is not None, actor=actor, at=at)
     return Ended(event if event.pk else None, pks, told)
 

@@ -40,7 +40,9 @@ INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, se
 SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), {{ended}}, {{families}}, {{object}}()
 FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({{person}} AS bigint)
 WHERE {{ended}} > 0 OR {{families}} > 0
-RETURNING id, user_id, sub, families_revoked"""  # noqa: S608
+RETURNING id, user_id, sub, families_revoked, {{commanded}}"""  # noqa: S608
+# Whether it is worth to ask whom a person's end is a command to. In the same statement, for nearly nobody takes commands.
+COMMANDED = f"EXISTS (SELECT 1 FROM {Application._meta.db_table} WHERE command_endpoint <> '' AND enabled)"  # noqa: S608
 
 TRAIL = audit.insert(
     EventType.ENDED,
@@ -94,10 +96,12 @@ class FurtherRows:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """How many deliveries were planned, and how many of them are frames of the sign-out page."""
+    """How many deliveries were planned, and how many of them are frames of the sign-out page. `commanded`: the end of everything of
+    a person was written down, and there are applications that take commands."""
 
     deliveries: int
     frames: int
+    commanded: bool = False
 
 
 NO_FAMILIES, NO_FURTHER_ROWS, NO_DELIVERIES = Families(), FurtherRows(), Planned(0, 0)
@@ -153,20 +157,23 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
 
 def _planned(event: LogoutEvent, found: Mapping[str, Any]) -> Planned:
     """The event as it was written."""
-    event.pk, event.user_id, event.sub, event.families_revoked = found["event"] or (None, None, "", 0)
+    written = found["event"] or (None, None, "", 0, False)
+    event.pk, event.user_id, event.sub, event.families_revoked, commanded = written
     event._state.adding = event.pk is None
-    return Planned(*found["deliveries"])
+    deliveries, frames = found["deliveries"]
+    return Planned(deliveries, frames, bool(commanded))
 
 
 @cache
 def _act(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...], ending: str = "") -> Act:
     """Families are locked before rows that `also` may wait for, by everybody."""
     words = _words("{families.count}" if families else "0") | (ENDED_HERE if ending else {})
+    words["commanded"] = f"{COMMANDED if whole_user else 'false'} AS commanded"
     steps = [ActStep("ended", ending, columns=("id", "user_id"), gives=Gives.NOTHING)] if ending else []
     if families:
         steps.append(ActStep("families", _families(families), gives=Gives.NOTHING))
     steps += [
-        ActStep("event", EVENT.format(**words), columns=("id", "user_id", "sub", "families_revoked")),
+        ActStep("event", EVENT.format(**words), columns=("id", "user_id", "sub", "families_revoked", "commanded")),
         ActStep(
             "deliveries",
             _deliveries(words, page, whole_user),

@@ -6,13 +6,13 @@ that does not take one answers `unsupported_command`.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from idp.protocol import strict_json
 from idp.protocol.initiators import Initiator
 from logout_app.protocol import retry
 from logout_app.protocol.retry import Answer, Decision, History, Outcome
@@ -111,7 +111,6 @@ def _state(said: Mapping[str, Any]) -> str:
 def _object(text: str) -> dict[str, Any]:
     """{} for what is none, as for an answer without a body."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        return strict_json.parse_object(text)
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}

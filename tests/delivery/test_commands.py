@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -71,8 +72,9 @@ def delete(person: User) -> None:
 
 
 def deprovision(person: User) -> None:
-    end_everything(person, Initiator.DEPROVISIONED)
-    User.objects.filter(pk=person.pk).update(is_active=False)
+    with transaction.atomic():  # a worker that sees the command before the person is blocked takes it for overtaken
+        User.objects.filter(pk=person.pk).update(is_active=False)
+        end_everything(person, Initiator.DEPROVISIONED)
 
 
 def reprovision(person: User) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+from idp.protocol import strict_json
 
 PATH = Path(settings.BASE_DIR) / "docs" / "openapi.json"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -48,7 +49,7 @@ def text() -> str:
 
 @cache
 def document() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text())
+    found: dict[str, Any] = strict_json.parse_object(text())
     return found
 
 

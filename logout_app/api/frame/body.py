@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
-from django.http.multipartparser import MultiPartParserError
 
 from idp.http import request_body
-from idp.http.serving.limits import LONGEST_BODY
 from idp.protocol import strict_json
 from idp.tenants.reader import Reader
 from logout_app.api.frame.errors import ApiError, invalid_body
@@ -55,19 +52,15 @@ class Form:
 
 def read_form(request: HttpRequest) -> Form:
     """A multipart body. A field that comes twice is refused: who reads the other one would act on something else."""
-    if request.content_type != "multipart/form-data":
-        raise ApiError(415, "The body must be multipart/form-data.")
-    try:
-        fields, files = request.POST, request.FILES
-    except RequestDataTooBig:
-        raise ApiError(413, f"The body may have {LONGEST_BODY} bytes at most.") from None
-    except (MultiPartParserError, UnicodeDecodeError):
-        raise ApiError(400, "The body is no multipart/form-data", "invalid_body") from None
+    fields, files = request_body.multipart(request)
     for name in (*fields, *files):
         values = [*fields.getlist(name), *files.getlist(name)]
         if len(values) > 1:
             raise invalid_body(f"{name[:50]!r} comes twice")
-    return Form(fields.dict(), {name: found for name in files if isinstance(found := files[name], UploadedFile)})
+    return Form(
+        {name: str(fields[name]) for name in fields},
+        {name: found for name in files if isinstance(found := files[name], UploadedFile)},
+    )
 
 
 @contextmanager
