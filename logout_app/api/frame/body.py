@@ -64,7 +64,7 @@ def read_form(request: HttpRequest) -> Form:
         raise ApiError(413, f"The body may have {LONGEST_BODY} bytes at most.") from None
     except (MultiPartParserError, UnicodeDecodeError):
         raise ApiError(400, "The body is no multipart/form-data", "invalid_body") from None
-    if any(UNSTORABLE.search(text) for name, value in fields.items() for text in (name, value)):
+    if any(UNSTORABLE.search(text) for name, value in fields.dict().items() for text in (name, value)):
         raise invalid_body("a field holds a character that cannot be stored")
     for name in (*fields, *files):
         values = [*fields.getlist(name), *files.getlist(name)]

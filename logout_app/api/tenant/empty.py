@@ -47,9 +47,7 @@ def _empty(path: str, key: str, *, bare: bool = False) -> Operation:
 
 def _no_wrapped(path: str, key: str) -> Operation:
     """Lists that Auth0 never answers bare."""
-    return Operation(
-        "GET", path, ["read:tenant_settings"], _always({key: []}), "Empty.", query=(*EVERY, *CHOOSING)
-    )
+    return Operation("GET", path, ["read:tenant_settings"], _always({key: []}), "Empty.", query=(*EVERY, *CHOOSING))
 
 
 LISTS = (
