@@ -40,9 +40,8 @@ from sessions_app.signin.waiting import Waiting
 log = structlog.get_logger(__name__)
 
 KIND = "passkey"  # of spent challenges
-MARK = (
-    "passkey"  # in the row's data: it was made to sign in with, and its person was verified then (`while_key_is_kept`)
-)
+# In the row's data: it was made to sign in with, and its person was verified then. `while_key_is_kept` reads it too.
+MARK = "passkey"
 LIFETIME = timedelta(minutes=10)
 _NONCE, _TIME = 16, 8  # bytes
 
