@@ -15,8 +15,8 @@ from idp.crypto import keys
 from idp.models import Application, User
 from idp.people import accounts
 from idp.protocol.initiators import Initiator
-from logout_app import tasks
 from logout_app.delivery import redeliver
+from logout_app.ending import purge
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.evidence import overdue
 from logout_app.models import LogoutDelivery, LogoutEvent
@@ -82,6 +82,11 @@ def reprovision(person: User) -> None:
     signals.provisioned.send(
         User, user=person, connection=source, act="reactivated", data={}, actor="scim", at=at, facts=None
     )
+
+
+def purge_all() -> None:
+    for _, act in purge.batches(timezone.now(), 365):
+        act()
 
 
 def told() -> list[tuple[str, str, str]]:
@@ -184,12 +189,12 @@ class TestWhoIsTold:
         RefreshTokenFamily.objects.all().delete()
         LogoutDelivery.objects.update(state="delivered", finished_at=long_ago)
         LogoutEvent.objects.update(at=long_ago)
-        tasks.purge_history()
+        purge_all()
         unblock(mary)
         assert [command for command, *_ in told()] == ["suspend", "reactivate"]
         LogoutDelivery.objects.update(state="delivered", finished_at=long_ago)
         LogoutEvent.objects.update(at=long_ago)
-        tasks.purge_history()
+        purge_all()
         assert told() == []
         assert not LogoutEvent.objects.exists()
 
