@@ -21,12 +21,14 @@ class NameTaken(Exception):
 
 
 def is_open_to_everybody(connection: Connection) -> bool:
-    """Auth0's switch. Ours is closed unless it is switched on: what an option leaves unsaid lets nobody in."""
-    return (
-        connection.enabled
-        and connection.strategy == Strategy.DATABASE
-        and connection.options.get("disable_signup") is False
-    )
+    """Where somebody may sign up now."""
+    return connection.enabled and has_sign_up(connection)
+
+
+def has_sign_up(connection: Connection) -> bool:
+    """Auth0's switch, also of a connection that is closed. Ours is off unless it is switched on: what an option leaves unsaid lets
+    nobody in."""
+    return connection.strategy == Strategy.DATABASE and connection.options.get("disable_signup") is False
 
 
 def open_to(connections: Iterable[Connection], address: str) -> Connection | None:

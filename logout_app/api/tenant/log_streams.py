@@ -91,7 +91,7 @@ def update(call: Call, stream_id: str) -> Any:
 
 
 def delete(call: Call, stream_id: str) -> None:
-    manage.delete(_find(stream_id), actor=call.actor, at=call.at)
+    manage.delete(_find(stream_id), actor=call.actor, at=call.at, by=manage.SetBy.ADMINISTRATOR)
 
 
 def _check(call: Call) -> None:
