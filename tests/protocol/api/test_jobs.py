@@ -13,7 +13,7 @@ from idp.applications import management_api
 from idp.models import Connection, Identity, Role, User
 from sessions_app.models import ImportJob
 from sessions_app.tasks import run_import_jobs, send_mails
-from sessions_app.transfer import writing
+from sessions_app.transfer import jobs, writing
 from tests.support.factories import PASSWORD, make_connection, make_user
 from tests.support.management import Api
 
@@ -146,6 +146,16 @@ def test_rows_that_no_database_keeps_are_errors_of_theirs_and_no_job_is_taken_up
     run_import_jobs()
     assert api.get(f"jobs/{job}").json()["summary"] == {"failed": 4, "updated": 0, "inserted": 1, "total": 5}
     assert [wrong["row"] for wrong in api.get(f"jobs/{job}/errors").json()] == [1, 2, 3, 4]
+
+
+def test_a_file_of_nothing_but_wrong_rows_is_given_up(monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_WRONG", 700)
+    api = Api()
+    job = upload(api, [1] * 1200, connection_id=make_connection().public_id).json()["id"]
+    run_import_jobs()
+    done = api.get(f"jobs/{job}").json()
+    assert (done["status"], done["summary"]["failed"]) == ("failed", 1000)
+    assert "700 rows are wrong" in done["status_details"]
 
 
 def test_every_wrong_row_is_told_to_who_asks_for_no_page():
