@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from idp import signals
-from idp.connections.database import by_login, hashing_slot, requires_username
+from idp.connections.database import LONGEST_LOGIN, by_login, hashing_slot, requires_username
 from idp.connections.registry import domain_of
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
@@ -21,12 +21,14 @@ class NameTaken(Exception):
 
 
 def is_open_to_everybody(connection: Connection) -> bool:
-    """Auth0's switch. Ours is closed unless it is switched on: what an option leaves unsaid lets nobody in."""
-    return (
-        connection.enabled
-        and connection.strategy == Strategy.DATABASE
-        and connection.options.get("disable_signup") is False
-    )
+    """Where somebody may sign up now."""
+    return connection.enabled and has_sign_up(connection)
+
+
+def has_sign_up(connection: Connection) -> bool:
+    """Auth0's switch, also of a connection that is closed. Ours is off unless it is switched on: what an option leaves unsaid lets
+    nobody in."""
+    return connection.strategy == Strategy.DATABASE and connection.options.get("disable_signup") is False
 
 
 def open_to(connections: Iterable[Connection], address: str) -> Connection | None:
@@ -48,6 +50,8 @@ def account_of(connection: Connection, address: str) -> Identity | None:
 def user_name_problem(connection: Connection, typed: str) -> str:
     """Why this is no user name of the connection; "" if it may be one. Whether it is taken is found out when it is written."""
     if not normal_forms.name(typed) or "@" in typed or not typed.isprintable():
+        return "no-name"
+    if normal_forms.is_longer_than(LONGEST_LOGIN, typed):
         return "no-name"
     return "look-alike" if normal_forms.has_look_alike(typed) else ""
 

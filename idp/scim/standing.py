@@ -32,7 +32,7 @@ def keep_out(row: ProvisionedUser, why: str, writer: Writer) -> None:
     """Blocked here, ended above: in the transaction of the request, before its answer."""
     user = _person(row)
     flipped = User.objects.filter(pk=user.pk, is_active=True).update(is_active=False, updated_at=writer.at)
-    row.is_blocked = bool(flipped) or _held_elsewhere(row)
+    row.is_blocked = row.is_blocked or bool(flipped) or _held_elsewhere(row)  # once: a DELETE follows `active: false`
     user.is_active = False
     _save(row)
     signals.person_deprovisioned.send(

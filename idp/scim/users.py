@@ -182,6 +182,7 @@ class Users:
         identity.delete()
         if row.is_blocked and not ProvisionedUser.objects.filter(identity__user=user, is_blocked=True).exists():
             Person.objects.filter(pk=user.pk).update(is_active=True)
+            standing.tell(self.writer, "reactivated", user, id=row.public_id)
 
     def _fill(self, row: ProvisionedUser, user: User[Any]) -> dict[str, str]:
         row.user_name = mapping.user_name(user)

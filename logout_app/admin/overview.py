@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -97,7 +97,7 @@ def _live_sessions(now: datetime) -> Figure:
 def _sign_outs(now: datetime) -> Figure:
     today = LogoutEvent.objects.filter(at__gte=_midnight(now)).aggregate(n=Sum("sessions_ended"))["n"] or 0
     recent = LogoutEvent.objects.filter(at__gt=now - DAY)
-    points = _hourly(now, recent.values_list(TruncHour("at")).annotate(n=Sum("sessions_ended")))
+    points = _hourly(now, recent.values_list(TruncHour("at", tzinfo=UTC)).annotate(n=Sum("sessions_ended")))
     url = reverse("admin:logout_app_logoutevent_changelist")
     return Figure(
         "sessions signed out today", f"{today}", url, "", points, "Sessions that ended in each of the last 24 hours"

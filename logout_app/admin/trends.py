@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import Sum
 from django.db.models.functions import TruncHour
@@ -56,7 +56,11 @@ def charts(over: Window, now: datetime) -> list[Chart]:
 
 def _ended(over: Window, begins: Sequence[datetime], times: Sequence[str]) -> Chart:
     counts: Counter[int] = Counter()
-    hours = LogoutEvent.objects.filter(at__gte=begins[0]).values_list(TruncHour("at")).annotate(n=Sum("sessions_ended"))
+    hours = (
+        LogoutEvent.objects.filter(at__gte=begins[0])
+        .values_list(TruncHour("at", tzinfo=UTC))
+        .annotate(n=Sum("sessions_ended"))
+    )
     for hour, count in hours:
         counts[min(over.parts - 1, (hour - begins[0]) // over.step)] += count or 0
     summary = f"{counted(sum(counts.values()), 'session')} ended in {over.words}."

@@ -17,7 +17,7 @@ from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
 from logout_app.delivery.channels.command import COMMANDS, CONCERNED
-from logout_app.models import LogoutDelivery, LogoutEvent
+from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol import commands
 from logout_app.protocol.commands import Command
 
@@ -64,10 +64,23 @@ def plan(user_pk: int, command: Command, *, actor: str, at: datetime) -> int:
 
 @receiver(signals.user_unblocked, dispatch_uid="commands: let in again by an administrator")
 def _unblocked(user: User, actor: str, at: datetime, **_: Any) -> None:
-    plan(user.pk, Command.REACTIVATE, actor=actor, at=at)
+    _let_in(user, actor, at)
 
 
 @receiver(signals.provisioned, dispatch_uid="commands: let in again by the source")
 def _provisioned(user: User | None, act: str, actor: str, at: datetime, **_: Any) -> None:
     if act == "reactivated" and user is not None:
-        plan(user.pk, Command.REACTIVATE, actor=actor, at=at)
+        _let_in(user, actor, at)
+
+
+def _let_in(user: User, actor: str, at: datetime) -> None:
+    """A suspend that somebody did not take is not sent any more, but what it would have ended there has ended here."""
+    untaken = LogoutDelivery.objects.filter(
+        event__sub=user.user_id,
+        event__initiator=commands.about(Command.SUSPEND),
+        channel=Channel.COMMAND,
+        state__in=(DeliveryState.PENDING, DeliveryState.DEAD),
+    )
+    if untaken.exists():
+        plan(user.pk, Command.INVALIDATE, actor=actor, at=at)
+    plan(user.pk, Command.REACTIVATE, actor=actor, at=at)

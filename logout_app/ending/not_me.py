@@ -56,7 +56,9 @@ class Done:
 def end_everything(link: NotMe, facts: RequestFacts, at: datetime) -> Done | None:
     """Sessions, offline tokens and whatever is about to begin; passkeys sign in alone no more. None: the link was used before,
     nothing was done. Raises TemporarilyUnavailable."""
-    with transaction.atomic():  # the person first: of two links of theirs one comes after the other
+    with transaction.atomic():
+        passkeys.hold(link.user)  # no passkey opens a session while they cease to
+        # Then the person: of two links of theirs one comes after the other.
         link.user.refresh_from_db(from_queryset=User.objects.select_for_update(no_key=True))
         if not spend(_KIND, _ISSUER, link.once, expires_at=link.expires_at):
             return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
+from idp.models import User
 from logout_app.models import (
+    Channel,
     DeliveryAttempt,
     DeliveryState,
     FormerAddress,
@@ -36,12 +38,12 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
 def _history(old: datetime) -> Iterator[Rows]:
     yield RevocationRequest.objects.filter(at__lt=old)
     yield ReceivedSignal.objects.filter(at__lt=old)
-    finished = LogoutDelivery.objects.filter(finished_at__lt=old)
+    finished = LogoutDelivery.objects.filter(~_of_somebody_shut_out(), finished_at__lt=old)
     yield DeliveryAttempt.objects.filter(delivery__in=finished)
     yield StreamItem.objects.filter(delivery__in=finished)
     yield finished
-    pending = LogoutDelivery.objects.filter(event=OuterRef("pk"), state=DeliveryState.PENDING)
-    yield LogoutEvent.objects.filter(~Exists(pending), at__lt=old)
+    still = Q(state=DeliveryState.PENDING) | _of_somebody_shut_out()
+    yield LogoutEvent.objects.filter(~Exists(LogoutDelivery.objects.filter(still, event=OuterRef("pk"))), at__lt=old)
     yield SessionClient.objects.filter(session__ended_at__lt=old)
     in_use = AccessToken.rows.filter(session=OuterRef("pk"))  # of an offline family, not expired yet
     yield SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old)
@@ -49,3 +51,8 @@ def _history(old: datetime) -> Iterator[Rows]:
     yield SamlSubject.objects.filter(~Exists(untold), session=None, issued_at__lt=old)
     yield history.before(old)
     yield history.seals_before(old)
+
+
+def _of_somebody_shut_out() -> Q:
+    """An application that was told of somebody's block must hear of its end, however long it lasts (`CONCERNED`)."""
+    return Q(Exists(User.objects.filter(user_id=OuterRef("sub"), is_active=False)), channel=Channel.COMMAND)

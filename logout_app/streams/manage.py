@@ -56,7 +56,7 @@ class OneStreamOnly(ProtocolError):
 
 
 class Halted(ProtocolError):
-    """Section 8.1.2.2: not everybody who may read a status may change it."""
+    """Sections 8.1.2.2 and 8.1.1.5: not everybody who may read a stream may change its status, or delete it."""
 
     error = "access_denied"
     status = 403
@@ -172,8 +172,12 @@ def update(stream: EventStream, wanted: WantedStream, *, replace: bool, actor: s
         tell(stream, "replaced" if replace else "changed", actor=actor, at=at)
 
 
-def delete(stream: EventStream, *, actor: str, at: datetime) -> None:
+def delete(stream: EventStream, *, actor: str, at: datetime, by: SetBy) -> None:
+    """Raises Halted for a receiver whose stream an administrator stopped: it would make another one, which runs."""
     with transaction.atomic():
+        _hold(stream)
+        if by == SetBy.RECEIVER and stream.halted:
+            raise Halted
         tell(stream, "deleted", actor=actor, at=at)
         stream.delete()
 

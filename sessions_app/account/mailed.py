@@ -67,6 +67,7 @@ def is_theirs(identity: Identity, at: datetime) -> None:
     if identity.user.email_verified:
         return
     with transaction.atomic():
+        passkeys.hold(identity.user)
         if accounts.address_proved(identity.user, actor="user", at=at):
             passkeys.trust_none_alone(identity.user)
 

@@ -71,19 +71,23 @@ def _moment(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TrailVerdict:
-    """`head` is the newest digest: noted elsewhere, it shows later that nothing was cut off behind it."""
+    """`head` is the newest digest: noted elsewhere, it shows later that nothing was cut off behind it. `oldest`: the moment of the
+    first sealed line; nothing here can tell whether the purge took what was before it.
+    """
 
     seals: int
     lines: int
     purged: int
     unsealed: int
     head: str
+    oldest: datetime | None
     problems: tuple[str, ...]
 
     @property
     def row(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("seals", "lines", "purged", "unsealed", "head")} | {
             "status": "altered" if self.problems else "verified",
+            "oldest": self.oldest.isoformat() if self.oldest else None,
             "problems": list(self.problems),
         }
 
@@ -95,7 +99,9 @@ def verify(at: datetime, *, retention_days: int, noted: str = "") -> TrailVerdic
     if (late := unsealed_since()) is not None and late < at - LATE:
         problems.append(f"Lines since {late:%Y-%m-%d %H:%M} UTC are not sealed: does a worker run?")
     unsealed = SessionEvent.objects.filter(pk__gt=reading.last).count()
-    return TrailVerdict(reading.seals, reading.lines, reading.purged, unsealed, reading.head, tuple(problems))
+    return TrailVerdict(
+        reading.seals, reading.lines, reading.purged, unsealed, reading.head, reading.oldest, tuple(problems)
+    )
 
 
 def unsealed_since() -> datetime | None:
@@ -111,6 +117,7 @@ class _Reading:
         self.retained, self.noted = retained, noted
         self.seals = self.lines = self.purged = self.last = 0
         self.head = ""
+        self.oldest: datetime | None = None
         self.keys = sealing.digest_keys(PURPOSE)
 
     def problems(self) -> Iterator[str]:
@@ -126,13 +133,14 @@ class _Reading:
         if self.seals and (seal.previous, seal.after) != (self.head, self.last):
             yield f"A seal is missing between line {self.last} and line {seal.after + 1}."
         lines = list(SessionEvent.objects.filter(pk__gt=seal.after, pk__lte=seal.last).order_by("pk"))
-        if not lines and not self.lines and seal.newest_at < self.retained:
-            self.purged += seal.lines
+        if len(lines) < seal.lines and not self.lines and seal.newest_at < self.retained:
+            self.purged += seal.lines - len(lines)  # by batches, of which some may be left for the next hour
         elif (key := self.keys.get(seal.key_id)) is None:
             yield f"{_range(seal)} cannot be verified: their key is not in CURFEW_ENCRYPTION_KEYS."
         elif not hmac.compare_digest(_digest(key, seal, lines), seal.digest):
             yield f"{_range(seal)} are not what was sealed: {len(lines)} lines are there, {seal.lines} were sealed."
         self.lines += len(lines)
+        self.oldest = self.oldest or next((line.at for line in lines), None)
 
 
 def _range(seal: AuditSeal) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
@@ -24,4 +24,4 @@ def people_who_signed_in(since: datetime) -> int:
 
 def sign_ins_by_day(since: datetime, until: datetime) -> Iterable[tuple[date, int]]:
     rows = SessionEvent.objects.filter(type=EventType.OPENED, at__gte=since, at__lt=until)
-    return rows.values_list(TruncDate("at")).annotate(n=Count("pk")).order_by()
+    return rows.values_list(TruncDate("at", tzinfo=UTC)).annotate(n=Count("pk")).order_by()

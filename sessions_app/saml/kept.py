@@ -7,7 +7,7 @@ login page, so that a sign-in that was asked for can neither be skipped nor loop
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -45,6 +45,9 @@ class SamlRequest:
     is_proven: bool = False
     max_age: int | None = None
     protocol: str = SAML
+
+
+_KEPT = {each.name for each in fields(SamlRequest)} | {"browser"}
 
 
 def address(request: SamlRequest, browser: str) -> str:
@@ -90,7 +93,7 @@ def _facts(value: str) -> dict[str, object] | None:
         found: dict[str, object] = signing.loads(value, salt=_SALT, max_age=LIFETIME)
     except signing.BadSignature:
         return None
-    return found
+    return found if found.keys() == _KEPT else None  # another release sealed it
 
 
 def _request(facts: dict[str, object]) -> SamlRequest:

@@ -25,13 +25,17 @@ def while_session_lives(guard: Guard, session_pk: int) -> Guard:
 
 
 def while_key_is_kept(guard: Guard, key_pk: int) -> Guard:
-    """The guard finds nothing once the passkey that was proved is removed. On PostgreSQL this write and the removal, which ends
-    the sessions that it finds, wait for each other. The person is locked first, as everywhere.
+    """The guard finds nothing once the passkey that was proved is removed, or signs in alone no more. On PostgreSQL this write
+    and either act, which ends the sessions that it finds, wait for each other: for the key, which both acts hold before the
+    person. The person is locked first, as everywhere.
     """
     key, user = table(Authenticator), table(User)
+    alone = dialect.either(
+        postgresql="made.data->>'passkey' = 'true'", sqlite="json_extract(made.data, '$.passkey') = 1"
+    )
     kept = (
         f"SELECT 1 FROM {key} made JOIN {user} person ON person.id = made.user_id "  # noqa: S608
-        f"WHERE made.id = %s{dialect.lock('FOR KEY SHARE OF person FOR KEY SHARE OF made')}"
+        f"WHERE made.id = %s AND {alone}{dialect.lock('FOR KEY SHARE OF person FOR KEY SHARE OF made')}"
     )
     return Guard(f"{guard.sql} AND EXISTS ({kept})", [*guard.params, key_pk])
 

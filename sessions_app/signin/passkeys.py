@@ -40,7 +40,8 @@ from sessions_app.signin.waiting import Waiting
 log = structlog.get_logger(__name__)
 
 KIND = "passkey"  # of spent challenges
-MARK = "passkey"  # in the row's data: it was made to sign in with, and its person was verified then
+# In the row's data: it was made to sign in with, and its person was verified then. `while_key_is_kept` reads it too.
+MARK = "passkey"
 LIFETIME = timedelta(minutes=10)
 _NONCE, _TIME = 16, 8  # bytes
 
@@ -179,6 +180,11 @@ def of_person(user_pk: int | None) -> list[Authenticator]:
     """Their passkeys: keys that were made to sign in with. A key that was made as a second factor alone is none."""
     keys = Authenticator.objects.filter(user=user_pk, type=Authenticator.Type.WEBAUTHN).order_by("pk")
     return [key for key in keys if key.data.get(MARK) is True]
+
+
+def hold(user: User) -> None:
+    """Their keys, until the transaction ends: before the person's own row, as whoever removes a key and ends sessions by it."""
+    list(Authenticator.objects.select_for_update().filter(user=user).order_by("pk").values_list("pk"))
 
 
 def trust_none_alone(user: User) -> int:

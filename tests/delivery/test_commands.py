@@ -17,6 +17,7 @@ from idp.models import Application, User
 from idp.people import accounts
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import redeliver
+from logout_app.ending import purge
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.evidence import overdue
 from logout_app.models import LogoutDelivery, LogoutEvent
@@ -85,6 +86,11 @@ def reprovision(person: User) -> None:
     )
 
 
+def purge_all() -> None:
+    for _, act in purge.batches(timezone.now(), 365):
+        act()
+
+
 def told() -> list[tuple[str, str, str]]:
     """Command, state and reason of each row."""
     rows = LogoutDelivery.objects.filter(channel=CHANNEL).order_by("pk")
@@ -134,9 +140,10 @@ def test_one_that_is_down_is_asked_again_and_what_was_overtaken_is_not_sent(vaul
         wait_until(all_sent, 30)
     assert told() == [
         ("suspend", "dropped", "the person was let in again meanwhile"),
+        ("invalidate", "delivered", "200: the account is active"),  # what ended here ends there too
         ("reactivate", "delivered", "409: the account is active there already"),
     ]
-    assert vault.taken == []
+    assert vault.commands == ["invalidate"]
 
 
 @pytest.mark.django_db
@@ -179,10 +186,19 @@ class TestWhoIsTold:
         assert [command for command, *_ in told()] == ["invalidate", "suspend"]
 
     def test_who_was_suspended_is_reactivated_though_nothing_of_theirs_is_on_record_any_more(self, mary):
+        long_ago = timezone.now() - timedelta(days=4000)
         block(mary)
         RefreshTokenFamily.objects.all().delete()
+        LogoutDelivery.objects.update(state="delivered", finished_at=long_ago)
+        LogoutEvent.objects.update(at=long_ago)
+        purge_all()
         unblock(mary)
         assert [command for command, *_ in told()] == ["suspend", "reactivate"]
+        LogoutDelivery.objects.update(state="delivered", finished_at=long_ago)
+        LogoutEvent.objects.update(at=long_ago)
+        purge_all()
+        assert told() == []
+        assert not LogoutEvent.objects.exists()
 
     def test_a_command_that_nobody_took_is_no_incomplete_end(self, mary):
         block(mary)

@@ -165,7 +165,7 @@ def test_a_deleted_stream_leaves_nothing_that_waits(receiver):
     happen(3)
     with running():
         wait_until(lambda: receiver.posts("stream"))
-        manage.delete(stream, actor="admin:boss", at=timezone.now())
+        manage.delete(stream, actor="admin:boss", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
         wait_until(lambda: not LogoutDelivery.objects.filter(state=DeliveryState.PENDING).exists(), 30)
 
 

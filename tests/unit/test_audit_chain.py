@@ -154,6 +154,43 @@ def test_the_newest_seal_outlives_its_lines(monkeypatch):
     assert (verdict.purged, verdict.lines, verdict.problems) == (2, 1, ())
 
 
+def test_a_purge_that_is_not_done_yet_is_no_alteration(monkeypatch):
+    monkeypatch.setattr(following, "BATCH", 3)
+    chain.seal_next(NOW)
+    happen(3, at=NOW - YEARS)
+    happen(3)
+    seal()
+    with permit.to_purge(SessionEvent):
+        SessionEvent.objects.filter(pk__lte=pks()[1])._raw_delete("default")
+    assert (verify().purged, verify().lines, verify().problems) == (2, 4, ())
+    assert verify(retention_days=2000).problems  # young lines are nobody's to take
+
+
+def test_a_seal_stays_with_its_lines_where_clocks_differ(monkeypatch):
+    """A younger line stands before older ones: the purge takes neither yet."""
+    monkeypatch.setattr(following, "BATCH", 2)
+    chain.seal_next(NOW)
+    happen(2, at=NOW)
+    happen(2, at=NOW - timedelta(seconds=2))
+    happen(2, at=NOW)
+    seal()
+    for _name, batch in purge.batches(NOW + timedelta(days=90, seconds=-1), 90):
+        batch()
+    assert (verify().seals, verify().lines, verify().problems) == (3, 6, ())
+
+
+def test_the_oldest_line_tells_of_a_beginning_that_was_cut_off_as_nothing_else_does(monkeypatch):
+    monkeypatch.setattr(following, "BATCH", 2)
+    chain.seal_next(NOW)
+    happen(2, at=NOW - timedelta(days=2))
+    happen(2, at=NOW - timedelta(days=1))
+    seal()
+    assert verify().oldest == NOW - timedelta(days=2)
+    first = AuditSeal.objects.order_by("last").first()
+    as_their_owner(f"DELETE FROM {TABLE} WHERE id <= {first.last}", f"DELETE FROM {SEALS} WHERE id = {first.pk}")
+    assert (verify().problems, verify().oldest) == ((), NOW - timedelta(days=1))
+
+
 def test_the_command_says_what_it_found_and_ends_so(trail):
     out = StringIO()
     call_command("audit", "verify", stdout=out)

@@ -409,10 +409,11 @@ def test_prune_closes_a_connection_that_people_hang_on(folder: Path) -> None:
     assert session.ended_at is not None
 
 
-@pytest.mark.parametrize("who", ["may open the admin", "signed up"])
+@pytest.mark.parametrize("who", ["may open the admin", "signed up", "signed up where nobody gets in now"])
 def test_prune_leaves_people_whom_no_file_made(folder: Path, who: str) -> None:
     user = make_user(is_staff=who == "may open the admin")
-    Connection.objects.update(strategy="auth0", options={"disable_signup": who != "signed up"})
+    options = {"disable_signup": "signed up" not in who}
+    Connection.objects.update(strategy="auth0", options=options, enabled="nobody" not in who)
     assert apply(folder, "users: []", prune=True) == {user.email: "unchanged"}
     assert User.objects.filter(pk=user.pk).exists()
     User.objects.update(is_staff=False)

@@ -55,9 +55,9 @@ class _Pruning:
     def _person(self, identity: Identity) -> Applied:
         """Whom no file made is not a file's to delete: who signed up, and who lets others in."""
         name = identity.user.email or identity.sub
-        if identity.user.is_staff:
+        if identity.user.has_powers:
             return Applied("user", name, "unchanged", "may open the admin, and is removed there only")
-        if newcomers.is_open_to_everybody(identity.connection):
+        if newcomers.has_sign_up(identity.connection):  # also while it is closed, which is for a while
             return Applied("user", name, "unchanged", f"people sign up at {identity.connection.name}")
         return _removed("user", name, accounts.delete_user(identity.user, actor=self.actor, at=self.at))
 

@@ -144,7 +144,7 @@ class StreamAdmin(ActsAdmin):
         manage.tell(obj, what, actor=actor_of(request), at=at, facts=facts(request))
 
     def delete_model(self, request: HttpRequest, obj: EventStream) -> None:
-        manage.delete(obj, actor=actor_of(request), at=timezone.now())
+        manage.delete(obj, actor=actor_of(request), at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for stream in queryset:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from idp.http import request_body
 from idp.protocol import strict_json
+from idp.protocol.text.storable import UNSTORABLE
 from idp.tenants.reader import Reader
 from logout_app.api.frame.errors import ApiError, invalid_body
 
@@ -53,6 +54,8 @@ class Form:
 def read_form(request: HttpRequest) -> Form:
     """A multipart body. A field that comes twice is refused: who reads the other one would act on something else."""
     fields, files = request_body.multipart(request)
+    if any(UNSTORABLE.search(text) for name in fields for text in (name, str(fields[name]))):
+        raise invalid_body("a field holds a character that cannot be stored")
     for name in (*fields, *files):
         values = [*fields.getlist(name), *files.getlist(name)]
         if len(values) > 1:

@@ -170,7 +170,7 @@ def daily(call: Call) -> Any:
         raise invalid_query(f"'from and to are at most {MOST_DAYS} days apart'.")
     signed_in = dict(listing.sign_ins_by_day(since, until))
     created = User.objects.filter(created_at__gte=since, created_at__lt=until)
-    new = dict(created.values_list(TruncDate("created_at")).annotate(n=Count("pk")).order_by())
+    new = dict(created.values_list(TruncDate("created_at", tzinfo=UTC)).annotate(n=Count("pk")).order_by())
     days = [(since + timedelta(days=one)).date() for one in range((until - since).days)]
     return [
         {

@@ -15,7 +15,7 @@ from logout_app.delivery.channels.applications import Addressee, ToApplication
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Message
 from logout_app.delivery.outbox import Claimed
 from logout_app.delivery.receiver import APPLICATION
-from logout_app.models import Channel, DeliveryState, LogoutDelivery
+from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol import commands
 from logout_app.protocol.commands import Command
 from sessions_app.models import RefreshTokenFamily, SessionClient, SSOSession
@@ -34,8 +34,9 @@ WHERE application.{FIELD} <> '' AND application.enabled AND (
         SELECT 1 FROM {RefreshTokenFamily._meta.db_table} family
         WHERE family.user_id = person.id AND family.application_id = application.id
     ) OR EXISTS (
-        SELECT 1 FROM {LogoutDelivery._meta.db_table} before
-        WHERE before.sub = person.user_id AND before.application_id = application.id AND before.channel = '{Channel.COMMAND}'
+        SELECT 1 FROM {LogoutEvent._meta.db_table} told
+        JOIN {LogoutDelivery._meta.db_table} before ON before.event_id = told.id
+        WHERE told.sub = person.user_id AND before.application_id = application.id AND before.channel = '{Channel.COMMAND}'
     )
 )"""  # noqa: S608  constants only, here and below
 COMMANDS = f"""

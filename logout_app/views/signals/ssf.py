@@ -71,7 +71,7 @@ def _says_where_its_metadata_is(view: Callable[P, HttpResponse]) -> Callable[P, 
     @functools.wraps(view)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         response = view(*args, **kwargs)
-        if response.status_code == 403:
+        if response.status_code == 403 and b'"insufficient_scope"' in response.content:
             response.headers["WWW-Authenticate"] = 'Bearer realm="curfew", error="insufficient_scope"'
         if "WWW-Authenticate" in response.headers:
             response.headers["WWW-Authenticate"] += f', resource_metadata="{METADATA}"'
@@ -99,7 +99,8 @@ def streams(request: HttpRequest, by: StreamManager, at: datetime) -> HttpRespon
     if request.method == "GET":
         return _read(request, by)
     if request.method == "DELETE":
-        manage.delete(manage.find(by.application, _id(request.GET)), actor=by.actor, at=at)
+        stream = manage.find(by.application, _id(request.GET))
+        manage.delete(stream, actor=by.actor, at=at, by=manage.SetBy.RECEIVER)
         return HttpResponse(status=204)
     document = _body(request)
     if request.method == "POST":

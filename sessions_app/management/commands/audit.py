@@ -34,4 +34,7 @@ def _sentences(verdict: chain.TrailVerdict) -> str:
     counted = f"{verdict.lines} lines in {verdict.seals} seals, {verdict.unsealed} not sealed yet"
     purged = f", {verdict.purged} purged by their age" if verdict.purged else ""
     found = [f"ALTERED  {problem}" for problem in verdict.problems] or ["VERIFIED  Every line is what was sealed."]
-    return "\n".join([*found, f"{counted}{purged}.", f"Newest seal: {verdict.head or 'none'}"])
+    oldest = (
+        f"Oldest sealed line: {verdict.oldest:%Y-%m-%d %H:%M} UTC" if verdict.oldest else "Oldest sealed line: none"
+    )
+    return "\n".join([*found, f"{counted}{purged}.", oldest, f"Newest seal: {verdict.head or 'none'}"])

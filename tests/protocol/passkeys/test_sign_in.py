@@ -19,8 +19,11 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from idp.http.requests import RequestFacts
 from idp.models import Application, Connection, SpentToken, User
 from idp.people import accounts
+from logout_app.ending import not_me
+from sessions_app.account.not_me import NotMe
 from sessions_app.models import SessionEvent, SSOSession
 from sessions_app.signin import passkeys
 from tests.support.factories import make_application, make_connection, make_session, make_user
@@ -256,17 +259,21 @@ def test_two_answers_at_once_open_one_session(key: SoftKey) -> None:
     assert SSOSession.objects.count() == 1
 
 
+@pytest.mark.parametrize("is_removed", [True, False])
 @pytest.mark.parametrize("continues", [False, True])
-def test_a_passkey_that_is_removed_while_it_signs_in_opens_nothing(
-    mary: User, key: SoftKey, monkeypatch: pytest.MonkeyPatch, continues: bool
+def test_a_passkey_that_is_removed_or_distrusted_while_it_signs_in_opens_nothing(
+    mary: User, key: SoftKey, monkeypatch: pytest.MonkeyPatch, continues: bool, is_removed: bool
 ) -> None:
-    """Whoever removes it ends the sessions that are there: this one must not come after them."""
+    """Whoever does that ends the sessions that are there: this one must not come after them."""
     client, complete = Client(), passkeys.sign_in.complete
     if continues:
         client.cookies[settings.SSO_COOKIE_NAME] = make_session(mary).raw_cookie  # type: ignore[attr-defined]
 
     def removed_meanwhile(*args: Any, **more: Any) -> Any:
-        Authenticator.objects.get(user=mary).delete()
+        if is_removed:
+            Authenticator.objects.get(user=mary).delete()
+        else:
+            passkeys.trust_none_alone(mary)
         return complete(*args, **more)
 
     monkeypatch.setattr(passkeys.sign_in, "complete", removed_meanwhile)
@@ -302,6 +309,42 @@ def test_a_sign_in_waits_for_the_removal_that_is_under_way(mary: User, key: Soft
             Authenticator.objects.get(user=mary).delete()
             deleted.set()
             wait_until(somebody_waits, 30)
+        thread.join(30)
+    assert answers == [403]
+    assert not SSOSession.objects.filter(ended_at=None).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(database.vendor == "sqlite", reason="SQLite has one writer")
+def test_a_sign_in_waits_for_this_was_not_me_which_does_not_wait_for_it(mary: User, key: SoftKey) -> None:
+    """The sign-in takes key and person, and so does the other: in another order each would wait for the other."""
+    answers: list[int] = []
+    proved, held = threading.Event(), threading.Event()
+    complete, trust_none_alone = passkeys.sign_in.complete, passkeys.trust_none_alone
+
+    def late() -> None:
+        answers.append(sign_in(Client(), key).status_code)
+        database.close()
+
+    def when_proved(*args: Any, **more: Any) -> Any:
+        proved.set()
+        held.wait(30)
+        return complete(*args, **more)
+
+    def once_somebody_waits(user: User) -> int:
+        held.set()
+        wait_until(somebody_waits, 30)
+        return trust_none_alone(user)
+
+    thread = threading.Thread(target=late)
+    link = NotMe(mary, 1, "new_device", timezone.now() + timedelta(days=1), is_own_address=True)
+    with (
+        mock.patch.object(passkeys.sign_in, "complete", when_proved),
+        mock.patch.object(passkeys, "trust_none_alone", once_somebody_waits),
+    ):
+        thread.start()
+        assert proved.wait(30)
+        assert not_me.end_everything(link, RequestFacts(), timezone.now()) is not None
         thread.join(30)
     assert answers == [403]
     assert not SSOSession.objects.filter(ended_at=None).exists()

@@ -97,6 +97,23 @@ def test_after_delete_the_same_person_may_be_made_again(scim: Scim) -> None:
     assert receive(scim, "00uann").user.is_active
 
 
+def test_who_is_let_in_as_the_account_that_kept_them_out_is_deleted_is_let_in_for_everybody_who_was_told(
+    scim: Scim,
+) -> None:
+    mary, key = make_user(), scim.add()
+    accounts.link_identity(Identity.objects.get(sub="00uann"), mary, actor="admin:1", at=timezone.now())
+    make_session(mary, make_application(command_endpoint="https://jwt-debugger.example/commands"))
+    deactivate_by_patch(scim, key)
+    LogoutDelivery.objects.update(state="delivered", finished_at=timezone.now())
+    assert scim.delete(f"/Users/{key}").status == 204
+    mary.refresh_from_db()
+    assert mary.is_active
+    commands = LogoutDelivery.objects.filter(channel="command").order_by("pk")
+    assert commands.last().sign_out.initiator == "command-reactivate"
+    acts = SessionEvent.objects.filter(type="scim_written").order_by("pk").values_list("data__act", flat=True)
+    assert acts.last() == "reactivated"
+
+
 def test_delete_of_a_linked_account_leaves_the_person_their_other_ones(scim: Scim) -> None:
     mary = make_user()
     key = scim.add()

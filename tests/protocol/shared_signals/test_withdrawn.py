@@ -55,6 +55,9 @@ def test_what_an_administrator_stopped_no_receiver_starts(receiver, stopped):
     refused = receiver.call("POST", "/ssf/status", wanted)
     assert (refused.status_code, receiver.row.status) == (403, stopped)
     assert "administrator" in refused.json()["error_description"]
+    assert "insufficient_scope" not in refused.headers.get("WWW-Authenticate", "")  # another token changes nothing
+    deleted = receiver.call("DELETE", f"/ssf/streams?stream_id={stream.public_id}")  # to make one that runs
+    assert (deleted.status_code, receiver.row.status) == (403, stopped)
     manage.set_status(receiver.row, "enabled", "", actor="admin:boss", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
     assert receiver.call("POST", "/ssf/status", wanted | {"status": "paused"}).status_code == 200
     assert receiver.call("POST", "/ssf/status", wanted).status_code == 200

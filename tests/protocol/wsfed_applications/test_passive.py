@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core import signing
 from django.test import Client
 from django.utils import timezone
 from lxml import etree
@@ -16,6 +17,7 @@ from idp.protocol.assurance import MICROSOFT_MFA
 from idp.saml.application.settings import CLAIMS
 from logout_app.models import LogoutDelivery
 from sessions_app.models import SessionClient
+from sessions_app.saml import kept
 from tests.protocol.wsfed_applications.conftest import CLEAN_UP, OUT, REALM, REPLY
 from tests.support.dotnet_wsfed import AUTHENTICATION_METHOD, NAME_IDENTIFIER
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
@@ -78,6 +80,19 @@ def test_who_is_not_signed_in_signs_in_first_and_wctx_comes_back_with_its_escape
     assert dotnet.takes(posted(client.get(waiting)), timezone.now())[NAME_IDENTIFIER]
     assert client.get(waiting.replace("/wsfed/", "/samlp/")).status_code == 404
     assert browser().get(waiting).status_code == 400
+
+
+def test_what_another_release_sealed_is_begun_anew_and_no_fault(dotnet, intranet):
+    make_user()
+    client = csrf_client()
+    waiting = parse_qs(urlsplit(goes(client, dotnet)["Location"]).query)["next"][0]
+    facts = signing.loads(parse_qs(urlsplit(waiting).query)[kept.PARAMETER][0], salt="curfew.saml.request")
+    for changed in ({name: facts[name] for name in facts if name != "protocol"}, {**facts, "later": 1}):
+        sealed = signing.dumps(changed, salt="curfew.saml.request", compress=True)
+        path = f"/wsfed/{intranet.client_id}?{kept.PARAMETER}={sealed}"
+        assert client.get("/login", {"next": path}).status_code == 200
+        answer = client.get(path)
+        assert (answer.status_code, b"Start again at the application" in answer.content) == (400, True)
 
 
 @pytest.mark.parametrize(
