@@ -107,7 +107,7 @@ def wait_for_answer(server: HTTPServer, state: str) -> dict[str, str]:
     while time.monotonic() < deadline:
         server.handle_request()
         answer = Callback.answer
-        if not secrets.compare_digest(answer.get("state", ""), state) or answer.get("iss") != ISSUER:
+        if not secrets.compare_digest(answer.get("state", "").encode(), state.encode()) or answer.get("iss") != ISSUER:
             continue
         if "error" in answer:
             raise Refused(answer["error"], answer.get("error_description", ""))

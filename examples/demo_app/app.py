@@ -7,7 +7,6 @@ DEMO_CLIENT_SECRET in the environment. It is for trying Curfew out on one machin
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import os
 import time
@@ -20,7 +19,7 @@ from authlib.common.errors import AuthlibBaseError
 from examples.demo_app.provider import FAILURES, Provider
 from examples.demo_app.sessions import Session
 from examples.demo_app.site import DemoSite, page
-from examples.web import Request, Response, redirect, serve
+from examples.web import Request, Response, is_same, redirect, serve
 
 
 class DemoApp(DemoSite):
@@ -56,7 +55,7 @@ class DemoApp(DemoSite):
 
     def callback(self, request: Request) -> Response:
         pending = self.store.finish(request.cookies.get(self.login_cookie, ""))
-        if pending is None or not hmac.compare_digest(pending.state, request.query.get("state", "")):
+        if pending is None or not is_same(pending.state, request.query.get("state", "")):
             return self._problem("This sign-in was begun in another browser, or too long ago. Please sign in again.")
         if "error" in request.query:
             return self._problem(request.query.get("error_description") or request.query["error"])

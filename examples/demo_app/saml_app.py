@@ -6,14 +6,13 @@ and DEMO_SAML_CERTIFICATE in the environment.
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 
 from examples.demo_app.service_provider import ACS, FAILURES, LOGOUT, SOAP, AskedLogout, ServiceProvider
 from examples.demo_app.sessions import Session
 from examples.demo_app.site import DemoSite
-from examples.web import Request, Response, redirect, serve
+from examples.web import Request, Response, is_same, redirect, serve
 
 XML = "text/xml; charset=utf-8"
 
@@ -36,7 +35,7 @@ class SamlApp(DemoSite):
 
     def consume(self, request: Request) -> Response:
         pending = self.store.finish(request.cookies.get(self.login_cookie, ""))
-        if pending is None or not hmac.compare_digest(pending.state, request.form.get("RelayState", "")):
+        if pending is None or not is_same(pending.state, request.form.get("RelayState", "")):
             return self._problem("This sign-in was begun in another browser, or too long ago. Please sign in again.")
         session = self.provider.sign_on(request, pending)
         return redirect("/").cookie(self.session_cookie, self.store.open(session)).cookie(self.login_cookie, "")

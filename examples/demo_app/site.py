@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import string
 import time
 from abc import abstractmethod
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from examples.demo_app.sessions import Session, Store
-from examples.web import Request, Response, Site, redirect
+from examples.web import Request, Response, Site, is_same, redirect
 
 HERE = Path(__file__).parent
 HANG_SECONDS = 20
@@ -139,7 +138,7 @@ class DemoSite(Site):
         return self.store.get(request.cookies.get(self.session_cookie, ""))
 
     def _meant(self, request: Request, session: Session) -> bool:
-        return hmac.compare_digest(session.csrf, request.form.get("csrf", ""))
+        return is_same(session.csrf, request.form.get("csrf", ""))
 
     def _problem(self, message: str) -> Response:
         response = self._signed_out_page(f'<p class="notice bad" role="alert">{escape(message)}</p>')
@@ -158,4 +157,4 @@ class DemoSite(Site):
         try:
             return handler(request)
         except self.failures as error:
-            return self._problem(f"Signing in did not work: {error}")
+            return self._problem(f"That did not work: {error}")

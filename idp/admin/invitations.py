@@ -17,6 +17,7 @@ from idp.http.requests import facts
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import Connection, Group, Invitation, InvitationState
 from idp.people import invitations
+from idp.tenants import rules
 
 if TYPE_CHECKING:
     InviteForm = forms.ModelForm[Invitation]
@@ -43,6 +44,12 @@ class InvitationForm(InviteForm):
 
     def validate_constraints(self) -> None:
         """One that waits for this address is replaced, as the act says."""
+
+    def clean_address(self) -> str:
+        address: str = self.cleaned_data["address"]
+        if reason := rules.check_email(address):  # it may be longer as accounts keep it
+            raise forms.ValidationError(f"It {reason}.")
+        return address
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

@@ -8,16 +8,22 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 
 from idp.admin.fields import ObjectField, https_urls
-from idp.connections.database import by_login, requires_username
+from idp.connections.database import LONGEST_LOGIN, by_login, requires_username
 from idp.models import Connection, Identity, Strategy, User
 from idp.people import metadata, password_policy
 from idp.protocol.text import normal_forms
 from idp.scim import ownership
+from idp.tenants import rules
 
 if TYPE_CHECKING:
     BaseUserForm = forms.ModelForm[User]
 else:
     BaseUserForm = forms.ModelForm
+
+
+def _fits(address: str) -> None:
+    if reason := rules.check_email(address):
+        raise forms.ValidationError(f"It {reason}.")
 
 
 class NewUserForm(BaseUserForm):
@@ -27,7 +33,7 @@ class NewUserForm(BaseUserForm):
         Connection.objects.filter(strategy=Strategy.DATABASE),
         help_text="Database connections only: people of other connections appear when they first sign in.",
     )
-    email = forms.EmailField(max_length=254)
+    email = forms.EmailField(max_length=254, validators=[_fits])
     username = forms.CharField(
         label="User name", max_length=255, required=False, help_text="Where the connection asks for user names."
     )
@@ -48,6 +54,8 @@ class NewUserForm(BaseUserForm):
         login = normal_forms.name(typed)
         if named and (not login or "@" in login):
             self.add_error("username", "Give a user name without @: people of this connection sign in with it.")
+        elif named and normal_forms.is_longer_than(LONGEST_LOGIN, typed):
+            self.add_error("username", f"It is longer than {LONGEST_LOGIN} characters.")
         elif named and normal_forms.has_look_alike(typed):
             self.add_error("username", "It has a letter that stands for another one: type it plainly.")
         elif connection and login and by_login(connection, typed) is not None:
@@ -88,6 +96,8 @@ class UserForm(BaseUserForm):
         email: str = self.cleaned_data["email"]
         login = normal_forms.name(email)
         mine = Connection.objects.filter(strategy=Strategy.DATABASE, identities__user=self.instance)
+        if email and "email" in self.changed_data:
+            _fits(email)
         if "email" in self.changed_data and (owner := ownership.owner(self.instance)):
             raise forms.ValidationError(ownership.why_fixed(owner))
         if "email" in self.changed_data and (

@@ -21,6 +21,8 @@ LONGEST_TEXT = 500
 LONGEST_SUBJECT = 150
 LONGEST_BODY = 5000
 PLACE = re.compile(r"\{([a-z_]+)\}")
+_OPENS = r"\{(?:url|reset_url|code)\}"  # what lets its reader in
+_LED_ELSEWHERE = re.compile(rf"[/.?].*{_OPENS}|{_OPENS}.*\.\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,18 @@ def mail_problems(name: str, said: Any) -> Iterator[str]:
     if not isinstance(body, str) or not body.strip() or len(body) > LONGEST_BODY or not _is_lines(body):
         yield f"body must be printable text of at most {LONGEST_BODY} characters"
         return
+    if any(_leads_elsewhere(word) for word in body.split()):
+        yield "body has a place inside another address: what it stands for would be told to whoever is there"
     places = set(PLACE.findall(body))
     if missing := sorted(MAILS[name].needs - places):
         yield f"body has no {' and no '.join(f'{{{place}}}' for place in missing)}"
     if unknown := sorted(places - MAILS[name].knows):
         yield f"body has {{{unknown[0]}}}, which this mail does not know"
+
+
+def _leads_elsewhere(word: str) -> bool:
+    """`https://elsewhere.example/?go={url}` or `{code}.elsewhere.example`: mail programs make links of it without a scheme, too."""
+    return bool(_LED_ELSEWHERE.search(word))
 
 
 def _is_lines(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from idp.connections.database import by_login, hashing_slot, requires_username
+from idp.connections.database import LONGEST_LOGIN, by_login, hashing_slot, requires_username
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
 from idp.people import password_policy
 from idp.protocol.text import normal_forms
@@ -52,6 +52,8 @@ def problems(new: Newcomer) -> Iterator[tuple[str, str]]:
     if requires_username(new.connection):
         if not new.login or "@" in new.login:
             yield "username", f"is missing, or has an @: people of {new.connection.name} sign in with it"
+        elif normal_forms.is_longer_than(LONGEST_LOGIN, new.username):
+            yield "username", f"is longer than {LONGEST_LOGIN} characters"
         elif normal_forms.has_look_alike(new.username):
             yield "username", "has a letter that stands for another one: type it plainly"
     if new.password is not None:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from idp import signals
-from idp.connections.database import by_login, hashing_slot, requires_username
+from idp.connections.database import LONGEST_LOGIN, by_login, hashing_slot, requires_username
 from idp.connections.registry import domain_of
 from idp.http.requests import RequestFacts
 from idp.models import Connection, Identity, Strategy, User, new_database_sub
@@ -50,6 +50,8 @@ def account_of(connection: Connection, address: str) -> Identity | None:
 def user_name_problem(connection: Connection, typed: str) -> str:
     """Why this is no user name of the connection; "" if it may be one. Whether it is taken is found out when it is written."""
     if not normal_forms.name(typed) or "@" in typed or not typed.isprintable():
+        return "no-name"
+    if normal_forms.is_longer_than(LONGEST_LOGIN, typed):
         return "no-name"
     return "look-alike" if normal_forms.has_look_alike(typed) else ""
 

@@ -16,6 +16,7 @@ from idp.tenants import auth0_keys, placeholders
 
 Check = Callable[[str], str | None]
 NOT_DONE = "is not done here, and what it asks for would be missing: leave it out to go on without"
+MOST_GUESSES = 20  # at what was meant; each is dear, and programs send thousands of keys in one body
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -149,7 +150,7 @@ class Reader:
         if not isinstance(value, list):
             self.problem(key, f"must be a list, not {_kind(value)}")
             return None
-        good: list[str] = []
+        good: dict[str, None] = {}  # in order, and asked for in no time however many there are
         for index, item in enumerate(value):
             where = f"{self._at(key)}[{index}]"
             if not self._is_text(where, item, longest):
@@ -162,8 +163,8 @@ class Reader:
             if reason:
                 self._complain(where, reason)
             else:
-                good.append(item)
-        return good
+                good[item] = None
+        return list(good)
 
     def mapping(self, key: str) -> dict[str, Any] | None:
         value = self._take(key)
@@ -208,13 +209,14 @@ class Reader:
         return str(value)
 
     def done(self) -> None:
+        guesses = iter(range(MOST_GUESSES))
         for key, value in self.values.items():
             if key in self._taken:
                 continue
             if auth0_keys.is_meaningless(self.path, key, value):
                 self.ignore(key)
             else:
-                self.problem(key, self._why_not(key))
+                self.problem(key, self._why_not(key, guesses=next(guesses, None) is not None))
 
     def refuse(self, key: str) -> None:
         """A key that demands what is not done here."""
@@ -224,10 +226,11 @@ class Reader:
     def ignore(self, key: str) -> None:
         self.ignored[(auth0_keys.place(self.path), key)] = None
 
-    def _why_not(self, key: str) -> str:
+    def _why_not(self, key: str, *, guesses: bool) -> str:
         if auth0_keys.is_demand(self.path, key):
             return NOT_DONE
-        nearest = difflib.get_close_matches(key, self._taken | auth0_keys.known(self.path), n=1)
+        known = self._taken | auth0_keys.known(self.path) if guesses else ()
+        nearest = difflib.get_close_matches(key, known, n=1)
         return f"is not known here{f': is {nearest[0]} meant?' if nearest else ''}"
 
     def _inside(self, value: Any, path: str) -> Reader:

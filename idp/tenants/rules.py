@@ -16,7 +16,7 @@ from idp.branding import texts
 from idp.directory.rules import references_problems
 from idp.protocol import uris
 from idp.protocol.bounds import Bounds
-from idp.protocol.text import colours
+from idp.protocol.text import colours, normal_forms
 
 if TYPE_CHECKING:
     from idp.models import TenantSettings
@@ -97,7 +97,7 @@ def check_email(value: str) -> str | None:
         validate_email(value)
     except ValidationError:
         return "is not an e-mail address"
-    return None if len(value) <= LONGEST_EMAIL else f"is longer than {LONGEST_EMAIL} characters"
+    return f"is longer than {LONGEST_EMAIL} characters" if normal_forms.is_longer_than(LONGEST_EMAIL, value) else None
 
 
 TEXTS: Mapping[str, Callable[[str], str | None]] = {  # each may be left empty

@@ -14,6 +14,7 @@ from typing import Any
 
 from idp.connections import options as connection_options
 from idp.connections import rules as connection_rules
+from idp.connections.database import LONGEST_LOGIN
 from idp.crypto.keys import ALGORITHMS
 from idp.directory.rules import LONGEST_GROUP, group_name_problem
 from idp.http import languages
@@ -376,6 +377,8 @@ def _metadata(reader: Reader, key: str) -> dict[str, Any] | None:
 
 
 def _user_name(value: str) -> str | None:
+    if normal_forms.is_longer_than(LONGEST_LOGIN, value):
+        return f"is longer than {LONGEST_LOGIN} characters"
     return "has a letter that stands for another one: type it plainly" if normal_forms.has_look_alike(value) else None
 
 

@@ -52,7 +52,7 @@ def kept(application: Application, reference: str, at: datetime) -> FlowState | 
 
 def status(application: Application, event_pks: Collection[int]) -> tuple[str, ...]:
     """By what the others of these ends have confirmed until now."""
-    others = LogoutDelivery.objects.filter(event__in=event_pks).exclude(application=application)
+    others = LogoutDelivery.objects.of_ends().filter(event__in=event_pks).exclude(application=application)
     return PARTIAL if others.exclude(state=DeliveryState.DELIVERED).exists() else SUCCESS
 
 

@@ -33,6 +33,9 @@ WORKERS_TURN = 20.0  # seconds that a worker gives to jobs at a time
 LARGEST_UPLOAD = 500 * 1024  # bytes, as at Auth0; files of any length are imported on the command line
 
 
+MOST_WRONG = 10_000  # rows of an upload; each is written down
+
+
 class CannotImport(Exception):
     """A sentence that says why."""
 
@@ -90,6 +93,8 @@ def run(
         for batch in _batches(islice(enumerate(source.rows(file), start=1), job.done, None)):
             _write(job, batch, timezone.now())
             tell(job)
+            if job.upload is not None and job.failed > MOST_WRONG:
+                raise BadSource(f"more than {MOST_WRONG:,} rows are wrong: the rest was not looked at")
             if deadline is not None and monotonic() > deadline:
                 return False
     except BadSource as bad:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from idp.connections.database import LONGEST_LOGIN
 from idp.people import brought_along, metadata
 from idp.people.brought_along import HashRefused
 from idp.protocol import uris
@@ -31,6 +32,7 @@ PASSED_OVER = frozenset(
 _TEXTS = {"given_name": 150, "family_name": 150, "name": 255, "nickname": 150}
 _SECRETS = frozenset({"password_hash", "custom_password_hash", "mfa_factors"})
 _WHO = ("email", "username", "user_id")
+LONGEST_HASH = 1000  # characters of User.password
 LONGEST_SHOWN = 10_000  # characters of JSON
 _SECRET = re.compile(r"[A-Z2-7]{16,128}", re.ASCII)
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -128,6 +130,8 @@ def _username(row: ImportRow, key: str, value: Any) -> None:
 def _user_name(value: str) -> str | None:
     if "@" in value:
         return "has an @, which only addresses have"
+    if normal_forms.is_longer_than(LONGEST_LOGIN, value):
+        return f"is longer than {LONGEST_LOGIN} characters"
     return "has a letter that stands for another one" if normal_forms.has_look_alike(value) else None
 
 
@@ -187,9 +191,14 @@ def _custom(row: ImportRow, key: str, value: Any) -> None:
 
 def _hash(row: ImportRow, prefix: str, read_hash: Callable[[], str]) -> None:
     try:
-        row.password = read_hash()
+        password = read_hash()
     except HashRefused as refused:
         row.error(refused.code, f"{prefix}{refused.path} {refused.reason}", f"{prefix}{refused.path}")
+        return
+    if len(password) > LONGEST_HASH:
+        row.error("MAX_LENGTH", f"{prefix}hash is longer, with its salt and key, than can be kept", f"{prefix}hash")
+    else:
+        row.password = password
 
 
 def _factors(row: ImportRow, key: str, value: Any) -> None:

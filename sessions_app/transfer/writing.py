@@ -8,7 +8,7 @@ from datetime import datetime
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Q
 
 from idp.applications import management_api
@@ -21,6 +21,7 @@ from sessions_app.transfer.reading import PREFIX, ImportRow
 
 TAKEN = "The user already exists."
 TWICE = "A user with this email, username or user_id was already provided."
+UNKEEPABLE = "Something of this user is longer than can be kept."
 POWERFUL = "Somebody who may administer is not changed by an import of a program."
 _MERGED = ("user_metadata", "app_metadata")
 
@@ -47,7 +48,7 @@ def write(
     try:
         with transaction.atomic():
             return _Batch(connection, good, how).write()
-    except IntegrityError:  # somebody else made one of them in this moment
+    except (DataError, IntegrityError):  # one of them cannot be kept, or somebody else made one in this moment
         return _one_by_one(connection, good, how)
 
 
@@ -66,6 +67,8 @@ def _one_by_one(connection: Connection, rows: list[ImportRow], how: _How) -> Wri
         try:
             with transaction.atomic():
                 total.add(_Batch(connection, [row], how).write())
+        except DataError:  # else the job would be taken up, and fail, for ever
+            row.error("FORMAT", UNKEEPABLE)
         except IntegrityError:
             row.error("CONFLICT", TAKEN)
     return total
@@ -167,20 +170,22 @@ class _Batch:
         Authenticator.objects.bulk_create(factors)
 
     def _update(self, row: ImportRow, identity: Identity) -> None:
-        """What Auth0 updates, too. A password only of somebody who never signed in with the one that they have."""
+        """What Auth0 updates, too. A password only of somebody who never signed in, by whichever of their accounts."""
         user = identity.user
-        for column in _MERGED:
-            if column in row.columns:
-                row.columns[column] = metadata.merged(getattr(user, column), row.columns[column])
         for column, value in row.columns.items():
-            setattr(user, column, value)
+            is_merged = column in _MERGED
+            setattr(user, column, metadata.merged(getattr(user, column), value) if is_merged else value)
         columns = [*row.columns, "updated_at"]
-        if row.is_custom_hash and identity.last_login_at is None:
+        if row.is_custom_hash and not _ever_came_in(user):
             user.password = row.password
             columns.append("password")
         user.save(update_fields=columns)
         if row.totp and not Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
             _factor(user, row.totp).save()
+
+
+def _ever_came_in(user: User) -> bool:
+    return user.last_login is not None or user.identities.exclude(last_login_at=None).exists()
 
 
 def _factor(user: User, secret: str) -> Authenticator:

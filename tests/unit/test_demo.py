@@ -13,6 +13,7 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from examples.cli import app as cli
 from examples.demo_app.app import DemoApp
 from examples.demo_app.provider import FAILURES, LOGOUT_EVENT, Provider
 from examples.demo_app.sessions import Session
@@ -255,3 +256,18 @@ def test_a_front_channel_request_for_another_sid_ends_nothing(app: DemoApp) -> N
     query = {"iss": ISSUER, "sid": "of-a-former-session"}
     app.frontchannel_logout(Request("GET", "/frontchannel-logout", query, {}, {app.session_cookie: key}, ""))
     assert app.store.get(key) is not None
+
+
+def test_what_another_program_brings_to_the_command_line_application_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = {"state": "ours", "iss": cli.ISSUER, "code": "1"}
+    brought = iter([{"state": "\u00e9", "iss": cli.ISSUER}, {"state": "ours", "iss": "https://evil.example/"}, real])
+
+    class Server:
+        timeout = 0
+
+        def handle_request(self) -> None:
+            monkeypatch.setattr(cli.Callback, "answer", next(brought))
+
+    assert cli.wait_for_answer(Server(), "ours") == real  # type: ignore[arg-type]

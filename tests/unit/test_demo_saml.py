@@ -130,3 +130,21 @@ def test_what_cannot_be_believed_ends_nothing(app: SamlApp, request_of: Any) -> 
     assert post(app, request_of()).status == "400 Bad Request"
     assert app.store.get(mine) is not None
     assert app.store.get(two) is not None
+
+
+@pytest.mark.parametrize("said", ["x", "YQ", "\u00e9", "%21", "__7__g"])
+def test_what_is_no_message_at_all_is_a_page_and_no_fault(app: SamlApp, said: str) -> None:
+    for method, path, name in (
+        ("GET", "/slo", "SAMLRequest"),
+        ("GET", "/slo", "SAMLResponse"),
+        ("POST", "/acs", "SAMLResponse"),
+    ):
+        key, pending = app.store.begin()
+        form = {"RelayState": pending.state, name: said}
+        came = Request(method, path, form, form, {app.login_cookie: key}, "", query_string=f"{name}={said}&Signature=x")
+        assert app.answer(came).status == "400 Bad Request"
+    key, _ = app.store.begin()
+    form = {"RelayState": "\u00e9", "SAMLResponse": said}
+    assert app.answer(Request("POST", "/acs", {}, form, {app.login_cookie: key}, "")).status == "400 Bad Request"
+    entity = '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+    assert app.answer(Request("POST", "/slo/soap", {}, {}, {}, "", body=entity)).status == "400 Bad Request"

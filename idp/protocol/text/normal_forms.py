@@ -24,6 +24,11 @@ def name(text: str) -> str:
     return "".join("".join(run) if other else _lower("".join(run)) for other, run in runs)
 
 
+def is_longer_than(most: int, text: str) -> bool:
+    """As it is typed or as it is kept: the lower case of some letters has more of them (U+0130)."""
+    return len(text) > most or len(name(text)) > most
+
+
 def has_look_alike(text: str) -> bool:
     """Whether a letter stands for another one, which no new user name may have (RFC 8264 section 9.17)."""
     return any(map(_stands_for_another, text))

@@ -52,7 +52,7 @@ def delete(call: Call, client_id: str, credential_id: str) -> None:
     row = clients.find(client_id, locked=True)
     gone = _one(row, credential_id)
     kept = [key for key in _keys(row) if key is not gone]
-    if not kept and row.token_endpoint_auth_method == words.PRIVATE_KEY_JWT:
+    if all(key.get("use") == "enc" for key in kept) and row.token_endpoint_auth_method == words.PRIVATE_KEY_JWT:
         raise ApiError(400, "It is the last key of a client that has no other way in", "operation_not_supported")
     _write(call, row, kept)
 

@@ -16,6 +16,7 @@ from django.http.multipartparser import MultiPartParserError
 from idp.http import request_body
 from idp.http.serving.limits import LONGEST_BODY
 from idp.protocol import strict_json
+from idp.protocol.text.storable import UNSTORABLE
 from idp.tenants.reader import Reader
 from logout_app.api.frame.errors import ApiError, invalid_body
 
@@ -63,6 +64,8 @@ def read_form(request: HttpRequest) -> Form:
         raise ApiError(413, f"The body may have {LONGEST_BODY} bytes at most.") from None
     except (MultiPartParserError, UnicodeDecodeError):
         raise ApiError(400, "The body is no multipart/form-data", "invalid_body") from None
+    if any(UNSTORABLE.search(text) for name, value in fields.dict().items() for text in (name, value)):
+        raise invalid_body("a field holds a character that cannot be stored")
     for name in (*fields, *files):
         values = [*fields.getlist(name), *files.getlist(name)]
         if len(values) > 1:

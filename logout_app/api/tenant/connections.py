@@ -125,7 +125,7 @@ def delete(call: Call, connection_id: str) -> Any:
 def _for_all(said: Mapping[str, Any]) -> bool | None:
     """Ours: whether every application may use it. A list of all of them, which tools write back beside, is the same."""
     value = said.get("enabled_for_all")
-    if value not in (None, True, False):
+    if value is not None and not isinstance(value, bool):
         raise invalid_body("enabled_for_all: must be true or false")
     return value
 

@@ -10,6 +10,8 @@ from logout_app.api.frame.errors import ApiError
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
 
 EVERY = (*PAGES, *CHECKPOINTS, *FIELDS)
+# What Auth0's SDKs may choose by, in one list or another: of nothing it chooses nothing.
+CHOOSING = ("hydrate", "name", "enabled", "triggerId", "synchronous", "disabled")
 
 
 def _none(key: str) -> Callable[[Call], Any]:
@@ -40,14 +42,12 @@ def _always(answer: Any) -> Callable[..., Any]:
 def _empty(path: str, key: str, *, bare: bool = False) -> Operation:
     """`bare`: at Auth0 it is a list, whatever pages were asked for."""
     handler = _always([]) if bare else _none(key)
-    return Operation("GET", path, ["read:tenant_settings"], handler, "Empty.", query=(*EVERY, "hydrate", "name"))
+    return Operation("GET", path, ["read:tenant_settings"], handler, "Empty.", query=(*EVERY, *CHOOSING))
 
 
 def _no_wrapped(path: str, key: str) -> Operation:
     """Lists that Auth0 never answers bare."""
-    return Operation(
-        "GET", path, ["read:tenant_settings"], _always({key: []}), "Empty.", query=(*EVERY, "hydrate", "name")
-    )
+    return Operation("GET", path, ["read:tenant_settings"], _always({key: []}), "Empty.", query=(*EVERY, *CHOOSING))
 
 
 LISTS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from idp.protocol import uris
 from idp.protocol.jwt_profile import is_text
 from logout_app.api.frame import body, delegation
 from logout_app.api.frame.body import BodyReader
@@ -63,7 +64,7 @@ def create(call: Call) -> Any:
     _check(call)
     secret = manage.new_webhook_secret()
     row.secret = manage.seal(row, "secret", secret)
-    row.name = row.name or row.endpoint[:100]
+    row.name = row.name or uris.origin(row.endpoint)[:100]  # the trail tells names, and a query may hold a secret
     row.save(force_insert=True)
     manage.tell(row, "made", actor=call.actor, at=call.at, facts=call.caller.facts)
     found = shape(row)

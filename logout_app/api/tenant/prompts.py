@@ -78,6 +78,8 @@ def _said(prompt: str, given: Mapping[str, Any]) -> Any:
             raise invalid_body(f"{screen[:50]}: must be an object")
         for key, text in keys.items():
             place = PLACES.get((prompt, screen, key))
+            if text is not None and not isinstance(text, str):
+                raise invalid_body(f"{screen[:50]}.{key[:50]}: must be text")
             if place is None:
                 raise invalid_body(
                     f"{screen[:50]}.{key[:50]}: is not known here; of {prompt[:50]} there is {', '.join(known) or 'nothing'}"

@@ -64,7 +64,8 @@ def add_permissions(call: Call, role_id: str) -> Any:
     body.refuse(list(_unknown(asked)))
     delegation.refuse_permissions_beyond(call, asked)
     before = copy.copy(row)
-    row.permissions = [*row.permissions, *(one for one in asked if one not in row.permissions)]
+    known = {tuple(sorted(one.items())): one for one in (*row.permissions, *asked)}
+    row.permissions = list(known.values())
     _save(call, before, row)
     return {}
 

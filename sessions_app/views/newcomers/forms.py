@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from idp.connections.database import LONGEST_LOGIN, LONGEST_PASSWORD, is_malformed, requires_username
 from idp.models import Connection, User
 from idp.people import newcomers, password_policy
+from idp.tenants import rules
 
 LONGEST_NAME = 255
 
@@ -22,6 +23,12 @@ class AddressForm(forms.Form):
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}),
     )
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        if rules.check_email(email):  # it may be longer as it is kept
+            raise ValidationError(_("This cannot be right: it is too long or has characters that nobody can type."))
+        return email
 
 
 class MailCodeForm(forms.Form):

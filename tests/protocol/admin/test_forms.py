@@ -174,6 +174,7 @@ def test_a_person_is_added_to_a_database_connection_and_can_sign_in(admin: Clien
         ({"email": "BOSS@fabrikamcorp.com"}, "email"),
         ({"password": "short"}, "password"),
         ({"email": "nobody"}, "email"),
+        ({"email": f"{'İ' * 200}@fabrikamcorp.com"}, "email"),  # longer in lower case than it is here
         ({"connection": "0"}, "connection"),
     ],
 )

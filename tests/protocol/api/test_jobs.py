@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import DataError, IntegrityError
 from django.test import Client
+from django.utils import timezone
 
 from idp.applications import management_api
-from idp.models import Role, User
+from idp.models import Connection, Identity, Role, User
 from sessions_app.models import ImportJob
 from sessions_app.tasks import run_import_jobs, send_mails
+from sessions_app.transfer import jobs, writing
 from tests.support.factories import PASSWORD, make_connection, make_user
 from tests.support.management import Api
 
@@ -77,6 +80,7 @@ def test_an_import_changes_nobody_who_may_administer():
         ([("connection_id", "", "{connection}")], 400, "invalid_body"),
         ([("users", "x.json", "[]"), ("connection_id", "", "con_nothing")], 400, "invalid_connection"),
         ([("users", "x.json", "[]")], 400, "invalid_connection"),
+        ([("users", "x.json", "[]"), ("connection_id", "", "con_\0")], 400, "invalid_body"),
         (
             [("users", "x.json", "[]"), ("connection_id", "", "{connection}"), ("upsert", "", "yes")],
             400,
@@ -115,3 +119,79 @@ def test_a_mail_is_a_job_until_it_is_sent(mailoutbox):
     send_mails()
     assert len(mailoutbox) == 1
     assert api.get(f"jobs/{job['id']}").status_code == 404
+
+
+def test_rows_that_no_database_keeps_are_errors_of_theirs_and_no_job_is_taken_up_for_ever(monkeypatch):
+    """Some letters are longer in lower case, and hashes come with salts and keys: PostgreSQL refuses what is too long."""
+    long = "İ" * 200
+    key = {"value": "k" * 1000}
+    hmac = {"algorithm": "hmac", "hash": {**HASH["hash"], "digest": "sha256", "key": key}, "salt": key}
+    people = [
+        {"email": f"{long}@fabrikamcorp.com"},
+        {"email": "two@fabrikamcorp.com", "username": long},
+        {"email": "three@fabrikamcorp.com", "custom_password_hash": hmac},
+        {"email": "unforeseen@fabrikamcorp.com"},
+        {"email": "fine@fabrikamcorp.com"},
+    ]
+    insert = writing._Batch._insert
+
+    def fails(batch, rows):
+        if any(row.email.startswith("unforeseen") for row in rows):
+            raise DataError("value too long for type character varying(1)")
+        insert(batch, rows)
+
+    monkeypatch.setattr(writing._Batch, "_insert", fails)
+    api = Api()
+    job = upload(api, people, connection_id=make_connection().public_id).json()["id"]
+    run_import_jobs()
+    assert api.get(f"jobs/{job}").json()["summary"] == {"failed": 4, "updated": 0, "inserted": 1, "total": 5}
+    assert [wrong["row"] for wrong in api.get(f"jobs/{job}/errors").json()] == [1, 2, 3, 4]
+
+
+def test_a_file_of_nothing_but_wrong_rows_is_given_up(monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_WRONG", 700)
+    api = Api()
+    job = upload(api, [1] * 1200, connection_id=make_connection().public_id).json()["id"]
+    run_import_jobs()
+    done = api.get(f"jobs/{job}").json()
+    assert (done["status"], done["summary"]["failed"]) == ("failed", 1000)
+    assert "700 rows are wrong" in done["status_details"]
+
+
+def test_every_wrong_row_is_told_to_who_asks_for_no_page():
+    api = Api()
+    job = upload(api, [1] * 60, connection_id=make_connection().public_id).json()["id"]
+    run_import_jobs()
+    assert len(api.get(f"jobs/{job}/errors").json()) == 60
+    assert len(api.get(f"jobs/{job}/errors", per_page=20, page=2).json()) == 20
+
+
+def test_no_password_is_brought_to_somebody_who_comes_in_another_way():
+    mary, row = make_user(), {"email": "mary@fabrikamcorp.com", "custom_password_hash": HASH}
+    elsewhere = make_connection("google", "google-oauth2", options={"client_id": "x"})
+    Identity.objects.create(user=mary, connection=elsewhere, sub="1", last_login_at=timezone.now())
+    upload(Api(), [row], connection_id=Connection.objects.get(name="FabrikamAD").public_id, upsert="true")
+    run_import_jobs()
+    mary.refresh_from_db()
+    assert ImportJob.objects.get().updated == 1
+    assert mary.check_password(PASSWORD)
+
+
+def test_who_somebody_is_stays_when_a_batch_is_written_again(monkeypatch):
+    """What null takes away of the metadata is not there again after the second attempt."""
+    mary = make_user(user_metadata={"size": "L", "colour": "red"})
+    writes, write = [], writing._Batch.write
+
+    def collides(batch):
+        written = write(batch)
+        writes.append(batch)
+        if len(writes) == 1:
+            raise IntegrityError
+        return written
+
+    monkeypatch.setattr(writing._Batch, "write", collides)
+    row = {"email": mary.email, "user_metadata": {"colour": None}}
+    upload(Api(), [row], connection_id=make_connection().public_id, upsert="true")
+    run_import_jobs()
+    mary.refresh_from_db()
+    assert (len(writes), mary.user_metadata) == (2, {"size": "L"})

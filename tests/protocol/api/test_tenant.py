@@ -11,7 +11,7 @@ from idp.models import TenantSettings
 from logout_app.api.table import OPERATIONS
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream
-from sessions_app.models import RefreshTokenFamily
+from sessions_app.models import RefreshTokenFamily, SessionEvent
 from tests.support.factories import PASSWORD, make_application, make_user
 from tests.support.management import Api
 from tests.support.oauth import tokens_for
@@ -55,6 +55,8 @@ def test_a_mail_has_words_of_ones_own_in_each_language():
         ({"body": "{{ url }} {% if x %}"}, "Liquid"),
         ({"body": "{{ url }} {{ client_secret }}"}, "Liquid"),
         ({"body": "no link"}, "{url}"),
+        ({"body": "{{ url }} https://evil.example/?go={{ url }}"}, "another address"),
+        ({"body": "{{ url }} evil.example/{{ url }}"}, "another address"),
         ({"body": "{{ url }} {{ code }}"}, "{code}"),
         ({"subject": "{{ url }}"}, "subject"),
         ({"subject": ["x"]}, "text"),
@@ -93,6 +95,7 @@ def test_texts_stand_where_auth0_has_them():
         ("prompts/login/custom-text/en", {"login": {"title": "x"}}, 400),
         ("prompts/login/custom-text/en", {"login": "x"}, 400),
         ("prompts/login/custom-text/en", {"login": {"description": 7}}, 400),
+        ("prompts/login/custom-text/en", {"login": {"description": 0}}, 400),
         ("prompts/login/custom-text/en", {"login": {"description": "a\nb"}}, 400),
         ("prompts/mfa/custom-text/en", {"mfa": {"title": "x"}}, 400),
         ("prompts/login/custom-text/xx", {"login": {"description": "x"}}, 404),
@@ -123,6 +126,10 @@ def test_keys_of_an_application_come_and_go_one_by_one():
     assert api.delete(first).status_code == 204
     assert (api.get(first).status_code, api.get(last).json()) == (404, made[1].json())
     assert api.delete(last).status_code == 400
+    app.refresh_from_db()
+    app.jwks["keys"].append({**ECKey.generate_key("P-256").as_dict(private=False), "use": "enc"})
+    app.save()
+    assert api.delete(last).status_code == 400, "what is left encrypts, and proves nothing"
 
 
 @pytest.mark.parametrize(
@@ -227,6 +234,12 @@ def test_a_log_stream_that_could_tell_nobody_is_refused(change):
     answer = Api().post("log-streams", {"name": "SIEM", "type": "http", "sink": SINK} | change)
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
     assert not EventStream.objects.exists()
+
+
+def test_what_a_stream_is_called_tells_no_secret_of_its_address():
+    sink = {"httpEndpoint": "https://siem.example/in?token=s3cret"}
+    assert Api().post("log-streams", {"type": "http", "sink": sink}).json()["name"] == "https://siem.example"
+    assert not SessionEvent.objects.filter(data__icontains="s3cret").exists()
 
 
 def test_where_the_trail_goes_is_said_by_who_may_read_it():

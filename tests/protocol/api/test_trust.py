@@ -224,7 +224,7 @@ def test_a_role_and_who_has_it(api):
     assert (
         api.post(f"{path}/permissions", {"permissions": [permission | {"permission_name": "fly"}]}).status_code == 400
     )
-    added = api.post(f"{path}/permissions", {"permissions": [permission]})
+    added = api.post(f"{path}/permissions", {"permissions": [permission] * 2})
     assert (added.status_code, added.json()) == (201, {})
     page = api.get(f"{path}/permissions", include_totals="true", page=0, per_page=100).json()
     assert (page["total"], page["limit"], page["permissions"][0]["resource_server_name"]) == (1, 100, "Things")

@@ -183,6 +183,8 @@ def test_names_and_addresses_add_no_header_to_a_mail(staff, mailoutbox):
     for field, value in (("address", "nina@x.example\r\nBcc: eve@x.example"), ("name", "Nina\r\nBcc: eve@x.example")):
         form = {"address": NINA, "name": "", "connection": staff.pk, field: value}
         assert client.post(ADD, form).status_code == 200
+    long = {"address": f"{'İ' * 200}@x.example", "name": "", "connection": staff.pk}  # longer as accounts keep it
+    assert client.post(ADD, long).status_code == 200
     staff.display_name = "Staff\r\nBcc: eve@x.example"
     staff.save()
     invite(staff, name="Nina\r\nBcc: eve@x.example")

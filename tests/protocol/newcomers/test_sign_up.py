@@ -97,6 +97,13 @@ def test_only_addresses_of_the_domains_that_are_named_sign_up(open_staff, mailou
     assert delivered(mailoutbox).to == ["Nina@FabrikamCorp.com"]
 
 
+def test_an_address_that_is_too_long_as_it_is_kept_is_refused_before_a_mail_is_sent(open_staff, mailoutbox):
+    """Some letters are two in lower case."""
+    assert asked(Client(), f"{'İ' * 200}@fabrikamcorp.com").status_code == 400
+    send_mails()
+    assert mailoutbox == []
+
+
 def test_a_link_makes_one_account_and_one_only_by_the_connections_rules(open_staff, mailoutbox):
     asked(Client())
     link = link_in(delivered(mailoutbox))
@@ -136,7 +143,7 @@ def test_a_user_name_is_asked_for_where_the_connection_has_them(open_staff, mail
     open_staff.save()
     asked(Client())
     link, nina = link_in(delivered(mailoutbox)), new_browser()
-    for taken_or_wrong in ("", "nina@x.example", "with\0nul"):
+    for taken_or_wrong in ("", "nina@x.example", "with\0nul", "İ" * 200):
         assert send_form(nina, link, name="", password=GOOD, username=taken_or_wrong).status_code == 400
     assert send_form(nina, link, name="", password=GOOD, username="Nina").status_code == 302
     asked(Client(), "other@fabrikamcorp.com")
