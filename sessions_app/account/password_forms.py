@@ -8,7 +8,8 @@ from allauth.account import forms as account_forms
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +20,7 @@ from idp.limits import guesses, limiter
 from idp.models import User
 from idp.protocol.text import normal_forms
 from sessions_app.account import mail
+from sessions_app.session import binding
 from sessions_app.signin import attempts, sign_in
 
 LABELS = {
@@ -46,6 +48,14 @@ class ReauthenticateForm(_Labelled, account_forms.ReauthenticateForm):
 
 class ResetPasswordKeyForm(_Labelled, account_forms.ResetPasswordKeyForm):
     """The new password, behind the link of a mail."""
+
+    def save(self) -> None:
+        """Raises PermissionDenied if the link ceased to work meanwhile: by another password, or another address."""
+        with transaction.atomic():
+            mine = User.objects.select_for_update(no_key=True).filter(pk=self.user.pk)
+            if list(mine.values_list("password", "email")) != [(self.user.password, self.user.email)]:
+                raise PermissionDenied("the link ceased to work meanwhile")
+            super().save()
 
 
 class ResetPasswordForm(_Labelled, account_forms.ResetPasswordForm):
@@ -82,6 +92,12 @@ class ChangePasswordForm(_Labelled, account_forms.ChangePasswordForm):
         if not proved:
             raise get_adapter().validation_error("enter_current_password")
         return password
+
+    def save(self) -> None:
+        """Raises PermissionDenied if the session ended meanwhile."""
+        with transaction.atomic():
+            binding.hold_signed_in(context.request, self.user)
+            super().save()
 
 
 class UserTokenForm(account_forms.UserTokenForm):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CSRF_SECRET_LENGTH
 from django.utils import timezone
@@ -17,7 +18,7 @@ from django.utils.crypto import salted_hmac
 from idp.database.lookups import Given, Lookup
 from idp.http import languages
 from idp.http.visit import Visit
-from idp.models import TenantSettings
+from idp.models import TenantSettings, User
 from idp.protocol.opaque import digest, new_secret
 from idp.tenants import configuration, rules
 from sessions_app.models import SSOSession
@@ -119,6 +120,18 @@ def browser_of(request: HttpRequest) -> Browser:
 def session_of(request: HttpRequest) -> SSOSession | None:
     """Whose request this is: the session of its browser."""
     return browser_of(request).session
+
+
+def hold_signed_in(request: HttpRequest, user: User) -> None:
+    """In the transaction of an act by which somebody would come in again: that must not come after an act that ended their session.
+    The person is locked first, as everywhere, and whoever ends everything of theirs at this moment is waited for.
+
+    Raises PermissionDenied.
+    """
+    list(User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("pk"))
+    session = session_of(request)
+    if session is None or not SSOSession.objects.live(timezone.now()).filter(pk=session.pk, user=user).exists():
+        raise PermissionDenied("the session ended meanwhile")
 
 
 def passive(

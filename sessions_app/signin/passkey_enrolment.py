@@ -17,6 +17,7 @@ from idp.http.requests import facts
 from idp.models import Identity, Strategy, User
 from idp.people import passkeys as rules
 from sessions_app.protocol import user_agents
+from sessions_app.session import binding
 from sessions_app.signin import passkeys, security_keys, sign_in
 from sessions_app.signin.security_keys import NotProved
 from sessions_app.signin.under_way import Proved
@@ -48,7 +49,8 @@ def begin(user: User) -> dict[str, Any]:
 
 
 def add(request: HttpRequest, user: User, name: str, given: Any) -> tuple[Authenticator, list[str]]:
-    """The passkey that the browser made, and recovery codes if these are the person's first. Raises NotProved.
+    """The passkey that the browser made, and recovery codes if these are the person's first. Raises NotProved,
+    and PermissionDenied if the session ended meanwhile.
 
     Whoever makes one proves by that that they hold it: the session has two factors from now on.
     """
@@ -60,6 +62,7 @@ def add(request: HttpRequest, user: User, name: str, given: Any) -> tuple[Authen
     if Authenticator.objects.filter(type=Authenticator.Type.WEBAUTHN, data__credential__id=made.id).exists():
         raise NotProved("this key is registered already")  # section 7.1, step 26
     with transaction.atomic():
+        binding.hold_signed_in(request, user)
         key = Authenticator.objects.create(
             user=user,
             type=Authenticator.Type.WEBAUTHN,

@@ -92,6 +92,7 @@ def _change(request: HttpRequest, person: User, link: MailLink) -> bool:
     user = User.objects.get(pk=person.pk)
     user.acting_session = session.pk if session else None
     with transaction.atomic():
+        binding.hold_signed_in(request, user)
         if not mail_links.use(link, at):
             return False
         accounts.change_email(user, link.address, verified=True, actor="user", at=at)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.mail import EmailMessage
 from django.test import Client
@@ -15,12 +17,14 @@ from django.utils import timezone
 
 from idp.models import MailLink, MailLinkKind, User
 from idp.people import accounts, mail_links
+from sessions_app.account import password_forms
 from sessions_app.models import SessionEvent, SSOSession
-from sessions_app.signin import passkeys
+from sessions_app.signin import passkey_enrolment, passkeys
 from sessions_app.tasks import send_mails
-from tests.support.factories import PASSWORD, make_connection, make_session, make_user
+from sessions_app.views import address as address_page
+from tests.support.factories import PASSWORD, browser, make_connection, make_session, make_user
 from tests.support.sign_in import csrf_client, csrf_token
-from tests.support.soft_keys import give_passkey
+from tests.support.soft_keys import SoftKey, give_passkey
 
 pytestmark = pytest.mark.django_db
 OLD, NEW, NEXT = "mary@fabrikamcorp.com", "thief@example.com", "thief@example.net"
@@ -176,6 +180,50 @@ def test_an_address_that_somebody_takes_at_that_moment_is_theirs(
     mary.refresh_from_db()
     assert (mary.email, mary.check_password(PASSWORD)) == (NEW, True)
     assert not SSOSession.objects.filter(user=mary, ended_at=None).exists()
+
+
+@pytest.mark.parametrize("how", ["the present one", "a link of a mail", "a passkey", "another address"])
+def test_what_a_thief_sent_at_that_moment_comes_too_late(
+    mary: User, mailoutbox: list[EmailMessage], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It was let in before everything ended, and would be written afterwards."""
+    change(mary, NEW)
+    link = links(mailoutbox, OLD)[0]
+    thief = browser(make_session(User.objects.get(pk=mary.pk)))
+    sent = {"password1": CHOSEN, "password2": CHOSEN}
+    if how == "a link of a mail":
+        thief.post("/account/password/reset/", {"email": NEW})
+        form, place, act = follow(thief, mailoutbox), password_forms.ResetPasswordKeyForm, "save"
+    elif how == "the present one":
+        form, place, act = "/account/password/change/", password_forms.ChangePasswordForm, "save"
+        sent["oldpassword"] = PASSWORD
+    elif how == "a passkey":
+        form, place, act = "/account/passkeys/add/", passkey_enrolment.auth, "complete_registration"
+        challenge = re.search(r'"challenge": "([^"]+)"', thief.get(form).content.decode())
+        assert challenge is not None
+        sent = {"credential": json.dumps(SoftKey(mary).registration(challenge[1]))}
+    else:
+        thief.post("/account/address", {"email": NEXT})
+        form, place, act = follow(thief, mailoutbox), address_page, "_change"
+    after: Any = getattr(place, act)
+
+    def late(*args: Any, **more: Any) -> Any:
+        assert post(link).status_code == 200
+        return after(*args, **more)
+
+    monkeypatch.setattr(place, act, late)
+    assert thief.post(form, sent).status_code == 403
+    mary.refresh_from_db()
+    assert (mary.email, mary.check_password(CHOSEN)) == (OLD, False)
+    assert not Authenticator.objects.filter(user=mary).exists()
+
+
+def follow(client: Client, mailoutbox: list[EmailMessage]) -> str:
+    """Where the link of the newest mail leads."""
+    send_mails()
+    link = re.search(r"http://localhost:8000(/account/(?:password/reset|address)/key/\S+)", str(mailoutbox[-1].body))
+    assert link is not None
+    return str(client.get(link[1], follow=True).request["PATH_INFO"])
 
 
 def test_it_works_once_and_for_three_days(mary: User, mailoutbox: list[EmailMessage]) -> None:
