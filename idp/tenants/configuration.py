@@ -18,6 +18,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 from idp.database import prepared
 from idp.models import Application, ClientGrant, Connection, ResourceServer, Role, SigningKey, TenantSettings
 from idp.protocol.opaque import new_secret
+from idp.protocol.text import storable
 
 T = TypeVar("T")
 VERSION = Subquery(TenantSettings.objects.values("config_version")[:1])
@@ -58,6 +59,8 @@ class Snapshot:
     def application(self, client_id: str) -> Application | None:
         """The application with this client_id, enabled or not; None is not remembered."""
         if client_id not in self._applications:
+            if storable.problem(client_id):
+                return None
             row = Application.objects.filter(client_id=client_id).first()
             if row is None:
                 return None
@@ -79,7 +82,7 @@ class Snapshot:
 
     def connection(self, name: str) -> Connection | None:
         """The connection with this name, enabled or not; None is not remembered."""
-        return self._connection(name, name=name)
+        return None if storable.problem(name) else self._connection(name, name=name)
 
     def connection_by_pk(self, pk: int) -> Connection | None:
         return self._connection(pk, pk=pk)
