@@ -48,6 +48,8 @@ OURS = re.compile(
     | unused_code_count | total_count | refused\|length\|add:"-5" | tab\.errors | report\.seconds\|floatformat:2 | .*\.event\.at
     | offline_app\.used | word | words | (tab|kind|snippet)\.title | kind\.text | report\.finding\.verdict\.label  # our words
     | account\.connection\.get_strategy_display
+    | way\.description | called | last | empty\|default:".*" | page | action_list\.paginator\.count  # our words, and numbers
+    | action\.action_time | action\.get_change_message\|default:".*" | deleted_objects\|unordered_list  # each alone in its cell or line
     | options\|json_script:"passkey-options" | environment | snippet\.code | js_data\|json_script:"js_data"  # alone in their element
     | attrs\..* | webauthn_form\.credential\.auto_id | entry\.facts\|join:.* | deaf_to\|join:.* | one\.level | object_url | guarded | continue_url
     """,
