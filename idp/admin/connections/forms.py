@@ -139,7 +139,7 @@ class ConnectionForm(RulebookForm):
         f'A JSON object, like {{"device-compliance-change": "end_sessions"}}. Each may {", ".join(Effect)}.',
     )
     shared_signals__client_id = text(
-        "Our client id at the transmitter",
+        "Our client ID at the transmitter",
         "With its secret: access tokens are asked for as they are needed (client_credentials, scope ssf.read ssf.manage). "
         "Keycloak's live for five minutes. Empty: an access token is pasted below.",
     )

@@ -54,7 +54,7 @@ ACTS = {
     CONFIGURATOR: {
         *("application.preflight", "application.redeliver", "application.test-sign-out"),
         "application.import-metadata",
-        *("connection.try", "connection.check-signals", "connection.test-provisioning"),
+        *("connection.try", "connection.try-password", "connection.check-signals", "connection.test-provisioning"),
         *("connection.test", "connection.test-revocation", "connection.enable", "connection.disable"),
         *("connection.connect-signals", "connection.test-signals", "connection.disconnect-signals"),
         *("connection.provision", "connection.provision-off", "connection.provision-how"),
