@@ -191,7 +191,8 @@ def test_the_oldest_line_tells_of_a_beginning_that_was_cut_off_as_nothing_else_d
     assert (verify().problems, verify().oldest) == ((), NOW - timedelta(days=1))
 
 
-def test_the_command_says_what_it_found_and_ends_so(trail):
+def test_the_command_says_what_it_found_and_ends_so(trail, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: NOW)  # this module may have been read long ago
     out = StringIO()
     call_command("audit", "verify", stdout=out)
     assert out.getvalue().startswith("VERIFIED  Every line is what was sealed.\n6 lines in 3 seals, 1 not sealed yet.")
