@@ -118,6 +118,10 @@ class LogoutDeliveryQuerySet(models.QuerySet["LogoutDelivery"]):
         """Rows that tell an application of an end: without those of a session that must be proved again, and streams."""
         return self.exclude(channel__in=OF_NO_END)
 
+    def commands(self) -> Self:
+        """Rows that tell an application what becomes of somebody's account there."""
+        return self.filter(channel=Channel.COMMAND)
+
     def addressed(self) -> Self:
         """Rows that have a receiver: without those of an application that was deleted since."""
         of_application = Q(receiver=None) | Q(receiver__startswith=APPLICATION)

@@ -17,7 +17,7 @@ from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
 from logout_app.delivery.channels.command import COMMANDS, CONCERNED
-from logout_app.models import Channel, DeliveryState, LogoutDelivery, LogoutEvent
+from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol import commands
 from logout_app.protocol.commands import Command
 
@@ -75,10 +75,9 @@ def _provisioned(user: User | None, act: str, actor: str, at: datetime, **_: Any
 
 def _let_in(user: User, actor: str, at: datetime) -> None:
     """A suspend that somebody did not take is not sent any more, but what it would have ended there has ended here."""
-    untaken = LogoutDelivery.objects.filter(
+    untaken = LogoutDelivery.objects.commands().filter(
         event__sub=user.user_id,
         event__initiator=commands.about(Command.SUSPEND),
-        channel=Channel.COMMAND,
         state__in=(DeliveryState.PENDING, DeliveryState.DEAD),
     )
     if untaken.exists():

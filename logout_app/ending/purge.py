@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, QuerySet
 
 from idp.models import User
 from logout_app.models import (
-    Channel,
     DeliveryAttempt,
     DeliveryState,
     FormerAddress,
@@ -38,12 +37,14 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
 def _history(old: datetime) -> Iterator[Rows]:
     yield RevocationRequest.objects.filter(at__lt=old)
     yield ReceivedSignal.objects.filter(at__lt=old)
-    finished = LogoutDelivery.objects.filter(~_of_somebody_shut_out(), finished_at__lt=old)
+    needed = _of_somebody_shut_out()
+    finished = LogoutDelivery.objects.filter(~Exists(needed.filter(pk=OuterRef("pk"))), finished_at__lt=old)
     yield DeliveryAttempt.objects.filter(delivery__in=finished)
     yield StreamItem.objects.filter(delivery__in=finished)
     yield finished
-    still = Q(state=DeliveryState.PENDING) | _of_somebody_shut_out()
-    yield LogoutEvent.objects.filter(~Exists(LogoutDelivery.objects.filter(still, event=OuterRef("pk"))), at__lt=old)
+    pending = LogoutDelivery.objects.filter(event=OuterRef("pk"), state=DeliveryState.PENDING)
+    told = needed.filter(event=OuterRef("pk"))
+    yield LogoutEvent.objects.filter(~Exists(pending), ~Exists(told), at__lt=old)
     yield SessionClient.objects.filter(session__ended_at__lt=old)
     in_use = AccessToken.rows.filter(session=OuterRef("pk"))  # of an offline family, not expired yet
     yield SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old)
@@ -53,6 +54,7 @@ def _history(old: datetime) -> Iterator[Rows]:
     yield history.seals_before(old)
 
 
-def _of_somebody_shut_out() -> Q:
+def _of_somebody_shut_out() -> QuerySet[LogoutDelivery]:
     """An application that was told of somebody's block must hear of its end, however long it lasts (`CONCERNED`)."""
-    return Q(Exists(User.objects.filter(user_id=OuterRef("sub"), is_active=False)), channel=Channel.COMMAND)
+    shut_out = User.objects.filter(user_id=OuterRef("sub"), is_active=False)
+    return LogoutDelivery.objects.commands().filter(Exists(shut_out))
