@@ -17,6 +17,7 @@ from idp.models import User
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import bell
 from logout_app.delivery.channels.command import COMMANDS, CONCERNED
+from logout_app.delivery.channels.planning import INTO
 from logout_app.models import DeliveryState, LogoutDelivery, LogoutEvent
 from logout_app.protocol import commands
 from logout_app.protocol.commands import Command
@@ -28,10 +29,7 @@ SELECT %(at)s{{timestamptz}}, %(about)s, %(actor)s, min(person.id), min(person.u
 {CONCERNED} HAVING count(*) > 0
 RETURNING id"""
 ROWS = f"""
-INSERT INTO {LogoutDelivery._meta.db_table} (
-    event_id, session_id, application_id, receiver, client_id, sub, sid, channel, state,
-    created_at, due_at, fence, attempts, last_reason, finished_at
-)
+{INTO}
 {COMMANDS}
 RETURNING id"""
 

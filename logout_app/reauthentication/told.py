@@ -9,8 +9,9 @@ from django.db import connection, transaction
 
 from idp.database import dialect, prepared
 from logout_app.delivery import bell
+from logout_app.delivery.channels.planning import INTO
 from logout_app.delivery.channels.reauthentication import ASKED_FOR_IT, SESSIONS
-from logout_app.models import LogoutDelivery, LogoutEvent
+from logout_app.models import LogoutEvent
 
 WHY = "reauthentication-required"  # in the place of an initiator; nothing ended, so no application chooses it by that name
 # Not written if nobody asked for it. It names the person if all sessions are one person's.
@@ -22,10 +23,7 @@ SELECT %(at)s{{timestamptz}}, %(why)s, %(actor)s,
 {ASKED_FOR_IT} HAVING count(*) > 0
 RETURNING id"""
 ROWS = f"""
-INSERT INTO {LogoutDelivery._meta.db_table} (
-    event_id, session_id, application_id, receiver, client_id, sub, sid, channel, state,
-    created_at, due_at, fence, attempts, last_reason, finished_at
-)
+{INTO}
 {SESSIONS}
 RETURNING id"""
 

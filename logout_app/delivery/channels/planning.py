@@ -16,12 +16,13 @@ from logout_app.models import Channel, DeliveryState, LogoutDelivery
 from logout_app.protocol import silence
 from sessions_app.models import SessionClient, SSOSession
 
-# Braces are filled in by who runs the statement (`fanout`), double ones here.
-INSERT = f"""
-INSERT INTO {LogoutDelivery._meta.db_table} (
+INTO = f"""INSERT INTO {LogoutDelivery._meta.db_table} (
     event_id, session_id, application_id, receiver, client_id, sub, sid, channel, state,
     created_at, due_at, fence, attempts, last_reason, finished_at
-)
+)"""
+# Braces are filled in by who runs the statement (`fanout`), double ones here.
+INSERT = f"""
+{INTO}
 SELECT {{{{event}}}}, part.session, part.application,
     CASE WHEN part.channel = '{Channel.NONE}' THEN '' ELSE '{APPLICATION}' || part.application END,
     part.client_id, part.sub, part.sid, part.channel,
