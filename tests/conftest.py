@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.management.commands import flush
+from django.db import connection
 from django.template.base import Template
 from django.template.context import Context
 from django.test.signals import template_rendered
 from django.utils.safestring import SafeString
 
+from idp.database import settled
 from idp.tenants import configuration
 from sessions_app.audit import events, trail
 from sessions_app.audit.events import EventType, Fact
@@ -63,6 +65,19 @@ def _parts_of_forms_are_not_noted(django_test_environment: None) -> Iterator[Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "_render", render)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_waits_for_the_transaction_of_the_test() -> Iterator[None]:
+    """What a test writes in the transaction that is rolled back would settle when it is over."""
+    really = settled.has_passed
+
+    def has_passed(moment: int) -> bool:
+        return connection.in_atomic_block or really(moment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settled, "has_passed", has_passed)
         yield
 
 

@@ -21,7 +21,10 @@ from idp.tenants.configuration import Snapshot
 from idp.views.discovery import public
 from idp.views.errors import json_errors
 
-USERINFO = f"{settings.ISSUER}userinfo"
+
+def hint(path: str) -> str:
+    """For `WWW-Authenticate` of a refusal by the API at this path: where its metadata is (section 5.1)."""
+    return f', resource_metadata="{settings.ISSUER}.well-known/oauth-protected-resource/{path}"'
 
 
 @for_programs
@@ -38,7 +41,7 @@ def protected_resource(request: HttpRequest, path: str) -> HttpResponse:
 def _userinfo() -> dict[str, Any]:
     scopes = [scope for scope in standard_scopes.STANDARD if scope != standard_scopes.OFFLINE_ACCESS]
     return {
-        "resource": USERINFO,
+        "resource": f"{settings.ISSUER}userinfo",
         "resource_name": "UserInfo",
         "scopes_supported": scopes,
         "bearer_methods_supported": ["header", "body"],

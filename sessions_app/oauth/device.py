@@ -35,12 +35,16 @@ LIFETIME = timedelta(minutes=15)
 INTERVAL = 5  # seconds between two polls
 JITTER = timedelta(seconds=1)  # requests that were sent in time arrive closer to each other when the first was slow
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, nothing that looks like something else
-VERIFICATION_URI = f"{settings.ISSUER}activate"
+
 # A public client proves nothing, so anybody can start grants in its name. A hundred devices of one application in one
 # network within a quarter of an hour is a school at the start of term; each row lives as long as the window.
 STARTS = limiter.Limit("device-starts", 100, limiter.QUARTER)
 NOT_FOR_THEM = "This account may not use the application."
 _UNKNOWN = "Unknown or expired device code."
+
+
+def verification_uri() -> str:
+    return f"{settings.ISSUER}activate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import re
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.support.receiver import wait_until
 from tests.support.stack import Stack
 
 MARY = "mary@fabrikamcorp.com"
@@ -68,6 +69,12 @@ def wait_for_sign_out_page(page: Page) -> None:
 
 def is_signed_in(page: Page) -> bool:
     return page.get_by_role("button", name="Sign out", exact=True).count() == 1
+
+
+def expect_signed_out(page: Page, stack: Stack, app: int) -> None:
+    """At an application that is told in the background, a moment later than the page says so of others."""
+    page.goto(stack.app(app))
+    wait_until(lambda: not is_signed_in(page) or page.reload() is None, 10, f"{NAMES[app]} was not told")
 
 
 def signed_in_apps(page: Page, stack: Stack) -> list[str]:

@@ -80,8 +80,7 @@ def test_after_an_hour_another_device_is_signed_out_with_the_password(stack: Sta
     expect(page.get_by_text("1 of 1 app told").first).to_be_visible()
     expect(question).to_have_count(0)
     expect(page.locator(".device")).to_have_count(1)
-    phone.goto(stack.app(mary.SHAREPOINT))
-    assert not mary.is_signed_in(phone)
+    mary.expect_signed_out(phone, stack, mary.SHAREPOINT)
 
 
 def test_an_app_that_hangs_turns_red_without_a_reload(stack: Stack, page: Page, phone: Page) -> None:
@@ -112,8 +111,7 @@ def test_without_javascript_the_page_reloads_until_the_apps_are_told(
         mary.type_password(page, stack)
         page.get_by_role("button", name="Sign out of all other devices").click()
         expect(page.get_by_text("1 of 1 app told").first).to_be_visible()
-    phone.goto(stack.app(mary.SHAREPOINT))
-    assert not mary.is_signed_in(phone)
+    mary.expect_signed_out(phone, stack, mary.SHAREPOINT)
 
 
 def test_everywhere_asks_and_then_shows_the_sign_out_page(stack: Stack, page: Page, phone: Page) -> None:
@@ -128,8 +126,7 @@ def test_everywhere_asks_and_then_shows_the_sign_out_page(stack: Stack, page: Pa
     expect(page.get_by_role("heading", name="You are signed out everywhere")).to_be_visible()
     mary.expect_nobody_at_the_provider(page, stack)
     mary.expect_nobody_at_the_provider(phone, stack)
-    phone.goto(stack.app(mary.SHAREPOINT))
-    assert not mary.is_signed_in(phone)
+    mary.expect_signed_out(phone, stack, mary.SHAREPOINT)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

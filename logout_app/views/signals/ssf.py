@@ -22,6 +22,7 @@ from idp.limits import guesses
 from idp.limits.limiter import ENDPOINT
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.tenants.signals_api import SSF_MANAGE, SSF_READ
+from idp.views import protected_resource
 from idp.views.discovery import public
 from idp.views.errors import json_errors
 from logout_app.models import EventStream
@@ -29,7 +30,6 @@ from logout_app.protocol.streams import requests, vocabulary
 from logout_app.streams import manage, poll
 from sessions_app.oauth.signals_access import StreamManager, manager
 
-METADATA = f"{settings.ISSUER}.well-known/oauth-protected-resource/ssf"
 P = ParamSpec("P")
 Answer = Callable[Concatenate[HttpRequest, StreamManager, datetime, P], HttpResponse]
 
@@ -74,7 +74,7 @@ def _says_where_its_metadata_is(view: Callable[P, HttpResponse]) -> Callable[P, 
         if response.status_code == 403 and b'"insufficient_scope"' in response.content:
             response.headers["WWW-Authenticate"] = 'Bearer realm="curfew", error="insufficient_scope"'
         if "WWW-Authenticate" in response.headers:
-            response.headers["WWW-Authenticate"] += f', resource_metadata="{METADATA}"'
+            response.headers["WWW-Authenticate"] += protected_resource.hint("ssf")
         return response
 
     return wrapped

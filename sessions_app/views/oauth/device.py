@@ -41,8 +41,8 @@ def device_code(request: HttpRequest) -> HttpResponse:
         {
             "device_code": started.device_code,
             "user_code": started.user_code,
-            "verification_uri": device.VERIFICATION_URI,
-            "verification_uri_complete": f"{device.VERIFICATION_URI}?{query}",
+            "verification_uri": device.verification_uri(),
+            "verification_uri_complete": f"{device.verification_uri()}?{query}",
             "expires_in": int(device.LIFETIME.total_seconds()),
             "interval": device.INTERVAL,
         },

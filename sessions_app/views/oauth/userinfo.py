@@ -23,6 +23,7 @@ from idp.http.middleware import for_programs
 from idp.http.request_body import FORM
 from idp.protocol.errors import InvalidRequest, InvalidToken, ProtocolError
 from idp.protocol.standard_scopes import OPENID
+from idp.views import protected_resource
 from idp.views.errors import json_errors
 from sessions_app.claims import issue
 from sessions_app.claims.standard import known_claims
@@ -30,8 +31,6 @@ from sessions_app.oauth import dpop
 from sessions_app.oauth.access import PresentedToken, access
 from sessions_app.protocol import claims
 from sessions_app.views.oauth.endpoint import body_params
-
-METADATA = f"{settings.ISSUER}.well-known/oauth-protected-resource/userinfo"
 
 
 def says_where_its_metadata_is(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -41,7 +40,7 @@ def says_where_its_metadata_is(view: Callable[[HttpRequest], HttpResponse]) -> C
     def wrapped(request: HttpRequest) -> HttpResponse:
         response = view(request)
         if "WWW-Authenticate" in response.headers:
-            response.headers["WWW-Authenticate"] += f', resource_metadata="{METADATA}"'
+            response.headers["WWW-Authenticate"] += protected_resource.hint("userinfo")
         return response
 
     return wrapped
