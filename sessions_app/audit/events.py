@@ -483,6 +483,19 @@ class EventType(StrEnum):
         _REQUEST,
         {"changes": "each setting from what to what"},
     )
+    SIGNING_KEY_MOVED = (
+        "signing_key_moved",
+        EventGroup.CONFIGURATION,
+        "Signing key moved",
+        "A key that signs our tokens went on to its next state: by age, because somebody rotated, or because it was withdrawn.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {
+            "act": "`published`, `active`, `retiring`, `gone`, or `withdrawn`: gone before its tokens were",
+            "kid": "the key, by its id",
+            "algorithm": "what it signs with",
+        },
+    )
     ROLE_CHANGED = (
         "role_changed",
         EventGroup.CONFIGURATION,
