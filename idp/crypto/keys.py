@@ -109,35 +109,49 @@ def ensure() -> None:
 
 
 def _first_key(algorithm: str) -> SigningKey:
+    draft = KeyDraft.make(algorithm)
     with transaction.atomic():
         # Of two processes that start together the second finds the first one's key behind this lock.
         configuration.bump()
         existing = SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).first()
-        return existing or make(algorithm, KeyStatus.ACTIVE, timezone.now())
+        return existing or draft.begin(KeyStatus.ACTIVE, timezone.now())
 
 
-def make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
-    """A new key pair, which begins in this state."""
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"no signing algorithm of ours: {algorithm!r}")
-    pem = (
-        _new_private(algorithm)
-        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        .decode()
-    )
-    key = _import(algorithm, pem)
-    kid = key.thumbprint()
-    public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
-    return SigningKey.objects.create(
-        kid=kid,
-        algorithm=algorithm,
-        status=status,
-        public_jwk=json.loads(json.dumps(public)),
-        sealed_private_key=sealing.seal(pem, f"signing key:{kid}"),
-        created_at=now,
-        activated_at=now if status == KeyStatus.ACTIVE else None,
-        longest_token=lifetimes.longest(),
-    )
+@dataclass(frozen=True, slots=True)
+class KeyDraft:
+    """A new pair, in no row yet."""
+
+    algorithm: str
+    pem: str
+
+    @classmethod
+    def make(cls, algorithm: str) -> KeyDraft:
+        """Takes a second with RSA, on a busy machine: not in a transaction that others wait for."""
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"no signing algorithm of ours: {algorithm!r}")
+        encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        return cls(algorithm, _new_private(algorithm).private_bytes(*encoding).decode())
+
+    def begin(self, status: KeyStatus, now: datetime) -> SigningKey:
+        """Its row, in this state."""
+        key = _import(self.algorithm, self.pem)
+        kid = key.thumbprint()
+        public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": self.algorithm}
+        return SigningKey.objects.create(
+            kid=kid,
+            algorithm=self.algorithm,
+            status=status,
+            public_jwk=json.loads(json.dumps(public)),
+            sealed_private_key=sealing.seal(self.pem, place(kid)),
+            created_at=now,
+            activated_at=now if status == KeyStatus.ACTIVE else None,
+            longest_token=lifetimes.longest(),
+        )
+
+
+def place(kid: str) -> str:
+    """What the envelope of a private key is bound to."""
+    return f"signing key:{kid}"
 
 
 def _new_private(algorithm: str) -> Private:
@@ -147,7 +161,7 @@ def _new_private(algorithm: str) -> Private:
 
 
 def _load(row: SigningKey) -> LoadedKey:
-    pem = sealing.unseal(row.sealed_private_key, f"signing key:{row.kid}")
+    pem = sealing.unseal(row.sealed_private_key, place(row.kid))
     return LoadedKey(row.kid, row.algorithm, _import(row.algorithm, pem))
 
 

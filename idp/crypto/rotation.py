@@ -10,6 +10,7 @@ from django.db import transaction
 
 from idp import signals
 from idp.crypto import keys, lifetimes
+from idp.crypto.keys import KeyDraft
 from idp.http.requests import RequestFacts
 from idp.models import Application, KeyStatus, ResourceServer, SigningKey, TokenFormat
 from idp.tenants import configuration, profile, trail
@@ -42,10 +43,13 @@ SCHEDULE = Mover()
 def rotate(now: datetime, *, force: bool = False, mover: Mover = SCHEDULE) -> list[KeyMove]:
     """Move every key to the state that its age asks for. With `force` successors are published however young the keys are; they
     sign when every cache knows them, by the next call then."""
+    drafts = {algorithm: KeyDraft.make(algorithm) for algorithm in keys.ALGORITHMS if _wants(algorithm, now, force)}
     with transaction.atomic():
         trail.stored()  # of two that rotate at the same time the second finds what the first one did
         lifetimes.note(lifetimes.longest())
-        moves = [move for algorithm in keys.ALGORITHMS for move in _turn(algorithm, now, force=force)]
+        moves = [
+            move for algorithm in keys.ALGORITHMS for move in _turn(algorithm, now, drafts.get(algorithm), force=force)
+        ]
         moves += _end_retired(now)
         _tell(moves, now, mover)
     return moves
@@ -53,6 +57,7 @@ def rotate(now: datetime, *, force: bool = False, mover: Mover = SCHEDULE) -> li
 
 def withdraw(now: datetime, algorithms: Collection[str], *, mover: Mover = SCHEDULE) -> list[KeyMove]:
     """Whatever is published of these algorithms is gone at once, and new keys sign that no cache knows: `fallout` says what it costs."""
+    drafts = [KeyDraft.make(algorithm) for algorithm in algorithms]
     with transaction.atomic():
         trail.stored()
         moves = []
@@ -60,7 +65,7 @@ def withdraw(now: datetime, algorithms: Collection[str], *, mover: Mover = SCHED
             row.status, row.gone_at, row.retired_at = KeyStatus.GONE, now, row.retired_at or now
             row.save()
             moves.append(KeyMove(row, "withdrawn"))
-        moves += [KeyMove(keys.make(algorithm, KeyStatus.ACTIVE, now), "active") for algorithm in algorithms]
+        moves += [KeyMove(draft.begin(KeyStatus.ACTIVE, now), "active") for draft in drafts]
         _tell(moves, now, mover)
     return moves
 
@@ -83,14 +88,25 @@ def fallout(algorithms: Collection[str]) -> list[str]:
     ]
 
 
-def _turn(algorithm: str, now: datetime, *, force: bool) -> list[KeyMove]:
+def _stand(algorithm: str) -> tuple[SigningKey | None, SigningKey | None]:
+    """The key that signs, and the one that will."""
     rows = {row.status: row for row in SigningKey.objects.filter(algorithm=algorithm, status__in=["active", "next"])}
-    current, coming = rows.get(KeyStatus.ACTIVE), rows.get(KeyStatus.NEXT)
+    return rows.get(KeyStatus.ACTIVE), rows.get(KeyStatus.NEXT)
+
+
+def _wants(algorithm: str, now: datetime, force: bool) -> bool:
+    """Whether a new key is needed, so that it is made before anybody is kept waiting."""
+    current, coming = _stand(algorithm)
+    return current is None or (coming is None and (force or lifetimes.ages(current) <= now))
+
+
+def _turn(algorithm: str, now: datetime, draft: KeyDraft | None, *, force: bool) -> list[KeyMove]:
+    current, coming = _stand(algorithm)
     if current is None:
-        return [KeyMove(keys.make(algorithm, KeyStatus.ACTIVE, now), "active")]
+        return [KeyMove(draft.begin(KeyStatus.ACTIVE, now), "active")] if draft else []
     if coming is None:
         due = force or lifetimes.ages(current) <= now
-        return [KeyMove(keys.make(algorithm, KeyStatus.NEXT, now), "published")] if due else []
+        return [KeyMove(draft.begin(KeyStatus.NEXT, now), "published")] if draft and due else []
     if lifetimes.signs_from(coming) > now:
         return []  # a copy of the set may not have it yet
     current.status, current.retired_at = KeyStatus.RETIRING, now

@@ -26,7 +26,7 @@ def get(call: Call, kid: str) -> Any:
 
 def rotate(call: Call) -> Any:
     """Where there is no successor yet, one is published, which signs as soon as every cache knows it."""
-    done = rotation.rotate(call.at, force=True, mover=Mover(call.actor))
+    done = rotation.rotate(call.at, force=True, mover=Mover(call.actor, call.caller.facts))
     if not done:
         raise ApiError(409, "The next key is published, and signs by itself when every cache knows it", "conflict")
     row = (
