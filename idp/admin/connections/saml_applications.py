@@ -17,7 +17,7 @@ from idp.saml.application import importing, wsfed
 from idp.saml.application import settings as saml
 from idp.saml.application.importing import NotImported
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
-from idp.saml.own_key import own_key
+from idp.saml.own_key import own_certificates
 
 SOON = timedelta(days=30)
 
@@ -223,12 +223,14 @@ def explain(application: Application) -> list[str]:
 def endpoints(application: Application, at: datetime) -> list[tuple[str, str]]:
     """What is pasted into the application's configuration."""
     settings = saml.read(application)
+    signing, *others = own_certificates(at, settings.signing_key)
     return [
         ("Metadata", saml.metadata_url(application)),
         ("Entity ID (issuer)", settings.own_entity_id),
         ("Sign-on URL", saml.sso_url(application)),
         ("Sign-out URL", saml.logout_url(application)),
-        ("Certificate", own_key(at).certificate_pem),
+        ("Certificate", signing),
+        *(("Certificate besides, while the key is rotated", pem) for pem in others),
         ("Client ID", application.client_id),
     ]
 

@@ -48,7 +48,11 @@ def _route(row: Claimed, snapshot: Snapshot) -> Route:
     subject = SamlSubject.objects.filter(sid=row.sid, application=application.pk).first()
     if subject is None:
         raise NothingToTell("the application took part in the session, but not by SAML")
-    return Route(settings.soap_logout_url, None, partial(_request, settings, subject, own_key(timezone.now())))
+    return Route(
+        settings.soap_logout_url,
+        None,
+        partial(_request, settings, subject, own_key(timezone.now(), settings.signing_key)),
+    )
 
 
 def _request(settings: SamlSettings, subject: SamlSubject, key: OwnKey, row: Claimed, at: datetime) -> Message:
