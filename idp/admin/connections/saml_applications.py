@@ -149,7 +149,7 @@ class MetadataFile(forms.FileField):
             raise forms.ValidationError(
                 f"It has more than {LARGEST_FILE // 1000} kB: metadata of one application are shorter."
             )
-        return data.read()
+        return bytes(data.read())
 
 
 class ImportForm(forms.Form):
