@@ -496,6 +496,15 @@ class EventType(StrEnum):
             "algorithm": "what it signs with",
         },
     )
+    SAML_KEY_ROTATED = (
+        "saml_key_rotated",
+        EventGroup.CONFIGURATION,
+        "SAML key rotated",
+        "Somebody took a step of the rotation of our SAML key: its successor is published, signs, or one of them is gone.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"step": "`publish`, `activate`, `withdraw` or `discard`", "fingerprint": "SHA-256 of the key's certificate"},
+    )
     ROLE_CHANGED = (
         "role_changed",
         EventGroup.CONFIGURATION,

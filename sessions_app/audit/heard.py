@@ -119,6 +119,14 @@ def _signing_key_moved(
     trail.record(EventType.SIGNING_KEY_MOVED, actor=actor, facts=facts, at=at, data=data)
 
 
+@receiver(signals.saml_key_rotated, dispatch_uid="the audit trail: a step of the SAML key's rotation")
+def _saml_key_rotated(
+    step: str, fingerprint: str, actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    data = {"step": step, "fingerprint": fingerprint}
+    trail.record(EventType.SAML_KEY_ROTATED, actor=actor, facts=facts, at=at, data=data)
+
+
 @receiver(signals.role_changed, dispatch_uid="the audit trail: a role changed")
 def _role_changed(
     role: Role, changes: list[dict[str, str]], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
