@@ -8,10 +8,10 @@ from idp.protocol import uris
 from idp.protocol.jwt_profile import is_text
 from logout_app.api.frame import body, delegation
 from logout_app.api.frame.body import BodyReader
-from logout_app.api.frame.errors import not_found
+from logout_app.api.frame.errors import ApiError, not_found
 from logout_app.api.frame.operations import FIELDS, Call, Operation
 from logout_app.models import EventStream, StreamKind, StreamState, Webhook
-from logout_app.streams import manage
+from logout_app.streams import manage, rules
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
 
@@ -62,6 +62,10 @@ def create(call: Call) -> Any:
         if not row.endpoint:
             reader.problem("sink.httpEndpoint", "is missing")
     _check(call)
+    if not rules.room(StreamKind.WEBHOOK):
+        raise ApiError(
+            409, f"There are {rules.MOST} log streams, and no more may be made: delete one first", "conflict"
+        )
     secret = manage.new_webhook_secret()
     row.secret = manage.seal(row, "secret", secret)
     row.name = row.name or uris.origin(row.endpoint)[:100]  # the trail tells names, and a query may hold a secret
@@ -119,7 +123,7 @@ def _read(reader: BodyReader, row: EventStream) -> bool:
     if sink is None:
         return False
     if (endpoint := sink.text("httpEndpoint")) is not None:
-        if why := manage.problem_of_endpoint(endpoint):
+        if why := rules.endpoint_problem(endpoint):
             sink.problem("httpEndpoint", f"nothing can be sent there: {why}")
         row.endpoint = endpoint
     if said := sink.choice("httpContentFormat", FORMATS):

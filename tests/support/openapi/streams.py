@@ -35,7 +35,7 @@ COMPONENTS = {
 ONE = "log-streams/{stream_id}"
 BODIES = {
     "GET log-streams": Bodies(many(ref("LogStream"))),
-    "POST log-streams": Bodies(ref("LogStream"), body({"type": one_of(("http",))}, **SAID)),
+    "POST log-streams": Bodies(ref("LogStream"), body({"type": one_of(("http",))}, **SAID), also=(409,)),
     f"GET {ONE}": Bodies(ref("LogStream")),
     f"PATCH {ONE}": Bodies(ref("LogStream"), body(**SAID, status=STATES)),
     f"DELETE {ONE}": Bodies(),
