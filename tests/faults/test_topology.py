@@ -47,6 +47,7 @@ from django.utils import timezone
 from sessions_app.audit import chain
 chain.seal_next(timezone.now() + timedelta(hours=1))
 """
+PENDING = "SELECT count(*) FROM logout_app_logoutdelivery WHERE state = 'pending'"
 
 
 @pytest.fixture
@@ -187,8 +188,7 @@ def test_production_is_rolled_failed_over_and_restored(production: tuple[Topolog
         before = len(crowd.left)
         wait_until(lambda: len(crowd.left) > before + 3, 90, f"nobody could sign in again: {crowd.failures[-3:]}")
     wait_until(lambda: crowd.left <= told(), 60, f"{len(crowd.left - told())} ends of {len(crowd.left)} were not told")
-    [(pending,)] = topology.postgres.ask("SELECT count(*) FROM logout_app_logoutdelivery WHERE state = 'pending'")
-    assert pending == 0
+    wait_until(lambda: topology.postgres.ask(PENDING) == [(0,)], 60, "deliveries wait")
 
     topology.run("manage.py", "shell", "-c", SEAL)
     topology.postgres.copy_into("restored")

@@ -206,3 +206,17 @@ def test_a_weak_oauth_gate_or_a_foreign_token_model_is_found(settings) -> None:
 
 def checks() -> list[CheckMessage]:
     return run_checks(tags=["security"], include_deployment_checks=True)
+
+
+def test_what_a_pod_is_told_of_the_services_beside_it_is_no_setting(tmp_path: Path) -> None:
+    told = {
+        "CURFEW_SERVICE_HOST": "10.0.0.7",
+        "CURFEW_SERVICE_PORT": "80",
+        "CURFEW_WEB_SERVICE_PORT_HTTP": "80",
+        "CURFEW_PORT": "tcp://10.0.0.7:80",
+        "CURFEW_WEB_PORT_80_TCP": "tcp://10.0.0.7:80",
+        "CURFEW_WEB_PORT_80_TCP_ADDR": "10.0.0.7",
+    }
+    assert read(production(tmp_path, **told))
+    with pytest.raises(ImproperlyConfigured, match="CURFEW_PORT"):
+        read(production(tmp_path, CURFEW_PORT="8000"))
