@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from sessions_app.account import mail, mailed, security_mails
-from sessions_app.transfer import jobs
+from sessions_app.transfer import exports, jobs
 
 
 @shared_task
@@ -22,3 +22,9 @@ def send_mails() -> None:
 def run_import_jobs() -> None:
     """Import what was uploaded, and go on with what a worker left that is gone."""
     jobs.run_waiting(timezone.now())
+
+
+@shared_task
+def run_export_jobs() -> None:
+    """Write the files of exports that were asked for."""
+    exports.run_waiting(timezone.now())

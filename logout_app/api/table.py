@@ -5,7 +5,7 @@ from __future__ import annotations
 from logout_app.api.applications import client_grants, clients, credentials, resource_servers
 from logout_app.api.ends import events
 from logout_app.api.frame.operations import Operation
-from logout_app.api.jobs import imports, tickets
+from logout_app.api.jobs import exports, imports, tickets
 from logout_app.api.people import accounts, blocks, grants, may, refresh_tokens, sessions, users
 from logout_app.api.tenant import (
     connections,
@@ -30,6 +30,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *refresh_tokens.OPERATIONS,
     *grants.OPERATIONS,
     *tickets.OPERATIONS,
+    *exports.OPERATIONS,
     *imports.OPERATIONS,
     *clients.OPERATIONS,
     *credentials.OPERATIONS,
