@@ -631,7 +631,9 @@ class ExportJob(models.Model):
     )
     status = models.CharField(max_length=12, choices=JobStatus, default=JobStatus.PENDING)
     format = models.CharField(max_length=4)
-    fields = models.JSONField(default=list, help_text="Pairs of a name and how it is called in the file; empty: the usual ones.")
+    fields = models.JSONField(
+        default=list, help_text="Pairs of a name and how it is called in the file; empty: the usual ones."
+    )
     limit = models.PositiveIntegerField(null=True)
     total = models.PositiveIntegerField(default=0, help_text="How many people there were when it began.")
     done = models.PositiveIntegerField(default=0)

@@ -10,6 +10,7 @@ from logout_app.api.people import accounts, blocks, grants, may, refresh_tokens,
 from logout_app.api.tenant import (
     connections,
     empty,
+    event_streams,
     keys,
     log_streams,
     logs,
@@ -19,6 +20,7 @@ from logout_app.api.tenant import (
     provisioning,
     roles,
     settings,
+    signals,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -38,6 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *resource_servers.OPERATIONS,
     *connections.OPERATIONS,
     *provisioning.OPERATIONS,
+    *signals.OPERATIONS,
     *roles.OPERATIONS,
     *settings.OPERATIONS,
     *prompts.OPERATIONS,
@@ -45,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *logs.OPERATIONS,
     *log_streams.OPERATIONS,
+    *event_streams.OPERATIONS,
     *events.OPERATIONS,
     *protection.OPERATIONS,
     *empty.OPERATIONS,

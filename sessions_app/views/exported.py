@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from idp.http.middleware import for_programs
 from idp.http.requests import facts
 from idp.limits import guesses, limiter
+from idp.views.errors import json_errors
 from sessions_app.transfer import exports
 
 WHAT = "a link to an export of people"
@@ -18,6 +19,7 @@ WHAT = "a link to an export of people"
 @for_programs
 @login_not_required  # scripts have this link and no cookie
 @require_safe
+@json_errors
 def exported_people(request: HttpRequest, key: str) -> HttpResponse:
     now = timezone.now()
     job = exports.linked(key, now)

@@ -30,7 +30,9 @@ class Command(BaseCommand):
             "--format", choices=FORMATS, default="json", help="JSON lines (which import_users reads) or CSV."
         )
         parser.add_argument(
-            "--fields", default="", help=f"Names with commas between them, of {', '.join(exporting.FIELDS)}, or what is in one of them, like user_metadata.country."
+            "--fields",
+            default="",
+            help=f"Names with commas between them, of {', '.join(exporting.FIELDS)}, or what is in one of them, like user_metadata.country.",
         )
         parser.add_argument(
             "--hashes",

@@ -48,7 +48,12 @@ def test_everybody_is_in_the_file_whatever_the_parts_and_no_hash(monkeypatch):
     for number in range(4):  # whole parts: the last one is empty
         make_user(f"person{number}@fabrikamcorp.com", user_metadata={"size": number})
     job = export(api)
-    assert (job["type"], job["status"], job["percentage_done"], job["format"]) == ("users_export", "completed", 100, "json")
+    assert (job["type"], job["status"], job["percentage_done"], job["format"]) == (
+        "users_export",
+        "completed",
+        100,
+        "json",
+    )
     text = file_of(job)
     found = [json.loads(line) for line in text.splitlines()]
     assert [row["email"] for row in found] == [f"person{number}@fabrikamcorp.com" for number in range(4)]

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.support.openapi.words import Bodies, answer, body, many, mapping, maybe, one_of, ref, switch, text, time, whole
+from tests.support.openapi.words import (
+    Bodies,
+    answer,
+    body,
+    many,
+    mapping,
+    maybe,
+    one_of,
+    ref,
+    switch,
+    text,
+    time,
+    whole,
+)
 
 FORMATS = one_of(("json", "csv"))
 COMPONENTS = {
