@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
+from idp.tenants.reader import Reader
 from logout_app.api.frame import body, paging
-from logout_app.api.frame.body import BodyReader
 from logout_app.api.frame.errors import ApiError, invalid_query, not_found
 from logout_app.api.frame.operations import CHECKPOINTS, Call, Operation
 from logout_app.api.frame.query import moment
@@ -136,7 +136,7 @@ def _find(stream_id: str, *, locked: bool = False) -> EventStream:
     return webhooks.find(stream_id, "est_", "event_stream", as_events=True, locked=locked)
 
 
-def _read(reader: BodyReader, row: EventStream) -> None:
+def _read(reader: Reader, row: EventStream) -> None:
     """What the body says, into the row."""
     if (name := reader.text("name", longest=webhooks.LONGEST_NAME)) is not None:
         row.name = name
@@ -154,20 +154,20 @@ def _read(reader: BodyReader, row: EventStream) -> None:
     destination.done()
 
 
-def _subscribed(one: BodyReader) -> str:
+def _subscribed(one: Reader) -> str:
     name = _type(one)
     one.done()
     return name or ""
 
 
-def _type(reader: BodyReader) -> str | None:
+def _type(reader: Reader) -> str | None:
     name = reader.text("event_type", required=True)
     ours = AUTH0.get(name, name) if name else None
     webhooks.check_type(reader, "event_type", ours)
     return ours
 
 
-def _read_configuration(configuration: BodyReader, row: EventStream) -> None:
+def _read_configuration(configuration: Reader, row: EventStream) -> None:
     if (endpoint := webhooks.read_endpoint(configuration, "webhook_endpoint")) is not None:
         row.endpoint = endpoint
     said = configuration.inner("webhook_authorization")
@@ -177,7 +177,7 @@ def _read_configuration(configuration: BodyReader, row: EventStream) -> None:
     configuration.done()
 
 
-def _header(said: BodyReader, stored: dict[str, str]) -> str | None:
+def _header(said: Reader, stored: dict[str, str]) -> str | None:
     """None where the secret is left out of what is stored anyway: tools write back what they read."""
     method = said.choice("method", (BEARER, BASIC, CUSTOM))
     if method is None and not said.has("method"):
@@ -286,7 +286,7 @@ def redeliver_one(call: Call, stream_id: str, event_id: str) -> None:
         raise ApiError(409, "There is nothing to deliver again", "conflict")
 
 
-def _moment(reader: BodyReader, key: str) -> datetime | None:
+def _moment(reader: Reader, key: str) -> datetime | None:
     said = reader.text(key, longest=50)
     found = moment(said) if said is not None else None
     if said is not None and found is None:

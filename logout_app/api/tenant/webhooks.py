@@ -6,8 +6,8 @@ from __future__ import annotations
 from idp.crypto.sealing import CannotUnseal, unseal
 from idp.protocol import uris
 from idp.protocol.jwt_profile import is_text
+from idp.tenants.reader import Reader
 from logout_app.api.frame import delegation
-from logout_app.api.frame.body import BodyReader
 from logout_app.api.frame.errors import not_found
 from logout_app.api.frame.operations import Call
 from logout_app.delivery.channels.streams import sealed_for
@@ -62,19 +62,19 @@ def change(call: Call, row: EventStream) -> None:
     manage.tell(row, "changed", actor=call.actor, at=call.at, facts=call.caller.facts)
 
 
-def read_endpoint(reader: BodyReader, key: str) -> str | None:
+def read_endpoint(reader: Reader, key: str) -> str | None:
     endpoint = reader.text(key)
     if endpoint is not None and (why := manage.problem_of_endpoint(endpoint)):
         reader.problem(key, f"nothing can be sent there: {why}")
     return endpoint
 
 
-def check_header(reader: BodyReader, key: str, value: str | None) -> None:
+def check_header(reader: Reader, key: str, value: str | None) -> None:
     if value and not (is_text(value, LONGEST_SECRET) and value.isascii()):
         reader.problem(key, "is one line of ASCII characters")
 
 
-def check_type(reader: BodyReader, key: str, name: str | None) -> None:
+def check_type(reader: Reader, key: str, name: str | None) -> None:
     if name is not None and name not in set(EventType):
         reader.problem(key, "is no type of the audit trail")
 
