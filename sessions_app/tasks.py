@@ -19,12 +19,7 @@ def send_mails() -> None:
 
 
 @shared_task
-def run_import_jobs() -> None:
-    """Import what was uploaded, and go on with what a worker left that is gone."""
-    jobs.run_waiting(timezone.now())
-
-
-@shared_task
-def run_export_jobs() -> None:
-    """Write the files of exports that were asked for."""
+def run_transfer_jobs() -> None:
+    """Write exports that were asked for, import what was uploaded, and go on with what a worker left that is gone."""
     exports.run_waiting(timezone.now())
+    jobs.run_waiting(timezone.now())

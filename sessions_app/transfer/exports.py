@@ -38,7 +38,7 @@ _signer = signing.Signer(salt="curfew.export")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedExport:
     """`connection`: None for everybody. No `columns`: all there are, or in CSV the usual ones."""
 
     connection: Connection | None
@@ -47,7 +47,7 @@ class Wanted:
     limit: int | None = None
 
 
-def create(wanted: Wanted, *, actor: str, at: datetime) -> ExportJob:
+def create(wanted: WantedExport, *, actor: str, at: datetime) -> ExportJob:
     """In the caller's transaction, with its line of the trail."""
     there = exporting.count(wanted.connection)
     job = ExportJob.objects.create(

@@ -12,7 +12,7 @@ from logout_app.api.frame.operations import Call, Operation
 from sessions_app.models import ExportJob, JobStatus
 from sessions_app.transfer import exports
 from sessions_app.transfer.exporting import Column
-from sessions_app.transfer.exports import Wanted
+from sessions_app.transfer.exports import WantedExport
 
 NEEDED = "read:users"
 MOST_WAITING = 2  # that are not complete, as at Auth0
@@ -41,14 +41,14 @@ def shown(call: Call, job: ExportJob) -> dict[str, Any]:
     return found
 
 
-def _wanted(reader: BodyReader) -> Wanted:
+def _wanted(reader: BodyReader) -> WantedExport:
     connection_id = reader.text("connection_id")
     connection = Connection.objects.filter(public_id=connection_id).first() if connection_id else None
     if connection_id is not None and connection is None:
         raise ApiError(400, "The connection does not exist.", "invalid_connection")
     written = reader.choice("format", exports.FORMATS) or exports.FORMATS[0]
     limit = reader.integer("limit", least=1, most=MOST)
-    return Wanted(connection, written, _columns(reader), limit)
+    return WantedExport(connection, written, _columns(reader), limit)
 
 
 def _columns(reader: BodyReader) -> list[Column]:

@@ -21,11 +21,12 @@ from logout_app.api.tenant import webhooks
 from logout_app.delivery import redeliver
 from logout_app.models import DeliveryAttempt, DeliveryState, EventStream, StreamItem, StreamKind, StreamState
 from logout_app.streams import manage
+from sessions_app.audit.events import EventType
 
 WEBHOOK = "webhook"
 ELSEWHERE = ("eventbridge", "action")  # destinations that Auth0 has
 # Auth0's name -> the type of the trail that means the same.
-AUTH0 = {"user.deleted": "account_deleted", "group.deleted": "group_deleted"}
+AUTH0 = {"user.deleted": EventType.ACCOUNT_DELETED.value, "group.deleted": EventType.GROUP_DELETED.value}
 _AUTH0_OF = {ours: theirs for theirs, ours in AUTH0.items()}
 STATES = (StreamState.ENABLED, StreamState.DISABLED, StreamState.PAUSED)  # the last is ours
 BEARER, BASIC, CUSTOM = "bearer", "basic", "custom_header"

@@ -17,7 +17,7 @@ from logout_app.api.frame.operations import Operation
 from logout_app.api.table import OPERATIONS
 from logout_app.models import EventStream
 from sessions_app.models import RefreshTokenFamily, SessionEvent
-from sessions_app.tasks import run_import_jobs
+from sessions_app.tasks import run_transfer_jobs
 from tests.protocol.api.test_event_streams import STREAM as EVENT_STREAM
 from tests.protocol.api.test_jobs import HASH, upload
 from tests.support.factories import PASSWORD, make_session, make_user
@@ -101,7 +101,7 @@ def test_no_answer_has_what_opens_something(app):
     database = user.identities.get().connection
     row = {"email": "no address", "password": PASSWORD, "custom_password_hash": HASH}
     job = upload(api, [row], connection_id=database.public_id).json()["id"]
-    run_import_jobs()
+    run_transfer_jobs()
     known.append(app.raw_secret)
     ids = {
         "user_id": user.user_id.replace("|", "%7C"),

@@ -18,7 +18,7 @@ from idp.models import User
 from idp.operations import masking
 from sessions_app.models import ExportJob, ExportPart, SessionEvent
 from sessions_app.session import purge
-from sessions_app.tasks import run_export_jobs
+from sessions_app.tasks import run_transfer_jobs
 from sessions_app.transfer import exports
 from tests.support.factories import PASSWORD, make_connection, make_user
 from tests.support.management import Api, make_program
@@ -30,7 +30,7 @@ def export(api: Api, **asked):
     """The finished job, as it is told."""
     begun = api.post("jobs/users-exports", asked)
     assert begun.status_code == 200, begun.content
-    run_export_jobs()
+    run_transfer_jobs()
     return api.get(f"jobs/{begun.json()['id']}").json()
 
 
@@ -149,11 +149,11 @@ def test_one_that_was_killed_goes_on_and_two_write_no_person_twice(monkeypatch):
     one, other = ExportJob.objects.get(), ExportJob.objects.get()
     assert exports._write(one, timezone.now())  # and its process is killed
     assert not exports._write(other, timezone.now())  # who began from the same place has lost
-    run_export_jobs()
+    run_transfer_jobs()
     told = api.get(f"jobs/{job_id}").json()
     assert (told["status"], told["percentage_done"]) == ("processing", 33)
     ExportJob.objects.update(heard_at=timezone.now() - timedelta(minutes=3))
-    run_export_jobs()
+    run_transfer_jobs()
     lines = file_of(api.get(f"jobs/{job_id}").json()).splitlines()
     assert [json.loads(line)["user_id"] for line in lines] == [user.user_id for user in people]
 
@@ -163,7 +163,7 @@ def test_who_is_exported_by_a_connection_that_is_deleted_is_not_everybody():
     make_user()
     job_id = api.post("jobs/users-exports", {"connection_id": acme.public_id}).json()["id"]
     acme.delete()
-    run_export_jobs()
+    run_transfer_jobs()
     assert api.get(f"jobs/{job_id}").status_code == 404
     assert not ExportPart.objects.exists()
 
