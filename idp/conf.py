@@ -100,6 +100,12 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "CURFEW_JWKS_MAX_AGE",
+        "600",
+        "Seconds for which others may keep the published signing keys; a new key is published for twice as long before it signs.",
+    ),
+    Setting("CURFEW_SIGNING_KEY_DAYS", "90", "Days for which a signing key signs before its successor is published."),
+    Setting(
         "CURFEW_OUTBOUND_ALLOW",
         "",
         "CIDRs that the outbound guard lets through although they are private, comma separated.",

@@ -38,7 +38,7 @@ from idp.tenants.applied import Applied
 from idp.tenants.changes import Difference
 from idp.tenants.clients import ClientEntry
 from idp.tenants.file import groups as group_entries
-from idp.tenants.file import provisioning, pruning
+from idp.tenants.file import provisioning, pruning, sections
 from idp.tenants.file.found import find_client, identity_of, unknown_client
 from idp.tenants.file.found import named as application_named
 from idp.tenants.reader import TenantFileError
@@ -97,6 +97,9 @@ class _Plan:
             found += role_entries.problems(role, self._scopes)
         for person in filter(self.file.is_read, self.file.people):
             found += self._person(person)
+        for section in sections.from_above():
+            entries = [entry for entry in self.file.from_above[section.key] if self.file.is_read(entry)]
+            found += section.problems(entries, self.file)
         return found
 
     def _unknown(self, path: str, names: Iterable[str] | None) -> list[str]:
@@ -204,7 +207,13 @@ class _Application:
         outcomes += [group_entries.apply(entry) for entry in self.file.groups]
         outcomes += [role_entries.apply(entry, self.actor, self.at) for entry in self.file.roles]
         outcomes += [self._grant(grant) for grant in self.file.grants]
-        return outcomes + [self._person(person) for person in self.file.people]
+        outcomes += [self._person(person) for person in self.file.people]
+        return outcomes + list(self._from_above())
+
+    def _from_above(self) -> Iterator[Applied]:
+        for section in sections.from_above():
+            for entry in self.file.from_above[section.key]:
+                yield section.apply(entry, self.actor, self.at, is_rehearsal=self.is_rehearsal)
 
     def _tenant(self) -> Applied:
         row = settings_trail.stored()

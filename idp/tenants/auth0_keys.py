@@ -13,7 +13,7 @@ _NOTHING: dict[str, str] = {  # place -> keys without a meaning here
     "": """
         attackProtection branding connectionProfiles customDomains
         emailProvider emailTemplates eventStreams exclude flowVaultConnections forms guardianFactorProviders
-        guardianFactorTemplates guardianFactors guardianPhoneFactorMessageTypes guardianPhoneFactorSelectedProvider logStreams
+        guardianFactorTemplates guardianFactors guardianPhoneFactorMessageTypes guardianPhoneFactorSelectedProvider
         migrations pages phoneProviders phoneTemplates prompts rulesConfigs
         selfServiceProfiles themes userAttributeProfiles
     """,
@@ -57,6 +57,7 @@ _NOTHING: dict[str, str] = {  # place -> keys without a meaning here
         verificationKey verificationLocation
     """,
     "clientGrants": "id is_system",
+    "logStreams": "startFrom",
 }
 _DECIDING = """
     actions flows guardianPolicies hooks networkACLs organizations riskAssessment roles rules supplementalSignals
@@ -119,6 +120,8 @@ _HARMLESS: dict[str, dict[str, tuple[Any, ...]]] = {
         "organization_usage": ("deny",),
         "subject_type": ("client",),
     },
+    "logStreams": {"isPriority": (), "pii_config": ()},
+    "logStreams.sink": {"httpCustomHeaders": ()},
 }
 _WITHOUT_MEANING = {place: frozenset(keys.split()) for place, keys in _NOTHING.items()}
 _SWITCHES = ("active", "enable", "enabled", "required")

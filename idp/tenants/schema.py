@@ -25,7 +25,7 @@ from idp.protocol import uris
 from idp.protocol.text import normal_forms
 from idp.tenants import auth0_passwords, resource_servers, rules
 from idp.tenants.clients import ClientEntry, client
-from idp.tenants.file import provisioning
+from idp.tenants.file import provisioning, sections
 from idp.tenants.file.groups import GroupEntry, group
 from idp.tenants.reader import Reader, given, load
 from idp.tenants.roles import RoleEntry, role
@@ -104,6 +104,7 @@ class TenantFile:
     groups: list[GroupEntry] = field(default_factory=list)
     grants: list[ClientGrantEntry] = field(default_factory=list)
     people: list[PersonEntry] = field(default_factory=list)
+    from_above: dict[str, list[Any]] = field(default_factory=dict)  # by the key of their section
     problems: list[str] = field(default_factory=list)
 
     def is_read(self, entry: Any) -> bool:
@@ -116,7 +117,8 @@ def parse(path: Path) -> TenantFile:
     document = load(path)
     problems: list[str] = []
     top = Reader(document, "", problems, path.parent)
-    found = TenantFile({key for key in SECTIONS if key in document}, problems=problems)
+    known = (*SECTIONS, *(section.key for section in sections.from_above()))
+    found = TenantFile({key for key in known if key in document}, problems=problems)
     if inner := top.inner("tenant"):
         found.tenant = tenant(inner)
     found.clients = [client(reader) for reader in top.each("clients")]
@@ -127,22 +129,25 @@ def parse(path: Path) -> TenantFile:
     found.groups = [group(reader) for reader in top.each("groups")]
     found.grants = [_grant(reader) for reader in top.each("clientGrants")]
     found.people = [_person(reader) for reader in top.each("users")]
+    for section in sections.from_above():
+        found.from_above[section.key] = [section.read(reader) for reader in top.each(section.key)]
     top.done()
     without_id = {client.name for client in found.clients if not client.client_id}
-    _refuse_twins(found.clients, lambda c: c.client_id, "client_id", problems)
-    _refuse_twins(found.clients, lambda c: c.name if c.name in without_id else None, "name", problems)
-    _refuse_twins(found.connections, lambda c: c.name, "name", problems)
-    _refuse_twins(found.resource_servers, lambda r: r.identifier, "identifier", problems)
-    _refuse_twins(found.roles, lambda r: r.name, "name", problems)
-    _refuse_twins(found.groups, lambda g: g.name, "name", problems)
-    _refuse_twins(found.grants, lambda g: (g.client, g.audience), "client_id and audience", problems)
-    _refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
+    refuse_twins(found.clients, lambda c: c.client_id, "client_id", problems)
+    refuse_twins(found.clients, lambda c: c.name if c.name in without_id else None, "name", problems)
+    refuse_twins(found.connections, lambda c: c.name, "name", problems)
+    refuse_twins(found.resource_servers, lambda r: r.identifier, "identifier", problems)
+    refuse_twins(found.roles, lambda r: r.name, "name", problems)
+    refuse_twins(found.groups, lambda g: g.name, "name", problems)
+    refuse_twins(found.grants, lambda g: (g.client, g.audience), "client_id and audience", problems)
+    refuse_twins(found.people, lambda p: (p.connection, p.login), "connection and sign-in name", problems)
     for place, key in top.ignored:
         found.ignored.setdefault(place, []).append(key)
     return found
 
 
-def _refuse_twins(entries: list[Any], key: Callable[[Any], Hashable], what: str, problems: list[str]) -> None:
+def refuse_twins(entries: list[Any], key: Callable[[Any], Hashable], what: str, problems: list[str]) -> None:
+    """Entries that mean the same object; a key that is empty names none."""
     first: dict[Hashable, str] = {}
     for entry in entries:
         if (value := key(entry)) in (None, ""):

@@ -17,7 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 
 from idp.connections.options import secret_context
-from idp.crypto import keys, sealing
+from idp.crypto import keys, lifetimes, sealing
 from idp.models import Connection, KeyStatus, SigningKey
 from idp.redis import health
 from idp.tenants import configuration
@@ -32,7 +32,7 @@ from sessions_app.transfer import turns
 GOOD, WARNING, BROKEN = "ok", "warning", "broken"
 LATELY = timedelta(days=1)
 LATE_MAIL = timedelta(minutes=2)
-OLD_KEY = timedelta(days=400)  # the calendar replaces them far earlier
+OLD_KEY = timedelta(days=1)  # since its successor was due
 MOST = 5  # names in a sentence
 PATIENCE = 5  # seconds for a mail server
 
@@ -143,11 +143,11 @@ def _keys(at: datetime) -> Answers:
     for algorithm in keys.ALGORITHMS:
         keys.active(algorithm, snapshot)
     rows = SigningKey.objects.filter(status=KeyStatus.ACTIVE)
-    old = [row.algorithm for row in rows if row.activated_at and at - row.activated_at > OLD_KEY]
+    old = [row.algorithm for row in rows if lifetimes.ages(row) + OLD_KEY < at]
     if old:
         yield (
             WARNING,
-            f"Keys of {', '.join(sorted(old))} sign for more than a year: they are not rotated by the worker.",
+            f"Keys of {', '.join(sorted(old))} sign for more than {settings.SIGNING_KEY_DAYS} days: the worker does not rotate them.",
         )
     else:
         yield GOOD, f"There is a key that signs for each of {', '.join(keys.ALGORITHMS)}, and it can be unsealed."

@@ -15,12 +15,9 @@ from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
-from idp import outbound
 from idp.crypto import sealing
 from idp.http.requests import RequestFacts
 from idp.models import Application
-from idp.outbound import policy
-from idp.protocol import uris
 from idp.protocol.errors import InvalidRequest, ProtocolError, TooManyRequests
 from idp.protocol.opaque import new_secret
 from idp.protocol.signal_events import STREAM_UPDATED, VERIFICATION
@@ -38,7 +35,7 @@ from logout_app.models import (
 from logout_app.protocol.streams import sets
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.protocol.streams.requests import WantedDelivery, WantedStream
-from logout_app.streams import feed
+from logout_app.streams import feed, rules
 from logout_app.streams.feed import PlannedItem
 from sessions_app.audit import history, trail
 from sessions_app.audit.events import EventType
@@ -105,11 +102,6 @@ def configuration_of(stream: EventStream) -> dict[str, Any]:
 def endpoint_of(stream: EventStream) -> str:
     """Where events are pushed to, or where they are to be had."""
     return stream.endpoint if stream.method == StreamMethod.PUSH else f"{settings.ISSUER}ssf/poll/{stream.public_id}"
-
-
-def problem_of_endpoint(url: str) -> str:
-    """Why nothing can be pushed there, or "". The drain asks again at each attempt, by the address that it finds."""
-    return uris.check_web_url(url) or policy.check_url(url, outbound.rules()) or ""
 
 
 def find(application: Application, public_id: str) -> EventStream:
@@ -283,6 +275,14 @@ def pause_inactive(at: datetime) -> int:
     return len(found)
 
 
+def take_back(stream: EventStream, at: datetime) -> None:
+    """Before it is told by another method: what waits by the old one goes back into the trail. The caller holds the row and saves it."""
+    first = feed.waiting(stream).aggregate(line=Min("stream_item__line"))["line"]
+    _drop(stream, "told by another method", at)
+    if first is not None:
+        stream.after = min(stream.after, first - 1)
+
+
 def new_public_id() -> str:
     return secrets.token_hex(12)
 
@@ -313,7 +313,7 @@ def _hold(stream: EventStream) -> None:
 
 
 def _set_delivery(stream: EventStream, delivery: WantedDelivery) -> None:
-    if delivery.short == StreamMethod.PUSH and (why := problem_of_endpoint(delivery.endpoint)):
+    if delivery.short == StreamMethod.PUSH and (why := rules.endpoint_problem(delivery.endpoint)):
         raise InvalidRequest(f"Nothing can be pushed to delivery.endpoint_url: {why}.")
     stream.method, stream.older_names = delivery.short, delivery.is_older
     stream.endpoint = delivery.endpoint if delivery.short == StreamMethod.PUSH else ""
@@ -321,12 +321,8 @@ def _set_delivery(stream: EventStream, delivery: WantedDelivery) -> None:
 
 
 def _change_delivery(stream: EventStream, delivery: WantedDelivery, at: datetime) -> None:
-    """What waits by the old way goes back into the trail."""
     if delivery.short != stream.method:
-        first = feed.waiting(stream).aggregate(line=Min("stream_item__line"))["line"]
-        _drop(stream, "told by another method", at)
-        if first is not None:
-            stream.after = min(stream.after, first - 1)
+        take_back(stream, at)
     _set_delivery(stream, delivery)
 
 

@@ -483,6 +483,28 @@ class EventType(StrEnum):
         _REQUEST,
         {"changes": "each setting from what to what"},
     )
+    SIGNING_KEY_MOVED = (
+        "signing_key_moved",
+        EventGroup.CONFIGURATION,
+        "Signing key moved",
+        "A key that signs our tokens went on to its next state: by age, because somebody rotated, or because it was withdrawn.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {
+            "act": "`published`, `active`, `retiring`, `gone`, or `withdrawn`: gone before its tokens were",
+            "kid": "the key, by its id",
+            "algorithm": "what it signs with",
+        },
+    )
+    SAML_KEY_ROTATED = (
+        "saml_key_rotated",
+        EventGroup.CONFIGURATION,
+        "SAML key rotated",
+        "Somebody took a step of the rotation of our SAML key: its successor is published, signs, or one of them is gone.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"step": "`publish`, `activate`, `withdraw` or `discard`", "fingerprint": "SHA-256 of the key's certificate"},
+    )
     ROLE_CHANGED = (
         "role_changed",
         EventGroup.CONFIGURATION,

@@ -22,7 +22,7 @@ from idp.models import (
     TenantSettings,
 )
 from idp.tenants import configuration
-from idp.tenants.file import exported_client
+from idp.tenants.file import exported_client, sections
 from idp.tenants.file.references import SecretNames
 
 _TENANT = (  # settings that the file calls by the same name
@@ -70,6 +70,7 @@ def document(secrets: SecretNames) -> dict[str, Any]:
         "groups": [{"name": row.name, "description": row.description} for row in Group.objects.filter(connection=None)],
         "roles": [_role(row) for row in Role.objects.order_by("name")],
         "clientGrants": list(_grants()),
+        **{section.key: section.export(secrets) for section in sections.from_above()},
     }
 
 

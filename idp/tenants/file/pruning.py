@@ -18,7 +18,7 @@ from idp.people import accounts, newcomers
 from idp.protocol.text import normal_forms
 from idp.tenants import roles
 from idp.tenants.applied import Applied
-from idp.tenants.file import found, groups
+from idp.tenants.file import found, groups, sections
 from idp.tenants.schema import TenantFile
 
 
@@ -32,7 +32,10 @@ class _Pruning:
 
     def all(self) -> Iterator[Applied]:
         """In the order in which one row lets go of another."""
-        sections: tuple[tuple[set[str], Callable[[], Iterator[Applied]]], ...] = (
+        for section in sections.from_above():
+            if section.key in self.file.sections:
+                yield from section.prune(self.file.from_above[section.key], self.actor, self.at)
+        ours: tuple[tuple[set[str], Callable[[], Iterator[Applied]]], ...] = (
             ({"users"}, self._people),
             ({"clientGrants"}, self._grants),
             ({"resourceServers"}, self._resource_servers),
@@ -41,7 +44,7 @@ class _Pruning:
             ({"connections", "databases"}, self._connections),
             ({"clients"}, self._clients),
         )
-        for keys, remove in sections:
+        for keys, remove in ours:
             if keys & self.file.sections:
                 yield from remove()
 

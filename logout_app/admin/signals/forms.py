@@ -9,11 +9,10 @@ from django import forms
 
 from idp.admin.fields import LinesField
 from idp.admin.support import ask_for_proof
-from idp.protocol.jwt_profile import is_text
 from idp.protocol.signal_events import short
-from logout_app.models import EventStream, OutgoingStream, StreamMethod, Webhook
+from logout_app.models import EventStream, OutgoingStream, StreamKind, StreamMethod, Webhook
 from logout_app.protocol.streams import vocabulary as v
-from logout_app.streams import manage
+from logout_app.streams import manage, rules
 from sessions_app.audit.events import EventType
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ else:
     StreamModelForm = forms.ModelForm
 
 PROOF = "Where everybody's security events go is changed by who has just proved that it is them."
-LONGEST_SECRET = 500
 GOOGLE = "https://sharedsignals.googleapis.com"
 NO_PRESET, PRESET_GOOGLE, PRESET_OKTA = "", "google", "okta"
 PRESETS = (
@@ -50,11 +48,12 @@ BODIES = (
 class StreamForm(StreamModelForm):
     """`proved`: whoever sends it proved within the hour who they are."""
 
+    kind: ClassVar[StreamKind]
     proved: ClassVar[bool] = False
     back: ClassVar[str] = ""
     authorization_header = forms.CharField(
         required=False,
-        max_length=LONGEST_SECRET,
+        max_length=rules.LONGEST_SECRET,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text="The whole value of the Authorization header of each request. It is kept sealed; empty: as it is, while the host is the same.",
     )
@@ -63,18 +62,20 @@ class StreamForm(StreamModelForm):
         url = str(self.cleaned_data["endpoint"])
         if self.instance.method == StreamMethod.POLL and not url:
             return ""
-        if why := manage.problem_of_endpoint(url):
+        if why := rules.endpoint_problem(url):
             raise forms.ValidationError(f"Nothing can be sent there: {why}.")
         return url
 
     def clean_authorization_header(self) -> str:
         value = str(self.cleaned_data["authorization_header"])
-        if value and not (is_text(value, LONGEST_SECRET) and value.isascii()):
-            raise forms.ValidationError("A header is one line of ASCII characters.")
+        if value and (why := rules.header_problem(value)):
+            raise forms.ValidationError(f"It {why}.")
         return value
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        if self.instance._state.adding and not rules.room(self.kind):
+            raise forms.ValidationError(f"There are {rules.MOST} of them, and no more may be made: delete one first.")
         if not self.proved:
             raise forms.ValidationError(ask_for_proof(PROOF, self.back))
         if self._would_tell_another_receiver():
@@ -87,10 +88,8 @@ class StreamForm(StreamModelForm):
         """`initial` has the endpoint as it is kept."""
         if not self.instance.authorization or self.cleaned_data.get("authorization_header"):
             return False
-        old, new = (
-            urlsplit(str(url or "")) for url in (self.initial.get("endpoint"), self.cleaned_data.get("endpoint"))
-        )
-        return (old.scheme, old.netloc) != (new.scheme, new.netloc)
+        old, new = (str(url or "") for url in (self.initial.get("endpoint"), self.cleaned_data.get("endpoint")))
+        return rules.is_other_host(old, new)
 
     def save(self, commit: bool = True) -> EventStream:
         stream = self.instance
@@ -101,6 +100,7 @@ class StreamForm(StreamModelForm):
 
 
 class OutgoingStreamForm(StreamForm):
+    kind = StreamKind.SSF
     preset = forms.ChoiceField(
         choices=PRESETS,
         required=False,
@@ -151,6 +151,7 @@ class OutgoingStreamForm(StreamForm):
 
 
 class WebhookForm(StreamForm):
+    kind = StreamKind.WEBHOOK
     events = LinesField(label="Types", help_text="One per line, as docs/audit.md names them. Empty: all.")
     body_format = forms.ChoiceField(choices=BODIES, label="Body")
 

@@ -20,7 +20,7 @@ from logout_app.api.frame.times import iso
 from logout_app.api.tenant import webhooks
 from logout_app.delivery import redeliver
 from logout_app.models import DeliveryAttempt, DeliveryState, EventStream, StreamItem, StreamKind, StreamState
-from logout_app.streams import manage
+from logout_app.streams import manage, rules
 from sessions_app.audit.events import EventType
 
 WEBHOOK = "webhook"
@@ -139,7 +139,7 @@ def _find(stream_id: str, *, locked: bool = False) -> EventStream:
 
 def _read(reader: Reader, row: EventStream) -> None:
     """What the body says, into the row."""
-    if (name := reader.text("name", longest=webhooks.LONGEST_NAME)) is not None:
+    if (name := reader.text("name", longest=rules.LONGEST_NAME)) is not None:
         row.name = name
     if reader.has("subscriptions"):
         row.events = list(dict.fromkeys(_subscribed(one) for one in reader.each("subscriptions")))
@@ -183,7 +183,7 @@ def _header(said: Reader, stored: dict[str, str]) -> str | None:
     method = said.choice("method", (BEARER, BASIC, CUSTOM))
     if method is None and not said.has("method"):
         said.problem("method", "is missing")
-    longest = webhooks.LONGEST_SECRET
+    longest = rules.LONGEST_SECRET
     names = {BEARER: ("token",), BASIC: ("username", "password"), CUSTOM: ("header_key", "header_value")}.get(
         method or "", ()
     )

@@ -10,7 +10,7 @@ from logout_app.api.frame.operations import FIELDS, Call, Operation
 from logout_app.api.frame.query import moment
 from logout_app.api.tenant import webhooks
 from logout_app.models import EventStream, StreamKind, StreamState
-from logout_app.streams import manage
+from logout_app.streams import manage, rules
 from sessions_app.audit import history
 
 HTTP = "http"
@@ -102,7 +102,7 @@ def _read_start(reader: BodyReader, row: EventStream) -> None:
 
 def _read(reader: BodyReader, row: EventStream) -> bool:
     """What the body says, into the row; whether it says how requests are authorized."""
-    if (name := reader.text("name", longest=webhooks.LONGEST_NAME)) is not None:
+    if (name := reader.text("name", longest=rules.LONGEST_NAME)) is not None:
         row.name = name
     if reader.boolean("isPriority"):
         reader.problem("isPriority", "every stream is told in its order, none before the others")
@@ -122,7 +122,7 @@ def _read(reader: BodyReader, row: EventStream) -> bool:
         _TYPES[row.body_format],
     ):  # Auth0's tools say JSON of lines too; the answer says what is sent
         sink.problem("httpContentType", f"is {_TYPES[row.body_format]} for this httpContentFormat")
-    authorization = sink.text("httpAuthorization", longest=webhooks.LONGEST_SECRET)
+    authorization = sink.text("httpAuthorization", longest=rules.LONGEST_SECRET)
     webhooks.check_header(sink, "httpAuthorization", authorization)
     if sink.anything("httpCustomHeaders"):
         sink.problem("httpCustomHeaders", "no header is sent but httpAuthorization")

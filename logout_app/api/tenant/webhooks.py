@@ -5,20 +5,17 @@ from __future__ import annotations
 
 from idp.crypto.sealing import CannotUnseal, unseal
 from idp.protocol import uris
-from idp.protocol.jwt_profile import is_text
 from idp.tenants.reader import Reader
 from logout_app.api.frame import delegation
-from logout_app.api.frame.errors import not_found
+from logout_app.api.frame.errors import ApiError, not_found
 from logout_app.api.frame.operations import Call
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream, StreamKind, Webhook
-from logout_app.streams import manage
+from logout_app.streams import manage, rules
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
 
 NEEDED = "read:logs"
-LONGEST_SECRET = 500
-LONGEST_NAME = 100
 
 
 def new(call: Call, *, as_events: bool) -> EventStream:
@@ -46,11 +43,13 @@ def find(stream_id: str, prefix: str, what: str, *, as_events: bool, locked: boo
 
 
 def make(call: Call, row: EventStream) -> str:
-    """The secret of its signatures, which nobody is shown again."""
+    """The secret of its signatures, which nobody is shown again. Raises ApiError 409 where there are too many."""
+    if not rules.room(StreamKind.WEBHOOK):
+        raise ApiError(409, f"There are {rules.MOST} webhooks, and no more may be made: delete one first", "conflict")
     secret = manage.new_webhook_secret()
     row.secret = manage.seal(row, "secret", secret)
     row.name = (
-        row.name or uris.origin(row.endpoint)[:LONGEST_NAME]
+        row.name or uris.origin(row.endpoint)[: rules.LONGEST_NAME]
     )  # the trail tells names, and a query may hold a secret
     row.save(force_insert=True)
     manage.tell(row, "made", actor=call.actor, at=call.at, facts=call.caller.facts)
@@ -64,14 +63,14 @@ def change(call: Call, row: EventStream) -> None:
 
 def read_endpoint(reader: Reader, key: str) -> str | None:
     endpoint = reader.text(key)
-    if endpoint is not None and (why := manage.problem_of_endpoint(endpoint)):
+    if endpoint is not None and (why := rules.endpoint_problem(endpoint)):
         reader.problem(key, f"nothing can be sent there: {why}")
     return endpoint
 
 
 def check_header(reader: Reader, key: str, value: str | None) -> None:
-    if value and not (is_text(value, LONGEST_SECRET) and value.isascii()):
-        reader.problem(key, "is one line of ASCII characters")
+    if value and (why := rules.header_problem(value)):
+        reader.problem(key, why)
 
 
 def check_type(reader: Reader, key: str, name: str | None) -> None:

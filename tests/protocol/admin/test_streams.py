@@ -16,7 +16,7 @@ from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream, LogoutDelivery
 from logout_app.protocol.retry import Outcome
 from logout_app.protocol.streams import vocabulary as v
-from logout_app.streams import look
+from logout_app.streams import look, rules
 from sessions_app.models import SessionEvent
 from tests.support.event_streams import fed, sent
 from tests.support.factories import browser, make_session, make_user
@@ -130,6 +130,15 @@ def test_the_secret_of_a_webhook_is_shown_once():
     page = client.get(reverse("admin:logout_app_webhook_change", args=(row.pk,))).content.decode()
     assert secret not in page
     assert client.get(reverse("admin:logout_app_outgoingstream_change", args=(row.pk,))).status_code == 302
+
+
+def test_no_more_are_made_than_a_worker_can_look_at(monkeypatch):
+    monkeypatch.setattr(rules, "MOST", 1)
+    stream()
+    form = {"name": "x", "endpoint": "https://127.0.0.1/", "audiences": "x", "algorithm": "RS256"}
+    more = superuser().post(reverse(ADD), form | {"subject_format": "email", "subject_place": "sub_id"})
+    assert "There are 1 of them" in more.content.decode()
+    assert EventStream.objects.count() == 1
 
 
 def test_what_authorizes_pushes_goes_to_no_other_host():

@@ -14,6 +14,7 @@ from idp.models import TenantSettings
 from logout_app.api.table import OPERATIONS
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream
+from logout_app.streams import rules
 from sessions_app.audit import history
 from sessions_app.models import RefreshTokenFamily, SessionEvent
 from tests.support.factories import PASSWORD, make_application, make_user
@@ -263,6 +264,15 @@ def test_where_the_trail_goes_is_said_by_who_may_read_it():
     api = Api(["create:log_streams", "update:log_streams"])
     assert api.post("log-streams", {"type": "http", "sink": SINK}).json()["errorCode"] == "insufficient_scope"
     assert not EventStream.objects.exists()
+
+
+def test_no_more_log_streams_are_made_than_a_worker_can_look_at(monkeypatch):
+    monkeypatch.setattr(rules, "MOST", 1)
+    api = Api()
+    assert api.post("log-streams", {"type": "http", "sink": SINK}).status_code == 200
+    refused = api.post("log-streams", {"type": "http", "sink": SINK})
+    assert (refused.status_code, refused.json()["errorCode"]) == (409, "conflict")
+    assert EventStream.objects.count() == 1
 
 
 # --- what there is none of -----------------------------------------------------------------------------------------------

@@ -35,10 +35,14 @@ from idp.tenants import apply as tenant
 from idp.tenants import configuration
 from idp.tenants.file import export
 from idp.tenants.file.references import SecretNames
+from logout_app.delivery.channels.streams import sealed_for
+from logout_app.models import EventStream
+from logout_app.streams import manage
+from tests.support.event_streams import make_receiver
 
 pytestmark = pytest.mark.django_db
 
-COVERED = (TenantSettings, Application, Connection, Provisioning, ResourceServer, Group, Role, ClientGrant)
+COVERED = (TenantSettings, Application, Connection, Provisioning, ResourceServer, Group, Role, ClientGrant, EventStream)
 FOLLOWS = "follows from other columns when the row is saved"
 UPLOADED = "a picture of this installation; a file says an address (picture_url)"
 NO_FIELDS = {  # what a file does not say of a row, and why
@@ -55,6 +59,7 @@ NO_FIELDS = {  # what a file does not say of a row, and why
     "Role.people": "people are no configuration; `users` of a file names their roles",
     "Provisioning.connection": "where it stands in the file",
     **{f"TenantSettings.{name}": UPLOADED for name in ("logo_upload", "logo_dark_upload", "favicon_upload")},
+    "EventStream.reason": "why it stands still now",
     "ClientGrant.application": "compared below as client_id",
     "ClientGrant.resource_server": "compared below as audience",
 }
@@ -62,8 +67,6 @@ NO_PAGES = {  # pages of the admin that change something and are no configuratio
     "idp.User": "people are no configuration",
     "auth.Group": "powers in the admin, which people have",
     "idp.Invitation": "people are no configuration",
-    "logout_app.OutgoingStream": "made by its receiver, with a secret of its making; an administrator pauses it",
-    "logout_app.Webhook": "has a position in the trail, which another Curfew does not have",
 }
 JWKS = {"keys": [ECKey.generate_key("P-256", {"use": "enc", "alg": "ECDH-ES"}).as_dict(private=False)]}
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -94,6 +97,7 @@ def fill() -> None:
     ClientGrant.objects.create(
         application=Application.objects.get(client_id="machine"), resource_server=api, scope=["read:things"]
     )
+    _streams()
 
 
 def _tenant() -> None:
@@ -244,6 +248,46 @@ def _connections() -> None:
     Connection.objects.create(name="FabrikamAD", strategy="auth0", options={"passwordPolicy": "excellent"})
 
 
+def _streams() -> None:
+    """One that administrators look after, one that its receiver made, and a webhook."""
+    watcher = EventStream(
+        public_id="a" * 24,
+        name="Watcher",
+        endpoint="https://watcher.example/events",
+        audiences=["https://watcher.example"],
+        description="A test",
+        events=["https://schemas.openid.net/secevent/caep/event-type/session-revoked"],
+        status="paused",
+        halted=True,
+        algorithm="ES256",
+        subject_format="complex",
+        subject_place="both",
+    )
+    watcher.authorization = manage.seal(watcher, "authorization", "Bearer of-the-watcher")
+    polled = EventStream(
+        public_id="b" * 24,
+        name="Receiver",
+        application=make_receiver(),
+        method="poll",
+        older_names=True,
+        audiences=["receiver", "it"],
+        events=["https://example.com/what-we-do-not-have"],
+    )
+    hook = EventStream(
+        kind="webhook",
+        public_id="c" * 24,
+        name="SIEM: 'prod'",
+        endpoint="https://siem.example/in?x=1",
+        events=["ended"],
+        status="disabled",
+        halted=True,
+        body_format="lines",
+    )
+    hook.authorization = manage.seal(hook, "authorization", "Bearer of-the-siem")
+    hook.secret = manage.seal(hook, "secret", "whsec_0123456789abcdef0123456789")
+    EventStream.objects.bulk_create([watcher, polled, hook])
+
+
 def settable(model: type[models.Model]) -> Iterator[str]:
     for field in (*model._meta.concrete_fields, *model._meta.many_to_many):
         is_ours = field.editable and not isinstance(field, models.AutoField)
@@ -265,6 +309,13 @@ def facts() -> dict[str, Any]:
     found["secrets"] = [
         sealing.unseal(envelope, secret_context(row.name, "client_secret")) for row, envelope in secrets if envelope
     ]
+    for row in EventStream.objects.all():
+        found[f"{row} has"] = {
+            column: sealing.unseal(envelope, sealed_for(row, column))
+            for column in ("authorization", "secret")
+            if (envelope := getattr(row, column))
+        }
+        found[f"{row} stays"] = (row.public_id, row.halted)
     return found
 
 
@@ -277,6 +328,8 @@ def _key(row: Any) -> str:
 def _value(row: Any, field: str) -> Any:
     if row._meta.get_field(field).many_to_many:
         return sorted(getattr(row, field).values_list("client_id", flat=True))
+    if field == "application":
+        return row.application and row.application.client_id
     if field == "client_secret" and not row.has_secret:
         return "not used"
     return getattr(row, field)
@@ -293,6 +346,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setenv("CLIENT_BANK_SECRET", "a-secret-of-the-bank-0123456789")
     monkeypatch.setenv("CLIENT_INTRANET_SECRET", "a-secret-of-the-intranet-0123456789")
     monkeypatch.setenv("CONNECTION_ACME_CLIENT_SECRET", "hush-hush")
+    monkeypatch.setenv("CLIENT_RECEIVER_SECRET", "a-test-secret-of-enough-length-0123456789")
+    monkeypatch.setenv("STREAM_WATCHER_AUTHORIZATION", "Bearer of-the-watcher")
+    monkeypatch.setenv("WEBHOOK_SIEM_PROD_AUTHORIZATION", "Bearer of-the-siem")
+    monkeypatch.setenv("WEBHOOK_SIEM_PROD_SECRET", "whsec_0123456789abcdef0123456789")
 
 
 def test_no_field_of_the_test_has_its_default() -> None:
@@ -313,7 +370,7 @@ def test_every_page_that_changes_something_is_of_a_covered_model() -> None:
     request = RequestFactory().get("/admin/")
     request.user = User(is_superuser=True, is_staff=True)
     pages = {
-        model._meta.label
+        model._meta.concrete_model._meta.label
         for model, page in admin.site._registry.items()
         if page.has_add_permission(request) or page.has_change_permission(request)
     }
@@ -328,6 +385,7 @@ def test_export_apply_export_is_the_identity(environment: None, tmp_path: Path) 
     first = path.read_text()
     assert "hush-hush" not in first
     assert "a-secret-of-the-bank" not in first
+    assert [word for word in ("of-the-watcher", "of-the-siem", "whsec_") if word in first] == []
     assert {outcome.what for outcome in tenant.apply(path, at=timezone.now(), prune=True)} == {"unchanged"}
     empty()
     tenant.apply(path, at=timezone.now())

@@ -110,12 +110,14 @@ COMPONENTS = {
 ONE, EVENTS = "log-streams/{stream_id}", "event-streams/{stream_id}"
 BODIES = {
     "GET log-streams": Bodies(many(ref("LogStream"))),
-    "POST log-streams": Bodies(ref("LogStream"), body({"type": one_of(("http",))}, **SAID, startFrom=START)),
+    "POST log-streams": Bodies(
+        ref("LogStream"), body({"type": one_of(("http",))}, **SAID, startFrom=START), also=(409,)
+    ),
     f"GET {ONE}": Bodies(ref("LogStream")),
     f"PATCH {ONE}": Bodies(ref("LogStream"), body(**SAID, status=STATES)),
     f"DELETE {ONE}": Bodies(),
     "GET event-streams": Bodies(ref("EventStream")),
-    "POST event-streams": Bodies(ref("EventStream"), body(**EVENT_SAID)),
+    "POST event-streams": Bodies(ref("EventStream"), body(**EVENT_SAID), also=(409,)),
     f"GET {EVENTS}": Bodies(ref("EventStream")),
     f"PATCH {EVENTS}": Bodies(ref("EventStream"), body(**EVENT_SAID)),
     f"DELETE {EVENTS}": Bodies(),
