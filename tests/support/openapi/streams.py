@@ -29,7 +29,7 @@ SAID = {
 }
 START = text("Lines since this time are sent too, as far as the trail has them.", format="date-time")
 SUBSCRIPTIONS = many(body({"event_type": text("A type of the trail.", minLength=1)}))
-AUTHORIZATION = body(
+GIVEN_AUTHORIZATION = body(
     {"method": one_of((BEARER, BASIC, CUSTOM))},
     token=text("Of bearer.", maxLength=500),
     username=text("Of basic.", maxLength=500),
@@ -37,15 +37,24 @@ AUTHORIZATION = body(
     header_key=text("Of custom_header: Authorization.", maxLength=500),
     header_value=text("Of custom_header.", maxLength=500),
 )
-DESTINATION = body(
+GIVEN_DESTINATION = body(
     {"type": one_of((WEBHOOK, *ELSEWHERE), "Others than webhook are refused.")},
-    configuration=body(webhook_endpoint=text("An https URL."), webhook_authorization=AUTHORIZATION),
+    configuration=body(webhook_endpoint=text("An https URL."), webhook_authorization=ref("GivenAuthorization")),
+)
+DESTINATION = answer(
+    {
+        "type": one_of((WEBHOOK,)),
+        "configuration": answer(
+            {"webhook_endpoint": text(), "webhook_authorization": ref("EventAuthorization")},
+            {"signature_secret": text("Only in the answer that makes it.")},
+        ),
+    }
 )
 EVENT_STATUS = one_of([state.value for state in EVENT_STATES])
 EVENT_SAID = {
     "name": text(maxLength=100),
     "subscriptions": SUBSCRIPTIONS,
-    "destination": DESTINATION,
+    "destination": ref("GivenDestination"),
     "status": EVENT_STATUS,
 }
 AGAIN = {
@@ -60,24 +69,15 @@ COMPONENTS = {
             "id": text(),
             "name": text(),
             "subscriptions": many(answer({"event_type": text()})),
-            "destination": answer(
-                {
-                    "type": one_of((WEBHOOK,)),
-                    "configuration": answer(
-                        {
-                            "webhook_endpoint": text(),
-                            "webhook_authorization": answer(
-                                {"method": text()}, {"username": text(), "header_key": text()}
-                            ),
-                        },
-                        {"signature_secret": text("Only in the answer that makes it.")},
-                    ),
-                }
-            ),
+            "destination": ref("EventDestination"),
             "status": EVENT_STATUS,
             "created_at": time(),
         }
     ),
+    "EventDestination": DESTINATION,
+    "EventAuthorization": answer({"method": text()}, {"username": text(), "header_key": text()}),
+    "GivenDestination": GIVEN_DESTINATION,
+    "GivenAuthorization": GIVEN_AUTHORIZATION,
     "EventDelivery": answer(
         {
             "id": text("Of the event: the same whenever it is told again."),
