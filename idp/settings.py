@@ -194,7 +194,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "refresh SAML": {"task": "idp.tasks.refresh_saml_metadata", "schedule": 86400, "options": {"expires": 3600}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 60, "options": {"expires": 55}},
-    "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
+    "run jobs": {"task": "sessions_app.tasks.run_transfer_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
     "end leavers": {"task": "logout_app.tasks.end_sessions_of_leavers", "schedule": 900, "options": {"expires": 800}},
     "poll signals": {"task": "logout_app.tasks.poll_signals", "schedule": 15, "options": {"expires": 14}},

@@ -28,7 +28,7 @@ from logout_app.operators import encryption_keys
 from logout_app.protocol.retry import SET_ASIDE
 from sessions_app.audit import chain
 from sessions_app.models import ImportJob, JobStatus, MailRequest
-from sessions_app.transfer import jobs
+from sessions_app.transfer import turns
 
 GOOD, WARNING, BROKEN = "ok", "warning", "broken"
 LATELY = timedelta(days=1)
@@ -259,7 +259,7 @@ def _dead(at: datetime) -> Answers:
 
 def _imports(at: datetime) -> Answers:
     rows = ImportJob.objects.filter(status=JobStatus.PROCESSING)
-    stopped = [job.public_id for job in rows if jobs.is_silent(job, at)]
+    stopped = [job.public_id for job in rows if turns.is_silent(job, at)]
     if stopped:
         yield WARNING, f"Imports stopped on the way: {_named(stopped)}. The same command goes on with them."
     else:

@@ -696,7 +696,11 @@ class EventType(StrEnum):
         "Somebody wrote people into a file. The line is there before the file is.",
         (Fact.ACTOR,),
         (Fact.CONNECTION,),
-        {"format": "`json` or `csv`", "hashes": "whether hashes of passwords and keys of second factors are in it"},
+        {
+            "format": "`json` or `csv`",
+            "hashes": "whether hashes of passwords and keys of second factors are in it",
+            "job": "which, where the Management API asked",
+        },
     )
     POWERS_CHANGED = (
         "powers_changed",
