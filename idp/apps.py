@@ -19,4 +19,4 @@ class IdpConfig(AppConfig):
 
         configuration.watch()
         lifetimes.watch()
-        catalogues.compile_all(settings.BASE_DIR / "locale", settings.LOCALE_PATHS[0])
+        catalogues.compile_all(settings.RESOURCES / "locale", settings.LOCALE_PATHS[0])
