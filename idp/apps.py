@@ -8,6 +8,7 @@ class IdpConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
+        from idp.crypto import lifetimes
         from idp.operations import (
             catalogues,
             checks,  # noqa: F401  registers the system checks
@@ -16,4 +17,5 @@ class IdpConfig(AppConfig):
         from idp.tenants import configuration
 
         configuration.watch()
+        lifetimes.watch()
         catalogues.compile_all(settings.BASE_DIR / "locale", settings.LOCALE_PATHS[0])

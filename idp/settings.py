@@ -18,9 +18,7 @@ from idp.redis import clients as redis_clients
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA = Path(conf.read("CURFEW_DATA"))
-if not DATA.is_absolute():
-    DATA = BASE_DIR / DATA
+DATA = BASE_DIR / conf.read("CURFEW_DATA")
 PORT = conf.read_int("PORT")
 ISSUER = conf.read_issuer()
 ISSUER_PARTS = urlsplit(ISSUER)
@@ -29,6 +27,8 @@ HTTPS = ISSUER_PARTS.scheme == "https"
 DEBUG = False
 SECRET_KEY = conf.read_secret_key(production=HTTPS, data=DATA)
 ENCRYPTION_KEYS = conf.read_list("CURFEW_ENCRYPTION_KEYS")
+JWKS_MAX_AGE = conf.read_int("CURFEW_JWKS_MAX_AGE")
+SIGNING_KEY_DAYS = conf.read_int("CURFEW_SIGNING_KEY_DAYS")
 FAILPOINT = conf.read("CURFEW_FAILPOINT")
 if FAILPOINT and HTTPS:
     raise ImproperlyConfigured("CURFEW_FAILPOINT is for tests on a loopback issuer only.")
@@ -192,8 +192,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "security mails": {"task": "logout_app.tasks.find_security_mails", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "refresh SAML": {"task": "idp.tasks.refresh_saml_metadata", "schedule": 86400, "options": {"expires": 3600}},
-    "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
-    "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
+    "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 60, "options": {"expires": 55}},
+    "run jobs": {"task": "sessions_app.tasks.run_transfer_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
     "end leavers": {"task": "logout_app.tasks.end_sessions_of_leavers", "schedule": 900, "options": {"expires": 800}},
     "poll signals": {"task": "logout_app.tasks.poll_signals", "schedule": 15, "options": {"expires": 14}},
@@ -320,15 +320,8 @@ OAUTH2_PROVIDER: dict[str, object] = {
     **{
         f"COMPLIANT_BCP_RFC9700_{gate}": True
         for gate in (
-            "IMPLICIT_GRANT",
-            "PASSWORD_GRANT",
-            "PKCE_METHOD",
-            "ACCESS_TOKEN_TRANSPORT",
-            "AUTHZ_RESPONSE_ISS",
-            "TOKEN_STORAGE",
-            "REFRESH_TOKEN",
-            "REDIRECT_URI_MATCHING",
-            "PKCE_REQUIRED",
+            *("IMPLICIT_GRANT", "PASSWORD_GRANT", "PKCE_METHOD", "ACCESS_TOKEN_TRANSPORT", "AUTHZ_RESPONSE_ISS"),
+            *("TOKEN_STORAGE", "REFRESH_TOKEN", "REDIRECT_URI_MATCHING", "PKCE_REQUIRED"),
         )
     },
 }

@@ -36,6 +36,9 @@ class SigningKey(models.Model):
     activated_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
+    longest_token = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Seconds for which tokens that it signed are valid at most."
+    )
 
     class Meta:
         constraints = (

@@ -17,7 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 
 from idp.connections.options import secret_context
-from idp.crypto import keys, sealing
+from idp.crypto import keys, lifetimes, sealing
 from idp.models import Connection, KeyStatus, SigningKey
 from idp.redis import health
 from idp.tenants import configuration
@@ -27,12 +27,12 @@ from logout_app.models import DeliveryState, LogoutDelivery
 from logout_app.protocol.retry import SET_ASIDE
 from sessions_app.audit import chain
 from sessions_app.models import ImportJob, JobStatus, MailRequest
-from sessions_app.transfer import jobs
+from sessions_app.transfer import turns
 
 GOOD, WARNING, BROKEN = "ok", "warning", "broken"
 LATELY = timedelta(days=1)
 LATE_MAIL = timedelta(minutes=2)
-OLD_KEY = timedelta(days=400)  # the calendar replaces them far earlier
+OLD_KEY = timedelta(days=1)  # since its successor was due
 MOST = 5  # names in a sentence
 PATIENCE = 5  # seconds for a mail server
 
@@ -143,11 +143,11 @@ def _keys(at: datetime) -> Answers:
     for algorithm in keys.ALGORITHMS:
         keys.active(algorithm, snapshot)
     rows = SigningKey.objects.filter(status=KeyStatus.ACTIVE)
-    old = [row.algorithm for row in rows if row.activated_at and at - row.activated_at > OLD_KEY]
+    old = [row.algorithm for row in rows if lifetimes.ages(row) + OLD_KEY < at]
     if old:
         yield (
             WARNING,
-            f"Keys of {', '.join(sorted(old))} sign for more than a year: they are not rotated by the worker.",
+            f"Keys of {', '.join(sorted(old))} sign for more than {settings.SIGNING_KEY_DAYS} days: the worker does not rotate them.",
         )
     else:
         yield GOOD, f"There is a key that signs for each of {', '.join(keys.ALGORITHMS)}, and it can be unsealed."
@@ -250,7 +250,7 @@ def _dead(at: datetime) -> Answers:
 
 def _imports(at: datetime) -> Answers:
     rows = ImportJob.objects.filter(status=JobStatus.PROCESSING)
-    stopped = [job.public_id for job in rows if jobs.is_silent(job, at)]
+    stopped = [job.public_id for job in rows if turns.is_silent(job, at)]
     if stopped:
         yield WARNING, f"Imports stopped on the way: {_named(stopped)}. The same command goes on with them."
     else:

@@ -483,6 +483,19 @@ class EventType(StrEnum):
         _REQUEST,
         {"changes": "each setting from what to what"},
     )
+    SIGNING_KEY_MOVED = (
+        "signing_key_moved",
+        EventGroup.CONFIGURATION,
+        "Signing key moved",
+        "A key that signs our tokens went on to its next state: by age, because somebody rotated, or because it was withdrawn.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {
+            "act": "`published`, `active`, `retiring`, `gone`, or `withdrawn`: gone before its tokens were",
+            "kid": "the key, by its id",
+            "algorithm": "what it signs with",
+        },
+    )
     SAML_KEY_ROTATED = (
         "saml_key_rotated",
         EventGroup.CONFIGURATION,
@@ -670,7 +683,11 @@ class EventType(StrEnum):
         "Somebody wrote people into a file. The line is there before the file is.",
         (Fact.ACTOR,),
         (Fact.CONNECTION,),
-        {"format": "`json` or `csv`", "hashes": "whether hashes of passwords and keys of second factors are in it"},
+        {
+            "format": "`json` or `csv`",
+            "hashes": "whether hashes of passwords and keys of second factors are in it",
+            "job": "which, where the Management API asked",
+        },
     )
     POWERS_CHANGED = (
         "powers_changed",
