@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -96,9 +97,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "CURFEW_ENCRYPTION_KEYS",
         "",
-        "Keys that seal secrets at rest, comma separated; the first seals, all unseal. Empty: derived from SECRET_KEY.",
+        "Keys that [seal secrets at rest](keys.md#keys-that-seal), comma separated; the first seals, all unseal. Empty: derived from "
+        "SECRET_KEY.",
         secret=True,
     ),
+    Setting(
+        "CURFEW_KMS_COMMAND",
+        "",
+        "Command that wraps and unwraps those keys that begin with kms:, by a [key management service](keys.md#kept-by-a-kms).",
+    ),
+    Setting(
+        "CURFEW_JWKS_MAX_AGE",
+        "600",
+        "Seconds for which others may keep the published signing keys; a new key is published for twice as long before it signs.",
+    ),
+    Setting("CURFEW_SIGNING_KEY_DAYS", "90", "Days for which a signing key signs before its successor is published."),
     Setting(
         "CURFEW_OUTBOUND_ALLOW",
         "",
@@ -202,10 +215,15 @@ def read_hsts() -> Hsts:
     raise ImproperlyConfigured(f"CURFEW_HSTS must be off, host, subdomains or preload, not {value!r}.")
 
 
+# A pod is told of the services beside it, which may be called `curfew` and `curfew-web`.
+_OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)=|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=|_PORT=\w+://")
+
+
 def refuse_unknown() -> None:
     """A misspelt CURFEW_... variable must not be ignored silently."""
     known = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE" if s.secret else s.name)}
-    unknown = sorted(name for name in os.environ if name.startswith("CURFEW_") and name not in known)
+    given = {name: value for name, value in os.environ.items() if name.startswith("CURFEW_") and name not in known}
+    unknown = sorted(name for name, value in given.items() if not _OF_KUBERNETES.search(f"{name}={value}"))
     if unknown:
         raise ImproperlyConfigured(f"Unknown settings: {', '.join(unknown)}. docs/settings.md lists all.")
 

@@ -32,7 +32,18 @@ TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Sessions", ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")),
     ("Sign-outs", ("evidence", "logout_app.logoutevent", "logout_app.logoutdelivery")),
     ("Audit", ("sessions_app.sessionevent", "logout_app.outgoingstream", "logout_app.webhook")),
-    ("Settings", ("idp.tenantsettings", "texts", "mails", "mail_test", "idp.signingkey", "logout_app.drainreport")),
+    (
+        "Settings",
+        (
+            "idp.tenantsettings",
+            "texts",
+            "mails",
+            "mail_test",
+            "idp.signingkey",
+            "idp.samlkey",
+            "logout_app.drainreport",
+        ),
+    ),
 )
 # Where a table's own name is a programmer's.
 NAMES = {

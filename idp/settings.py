@@ -18,9 +18,9 @@ from idp.redis import clients as redis_clients
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA = Path(conf.read("CURFEW_DATA"))
-if not DATA.is_absolute():
-    DATA = BASE_DIR / DATA
+IS_CHECKOUT = (BASE_DIR / "manage.py").is_file()  # else a wheel, which has its resources below idp (pyproject.toml)
+RESOURCES = BASE_DIR if IS_CHECKOUT else BASE_DIR / "idp" / "resources"
+DATA = (BASE_DIR if IS_CHECKOUT else Path.cwd()) / conf.read("CURFEW_DATA")
 PORT = conf.read_int("PORT")
 ISSUER = conf.read_issuer()
 ISSUER_PARTS = urlsplit(ISSUER)
@@ -29,6 +29,9 @@ HTTPS = ISSUER_PARTS.scheme == "https"
 DEBUG = False
 SECRET_KEY = conf.read_secret_key(production=HTTPS, data=DATA)
 ENCRYPTION_KEYS = conf.read_list("CURFEW_ENCRYPTION_KEYS")
+KMS_COMMAND = conf.read("CURFEW_KMS_COMMAND")
+JWKS_MAX_AGE = conf.read_int("CURFEW_JWKS_MAX_AGE")
+SIGNING_KEY_DAYS = conf.read_int("CURFEW_SIGNING_KEY_DAYS")
 FAILPOINT = conf.read("CURFEW_FAILPOINT")
 if FAILPOINT and HTTPS:
     raise ImproperlyConfigured("CURFEW_FAILPOINT is for tests on a loopback issuer only.")
@@ -41,7 +44,7 @@ ALLOWED_HOSTS = [
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
 FORWARDED_HEADER = conf.read_choice("CURFEW_FORWARDED_HEADER", ("X-Forwarded-For", "Forwarded"))
 ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
-DEMO = conf.read("CURFEW_DEMO") != "0"
+DEMO = conf.read("CURFEW_DEMO") != "0" and (BASE_DIR / "examples").is_dir()
 BIND = conf.read("CURFEW_BIND")
 WEB_WORKERS = conf.read_int("CURFEW_WEB_WORKERS")
 WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
@@ -106,7 +109,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [RESOURCES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "builtins": ["django.templatetags.i18n", "idp.templatetags.bidi", "idp.templatetags.texts"],
@@ -120,7 +123,7 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [RESOURCES / "static"]
 STATIC_ROOT = DATA / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -192,8 +195,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "security mails": {"task": "logout_app.tasks.find_security_mails", "schedule": 60, "options": {"expires": 55}},
     "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
     "refresh SAML": {"task": "idp.tasks.refresh_saml_metadata", "schedule": 86400, "options": {"expires": 3600}},
-    "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 3600, "options": {"expires": 3500}},
-    "run import jobs": {"task": "sessions_app.tasks.run_import_jobs", "schedule": 5, "options": {"expires": 4}},
+    "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 60, "options": {"expires": 55}},
+    "run jobs": {"task": "sessions_app.tasks.run_transfer_jobs", "schedule": 5, "options": {"expires": 4}},
     "send mails": {"task": "sessions_app.tasks.send_mails", "schedule": 5, "options": {"expires": 4}},
     "end leavers": {"task": "logout_app.tasks.end_sessions_of_leavers", "schedule": 900, "options": {"expires": 800}},
     "poll signals": {"task": "logout_app.tasks.poll_signals", "schedule": 15, "options": {"expires": 14}},
@@ -320,15 +323,8 @@ OAUTH2_PROVIDER: dict[str, object] = {
     **{
         f"COMPLIANT_BCP_RFC9700_{gate}": True
         for gate in (
-            "IMPLICIT_GRANT",
-            "PASSWORD_GRANT",
-            "PKCE_METHOD",
-            "ACCESS_TOKEN_TRANSPORT",
-            "AUTHZ_RESPONSE_ISS",
-            "TOKEN_STORAGE",
-            "REFRESH_TOKEN",
-            "REDIRECT_URI_MATCHING",
-            "PKCE_REQUIRED",
+            *("IMPLICIT_GRANT", "PASSWORD_GRANT", "PKCE_METHOD", "ACCESS_TOKEN_TRANSPORT", "AUTHZ_RESPONSE_ISS"),
+            *("TOKEN_STORAGE", "REFRESH_TOKEN", "REDIRECT_URI_MATCHING", "PKCE_REQUIRED"),
         )
     },
 }
@@ -349,7 +345,7 @@ SILENCED_SYSTEM_CHECKS = [
 # --- language, time, logs ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]  # each in its own words
-LOCALE_PATHS = [catalogues.compiled_folder(BASE_DIR / "locale", DATA)]
+LOCALE_PATHS = [catalogues.compiled_folder(RESOURCES / "locale", DATA)]
 USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = ["idp.formats"]

@@ -2,13 +2,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from idp.connections import health, silence
-from idp.crypto import keys
+from idp.crypto import rotation
 from idp.saml.application import refreshing
 
 
 @shared_task
 def rotate_signing_keys() -> None:
-    keys.rotate(timezone.now())
+    rotation.rotate(timezone.now())
 
 
 @shared_task

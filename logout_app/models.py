@@ -399,6 +399,11 @@ class EventStream(models.Model):
     subject_format = models.CharField(max_length=8, default="iss_sub")
     subject_place = models.CharField(max_length=8, default="sub_id")
     body_format = models.CharField(max_length=8, default="object")
+    as_events = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="The Management API lists it among event streams, not among log streams.",
+    )
     after = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     used_at = models.DateTimeField(default=timezone.now, editable=False, help_text="When its receiver last came here.")

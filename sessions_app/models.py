@@ -618,6 +618,55 @@ class FailedRow(models.Model):
         return f"row {self.row} of job {self.job_id}"
 
 
+class ExportJob(models.Model):
+    """An export of people, which goes on where it stopped. What a part holds and how far it came is one transaction."""
+
+    public_id = models.CharField(max_length=32, unique=True, default=new_job_id, editable=False)
+    connection = models.ForeignKey(
+        "idp.Connection",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Whose people; empty: everybody.",
+    )
+    status = models.CharField(max_length=12, choices=JobStatus, default=JobStatus.PENDING)
+    format = models.CharField(max_length=4)
+    fields = models.JSONField(
+        default=list, help_text="Pairs of a name and how it is called in the file; empty: the usual ones."
+    )
+    limit = models.PositiveIntegerField(null=True)
+    total = models.PositiveIntegerField(default=0, help_text="How many people there were when it began.")
+    done = models.PositiveIntegerField(default=0)
+    last = models.BigIntegerField(default=0, help_text="The key of the last person who is in it.")
+    size = models.PositiveIntegerField(default=0, help_text="Bytes of the file.")
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed.")
+    actor = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now)
+    heard_at = models.DateTimeField(help_text="When its process said something last.")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class ExportPart(models.Model):
+    """A piece of the file of an export: one after another they are the whole."""
+
+    job = models.ForeignKey(ExportJob, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    number = models.PositiveIntegerField()
+    content = models.BinaryField(help_text="A member of a gzip file.")
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (models.UniqueConstraint(fields=("job", "number"), name="sessions_export_part_once"),)
+
+    def __str__(self) -> str:
+        return f"part {self.number} of job {self.job_id}"
+
+
 class SessionEvent(models.Model):
     """The audit trail of sessions: facts, not references, so that nothing else's deletion changes it. Append only:
     triggers say so too. Written and read by `sessions_app/audit` only."""

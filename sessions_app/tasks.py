@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from sessions_app.account import mail, mailed, security_mails
-from sessions_app.transfer import jobs
+from sessions_app.transfer import exports, jobs
 
 
 @shared_task
@@ -19,6 +19,7 @@ def send_mails() -> None:
 
 
 @shared_task
-def run_import_jobs() -> None:
-    """Import what was uploaded, and go on with what a worker left that is gone."""
+def run_transfer_jobs() -> None:
+    """Write exports that were asked for, import what was uploaded, and go on with what a worker left that is gone."""
+    exports.run_waiting(timezone.now())
     jobs.run_waiting(timezone.now())

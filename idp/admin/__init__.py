@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from idp.admin import configuration, directory, identities, invitations  # noqa: F401  register their models
+from idp.admin.connections import saml_key  # noqa: F401
 from idp.admin.looks.pages import PAGES
 
 for page in PAGES:

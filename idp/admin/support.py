@@ -264,6 +264,8 @@ class ActsAdmin(StrictAdmin):
         if act.danger and not is_fresh(request, at):
             return HttpResponseRedirect(reauthentication_url(self.act_url(obj, name)))
         form = act.form(obj, request.POST if request.method == "POST" else None) if act.form else None
+        if form is not None:
+            form.files = request.FILES
         if request.method != "POST" or (form is not None and not form.is_valid()):
             return self._ask(request, obj, act, form)
         return self._do(request, obj, act, form, at)

@@ -45,6 +45,8 @@ _OBJECTS: dict[str, str] = {  # what there is -> the acts on it that are scopes
     "email_templates": "read create update delete",
     "attack_protection": "read",
     "log_streams": "read create update delete",
+    "event_streams": "read create update delete",
+    "event_deliveries": "read update",
     "signing_keys": "read create",
     "user_tickets": "create",
     "logout_events": "read",

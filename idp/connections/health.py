@@ -16,7 +16,7 @@ from idp.connections.checks import Finding
 from idp.connections.contract import UpstreamFault
 from idp.connections.dialects import SAML, dialect
 from idp.crypto.sealing import CannotUnseal
-from idp.models import Connection, ConnectionCheck, SamlKey, Strategy
+from idp.models import Connection, ConnectionCheck, SamlKey, SamlKeyStatus, Strategy
 
 EVERY = timedelta(days=1)
 SOON = timedelta(days=30)
@@ -99,7 +99,7 @@ def _kept_certificates(connection: Connection, at: datetime) -> Iterator[Finding
     """Certificates that are kept here: the authority of a directory, and our own for SAML."""
     if connection.strategy == Strategy.ACTIVE_DIRECTORY:
         yield from _expiring("ca_certificate", str(connection.options.get("ca_certificate") or ""), at)
-    own = SamlKey.objects.order_by("-created_at", "-pk").first()
+    own = SamlKey.objects.filter(status=SamlKeyStatus.ACTIVE).first()
     if own and dialect(connection.strategy, connection.options) == SAML:
         yield from _expiring("certificate of our own metadata", own.certificate, at)
 

@@ -1,7 +1,4 @@
-"""The one source of the keys that sign our JWTs (SAML has its own): next -> active -> retiring -> gone.
-
-`next` is published before it signs, `retiring` after it stopped, so that a cached JWKS never misses a key in use.
-"""
+"""The one source of the keys that sign our JWTs (SAML has its own). How they move is `rotation`'s, when they do `lifetimes`'."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,15 +17,12 @@ from django.db import transaction
 from django.utils import timezone
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-from idp.crypto import sealing
+from idp.crypto import lifetimes, sealing
 from idp.models import KeyStatus, SigningKey
 from idp.protocol.clients import SIGNING_ALGORITHMS
 from idp.tenants import configuration
 
 ALGORITHMS = SIGNING_ALGORITHMS
-JWKS_MAX_AGE = timedelta(minutes=10)
-ROTATE_EVERY = timedelta(days=90)
-LONGEST_TOKEN = timedelta(days=1)  # no token of ours verifies for longer with the key that signed it
 
 _json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _PKCS1, _SHA256, _ECDSA = padding.PKCS1v15(), hashes.SHA256(), ec.ECDSA(hashes.SHA256())
@@ -114,72 +108,50 @@ def ensure() -> None:
             _first_key(algorithm)
 
 
-def rotate(now: datetime, *, force: bool = False) -> list[str]:
-    """Move every key to the state that its age asks for; returns what was done, in words."""
-    done = []
-    with transaction.atomic():
-        for algorithm in ALGORITHMS:
-            done += _rotate_one(algorithm, now, force=force)
-        done += _retire_old(now)
-    return done
-
-
-def _rotate_one(algorithm: str, now: datetime, *, force: bool) -> list[str]:
-    rows = {row.status: row for row in SigningKey.objects.filter(algorithm=algorithm, status__in=["active", "next"])}
-    current, coming = rows.get(KeyStatus.ACTIVE), rows.get(KeyStatus.NEXT)
-    if current is None:
-        return [f"{algorithm} {_make(algorithm, KeyStatus.ACTIVE, now).kid} active"]
-    due = force or (current.activated_at or current.created_at) + ROTATE_EVERY <= now
-    if not due:
-        return []
-    if coming is None:
-        return [f"{algorithm} {_make(algorithm, KeyStatus.NEXT, now).kid} published"]
-    if coming.created_at + JWKS_MAX_AGE > now:
-        return []  # a cached JWKS may not know it yet
-    current.status, current.retired_at = KeyStatus.RETIRING, now
-    current.save()
-    coming.status, coming.activated_at = KeyStatus.ACTIVE, now
-    coming.save()
-    return [f"{algorithm} {coming.kid} active, {current.kid} retiring"]
-
-
-def _retire_old(now: datetime) -> list[str]:
-    done = []
-    for row in SigningKey.objects.filter(status=KeyStatus.RETIRING, retired_at__lte=now - LONGEST_TOKEN - JWKS_MAX_AGE):
-        row.status, row.gone_at = KeyStatus.GONE, now
-        row.save()
-        done.append(f"{row.algorithm} {row.kid} gone")
-    return done
-
-
 def _first_key(algorithm: str) -> SigningKey:
+    draft = KeyDraft.make(algorithm)
     with transaction.atomic():
         # Of two processes that start together the second finds the first one's key behind this lock.
         configuration.bump()
         existing = SigningKey.objects.filter(algorithm=algorithm, status=KeyStatus.ACTIVE).first()
-        return existing or _make(algorithm, KeyStatus.ACTIVE, timezone.now())
+        return existing or draft.begin(KeyStatus.ACTIVE, timezone.now())
 
 
-def _make(algorithm: str, status: KeyStatus, now: datetime) -> SigningKey:
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"no signing algorithm of ours: {algorithm!r}")
-    pem = (
-        _new_private(algorithm)
-        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        .decode()
-    )
-    key = _import(algorithm, pem)
-    kid = key.thumbprint()
-    public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
-    return SigningKey.objects.create(
-        kid=kid,
-        algorithm=algorithm,
-        status=status,
-        public_jwk=json.loads(json.dumps(public)),
-        sealed_private_key=sealing.seal(pem, f"signing key:{kid}"),
-        created_at=now,
-        activated_at=now if status == KeyStatus.ACTIVE else None,
-    )
+@dataclass(frozen=True, slots=True)
+class KeyDraft:
+    """A new pair, in no row yet."""
+
+    algorithm: str
+    pem: str
+
+    @classmethod
+    def make(cls, algorithm: str) -> KeyDraft:
+        """Takes a second with RSA, on a busy machine: not in a transaction that others wait for."""
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"no signing algorithm of ours: {algorithm!r}")
+        encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        return cls(algorithm, _new_private(algorithm).private_bytes(*encoding).decode())
+
+    def begin(self, status: KeyStatus, now: datetime) -> SigningKey:
+        """Its row, in this state."""
+        key = _import(self.algorithm, self.pem)
+        kid = key.thumbprint()
+        public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": self.algorithm}
+        return SigningKey.objects.create(
+            kid=kid,
+            algorithm=self.algorithm,
+            status=status,
+            public_jwk=json.loads(json.dumps(public)),
+            sealed_private_key=sealing.seal(self.pem, place(kid)),
+            created_at=now,
+            activated_at=now if status == KeyStatus.ACTIVE else None,
+            longest_token=lifetimes.longest(),
+        )
+
+
+def place(kid: str) -> str:
+    """What the envelope of a private key is bound to."""
+    return f"signing key:{kid}"
 
 
 def _new_private(algorithm: str) -> Private:
@@ -189,7 +161,7 @@ def _new_private(algorithm: str) -> Private:
 
 
 def _load(row: SigningKey) -> LoadedKey:
-    pem = sealing.unseal(row.sealed_private_key, f"signing key:{row.kid}")
+    pem = sealing.unseal(row.sealed_private_key, place(row.kid))
     return LoadedKey(row.kid, row.algorithm, _import(row.algorithm, pem))
 
 

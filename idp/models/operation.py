@@ -36,6 +36,9 @@ class SigningKey(models.Model):
     activated_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
+    longest_token = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Seconds for which tokens that it signed are valid at most."
+    )
 
     class Meta:
         constraints = (
@@ -49,15 +52,30 @@ class SigningKey(models.Model):
         return f"{self.algorithm} {self.kid}"
 
 
-class SamlKey(models.Model):
-    """The key pair with which we speak SAML: it signs our requests and opens what was encrypted for us. The newest row counts."""
+class SamlKeyStatus(models.TextChoices):
+    """A key that is gone has no row."""
 
-    certificate = models.TextField(help_text="PEM, self-signed: identity providers trust it by our metadata.")
+    NEXT = "next", "Next: published, not yet signing"
+    ACTIVE = "active", "Active: signing"
+    RETIRING = "retiring", "Retiring: published, and opens what was encrypted for it"
+
+
+class SamlKey(models.Model):
+    """A key pair with which we speak SAML: it signs what we say and opens what was encrypted for us (`idp.saml.rotation`)."""
+
+    certificate = models.TextField(help_text="PEM, self-signed: the others trust it by our metadata.")
     sealed_private_key = models.TextField(editable=False)
+    status = models.CharField(max_length=8, choices=SamlKeyStatus, default=SamlKeyStatus.ACTIVE)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    activated_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "SAML key"
+        constraints = (
+            models.UniqueConstraint(fields=("status",), condition=Q(status="active"), name="idp_samlkey_one_active"),
+            models.UniqueConstraint(fields=("status",), condition=Q(status="next"), name="idp_samlkey_one_next"),
+        )
 
     def __str__(self) -> str:
         return f"SAML key of {self.created_at:%d %B %Y}"

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 SECRET_IN_PATH = re.compile(
-    r"(/account/password/reset/key/(?!done/)|/account/email/confirm/|/account/not-me/|/account/address/key/|/invitation/key/|/signup/key/|/login/by-mail/key/|/logout/(?=[\w-]{20}))[^/\s\"']+"
+    r"(/account/password/reset/key/(?!done/)|/account/email/confirm/|/account/not-me/|/account/address/key/|/invitation/key/|/signup/key/|/login/by-mail/key/|/exports/|/logout/(?=[\w-]{20}))[^/\s\"']+"
 )
 
 

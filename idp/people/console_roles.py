@@ -57,7 +57,8 @@ TRUST = ("idp.application", "idp.resourceserver", "idp.connection", "logout_app.
 SESSIONS = ("sessions_app.ssosession", "sessions_app.refreshtokenfamily")
 ENDS = ("logout_app.logoutevent", "logout_app.logoutdelivery", "logout_app.drainreport")
 STREAMS = ("logout_app.outgoingstream", "logout_app.webhook")
-TRAIL, TENANT, KEYS = "sessions_app.sessionevent", "idp.tenantsettings", "idp.signingkey"
+TRAIL, TENANT = "sessions_app.sessionevent", "idp.tenantsettings"
+KEYS = ("idp.signingkey", "idp.samlkey")
 
 OPERATOR = ConsoleRole(
     "Operators",
@@ -69,14 +70,14 @@ OPERATOR = ConsoleRole(
 CONFIGURATOR = ConsoleRole(
     "Configurators",
     "register and change applications, APIs, connections and how this looks; see no people",
-    _may("view", *TRUST, TENANT, KEYS)
+    _may("view", *TRUST, TENANT, *KEYS)
     | _may("add change delete", "idp.application", "idp.resourceserver", "idp.connection")
     | _may("change", TENANT),
 )
 AUDITOR = ConsoleRole(
     "Auditors",
     "read everything but secrets, change nothing",
-    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, *STREAMS, TRAIL, TENANT, KEYS),
+    _may("view", *PEOPLE, *TRUST, *SESSIONS, *ENDS, *STREAMS, TRAIL, TENANT, *KEYS),
 )
 ROLES = (OPERATOR, CONFIGURATOR, AUDITOR)
 GROUPS = frozenset(role.group for role in ROLES)

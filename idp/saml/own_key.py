@@ -1,8 +1,12 @@
-"""Our own key pair for SAML: it signs requests and opens assertions that were encrypted for us."""
+"""Our own key pairs for SAML: one signs what we say, and each opens assertions that were encrypted for it.
+
+`idp.saml.rotation` moves them: next -> active -> retiring -> gone.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,13 +18,15 @@ from django.conf import settings
 from django.db import transaction
 
 from idp.crypto import sealing
-from idp.models import SamlKey
+from idp.models import SamlKey, SamlKeyStatus
 from idp.saml.names import RSA_SHA256
 from idp.tenants import configuration
 
 # Identity providers keep our certificate by hand, and trust it because an administrator put it there: no use in short ones.
 VALID_FOR = timedelta(days=3650)
 BITS = 3072
+# How metadata list them. Who reads the first only has the one that signs.
+ORDER: Mapping[str, int] = {SamlKeyStatus.ACTIVE: 0, SamlKeyStatus.NEXT: 1, SamlKeyStatus.RETIRING: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +44,63 @@ class OwnKey:
 SIGNATURE_METHOD = RSA_SHA256
 
 
-def own_key(at: datetime) -> OwnKey:
-    """Ours, made at first need. Raises CannotUnseal."""
-    row = _newest() or _first(at)
-    return OwnKey(sealing.unseal(row.sealed_private_key, _context(row.certificate)), row.certificate)
+def own_key(at: datetime, wanted: str = "") -> OwnKey:
+    """The one that signs, made at first need. `wanted`: that of another status, as long as there is one. Raises CannotUnseal."""
+    return opened(_of(wanted) or _of(SamlKeyStatus.ACTIVE) or _first(at))
 
 
-def own_certificates(at: datetime) -> list[str]:
-    """In PEM, the newest first. Who reads our metadata takes what any of them signed: a new key is published before it is all
-    that there is."""
-    own_key(at)
-    return list(SamlKey.objects.order_by("-created_at", "-pk").values_list("certificate", flat=True))
+def own_keys(at: datetime) -> list[OwnKey]:
+    """All, the one that signs first: whoever has an older document of ours encrypts for an older one. Raises CannotUnseal."""
+    return [opened(row) for row in _published(at)]
 
 
-def _newest() -> SamlKey | None:
-    return SamlKey.objects.order_by("-created_at", "-pk").first()
+def own_certificates(at: datetime, wanted: str = "") -> list[str]:
+    """In PEM, first the one that `own_key` gives. Who reads our metadata takes what any of them signed: a key is published
+    before it signs, and after."""
+    rows = _published(at)
+    first = next((row for row in rows if row.status == wanted), rows[0])
+    return [row.certificate for row in [first, *(row for row in rows if row is not first)]]
+
+
+def opened(row: SamlKey) -> OwnKey:
+    """Raises CannotUnseal."""
+    return OwnKey(sealing.unseal(row.sealed_private_key, place(row.certificate)), row.certificate)
+
+
+def fingerprint(certificate: str) -> str:
+    """SHA-256 of a certificate in PEM: 64 hexadecimal digits."""
+    return x509.load_pem_x509_certificate(certificate.encode()).fingerprint(hashes.SHA256()).hex()
+
+
+def create(at: datetime, status: SamlKeyStatus) -> SamlKey:
+    """A new one. Takes half a second: not in a transaction that others wait for."""
+    return _row(*_make(at), at, status)
+
+
+def _published(at: datetime) -> list[SamlKey]:
+    rows = sorted(SamlKey.objects.order_by("-retired_at", "-pk"), key=lambda row: ORDER[row.status])
+    return rows if rows and rows[0].status == SamlKeyStatus.ACTIVE else [_first(at), *rows]
+
+
+def _of(status: str) -> SamlKey | None:
+    return SamlKey.objects.filter(status=status).order_by("-retired_at", "-pk").first() if status else None
 
 
 def _first(at: datetime) -> SamlKey:
-    private_pem, certificate = _make(at)
+    made = _make(at)
     with transaction.atomic():
         configuration.bump()  # of two processes that start together the second finds the first one's key behind this lock
-        return _newest() or SamlKey.objects.create(
-            certificate=certificate, sealed_private_key=sealing.seal(private_pem, _context(certificate)), created_at=at
-        )
+        return _of(SamlKeyStatus.ACTIVE) or _row(*made, at, SamlKeyStatus.ACTIVE)
+
+
+def _row(private_pem: str, certificate: str, at: datetime, status: SamlKeyStatus) -> SamlKey:
+    return SamlKey.objects.create(
+        certificate=certificate,
+        sealed_private_key=sealing.seal(private_pem, place(certificate)),
+        status=status,
+        created_at=at,
+        activated_at=at if status == SamlKeyStatus.ACTIVE else None,
+    )
 
 
 def _make(at: datetime) -> tuple[str, str]:
@@ -84,9 +123,9 @@ def _make(at: datetime) -> tuple[str, str]:
     return private_pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _context(certificate: str) -> str:
-    """An envelope of one certificate's key opens for no other's."""
-    return f"saml key:{x509.load_pem_x509_certificate(certificate.encode()).fingerprint(hashes.SHA256()).hex()}"
+def place(certificate: str) -> str:
+    """What the envelope of its private key is bound to: it opens for no other certificate."""
+    return f"saml key:{fingerprint(certificate)}"
 
 
 @functools.lru_cache(maxsize=4)

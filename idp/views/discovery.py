@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from idp.applications import claims_supported as claims
 from idp.applications import client_auth
-from idp.crypto import keys
+from idp.crypto import keys, lifetimes
 from idp.http import languages
 from idp.http.cors import any_origin
 from idp.http.middleware import for_programs
@@ -139,7 +139,7 @@ def _switched_on(tenant: TenantSettings) -> dict[str, Any]:
 
 
 def public(document: dict[str, Any]) -> HttpResponse:
-    max_age = int(keys.JWKS_MAX_AGE.total_seconds())
+    max_age = int(lifetimes.cached().total_seconds())
     return JsonResponse(
         document,
         headers={"Cache-Control": f"public, max-age={max_age}"},

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from idp.connections import health
-from idp.crypto import keys
+from idp.crypto import lifetimes
 from idp.models import Application, KeyStatus, SigningKey
 from logout_app.admin import hearing, trends, trouble
 from logout_app.admin.charts import Chart
@@ -177,7 +177,7 @@ def _connections(user: Any) -> Iterator[Attention]:
 def _keys(user: Any, now: datetime) -> Iterator[Attention]:
     if not user.has_perm("idp.view_signingkey"):
         return
-    old = SigningKey.objects.filter(status=KeyStatus.ACTIVE, activated_at__lt=now - keys.ROTATE_EVERY - DAY)
+    old = SigningKey.objects.filter(status=KeyStatus.ACTIVE, activated_at__lt=now - lifetimes.period() - DAY)
     for key in old:
         yield Attention(
             "warn",

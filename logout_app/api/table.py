@@ -5,11 +5,12 @@ from __future__ import annotations
 from logout_app.api.applications import client_grants, clients, credentials, resource_servers
 from logout_app.api.ends import events
 from logout_app.api.frame.operations import Operation
-from logout_app.api.jobs import imports, tickets
+from logout_app.api.jobs import exports, imports, tickets
 from logout_app.api.people import accounts, blocks, grants, may, refresh_tokens, sessions, users
 from logout_app.api.tenant import (
     connections,
     empty,
+    event_streams,
     keys,
     log_streams,
     logs,
@@ -19,6 +20,7 @@ from logout_app.api.tenant import (
     provisioning,
     roles,
     settings,
+    signals,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -30,6 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *refresh_tokens.OPERATIONS,
     *grants.OPERATIONS,
     *tickets.OPERATIONS,
+    *exports.OPERATIONS,
     *imports.OPERATIONS,
     *clients.OPERATIONS,
     *credentials.OPERATIONS,
@@ -37,6 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *resource_servers.OPERATIONS,
     *connections.OPERATIONS,
     *provisioning.OPERATIONS,
+    *signals.OPERATIONS,
     *roles.OPERATIONS,
     *settings.OPERATIONS,
     *prompts.OPERATIONS,
@@ -44,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *logs.OPERATIONS,
     *log_streams.OPERATIONS,
+    *event_streams.OPERATIONS,
     *events.OPERATIONS,
     *protection.OPERATIONS,
     *empty.OPERATIONS,

@@ -20,7 +20,7 @@ from idp.outbound.many import Fanout, Reply
 from idp.tenants import configuration
 from logout_app.delivery import turns
 from logout_app.delivery.aside import described
-from logout_app.delivery.channels.base import NothingToTell, Route, Router
+from logout_app.delivery.channels.base import Message, NothingToTell, Route, Router
 from logout_app.delivery.channels.registry import dispatch_of
 from logout_app.delivery.outbox import Claimed, Result
 from logout_app.protocol import retry
@@ -106,18 +106,18 @@ async def send(job: Job, fanout: Fanout) -> Sent:
     """One attempt with a fresh token, classified. Never raises for what the application does."""
     started_at, begun = timezone.now(), time.monotonic()
     if job.route.refusal:
-        answer, jti = Answer(error="blocked", detail=job.route.refusal), ""
+        answer, message = Answer(error="blocked", detail=job.route.refusal), None
     else:
-        reply, jti = await _post(job, fanout, started_at)
+        reply, message = await _post(job, fanout, started_at)
         answer = Answer(reply.status, reply.error, reply.detail or reply.body, reply.retry_after)
     ended_at = started_at + timedelta(seconds=time.monotonic() - begun)
     if settings.FAILPOINT == "after_post" and retry.is_success(answer.status):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _judge(job, answer, jti, started_at, ended_at)
+    return _judge(job, answer, message, started_at, ended_at)
 
 
-async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, str]:
-    """The reply, and the `jti` of the token that it is to."""
+async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, Message]:
+    """The reply, and the message that it is to."""
     message, begun = job.route.mint(job.claimed, at), time.monotonic()
     reply = await fanout.post(job.route.url, message.body, message.headers)
     left = settings.DELIVERY_TIMEOUT - (time.monotonic() - begun)
@@ -125,16 +125,25 @@ async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, str]:
         # The application closed its connection just before. A new token: whoever did read the first refuses to see it twice.
         message = job.route.mint(job.claimed, timezone.now())
         reply = await fanout.post(job.route.url, message.body, message.headers, timeout=left, anew=True)
-    return reply, message.jti
+    return reply, message
 
 
-def _judge(job: Job, answer: Answer, jti: str, started_at: datetime, ended_at: datetime) -> Sent:
+def _judge(job: Job, answer: Answer, message: Message | None, started_at: datetime, ended_at: datetime) -> Sent:
     row, history = job.claimed, _history(job.claimed, ended_at)
     jitter = random.random()  # noqa: S311  not a secret
-    decision = dispatch_of(row.channel).verdict(answer, history, at=ended_at, jitter=jitter)
+    verdict = (message and message.verdict) or dispatch_of(row.channel).verdict
+    decision = verdict(answer, history, at=ended_at, jitter=jitter)
     due_at = _due_at(decision, ended_at)
     result = Result(
-        row, decision.outcome, decision.reason, started_at, ended_at, due_at, answer.status, job.route.url, jti
+        row,
+        decision.outcome,
+        decision.reason,
+        started_at,
+        ended_at,
+        due_at,
+        answer.status,
+        job.route.url,
+        message.jti if message else "",
     )
     return Sent(result, decision)
 

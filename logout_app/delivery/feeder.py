@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from logout_app.streams import feed
-from logout_app.streams.settled import SettledTrail
+from sessions_app.audit.settled import SettledTrail
 
 log = structlog.get_logger(__name__)
 GATHER = 0.05  # seconds from one look to the next that somebody asks for, and while a transaction that began before is under way

@@ -1,4 +1,4 @@
-"""What /metrics and /readyz say about deliveries.
+"""What /metrics and /readyz say about deliveries, and about the keys that sign.
 
 Web processes answer, workers do the work, perhaps on other machines: no process's memory and no shared folder knows the
 whole. The workers therefore count in the database, in the transaction of what they count (`DeliveryTally`), and the
@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from idp.connections import health
+from idp.models import KeyStatus, SigningKey
 from logout_app.delivery import receiver, reports, tallies
 from logout_app.delivery.channels.registry import known as known_channel
 from logout_app.evidence import overdue
@@ -93,6 +95,8 @@ class _Deliveries(Collector):
         yield from _drains()
         yield _latency(known)
         yield _breakers(known, self._at)
+        yield _keys(self._at)
+        yield _connections()
         lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
         lost.add_metric([], known.get(("log_lines_lost", ""), 0.0))
         yield lost
@@ -206,4 +210,22 @@ def _breakers(known: Tallies, at: datetime) -> Metric:
     for (kind, client_id), until in sorted(known.items()):
         if kind == "breaker":
             family.add_metric([client_id], float(until > at.timestamp()))
+    return family
+
+
+def _keys(at: datetime) -> Metric:
+    text = "For how long the key has signed that signs now."
+    family = GaugeMetricFamily("curfew_signing_key_age_seconds", text, labels=("algorithm",))
+    for key in SigningKey.objects.filter(status=KeyStatus.ACTIVE).order_by("algorithm"):
+        family.add_metric([key.algorithm], (at - (key.activated_at or key.created_at)).total_seconds())
+    return family
+
+
+def _connections() -> Metric:
+    """Of the last tests: who cannot sign anybody in, and whose certificate ends within a month."""
+    text = "What the last test of a connection found: it fails, or something of it expires soon."
+    family = GaugeMetricFamily("curfew_connection_problems", text, labels=("connection", "kind"))
+    found = Counter((row.name, "expires" if finding.expires else "fails") for row, finding in health.complaints())
+    for (name, kind), number in sorted(found.items()):
+        family.add_metric([name, kind], number)
     return family

@@ -17,22 +17,23 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 
 from idp.connections.options import secret_context
-from idp.crypto import keys, sealing
+from idp.crypto import keys, lifetimes, sealing
 from idp.models import Connection, KeyStatus, SigningKey
 from idp.redis import health
 from idp.tenants import configuration
 from logout_app.delivery import metrics, readiness, reports
 from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
+from logout_app.operators import encryption_keys
 from logout_app.protocol.retry import SET_ASIDE
 from sessions_app.audit import chain
 from sessions_app.models import ImportJob, JobStatus, MailRequest
-from sessions_app.transfer import jobs
+from sessions_app.transfer import turns
 
 GOOD, WARNING, BROKEN = "ok", "warning", "broken"
 LATELY = timedelta(days=1)
 LATE_MAIL = timedelta(minutes=2)
-OLD_KEY = timedelta(days=400)  # the calendar replaces them far earlier
+OLD_KEY = timedelta(days=1)  # since its successor was due
 MOST = 5  # names in a sentence
 PATIENCE = 5  # seconds for a mail server
 
@@ -143,11 +144,11 @@ def _keys(at: datetime) -> Answers:
     for algorithm in keys.ALGORITHMS:
         keys.active(algorithm, snapshot)
     rows = SigningKey.objects.filter(status=KeyStatus.ACTIVE)
-    old = [row.algorithm for row in rows if row.activated_at and at - row.activated_at > OLD_KEY]
+    old = [row.algorithm for row in rows if lifetimes.ages(row) + OLD_KEY < at]
     if old:
         yield (
             WARNING,
-            f"Keys of {', '.join(sorted(old))} sign for more than a year: they are not rotated by the worker.",
+            f"Keys of {', '.join(sorted(old))} sign for more than {settings.SIGNING_KEY_DAYS} days: the worker does not rotate them.",
         )
     else:
         yield GOOD, f"There is a key that signs for each of {', '.join(keys.ALGORITHMS)}, and it can be unsealed."
@@ -159,6 +160,14 @@ def _secrets(at: datetime) -> Answers:
         yield BROKEN, f"Secrets of {_named(lost)} cannot be unsealed: a key of CURFEW_ENCRYPTION_KEYS is missing."
     else:
         yield GOOD, "Every secret of a connection can be unsealed."
+
+
+def _encryption_keys(at: datetime) -> Answers:
+    lacking, old = encryption_keys.missing(), encryption_keys.old_ones()
+    yield from ((BROKEN, sentence) for sentence in lacking)
+    yield from ((WARNING, sentence) for sentence in old)
+    if not lacking and not old:
+        yield GOOD, encryption_keys.verdict()
 
 
 def _opens(row: Connection) -> bool:
@@ -250,7 +259,7 @@ def _dead(at: datetime) -> Answers:
 
 def _imports(at: datetime) -> Answers:
     rows = ImportJob.objects.filter(status=JobStatus.PROCESSING)
-    stopped = [job.public_id for job in rows if jobs.is_silent(job, at)]
+    stopped = [job.public_id for job in rows if turns.is_silent(job, at)]
     if stopped:
         yield WARNING, f"Imports stopped on the way: {_named(stopped)}. The same command goes on with them."
     else:
@@ -264,6 +273,7 @@ TOPICS: dict[str, Callable[[datetime], Answers]] = {
     "mail": _waiting_mail,
     "signing keys": _keys,
     "secrets": _secrets,
+    "encryption keys": _encryption_keys,
     "connections": _connections,
     "workers": _workers,
     "queue": _queue,

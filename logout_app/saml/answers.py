@@ -70,7 +70,7 @@ def reply(
 
 def carried(settings: SamlSettings, name: str, address: str, message: bytes, relay_state: str, at: datetime) -> Reply:
     """A logout message on its way by the browser, signed."""
-    key = own_key(at)
+    key = own_key(at, settings.signing_key)
     if settings.logout_binding == REDIRECT:
         return sending.redirect_url(address, name, message, relay_state, key), ()
     sealed = signed(message, key, settings.signature_algorithm, settings.digest_algorithm)
@@ -79,4 +79,4 @@ def carried(settings: SamlSettings, name: str, address: str, message: bytes, rel
 
 def by_soap(settings: SamlSettings, request_id: str, codes: tuple[str, ...], at: datetime) -> bytes:
     message = logout_messages.logout_response(settings.own_entity_id, "", request_id, at, status=codes)
-    return signed(message, own_key(at), settings.signature_algorithm, settings.digest_algorithm)
+    return signed(message, own_key(at, settings.signing_key), settings.signature_algorithm, settings.digest_algorithm)

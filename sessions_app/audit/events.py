@@ -483,6 +483,41 @@ class EventType(StrEnum):
         _REQUEST,
         {"changes": "each setting from what to what"},
     )
+    SIGNING_KEY_MOVED = (
+        "signing_key_moved",
+        EventGroup.CONFIGURATION,
+        "Signing key moved",
+        "A key that signs our tokens went on to its next state: by age, because somebody rotated, or because it was withdrawn.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {
+            "act": "`published`, `active`, `retiring`, `gone`, or `withdrawn`: gone before its tokens were",
+            "kid": "the key, by its id",
+            "algorithm": "what it signs with",
+        },
+    )
+    SECRETS_RESEALED = (
+        "secrets_resealed",
+        EventGroup.CONFIGURATION,
+        "Secrets resealed",
+        "Somebody sealed secrets by another encryption key, or took away what a lost one had sealed.",
+        (Fact.ACTOR,),
+        (),
+        {
+            "act": "`resealed` or `discarded`",
+            "key": "the encryption key that seals them now, or that was lost, by its id",
+            "tables": "how many of which kind",
+        },
+    )
+    SAML_KEY_ROTATED = (
+        "saml_key_rotated",
+        EventGroup.CONFIGURATION,
+        "SAML key rotated",
+        "Somebody took a step of the rotation of our SAML key: its successor is published, signs, or one of them is gone.",
+        (Fact.ACTOR,),
+        _REQUEST,
+        {"step": "`publish`, `activate`, `withdraw` or `discard`", "fingerprint": "SHA-256 of the key's certificate"},
+    )
     ROLE_CHANGED = (
         "role_changed",
         EventGroup.CONFIGURATION,
@@ -661,7 +696,11 @@ class EventType(StrEnum):
         "Somebody wrote people into a file. The line is there before the file is.",
         (Fact.ACTOR,),
         (Fact.CONNECTION,),
-        {"format": "`json` or `csv`", "hashes": "whether hashes of passwords and keys of second factors are in it"},
+        {
+            "format": "`json` or `csv`",
+            "hashes": "whether hashes of passwords and keys of second factors are in it",
+            "job": "which, where the Management API asked",
+        },
     )
     POWERS_CHANGED = (
         "powers_changed",

@@ -13,7 +13,7 @@ from django.dispatch import receiver
 from idp import signals
 from idp.http.requests import RequestFacts
 from idp.http.requests import facts as facts_of
-from idp.models import Application, Connection, Group, Invitation, PasswordChange, Role, User
+from idp.models import Application, Connection, Group, Invitation, PasswordChange, Role, SigningKey, User
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import SSOSession
@@ -109,6 +109,28 @@ def _tenant_changed(
     changes: list[dict[str, str]], actor: str, at: datetime, facts: RequestFacts | None, **_: Any
 ) -> None:
     trail.record(EventType.TENANT_CHANGED, actor=actor, facts=facts, at=at, data={"changes": changes})
+
+
+@receiver(signals.signing_key_moved, dispatch_uid="the audit trail: a signing key moved")
+def _signing_key_moved(
+    key: SigningKey, act: str, actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    data = {"act": act, "kid": key.kid, "algorithm": key.algorithm}
+    trail.record(EventType.SIGNING_KEY_MOVED, actor=actor, facts=facts, at=at, data=data)
+
+
+@receiver(signals.secrets_resealed, dispatch_uid="the audit trail: secrets were resealed")
+def _secrets_resealed(act: str, tables: dict[str, int], key: str, actor: str, at: datetime, **_: Any) -> None:
+    data = {"act": act, "key": key, "tables": tables}
+    trail.record(EventType.SECRETS_RESEALED, actor=actor, at=at, data=data)
+
+
+@receiver(signals.saml_key_rotated, dispatch_uid="the audit trail: a step of the SAML key's rotation")
+def _saml_key_rotated(
+    step: str, fingerprint: str, actor: str, at: datetime, facts: RequestFacts | None, **_: Any
+) -> None:
+    data = {"step": step, "fingerprint": fingerprint}
+    trail.record(EventType.SAML_KEY_ROTATED, actor=actor, facts=facts, at=at, data=data)
 
 
 @receiver(signals.role_changed, dispatch_uid="the audit trail: a role changed")

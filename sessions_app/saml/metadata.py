@@ -29,7 +29,7 @@ def document(application: Application, settings: SamlSettings, at: datetime) -> 
     root.set("validUntil", timestamp(at + VALID_FOR))
     role = etree.SubElement(root, md("IDPSSODescriptor"), protocolSupportEnumeration=PROTOCOL)
     role.set("WantAuthnRequestsSigned", "true" if settings.wants_signed_requests else "false")
-    for pem in own_certificates(at):
+    for pem in own_certificates(at, settings.signing_key):
         key_descriptor(role, pem)
     for binding in (REDIRECT, POST, SOAP):
         etree.SubElement(role, md("SingleLogoutService"), Binding=binding, Location=settings_of.logout_url(application))
@@ -37,7 +37,7 @@ def document(application: Application, settings: SamlSettings, at: datetime) -> 
         etree.SubElement(role, md("NameIDFormat")).text = name_format
     for binding in (REDIRECT, POST):
         etree.SubElement(role, md("SingleSignOnService"), Binding=binding, Location=settings_of.sso_url(application))
-    signing.sign(root, own_key(at))
+    signing.sign(root, own_key(at, settings.signing_key))
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")  # type: ignore[no-any-return]
 
 

@@ -43,6 +43,8 @@ def document(party: Party, user: User, at: datetime) -> str:
         attributes=told,
     )
     to = SamlAddressee(settings, request.acs, request.id)
-    root = etree.fromstring(response.success(to, said, own_key(at), at, longest=settings.lifetime))
+    root = etree.fromstring(
+        response.success(to, said, own_key(at, settings.signing_key), at, longest=settings.lifetime)
+    )
     etree.indent(root)
     return str(etree.tostring(root, encoding="unicode"))

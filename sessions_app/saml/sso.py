@@ -112,7 +112,7 @@ def codes_of(error: ProtocolError) -> tuple[str, str]:
 
 
 def refused(request: SamlRequest, party: Party, codes: tuple[str, ...], at: datetime) -> bytes:
-    return response.failure(party.addressee(request), codes, own_key(at), at)
+    return response.failure(party.addressee(request), codes, own_key(at, party.settings.signing_key), at)
 
 
 def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: RequestFacts, at: datetime) -> bytes | None:
@@ -123,7 +123,13 @@ def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: Reques
     said = stated(request, proceed, party, facts, at)
     if said is None:
         return None
-    return response.success(party.addressee(request), said, own_key(at), at, longest=longest_lifetime(party.snapshot))
+    return response.success(
+        party.addressee(request),
+        said,
+        own_key(at, party.settings.signing_key),
+        at,
+        longest=longest_lifetime(party.snapshot),
+    )
 
 
 def longest_lifetime(snapshot: Snapshot) -> int:

@@ -24,6 +24,7 @@ from sessions_app.models import (
     AccessToken,
     AuthorizationCode,
     DeviceGrant,
+    ExportJob,
     FlowState,
     ImportJob,
     PushedRequest,
@@ -32,6 +33,7 @@ from sessions_app.models import (
     RememberedBrowser,
     SecurityMail,
 )
+from sessions_app.transfer import exports
 
 BATCH = 500
 AFTER_EXPIRY = timedelta(days=1)  # codes and tokens stay so long, for replay to be recognised and for support
@@ -48,6 +50,7 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
     yield from named(iter([Invitation.objects.filter(expires_at__lt=now - timedelta(days=retention_days))]))
     yield from named(_tokens(now - timedelta(days=retention_days), now - AFTER_EXPIRY))
     yield from named(iter([ImportJob.objects.filter(finished_at__lt=now - KEPT_FOR)]))
+    yield from named(iter([ExportJob.objects.filter(finished_at__lt=now - exports.KEPT_FOR)]))
 
 
 def named(querysets: Iterator[Rows]) -> Iterator[Batch]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter
@@ -17,6 +19,7 @@ from idp.people import brought_along
 from sessions_app.audit.export import harmless
 
 STEP = 1000
+COLUMN = re.compile(r"([a-z_]+)(?:\[(\d{1,3})\])?((?:\.[^.\[\]]{1,100}){0,5})")
 FIELDS = (
     *("user_id", "email", "email_verified", "username", "phone_number", "phone_verified", "given_name", "family_name"),
     *("name", "nickname", "picture", "blocked", "connection", "created_at", "updated_at", "last_login"),
@@ -25,38 +28,78 @@ FIELDS = (
 OF_CSV = ("user_id", "email", "email_verified", "name", "connection", "blocked", "created_at", "updated_at")
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What is written of a person, and how it is called: `email`, `user_metadata.country`, `identities[0].connection`."""
+
+    name: str
+    title: str = ""
+
+    @property
+    def heading(self) -> str:
+        return self.title or self.name
+
+    @property
+    def is_known(self) -> bool:
+        found = COLUMN.fullmatch(self.name)
+        return found is not None and found[1] in FIELDS
+
+    def value(self, document: Mapping[str, Any]) -> Any:
+        """None where there is nothing of this name."""
+        if (found := COLUMN.fullmatch(self.name)) is None:
+            return None
+        value = document.get(found[1])
+        if found[2]:
+            value = value[int(found[2])] if isinstance(value, list) and int(found[2]) < len(value) else None
+        for name in found[3].split(".")[1:]:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+
+USUAL_OF_CSV = tuple(Column(name) for name in OF_CSV)
+
+
 def people(connection: Connection | None, *, hashes: bool = False) -> Iterator[dict[str, Any]]:
     """Everybody, or everybody with an account of this connection. `hashes`: what passwords and codes are verified by, too."""
     last = 0
-    while rows := list(_step(connection, last)):
+    while rows := step(connection, last):
         last = rows[-1].pk
         factors = _totp(rows) if hashes else {}
         for user in rows:
-            yield _document(user) | (_secrets(user, factors) if hashes else {})
+            yield document(user) | (_secrets(user, factors) if hashes else {})
 
 
-def as_json(found: Iterable[dict[str, Any]], fields: Sequence[str] = ()) -> Iterator[str]:
-    for document in found:
-        chosen = {name: document[name] for name in fields if name in document} if fields else document
-        yield json.dumps(chosen, ensure_ascii=False, separators=(",", ":")) + "\n"
+def step(connection: Connection | None, after: int, most: int = STEP) -> list[User]:
+    """The next of them behind the person with this key."""
+    rows = _of(connection).filter(pk__gt=after).order_by("pk").prefetch_related("identities__connection")
+    return list(rows[:most])
 
 
-def as_csv(found: Iterable[dict[str, Any]], fields: Sequence[str] = ()) -> Iterator[str]:
-    columns = fields or OF_CSV
-    yield _line(columns)
-    for document in found:
-        yield _line([harmless(_cell(document.get(name))) for name in columns])
+def count(connection: Connection | None) -> int:
+    return _of(connection).count()
 
 
-def _step(connection: Connection | None, after: int) -> QuerySet[User]:
-    rows = User.objects.filter(pk__gt=after).order_by("pk").prefetch_related("identities__connection")
-    if connection is not None:
-        mine = Identity.objects.filter(connection=connection, user__gt=after)
-        rows = rows.filter(pk__in=mine.values("user"))
-    return rows[:STEP]
+def as_json(found: Iterable[dict[str, Any]], columns: Sequence[Column] = ()) -> Iterator[str]:
+    for one in found:
+        chosen = {column.heading: value for column in columns if (value := column.value(one)) is not None}
+        yield json.dumps(chosen if columns else one, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _document(user: User) -> dict[str, Any]:
+def as_csv(found: Iterable[dict[str, Any]], columns: Sequence[Column] = (), *, heading: bool = True) -> Iterator[str]:
+    columns = columns or USUAL_OF_CSV
+    if heading:
+        yield _line([harmless(column.heading) for column in columns])
+    for one in found:
+        yield _line([harmless(_cell(column.value(one))) for column in columns])
+
+
+def _of(connection: Connection | None) -> QuerySet[User]:
+    if connection is None:
+        return User.objects.all()
+    return User.objects.filter(pk__in=Identity.objects.filter(connection=connection).values("user"))
+
+
+def document(user: User) -> dict[str, Any]:
     identities = sorted(user.identities.all(), key=lambda identity: identity.pk)
     first = identities[0] if identities else None
     signed_in = [identity.last_login_at for identity in identities if identity.last_login_at]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from time import monotonic
 from typing import Any, BinaryIO
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from idp.connections.database import requires_username
@@ -23,13 +22,11 @@ from idp.models import Connection, Strategy
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.models import FailedRow, ImportJob, JobStatus
-from sessions_app.transfer import reading, source, writing
+from sessions_app.transfer import reading, source, turns, writing
 from sessions_app.transfer.source import BadSource
 
 log = structlog.get_logger(__name__)
 BATCH = 500  # rows
-SILENT_AFTER = timedelta(minutes=2)  # a batch takes seconds
-WORKERS_TURN = 20.0  # seconds that a worker gives to jobs at a time
 LARGEST_UPLOAD = 500 * 1024  # bytes, as at Auth0; files of any length are imported on the command line
 
 
@@ -106,24 +103,15 @@ def run(
 
 def run_waiting(at: datetime) -> int:
     """Uploads that nobody runs, for a while; how many were worked at."""
-    silent = Q(status=JobStatus.PROCESSING, heard_at__lt=at - SILENT_AFTER)
-    waiting = ImportJob.objects.filter(Q(status=JobStatus.PENDING) | silent, upload__isnull=False).order_by("pk")
     done = 0
-    for job in waiting[:10]:
-        if not _claim(job, at):
-            continue
+    for job in turns.claimed(ImportJob.objects.filter(upload__isnull=False), at):
         try:
-            if not run(job, io.BytesIO(bytes(job.upload or b"")), seconds=WORKERS_TURN):
+            if not run(job, io.BytesIO(bytes(job.upload or b"")), seconds=turns.SECONDS):
                 ImportJob.objects.filter(pk=job.pk).update(status=JobStatus.PENDING)  # its next turn
         except CannotImport:
             continue
         done += 1
     return done
-
-
-def is_silent(job: ImportJob, at: datetime) -> bool:
-    """Whether the process that ran it is gone."""
-    return job.status == JobStatus.PROCESSING and at - job.heard_at > SILENT_AFTER
 
 
 def document(job: ImportJob) -> dict[str, Any]:
@@ -172,14 +160,6 @@ def _batches(rows: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]
         raise
     if batch:
         yield batch
-
-
-def _claim(job: ImportJob, at: datetime) -> bool:
-    rows = ImportJob.objects.filter(pk=job.pk, status=job.status, heard_at=job.heard_at)
-    if not rows.update(status=JobStatus.PROCESSING, heard_at=at):
-        return False
-    job.status, job.heard_at = JobStatus.PROCESSING, at
-    return True
 
 
 def _write(job: ImportJob, batch: list[tuple[int, Any]], at: datetime) -> None:

@@ -99,6 +99,9 @@ class _Batch:
         known = Identity.objects.filter(connection=connection).filter(
             Q(login__in={row.login for row in rows}) | Q(email__in=emails) | Q(sub__in=subs)
         )
+        if self.upsert:  # what is merged must be what is there: nobody else writes these people meanwhile
+            people = User.objects.filter(pk__in=known.values("user"))
+            list(people.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         self.by_login: dict[str, Identity] = {}
         self.by_email: dict[str, Identity] = {}
         self.by_sub: dict[str, Identity] = {}

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from sessions_app.views import account, address, passkeys, profile, pushed, saml, wsfed
+from sessions_app.views import account, address, exported, passkeys, profile, pushed, saml, wsfed
 from sessions_app.views.home import home
 from sessions_app.views.newcomers import by_mail, invitation, sign_up
 from sessions_app.views.oauth.authorize import authorize
@@ -83,6 +83,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/callback/<slug:connection>", callback.own_callback, name="login_own_callback"),
     path("login/step-up", step_up.step_up, name="login_step_up"),
     path("account/", include(ACCOUNT)),
+    path("exports/<str:key>", exported.exported_people, name="exported_people"),
     path("samlp/<str:client_id>", saml.sign_on, name="saml_sign_on"),
     path("samlp/metadata/<str:client_id>", saml.idp_metadata, name="saml_idp_metadata"),
     path(

@@ -104,7 +104,9 @@ def _send(request: HttpRequest, party: Party, asked: SamlRequest, said: SamlStat
     """By a form, to the registered callback only. wctx goes back as it came, with whatever escapes it has."""
     settings: WsFedSettings = party.application.usable.wsfed
     longest = sso.longest_lifetime(party.snapshot)
-    result = token.wresult(settings, party.addressee(asked), said, own_key(at), at, longest=longest)
+    result = token.wresult(
+        settings, party.addressee(asked), said, own_key(at, settings.told.signing_key), at, longest=longest
+    )
     fields = [("wa", SIGN_IN), ("wresult", result)]
     if asked.relay_state:
         fields.append(("wctx", asked.relay_state))

@@ -31,7 +31,7 @@ def document(application: Application, settings: WsFedSettings, at: datetime) ->
     root.set("validUntil", timestamp(at + VALID_FOR))
     role = etree.SubElement(root, md("RoleDescriptor"), protocolSupportEnumeration=FEDERATION)
     role.set(f"{{{XSI}}}type", "fed:SecurityTokenServiceType")
-    for pem in own_certificates(at):
+    for pem in own_certificates(at, settings.told.signing_key):
         key_descriptor(role, pem)
     offered = etree.SubElement(role, _fed("TokenTypesOffered"))
     etree.SubElement(offered, _fed("TokenType"), Uri=SAML2 if settings.token_type == wsfed.SAML20 else SAML1)
@@ -41,7 +41,7 @@ def document(application: Application, settings: WsFedSettings, at: datetime) ->
     # The schema wants an address of the active profile, which we do not speak: there is one for both.
     for kind in ("SecurityTokenServiceEndpoint", "PassiveRequestorEndpoint"):
         _endpoint(role, kind, wsfed.endpoint(application))
-    signing.sign(root, own_key(at))
+    signing.sign(root, own_key(at, settings.told.signing_key))
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")  # type: ignore[no-any-return]
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp.crypto import keys
+from idp.crypto import keys, rotation
 from idp.models import SigningKey
 from logout_app.delivery import outbox, redeliver
 from logout_app.models import DeliveryAttempt, LogoutDelivery
@@ -117,9 +117,9 @@ def test_signing_keys_may_rotate_while_deliveries_wait(receiver, application):
     app, now = application(), timezone.now()
     keys.ensure()
     sign_out(*[sign_in(app) for _ in range(3)])
-    keys.rotate(now, force=True)
+    rotation.rotate(now, force=True)
     SigningKey.objects.filter(status="next").update(created_at=now - timedelta(days=1))
-    keys.rotate(now, force=True)
+    rotation.rotate(now, force=True)
     with running():
         wait_for(*["delivered"] * 3)
     active = SigningKey.objects.get(status="active", algorithm="RS256").kid

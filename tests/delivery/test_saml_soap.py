@@ -25,6 +25,7 @@ from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import LogoutDelivery
 from logout_app.protocol.retry import Answer, History, Outcome
 from logout_app.protocol.saml import answer as saml_answer
+from logout_app.protocol.saml.answer import ExpectedAnswer
 from tests.delivery.conftest import running, wait_for
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.saml_sp import Form, path_of
@@ -149,13 +150,17 @@ def test_a_worker_signs_somebody_out_of_an_application_and_tries_until_it_answer
     assert (row.channel, row.last_reason) == ("saml_soap", "Success")
 
 
-def answered(*codes: str) -> str:
+EXPECTED = ExpectedAnswer("_request", ENTITY, "https://id.example/samlp/wiki/logout")
+
+
+def answered(*codes: str, to: str = "_request", issuer: str = ENTITY, more: str = "") -> str:
     inside = ""
     for code in reversed(codes):
         inside = f'<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:{code}">{inside}</samlp:StatusCode>'
     message = (
-        '<samlp:LogoutResponse xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_1" Version="2.0">'
-        f"<samlp:Status>{inside}</samlp:Status></samlp:LogoutResponse>"
+        '<samlp:LogoutResponse xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_1" Version="2.0"'
+        f' xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" InResponseTo="{to}" {more}>'
+        f"{f'<saml:Issuer>{issuer}</saml:Issuer>' if issuer else ''}<samlp:Status>{inside}</samlp:Status></samlp:LogoutResponse>"
     )
     return soap.envelope(message.encode()).decode()
 
@@ -166,7 +171,15 @@ def answered(*codes: str) -> str:
         (200, answered("Success"), Outcome.DELIVERED),
         (200, answered("Success", "PartialLogout"), Outcome.DELIVERED),
         (200, answered("Requester", "UnknownPrincipal"), Outcome.DELIVERED),
+        (200, answered("Success", more=f'Destination="{EXPECTED.destination}"'), Outcome.DELIVERED),
+        (200, answered("Success", to="_another"), Outcome.RETRY),
+        (200, answered("Requester", "UnknownPrincipal", to="_another"), Outcome.RETRY),
+        (200, answered("Success", issuer="https://another.example/metadata"), Outcome.RETRY),
+        (200, answered("Success", issuer=""), Outcome.RETRY),
+        (200, answered("Success", more='Destination="https://id.example/samlp/another/logout"'), Outcome.RETRY),
+        (200, answered("Success", more='Destination=""'), Outcome.DELIVERED),
         (200, answered("Requester"), Outcome.REFUSED),
+        (200, answered("Requester", to="_another"), Outcome.REFUSED),
         (200, answered("Responder"), Outcome.RETRY),
         (200, "<html>Sign in</html>", Outcome.RETRY),
         (200, "", Outcome.RETRY),
@@ -180,4 +193,5 @@ def answered(*codes: str) -> str:
 def test_http_says_that_somebody_read_it_and_the_message_what_became_of_the_session(status, body, expected):
     history = History(1, None, timedelta(seconds=1), timedelta(days=1))
     answer = Answer(status, "" if status else "timeout", body)
-    assert saml_answer.decide(answer, history, at=timezone.now(), jitter=0.5).outcome is expected
+    decision = saml_answer.decide(answer, history, at=timezone.now(), jitter=0.5, expected=EXPECTED)
+    assert decision.outcome is expected

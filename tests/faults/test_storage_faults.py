@@ -153,7 +153,7 @@ def test_rows_wait_while_the_sealing_key_is_away(application, receiver, settings
 
 
 def test_a_signing_key_cannot_be_removed_by_hand():
-    """F-K02: it leaves the published set when no token of it can be valid any more, see `keys.rotate`."""
+    """F-K02: it leaves the published set when no token of it can be valid any more, see `idp.crypto.rotation`."""
     keys.ensure()
     key = SigningKey.objects.filter(status="active").first()
     staff = make_user(is_staff=True, is_superuser=True)

@@ -48,9 +48,9 @@ print(json.dumps({**jwks, "sub": User.objects.get(email="MARY").user_id}))
 KEY_THAT_IS_NEW = """
 import json
 from django.utils import timezone
-from idp.crypto import keys
+from idp.crypto import keys, rotation
 from idp.models import SigningKey
-keys.rotate(timezone.now(), force=True)
+rotation.rotate(timezone.now(), force=True)
 new = keys._load(SigningKey.objects.get(algorithm="RS256", status="next"))
 print(json.dumps({**new.key.as_dict(private=True), "kid": new.kid}))
 """

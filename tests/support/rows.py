@@ -16,11 +16,13 @@ from idp.models import (
     ClientRegistration,
     LimiterSlot,
     ResourceServer,
+    SamlKeyStatus,
     SigningKey,
     SpentToken,
     User,
 )
 from idp.protocol.opaque import digest
+from idp.saml import own_key
 from idp.tenants import configuration
 from logout_app.models import (
     DeliveryAttempt,
@@ -42,6 +44,7 @@ from sessions_app.models import (
 )
 from tests.support import second_factors
 from tests.support.factories import make_application, make_connection, make_session, make_user
+from tests.support.upstreams.scripted_saml import the_key
 
 SECRET = "a-secret-that-travelled-once"  # its digest is what the rows hold
 
@@ -103,6 +106,7 @@ def one_of_each() -> dict[type[models.Model], models.Model]:
     rows += [
         configuration.load_tenant(),
         SigningKey.objects.order_by("pk")[0],
+        own_key._row(*_saml_pair(), now, SamlKeyStatus.ACTIVE),
         Group.objects.create(name="Helpdesk"),
         LogEntry.objects.create(
             user=boss,
@@ -114,3 +118,9 @@ def one_of_each() -> dict[type[models.Model], models.Model]:
         second_factors.give_all(mary),
     ]
     return {type(row): row for row in rows}
+
+
+def _saml_pair() -> tuple[str, str]:
+    """One that was made before: ours has 3072 bits, which takes a second."""
+    pair = the_key("curfew.example")
+    return pair.private, pair.certificate

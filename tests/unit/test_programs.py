@@ -51,6 +51,7 @@ PATHS = {
     "ssf_poll": "/ssf/poll/something",
     "scim": "/scim/v2/connections/Acme",
     "scim_of": "/scim/v2/connections/Acme/Users",
+    "exported_people": "/exports/something",
     "api_users": "/api/v2/users",
     "api_sessions__str_sid_": "/api/v2/sessions/somebody",
 }

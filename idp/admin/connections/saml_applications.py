@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
 from idp.admin.application_form import url_field
@@ -17,9 +18,10 @@ from idp.saml.application import importing, wsfed
 from idp.saml.application import settings as saml
 from idp.saml.application.importing import NotImported
 from idp.saml.names import EMAIL_ADDRESS, PERSISTENT
-from idp.saml.own_key import own_key
+from idp.saml.own_key import own_certificates
 
 SOON = timedelta(days=30)
+LARGEST_FILE = 900_000  # bytes; a whole request has a million at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +139,34 @@ PRESETS: Mapping[str, ServicePreset] = {
 }
 
 
+class MetadataFile(forms.FileField):
+    """Cleans to the bytes of the document, b"" where there is none; what is too long is not read."""
+
+    def clean(self, data: Any, initial: Any = None) -> bytes:
+        if not isinstance(data, UploadedFile):
+            return b""
+        if (data.size or 0) > LARGEST_FILE:
+            raise forms.ValidationError(
+                f"It has more than {LARGEST_FILE // 1000} kB: metadata of one application are shorter."
+            )
+        return bytes(data.read())
+
+
 class ImportForm(forms.Form):
-    """One of three sources. `applied` is the application as it will be, once the form is valid."""
+    """One of four sources. `applied` is the application as it will be, once the form is valid."""
 
     url = url_field(
         "Metadata URL", "It is fetched now and once a day, so that a new certificate is known before it is used."
     )
+    file = MetadataFile(
+        label="Metadata file",
+        required=False,
+        help_text=f"The XML document, {LARGEST_FILE // 1000} kB at most.",
+    )
     document = forms.CharField(
         label="Metadata",
         required=False,
-        help_text="The XML document, where its URL cannot be reached from here.",
+        help_text="The XML document as text, where its URL cannot be reached from here.",
         widget=forms.Textarea(attrs={"rows": 8, "class": "lines", "spellcheck": "false"}),
     )
     preset = forms.ChoiceField(
@@ -170,14 +190,19 @@ class ImportForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        url, document = cleaned.get("url", ""), (cleaned.get("document") or "").strip()
+        if self.errors:
+            return cleaned
+        url, pasted = cleaned.get("url", ""), (cleaned.get("document") or "").strip()
+        if cleaned.get("file") and pasted:
+            raise forms.ValidationError("Give the metadata as a file or as text, not both.")
+        document = cleaned.get("file") or pasted.encode()
         if cleaned.get("preset"):
             _apply(PRESETS[cleaned["preset"]], cleaned.get("host", "").strip(), self.applied)
         elif not url and not document:
-            raise forms.ValidationError("Give the metadata, by URL or as the document, or say what the application is.")
+            raise forms.ValidationError("Give the metadata, by URL, file or text, or say what the application is.")
         try:
             if url or document:
-                found = importing.read(document.encode()) if document else importing.fetch(url)
+                found = importing.read(document) if document else importing.fetch(url)
                 importing.apply(self.applied, found, timezone.now(), url="" if document else url)
         except NotImported as error:
             raise forms.ValidationError(str(error)) from error
@@ -223,12 +248,14 @@ def explain(application: Application) -> list[str]:
 def endpoints(application: Application, at: datetime) -> list[tuple[str, str]]:
     """What is pasted into the application's configuration."""
     settings = saml.read(application)
+    signing, *others = own_certificates(at, settings.signing_key)
     return [
         ("Metadata", saml.metadata_url(application)),
         ("Entity ID (issuer)", settings.own_entity_id),
         ("Sign-on URL", saml.sso_url(application)),
         ("Sign-out URL", saml.logout_url(application)),
-        ("Certificate", own_key(at).certificate_pem),
+        ("Certificate", signing),
+        *(("Certificate besides, while the key is rotated", pem) for pem in others),
         ("Client ID", application.client_id),
     ]
 

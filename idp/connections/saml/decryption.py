@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from idp.connections.options import secret
 from idp.models import Connection
 from idp.saml import x509
-from idp.saml.own_key import own_key
+from idp.saml.own_key import own_key, own_keys
 from idp.saml.x509 import BadCertificate
 
 OPTION = "decryptionKey"
@@ -21,10 +21,10 @@ class BadKey(ValueError):
     """One clause about what is wrong with it."""
 
 
-def private_key(connection: Connection, at: datetime) -> str:
-    """PEM, PKCS #8. Raises BadKey, CannotUnseal."""
+def private_keys(connection: Connection, at: datetime) -> list[str]:
+    """PEM, PKCS #8, the likeliest first. Raises BadKey, CannotUnseal."""
     chosen = secret(connection, OPTION)
-    return read(chosen) if chosen else own_key(at).private_pem
+    return [read(chosen)] if chosen else [key.private_pem for key in own_keys(at)]
 
 
 def certificate(connection: Connection, at: datetime) -> str:

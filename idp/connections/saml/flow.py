@@ -101,14 +101,14 @@ def _proven(
     """With metadata by URL, an unknown signer may be a new key of theirs: then the metadata are read again, and so is this."""
     for_us = entity_id(connection, provider.options)
     expected = ExpectedResponse(provider.entity_id, for_us, acs, request_id, at)
-    key = decryption.private_key(connection, at) if received.is_encrypted else ""
+    keys = decryption.private_keys(connection, at) if received.is_encrypted else [""]
     try:
-        return response.prove(received, provider, expected, key)
+        return response.prove(received, provider, expected, keys)
     except UnknownSigner:
         renewed = provider_of(connection, at, suspect=True)
         if renewed.certificates == provider.certificates:
             raise
-        return response.prove(received, renewed, expected, key)
+        return response.prove(received, renewed, expected, keys)
 
 
 def _account(connection: Connection, provider: SamlProvider, assertion: Element, at: datetime) -> Account:

@@ -12,7 +12,7 @@ from idp.connections.saml import decryption, service
 from idp.connections.saml.options import SamlOptions
 from idp.models import Connection
 from idp.saml.names import DSIG, METADATA, POST, PROTOCOL, REDIRECT, UNSPECIFIED, ds, md
-from idp.saml.own_key import own_key
+from idp.saml.own_key import own_certificates
 from idp.saml.signed import Wanted
 from idp.saml.xml import Element
 
@@ -25,7 +25,8 @@ def document(connection: Connection, options: SamlOptions, acs: str, at: datetim
     role = etree.SubElement(root, md("SPSSODescriptor"), protocolSupportEnumeration=PROTOCOL)
     role.set("AuthnRequestsSigned", "true" if options.sign_requests else "false")
     role.set("WantAssertionsSigned", "false" if options.wants_signed is Wanted.RESPONSE else "true")
-    _key_descriptor(role, "signing", own_key(at).certificate_pem)
+    for pem in own_certificates(at):
+        _key_descriptor(role, "signing", pem)
     if for_encryption := decryption.certificate(connection, at):
         _key_descriptor(role, "encryption", for_encryption)
     if not options.disable_signout:

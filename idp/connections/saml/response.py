@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -81,8 +81,12 @@ def receive(encoded: str) -> Received:
     return Received(data, root)
 
 
-def prove(received: Received, provider: SamlProvider, expected: ExpectedResponse, decryption_key: str) -> Proven:
-    """Raises BadResponse for everything but a valid assertion, and UpstreamRefused when the identity provider said no."""
+def prove(
+    received: Received, provider: SamlProvider, expected: ExpectedResponse, decryption_keys: Sequence[str]
+) -> Proven:
+    """`decryption_keys`: those that it may be encrypted for; [""] if it is not.
+
+    Raises BadResponse for everything but a valid assertion, and UpstreamRefused when the identity provider said no."""
     signers = [c for c in provider.certificates if c.is_valid(expected.at)]
     has_signature = signed.has_signature(received.root)
     authentic = has_signature and _is_signed_by(received.data, RESPONSE_SIGNATURE, signers)
@@ -94,7 +98,7 @@ def prove(received: Received, provider: SamlProvider, expected: ExpectedResponse
     if received.is_encrypted:
         signed.check_before_opening(provider.options.wants_signed, received.root)
     try:
-        validator = _opened(received, provider, signers, expected, decryption_key)
+        validator = _opened(received, provider, signers, expected, decryption_keys)
         came = _verified(validator.get_xml_document(), provider, signers, expected.at)
     except BadResponse as error:
         if received.is_encrypted and not authentic and not isinstance(error, Unproven):
@@ -130,21 +134,28 @@ def _opened(
     provider: SamlProvider,
     signers: list[Certificate],
     expected: ExpectedResponse,
-    decryption_key: str,
+    decryption_keys: Sequence[str],
 ) -> OneLogin_Saml2_Response:
     """The response with its assertion in clear, and of the right shape."""
-    try:
-        settings = OneLogin_Saml2_Settings(_settings(received, provider, signers, expected, decryption_key))
-        validator = OneLogin_Saml2_Response(settings, base64.b64encode(received.data).decode())
-    except _SAID as error:
-        raise Unproven(f"cannot be decrypted: {error}") from error
-    except _UNSAID as error:
-        raise Unproven(f"cannot be decrypted: {type(error).__name__}") from error
+    validator = _decrypted(received, [_settings(received, provider, signers, expected, key) for key in decryption_keys])
     try:
         structure.check_decrypted(xml.parse_message(etree.tostring(validator.get_xml_document())))
     except Unreadable as error:
         raise BadResponse(str(error)) from None
     return validator
+
+
+def _decrypted(received: Received, alternatives: Sequence[dict[str, object]]) -> OneLogin_Saml2_Response:
+    """By the first of the keys that opens it: during a rotation nobody says for which of ours they encrypt."""
+    failure = Unproven("cannot be decrypted: there is no key")
+    for settings in alternatives:
+        try:
+            return OneLogin_Saml2_Response(OneLogin_Saml2_Settings(settings), base64.b64encode(received.data).decode())
+        except _SAID as error:
+            failure = Unproven(f"cannot be decrypted: {error}")
+        except _UNSAID as error:
+            failure = Unproven(f"cannot be decrypted: {type(error).__name__}")
+    raise failure
 
 
 def _verified(root: Element, provider: SamlProvider, signers: list[Certificate], at: datetime) -> Signed:

@@ -48,6 +48,7 @@ PROBES = (CLAIMS + "nameidentifier", CLAIMS + "emailaddress", CLAIMS + "name")
 NAME_ID_FORMATS = (UNSPECIFIED, EMAIL_ADDRESS, PERSISTENT, TRANSIENT)
 UNSPECIFIED_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 LONGEST_STATE = 1024
+OTHER_KEYS = ("next", "retiring")  # of ours, during a rotation (`idp.saml.own_key`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class SamlSettings:
     context: str = ""
     signature_algorithm: str = "rsa-sha256"
     digest_algorithm: str = "sha256"
+    signing_key: str = ""  # "next" or "retiring": which of our keys signs, as long as there is one
     signs_response: bool = False
     signs_assertion: bool = True
     lifetime: int = 3600
@@ -206,6 +208,7 @@ def said_of_people(reader: SettingsReader) -> dict[str, Any]:
         "name_id_probes": reader.texts("nameIdentifierProbes") or PROBES,
         "signature_algorithm": reader.choice("signatureAlgorithm", tuple(SIGNATURE_ALGORITHMS), "rsa-sha256"),
         "digest_algorithm": reader.choice("digestAlgorithm", tuple(DIGEST_ALGORITHMS), "sha256"),
+        "signing_key": reader.choice("signingKey", OTHER_KEYS, ""),
         "lifetime": reader.number("lifetimeInSeconds", 3600),
     }
 

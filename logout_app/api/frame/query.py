@@ -83,13 +83,18 @@ class Query:
         said = self.text(name)
         if not said:
             return None
-        try:
-            found = parse_datetime(said)
-        except ValueError:
-            found = None
-        if found is None or found.tzinfo is None or not is_reckonable(found):
+        if (found := moment(said)) is None:
             raise invalid_query(f"'Expected a time like 2026-11-30T09:00:00Z' on property {name}.")
         return found
+
+
+def moment(said: str) -> datetime | None:
+    """None: it is no time with a zone, or none that can be reckoned with."""
+    try:
+        found = parse_datetime(said)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None and is_reckonable(found) else None
 
 
 def is_reckonable(at: datetime) -> bool:

@@ -9,8 +9,10 @@ from logout_app.api.frame import paging
 from logout_app.api.frame.errors import ApiError, invalid_body, not_found
 from logout_app.api.frame.operations import PAGES, Call, Operation
 from logout_app.api.frame.times import iso
+from logout_app.api.jobs import exports
 from sessions_app.models import ImportJob, MailKind, MailRequest
 from sessions_app.transfer import jobs
+from sessions_app.transfer.exports import find as find_export
 from sessions_app.transfer.jobs import CannotImport
 
 MOST_WAITING = 10  # uploads that are not finished, of all callers; at Auth0 there are two
@@ -60,12 +62,17 @@ def _switch(said: dict[str, str], name: str) -> bool:
 
 
 def get(call: Call, job_id: str) -> Any:
-    return _waiting_mail(job_id) if job_id.startswith(MAIL) else jobs.document(_find(job_id))
+    if job_id.startswith(MAIL):
+        return _waiting_mail(job_id)
+    export = find_export(job_id, call.at)
+    return exports.shown(call, export) if export else jobs.document(_find(job_id))
 
 
 def errors(call: Call, job_id: str) -> Any:
     """Rows that became nobody; a file that could not be read on is said in the job. Auth0's SDKs ask for no pages here, and
     would take one for all of them."""
+    if find_export(job_id, call.at):
+        return []
     rows = _find(job_id).errors.order_by("row", "pk")
     if not any(call.query.has(name) for name in PAGES):
         return [jobs.error(row) for row in rows[:MOST_ERRORS]]

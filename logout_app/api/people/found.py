@@ -11,9 +11,11 @@ from logout_app.api.frame.operations import Call
 from logout_app.api.people.shape import people
 
 
-def person(user_id: str) -> User:
-    """Raises ApiError 404."""
-    row = people().filter(user_id=user_id).first()
+def person(user_id: str, *, locked: bool = False) -> User:
+    """Raises ApiError 404. `locked`: nobody else changes the row until the transaction ends, so that what is merged into
+    what was read takes nothing of somebody else's away."""
+    rows = people().select_for_update(no_key=True, of=("self",)) if locked else people()
+    row = rows.filter(user_id=user_id).first()
     if row is None:
         raise not_found("user")
     return row

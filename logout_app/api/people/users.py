@@ -96,7 +96,7 @@ def _newcomer(call: Call) -> tuple[Newcomer, bool, bool]:
 
 
 def update(call: Call, user_id: str) -> Any:
-    user = found.person(user_id)
+    user = found.person(user_id, locked=True)
     with body.reading(call.body, "users[0]") as reader:
         columns = _columns(reader)
         columns |= {name: "" for name in shape.TEXTS if reader.has(name) and reader.values[name] is None}

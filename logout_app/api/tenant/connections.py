@@ -50,7 +50,7 @@ class Shaper:
             "enabled_for_all": row.enabled_for_all,
         }
         if self._shows_options:
-            found["options"] = dict(row.options) | ({"icon_url": row.icon_url} if row.icon_url else {})
+            found["options"] = options_of(row)
         return found
 
     def _clients(self, row: Connection) -> list[str]:
@@ -59,6 +59,11 @@ class Shaper:
         if self._all is None:
             self._all = sorted(Application.objects.values_list("client_id", flat=True))
         return self._all
+
+
+def options_of(row: Connection) -> dict[str, Any]:
+    """As they are read and written; without secrets."""
+    return dict(row.options) | ({"icon_url": row.icon_url} if row.icon_url else {})
 
 
 def list_connections(call: Call) -> Any:
@@ -86,11 +91,11 @@ def create(call: Call) -> Any:
     """No application may use it unless `enabled_clients` names it, as at Auth0."""
     for_all = _for_all(call.body)
     said = {"options": {}, **({} if for_all else {"enabled_clients": []}), **call.body}
-    entry, row = _entry(said), Connection(enabled_for_all=bool(for_all))
+    entry, row = entry_of(said), Connection(enabled_for_all=bool(for_all))
     row.name, row.strategy = entry.name, entry.strategy
     try:
         with transaction.atomic():
-            _save(call, row, entry, for_all)
+            save(call, row, entry, for_all)
     except IntegrityError:
         raise ApiError(409, "A connection with the same name already exists", "conflict") from None
     return Shaper(call)(row)
@@ -102,9 +107,9 @@ def update(call: Call, connection_id: str) -> Any:
     for fixed in ("name", "strategy"):
         if call.body.get(fixed) not in (None, getattr(row, fixed)):
             raise invalid_body(f"{fixed}: cannot change")
-    entry = _entry({**call.body, "name": row.name, "strategy": row.strategy})
+    entry = entry_of({**call.body, "name": row.name, "strategy": row.strategy})
     body.refuse(entries.untyped(row, entry), PLACE)
-    _save(call, row, entry, _for_all(call.body))
+    save(call, row, entry, _for_all(call.body))
     return Shaper(call)(row)
 
 
@@ -130,7 +135,7 @@ def _for_all(said: Mapping[str, Any]) -> bool | None:
     return value
 
 
-def _entry(said: Mapping[str, Any]) -> ConnectionEntry:
+def entry_of(said: Mapping[str, Any]) -> ConnectionEntry:
     problems: list[str] = []
     given = {name: value for name, value in said.items() if value is not None and name != "enabled_for_all"}
     if said.get("enabled_for_all"):
@@ -142,8 +147,15 @@ def _entry(said: Mapping[str, Any]) -> ConnectionEntry:
     return entry
 
 
-def _save(call: Call, row: Connection, entry: ConnectionEntry, for_all: bool | None) -> None:
-    """What the entry says, nothing else; closing is an act of its own, which ends sessions."""
+def save(
+    call: Call,
+    row: Connection,
+    entry: ConnectionEntry,
+    for_all: bool | None = None,
+    *,
+    removed: frozenset[str] = frozenset(),
+) -> None:
+    """What the entry says, nothing else; closing is an act of its own, which ends sessions. `removed`: secrets that go."""
     columns: dict[str, Any] = dict(entry.columns)
     switched = columns.pop("enabled", None)
     if columns.get("display_name") == entry.name:
@@ -151,11 +163,13 @@ def _save(call: Call, row: Connection, entry: ConnectionEntry, for_all: bool | N
     if entry.options is not None:
         columns |= {name: columns.get(name, "") for name in COSMETIC - {"display_name"}}
         columns["options"], columns["sealed_options"] = entry.options, entries.sealed(row, entry)
+        columns["sealed_options"] = {k: v for k, v in columns["sealed_options"].items() if k not in removed}
     wanted = None if entry.enabled_clients is None else _applications(entry.enabled_clients)
     change = trust.ConnectionChange(
         row,
         columns.get("options", row.options),
         given=frozenset(entry.secrets),
+        removed=removed,
         enabled=switched,
         enabled_for_all=for_all if wanted is None else False,
         enabled_clients=None if wanted is None else frozenset(one.client_id for one in wanted),

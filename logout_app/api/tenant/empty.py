@@ -59,7 +59,6 @@ LISTS = (
     _empty("self-service-profiles", "self_service_profiles"),
     _empty("guardian/factors", "factors", bare=True),
     _empty("guardian/policies", "policies", bare=True),
-    _no_wrapped("event-streams", "eventStreams"),
     _no_wrapped("actions/triggers", "triggers"),
     _no_wrapped("actions/modules", "modules"),
     _no_wrapped("connection-profiles", "connection_profiles"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from idp.crypto import keys
+from idp.crypto import keys, rotation
+from idp.crypto.rotation import Mover
 from idp.models import KeyStatus, SigningKey
 from logout_app.api.frame.errors import ApiError
 from logout_app.api.frame.operations import Call, Operation
@@ -24,14 +25,14 @@ def get(call: Call, kid: str) -> Any:
 
 
 def rotate(call: Call) -> Any:
-    """Successors that every cache knows begin to sign; where there is none yet, one is published first."""
-    done = keys.rotate(call.at, force=True)
+    """Where there is no successor yet, one is published, which signs as soon as every cache knows it."""
+    done = rotation.rotate(call.at, force=True, mover=Mover(call.actor, call.caller.facts))
     if not done:
-        raise ApiError(409, "The next key is not old enough to be in every cache: try again in ten minutes", "conflict")
+        raise ApiError(409, "The next key is published, and signs by itself when every cache knows it", "conflict")
     row = (
         SigningKey.objects.filter(status__in=[KeyStatus.NEXT, KeyStatus.ACTIVE]).order_by("-created_at", "-pk").first()
     )
-    return {"kid": row.kid if row else "", "done": done}
+    return {"kid": row.kid if row else "", "done": [str(move) for move in done]}
 
 
 def shape(row: SigningKey) -> dict[str, Any]:
@@ -57,6 +58,6 @@ def shape(row: SigningKey) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("GET", "keys/signing", ["read:signing_keys"], list_keys, "Signing keys, gone ones too."),
-    Operation("POST", "keys/signing/rotate", ["create:signing_keys"], rotate, "The next key begins to sign.", 201),
+    Operation("POST", "keys/signing/rotate", ["create:signing_keys"], rotate, "A successor is published; it signs when every cache knows it.", 201),
     Operation("GET", "keys/signing/<str:kid>", ["read:signing_keys"], get, "One of them."),
 )  # fmt: skip

@@ -1,19 +1,17 @@
-"""Webhooks as Auth0's log streams of type `http`. Whoever says where lines of the trail go may read them too (`read:logs`)."""
+"""Webhooks as Auth0's log streams of type `http`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from idp.protocol import uris
-from idp.protocol.jwt_profile import is_text
-from logout_app.api.frame import body, delegation
+from logout_app.api.frame import body
 from logout_app.api.frame.body import BodyReader
-from logout_app.api.frame.errors import ApiError, not_found
 from logout_app.api.frame.operations import FIELDS, Call, Operation
-from logout_app.models import EventStream, StreamKind, StreamState, Webhook
+from logout_app.api.frame.query import moment
+from logout_app.api.tenant import webhooks
+from logout_app.models import EventStream, StreamKind, StreamState
 from logout_app.streams import manage, rules
 from sessions_app.audit import history
-from sessions_app.audit.events import EventType
 
 HTTP = "http"
 FORMATS = {"JSONOBJECT": "object", "JSONARRAY": "array", "JSONLINES": "lines"}
@@ -22,8 +20,6 @@ JSON = "application/json"
 _TYPES = {"object": JSON, "array": JSON, "lines": "application/x-ndjson"}
 STATES = {"active": StreamState.ENABLED, "paused": StreamState.PAUSED, "suspended": StreamState.DISABLED}
 _STATE_OF = {ours.value: theirs for theirs, ours in STATES.items()}
-LONGEST_SECRET = 500
-NEEDED = "read:logs"
 
 
 def shape(row: EventStream) -> dict[str, Any]:
@@ -45,7 +41,7 @@ def shape(row: EventStream) -> dict[str, Any]:
 
 
 def list_streams(call: Call) -> Any:
-    return [shape(row) for row in EventStream.objects.filter(kind=StreamKind.WEBHOOK).order_by("pk")]
+    return [shape(row) for row in EventStream.objects.filter(kind=StreamKind.WEBHOOK, as_events=False).order_by("pk")]
 
 
 def get(call: Call, stream_id: str) -> Any:
@@ -53,24 +49,17 @@ def get(call: Call, stream_id: str) -> Any:
 
 
 def create(call: Call) -> Any:
-    """From now on. The secret of the signatures is in this answer and in no other."""
-    row = Webhook(kind=StreamKind.WEBHOOK, public_id=manage.new_public_id(), after=history.newest(), created_at=call.at)
+    """From now on, or from `startFrom`. The secret of the signatures is in this answer and in no other."""
+    row = webhooks.new(call, as_events=False)
     with body.reading(call.body) as reader:
         reader.choice("type", (HTTP,))
         reader.text("type", required=True)
         _read(reader, row)
+        _read_start(reader, row)
         if not row.endpoint:
             reader.problem("sink.httpEndpoint", "is missing")
-    _check(call)
-    if not rules.room(StreamKind.WEBHOOK):
-        raise ApiError(
-            409, f"There are {rules.MOST} log streams, and no more may be made: delete one first", "conflict"
-        )
-    secret = manage.new_webhook_secret()
-    row.secret = manage.seal(row, "secret", secret)
-    row.name = row.name or uris.origin(row.endpoint)[:100]  # the trail tells names, and a query may hold a secret
-    row.save(force_insert=True)
-    manage.tell(row, "made", actor=call.actor, at=call.at, facts=call.caller.facts)
+    webhooks.check(call)
+    secret = webhooks.make(call, row)
     found = shape(row)
     return found | {"sink": found["sink"] | {"signatureSecret": secret}}
 
@@ -86,9 +75,8 @@ def update(call: Call, stream_id: str) -> Any:
                 "sink.httpAuthorization", "must be given with a new httpEndpoint: the old one is not sent there"
             )
     if call.body.keys() - {"status"}:
-        _check(call)
-        row.save()
-        manage.tell(row, "changed", actor=call.actor, at=call.at, facts=call.caller.facts)
+        webhooks.check(call)
+        webhooks.change(call, row)
     if status:
         manage.set_status(row, STATES[status], "", actor=call.actor, at=call.at, by=manage.SetBy.ADMINISTRATOR)
     return shape(row)
@@ -98,22 +86,23 @@ def delete(call: Call, stream_id: str) -> None:
     manage.delete(_find(stream_id), actor=call.actor, at=call.at, by=manage.SetBy.ADMINISTRATOR)
 
 
-def _check(call: Call) -> None:
-    delegation.refuse_lacking(call, NEEDED)
-
-
 def _find(stream_id: str, *, locked: bool = False) -> EventStream:
-    rows = EventStream.objects.filter(kind=StreamKind.WEBHOOK)
-    rows = rows.select_for_update(no_key=True) if locked else rows
-    row = rows.filter(public_id=stream_id.removeprefix("lst_")).first()
-    if row is None:
-        raise not_found("log_stream")
-    return row
+    return webhooks.find(stream_id, "lst_", "log_stream", as_events=False, locked=locked)
+
+
+def _read_start(reader: BodyReader, row: EventStream) -> None:
+    """What was before is told once more, as far as the trail has it."""
+    if (said := reader.text("startFrom", longest=50)) is None:
+        return
+    if (since := moment(said)) is None:
+        reader.problem("startFrom", "is a time like 2026-11-30T09:00:00Z")
+    else:
+        row.after = min(row.after, history.last_before(since))
 
 
 def _read(reader: BodyReader, row: EventStream) -> bool:
     """What the body says, into the row; whether it says how requests are authorized."""
-    if (name := reader.text("name", longest=100)) is not None:
+    if (name := reader.text("name", longest=rules.LONGEST_NAME)) is not None:
         row.name = name
     if reader.boolean("isPriority"):
         reader.problem("isPriority", "every stream is told in its order, none before the others")
@@ -122,9 +111,7 @@ def _read(reader: BodyReader, row: EventStream) -> bool:
     sink = reader.inner("sink")
     if sink is None:
         return False
-    if (endpoint := sink.text("httpEndpoint")) is not None:
-        if why := rules.endpoint_problem(endpoint):
-            sink.problem("httpEndpoint", f"nothing can be sent there: {why}")
+    if (endpoint := webhooks.read_endpoint(sink, "httpEndpoint")) is not None:
         row.endpoint = endpoint
     if said := sink.choice("httpContentFormat", FORMATS):
         row.body_format = FORMATS[said]
@@ -135,9 +122,10 @@ def _read(reader: BodyReader, row: EventStream) -> bool:
         _TYPES[row.body_format],
     ):  # Auth0's tools say JSON of lines too; the answer says what is sent
         sink.problem("httpContentType", f"is {_TYPES[row.body_format]} for this httpContentFormat")
-    authorization = sink.text("httpAuthorization", longest=LONGEST_SECRET)
-    if authorization and not (is_text(authorization, LONGEST_SECRET) and authorization.isascii()):
-        sink.problem("httpAuthorization", "is one line of ASCII characters")
+    authorization = sink.text("httpAuthorization", longest=rules.LONGEST_SECRET)
+    webhooks.check_header(sink, "httpAuthorization", authorization)
+    if sink.anything("httpCustomHeaders"):
+        sink.problem("httpCustomHeaders", "no header is sent but httpAuthorization")
     sink.done()
     if authorization is not None:
         row.authorization = manage.seal(row, "authorization", authorization)
@@ -150,8 +138,7 @@ def _filters(reader: BodyReader) -> list[str]:
         one.choice("type", ("category",))
         name = one.text("name", required=True)
         one.done()
-        if name is not None and name not in set(EventType):
-            one.problem("name", "is no type of the audit trail")
+        webhooks.check_type(one, "name", name)
         found.append(name or "")
     return list(dict.fromkeys(found))
 

@@ -55,15 +55,6 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What is posted in one attempt, and the `jti` of its token."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    jti: str
-
-
-@dataclass(frozen=True, slots=True)
 class Route:
     """How to reach one receiver, as of one version of the configuration. `refusal`: why nothing may be sent there."""
 
@@ -83,6 +74,17 @@ class Judge(Protocol):
 
 
 Router = Callable[[Claimed, Snapshot], Route]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted in one attempt, and the `jti` of its token. `verdict`: of the answer to this very message, in place of the
+    channel's."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    jti: str
+    verdict: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from django.utils import timezone
 
 from idp.models import Application, User
 from idp.saml import logout_messages, soap
-from idp.saml.application.settings import SamlSettings
+from idp.saml.application.settings import SamlSettings, logout_url
 from idp.saml.own_key import OwnKey, own_key
 from idp.saml.signing import signed
 from idp.tenants.configuration import Snapshot
 from logout_app.delivery.channels.base import DeliveryChannel, Dispatch, Hearing, Message, NothingToTell, Route
 from logout_app.delivery.outbox import Claimed
 from logout_app.models import Channel, DeliveryState
-from logout_app.protocol import silence
+from logout_app.protocol import retry, silence
 from logout_app.protocol.saml import answer as saml_answer
+from logout_app.protocol.saml.answer import ExpectedAnswer
 from logout_app.protocol.saml.reason import reason
 from sessions_app.models import SamlSubject, SessionClient, SSOSession
 
@@ -48,10 +49,16 @@ def _route(row: Claimed, snapshot: Snapshot) -> Route:
     subject = SamlSubject.objects.filter(sid=row.sid, application=application.pk).first()
     if subject is None:
         raise NothingToTell("the application took part in the session, but not by SAML")
-    return Route(settings.soap_logout_url, None, partial(_request, settings, subject, own_key(timezone.now())))
+    return Route(
+        settings.soap_logout_url,
+        None,
+        partial(_request, settings, logout_url(application), subject, own_key(timezone.now(), settings.signing_key)),
+    )
 
 
-def _request(settings: SamlSettings, subject: SamlSubject, key: OwnKey, row: Claimed, at: datetime) -> Message:
+def _request(
+    settings: SamlSettings, answers_go_to: str, subject: SamlSubject, key: OwnKey, row: Claimed, at: datetime
+) -> Message:
     request_id, message = logout_messages.logout_request(
         settings.own_entity_id,
         settings.soap_logout_url,
@@ -61,11 +68,12 @@ def _request(settings: SamlSettings, subject: SamlSubject, key: OwnKey, row: Cla
         reason=reason(row.initiator),
     )
     sealed = signed(message, key, settings.signature_algorithm, settings.digest_algorithm)
-    return Message(soap.envelope(sealed), soap.HEADERS, request_id)
+    expected = ExpectedAnswer(request_id, settings.entity_id, answers_go_to)
+    return Message(soap.envelope(sealed), soap.HEADERS, request_id, partial(saml_answer.decide, expected=expected))
 
 
 SAML_SOAP = DeliveryChannel(
-    Channel.SAML_SOAP, "SAML by SOAP", Hearing(SOAP_FIELD), dispatch=Dispatch(_route, saml_answer.decide)
+    Channel.SAML_SOAP, "SAML by SOAP", Hearing(SOAP_FIELD), dispatch=Dispatch(_route, retry.decide)
 )
 SAML_BROWSER = DeliveryChannel(
     Channel.SAML_BROWSER,

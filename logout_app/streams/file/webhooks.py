@@ -28,6 +28,7 @@ PLACES = {
     "secret": "sink.signatureSecret",
     "body_format": "sink.httpContentFormat",
     "events": "filters",
+    "as_events": "asEventStream",
 }
 LEAST_SECRET = 24  # characters of what signs
 _ROWS = EventStream.objects.filter(kind=StreamKind.WEBHOOK)
@@ -48,7 +49,9 @@ class LogStreams(sections.Section[StreamEntry]):
             name=name,
             client=None,
             status=STATES[status].value if status else None,
-            columns=given(name=name) | columns | given(events=_filters(reader)),
+            columns=given(name=name, as_events=reader.boolean("asEventStream"))
+            | columns
+            | given(events=_filters(reader)),
             secrets=secrets,
             places=PLACES,
         )
@@ -107,7 +110,7 @@ def _exported(row: EventStream, secrets: SecretNames) -> dict[str, Any]:
             key = PLACES[column].removeprefix("sink.")
             sink[key] = secrets.reference("webhook", row.name, column)
     status = next(theirs for theirs, ours in STATES.items() if ours == row.status)
-    return {
+    found = {
         "id": f"{PREFIX}{row.public_id}",
         "name": row.name,
         "type": HTTP,
@@ -115,6 +118,9 @@ def _exported(row: EventStream, secrets: SecretNames) -> dict[str, Any]:
         "sink": sink,
         "filters": [{"type": "category", "name": name} for name in row.events],
     }
+    return found | (
+        {"asEventStream": True} if row.as_events else {}
+    )  # ours: by the API it is one of Auth0's event streams
 
 
 sections.bring(LogStreams())

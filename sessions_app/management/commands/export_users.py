@@ -15,6 +15,7 @@ from idp.operations.terminal import operator
 from sessions_app.audit import trail
 from sessions_app.audit.events import EventType
 from sessions_app.transfer import exporting
+from sessions_app.transfer.exporting import Column
 
 FORMATS = {"json": exporting.as_json, "csv": exporting.as_csv}
 
@@ -29,7 +30,9 @@ class Command(BaseCommand):
             "--format", choices=FORMATS, default="json", help="JSON lines (which import_users reads) or CSV."
         )
         parser.add_argument(
-            "--fields", default="", help=f"Names with commas between them, of {', '.join(exporting.FIELDS)}."
+            "--fields",
+            default="",
+            help=f"Names with commas between them, of {', '.join(exporting.FIELDS)}, or what is in one of them, like user_metadata.country.",
         )
         parser.add_argument(
             "--hashes",
@@ -40,8 +43,8 @@ class Command(BaseCommand):
         parser.add_argument("--actor", default=operator(), help="Who did it, for the audit trail.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        fields = [name.strip() for name in options["fields"].split(",") if name.strip()]
-        if unknown := sorted(set(fields) - set(exporting.FIELDS)):
+        fields = [Column(name.strip()) for name in options["fields"].split(",") if name.strip()]
+        if unknown := [column.name for column in fields if not column.is_known]:
             raise CommandError(f"There is no field {unknown[0]}.")
         if options["hashes"] and (options["format"] != "json" or fields):
             raise CommandError("--hashes is of whole people in JSON lines.")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from idp.operations.terminal import plain, table
 from sessions_app.models import ImportJob
-from sessions_app.transfer import jobs
+from sessions_app.transfer import jobs, turns
 
 MOST = 50
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             return
         lines = []
         for job in rows:
-            status = f"stopped: nothing since {job.heard_at:%H:%M:%S} UTC" if jobs.is_silent(job, at) else job.status
+            status = f"stopped: nothing since {job.heard_at:%H:%M:%S} UTC" if turns.is_silent(job, at) else job.status
             counts = (str(number) for number in (job.done, job.inserted, job.updated, job.failed))
             lines.append(
                 (job.public_id, str(job.connection or ""), status, *counts, f"{job.created_at:%Y-%m-%d %H:%M}")

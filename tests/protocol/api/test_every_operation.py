@@ -17,7 +17,8 @@ from logout_app.api.frame.operations import Operation
 from logout_app.api.table import OPERATIONS
 from logout_app.models import EventStream
 from sessions_app.models import RefreshTokenFamily, SessionEvent
-from sessions_app.tasks import run_import_jobs
+from sessions_app.tasks import run_transfer_jobs
+from tests.protocol.api.test_event_streams import STREAM as EVENT_STREAM
 from tests.protocol.api.test_jobs import HASH, upload
 from tests.support.factories import PASSWORD, make_session, make_user
 from tests.support.management import Api
@@ -92,10 +93,15 @@ def test_no_answer_has_what_opens_something(app):
     sink = {"httpEndpoint": "https://siem.example/in", "httpAuthorization": "Bearer s3cret-of-siem"}
     stream = api.post("log-streams", {"type": "http", "sink": sink}).json()
     known += ["s3cret-of-siem", stream["sink"]["signatureSecret"]]
+    watching = api.post("event-streams", EVENT_STREAM).json()
+    known += ["s3cret-of-hook", watching["destination"]["configuration"]["signature_secret"]]
+    signals = {"issuer": "https://transmitter.example", "token": "s3cret-of-signals"}
+    assert api.ask("PUT", f"connections/{okta.public_id}/signals", signals).status_code == 200
+    known.append("s3cret-of-signals")
     database = user.identities.get().connection
     row = {"email": "no address", "password": PASSWORD, "custom_password_hash": HASH}
     job = upload(api, [row], connection_id=database.public_id).json()["id"]
-    run_import_jobs()
+    run_transfer_jobs()
     known.append(app.raw_secret)
     ids = {
         "user_id": user.user_id.replace("|", "%7C"),
@@ -103,14 +109,15 @@ def test_no_answer_has_what_opens_something(app):
         "connection_id": okta.public_id,
         "sid": session.sid,
         "token_id": RefreshTokenFamily.objects.get().public_id,
-        "stream_id": EventStream.objects.get().public_id,
+        "stream_id": EventStream.objects.get(as_events=False).public_id,
         "job_id": job,
     }
     read = 0
     for operation in OPERATIONS:
         if operation.method != "GET":
             continue
-        path = re.sub(r"<\w+:(\w+)>", lambda found: ids.get(found[1], "x"), operation.path)
+        there = ids | ({"stream_id": watching["id"]} if operation.path.startswith("event-streams") else {})
+        path = re.sub(r"<\w+:(\w+)>", lambda found: there.get(found[1], "x"), operation.path)  # noqa: B023  asked at once
         query = {"user_id": user.user_id} if "user_id" in operation.query else {}
         query |= {"email": user.email} if "email" in operation.query else {}
         answer = api.get(path, **query)
@@ -118,6 +125,8 @@ def test_no_answer_has_what_opens_something(app):
         text = answer.content.decode()
         for secret in known:
             assert secret not in text, (operation.path, secret)
-        assert not re.search(r'"(password|d|secret|client_secret|signatureSecret)":\s*"(?!\*{5})', text), operation.path
+        assert not re.search(
+            r'"(password|d|secret|client_secret|signatureSecret|signature_secret|token)":\s*"(?!\*{5})', text
+        ), operation.path
     assert read > len([one for one in OPERATIONS if one.method == "GET"]) // 2
     assert len(known) == len({*known}) >= 10

@@ -12,7 +12,7 @@ from django.utils import timezone
 from idp.applications import management_api
 from idp.models import Connection, Identity, Role, User
 from sessions_app.models import ImportJob
-from sessions_app.tasks import run_import_jobs, send_mails
+from sessions_app.tasks import run_transfer_jobs, send_mails
 from sessions_app.transfer import jobs, writing
 from tests.support.factories import PASSWORD, make_connection, make_user
 from tests.support.management import Api
@@ -48,7 +48,7 @@ def test_people_of_a_file_are_imported_by_the_worker_and_wrong_rows_are_told():
     assert begun.status_code == 202
     assert (job["type"], job["status"], job["external_id"]) == ("users_import", "pending", "spring")
     assert api.get(f"jobs/{job['id']}/errors").json() == []
-    run_import_jobs()
+    run_transfer_jobs()
     done = api.get(f"jobs/{job['id']}").json()
     assert (done["status"], done["summary"]) == ("completed", {"failed": 1, "updated": 0, "inserted": 2, "total": 3})
     [wrong] = api.get(f"jobs/{job['id']}/errors").json()
@@ -67,7 +67,7 @@ def test_an_import_changes_nobody_who_may_administer():
     Role.objects.create(name="Helpers", permissions=[permission]).people.add(helper)
     people = [{"email": user.email, "name": "Mallory", "custom_password_hash": HASH} for user in (boss, helper, mary)]
     upload(api, people, connection_id=make_connection().public_id, upsert="true")
-    run_import_jobs()
+    run_transfer_jobs()
     for user, keeps in ((boss, True), (helper, True), (mary, False)):
         user.refresh_from_db()
         assert (user.name == "Mallory", user.check_password(PASSWORD)) == (not keeps, keeps), user.email
@@ -143,7 +143,7 @@ def test_rows_that_no_database_keeps_are_errors_of_theirs_and_no_job_is_taken_up
     monkeypatch.setattr(writing._Batch, "_insert", fails)
     api = Api()
     job = upload(api, people, connection_id=make_connection().public_id).json()["id"]
-    run_import_jobs()
+    run_transfer_jobs()
     assert api.get(f"jobs/{job}").json()["summary"] == {"failed": 4, "updated": 0, "inserted": 1, "total": 5}
     assert [wrong["row"] for wrong in api.get(f"jobs/{job}/errors").json()] == [1, 2, 3, 4]
 
@@ -152,7 +152,7 @@ def test_a_file_of_nothing_but_wrong_rows_is_given_up(monkeypatch):
     monkeypatch.setattr(jobs, "MOST_WRONG", 700)
     api = Api()
     job = upload(api, [1] * 1200, connection_id=make_connection().public_id).json()["id"]
-    run_import_jobs()
+    run_transfer_jobs()
     done = api.get(f"jobs/{job}").json()
     assert (done["status"], done["summary"]["failed"]) == ("failed", 1000)
     assert "700 rows are wrong" in done["status_details"]
@@ -161,7 +161,7 @@ def test_a_file_of_nothing_but_wrong_rows_is_given_up(monkeypatch):
 def test_every_wrong_row_is_told_to_who_asks_for_no_page():
     api = Api()
     job = upload(api, [1] * 60, connection_id=make_connection().public_id).json()["id"]
-    run_import_jobs()
+    run_transfer_jobs()
     assert len(api.get(f"jobs/{job}/errors").json()) == 60
     assert len(api.get(f"jobs/{job}/errors", per_page=20, page=2).json()) == 20
 
@@ -171,7 +171,7 @@ def test_no_password_is_brought_to_somebody_who_comes_in_another_way():
     elsewhere = make_connection("google", "google-oauth2", options={"client_id": "x"})
     Identity.objects.create(user=mary, connection=elsewhere, sub="1", last_login_at=timezone.now())
     upload(Api(), [row], connection_id=Connection.objects.get(name="FabrikamAD").public_id, upsert="true")
-    run_import_jobs()
+    run_transfer_jobs()
     mary.refresh_from_db()
     assert ImportJob.objects.get().updated == 1
     assert mary.check_password(PASSWORD)
@@ -192,6 +192,6 @@ def test_who_somebody_is_stays_when_a_batch_is_written_again(monkeypatch):
     monkeypatch.setattr(writing._Batch, "write", collides)
     row = {"email": mary.email, "user_metadata": {"colour": None}}
     upload(Api(), [row], connection_id=make_connection().public_id, upsert="true")
-    run_import_jobs()
+    run_transfer_jobs()
     mary.refresh_from_db()
     assert (len(writes), mary.user_metadata) == (2, {"size": "L"})

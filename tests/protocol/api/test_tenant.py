@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from joserfc.jwk import ECKey, RSAKey
 
 from idp.crypto import sealing
@@ -12,6 +15,7 @@ from logout_app.api.table import OPERATIONS
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream
 from logout_app.streams import rules
+from sessions_app.audit import history
 from sessions_app.models import RefreshTokenFamily, SessionEvent
 from tests.support.factories import PASSWORD, make_application, make_user
 from tests.support.management import Api
@@ -241,6 +245,19 @@ def test_what_a_stream_is_called_tells_no_secret_of_its_address():
     sink = {"httpEndpoint": "https://siem.example/in?token=s3cret"}
     assert Api().post("log-streams", {"type": "http", "sink": sink}).json()["name"] == "https://siem.example"
     assert not SessionEvent.objects.filter(data__icontains="s3cret").exists()
+
+
+def test_a_log_stream_may_start_where_the_trail_was():
+    api, before = Api(), history.newest()
+    api.post("roles", {"name": "Early"})
+    past = (timezone.now() - timedelta(hours=1)).isoformat()
+    assert api.post("log-streams", {"type": "http", "sink": SINK, "startFrom": past}).status_code == 200
+    assert EventStream.objects.get().after <= before
+    for wrong in ("yesterday", "2026-11-30", 7):
+        answer = api.post("log-streams", {"type": "http", "sink": SINK, "startFrom": wrong})
+        assert (answer.status_code, "startFrom" in answer.json()["message"]) == (400, True), wrong
+    custom = {**SINK, "httpCustomHeaders": [{"header": "X-Key", "value": "x"}]}
+    assert "httpCustomHeaders" in api.post("log-streams", {"type": "http", "sink": custom}).json()["message"]
 
 
 def test_where_the_trail_goes_is_said_by_who_may_read_it():

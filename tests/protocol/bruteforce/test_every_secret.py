@@ -129,6 +129,9 @@ PLACES = {
         "nobody",
         ("this_was_not_me",),
     ),
+    "link to an export": Place(
+        lambda client: client.get("/exports/WyJhIl0:guess"), "guessing_throttled", "nobody", ("exported_people",)
+    ),
     **{
         f"link of a mail: {name}": Place(
             lambda client, path=path: client.get(f"/{path}/key/{'g' * 43}"),  # type: ignore[misc]

@@ -9,7 +9,9 @@ import pytest
 from idp.connections.contract import UpstreamRefused
 from idp.crypto.sealing import seal
 from idp.models import SamlKey, SpentToken
+from idp.saml import rotation
 from idp.saml.own_key import own_key
+from idp.saml.rotation import RotationStep
 from tests.protocol.connections_saml.conftest import Way
 from tests.support.upstreams.scripted_saml import PERSISTENT, ScriptedIdp, key_descriptor, make_key, metadata, the_key
 
@@ -90,6 +92,16 @@ def test_an_encrypted_assertion_is_opened_with_our_own_key(way: Way) -> None:
     account = way.arrive(way.idp.encrypted(way.says(), own_key(way.at).certificate_pem))
     assert account.sub == "mary"
     assert SamlKey.objects.count() == 1
+
+
+def test_during_a_rotation_what_is_encrypted_for_any_of_our_keys_is_opened(way: Way) -> None:
+    old = own_key(way.at).certificate_pem
+    rotation.rotate(RotationStep.PUBLISH, actor="system", at=way.at)
+    rotation.rotate(RotationStep.ACTIVATE, actor="system", at=way.at, early=True)
+    for certificate in (old, own_key(way.at).certificate_pem):
+        assert way.arrive(way.idp.encrypted(way.says(), certificate)).sub == "mary"
+    rotation.rotate(RotationStep.WITHDRAW, actor="system", at=way.at, early=True)
+    assert "cannot be decrypted" in way.refused(way.idp.encrypted(way.says(), old))
 
 
 def test_an_encrypted_assertion_is_opened_with_the_administrators_key(way: Way) -> None:

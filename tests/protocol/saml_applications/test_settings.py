@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
 from django.utils import timezone
 
 from idp.admin.connections.saml_applications import PRESETS, ImportForm, warnings
@@ -181,12 +183,28 @@ def test_what_a_service_is_known_to_need_is_allowed(name):
     assert "{host}" not in str(form.applied.saml) + form.applied.redirect_uris
 
 
-def test_the_form_asks_for_one_of_three():
+def test_the_form_asks_for_one_of_its_sources():
     row, _ = said_of(GOOD)
     assert not ImportForm(row, {}).is_valid()
     assert not ImportForm(row, {"preset": "zendesk"}).is_valid()
     assert ImportForm(row, {"document": document().decode()}).is_valid()
     assert Application.objects.get(pk=row.pk).saml == GOOD
+
+
+def test_metadata_are_uploaded_as_a_file_and_50_megabytes_are_refused_before_anybody_reads_them(monkeypatch):
+    row, _ = said_of(GOOD)
+    row.save()
+    console = browser(make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)))
+    page = reverse("admin:idp_application_act", args=[row.pk, "import-metadata"])
+    assert 'enctype="multipart/form-data"' in console.get(page).content.decode()
+    both = {"file": SimpleUploadedFile("sp.xml", document()), "document": document().decode()}
+    assert "not both" in console.post(page, both).content.decode()
+    assert console.post(page, {"file": SimpleUploadedFile("sp.xml", document())}).status_code == 302
+    row.refresh_from_db()
+    assert row.usable.saml.soap_logout_url == "https://wiki.example/soap"
+    monkeypatch.setattr(importing, "read", lambda _: pytest.fail("it was read"))
+    refused = console.post(page, {"file": SimpleUploadedFile("sp.xml", b" " * 50_000_000)})
+    assert "It has more than 900 kB" in refused.content.decode()
 
 
 def test_a_certificate_that_ends_is_said_before():

@@ -13,11 +13,13 @@ from idp.crypto import sealing
 from idp.models import ClientGrant
 from idp.tenants import apply as tenant
 from idp.tenants.applied import Applied
+from idp.tenants.file.references import SecretNames
 from idp.tenants.reader import TenantFileError
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream, LogoutDelivery
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.streams import manage, rules
+from logout_app.streams.file.webhooks import LogStreams
 from sessions_app.audit import history
 from sessions_app.audit.events import EventType
 from sessions_app.models import SessionEvent
@@ -232,3 +234,13 @@ def test_no_more_are_made_than_a_worker_can_look_at(write, monkeypatch):
     with pytest.raises(TenantFileError, match=r"logStreams\[1\]: there would be more than 1 of its kind"):
         write(f"logStreams: [{HOOK}, {HOOK.replace('SIEM', 'Another')}]")
     assert [outcome.what for outcome in write(f"logStreams: [{HOOK}]")] == ["unchanged"]
+
+
+def test_what_the_api_lists_as_an_event_stream_is_one_in_the_file_too(write):
+    write(f"logStreams: [{HOOK[:-1]}, asEventStream: true}}]")
+    assert EventStream.objects.get().as_events
+    (entry,) = LogStreams().export(SecretNames())
+    assert entry["asEventStream"] is True
+    assert [outcome.what for outcome in write(f"logStreams: [{HOOK}]")] == ["unchanged"]
+    write(f"logStreams: [{HOOK[:-1]}, asEventStream: false}}]")
+    assert "asEventStream" not in LogStreams().export(SecretNames())[0]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from joserfc import jwe, jws
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
-from idp.crypto import keys
+from idp.crypto import keys, rotation
 from idp.models import Application, ResourceServer, SigningKey
 from idp.protocol.clients import SIGNING_ALGORITHMS
 from sessions_app.models import AuthorizationCode, SSOSession
@@ -57,7 +57,7 @@ def test_an_access_token_is_signed_as_its_api_wants(app: Application, session: S
 def test_every_algorithm_has_a_key_and_all_rotate() -> None:
     keys.ensure()
     assert {row.algorithm for row in SigningKey.objects.filter(status="active")} == set(SIGNING_ALGORITHMS)
-    keys.rotate(timezone.now(), force=True)
+    rotation.rotate(timezone.now(), force=True)
     assert {row.algorithm for row in SigningKey.objects.filter(status="next")} == set(SIGNING_ALGORITHMS)
     kinds = {key["alg"]: key["kty"] for key in keys.published()["keys"]}
     assert kinds == {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}

@@ -18,7 +18,7 @@ from django.utils import timezone
 from idp.connections.database import DatabaseProtocol
 from idp.models import Connection, Identity, User
 from sessions_app.models import ImportJob, JobStatus, SessionEvent
-from sessions_app.transfer import jobs, source
+from sessions_app.transfer import jobs, source, turns
 from tests.support.factories import make_connection, make_user
 
 pytestmark = pytest.mark.django_db
@@ -271,7 +271,7 @@ def test_an_import_that_was_killed_goes_on_with_the_row_after_the_last(
         run(tmp_path, people)
     job = ImportJob.objects.get()
     assert (job.status, job.done, User.objects.count()) == (JobStatus.PROCESSING, 6, 6)
-    assert jobs.is_silent(job, timezone.now() + timedelta(minutes=3))
+    assert turns.is_silent(job, timezone.now() + timedelta(minutes=3))
     call_command("import_jobs")
     assert "processing" in capsys.readouterr().out
     finished = run(tmp_path, people)

@@ -30,6 +30,7 @@ REFUSALS = {  # status -> the name of the answer, when it comes
     415: ("WrongMediaType", "The body is of another media type."),
     429: ("TooManyRequests", "Too many requests: wait for `Retry-After` seconds."),
     500: ("Fault", "A fault on our side. Nothing was changed."),
+    502: ("BadGateway", "The other server refused, or did not answer."),
     503: ("Unavailable", "The database does not answer at the moment."),
 }
 LIMITS = {

@@ -14,7 +14,6 @@ PAGED = {
 }
 BARE = ("rules-configs", "guardian/factors", "guardian/policies")
 WRAPPED = {
-    "event-streams": "eventStreams",
     "actions/triggers": "triggers",
     "actions/modules": "modules",
     "connection-profiles": "connection_profiles",

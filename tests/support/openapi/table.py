@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from logout_app.api.frame.operations import Operation
-from tests.support.openapi import applications, empty, ends, jobs, people, streams, tenant, texts
+from tests.support.openapi import applications, empty, ends, jobs, people, signals, streams, tenant, texts
 from tests.support.openapi.words import Bodies, Schema, answer, text, whole
 
-PARTS = (people, jobs, applications, tenant, texts, ends, streams, empty)
+PARTS = (people, jobs, applications, tenant, texts, ends, signals, streams, empty)
 BODIES: dict[str, Bodies] = {key: found for part in PARTS for key, found in getattr(part, "BODIES", {}).items()}
 COMPONENTS: dict[str, Schema] = {
     "Error": answer(

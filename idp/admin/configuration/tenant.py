@@ -1,9 +1,7 @@
-"""Tenant settings, APIs and their grants, signing keys, and the two tables of the abuse limits."""
+"""Tenant settings, APIs and their grants, what registered itself, and the two tables of the abuse limits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -19,18 +17,15 @@ from idp.admin.looks import pictures
 from idp.admin.looks import preview as looks_preview
 from idp.admin.looks.pictures import PictureField, PictureTick
 from idp.admin.rulebook import RulebookForm
-from idp.admin.support import ActsAdmin, AdminAct, FactsAdmin, StrictAdmin, actor_of, author_of, said
+from idp.admin.support import ActsAdmin, FactsAdmin, StrictAdmin, actor_of, author_of, said
 from idp.branding import uploads
-from idp.crypto import keys
 from idp.http.content_policy import allow
 from idp.http.requests import facts
 from idp.models import (
     ClientGrant,
     ClientRegistration,
-    KeyStatus,
     LimiterSlot,
     ResourceServer,
-    SigningKey,
     SpentToken,
     TenantSettings,
 )
@@ -304,39 +299,6 @@ class ClientGrantAdmin(StrictAdmin):
     @admin.display(description="scopes")
     def scopes(self, obj: ClientGrant) -> str:
         return " ".join(obj.scope)
-
-
-def explain_rotation(key: SigningKey) -> list[str]:
-    return [
-        "Published successors begin to sign now; where there is none yet, one is published first: press again ten minutes later.",
-        "Tokens that the old keys signed stay valid until they expire.",
-    ]
-
-
-def do_rotate(request: HttpRequest, key: SigningKey, at: datetime, form: forms.Form | None) -> str:
-    return (
-        "; ".join(keys.rotate(at, force=True))
-        or "Nothing was due: the next key is not old enough to be in every cache."
-    )
-
-
-@admin.register(SigningKey)
-class SigningKeyAdmin(FactsAdmin):
-    list_display = ("kid", "algorithm", "status", "created_at", "activated_at", "retired_at", "gone_at")
-    list_filter = ("status", "algorithm")
-    search_fields = ("kid",)
-    fields = ("kid", "algorithm", "status", "public_jwk", "created_at", "activated_at", "retired_at", "gone_at")
-
-    def get_acts(self) -> Sequence[AdminAct]:
-        return (
-            AdminAct(
-                "rotate",
-                "Rotate the signing keys",
-                explain_rotation,
-                do_rotate,
-                offered=lambda key: key.status == KeyStatus.ACTIVE,
-            ),
-        )
 
 
 @admin.register(ClientRegistration)
