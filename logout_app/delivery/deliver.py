@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -79,13 +80,16 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
 
 def _routers(rows: Sequence[Claimed]) -> dict[str, Router]:
     """By channel. What cannot be read of all rows at once is read of each by itself, so that one of them keeps no other back."""
+    by_channel: dict[str, list[Claimed]] = defaultdict(list)
+    for row in rows:
+        by_channel[row.channel].append(row)
     found: dict[str, Router] = {}
-    for channel in {row.channel for row in rows}:
+    for channel, ours in by_channel.items():
         dispatch = dispatch_of(channel)
         found[channel] = dispatch.route
         if dispatch.of_claim is not None:
             try:
-                found[channel] = dispatch.of_claim([row for row in rows if row.channel == channel])
+                found[channel] = dispatch.of_claim(ours)
             except OUTAGES:
                 raise
             except Exception as error:
