@@ -107,7 +107,7 @@ def test_every_operation_is_as_documented(settings: Any) -> None:
 
     def ask(case: schemathesis.Case) -> None:
         nonlocal answered
-        pace.PACE._left.clear()
+        pace.PACE.forget()
         _place(case, places)
         with transaction.atomic():
             try:
