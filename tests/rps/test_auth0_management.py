@@ -35,6 +35,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             argv, cwd=ROOT, env={**clean_environment(), **env}, capture_output=True, text=True, check=True
         )
         said.update(line.split("=", 1) for line in done.stdout.splitlines())
+        said["CURFEW_ENVIRONMENT"] = json.dumps({**clean_environment(), **env})
 
     with curfew(folder, tenant_of(), tls=(certificate, key), host="127.0.0.1", then=first_client):
         yield said | {"SSL_CERT_FILE": str(trusted), "NODE_EXTRA_CA_CERTS": str(trusted)}
@@ -73,6 +74,27 @@ def test_auth0_python_drives_every_resource(environment):
         "active": 0.0,
         "days": 31,
         "ticket": True,
+        "import": [1, 1],
+        "export": [
+            "completed",
+            ["email,user_metadata.number", f"{MARY},", "py0@fabrikamcorp.com,0", "py1@fabrikamcorp.com,1"],
+        ],
+        "blocks": [],
+        "verification": "verification_email",
+        "guesses": True,
+        "methods": [],
+        "trail": [True, []],
+        "grants_of_person": [[], [], []],
+        "mail": "A new password",
+        "text": {"login": {"description": "Staff only"}},
+        "mail_server": [[404, "inexistent_email_provider"], [400, "operation_not_supported"]],
+        "credential": True,
+        "method": "private_key_jwt",
+        "scim": True,
+        "log_stream": ["paused", 1],
+        "event_streams": True,
+        "event_stream": "disabled",
+        "event_delivery": [True, "pending", ["failed"]],
         "organizations": [],
         "error": [404, "inexistent_client"],
     }
