@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 
-from tests.rps.running import HERE, MARY, curfew, tenant_of
+from tests.rps.running import HERE, MARY, STARTUP, curfew, tenant_of
+from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
 
 PATIENCE = 180.0  # seconds for a whole script; other tests may keep every core busy
@@ -37,8 +40,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         said.update(line.split("=", 1) for line in done.stdout.splitlines())
         said["CURFEW_ENVIRONMENT"] = json.dumps({**clean_environment(), **env})
 
-    with curfew(folder, tenant_of(), tls=(certificate, key), host="127.0.0.1", then=first_client):
+    with curfew(folder, tenant_of(), tls=(certificate, key), host="127.0.0.1", then=first_client) as issuer:
+        wait_until(lambda: _answers(issuer, trusted), STARTUP, "Curfew does not answer")  # an SDK waits for 5 s only
         yield said | {"SSL_CERT_FILE": str(trusted), "NODE_EXTRA_CA_CERTS": str(trusted)}
+
+
+def _answers(issuer: str, trusted: Path) -> bool:
+    try:
+        return requests.get(f"{issuer}livez", verify=str(trusted), timeout=PATIENCE).ok
+    except requests.ConnectionError:
+        return False
 
 
 def run(argv: list[str], environment: dict[str, str]) -> dict[str, Any]:
