@@ -22,4 +22,6 @@ COPY logout_app logout_app
 USER 10001
 VOLUME /data
 EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=12 \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
 CMD ["python", "manage.py", "up"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -208,10 +209,15 @@ def read_hsts() -> Hsts:
     raise ImproperlyConfigured(f"CURFEW_HSTS must be off, host, subdomains or preload, not {value!r}.")
 
 
+# A pod is told of the services beside it, which may be called `curfew` and `curfew-web`.
+_OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)=|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=|_PORT=\w+://")
+
+
 def refuse_unknown() -> None:
     """A misspelt CURFEW_... variable must not be ignored silently."""
     known = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE" if s.secret else s.name)}
-    unknown = sorted(name for name in os.environ if name.startswith("CURFEW_") and name not in known)
+    given = {name: value for name, value in os.environ.items() if name.startswith("CURFEW_") and name not in known}
+    unknown = sorted(name for name, value in given.items() if not _OF_KUBERNETES.search(f"{name}={value}"))
     if unknown:
         raise ImproperlyConfigured(f"Unknown settings: {', '.join(unknown)}. docs/settings.md lists all.")
 

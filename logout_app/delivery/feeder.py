@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from logout_app.streams import feed
-from logout_app.streams.settled import SettledTrail
+from sessions_app.audit.settled import SettledTrail
 
 log = structlog.get_logger(__name__)
 UNSETTLED = 0.02  # seconds until the next look, while a transaction that began before is under way

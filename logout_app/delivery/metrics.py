@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from idp.connections import health
 from idp.models import KeyStatus, SigningKey
 from logout_app.delivery import receiver, reports, tallies
 from logout_app.delivery.channels.registry import known as known_channel
@@ -95,6 +96,7 @@ class _Deliveries(Collector):
         yield _latency(known)
         yield _breakers(known, self._at)
         yield _keys(self._at)
+        yield _connections()
         lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
         lost.add_metric([], known.get(("log_lines_lost", ""), 0.0))
         yield lost
@@ -216,4 +218,14 @@ def _keys(at: datetime) -> Metric:
     family = GaugeMetricFamily("curfew_signing_key_age_seconds", text, labels=("algorithm",))
     for key in SigningKey.objects.filter(status=KeyStatus.ACTIVE).order_by("algorithm"):
         family.add_metric([key.algorithm], (at - (key.activated_at or key.created_at)).total_seconds())
+    return family
+
+
+def _connections() -> Metric:
+    """Of the last tests: who cannot sign anybody in, and whose certificate ends within a month."""
+    text = "What the last test of a connection found: it fails, or something of it expires soon."
+    family = GaugeMetricFamily("curfew_connection_problems", text, labels=("connection", "kind"))
+    found = Counter((row.name, "expires" if finding.expires else "fails") for row, finding in health.complaints())
+    for (name, kind), number in sorted(found.items()):
+        family.add_metric([name, kind], number)
     return family

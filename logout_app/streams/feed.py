@@ -30,11 +30,11 @@ from logout_app.models import (
 from logout_app.protocol.streams import caep, sets
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.streams import subjects
-from logout_app.streams.settled import SettledTrail
 from logout_app.streams.subjects import KnownPeople
 from sessions_app.audit import events as kinds
 from sessions_app.audit import history
 from sessions_app.audit.history import Recorded
+from sessions_app.audit.settled import SettledTrail
 
 RUN = 20  # rows that are planned at once: what one claim takes of a receiver
 MOST_LOOKS = 20  # batches of lines without an event for the stream, before others have their turn

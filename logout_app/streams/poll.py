@@ -19,7 +19,8 @@ from logout_app.delivery.channels.streams import token
 from logout_app.models import Channel, DeliveryState, EventStream, LogoutDelivery, StreamItem
 from logout_app.protocol.retry import printable
 from logout_app.protocol.streams.requests import MOST_IN_POLL, WantedEvents
-from logout_app.streams import feed, settled
+from logout_app.streams import feed
+from sessions_app.audit import settled
 
 LONGEST_WAIT = 20.0  # seconds that a long poll may take; proxies give up after thirty
 BETWEEN = 0.25  # seconds between two looks

@@ -64,7 +64,7 @@ def as_csv(wanted: Part) -> Iterator[str]:
     writer = csv.writer(kept, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for count, line in enumerate(_lines(wanted), 1):
-        values = _document(line)
+        values = document(line)
         values["changes"] = "; ".join(f"{what} from {old} to {new}" for what, old, new in line.changes)
         values["data"] = json.dumps(line.row.data, ensure_ascii=False, sort_keys=True)
         writer.writerow([harmless(values[name]) for name in COLUMNS])
@@ -90,11 +90,11 @@ def as_json(wanted: Part, now: datetime, following: str) -> Iterator[str]:
     head = {"made_at": _moment(now), "complete": wanted.last is None, "next": following or None}
     yield json.dumps(head)[:-1] + ', "lines": ['
     for count, line in enumerate(_lines(wanted)):
-        yield ("," if count else "") + "\n" + json.dumps(_document(line), ensure_ascii=False)
+        yield ("," if count else "") + "\n" + json.dumps(document(line), ensure_ascii=False)
     yield "\n]}\n"
 
 
-def _document(line: ReadLine) -> dict[str, Any]:
+def document(line: ReadLine) -> dict[str, Any]:
     row = line.row
     return {
         "at": _moment(row.at),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.db.models.functions import TruncHour
 
 from sessions_app.audit import events
@@ -72,6 +72,12 @@ def count_between(after: int, types: Collection[str], most: int) -> int:
     """How many there are after a line, counted up to `most`."""
     rows = SessionEvent.objects.filter(pk__gt=after)
     return (rows.filter(type__in=types) if types else rows).order_by("pk")[:most].count()
+
+
+def before_first_from(at: datetime) -> int:
+    """A key that all lines of this moment and later are after."""
+    first = SessionEvent.objects.filter(at__gte=at).aggregate(first=Min("pk"))["first"]
+    return newest() if first is None else first - 1
 
 
 def last_before(at: datetime) -> int:

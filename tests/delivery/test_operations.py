@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from idp.connections.checks import Finding
+from idp.models import Connection, ConnectionCheck
 from idp.operations import checks, logs
 from idp.processes.probe import Probe
 from idp.redis import health as redis_health
@@ -111,6 +114,18 @@ def test_metrics_name_the_applications_that_have_the_largest_backlog_and_no_othe
     pending = re.findall(r'curfew_logout_application_pending{client_id="(\w+)"} (\d+)', text)
     assert pending == [("one", "2"), ("two", "2")]
     assert re.search(r'curfew_logout_application_oldest_seconds{client_id="one"} 6\d\.', text)
+
+
+def test_metrics_name_connections_that_fail_or_whose_certificate_expires():
+    fails, expires = (Connection.objects.create(name=name, strategy="auth0") for name in ("Fails", "Expires"))
+    now = timezone.now()
+    ConnectionCheck.objects.create(connection=fails, checked_at=now, findings=[asdict(Finding("error", "no"))] * 2)
+    ConnectionCheck.objects.create(
+        connection=expires, checked_at=now, findings=[asdict(Finding("warning", "soon", expires=True))]
+    )
+    text = Client().get("/metrics").content.decode()
+    found = re.findall(r'curfew_connection_problems{connection="(\w+)",kind="(\w+)"} (\d)', text)
+    assert found == [("Expires", "expires", "1"), ("Fails", "fails", "2")]
 
 
 def test_a_redis_that_is_gone_degrades_only(settings):

@@ -22,7 +22,7 @@ from logout_app.models import EventStream
 from logout_app.protocol.retry import Outcome
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.streams import feed
-from logout_app.streams.settled import SettledTrail
+from sessions_app.audit.settled import SettledTrail
 from sessions_app.models import AccessToken
 from tests.support.factories import make_application
 

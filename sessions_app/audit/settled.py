@@ -1,4 +1,4 @@
-"""How far the audit trail may be read by streams: up to a line before which nothing can appear any more.
+"""How far the audit trail may be read by those who go on where they were: up to a line before which nothing can appear any more.
 
 Mails wait for minutes (`sessions_app/audit/following.py`); whoever must hear of an end within two seconds cannot. So the
 transactions are asked instead, that were under way when the line was seen.
