@@ -12,10 +12,11 @@ class IdpConfig(AppConfig):
         from idp.operations import (
             catalogues,
             checks,  # noqa: F401  registers the system checks
+            sealed_tables,  # noqa: F401  names them
         )
         from idp.people import console_roles  # noqa: F401  brings roles up to date after each `migrate`
         from idp.tenants import configuration
 
         configuration.watch()
         lifetimes.watch()
-        catalogues.compile_all(settings.BASE_DIR / "locale", settings.LOCALE_PATHS[0])
+        catalogues.compile_all(settings.RESOURCES / "locale", settings.LOCALE_PATHS[0])

@@ -18,7 +18,9 @@ from idp.redis import clients as redis_clients
 
 conf.refuse_unknown()
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA = BASE_DIR / conf.read("CURFEW_DATA")
+IS_CHECKOUT = (BASE_DIR / "manage.py").is_file()  # else a wheel, which has its resources below idp (pyproject.toml)
+RESOURCES = BASE_DIR if IS_CHECKOUT else BASE_DIR / "idp" / "resources"
+DATA = (BASE_DIR if IS_CHECKOUT else Path.cwd()) / conf.read("CURFEW_DATA")
 PORT = conf.read_int("PORT")
 ISSUER = conf.read_issuer()
 ISSUER_PARTS = urlsplit(ISSUER)
@@ -27,6 +29,7 @@ HTTPS = ISSUER_PARTS.scheme == "https"
 DEBUG = False
 SECRET_KEY = conf.read_secret_key(production=HTTPS, data=DATA)
 ENCRYPTION_KEYS = conf.read_list("CURFEW_ENCRYPTION_KEYS")
+KMS_COMMAND = conf.read("CURFEW_KMS_COMMAND")
 JWKS_MAX_AGE = conf.read_int("CURFEW_JWKS_MAX_AGE")
 SIGNING_KEY_DAYS = conf.read_int("CURFEW_SIGNING_KEY_DAYS")
 FAILPOINT = conf.read("CURFEW_FAILPOINT")
@@ -41,7 +44,7 @@ ALLOWED_HOSTS = [
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
 FORWARDED_HEADER = conf.read_choice("CURFEW_FORWARDED_HEADER", ("X-Forwarded-For", "Forwarded"))
 ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
-DEMO = conf.read("CURFEW_DEMO") != "0"
+DEMO = conf.read("CURFEW_DEMO") != "0" and (BASE_DIR / "examples").is_dir()
 BIND = conf.read("CURFEW_BIND")
 WEB_WORKERS = conf.read_int("CURFEW_WEB_WORKERS")
 WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
@@ -106,7 +109,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [RESOURCES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "builtins": ["django.templatetags.i18n", "idp.templatetags.bidi", "idp.templatetags.texts"],
@@ -120,7 +123,7 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [RESOURCES / "static"]
 STATIC_ROOT = DATA / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -342,7 +345,7 @@ SILENCED_SYSTEM_CHECKS = [
 # --- language, time, logs ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]  # each in its own words
-LOCALE_PATHS = [catalogues.compiled_folder(BASE_DIR / "locale", DATA)]
+LOCALE_PATHS = [catalogues.compiled_folder(RESOURCES / "locale", DATA)]
 USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = ["idp.formats"]

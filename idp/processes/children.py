@@ -159,7 +159,7 @@ def _spawn(child: Child) -> subprocess.Popen[bytes]:
 
     return subprocess.Popen(  # noqa: S603  our own programs
         child.argv,
-        env=os.environ | child.env,
+        env=os.environ | {"CURFEW_DATA": str(settings.DATA)} | child.env,  # it may be relative to where we are
         cwd=settings.BASE_DIR,
         stdin=subprocess.DEVNULL,
         start_new_session=True,

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import re
 import secrets
 import tempfile
 import threading
@@ -45,7 +46,8 @@ SEAL = """
 from datetime import timedelta
 from django.utils import timezone
 from sessions_app.audit import chain
-chain.seal_next(timezone.now() + timedelta(hours=1))
+while chain.seal_next(timezone.now() + timedelta(hours=1)):
+    pass
 """
 PENDING = "SELECT count(*) FROM logout_app_logoutdelivery WHERE state = 'pending'"
 
@@ -65,6 +67,7 @@ def production(tmp_path: Path) -> Iterator[tuple[Topology, Receiver]]:
         addresses = {name: receiver.url(name) for name in ("callback", "out", "logout")}
         tenant.write_text(TENANT.format(secret=SECRET, users=users, **addresses))
         topology.run("manage.py", "apply", str(tenant))
+        topology.run("manage.py", "shell", "-c", SEAL)  # begins with what comes now
         yield topology, receiver
 
 
@@ -194,7 +197,7 @@ def test_production_is_rolled_failed_over_and_restored(production: tuple[Topolog
     topology.postgres.copy_into("restored")
     said = topology.run("manage.py", "audit", "verify", DATABASE_URL=topology.postgres.url("restored"))
     assert "VERIFIED" in said
-    assert " in 1 seals, " in said
+    assert re.search(r"^[1-9]\d* lines in [1-9]\d* seals", said, re.M), said
 
 
 def mary_signs_out_in_a_browser(topology: Topology, receiver: Receiver) -> None:

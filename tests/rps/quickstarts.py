@@ -71,7 +71,7 @@ class Place:
         if self.name == "flask":
             return [sys.executable, "-m", "flask", "--app", "app", "run", "--port", str(self.port)]
         if self.name == "express":
-            return ["node", "--require", str(HERE / "ahead.cjs"), str(self.folder / "app.mjs")]
+            return ["node", "--require", str(HERE / "ahead" / "ahead.cjs"), str(self.folder / "app.mjs")]
         return [sys.executable, "-m", "http.server", "-b", "127.0.0.1", "-d", str(self.folder), str(self.port)]
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from idp.protocol import strict_json
 
-PATH = Path(settings.BASE_DIR) / "docs" / "openapi.json"
+PATH = Path(settings.RESOURCES) / "docs" / "openapi.json"
 METHODS = ("get", "post", "put", "patch", "delete")
 DEEPEST = 6
 
