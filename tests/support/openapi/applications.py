@@ -90,9 +90,9 @@ PUBLIC_KEY = body(
     parse_expiry_from_cert=switch("True is refused."),
     expires_at=text("Refused: keys do not expire here."),
 )
-KEYS_OF_CLIENT = many({"anyOf": [PUBLIC_KEY, body({"id": text(minLength=1)})]}, minItems=1)
+METHODS = body(private_key_jwt=ref("KeysOfClient"))
 TAKEN: dict[str, Any] = {
-    "client_authentication_methods": body(private_key_jwt=body({"credentials": KEYS_OF_CLIENT})),
+    "client_authentication_methods": METHODS,
     **SAID,
     "client_secret": text("One of your own. Stored as a hash.", minLength=1),
     "grant_types": different(one_of((*grant_types.ALL, "implicit")), "`implicit` is accepted and does nothing."),
@@ -173,6 +173,8 @@ COMPONENTS = {
             "client_secret": text("Only in the answer that makes it."),
         },
     ),
+    "KeysOfClient": body({"credentials": many(ref("KeyOfClient"), minItems=1)}),
+    "KeyOfClient": {"anyOf": [PUBLIC_KEY, body({"id": text(minLength=1)})]},
     "Credential": answer(
         {"id": text(), "kid": text(), "alg": text(), "credential_type": text()},
         {"name": text(), "expires_at": {"type": "null"}},
