@@ -25,6 +25,8 @@ DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
   /usr/sbin/nginx:nginx-light \
   /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc \
+  /usr/lib/apache2/modules/mod_auth_mellon.so:libapache2-mod-auth-mellon \
+  /usr/lib/apache2/modules/mod_shib.so:libapache2-mod-shib \
   /usr/share/simplesamlphp/www/index.php:simplesamlphp \
   /usr/bin/php:php-cli \
   /usr/share/doc/php-sqlite3:php-sqlite3 \

@@ -12,6 +12,7 @@ class IdpConfig(AppConfig):
         from idp.operations import (
             catalogues,
             checks,  # noqa: F401  registers the system checks
+            sealed_tables,  # noqa: F401  names them
         )
         from idp.people import console_roles  # noqa: F401  brings roles up to date after each `migrate`
         from idp.tenants import configuration

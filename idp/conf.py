@@ -97,8 +97,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "CURFEW_ENCRYPTION_KEYS",
         "",
-        "Keys that seal secrets at rest, comma separated; the first seals, all unseal. Empty: derived from SECRET_KEY.",
+        "Keys that [seal secrets at rest](keys.md#keys-that-seal), comma separated; the first seals, all unseal. Empty: derived from "
+        "SECRET_KEY.",
         secret=True,
+    ),
+    Setting(
+        "CURFEW_KMS_COMMAND",
+        "",
+        "Command that wraps and unwraps those keys that begin with kms:, by a [key management service](keys.md#kept-by-a-kms).",
     ),
     Setting(
         "CURFEW_JWKS_MAX_AGE",

@@ -29,6 +29,7 @@ HTTPS = ISSUER_PARTS.scheme == "https"
 DEBUG = False
 SECRET_KEY = conf.read_secret_key(production=HTTPS, data=DATA)
 ENCRYPTION_KEYS = conf.read_list("CURFEW_ENCRYPTION_KEYS")
+KMS_COMMAND = conf.read("CURFEW_KMS_COMMAND")
 JWKS_MAX_AGE = conf.read_int("CURFEW_JWKS_MAX_AGE")
 SIGNING_KEY_DAYS = conf.read_int("CURFEW_SIGNING_KEY_DAYS")
 FAILPOINT = conf.read("CURFEW_FAILPOINT")

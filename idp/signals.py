@@ -29,6 +29,7 @@ connection_changed = Signal()  # `changes`: [{"what", "from", "to"}] in words; `
 application_changed = Signal()  # `application` was made, changed or deleted: `changes` and `facts` as above
 signing_key_moved = Signal()  # `key` was `act`: published, active, retiring, gone or withdrawn; `facts` as above
 saml_key_rotated = Signal()  # a step of the rotation: `step`, `fingerprint` of the key, `actor`, `at`, `facts`
+secrets_resealed = Signal()  # `act` was done by (or to) an encryption `key`, to so many of `tables`; `actor`, `at`
 tenant_changed = Signal()  # the tenant's settings: `changes` and `facts` as above
 groups_changed = (
     Signal()

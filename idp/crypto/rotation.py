@@ -62,9 +62,8 @@ def withdraw(now: datetime, algorithms: Collection[str], *, mover: Mover = SCHED
         trail.stored()
         moves = []
         for row in SigningKey.objects.filter(algorithm__in=algorithms).exclude(status=KeyStatus.GONE):
-            row.status, row.gone_at, row.retired_at = KeyStatus.GONE, now, row.retired_at or now
-            row.save()
-            moves.append(KeyMove(row, "withdrawn"))
+            row.retired_at = row.retired_at or now
+            moves.append(_end(row, now, "withdrawn"))
         moves += [KeyMove(draft.begin(KeyStatus.ACTIVE, now), "active") for draft in drafts]
         _tell(moves, now, mover)
     return moves
@@ -120,9 +119,14 @@ def _end_retired(now: datetime) -> Iterator[KeyMove]:
     for row in SigningKey.objects.filter(status=KeyStatus.RETIRING):
         until = lifetimes.published_until(row)
         if until is not None and until <= now:
-            row.status, row.gone_at = KeyStatus.GONE, now
-            row.save()
-            yield KeyMove(row, "gone")
+            yield _end(row, now, "gone")
+
+
+def _end(row: SigningKey, now: datetime, act: str) -> KeyMove:
+    """The private half goes for good; the public one tells later what was signed by it."""
+    row.status, row.gone_at, row.sealed_private_key = KeyStatus.GONE, now, ""
+    row.save()
+    return KeyMove(row, act)
 
 
 def _tell(moves: list[KeyMove], at: datetime, mover: Mover) -> None:

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 
 from idp import conf
+from idp.crypto import kms
 from idp.http.requests import plain
 from idp.redis import health as redis_health
 from idp.redis import url as redis_url
@@ -41,6 +42,7 @@ def check_values(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list
         *_ports(settings.OUTBOUND_PORTS),
         *_counts(),
         *_log_level(),
+        *_kms(),
     ]
 
 
@@ -111,6 +113,11 @@ def _counts() -> Iterator[Error]:
 def _log_level() -> Iterator[Error]:
     if settings.LOG_LEVEL not in logging.getLevelNamesMapping():
         yield Error(f"CURFEW_LOG_LEVEL: {settings.LOG_LEVEL!r} is no log level.", id="idp.E005")
+
+
+def _kms() -> Iterator[Error]:
+    if any(key.startswith(kms.PREFIX) for key in settings.ENCRYPTION_KEYS) and not settings.KMS_COMMAND.strip():
+        yield Error("CURFEW_ENCRYPTION_KEYS has a wrapped key, and CURFEW_KMS_COMMAND is empty.", id="idp.E007")
 
 
 def _transport() -> Iterator[Error]:

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 
-from idp.crypto import keys
+from idp.crypto import keys, sealed
 from idp.processes import children
 from idp.tenants import management, signals_api
 
@@ -30,6 +30,7 @@ def prepare(say: Say) -> None:
     with _alone(connection, lambda: say("Another process prepares this installation. Waiting for it.")):
         _migrate(say)
         call_command("createcachetable", verbosity=0)
+        sealed.refuse_without_needed_keys()
         keys.ensure()
         management.ensure()
         signals_api.ensure()

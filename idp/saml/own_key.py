@@ -64,7 +64,7 @@ def own_certificates(at: datetime, wanted: str = "") -> list[str]:
 
 def opened(row: SamlKey) -> OwnKey:
     """Raises CannotUnseal."""
-    return OwnKey(sealing.unseal(row.sealed_private_key, _context(row.certificate)), row.certificate)
+    return OwnKey(sealing.unseal(row.sealed_private_key, place(row.certificate)), row.certificate)
 
 
 def fingerprint(certificate: str) -> str:
@@ -96,7 +96,7 @@ def _first(at: datetime) -> SamlKey:
 def _row(private_pem: str, certificate: str, at: datetime, status: SamlKeyStatus) -> SamlKey:
     return SamlKey.objects.create(
         certificate=certificate,
-        sealed_private_key=sealing.seal(private_pem, _context(certificate)),
+        sealed_private_key=sealing.seal(private_pem, place(certificate)),
         status=status,
         created_at=at,
         activated_at=at if status == SamlKeyStatus.ACTIVE else None,
@@ -123,8 +123,8 @@ def _make(at: datetime) -> tuple[str, str]:
     return private_pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _context(certificate: str) -> str:
-    """An envelope of one certificate's key opens for no other's."""
+def place(certificate: str) -> str:
+    """What the envelope of its private key is bound to: it opens for no other certificate."""
     return f"saml key:{fingerprint(certificate)}"
 
 

@@ -24,6 +24,7 @@ from idp.tenants import configuration
 from logout_app.delivery import metrics, readiness, reports
 from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
+from logout_app.operators import encryption_keys
 from logout_app.protocol.retry import SET_ASIDE
 from sessions_app.audit import chain
 from sessions_app.models import ImportJob, JobStatus, MailRequest
@@ -161,6 +162,14 @@ def _secrets(at: datetime) -> Answers:
         yield GOOD, "Every secret of a connection can be unsealed."
 
 
+def _encryption_keys(at: datetime) -> Answers:
+    lacking, old = encryption_keys.missing(), encryption_keys.old_ones()
+    yield from ((BROKEN, sentence) for sentence in lacking)
+    yield from ((WARNING, sentence) for sentence in old)
+    if not lacking and not old:
+        yield GOOD, encryption_keys.verdict()
+
+
 def _opens(row: Connection) -> bool:
     try:
         for option, envelope in row.sealed_options.items():
@@ -264,6 +273,7 @@ TOPICS: dict[str, Callable[[datetime], Answers]] = {
     "mail": _waiting_mail,
     "signing keys": _keys,
     "secrets": _secrets,
+    "encryption keys": _encryption_keys,
     "connections": _connections,
     "workers": _workers,
     "queue": _queue,

@@ -14,9 +14,10 @@ import structlog
 import uvloop
 from celery import bootsteps, signals
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError, connection
 
-from idp.crypto import keys, sealing
+from idp.crypto import keys, sealed, sealing
 from idp.database.outage import OUTAGES
 from idp.redis import health as redis_health
 from idp.tenants import configuration
@@ -32,12 +33,13 @@ CALM = 60.0
 
 
 def refuse_wrong_keys() -> None:
-    """A worker that cannot unseal the signing keys must not start: it would claim rows that it cannot send."""
+    """A worker that lacks a key by which something is sealed must not start: it would claim rows that it cannot send."""
     try:
+        sealed.refuse_without_needed_keys()
         snapshot = configuration.current()
         for algorithm in keys.ALGORITHMS:
             keys.active(algorithm, snapshot)
-    except sealing.CannotUnseal as error:
+    except (sealing.CannotUnseal, ImproperlyConfigured) as error:
         log.critical("logout.drain.refused", error=str(error))
         raise SystemExit(1) from error
     except (*OUTAGES, ProgrammingError) as error:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db.models import Max
 
 from idp.crypto import sealing
 from sessions_app.audit.following import follow
@@ -108,6 +109,11 @@ def unsealed_since() -> datetime | None:
     """The moment of the oldest line that no seal covers; None: there is none."""
     last = AuditSeal.objects.order_by("-last").values_list("last", flat=True).first() or 0
     return SessionEvent.objects.filter(pk__gt=last).order_by("pk").values_list("at", flat=True).first()
+
+
+def keys_in_use() -> dict[str, datetime]:
+    """Keys by which seals are verified, by their id, each with the moment of its newest line."""
+    return dict(AuditSeal.objects.order_by().values_list("key_id").annotate(newest=Max("newest_at")))
 
 
 class _Reading:

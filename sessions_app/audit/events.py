@@ -496,6 +496,19 @@ class EventType(StrEnum):
             "algorithm": "what it signs with",
         },
     )
+    SECRETS_RESEALED = (
+        "secrets_resealed",
+        EventGroup.CONFIGURATION,
+        "Secrets resealed",
+        "Somebody sealed secrets by another encryption key, or took away what a lost one had sealed.",
+        (Fact.ACTOR,),
+        (),
+        {
+            "act": "`resealed` or `discarded`",
+            "key": "the encryption key that seals them now, or that was lost, by its id",
+            "tables": "how many of which kind",
+        },
+    )
     SAML_KEY_ROTATED = (
         "saml_key_rotated",
         EventGroup.CONFIGURATION,

@@ -119,6 +119,12 @@ def _signing_key_moved(
     trail.record(EventType.SIGNING_KEY_MOVED, actor=actor, facts=facts, at=at, data=data)
 
 
+@receiver(signals.secrets_resealed, dispatch_uid="the audit trail: secrets were resealed")
+def _secrets_resealed(act: str, tables: dict[str, int], key: str, actor: str, at: datetime, **_: Any) -> None:
+    data = {"act": act, "key": key, "tables": tables}
+    trail.record(EventType.SECRETS_RESEALED, actor=actor, at=at, data=data)
+
+
 @receiver(signals.saml_key_rotated, dispatch_uid="the audit trail: a step of the SAML key's rotation")
 def _saml_key_rotated(
     step: str, fingerprint: str, actor: str, at: datetime, facts: RequestFacts | None, **_: Any

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 from playwright.sync_api import Browser, Page
 
 from tests.rps.quickstarts import NAMES, Place
 from tests.rps.running import CLIENT_SECRET, curfew, page_application, tenant_of, web_application
+from tests.rps.saml import providers
 from tests.support.chromium import chromium, new_page
 from tests.support.processes import free_port
 
@@ -26,6 +28,7 @@ class World:
     ports: dict[str, int]
     quickstarts: dict[str, Place]
     environment: dict[str, str]
+    authority: trustme.CA  # of the certificates that Curfew trusts
 
     def url(self, name: str) -> str:
         return f"http://localhost:{self.ports[name]}"
@@ -47,6 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for name in (
             *("express", "bounded", "unbounded", "mozilla", "apache-front", "apache-back", "oidc-client-ts"),
             *("proxy-staff", "proxy-admins"),
+            *providers.HOSTS,
         )
     }
     at = {name: f"http://localhost:{port}" for name, port in ports.items()}
@@ -83,8 +87,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         page_application("oidc-client-ts", at["oidc-client-ts"], "/"),
         web_application("proxy-staff", at["proxy-staff"], "/oauth2/callback"),
         web_application("proxy-admins", at["proxy-admins"], "/oauth2/callback"),
+        *providers.clients(ports),
     )
-    folder = tmp_path_factory.mktemp("world")
+    folder, authority = tmp_path_factory.mktemp("world"), trustme.CA()
+    authority.cert_pem.write_to_path(str(trusted := folder / providers.AUTHORITY))
     places = {name: Place(name, folder) for name in NAMES}
     tenant = tenant_of(*clients, *(place.client for place in places.values()))
     mary = tenant["users"][0]
@@ -94,8 +100,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (pair for place in places.values() for pair in place.secret.items()):
             patch.setenv(name, value)
-        with curfew(folder, tenant, then=environment.update) as issuer:
-            yield World(issuer, folder, ports, places, environment)
+        with curfew(folder, tenant, then=environment.update, SSL_CERT_FILE=str(trusted)) as issuer:
+            yield World(issuer, folder, ports, places, environment, authority)
 
 
 @pytest.fixture(scope="module")  # not longer: only one playwright may run in a process

@@ -69,8 +69,9 @@ def curfew(
     tls: tuple[Path, Path] | None = None,
     host: str = "localhost",
     then: Callable[[dict[str, str]], None] | None = None,
+    **more: str,
 ) -> Iterator[str]:
-    """The issuer of a running Curfew with this tenant file. With `tls` (certificate, key) it is https, without a worker.
+    """The issuer of a running Curfew with this tenant file, and `more` of an environment. With `tls` (certificate, key) it is https, without a worker.
 
     `then` is done with its environment once the tenant file is applied.
     """
@@ -85,6 +86,7 @@ def curfew(
         "CURFEW_DEMO": "0",
         "CURFEW_WEB_WORKERS": "1",
         "CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128",
+        **more,
     }
     file = folder / "tenant.yaml"
     file.write_text(yaml.safe_dump(tenant))

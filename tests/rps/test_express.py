@@ -69,7 +69,7 @@ def test_its_own_logout_ends_both_sessions_and_comes_back(places: tuple[str, str
 @contextmanager
 def application(world: World, name: str, *, ahead_by: int = 0) -> Iterator[str]:
     """Its session is in a cookie of the browser, so that it may be started anew, `ahead_by` seconds later."""
-    early = ["--require", str(HERE / "ahead.cjs")] if ahead_by else []
+    early = ["--require", str(HERE / "ahead" / "ahead.cjs")] if ahead_by else []
     env = world.env(name) | {"OWN_SESSION_DAYS": "30", "AHEAD_BY": str(ahead_by)}
     with program(["node", *early, str(HERE / "express_app.cjs")], env, world.folder, world.ports[name]):
         yield world.url(name)

@@ -61,7 +61,8 @@ def said_until_the_end(process: subprocess.Popen[str]) -> list[str]:
 
 def prepare_at_once(folders: list[Path], url: str) -> list[str]:
     """What each of them said."""
-    started = [up(folder, "--prepare-only", DATABASE_URL=url) for folder in folders]
+    one_key = {"SECRET_KEY": "of a test, and as long as a secret key has to be: 0123456789 abcdefghij"}
+    started = [up(folder, "--prepare-only", DATABASE_URL=url, **one_key) for folder in folders]
     said = ["\n".join(said_until_the_end(process)) for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], said
     return said
