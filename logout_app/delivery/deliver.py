@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from idp.outbound.many import Fanout, Reply
 from idp.tenants import configuration
 from logout_app.delivery import turns
 from logout_app.delivery.aside import described
-from logout_app.delivery.channels.base import Message, NothingToTell, Route
+from logout_app.delivery.channels.base import Message, NothingToTell, Route, Router
 from logout_app.delivery.channels.registry import dispatch_of
 from logout_app.delivery.outbox import Claimed, Result
 from logout_app.protocol import retry
@@ -60,12 +61,13 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
     """Each row by itself: no configuration of one receiver keeps the others from hearing. In the database's thread."""
     prepared = Prepared()
     waiting = turns.blocked(rows, at)
+    routers = _routers(rows)
     for row in rows:
         if row.id in waiting:
             prepared.results.append(postponed(row, waiting[row.id], at))
             continue
         try:
-            _prepare(row, at, prepared)
+            _prepare(row, at, prepared, routers[row.channel])
         except OUTAGES:
             raise
         except sealing.CannotUnseal as error:
@@ -76,9 +78,28 @@ def prepare(rows: Sequence[Claimed], at: datetime) -> Prepared:
     return prepared
 
 
-def _prepare(row: Claimed, at: datetime, prepared: Prepared) -> None:
+def _routers(rows: Sequence[Claimed]) -> dict[str, Router]:
+    """By channel. What cannot be read of all rows at once is read of each by itself, so that one of them keeps no other back."""
+    by_channel: dict[str, list[Claimed]] = defaultdict(list)
+    for row in rows:
+        by_channel[row.channel].append(row)
+    found: dict[str, Router] = {}
+    for channel, ours in by_channel.items():
+        dispatch = dispatch_of(channel)
+        found[channel] = dispatch.route
+        if dispatch.of_claim is not None:
+            try:
+                found[channel] = dispatch.of_claim(ours)
+            except OUTAGES:
+                raise
+            except Exception as error:
+                log.exception("logout.drain.reads_one_by_one", channel=channel, error=described(error))
+    return found
+
+
+def _prepare(row: Claimed, at: datetime, prepared: Prepared, router: Router) -> None:
     try:
-        route = dispatch_of(row.channel).route(row, configuration.at(row.config_version))
+        route = router(row, configuration.at(row.config_version))
     except NothingToTell as reason:
         prepared.results.append(Result(row, Outcome.DROPPED, str(reason), at, at))
     else:

@@ -46,6 +46,7 @@ SLICE = 10  # deliveries that are signed before the first of them go out
 GATHER = 0.02  # seconds from one claim to the next that a bell asks for: in a storm every sign-out rings
 SWEEP = 1.0  # seconds between looks at the table without a bell
 SWEEP_WITHOUT_REDIS = 0.2
+MANY, STORM = 10, 0.2  # rows of one claim that are not a stream's, and for how long after it others give way
 TIDY = 60.0
 DATABASE_PAUSE = 1.0
 HOLD = 1.0  # between looks whether results can be recorded again
@@ -66,6 +67,7 @@ class Drain:
         self._name = reports.own_name()
         self._failed_claims = 0
         self._careful_until = 0.0  # one row at a time until then: a claim of many has failed for the values of one
+        self._stormy_until = 0.0
         self._refill_at = -1  # in flight: when it is so few that the next claim is due
         self._stopping = threading.Event()
 
@@ -83,7 +85,9 @@ class Drain:
         self._loop = asyncio.get_running_loop()
         self._wake, self._ending = asyncio.Event(), asyncio.Event()
         self.ledger.start(self._write, lambda: len(self._flying))
-        self._feeder = Feeder(lambda work: self._in_database(self._claims, work), self._wake.set)
+        self._feeder = Feeder(
+            lambda work: self._in_database(self._claims, work), self._wake.set, lambda: monotonic() < self._stormy_until
+        )
         with (
             ThreadPoolExecutor(1, "curfew-claim") as self._claims,
             ThreadPoolExecutor(1, "curfew-record") as self._records,
@@ -161,6 +165,8 @@ class Drain:
             self._failed_claims += 1
             return False
         self._failed_claims = 0
+        if sum(not job.in_order for job in prepared.jobs) >= MANY:
+            self._stormy_until = monotonic() + STORM
         for number, job in enumerate(prepared.jobs, 1):
             self._launch(job)
             if number % SLICE == 0:

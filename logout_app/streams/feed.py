@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from idp.tenants import configuration
+from idp.tenants.configuration import Snapshot
 from logout_app.delivery.receiver import of_stream
 from logout_app.models import (
     Channel,
@@ -80,8 +81,10 @@ def feed(pk: int, until: int, at: datetime, *, most: int) -> int:
         stream = rows.filter(pk=pk, status=StreamState.ENABLED).first()
         if stream is None or waiting(stream).exists():
             return 0
+        before = stream.after
         planned = _plan_next(stream, until, at, most)
-        EventStream.objects.filter(pk=pk).update(after=stream.after)
+        if stream.after != before:
+            EventStream.objects.filter(pk=pk).update(after=stream.after)
     return planned
 
 
@@ -118,10 +121,11 @@ def _plan_next(stream: EventStream, until: int, at: datetime, most: int) -> int:
 def _items(stream: EventStream, lines: Sequence[Recorded]) -> list[PlannedItem]:
     if stream.kind == StreamKind.WEBHOOK:
         return [PlannedItem(line, line.type, sets.jti(stream.public_id, line.pk), {}) for line in lines]
-    people, left_out = subjects.known(lines), set(stream.exclusions.values_list("digest", flat=True))
+    people, snapshot = subjects.known(lines), configuration.current()
+    left_out = set(stream.exclusions.values_list("digest", flat=True))
     found, seen = [], set()
     for line in lines:
-        item = _security_event(stream, line, people, left_out)
+        item = _security_event(stream, line, people, left_out, snapshot)
         once = None if item is None else (item.type, item.sign_out, str(item.facts["subject"]))
         if item is None or (item.sign_out and once in seen):
             continue  # several sessions of one person ended at once, and the stream names no sessions
@@ -130,8 +134,9 @@ def _items(stream: EventStream, lines: Sequence[Recorded]) -> list[PlannedItem]:
     return found
 
 
-def _security_event(stream: EventStream, line: Recorded, people: KnownPeople, left_out: set[str]) -> PlannedItem | None:
-    snapshot = configuration.current()
+def _security_event(
+    stream: EventStream, line: Recorded, people: KnownPeople, left_out: set[str], snapshot: Snapshot
+) -> PlannedItem | None:
     subject = subjects.subject(stream, line, people, snapshot) if line.sub else None
     if subject is None or (left_out and left_out & subjects.digests(stream, line, people, snapshot)):
         return None

@@ -16,7 +16,7 @@ from idp.crypto import keys
 from idp.tenants import configuration
 from logout_app.delivery import tallies
 from logout_app.delivery.channels.streams import token
-from logout_app.models import Channel, DeliveryState, EventStream, LogoutDelivery, StreamItem
+from logout_app.models import Channel, DeliveryState, EventStream, LogoutDelivery, StreamItem, StreamState
 from logout_app.protocol.retry import printable
 from logout_app.protocol.streams.requests import MOST_IN_POLL, WantedEvents
 from logout_app.streams import feed
@@ -24,9 +24,11 @@ from sessions_app.audit import settled
 
 LONGEST_WAIT = 20.0  # seconds that a long poll may take; proxies give up after thirty
 BETWEEN = 0.25  # seconds between two looks
+GATHER = 1.5  # seconds from one answer of a long poll to the next
 SETTLE = 0.3
 # Each long poll has a thread of the web server, which has four: the others answer at once, as section 2.4 lets them.
 _LONG_POLLS = threading.BoundedSemaphore(1)
+_answered: dict[int, float] = {}  # when a long poll of each stream was last answered here
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -37,9 +39,7 @@ def poll(stream: EventStream, wanted: WantedEvents, at: datetime) -> dict[str, A
         EventStream.objects.filter(pk=stream.pk).update(used_at=at)
     if wanted.most == 0:
         return {"sets": {}}
-    found = _next(stream, at)
-    if not found and wanted.wait:
-        found = _wait(lambda: _next(stream, timezone.now()))
+    found = _long(stream) if wanted.wait else _next(stream, at, _soon)
     given = found[: wanted.most]
     LogoutDelivery.objects.filter(pk__in=[item.delivery_id for item in given]).update(attempts=F("attempts") + 1)
     key = keys.active(stream.algorithm, configuration.current()) if given else None
@@ -48,32 +48,37 @@ def poll(stream: EventStream, wanted: WantedEvents, at: datetime) -> dict[str, A
     return {"sets": sets} | ({"moreAvailable": True} if len(found) > len(given) else {})
 
 
-def _next(stream: EventStream, at: datetime) -> list[StreamItem]:
+def _soon() -> int:
+    return settled.newest(SETTLE)
+
+
+def _next(stream: EventStream, at: datetime, settled_until: Callable[[], int]) -> list[StreamItem]:
     """What waits, the oldest first; planned now, if nothing does. A paused stream has only what is about itself."""
-    rows = _waiting(stream)
-    if not rows and feed.feed(stream.pk, settled.newest(SETTLE), at, most=MOST_IN_POLL):
-        rows = _waiting(stream)
-    return rows
+    status, after = EventStream.objects.filter(pk=stream.pk).values_list("status", "after").first() or ("", 0)
+    rows = _waiting(stream, status)
+    if rows or status != StreamState.ENABLED or (until := settled_until()) <= after:
+        return rows
+    return _waiting(stream, status) if feed.feed(stream.pk, until, at, most=MOST_IN_POLL) else []
 
 
-def _waiting(stream: EventStream) -> list[StreamItem]:
+def _waiting(stream: EventStream, status: str) -> list[StreamItem]:
     items = stream.items.select_related("stream").filter(delivery__in=feed.waiting(stream)).order_by("delivery")
-    status = EventStream.objects.filter(pk=stream.pk).values_list("status", flat=True).first()
-    if status != "enabled":
+    if status != StreamState.ENABLED:
         items = items.filter(line__isnull=True)
     return list(items[: MOST_IN_POLL + 1])
 
 
-def _wait(look: Callable[[], list[StreamItem]]) -> list[StreamItem]:
+def _long(stream: EventStream) -> list[StreamItem]:
+    """Who comes again at once gets what gathers meanwhile: an answer for each event would cost as much as many of them."""
     if not _LONG_POLLS.acquire(blocking=False):
-        return []
+        return _next(stream, timezone.now(), _soon)
     try:
-        until = monotonic() + LONGEST_WAIT
-        while monotonic() < until:
+        trail, until = settled.SettledTrail(), monotonic() + LONGEST_WAIT
+        sleep(max(0.0, _answered.get(stream.pk, 0.0) + GATHER - monotonic()))
+        while not (found := _next(stream, timezone.now(), trail.look)) and monotonic() < until:
             sleep(BETWEEN)
-            if found := look():
-                return found
-        return []
+        _answered[stream.pk] = monotonic()
+        return found
     finally:
         _LONG_POLLS.release()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -73,6 +73,9 @@ class Judge(Protocol):
     def __call__(self, answer: Answer, history: History, *, at: datetime, jitter: float) -> Decision: ...
 
 
+Router = Callable[[Claimed, Snapshot], Route]
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What is posted in one attempt, and the `jti` of its token. `verdict`: of the answer to this very message, in place of the
@@ -89,11 +92,13 @@ class Dispatch:
     """How a worker tells a receiver. `route` raises NothingToTell, and what it cannot do; `verdict` judges the answer.
 
     `in_order`: its rows are sent one after the other, as they were planned; one that is not taken holds back those behind it.
+    `of_claim`: the same as `route`, with what it needs of these rows read at once.
     """
 
-    route: Callable[[Claimed, Snapshot], Route]
+    route: Router
     verdict: Judge
     in_order: bool = False
+    of_claim: Callable[[Sequence[Claimed]], Router] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Nobody plans them with an end: the feeder does, from the audit trail (`logout_ap
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -24,6 +25,22 @@ LONGEST_DELAY = 300.0  # seconds between tries: a receiver that is back hears wi
 REFUSED = frozenset({400, 413})  # it read this event and does not want it; the others go on
 
 
+Read = Callable[[int], StreamItem | None]  # by the delivery's key
+
+
+def read_one(delivery: int) -> StreamItem | None:
+    return StreamItem.objects.select_related("stream__application").filter(delivery=delivery).first()
+
+
+def _at_once(rows: Sequence[Claimed]) -> Read:
+    """Two statements, of which the second reads each stream once."""
+    found = {item.delivery_id: item for item in StreamItem.objects.filter(delivery__in=[row.id for row in rows])}
+    streams = EventStream.objects.select_related("application").in_bulk({item.stream_id for item in found.values()})
+    for item in found.values():
+        item.stream = streams[item.stream_id]
+    return found.get
+
+
 def token(item: StreamItem, key: keys.LoadedKey, at: datetime) -> str:
     stream, facts = item.stream, item.facts
     claims = sets.claims(
@@ -38,8 +55,8 @@ def token(item: StreamItem, key: keys.LoadedKey, at: datetime) -> str:
     return keys.sign_with(key, claims, typ=sets.TYP)
 
 
-def _pushed(row: Claimed, snapshot: Snapshot) -> Route:
-    item = _item(row)
+def _pushed(row: Claimed, snapshot: Snapshot, read: Read = read_one) -> Route:
+    item = _item(row, read)
     stream, key = item.stream, keys.active(item.stream.algorithm, snapshot)
     headers = {"Content-Type": sets.MEDIA_TYPE}
     if stream.authorization:
@@ -51,8 +68,8 @@ def _set(item: StreamItem, key: keys.LoadedKey, headers: dict[str, str], row: Cl
     return Message(token(item, key, at).encode(), headers, item.jti)
 
 
-def _hooked(row: Claimed, snapshot: Snapshot) -> Route:
-    item = _item(row)
+def _hooked(row: Claimed, snapshot: Snapshot, read: Read = read_one) -> Route:
+    item = _item(row, read)
     stream = item.stream
     found = lines.line(item.line) if item.line is not None else None
     if item.line is not None and found is None:
@@ -80,9 +97,9 @@ def sealed_for(stream: EventStream, what: str) -> str:
     return f"stream:{stream.public_id}:{what}"
 
 
-def _item(row: Claimed) -> StreamItem:
+def _item(row: Claimed, read: Read) -> StreamItem:
     """What is to be told, if it is now. What a paused stream holds goes back into the trail."""
-    item = StreamItem.objects.select_related("stream__application").filter(delivery=row.id).first()
+    item = read(row.id)
     if item is None:
         raise NothingToTell("the stream was deleted")
     stream = item.stream
@@ -106,9 +123,15 @@ def _verdict(answer: Answer, history: History, *, at: datetime, jitter: float) -
 
 
 STREAM = DeliveryChannel(
-    Channel.STREAM, "Shared Signals stream", on=lambda _: False, dispatch=Dispatch(_pushed, _verdict, in_order=True)
+    Channel.STREAM,
+    "Shared Signals stream",
+    on=lambda _: False,
+    dispatch=Dispatch(_pushed, _verdict, in_order=True, of_claim=lambda rows: partial(_pushed, read=_at_once(rows))),
 )
 POLL = DeliveryChannel(Channel.POLL, "Shared Signals poll", on=lambda _: False)
 WEBHOOK = DeliveryChannel(
-    Channel.WEBHOOK, "Webhook", on=lambda _: False, dispatch=Dispatch(_hooked, _verdict, in_order=True)
+    Channel.WEBHOOK,
+    "Webhook",
+    on=lambda _: False,
+    dispatch=Dispatch(_hooked, _verdict, in_order=True, of_claim=lambda rows: partial(_hooked, read=_at_once(rows))),
 )

@@ -20,11 +20,14 @@ from idp.directory import memberships
 from idp.models import Group, Role
 from idp.people import accounts
 from idp.tenants import signals_api
+from logout_app.delivery import deliver, outbox
+from logout_app.delivery.channels import streams as channels
+from logout_app.delivery.channels.registry import SENT
 from logout_app.models import EventStream, FormerAddress, LogoutDelivery
 from logout_app.protocol.retry import Outcome
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.protocol.streams import webhooks
-from logout_app.streams import manage
+from logout_app.streams import manage, poll
 from sessions_app.audit import history, trail
 from sessions_app.audit.events import EventType, Fact
 from tests.support.event_streams import (
@@ -197,6 +200,46 @@ def test_two_workers_feed_a_stream_once_and_a_held_back_row_keeps_the_others_bac
     LogoutDelivery.objects.update(due_at=timezone.now())
     assert [claims_of(body.decode())["txn"] for _, body in sent(Outcome.REFUSED)] == ["1", "2", "3"]
     assert manage.redeliver_dead(row, at=timezone.now()) == 1
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_what_a_claim_has_of_a_stream_is_read_at_once_and_else_one_by_one(many, monkeypatch, django_assert_num_queries):
+    stream(events=[v.SESSION_REVOKED])
+    user = make_user()
+    for _ in range(5):
+        happened(EventType.ENDED, user, make_session(user), initiator="user-logout")
+    fed()
+    rows = claimed()
+    if not many:  # one value that cannot be read keeps the other events back no longer than itself
+        monkeypatch.setattr(channels, "_at_once", lambda _: 1 / 0)
+    deliver.prepare(rows[:1], timezone.now())
+    of_order, of_items = 1, 2
+    with django_assert_num_queries(of_order + (of_items if many else len(rows))):
+        prepared = deliver.prepare(rows, timezone.now())
+    assert [job.claimed.id for job in prepared.jobs] == [row.id for row in rows]
+
+
+def claimed():
+    at = timezone.now()
+    return outbox.claim(channels=list(SENT), rooms={}, cap=20, limit=100, at=at, lease=timedelta(seconds=10))
+
+
+def test_who_polls_again_at_once_gets_what_gathered(monkeypatch):
+    waited = list[float]()
+    monkeypatch.setattr(poll, "sleep", waited.append)
+    monkeypatch.setattr(poll, "GATHER", 60.0)
+    monkeypatch.setattr(poll, "_answered", {})
+    receiver = StreamReceiver(make_receiver())
+    receiver.create(events_requested=[v.SESSION_REVOKED])
+    user = make_user()
+    happened(EventType.ENDED, user, make_session(user), initiator="user-logout")
+    first = receiver.poll(returnImmediately=False)["sets"]
+    assert waited == [0.0]
+    happened(EventType.ENDED, user, make_session(user), initiator="user-logout")
+    second = receiver.poll(returnImmediately=False, ack=list(first))["sets"]
+    assert (len(first), len(second)) == (1, 1)
+    assert 30 < waited[1] <= 60
+    assert len(receiver.poll(returnImmediately=True)["sets"]) == 1  # who does not wait is not made to
 
 
 @pytest.mark.parametrize(
