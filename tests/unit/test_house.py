@@ -102,6 +102,7 @@ GIVEN = {
     "admin_site.py",
     "apps.py",
     "celery.py",
+    "__main__.py",
     "conf.py",
     "management",
     "migrations",
