@@ -102,7 +102,6 @@ GIVEN = {
     "admin_site.py",
     "apps.py",
     "celery.py",
-    "__main__.py",
     "conf.py",
     "management",
     "migrations",
