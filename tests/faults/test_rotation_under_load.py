@@ -26,7 +26,7 @@ from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import VERIFIER, credentials, header_of, request_params
 from tests.support.processes import Installation
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 KEPT = 2  # seconds for which the set may be kept
 VALID = 4  # seconds for which a token is valid
 API = "https://api.example/"
