@@ -24,6 +24,7 @@ BIN := .venv/bin
 DEBIAN := /usr/bin/chromium:chromium \
   /usr/sbin/apache2:apache2-bin \
   /usr/sbin/nginx:nginx-light \
+  /usr/sbin/pgbouncer:pgbouncer \
   /usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc \
   /usr/lib/apache2/modules/mod_auth_mellon.so:libapache2-mod-auth-mellon \
   /usr/lib/apache2/modules/mod_shib.so:libapache2-mod-shib \
