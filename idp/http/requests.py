@@ -54,6 +54,11 @@ def _hops(request: HttpRequest) -> tuple[Hop, ...]:
     return UNREADABLE if {"X-Forwarded-For", "Forwarded"} & headers.keys() else ()
 
 
+def is_from_trusted_proxy(request: HttpRequest) -> bool:
+    peer = address(request.META.get("REMOTE_ADDR", ""))
+    return peer is not None and _is_trusted(peer)
+
+
 class ForwardedMiddleware:
     """X-Forwarded-Proto is dropped unless a proxy in CURFEW_TRUSTED_PROXIES sends it: Django would believe everybody."""
 
