@@ -81,7 +81,7 @@ def purge_history() -> None:
     """Delete what is older than the tenant's retention, and every one-time thing that has expired. Streams that nobody comes for pause."""
     now = timezone.now()
     manage.pause_inactive(now)
-    retention = rules.within(configuration.current().tenant, "history_retention_days")
+    retention = rules.days_of_history(configuration.current().tenant)
     deadline = monotonic() + PURGE_DEADLINE
     with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
         for name, batch in purge.batches(now, retention):

@@ -9,5 +9,5 @@ class SessionsConfig(AppConfig):
         # Registers system checks, and receivers of what happens to people and connections.
         from sessions_app.account import mail, security_acts  # noqa: F401
         from sessions_app.audit import heard, permit  # noqa: F401
-        from sessions_app.session import checks, sealed_hints  # noqa: F401
+        from sessions_app.session import checks, sealed_tables  # noqa: F401
         from sessions_app.signin import factors, remembered, sign_in  # noqa: F401

@@ -154,6 +154,12 @@ def count_failure(key: Key, at: datetime) -> int:
     return count
 
 
+def take(key: Key, amount: int, at: datetime) -> int:
+    """Count so many at once; returns how many there are in this window. For what is counted in lots, by few different amounts:
+    each is a statement of its own that the database plans."""
+    return _upsert(((key, 0),), at, first=amount, change=f"{{count}} + {amount:d}")[(key.name, 0)][0]
+
+
 def is_blocked(key: Key, at: datetime) -> bool:
     """Whether this process has seen the limit reached in this window. Costs no statement.
 

@@ -520,6 +520,7 @@ class Migration(migrations.Migration):
                 ('password_change_ends_other_sessions', models.BooleanField(default=True)),
                 ('security_mails', models.CharField(choices=[('database', 'To people of database connections'), ('all', 'To everybody whose address is verified'), ('off', 'To nobody')], db_default='database', default='database', help_text='Who is told of new devices, changed passwords and factors, and ends that somebody else began.', max_length=8)),
                 ('history_retention_days', models.PositiveIntegerField(default=90)),
+                ('legal_hold', models.CharField(blank=True, db_default='', default='', max_length=200)),
                 ('config_version', models.BigIntegerField(default=0, editable=False, help_text='Grows with every change of configuration.')),
             ],
             options={

@@ -197,6 +197,7 @@ class TenantSettings(models.Model):
         help_text="Who is told of new devices, changed passwords and factors, and ends that somebody else began.",
     )
     history_retention_days = models.PositiveIntegerField(default=90)
+    legal_hold = models.CharField(max_length=200, blank=True, default="", db_default="")  # why; empty: there is none
     config_version = models.BigIntegerField(
         default=0, editable=False, help_text="Grows with every change of configuration."
     )

@@ -72,11 +72,6 @@ def fingerprint(certificate: str) -> str:
     return x509.load_pem_x509_certificate(certificate.encode()).fingerprint(hashes.SHA256()).hex()
 
 
-def create(at: datetime, status: SamlKeyStatus) -> SamlKey:
-    """A new one. Takes half a second: not in a transaction that others wait for."""
-    return _row(*_make(at), at, status)
-
-
 def _published(at: datetime) -> list[SamlKey]:
     rows = sorted(SamlKey.objects.order_by("-retired_at", "-pk"), key=lambda row: ORDER[row.status])
     return rows if rows and rows[0].status == SamlKeyStatus.ACTIVE else [_first(at), *rows]
@@ -87,13 +82,13 @@ def _of(status: str) -> SamlKey | None:
 
 
 def _first(at: datetime) -> SamlKey:
-    made = _make(at)
+    made = make(at)
     with transaction.atomic():
         configuration.bump()  # of two processes that start together the second finds the first one's key behind this lock
-        return _of(SamlKeyStatus.ACTIVE) or _row(*made, at, SamlKeyStatus.ACTIVE)
+        return _of(SamlKeyStatus.ACTIVE) or keep(*made, at, SamlKeyStatus.ACTIVE)
 
 
-def _row(private_pem: str, certificate: str, at: datetime, status: SamlKeyStatus) -> SamlKey:
+def keep(private_pem: str, certificate: str, at: datetime, status: SamlKeyStatus) -> SamlKey:
     return SamlKey.objects.create(
         certificate=certificate,
         sealed_private_key=sealing.seal(private_pem, place(certificate)),
@@ -103,7 +98,8 @@ def _row(private_pem: str, certificate: str, at: datetime, status: SamlKeyStatus
     )
 
 
-def _make(at: datetime) -> tuple[str, str]:
+def make(at: datetime) -> tuple[str, str]:
+    """Private half and certificate of a new one. Takes a second: not in a transaction that others wait for."""
     key = rsa.generate_private_key(65537, BITS)
     host = settings.ISSUER_ORIGIN.partition("://")[2][:64]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])

@@ -43,12 +43,10 @@ def rotate(
 
     Raises CannotRotate.
     """
-    if step is RotationStep.PUBLISH:
-        own_key.own_key(at)  # before the lock: the first one is made at first need
-        _refuse_second()
+    made = _successor(at) if step is RotationStep.PUBLISH else None
     with transaction.atomic():
         configuration.bump()  # one step at a time
-        rows, sentence = _STEPS[step](at, early)
+        rows, sentence = _publish(*made, at) if made else _STEPS[step](at, early)
         for row in rows:
             signals.saml_key_rotated.send(
                 SamlKey,
@@ -72,14 +70,21 @@ def too_early(row: SamlKey, at: datetime) -> str:
     return f"It was {done} on {since:%d %B %Y}: those who follow our metadata within {READ_WITHIN.days} days may {may}."
 
 
+def _successor(at: datetime) -> tuple[str, str]:
+    """Made before the lock; and whom it succeeds, who is made at first need."""
+    _refuse_second()
+    own_key.own_certificates(at)
+    return own_key.make(at)
+
+
 def _refuse_second() -> None:
     if SamlKey.objects.filter(status=SamlKeyStatus.NEXT).exists():
         raise CannotRotate("There is a successor already.")
 
 
-def _publish(at: datetime, early: bool) -> tuple[list[SamlKey], str]:
+def _publish(private_pem: str, certificate: str, at: datetime) -> tuple[list[SamlKey], str]:
     _refuse_second()
-    row = own_key.create(at, SamlKeyStatus.NEXT)
+    row = own_key.keep(private_pem, certificate, at, SamlKeyStatus.NEXT)
     return [row], f"{_named(row)} is published in our metadata, and does not sign yet."
 
 
@@ -129,7 +134,6 @@ def _named(row: SamlKey) -> str:
 
 
 _STEPS = {
-    RotationStep.PUBLISH: _publish,
     RotationStep.ACTIVATE: _activate,
     RotationStep.WITHDRAW: _withdraw,
     RotationStep.DISCARD: _discard,

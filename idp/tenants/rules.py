@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 A_YEAR = 365 * 24 * 60  # minutes
 LONGEST_NAME = 255
+LONGEST_REASON = 200
+EVER = 36_500  # days
 LONGEST_EMAIL = 254
 CHOSEN = ("v2_logout_confirmation", "profile", "security_mails", "default_language")
 NUMBERS: Mapping[str, Bounds] = {
@@ -74,6 +76,11 @@ def within(tenant: TenantSettings, field: str) -> int:
     return NUMBERS[field].nearest(getattr(tenant, field))
 
 
+def days_of_history(tenant: TenantSettings) -> int:
+    """For how long the past is kept. A legal hold keeps all of it until it is lifted."""
+    return EVER if tenant.legal_hold else within(tenant, "history_retention_days")
+
+
 def _name(tenant: TenantSettings) -> Iterator[SettingProblem]:
     name = tenant.friendly_name
     if not name.strip():
@@ -86,6 +93,11 @@ def _logout_urls(tenant: TenantSettings) -> Iterator[SettingProblem]:
     for index, url in enumerate(tenant.allowed_logout_urls):
         if reason := uris.check_logout_url(url):
             yield SettingProblem("allowed_logout_urls", reason, url, index)
+
+
+def check_hold(value: str) -> str | None:
+    printable = len(value) <= LONGEST_REASON and value.isprintable() and value.strip()
+    return None if printable else f"must be a reason of at most {LONGEST_REASON} printable characters, or empty"
 
 
 def check_colour(value: str) -> str | None:
@@ -102,6 +114,7 @@ def check_email(value: str) -> str | None:
 
 TEXTS: Mapping[str, Callable[[str], str | None]] = {  # each may be left empty
     "picture_url": uris.check_web_url,
+    "legal_hold": check_hold,
     "support_url": uris.check_web_url,
     "support_email": check_email,
     "accent_color": check_colour,

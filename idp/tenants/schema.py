@@ -191,6 +191,7 @@ def tenant(reader: Reader) -> dict[str, Any]:
         security_mails=reader.choice("security_mails", SecurityMails.values),
         default_language=reader.choice("default_language", languages.available()),
         history_retention_days=_within(reader, "history_retention_days"),
+        legal_hold=reader.text("legal_hold"),
     )
     if sessions := reader.inner("sessions"):  # where Auth0 has it
         columns |= given(oidc_logout_prompt_enabled=sessions.boolean("oidc_logout_prompt_enabled"))

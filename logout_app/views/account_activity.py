@@ -1,19 +1,22 @@
-"""`/account/activity`: what happened to somebody's account in the last thirty days."""
+"""`/account/activity`: what happened to somebody's account in thirty days; `/account/data`: all that is kept about them, as a file."""
 
 from __future__ import annotations
 
 from typing import cast
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
 from idp.tenants import configuration, rules
 from idp.views.errors import page_errors
-from logout_app.evidence import activity
+from logout_app.evidence import activity, personal
 
 LINES = 30
 
@@ -27,3 +30,15 @@ def your_activity(request: HttpRequest) -> HttpResponse:
     timeout = rules.within(configuration.current().tenant, "sign_out_timeout")
     lines = activity.told_of(list(page), person.user_id, at, timeout)
     return render(request, "account/activity.html", {"person": person, "page": page, "lines": lines})
+
+
+@require_safe
+def your_data(request: HttpRequest) -> HttpResponseBase:
+    """After a fresh proof: all of it together is worth more to a stranger than any page. The proof leads back to the profile."""
+    at = timezone.now()
+    if not is_fresh(request, at):
+        return HttpResponseRedirect(reauthentication_url(reverse("account_profile")))
+    answer = StreamingHttpResponse(personal.document(cast(User, request.user), at), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="curfew-{at:%Y%m%d}.json"'
+    answer["Cache-Control"] = "no-store"
+    return answer

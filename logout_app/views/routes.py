@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern] = [
         account_applications.remove_application,
         name="remove_application",
     ),
+    path("account/data", account_activity.your_data, name="your_data"),
     path("account/activity", account_activity.your_activity, name="your_activity"),
     path("v2/logout", v2_logout.v2_logout, name="v2_logout"),
     path("oidc/logout", oidc_logout.oidc_logout, name="oidc_logout"),

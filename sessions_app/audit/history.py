@@ -43,6 +43,11 @@ def of_session(sid: str, *, without: Iterable[EventType] = ()) -> list[Line]:
     ]
 
 
+def naming(sub: str) -> QuerySet[Recorded]:
+    """All that is kept, also of somebody who is deleted since."""
+    return SessionEvent.objects.filter(sub=sub)
+
+
 def sign_outs_of(sid: str) -> list[int]:
     """The keys of the sign-outs that ended this session."""
     ends = SessionEvent.objects.filter(sid=sid, type=EventType.ENDED).values_list("data", flat=True)

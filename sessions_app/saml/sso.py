@@ -106,8 +106,10 @@ def asks_to_sign_in(
         return False
 
 
-def codes_of(error: ProtocolError) -> tuple[str, str]:
+def codes_of(error: ProtocolError | NoSuchName) -> tuple[str, str]:
     """The status that tells the application (SAML core section 3.2.2.2)."""
+    if isinstance(error, NoSuchName):
+        return INVALID_NAME_ID_POLICY
     return "Responder", next((code for kind, code in CODES if isinstance(error, kind)), DENIED)
 
 
@@ -115,14 +117,8 @@ def refused(request: SamlRequest, party: Party, codes: tuple[str, ...], at: date
     return response.failure(party.addressee(request), codes, own_key(at, party.settings.signing_key), at)
 
 
-def answered(request: SamlRequest, proceed: Proceed, party: Party, facts: RequestFacts, at: datetime) -> bytes | None:
-    """The response, signed. None: the session ended meanwhile, and nothing was written.
-
-    Raises NoSuchName for the application, and Used, which is a page: it may have come from anywhere.
-    """
-    said = stated(request, proceed, party, facts, at)
-    if said is None:
-        return None
+def answered(request: SamlRequest, said: SamlStatement, party: Party, at: datetime) -> bytes:
+    """The response, signed."""
     return response.success(
         party.addressee(request),
         said,
@@ -141,7 +137,8 @@ def stated(
     request: SamlRequest, proceed: Proceed, party: Party, facts: RequestFacts, at: datetime
 ) -> SamlStatement | None:
     """What is said of the person to an application that takes part in the session from now on. None: the session ended
-    meanwhile, and nothing was written. Raises NoSuchName and Used.
+    meanwhile, and nothing was written. Raises NoSuchName for the application, and Used, which is a page: it may have come from
+    anywhere.
     """
     session = proceed.session
     told = attributes.attributes(_subject(session, party, at), party.settings)

@@ -23,6 +23,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from idp import signals
+from idp.crypto import sealing
 from idp.http.requests import RequestFacts
 from idp.models import User
 from idp.tenants import configuration
@@ -40,7 +41,18 @@ def of(user: OuterRef) -> Exists:
     return Exists(Authenticator.objects.filter(user=user, type__in=sorted(FACTORS)))
 
 
+PLACE = "second factor"  # to which secrets of authenticator apps and recovery codes are bound
+
+
 class MFAAdapter(DefaultMFAAdapter):
+    def encrypt(self, text: str) -> str:
+        return sealing.seal(text, PLACE)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Raises CannotUnseal. What was set up before such secrets were sealed is still in clear."""
+        is_sealed = bool(sealing.key_id_of(encrypted_text))
+        return sealing.unseal(encrypted_text, PLACE) if is_sealed else encrypted_text
+
     def is_mfa_enabled(self, user: User, types: Collection[str] | None = None) -> bool:
         """For a sign-in the identity's lookup has found it out already."""
         known: bool | None = getattr(user, "has_second_factor", None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -32,6 +33,7 @@ from sessions_app.protocol.authorization import REPOSTED
 from sessions_app.saml import kept, metadata, receive, sso
 from sessions_app.saml.kept import SamlRequest
 from sessions_app.saml.name_ids import NoSuchName
+from sessions_app.saml.response import SamlStatement
 from sessions_app.saml.sso import Party
 from sessions_app.session import binding
 from sessions_app.views.signin import reposting
@@ -67,7 +69,7 @@ def sign_on(request: HttpRequest, client_id: str) -> HttpResponse:
         asked = receive.received(party.application, party.settings, _query(request), own, at)
     else:
         asked = receive.unsolicited(party.application, party.settings, params)
-    return _respond(request, party, asked, at)
+    return respond(request, party, asked, ANSWERS, at)
 
 
 @for_programs
@@ -80,35 +82,55 @@ def idp_metadata(request: HttpRequest, client_id: str) -> HttpResponse:
     return HttpResponse(document, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _respond(request: HttpRequest, party: Party, asked: SamlRequest, at: datetime) -> HttpResponse:
-    session, client_id = binding.session_of(request), party.application.client_id
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How a protocol answers: with what is said of somebody, or that there is nothing to say (a response, or what it raises)."""
+
+    say: Callable[[HttpRequest, Party, SamlRequest, SamlStatement, datetime], HttpResponse]
+    refuse: Callable[[HttpRequest, Party, SamlRequest, ProtocolError | NoSuchName, datetime], HttpResponse]
+
+
+def respond(request: HttpRequest, party: Party, asked: SamlRequest, answers: Answers, at: datetime) -> HttpResponse:
+    """By SAML and by WS-Federation: to a page of ours first, or back to the application."""
+    session = binding.session_of(request)
+    seen = log.bind(client_id=party.application.client_id, protocol=asked.protocol)
     try:
         decision = sso.decide(asked, party, session, at)
         if isinstance(decision, Login):
-            log.info("saml.login", client_id=client_id, reason=decision.reason)
+            seen.info("saml.login", reason=decision.reason)
             return lead_away(request, "account_login", kept.sent(asked, at))
         if isinstance(decision, StepUp):
-            log.info("saml.step_up", client_id=client_id, reason=decision.reason)
+            seen.info("saml.step_up", reason=decision.reason)
             return step_up(request, asked, decision)
         assert isinstance(decision, Proceed)  # noqa: S101  nothing is asked of people
-        answer = sso.answered(asked, decision, party, facts(request), at)
+        said = sso.stated(asked, decision, party, facts(request), at)
     except NotAdmitted as error:
-        log.info("saml.not_admitted", client_id=client_id)
+        seen.info("saml.not_admitted")
         if asked.passive:  # silently, it hears of it at once
-            return _send(request, party, asked, sso.refused(asked, party, sso.codes_of(error), at))
+            return answers.refuse(request, party, asked, error, at)
         return not_admitted(request, party, asked, error)
     except sso.Used:
         raise
-    except ProtocolError as error:
-        log.info("saml.refused", client_id=client_id, error=error.error, detail=error.detail)
-        return _send(request, party, asked, sso.refused(asked, party, sso.codes_of(error), at))
-    except NoSuchName as error:
-        log.info("saml.no_name", client_id=client_id, format=str(error))
-        return _send(request, party, asked, sso.refused(asked, party, sso.INVALID_NAME_ID_POLICY, at))
-    if answer is None:  # the session ended while we decided: the same request without it
+    except (ProtocolError, NoSuchName) as error:
+        seen.info("saml.refused", why=str(error), detail=getattr(error, "detail", ""))
+        return answers.refuse(request, party, asked, error, at)
+    if said is None:  # the session ended while we decided: the same request without it
         binding.browser_of(request).session = None
-        return _respond(request, party, asked, at)
-    return _send(request, party, asked, answer)
+        return respond(request, party, asked, answers, at)
+    return answers.say(request, party, asked, said, at)
+
+
+def _say(request: HttpRequest, party: Party, asked: SamlRequest, said: SamlStatement, at: datetime) -> HttpResponse:
+    return _send(request, party, asked, sso.answered(asked, said, party, at))
+
+
+def _refuse(
+    request: HttpRequest, party: Party, asked: SamlRequest, error: ProtocolError | NoSuchName, at: datetime
+) -> HttpResponse:
+    return _send(request, party, asked, sso.refused(asked, party, sso.codes_of(error), at))
+
+
+ANSWERS = Answers(_say, _refuse)
 
 
 def _party(client_id: str, snapshot: Snapshot) -> Party:

@@ -13,15 +13,14 @@ from django.views.decorators.http import require_safe
 
 from idp.http import content_policy
 from idp.http.middleware import for_programs
-from idp.http.requests import facts
 from idp.models import Application
-from idp.protocol.errors import AccessDenied, InvalidRequest
+from idp.protocol.errors import AccessDenied, InvalidRequest, ProtocolError
 from idp.protocol.params import Params
 from idp.saml.application.wsfed import SIGN_IN, WsFedSettings
 from idp.saml.own_key import own_key
 from idp.tenants import configuration
 from idp.views.errors import json_errors
-from sessions_app.oauth.authorize import BROWSER_COOKIE, Login, NotAdmitted, Proceed, StepUp
+from sessions_app.oauth.authorize import BROWSER_COOKIE
 from sessions_app.saml import kept, receive, sso
 from sessions_app.saml.kept import WSFED, SamlRequest
 from sessions_app.saml.name_ids import NoSuchName
@@ -29,6 +28,7 @@ from sessions_app.saml.response import SamlStatement
 from sessions_app.saml.sso import Party
 from sessions_app.session import binding
 from sessions_app.views import saml
+from sessions_app.views.saml import Answers
 from sessions_app.wsfed import metadata, sign_in_request, token
 
 MEDIA_TYPE = "application/samlmetadata+xml"
@@ -55,12 +55,13 @@ def sign_in(request: HttpRequest, client_id: str, params: Params) -> HttpRespons
         raise InvalidRequest(NOBODY, status=404)
     party = sso.party_of(WSFED, application, snapshot)
     if kept.PARAMETER not in params:
-        return _respond(request, party, sign_in_request.received(application, application.usable.wsfed, params), at)
+        asked = sign_in_request.received(application, application.usable.wsfed, params)
+        return saml.respond(request, party, asked, ANSWERS, at)
     asked = kept.opened(params[kept.PARAMETER], client_id, request.COOKIES.get(BROWSER_COOKIE, ""), WSFED)
     receive.check_still_registered(application, asked)
     if kept.ERROR in params:
         raise AccessDenied(f"You did not sign in to {application.name}.", error=params[kept.ERROR][:60])
-    return _respond(request, party, asked, at)
+    return saml.respond(request, party, asked, ANSWERS, at)
 
 
 @for_programs
@@ -75,32 +76,16 @@ def federation_metadata(request: HttpRequest, client_id: str) -> HttpResponse:
     return HttpResponse(document, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _respond(request: HttpRequest, party: Party, asked: SamlRequest, at: datetime) -> HttpResponse:
-    """As by SAML, but that whatever stands in the way is a page here."""
-    session, client_id = binding.session_of(request), party.application.client_id
-    try:
-        decision = sso.decide(asked, party, session, at)
-        if isinstance(decision, Login):
-            log.info("wsfed.login", client_id=client_id, reason=decision.reason)
-            return saml.lead_away(request, "account_login", kept.sent(asked, at))
-        if isinstance(decision, StepUp):
-            log.info("wsfed.step_up", client_id=client_id, reason=decision.reason)
-            return saml.step_up(request, asked, decision)
-        assert isinstance(decision, Proceed)  # noqa: S101  nothing is asked of people
-        said = sso.stated(asked, decision, party, facts(request), at)
-    except NotAdmitted as error:
-        log.info("wsfed.not_admitted", client_id=client_id)
-        return saml.not_admitted(request, party, asked, error)
-    except NoSuchName as error:
-        log.info("wsfed.no_name", client_id=client_id, format=str(error))
+def _refuse(
+    request: HttpRequest, party: Party, asked: SamlRequest, error: ProtocolError | NoSuchName, at: datetime
+) -> HttpResponse:
+    """Whatever stands in the way is a page here."""
+    if isinstance(error, NoSuchName):
         raise InvalidRequest(f"There is no name of you that {party.application.name} takes.") from error
-    if said is None:  # the session ended while we decided: the same request without it
-        binding.browser_of(request).session = None
-        return _respond(request, party, asked, at)
-    return _send(request, party, asked, said, at)
+    raise error
 
 
-def _send(request: HttpRequest, party: Party, asked: SamlRequest, said: SamlStatement, at: datetime) -> HttpResponse:
+def _say(request: HttpRequest, party: Party, asked: SamlRequest, said: SamlStatement, at: datetime) -> HttpResponse:
     """By a form, to the registered callback only. wctx goes back as it came, with whatever escapes it has."""
     settings: WsFedSettings = party.application.usable.wsfed
     longest = sso.longest_lifetime(party.snapshot)
@@ -114,3 +99,6 @@ def _send(request: HttpRequest, party: Party, asked: SamlRequest, said: SamlStat
     content_policy.allow_forms_to(response, asked.acs)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+ANSWERS = Answers(_say, _refuse)

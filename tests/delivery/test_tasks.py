@@ -81,6 +81,12 @@ def test_the_retention_is_the_tenants(application):
     assert SSOSession.objects.exists()
     tenant = TenantSettings.objects.get_or_create(pk=1)[0]
     tenant.history_retention_days = 30
+    tenant.legal_hold = "Case 7"
+    tenant.save()
+    tasks.purge_history()
+    assert SSOSession.objects.exists()
+    tenant.refresh_from_db()
+    tenant.legal_hold = ""
     tenant.save()
     tasks.purge_history()
     assert not SSOSession.objects.exists()

@@ -46,6 +46,7 @@ SEAL = """
 from datetime import timedelta
 from django.utils import timezone
 from sessions_app.audit import chain
+chain.seal_next(timezone.now())
 while chain.seal_next(timezone.now() + timedelta(hours=1)):
     pass
 """

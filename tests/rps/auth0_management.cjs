@@ -40,6 +40,27 @@ async function main() {
   await api.roles.delete(role.id);
   found.tenant = (await api.tenants.settings.get()).friendly_name;
   found.logs = (await all(api.logs.list({ per_page: 100 }))).some((line) => line.type === "sapi");
+  const database = (await all(api.connections.list())).find((one) => one.name === "FabrikamAD");
+  const job = await api.jobs.usersExports.create({ connection_id: database.id, format: "json", limit: 1 });
+  found.export = [job.type, (await api.jobs.get(job.id)).status];
+  const sink = { httpEndpoint: "https://siem.example/in", httpContentFormat: "JSONLINES" };
+  const log = await api.logStreams.create({ type: "http", name: "SIEM", sink });
+  found.logStream = (await api.logStreams.update(log.id, { status: "paused" })).status;
+  await api.logStreams.delete(log.id);
+  const stream = await api.eventStreams.create({
+    name: "Watcher",
+    subscriptions: [{ event_type: "user.deleted" }],
+    destination: {
+      type: "webhook",
+      configuration: {
+        webhook_endpoint: "https://hook.example/in", webhook_authorization: { method: "bearer", token: "secret" },
+      },
+    },
+  });
+  found.eventStreams = (await all(api.eventStreams.list({ take: 1 }))).map((one) => one.name);
+  await api.eventStreams.test(stream.id, { event_type: "user.deleted" });
+  found.deliveries = (await all(api.eventStreams.deliveries.list(stream.id))).map((one) => one.status);
+  await api.eventStreams.delete(stream.id);
   try {
     await api.users.get("auth0|nobody");
   } catch (error) {

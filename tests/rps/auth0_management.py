@@ -3,12 +3,16 @@
 A program of its own, as SSL_CERT_FILE counts for a whole process. What it found is printed as JSON.
 """
 
+import gzip
 import json
 import os
+import subprocess
 import sys
+from urllib.request import urlopen
 
 from auth0.management import ManagementClient
 from auth0.management.core.api_error import ApiError
+from joserfc.jwk import ECKey
 
 api = ManagementClient(
     domain=os.environ["AUTH0_DOMAIN"],
@@ -16,6 +20,15 @@ api = ManagementClient(
     client_secret=os.environ["AUTH0_CLIENT_SECRET"],
 )
 found = {}
+
+
+def worker() -> None:
+    """What waits for one, now: none runs beside this Curfew."""
+    code = "from sessions_app.tasks import run_transfer_jobs; run_transfer_jobs()"
+    argv = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
+    env = {"PATH": os.environ["PATH"], **json.loads(os.environ["CURFEW_ENVIRONMENT"])}
+    subprocess.run(argv, env=env, capture_output=True, check=True)
+
 
 for number in range(5):
     api.users.create(
@@ -80,6 +93,83 @@ found["logs"] = any(line.type == "sapi" for line in api.logs.list(per_page=100))
 found["active"] = float(api.stats.get_active_users_count())
 found["days"] = len(api.stats.get_daily())
 found["ticket"] = api.tickets.change_password(user_id=py0).ticket.startswith(f"https://{os.environ['AUTH0_DOMAIN']}/")
+
+# --- jobs, and what keeps people out --------------------------------------------------------------------------------------
+database = next(one for one in api.connections.list() if one.name == "FabrikamAD")
+people_file = ("people.json", b'[{"email": "py-imported@fabrikamcorp.com"}, {"email": "nobody"}]')
+job = api.jobs.users_imports.create(users=people_file, connection_id=database.id)
+export = api.jobs.users_exports.create(
+    connection_id=database.id, format="csv", fields=[{"name": "email"}, {"name": "user_metadata.number"}], limit=3
+)
+worker()
+found["import"] = [api.jobs.get(job.id).summary.inserted, len(api.jobs.errors.get(job.id))]
+done = api.jobs.get(export.id)
+with urlopen(done.location) as file:
+    found["export"] = [done.status, gzip.decompress(file.read()).decode().splitlines()]
+found["blocks"] = list(api.user_blocks.list(py0).blocked_for)
+api.user_blocks.delete(py0)
+found["verification"] = api.jobs.verification_email.create(user_id=py0).type
+found["guesses"] = api.attack_protection.brute_force_protection.get().max_attempts > 0
+
+# --- one person -----------------------------------------------------------------------------------------------------------
+found["methods"] = [one.id for one in api.users.authentication_methods.list(py0)]
+found["trail"] = [bool(list(api.users.logs.list(py0))), [one.name for one in api.users.groups.get(py0)]]
+found["grants_of_person"] = [
+    list(api.user_grants.list(user_id=py0)),
+    list(api.device_credentials.list(user_id=py0)),
+    list(api.users.organizations.list(py0)),
+]
+
+# --- texts and mails --------------------------------------------------------------------------------------------------------
+mail = {"subject": "New password", "body": "{{ url }}", "syntax": "liquid", "enabled": True, "from_": ""}
+api.email_templates.create(template="reset_email", **mail)
+found["mail"] = api.email_templates.update("reset_email", subject="A new password").subject
+api.prompts.custom_text.set("login", "en", request={"login": {"description": "Staff only"}})
+found["text"] = api.prompts.custom_text.get("login", "en")
+for provider in (api.emails.provider.get, lambda: api.emails.provider.create(name="smtp", credentials={})):
+    try:
+        provider()
+    except ApiError as error:
+        found.setdefault("mail_server", []).append([error.status_code, error.body["errorCode"]])
+
+# --- keys of applications, and provisioning --------------------------------------------------------------------------------
+key = ECKey.generate_key("P-256").as_pem(private=False).decode()
+credential = api.clients.credentials.create(client.client_id, credential_type="public_key", pem=key)
+found["credential"] = [one.id for one in api.clients.credentials.list(client.client_id)] == [credential.id]
+methods = {"private_key_jwt": {"credentials": [{"id": credential.id}]}}
+found["method"] = api.clients.update(client.client_id, client_authentication_methods=methods).token_endpoint_auth_method
+okta = api.connections.create(name="python-scim", strategy="okta", options={"domain": "a.okta.com", "client_id": "x"})
+api.connections.scim_configuration.create(okta.id)
+token = api.connections.scim_configuration.tokens.create(okta.id)
+found["scim"] = [one.token_id for one in api.connections.scim_configuration.tokens.get(okta.id)] == [token.token_id]
+api.connections.scim_configuration.tokens.delete(okta.id, token.token_id)
+api.connections.delete(okta.id)
+
+# --- streams ----------------------------------------------------------------------------------------------------------------
+sink = {"httpEndpoint": "https://siem.example/in", "httpAuthorization": "Bearer secret"}
+log = api.log_streams.create(request={"type": "http", "name": "SIEM", "sink": sink})
+found["log_stream"] = [api.log_streams.update(log.id, status="paused").status, len(api.log_streams.list())]
+api.log_streams.delete(log.id)
+configuration = {
+    "webhook_endpoint": "https://hook.example/in",
+    "webhook_authorization": {"method": "bearer", "token": "secret"},
+}
+stream = api.event_streams.create(
+    request={
+        "name": "Watcher",
+        "subscriptions": [{"event_type": "user.deleted"}],
+        "destination": {"type": "webhook", "configuration": configuration},
+    }
+)
+found["event_streams"] = [one.id for one in api.event_streams.list(take=1)] == [stream.id]
+found["event_stream"] = api.event_streams.update(stream.id, status="disabled").status
+tested = api.event_streams.test(stream.id, event_type="user.deleted")
+found["event_delivery"] = [
+    [one.id for one in api.event_streams.deliveries.list(stream.id, take=1)] == [tested.id],
+    api.event_streams.deliveries.get_history(stream.id, tested.id).status,
+    api.event_streams.redeliveries.create(stream.id, statuses=["failed"]).statuses,
+]
+api.event_streams.delete(stream.id)
 found["organizations"] = list(api.organizations.list())
 try:
     api.clients.get("nobody")
@@ -91,4 +181,6 @@ api.resource_servers.delete("https://python.example/")
 for user in people:
     if user.email.startswith("py"):
         api.users.delete(user.user_id)
+imported = api.users.list_users_by_email(email="py-imported@fabrikamcorp.com")
+api.users.delete(imported[0].user_id)
 json.dump(found, sys.stdout)

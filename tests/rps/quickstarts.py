@@ -18,7 +18,8 @@ from tests.rps.running import CLIENT_SECRET, HERE
 from tests.support.processes import free_port
 from tests.support.stack import ROOT, clean_environment
 
-NAMES = ("flask", "express", "spa")
+SERVED = ("flask", "express", "spa")
+NAMES = (*SERVED, "native")
 FILE = re.compile(r"^`([\w.-]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TENANT = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -53,6 +54,8 @@ class Place:
             "COOKIE_SECRET": secrets.token_urlsafe(32),
             "DATABASE": str(self.folder / "sessions.sqlite3"),
             "PORT": str(self.port),
+            "DESK_FILE": str(self.folder / "kept.json"),
+            "BROWSER": "true",  # the program, which opens nothing: the test does
             "AHEAD_FILE": str(self.clock),
             "PYTHONPATH": f"{HERE / 'ahead'}{os.pathsep}{self.folder}",
         }
@@ -63,6 +66,8 @@ class Place:
         return {self.client["client_secret"]["env"]: CLIENT_SECRET} if "client_secret" in self.client else {}
 
     def argv(self) -> list[str]:
+        if self.name == "native":
+            return [sys.executable, str(self.folder / "desk.py")]
         if self.name == "flask":
             return [sys.executable, "-m", "flask", "--app", "app", "run", "--port", str(self.port)]
         if self.name == "express":

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 
-from tests.rps.running import HERE, MARY, curfew, tenant_of
+from tests.rps.running import HERE, MARY, STARTUP, curfew, tenant_of
+from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
 
 PATIENCE = 180.0  # seconds for a whole script; other tests may keep every core busy
@@ -35,9 +38,18 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             argv, cwd=ROOT, env={**clean_environment(), **env}, capture_output=True, text=True, check=True
         )
         said.update(line.split("=", 1) for line in done.stdout.splitlines())
+        said["CURFEW_ENVIRONMENT"] = json.dumps({**clean_environment(), **env})
 
-    with curfew(folder, tenant_of(), tls=(certificate, key), host="127.0.0.1", then=first_client):
+    with curfew(folder, tenant_of(), tls=(certificate, key), host="127.0.0.1", then=first_client) as issuer:
+        wait_until(lambda: _answers(issuer, trusted), STARTUP, "Curfew does not answer")  # an SDK waits for 5 s only
         yield said | {"SSL_CERT_FILE": str(trusted), "NODE_EXTRA_CA_CERTS": str(trusted)}
+
+
+def _answers(issuer: str, trusted: Path) -> bool:
+    try:
+        return requests.get(f"{issuer}livez", verify=str(trusted), timeout=PATIENCE).ok
+    except requests.ConnectionError:
+        return False
 
 
 def run(argv: list[str], environment: dict[str, str]) -> dict[str, Any]:
@@ -73,6 +85,27 @@ def test_auth0_python_drives_every_resource(environment):
         "active": 0.0,
         "days": 31,
         "ticket": True,
+        "import": [1, 1],
+        "export": [
+            "completed",
+            ["email,user_metadata.number", f"{MARY},", "py0@fabrikamcorp.com,0", "py1@fabrikamcorp.com,1"],
+        ],
+        "blocks": [],
+        "verification": "verification_email",
+        "guesses": True,
+        "methods": [],
+        "trail": [True, []],
+        "grants_of_person": [[], [], []],
+        "mail": "A new password",
+        "text": {"login": {"description": "Staff only"}},
+        "mail_server": [[404, "inexistent_email_provider"], [400, "operation_not_supported"]],
+        "credential": True,
+        "method": "private_key_jwt",
+        "scim": True,
+        "log_stream": ["paused", 1],
+        "event_streams": True,
+        "event_stream": "disabled",
+        "event_delivery": [True, "pending", ["failed"]],
         "organizations": [],
         "error": [404, "inexistent_client"],
     }
@@ -90,6 +123,10 @@ def test_the_npm_package_auth0_drives_what_operators_use(environment):
         "clients": ["Management", "Node shop"],
         "connections": ["FabrikamAD"],
         "roles": ["Node"],
+        "export": ["users_export", "pending"],
+        "logStream": "paused",
+        "eventStreams": ["Watcher"],
+        "deliveries": ["pending"],
         "tenant": "Fabrikam",
         "logs": True,
         "error": [404, "inexistent_user"],

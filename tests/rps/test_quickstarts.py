@@ -1,10 +1,11 @@
-"""docs/quickstarts/flask.md, express.md and spa.md: their code, taken from the pages, against a Curfew with their tenant files."""
+"""docs/quickstarts/flask.md, express.md, spa.md and native.md: their code, taken from the pages, against a Curfew with their tenant files."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -23,12 +25,12 @@ from joserfc.jws import JWSRegistry
 from playwright.sync_api import Browser, Page, expect
 
 from tests.rps.conftest import World
-from tests.rps.quickstarts import Place, inside
+from tests.rps.quickstarts import SERVED, Place, inside
 from tests.rps.running import CLIENT_SECRET, MARY, PATIENCE, STARTUP, program, sign_in
 from tests.support.chromium import new_page
 from tests.support.processes import is_ready
 from tests.support.receiver import wait_until
-from tests.support.stack import ROOT
+from tests.support.stack import ROOT, clean_environment
 
 pytestmark = pytest.mark.once
 BACK = "OpenID Connect Back-Channel Logout 1.0"
@@ -79,7 +81,7 @@ def running(world: World) -> Iterator[Quickstarts]:
     )
     wait_until(lambda: is_ready(f"{world.issuer}readyz"), STARTUP, "Curfew is not ready")
     with contextlib.ExitStack() as stack:
-        for place in world.quickstarts.values():
+        for place in map(world.quickstarts.__getitem__, SERVED):
             stack.enter_context(program(place.argv(), place.environment(world.issuer), world.folder, place.port))
         yield Quickstarts(world, inside(world.environment, SECRETS_OF_CURFEW))
 
@@ -272,12 +274,89 @@ def test_the_sign_out_of_the_page_comes_back(running: Quickstarts, page: Page) -
     assert page.context.request.get(f"{running.issuer}user/ssodata").json() == {"sso": False}
 
 
+class Desk:
+    """The program of native.md, and the browser of whoever uses it."""
+
+    def __init__(self, world: World, page: Page) -> None:
+        self.place, self.page, self.folder = world.quickstarts["native"], page, world.folder
+        self.env = {**clean_environment(), **self.place.environment(world.issuer), "PATH": os.environ["PATH"]}
+        self.kept = Path(self.env["DESK_FILE"])
+
+    def says(self, command: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*self.place.argv(), command], env=self.env, capture_output=True, text=True, timeout=PATIENCE
+        )
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    @contextlib.contextmanager
+    def browsing(self, command: str) -> Iterator[str]:
+        """While the program waits for the browser; the address that it opened."""
+        argv = [*self.place.argv(), command]
+        with subprocess.Popen(
+            argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as running:
+            try:
+                assert running.stdout is not None
+                yield running.stdout.readline().split()[-1]
+                self.said, code = running.communicate(timeout=PATIENCE)[0].strip(), running.wait()
+                assert code == 0, self.said
+            finally:
+                running.kill()
+
+    def log_in(self) -> None:
+        with self.browsing("login") as url:
+            self.page.goto(url)
+            sign_in(self.page)
+            self.page.wait_for_url("http://127.0.0.1:*/callback?**")
+        assert self.said == f"Signed in as {MARY}."
+
+
+@pytest.fixture
+def desk(running: Quickstarts, page: Page) -> Iterator[Desk]:
+    found = Desk(running.world, page)
+    yield found
+    found.kept.unlink(missing_ok=True)
+    found.place.ahead(0)
+
+
+@pytest.mark.spec("RFC 8252", "7.3", "A native application comes back by a loopback port of its choice")
+def test_a_native_application_learns_of_a_sign_out_elsewhere_when_it_renews(running: Quickstarts, desk: Desk) -> None:
+    assert desk.says("whoami") == (1, "Nobody is signed in.")
+    with desk.browsing("login") as url:
+        back = parse_qs(urlsplit(url).query)["redirect_uri"][0]
+        for stranger in ("/", "/callback?code=stolen&state=wrong", "/callback?state=%ff"):
+            requests.get(back.removesuffix("/callback") + stranger, timeout=PATIENCE)
+        desk.page.goto(url)
+        sign_in(desk.page)
+    assert desk.said == f"Signed in as {MARY}."
+    assert desk.kept.stat().st_mode & 0o777 == 0o600
+    assert desk.says("whoami") == (0, f"Signed in as {MARY}.")
+    desk.page.goto(f"{running.issuer}v2/logout")
+    assert desk.says("whoami") == (1, "The session has ended: you were signed out.")
+    assert not desk.kept.exists()
+
+
+def test_the_sign_out_of_a_native_application_ends_the_session_and_comes_back(running: Quickstarts, desk: Desk) -> None:
+    desk.log_in()
+    with desk.browsing("logout") as url:
+        desk.page.goto(url)
+        desk.page.wait_for_url("http://127.0.0.1:*/signed-out?**")
+    assert (desk.said, desk.kept.exists()) == ("Signed out.", False)
+    assert desk.page.context.request.get(f"{running.issuer}user/ssodata").json() == {"sso": False}
+
+
+def test_a_native_application_knows_the_end_of_the_session_without_asking(desk: Desk) -> None:
+    desk.log_in()
+    desk.place.ahead(WEEK)
+    assert desk.says("whoami") == (1, "The session has ended.")
+
+
 def test_the_code_of_the_pages_is_formatted_as_ours(running: Quickstarts) -> None:
     argv = [
         str(Path(sys.executable).parent / "ruff"),
         "format",
         "--check",
-        str(running.world.quickstarts["flask"].folder),
+        *(str(running.world.quickstarts[name].folder) for name in ("flask", "native")),
     ]
     done = subprocess.run([*argv, "--config", str(ROOT / "pyproject.toml")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

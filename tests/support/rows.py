@@ -106,7 +106,7 @@ def one_of_each() -> dict[type[models.Model], models.Model]:
     rows += [
         configuration.load_tenant(),
         SigningKey.objects.order_by("pk")[0],
-        own_key._row(*_saml_pair(), now, SamlKeyStatus.ACTIVE),
+        own_key.keep(*_saml_pair(), now, SamlKeyStatus.ACTIVE),
         Group.objects.create(name="Helpdesk"),
         LogEntry.objects.create(
             user=boss,

@@ -93,9 +93,10 @@ def test_files_stay_small() -> None:
     assert long == []
 
 
-# What Django, Celery and WSGI look for by name.
+# What Python, Django, Celery and WSGI look for by name.
 GIVEN = {
     "__init__.py",
+    "__main__.py",
     "admin",
     "admin.py",
     "admin_site.py",

@@ -6,6 +6,9 @@ import json
 from io import StringIO
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -33,6 +36,7 @@ TABLES = {
     "SAML keys": 1,
     "secrets of connections": 3,
     "hashes of passwords that were imported": 2,
+    "authenticator apps and recovery codes": 2,
     "ID tokens of sessions for sign-outs upstream": 2,
     "secrets of streams and webhooks": 2,
 }
@@ -56,7 +60,12 @@ def rows(settings) -> None:
         User.objects.filter(pk=user.pk).update(password=imported_hashes.kept(PASSWORD))
         hint = sealing.seal(f"hint {number}", flow.hint_context(acme))
         make_session(user, connection=acme, upstream={"id_token": hint, "sub": "00u1"})
-    make_session(make_user("q@fabrikamcorp.com"))
+    q = make_user("q@fabrikamcorp.com")
+    make_session(q)
+    TOTP.activate(q, "JBSWY3DPEHPK3PXP")
+    RecoveryCodes.activate(q)
+    earlier = make_user("r@fabrikamcorp.com")
+    Authenticator.objects.create(user=earlier, type="totp", data={"secret": "JBSWY3DPEHPK3PXP"})
     stream = EventStream(public_id="str_1", name="hook")
     stream.authorization = sealing.seal("Bearer x", sealed_for(stream, "authorization"))
     stream.secret = sealing.seal("whsec", sealed_for(stream, "secret"))
@@ -65,6 +74,10 @@ def rows(settings) -> None:
 
 def seal(value: str, connection: str, option: str) -> str:
     return sealing.seal(value, secret_context(connection, option))
+
+
+def code_of(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
 
 
 def id_of(key: str) -> str:
@@ -87,7 +100,9 @@ def test_every_column_with_envelopes_is_known_here() -> None:
     }
     known = {store.rows().model for store in sealed.stores()}
     assert columns - known == set()
-    assert known - columns == {User}, "hashes that were imported look like others"
+    assert known - columns == {User, Authenticator}, (
+        "hashes that were imported, and what allauth keeps, look like others"
+    )
 
 
 def test_everything_goes_over_to_the_new_key_and_opens_without_the_old_one(rows, settings) -> None:
@@ -106,6 +121,9 @@ def test_everything_goes_over_to_the_new_key_and_opens_without_the_old_one(rows,
     acme = Connection.objects.get(name="acme")
     assert (secret(acme, "client_secret"), secret(acme, "shared_signals_token")) == ("of acme", "token")
     assert User.objects.get(email="p1@fabrikamcorp.com").check_password("password")
+    assert len(RecoveryCodes(Authenticator.objects.get(type="recovery_codes")).get_unused_codes()) == 10
+    for row in Authenticator.objects.filter(type="totp"):
+        assert TOTP(row).validate_code(code_of("JBSWY3DPEHPK3PXP")), "also what was set up before they were sealed"
     session = SSOSession.objects.filter(upstream__has_key="id_token").latest("pk")
     assert session.upstream["sub"] == "00u1"
     assert sealing.unseal(session.upstream["id_token"], flow.hint_context(acme)) == "hint 1"
@@ -149,6 +167,7 @@ def test_no_process_starts_without_a_key_that_is_needed(rows, settings, monkeypa
     with pytest.raises(ImproperlyConfigured) as refused:
         call_command("web")
     assert f"CURFEW_ENCRYPTION_KEYS lacks the key {id_of(OLD)}" in str(refused.value)
+    assert "authenticator apps and recovery codes (2)" in str(refused.value)
     assert "secrets of connections (3)" in str(refused.value)
     assert "upstream" not in str(refused.value), "a hint that is lost keeps nobody from working"
 
@@ -174,6 +193,7 @@ def test_what_a_lost_key_sealed_is_taken_away_if_somebody_says_so(rows, settings
     assert SigningKey.objects.filter(status=KeyStatus.GONE).count() == len(keys.ALGORITHMS)
     assert keys.sign({"iss": "x"}), "a new key was made"
     assert Connection.objects.get(name="acme").sealed_options == {}
+    assert list(Authenticator.objects.values_list("user__email", flat=True)) == ["r@fabrikamcorp.com"]
     assert not User.objects.get(email="p1@fabrikamcorp.com").has_usable_password()
     assert SSOSession.objects.filter(upstream={"sub": "00u1"}).count() == 2
     assert SessionEvent.objects.get(type="secrets_resealed").data["act"] == "discarded"

@@ -86,6 +86,7 @@ class TenantSettingsForm(RulebookForm):
             "v2_logout_confirmation": "Ask before signing out at /v2/logout",
             "require_pushed_authorization_requests": "Require pushed authorization requests (PAR)",
             "history_retention_days": "Days of history",
+            "legal_hold": "Legal hold",
         }
         help_texts: ClassVar[Any] = {
             "friendly_name": "Whose accounts these are, as people read it on pages and in mails.",
@@ -100,6 +101,7 @@ class TenantSettingsForm(RulebookForm):
             "v2_logout_confirmation": "Auth0 never asks there. A link on another site can sign somebody out where nothing is asked.",
             "profile": "Rules for every application at once, stricter than their own switches.",
             "dynamic_client_registration": "Programs may register applications of their own at /oidc/register.",
+            "legal_hold": "Why. While this says something, nothing of the past is deleted because of its age.",
             "history_retention_days": "For how long the audit trail, deliveries and ended sessions are kept.",
             "accent_color": "Of links and buttons, as #2450b8. Where it would be hard to read a darker or lighter one is used.",
         }
@@ -177,7 +179,7 @@ class TenantSettingsAdmin(StrictAdmin):
                     "require_pushed_authorization_requests",
                     "session_management",
                     "dynamic_client_registration",
-                    "history_retention_days",
+                    *("history_retention_days", "legal_hold"),
                 ),
             },
         ),

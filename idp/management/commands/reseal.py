@@ -68,8 +68,8 @@ class Command(BaseCommand):
             raise CommandError(f"No key {lost} is missing: it is in CURFEW_ENCRYPTION_KEYS, or seals nothing.")
         if not options["json"]:
             self.stdout.write(
-                f"Lost for good, if you go on: {sealed.words(tables)}. Secrets must be typed again, signing keys are made anew, and people "
-                "whose imported hash goes set a new password."
+                f"Lost for good, if you go on: {sealed.words(tables)}. Secrets must be typed again, signing keys are made anew, people whose "
+                "imported hash goes set a new password, and whoever had an authenticator app comes in by the password alone."
             )
             if not options["no_input"] and input("Take it away? Type yes: ") != "yes":
                 raise CommandError("Nothing was done.")

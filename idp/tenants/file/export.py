@@ -35,7 +35,7 @@ _TENANT = (  # settings that the file calls by the same name
     "remember_second_factor_days",
     *("session_management", "profile", "require_pkce", "require_pushed_authorization_requests"),
     *("dynamic_client_registration", "sign_out_timeout", "password_change_ends_other_sessions", "security_mails"),
-    "history_retention_days",
+    *("history_retention_days", "legal_hold"),
 )
 _API = (
     "identifier",

@@ -15,7 +15,7 @@ from idp.protocol.grant_types import CLIENT_CREDENTIALS
 from idp.protocol.opaque import new_secret
 from idp.tenants import clients as entries
 from idp.tenants.clients import ClientEntry
-from logout_app.api.applications import client_shape
+from logout_app.api.applications import auth_methods, client_shape
 from logout_app.api.frame import body, delegation, paging
 from logout_app.api.frame.errors import ApiError, invalid_body, not_found
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
@@ -58,7 +58,7 @@ def get(call: Call, client_id: str) -> Any:
 def create(call: Call) -> Any:
     """One that says neither where it comes back to nor how it gets tokens signs nobody in yet: it acts for itself."""
     silent = {} if call.body.keys() & {"callbacks", "grant_types"} else {"grant_types": [CLIENT_CREDENTIALS]}
-    entry = _entry(silent | call.body)
+    entry = _entry(silent | auth_methods.understood(call.body, None))
     body.refuse(entries.problems(entry, None), PLACE)
     columns = entries.WHERE_SILENT | entries.columns_of(entry)
     row = Application(**columns)
@@ -75,8 +75,8 @@ def create(call: Call) -> Any:
 
 def update(call: Call, client_id: str) -> Any:
     row = find(client_id, locked=True)
-    said = _unchanged(row, call.body) | call.body
-    entry = _entry(said)
+    body_in_our_keys = auth_methods.understood(call.body, row)
+    entry = _entry(_unchanged(row, call.body) | body_in_our_keys)
     body.refuse(entries.problems(entry, row), PLACE)
     columns = _cleared(call.body) | entries.columns_of(entry)
     if entry.secret:

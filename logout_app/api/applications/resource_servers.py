@@ -44,12 +44,13 @@ def shape(row: ResourceServer) -> dict[str, Any]:
     return found | ({"scopes": row.scopes} if row.scopes else {})
 
 
-def find(named: str) -> ResourceServer:
+def find(named: str, *, locked: bool = False) -> ResourceServer:
     """By id first: 24 hexadecimal digits are no URI. Raises ApiError 404."""
+    rows = ResourceServer.objects.select_for_update(no_key=True) if locked else ResourceServer.objects.all()
     if len(named) == 24 and set(named) <= set("0123456789abcdef") and (key := int(named, 16)) < 2**63:
-        row = ResourceServer.objects.filter(pk=key).first()
+        row = rows.filter(pk=key).first()
     else:
-        row = ResourceServer.objects.filter(identifier=named).first()
+        row = rows.filter(identifier=named).first()
     if row is None:
         raise not_found("resource_server")
     return row
@@ -82,7 +83,7 @@ def create(call: Call) -> Any:
 
 
 def update(call: Call, named: str) -> Any:
-    row = find(named)
+    row = find(named, locked=True)
     if row.is_system:
         return _unchanged(row, call.body)
     if call.body.get("identifier") not in (None, row.identifier):

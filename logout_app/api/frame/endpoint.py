@@ -62,9 +62,9 @@ class Endpoint(APIView):
         plain: HttpRequest = request._request
         at = timezone.now()
         caller = caller_of(plain, at)
-        left = PACE.take(caller.key)
+        left = PACE.take(caller.key, at)
         if not left.allowed:
-            headers = left.headers | {"Retry-After": "1"}
+            headers = left.headers | {"Retry-After": str(left.wait)}
             raise ApiError(429, "Global limit has been reached", "too_many_requests", headers)
         return self._paced(left, self._answer(plain, caller, ids))
 

@@ -10,6 +10,9 @@ from logout_app.api.frame.errors import ApiError
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, PAGES, Call, Operation
 
 EVERY = (*PAGES, *CHECKPOINTS, *FIELDS)
+MAIL_SERVER = (
+    "The server for mails is an environment setting here (CURFEW_EMAIL_URL): whoever runs the server changes it"
+)
 # What Auth0's SDKs may choose by, in one list or another: of nothing it chooses nothing.
 CHOOSING = ("hydrate", "name", "enabled", "triggerId", "synchronous", "disabled")
 
@@ -28,6 +31,13 @@ def _no_actions(call: Call) -> Any:
 def _missing(message: str, code: str = "") -> Callable[..., Any]:
     def answer(call: Call, **ids: str) -> Any:
         raise ApiError(404, message, code)
+
+    return answer
+
+
+def _refused(message: str) -> Callable[..., Any]:
+    def answer(call: Call) -> Any:
+        raise ApiError(400, message, "operation_not_supported")
 
     return answer
 
@@ -80,6 +90,9 @@ OPERATIONS = (
     Operation("GET", "emails/provider", ["read:tenant_settings"],
               _missing("There is not a configured email provider", "inexistent_email_provider"),
               "404: the server for mails is an environment setting.", query=FIELDS),
+    Operation("POST", "emails/provider", ["update:tenant_settings"], _refused(MAIL_SERVER), "Refused: it is an environment setting."),
+    Operation("PATCH", "emails/provider", ["update:tenant_settings"], _refused(MAIL_SERVER), "Refused: it is an environment setting."),
+    Operation("DELETE", "emails/provider", ["update:tenant_settings"], _refused(MAIL_SERVER), "Refused: it is an environment setting."),
     Operation("GET", "branding/templates/universal-login", ["read:branding"],
               _missing("The universal login template does not exist", "inexistent_templates_universal_login"), "404."),
     Operation("GET", "supplemental-signals", ["read:attack_protection"], _always({"akamai_enabled": False}), "None."),

@@ -21,7 +21,7 @@ OURS = (
     *("accent_color", "max_sessions_per_user", "v2_logout_confirmation", "require_mfa", "require_mfa_groups"),
     *("session_management", "profile", "require_pkce", "require_pushed_authorization_requests", "sign_out_timeout"),
     *("dynamic_client_registration", "password_change_ends_other_sessions", "security_mails", "history_retention_days"),
-    "remember_second_factor_days",
+    *("remember_second_factor_days", "legal_hold"),
     *("picture_url_dark", "favicon_url", "background_color", "background_color_dark", "privacy_url", "imprint_url"),
     *("texts", "mail_templates"),
 )

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = "Delete tokens, codes and families that are dead for good. The worker does so each hour by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        retention = rules.within(configuration.current().tenant, "history_retention_days")
+        retention = rules.days_of_history(configuration.current().tenant)
         for name, batch in purge.batches(timezone.now(), retention):
             total = 0
             while count := batch():

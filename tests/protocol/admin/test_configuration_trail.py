@@ -45,6 +45,7 @@ TYPED: dict[str, Any] = {
     "require_mfa": "on",
     "require_mfa_groups": "admins",
     "history_retention_days": 1,
+    "legal_hold": "Case 7",
 }
 
 

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from idp.models import Connection
 from idp.scim import tokens
-from logout_app.api.frame import pace
 from logout_app.api.frame.operations import Operation
 from logout_app.api.table import OPERATIONS
 from logout_app.models import EventStream
@@ -28,12 +27,6 @@ from tests.support.second_factors import give_all
 pytestmark = pytest.mark.django_db
 WRONG = ["_connector=OR", "user__password__startswith=a", "filter[__class__]=x", "ordering=password"]
 OUT_OF_BOUNDS = ["per_page=1000000", "per_page=-1", "per_page=1e9", "per_page=x", "per_page=", "page=999999999"]
-
-
-@pytest.fixture(autouse=True)
-def _unhurried(monkeypatch):
-    monkeypatch.setattr(pace, "AT_ONCE", 10_000)
-    monkeypatch.setattr(pace.PACE, "_left", {})
 
 
 def place(operation: Operation) -> str:

@@ -31,11 +31,6 @@ from tests.support.oauth import post_form, tokens_for
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _unhurried(monkeypatch):
-    monkeypatch.setattr(pace.PACE, "_left", {})
-
-
 def address(operation: Operation) -> str:
     return re.sub(r"<\w+:\w+>", "x", operation.path)
 
@@ -329,8 +324,7 @@ def test_what_nobody_expected_is_told_without_its_details(monkeypatch):
 
 
 def test_who_asks_too_fast_is_told_when_to_go_on(monkeypatch):
-    monkeypatch.setattr(pace, "AT_ONCE", 3)
-    monkeypatch.setattr(pace, "A_SECOND", 0.001)
+    monkeypatch.setattr(pace, "LIMIT", limiter.Limit("api", 3, 86_400))
     api = Api()
     answers = [api.get("roles") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -338,6 +332,29 @@ def test_who_asks_too_fast_is_told_when_to_go_on(monkeypatch):
     assert int(answers[0].headers["X-RateLimit-Reset"]) > timezone.now().timestamp()
     assert answers[-1].headers["Retry-After"]
     assert answers[-1].json()["errorCode"] == "too_many_requests"
+
+
+def test_the_pace_of_a_caller_is_one_for_all_processes_and_costs_a_statement_for_many_requests(monkeypatch):
+    monkeypatch.setattr(pace, "LIMIT", limiter.Limit("api", 200, 86_400))
+    monkeypatch.setattr(pace, "FREE", 20)
+    at, here, there = timezone.now(), pace.CallerPace(), pace.CallerPace()
+    with CaptureQueriesContext(connection) as seen:
+        assert all(here.take("seldom", at).allowed for _ in range(20))
+    assert not seen.captured_queries
+    with CaptureQueriesContext(connection) as seen:
+        first = [here.take("fast", at) for _ in range(150)]
+    assert all(left.allowed for left in first)
+    assert [left.remaining for left in first[:3]] == [199, 198, 197]
+    assert first[-1].remaining == 50
+    assert len(seen.captured_queries) <= 150 // pace.LOT
+    other = [there.take("fast", at) for _ in range(100)]
+    assert 50 - pace.LOT <= sum(left.allowed for left in other) <= 50 + pace.FREE
+    assert (other[-1].allowed, other[-1].remaining) == (False, 0)
+    with CaptureQueriesContext(connection) as seen:
+        assert not any(there.take("fast", at).allowed for _ in range(50))
+    assert not seen.captured_queries, "who is above the limit is refused without the database"
+    assert there.take("fast", at + timedelta(days=1)).allowed
+    assert there.take("another", at).allowed
 
 
 # --- pages -------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import pytest
 from django.http import HttpResponse
 
+from logout_app.admin.pages import api_document
 from logout_app.api.table import OPERATIONS
 from tests.support import api_page
 from tests.support.factories import make_user
@@ -25,6 +26,12 @@ def test_the_document_is_what_the_table_makes():
     ids = [operation_id(operation) for operation in OPERATIONS]
     assert len(ids) == len(set(ids))
     assert table.BODIES.keys() == {table.key(operation) for operation in OPERATIONS}
+
+
+@pytest.mark.once
+def test_the_administration_can_read_the_document():
+    """Its reader takes no JSON that is nested deeply: what is inside of something has a name of its own."""
+    assert api_document.document()["paths"]
 
 
 @pytest.mark.once

@@ -27,8 +27,12 @@ from idp.protocol.initiators import Initiator
 from logout_app.api.frame import pace
 from logout_app.api.table import OPERATIONS
 from logout_app.ending.end import Selection, end_sessions
-from logout_app.models import LogoutDelivery, LogoutEvent
+from logout_app.models import EventStream, LogoutDelivery, LogoutEvent, StreamKind
+from logout_app.streams import manage
+from sessions_app.audit.events import EventType
 from sessions_app.models import Consent, RefreshTokenFamily, SessionEvent
+from sessions_app.transfer import exports
+from sessions_app.transfer.exports import WantedExport
 from tests.support import api_page
 from tests.support.factories import make_application, make_connection, make_session, make_user
 from tests.support.management import make_program, token_of
@@ -43,6 +47,10 @@ MET = (
     ("DELETE", "sessions/{sid}"),
     ("GET", "logs/{log_id}"),
     ("GET", "deliveries/{delivery_id}"),
+    ("GET", "jobs/{job_id}"),
+    ("GET", "log-streams/{stream_id}"),
+    ("GET", "event-streams/{stream_id}/deliveries/{event_id}"),
+    ("POST", "event-streams/{stream_id}/redeliver"),
 )
 MOST = 40  # boundaries of an operation
 CONFIG = SchemathesisConfig.from_dict(
@@ -70,6 +78,15 @@ def _application(environ: dict[str, Any], start_response: Callable[..., Any]) ->
 SCHEMA.app = _application
 
 
+def _stream(*, as_events: bool) -> EventStream:
+    row = EventStream(kind=StreamKind.WEBHOOK, public_id=manage.new_public_id(), name="Hook", as_events=as_events)
+    row.endpoint, row.events = "https://hook.example/in", [EventType.ENDED]
+    for column in ("secret", "authorization"):
+        setattr(row, column, manage.seal(row, column, "Bearer secret"))
+    row.save()
+    return row
+
+
 def _made() -> tuple[str, Places]:
     keys.ensure()
     app, user = make_application("App"), make_user(user_metadata={"plan": "gold"})
@@ -84,7 +101,14 @@ def _made() -> tuple[str, Places]:
     api = ResourceServer.objects.create(identifier="https://api.example/", name="API")
     grant = ClientGrant.objects.create(application=app, resource_server=api, scope=[])
     token = token_of(make_program())
+    log, hook = _stream(as_events=False), _stream(as_events=True)
+    manage.send_verification(hook, None, timezone.now())
+    job = exports.create(WantedExport(None, "json"), actor="system", at=timezone.now())
     return token, {
+        "log-streams stream_id": log.public_id,
+        "event-streams stream_id": hook.public_id,
+        "event-streams event_id": hook.items.get().jti,
+        "job_id": job.public_id,
         "user_id": user.user_id,
         "sid": session.sid,
         "client_id": app.client_id,
@@ -107,7 +131,7 @@ def test_every_operation_is_as_documented(settings: Any) -> None:
 
     def ask(case: schemathesis.Case) -> None:
         nonlocal answered
-        pace.PACE._left.clear()
+        pace.PACE.forget()
         _place(case, places)
         with transaction.atomic():
             try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import time
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
+from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from idp.crypto import sealing
 from idp.limits import limiter
-from idp.models import TenantSettings
+from idp.models import Application, TenantSettings
 from logout_app.api.table import OPERATIONS
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream
@@ -19,7 +22,7 @@ from sessions_app.audit import history
 from sessions_app.models import RefreshTokenFamily, SessionEvent
 from tests.support.factories import PASSWORD, make_application, make_user
 from tests.support.management import Api
-from tests.support.oauth import tokens_for
+from tests.support.oauth import post_form, tokens_for
 from tests.support.sign_in import csrf_client, sign_in_by_form
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +138,62 @@ def test_keys_of_an_application_come_and_go_one_by_one():
     app.jwks["keys"].append({**ECKey.generate_key("P-256").as_dict(private=False), "use": "enc"})
     app.save()
     assert api.delete(last).status_code == 400, "what is left encrypts, and proves nothing"
+
+
+def pem_of(key) -> str:
+    return key.as_pem(private=False).decode()
+
+
+def test_keys_that_prove_who_a_client_is_come_with_it_or_are_named_by_their_ids():
+    """As Auth0's newer clients say it, and its Terraform provider."""
+    api, key = Api(), ECKey.generate_key("P-256")
+    given = {"credential_type": "public_key", "pem": pem_of(key), "alg": "ES256", "name": "first"}
+    made = api.post(
+        "clients",
+        {"name": "Robot", "client_authentication_methods": {"private_key_jwt": {"credentials": [given]}}},
+    )
+    assert (made.status_code, made.json()["token_endpoint_auth_method"]) == (201, "private_key_jwt")
+    assert "client_secret" not in made.json()
+    path = f"clients/{made.json()['client_id']}"
+    (credential,) = api.get(f"{path}/credentials").json()
+    assert (credential["name"], credential["alg"]) == ("first", "ES256")
+    row = Application.objects.get(client_id=made.json()["client_id"])
+    claims = {"iss": row.client_id, "sub": row.client_id, "aud": settings.ISSUER, "jti": "1", "exp": time() + 60}
+    form = {
+        "token": "x",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": jwt.encode({"alg": "ES256", "kid": credential["kid"]}, claims, key),
+    }
+    assert post_form("/oauth/revoke", form).status_code == 200
+    other = api.post("clients", {"name": "Shop"}).json()
+    theirs = f"clients/{other['client_id']}"
+    ids = [
+        api.post(f"{theirs}/credentials", given | {"pem": pem_of(ECKey.generate_key("P-256"))}).json()["id"]
+        for _ in "ab"
+    ]
+
+    def named(*ids: str):
+        return {"client_authentication_methods": {"private_key_jwt": {"credentials": [{"id": one} for one in ids]}}}
+
+    for wrong in (
+        named(ids[0]),
+        named(credential["id"]),
+        named(),
+        named(*ids) | {"token_endpoint_auth_method": "none"},
+    ):
+        assert api.patch(theirs, wrong).json()["errorCode"] == "invalid_body", wrong
+    assert api.get(theirs).json()["token_endpoint_auth_method"] == other["token_endpoint_auth_method"]
+    assert api.patch(theirs, named(*ids)).json()["token_endpoint_auth_method"] == "private_key_jwt"
+    tls = {"client_authentication_methods": {"tls_client_auth": {"credentials": [{"id": ids[0]}]}}}
+    assert "certificates of TLS" in api.patch(theirs, tls).json()["message"]
+
+
+def test_the_server_for_mails_is_nobody_s_to_change_here():
+    api = Api()
+    for method in ("POST", "PATCH", "DELETE"):
+        answer = api.ask(method, "emails/provider", {"name": "smtp"} if method != "DELETE" else None)
+        assert (answer.status_code, answer.json()["errorCode"]) == (400, "operation_not_supported")
+        assert "CURFEW_EMAIL_URL" in answer.json()["message"]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def _quick_keys(monkeypatch):
         pair = make_key("id.example")
         return pair.private, pair.certificate
 
-    monkeypatch.setattr(own_key, "_make", make)
+    monkeypatch.setattr(own_key, "make", make)
 
 
 def step(name: str, *, early: bool = True, at=None) -> str:

@@ -136,6 +136,7 @@ def _tenant() -> None:
         "security_mails": "off",
         "default_language": "de",
         "history_retention_days": 30,
+        "legal_hold": "Case 7",
     }.items():
         setattr(row, name, value)
     row.save()

@@ -35,6 +35,7 @@ CASES: tuple[tuple[str, Any], ...] = (
     ("picture_url", "http://cdn.example/logo.png"),
     ("picture_url", "ftp://cdn.example/logo.png"),
     ("picture_url", "https://user:secret@cdn.example/logo.png"),
+    ("legal_hold", "x" * 201),
     ("support_url", "http://help.example/"),
     ("support_url", "javascript:alert(1)"),
     ("support_email", "nobody"),

@@ -123,14 +123,18 @@ class Providers:
             (folder / "htdocs" / path).write_text(text)
         (folder / "sp.key").write_text(key.private)
         (folder / "sp.crt").write_text(key.certificate)
-        metadata = requests.get(f"{self.issuer}samlp/metadata/{name}", timeout=60)
-        metadata.raise_for_status()
-        (folder / "idp.xml").write_bytes(metadata.content)
-        certificate = metadata.text.partition("X509Certificate>")[2].partition("<")[0].strip()
+        certificate = self.fetch_metadata(name).partition("X509Certificate>")[2].partition("<")[0].strip()
         (folder / "idp.crt").write_text(f"-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n")
         host = HOSTS[name].rpartition("/")[2]
         self.authority.issue_cert(host).private_key_and_cert_chain_pem.write_to_path(str(folder / "tls.pem"))
         return folder
+
+    def fetch_metadata(self, name: str) -> str:
+        """Ours, into its folder."""
+        metadata = requests.get(f"{self.issuer}samlp/metadata/{name}", timeout=60)
+        metadata.raise_for_status()
+        (self.folder / name / "idp.xml").write_bytes(metadata.content)
+        return metadata.text
 
     def apache(self, name: str) -> AbstractContextManager[None]:
         """With the module of this name in what was furnished, until the block ends."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, expect
 
+from tests.rps.running import sign_in as fill_in
 from tests.rps.saml.person import Person
 from tests.rps.saml.providers import MELLON, Providers
+from tests.support.chromium import new_page
 
 pytestmark = pytest.mark.once
 
@@ -37,6 +40,17 @@ def test_a_sign_out_at_curfew_reaches_it_in_a_frame(providers: Providers, place:
     person.loads_frames(page)
     assert person.rows(page) == {MELLON: "delivered"}
     assert person.is_led_away(f"{place}/private/")
+
+
+def test_in_a_browser_its_row_turns_green_by_its_own_answer(providers: Providers, place: str, browser: Browser) -> None:
+    with new_page(browser, ignore_https_errors=True) as page:
+        page.goto(f"{place}/private/")
+        fill_in(page)
+        page.wait_for_url(f"{place}/private/")
+        page.goto(f"{providers.issuer}v2/logout")
+        expect(page.locator(f"[data-name={MELLON}]")).to_have_attribute("data-state", "delivered")
+        page.goto(f"{place}/private/")
+        assert page.locator("input[name=password]").is_visible()
 
 
 def test_its_own_logout_ends_both_sessions_and_it_believes_the_answer(providers: Providers, place: str) -> None:

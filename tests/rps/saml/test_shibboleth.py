@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from idp.saml.names import SOAP
-from tests.rps.running import MARY, PATIENCE, STARTUP
+from tests.rps.conftest import World
+from tests.rps.running import MARY, PATIENCE, STARTUP, run_commands
 from tests.rps.saml.person import Person
 from tests.rps.saml.providers import HERE, MAIL, SHIBBOLETH, Providers, entity
 from tests.support.processes import Program
@@ -72,3 +73,16 @@ def test_its_own_logout_ends_both_sessions_and_it_believes_the_answer(providers:
     page = person.opens(f"{place}/Shibboleth.sso/Logout")
     assert "Logout completed successfully" in page.text, page.text
     assert "username" in person.opens(f"{place}/private/").text
+
+
+def test_it_lives_through_a_rotation_of_our_key(world: World, providers: Providers, place: str) -> None:
+    """Whoever reads the metadata while both certificates are in them; it believes them by the signature of the key before."""
+    run_commands(world.environment, ["rotate_saml_key", "publish"])
+    sign_in(providers.person(), place)  # by what it read before
+    providers.fetch_metadata(SHIBBOLETH)
+    run_commands(world.environment, ["rotate_saml_key", "activate", "--early", "--no-input"])
+    person = providers.person()
+    sign_in(person, place)
+    page = person.opens(f"{providers.issuer}v2/logout")
+    wait_until(lambda: person.rows(page) == {SHIBBOLETH: "delivered"}, PATIENCE, "Shibboleth did not confirm")
+    assert person.is_led_away(f"{place}/private/")

@@ -82,7 +82,17 @@ SAID: dict[str, Any] = {
     **{name: switch() for name in SWITCHES},
     **{name: text() for name in TEXTS},
 }
+PUBLIC_KEY = body(
+    {"credential_type": one_of(("public_key",)), "pem": text("A public key.", minLength=1, maxLength=4096)},
+    name=text(maxLength=128),
+    alg=one_of(SIGNING_ALGORITHMS),
+    kid=text(maxLength=128),
+    parse_expiry_from_cert=switch("True is refused."),
+    expires_at=text("Refused: keys do not expire here."),
+)
+METHODS = body(private_key_jwt=ref("KeysOfClient"))
 TAKEN: dict[str, Any] = {
+    "client_authentication_methods": METHODS,
     **SAID,
     "client_secret": text("One of your own. Stored as a hash.", minLength=1),
     "grant_types": different(one_of((*grant_types.ALL, "implicit")), "`implicit` is accepted and does nothing."),
@@ -163,6 +173,8 @@ COMPONENTS = {
             "client_secret": text("Only in the answer that makes it."),
         },
     ),
+    "KeysOfClient": body({"credentials": many(ref("KeyOfClient"), minItems=1)}),
+    "KeyOfClient": {"anyOf": [PUBLIC_KEY, body({"id": text(minLength=1)})]},
     "Credential": answer(
         {"id": text(), "kid": text(), "alg": text(), "credential_type": text()},
         {"name": text(), "expires_at": {"type": "null"}},

@@ -34,7 +34,7 @@ REFUSALS = {  # status -> the name of the answer, when it comes
     503: ("Unavailable", "The database does not answer at the moment."),
 }
 LIMITS = {
-    "X-RateLimit-Limit": "Requests at once.",
+    "X-RateLimit-Limit": "Requests within two seconds.",
     "X-RateLimit-Remaining": "How many of them are left.",
     "X-RateLimit-Reset": "Unix time at which all of them are free again.",
 }

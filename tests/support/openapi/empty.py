@@ -37,6 +37,9 @@ BODIES = {
         answer({"actions": many(NOTHING), "total": whole(), "page": whole(), "per_page": whole()}), unpaged=True
     ),
     "GET emails/provider": Bodies(NOTHING, also=(404,)),
+    "POST emails/provider": Bodies(NOTHING, mapping()),
+    "PATCH emails/provider": Bodies(NOTHING, mapping()),
+    "DELETE emails/provider": Bodies(NOTHING),
     "GET branding/templates/universal-login": Bodies(NOTHING, also=(404,)),
     "GET branding/themes/default": Bodies(NOTHING, also=(404,)),
 }

@@ -60,7 +60,7 @@ PERMISSIONS = body(
 )
 TEXTS = (
     *("picture_url", "support_email", "support_url", "accent_color", "picture_url_dark", "favicon_url"),
-    *("background_color", "background_color_dark", "privacy_url", "imprint_url"),
+    *("background_color", "background_color_dark", "privacy_url", "imprint_url", "legal_hold"),
 )
 SWITCHES = (
     *("require_mfa", "session_management", "require_pkce", "require_pushed_authorization_requests"),
