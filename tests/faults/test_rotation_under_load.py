@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from idp.crypto import keys, lifetimes, rotation
-from idp.models import Application, ResourceServer
+from idp.models import Application, ResourceServer, SigningKey
 from sessions_app.models import SSOSession
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.oauth import VERIFIER, credentials, header_of, request_params
@@ -115,6 +115,7 @@ def parties(installation: Installation) -> list[StrictParty]:
     ]
 
 
+@pytest.mark.once
 @pytest.mark.spec("OpenID Connect Core 1.0", "10.1.1", "Keys rotate without a token that cannot be verified")
 def test_no_token_is_rejected_while_keys_rotate_again_and_again(
     installation: Installation, parties: list[StrictParty], settings: Any, monkeypatch: pytest.MonkeyPatch
@@ -161,3 +162,23 @@ def rotate_until_some_are_gone(failed: Any) -> dict[str, int]:
             done[move.act] += 1
         time.sleep(0.05)
     return done
+
+
+def test_two_that_rotate_at_the_same_moment_publish_one_successor_each(transactional_db: None) -> None:
+    keys.ensure()
+    together, moves, now = threading.Barrier(2), [], timezone.now()
+
+    def work() -> None:
+        together.wait(30)
+        try:
+            moves.append([move.act for move in rotation.rotate(now, force=True)])
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(moves) == [[], ["published"] * len(keys.ALGORITHMS)]
+    assert SigningKey.objects.filter(status="next").count() == len(keys.ALGORITHMS)

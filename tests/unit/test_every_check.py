@@ -34,6 +34,7 @@ ENVIRONMENT: dict[str, dict[str, str]] = {
     "idp.E026": {"CURFEW_TRUSTED_PROXIES": "::/0"},
     "idp.E030": {"SECRET_KEY": "short"},
     "idp.E031": {"CURFEW_ENCRYPTION_KEYS": "unset"},
+    "idp.E034": {"CURFEW_ENCRYPTION_KEYS": "kms:AAAA,guessable", "CURFEW_KMS_COMMAND": "cat"},
     "idp.E040": {"CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8"},
     "idp.E050": {"REDIS_URL": "redis://redis.example.com:6379/0"},
     "idp.E070": {"CURFEW_EMAIL_URL": "unset"},

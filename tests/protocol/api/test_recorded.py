@@ -24,6 +24,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "client_secret": "shown when it is made, stored as a hash",
     },
     "email-templates": {"urlLifetimeInSeconds": "how long a link lasts is not chosen for each mail"},
+    "event-streams": {"updated_at": "when it changed is in the audit trail"},
     "roles": {"type": "there are no roles of organizations to tell apart"},
     "users": {"picture": "avatars are not looked up at a third party by a hash of somebody's address"},
     "connections": {"metadata": NOT_KEPT, "show_as_button": "every connection that an application may use is offered"},
@@ -72,6 +73,15 @@ OIDC = {
     "id_token_session_expiry_supported": True,
 }
 LOG_STREAM = "id name type status sink isPriority"
+EVENT_STREAM = "id status name subscriptions created_at updated_at destination"
+SUBSCRIBED = [{"event_type": "user.deleted"}]
+HOOK = {
+    "type": "webhook",
+    "configuration": {
+        "webhook_endpoint": "https://example.com/webhook/events",
+        "webhook_authorization": {"method": "bearer", "token": "AKIAXXXXXXXXXXXXXXXX"},
+    },
+}
 MAIL = "template body from resultUrl subject syntax urlLifetimeInSeconds includeEmailInRedirect enabled"
 SINK = {
     "httpContentFormat": "JSONLINES",
@@ -276,6 +286,18 @@ STORIES: dict[str, list[tuple[str, str, Any, int, str]]] = {
         ("PATCH", "log-streams/{0}", {"status": "paused"}, 200, LOG_STREAM),
         ("GET", "log-streams/{0}", None, 200, LOG_STREAM),
         ("DELETE", "log-streams/{0}", None, 204, ""),
+    ],
+    "an event stream": [  # recorded with eventbridge as its destination
+        (
+            "POST",
+            "event-streams",
+            {"name": "Watcher", "subscriptions": SUBSCRIBED, "destination": HOOK},
+            201,
+            EVENT_STREAM,
+        ),
+        ("GET", "event-streams/{0}", None, 200, EVENT_STREAM),
+        ("PATCH", "event-streams/{0}", {"name": "Other", "subscriptions": SUBSCRIBED}, 200, EVENT_STREAM),
+        ("DELETE", "event-streams/{0}", None, 204, ""),
     ],
     "a mail": [
         ("GET", "email-templates/reset_email", None, 404, "statusCode error message errorCode"),

@@ -14,7 +14,7 @@ from tests.support.factories import make_connection
 from tests.support.management import Api, make_program
 from tests.support.upstreams.scripted_transmitter import TOKEN, ScriptedTransmitter
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ISSUER = "https://transmitter.example"
 
 

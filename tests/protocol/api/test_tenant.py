@@ -315,6 +315,8 @@ def test_a_log_stream_may_start_where_the_trail_was():
     for wrong in ("yesterday", "2026-11-30", 7):
         answer = api.post("log-streams", {"type": "http", "sink": SINK, "startFrom": wrong})
         assert (answer.status_code, "startFrom" in answer.json()["message"]) == (400, True), wrong
+    harmless = {"pii_config": None, "isPriority": False}
+    assert api.post("log-streams", {"type": "http", "sink": SINK} | harmless).status_code == 200
     custom = {**SINK, "httpCustomHeaders": [{"header": "X-Key", "value": "x"}]}
     assert "httpCustomHeaders" in api.post("log-streams", {"type": "http", "sink": custom}).json()["message"]
 
