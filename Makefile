@@ -4,6 +4,7 @@
 # `make screenshots` takes the pictures in docs/images (needs Chromium; pngquant makes them small)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make messages` gathers what there is to translate into locale/ (see docs/languages.md)
+# `make sbom` writes what a release is made of as CycloneDX (SBOM=file)
 # `make lint` checks format, lint, types, imports and templates
 
 SHELL := /bin/bash
@@ -47,7 +48,7 @@ DEBIAN := /usr/bin/chromium:chromium \
 # beside them, where Python packages do not bring the tests' servers (3.13 and later)
 SERVERS := /usr/bin/redis-server:redis-server /usr/share/doc/postgresql:postgresql
 
-.PHONY: help run test soak screenshots bench lint format messages compile tools
+.PHONY: help run test soak screenshots bench lint format messages compile sbom tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -90,6 +91,12 @@ compile: $(UV)
 	@cd requirements && ../$(UV) $(COMPILE) --group ../pyproject.toml:test -c base.txt -o test.txt
 	@cd requirements && for version in 3.11 3.12 3.13 3.14; do for file in base test; do \
 	  echo "Wheels of $$file.txt for Python $$version"; ../$(UV) $(WHEELS) --python-version $$version -r $$file.txt; done; done
+
+# What a release is made of, with hashes (CycloneDX).
+sbom: .venv/.base
+	@$(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/pip install --disable-pip-version-check -q cyclonedx-bom==7.5.0
+	@.venv/sbom/bin/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --output-reproducible \
+	  --sv 1.6 --of JSON -o $${SBOM:-var/curfew.cdx.json} && echo "$${SBOM:-var/curfew.cdx.json}"
 
 $(UV): | .venv/bin/python
 	@$(BIN)/python -m venv .venv/uv && .venv/uv/bin/pip install --disable-pip-version-check -q uv==0.13.9

@@ -52,6 +52,7 @@ SPEAKS_OF_SQL = re.compile(
 LONG = (
     "tests/protocol/pages/test_every_page_in_chromium.py",
     "tests/e2e/test_fresh_clone.py",
+    "tests/faults/test_topology.py",
     "tests/protocol/scim/test_judges.py",
 )
 # Rooms that take minutes, module by module, around the same programs: begun last, they would be what all others wait for.

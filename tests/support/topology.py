@@ -67,7 +67,7 @@ class Topology:
         program = self.installation.start(
             "web", ["manage.py", "web"], PORT=str(port), CURFEW_BIND="127.0.0.1", CURFEW_WEB_WORKERS="1"
         )
-        wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 90, program.log.name)
+        wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 180, program.log.name)
         return program
 
     def roll_web(self) -> None:

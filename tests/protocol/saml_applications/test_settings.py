@@ -12,6 +12,7 @@ from django.utils import timezone
 from idp.admin.connections.saml_applications import PRESETS, ImportForm, warnings
 from idp.applications import rules
 from idp.connections import rules as connection_rules
+from idp.http.serving import environ
 from idp.models import Application
 from idp.saml import sp_metadata
 from idp.saml.application import importing, refreshing
@@ -205,6 +206,10 @@ def test_metadata_are_uploaded_as_a_file_and_50_megabytes_are_refused_before_any
     monkeypatch.setattr(importing, "read", lambda _: pytest.fail("it was read"))
     refused = console.post(page, {"file": SimpleUploadedFile("sp.xml", b" " * 50_000_000)})
     assert "It has more than 900 kB" in refused.content.decode()
+    # The web server hands on nothing of a request that is longer than any may be.
+    unread = environ.with_too_large_a_body({"CONTENT_TYPE": "multipart/form-data; boundary=x"})
+    answer = console.generic("POST", page, **unread)
+    assert (answer.status_code, "too large" in answer.content.decode()) == (413, True)
 
 
 def test_a_certificate_that_ends_is_said_before():
