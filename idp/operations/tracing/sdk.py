@@ -70,7 +70,7 @@ class Traces:
 
 
 def begin() -> Traces:
-    """Sampler, limits, batches and exporter are as OpenTelemetry's variables say. Raises ValueError for one that no number is."""
+    """Sampler, limits, batches and exporter are as OpenTelemetry's variables say. Raises ValueError for one that cannot be."""
     provider = TracerProvider(resource=_resource())
     timeout = None if any(os.environ.get(name) for name in TIMEOUTS) else TIMEOUT
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=timeout)))
