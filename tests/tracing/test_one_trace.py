@@ -58,7 +58,7 @@ def test_one_trace_leads_from_the_request_to_the_post(tmp_path, receiver):  # no
             CURFEW_TRUSTED_PROXIES="127.0.0.1/32",
         ) as installation,
     ):
-        installation.worker()
+        installation.worker(wait=False)  # the queue waits for it
         installation.web()
         answer = requests.get(
             f"http://localhost:{installation.port}/v2/logout",
@@ -69,7 +69,7 @@ def test_one_trace_leads_from_the_request_to_the_post(tmp_path, receiver):  # no
             timeout=20,
         )
         assert (answer.status_code, answer.headers["Location"]) == (302, OUT)
-        wait_until(lambda: all(collector.spans(name) for name in NAMES), 30, "a span is missing")
+        wait_until(lambda: all(collector.spans(name) for name in NAMES), 90, "a span is missing")
 
     request, act, attempt = (collector.spans(name)[0] for name in NAMES)
     assert [each.trace for each in (request, act, attempt)] == [TRACE] * 3
