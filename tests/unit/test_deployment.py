@@ -109,7 +109,9 @@ def test_no_counter_of_the_database_is_added_up_over_web_servers() -> None:
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     asked = [rule["expr"] for group in rules for rule in group["rules"]]
     asked += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    several = re.compile(r"(?<!max )(sum|count)( by \((?!le\))[\w, ]+\) )?\((rate|increase)?\(?curfew_\w+(?<!_bucket)\b")
+    several = re.compile(
+        r"(?<!max )(sum|count)( by \((?!le\))[\w, ]+\) )?\((rate|increase)?\(?curfew_\w+(?<!_bucket)\b"
+    )
     assert [text for text in asked if several.search(text)] == []
 
 
