@@ -83,6 +83,19 @@ def test_a_collector_that_comes_again_gets_what_is_new_and_nothing_twice(tmp_pat
         exported(position=position)
 
 
+def test_what_until_leaves_out_is_not_taken_for_told(tmp_path: Path, monkeypatch) -> None:
+    """The night before last, then the next one: what happened between midnight and the run is in the second."""
+    monkeypatch.setattr(forwarding, "BATCH", 2)
+    position = tmp_path / "position"
+    happen("opened", "ended", "opened", "ended", "opened")
+    told = [exported(position=position, until=NOW + timedelta(minutes=minutes)) for minutes in (0, 3, 100)]
+    assert [[line["sub"] for line in lines if line["sub"]] for lines in told] == [
+        [],
+        ["auth0|0", "auth0|1", "auth0|2"],
+        ["auth0|3", "auth0|4"],
+    ]
+
+
 def test_syslog_is_that_of_the_rfc_over_tcp(settings) -> None:
     happen("opened", "sign_in_failed")
     with collector() as (port, messages):
