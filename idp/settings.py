@@ -45,7 +45,7 @@ ALLOWED_HOSTS = [
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
 FORWARDED_HEADER = conf.read_choice("CURFEW_FORWARDED_HEADER", ("X-Forwarded-For", "Forwarded"))
 ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
-DEMO = conf.read("CURFEW_DEMO") != "0" and (BASE_DIR / "examples").is_dir()
+DEMO = conf.read("CURFEW_DEMO") != "0" and IS_CHECKOUT and (BASE_DIR / "examples").is_dir()
 BIND = conf.read("CURFEW_BIND")
 WEB_WORKERS = conf.read_int("CURFEW_WEB_WORKERS")
 WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "idp.http.languages.LanguageMiddleware",
     "idp.http.time_zones.TimeZoneMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "idp.http.static_files.StaticFilesMiddleware",
     "idp.http.speculation.NothingInAdvanceMiddleware",
     "idp.http.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
