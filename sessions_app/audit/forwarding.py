@@ -79,6 +79,19 @@ def connect(target: str) -> socket.socket:
     return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
 
 
+def send(collector: socket.socket, messages: list[bytes]) -> None:
+    """Raises OSError, also for a collector that has hung up: the system takes what nobody will ever read."""
+    collector.settimeout(0)
+    try:
+        if not collector.recv(1):
+            raise ConnectionError("the collector has hung up")
+    except (BlockingIOError, ssl.SSLWantReadError):
+        pass  # it says nothing, as it should
+    finally:
+        collector.settimeout(WITHIN)
+    collector.sendall(b"".join(map(counted, messages)))
+
+
 class Position:
     """The last line that was taken, in a file; so a collector that comes again goes on where it was."""
 
