@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
-from idp.admin.support import ActsAdmin, AdminAct, actor_of
+from idp.admin.support import ActsAdmin, AdminAct, NotDone, actor_of
 from idp.http.requests import facts
 from idp.http.visit import is_fresh
 from logout_app.admin.signals.forms import OutgoingStreamForm, ReplayForm, WebhookForm
@@ -35,7 +35,7 @@ def _set(status: StreamState) -> Any:
         try:
             manage.set_status(stream, status, "", actor=actor_of(request), at=at, by=manage.SetBy.ADMINISTRATOR)
         except manage.NotGranted as error:
-            return error.description
+            raise NotDone(error.description) from None
         return f"{stream} is {status}."
 
     return do
