@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -72,7 +73,10 @@ def _base64(text: str) -> bytes:
 def _certificate(der: bytes) -> Certificate:
     try:
         loaded = x509.load_der_x509_certificate(der)
-        key = loaded.public_key()
+        key, subject = loaded.public_key(), loaded.subject.rfc4514_string()
+        not_before, not_after = loaded.not_valid_before_utc, loaded.not_valid_after_utc
+    except UnsupportedAlgorithm:
+        raise BadCertificate("has a key of a kind or curve that is not known here") from None
     except ValueError:
         raise BadCertificate("is not an X.509 certificate") from None
     if isinstance(key, rsa.RSAPublicKey):
@@ -82,9 +86,9 @@ def _certificate(der: bytes) -> Certificate:
         raise BadCertificate("has a key that is neither RSA nor an elliptic curve")
     return Certificate(
         pem=loaded.public_bytes(serialization.Encoding.PEM).decode(),
-        subject=loaded.subject.rfc4514_string(),
+        subject=subject,
         thumbprint=loaded.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303  a name, not a proof
-        not_before=loaded.not_valid_before_utc,
-        not_after=loaded.not_valid_after_utc,
+        not_before=not_before,
+        not_after=not_after,
         key=key,
     )

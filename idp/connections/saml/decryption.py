@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from datetime import datetime
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -43,7 +44,7 @@ def read(pem: str) -> str:
     """The private key of a PEM text, whatever stands beside it. Raises BadKey."""
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey("is not a private key in PEM without a password") from None
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < x509.LEAST_RSA_BITS:
         raise BadKey(f"is not an RSA key of {x509.LEAST_RSA_BITS} bits or more")

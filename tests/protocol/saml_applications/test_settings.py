@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from django.utils import timezone
 from idp.admin.connections.saml_applications import PRESETS, ImportForm, warnings
 from idp.applications import rules
 from idp.connections import rules as connection_rules
+from idp.connections.saml import decryption
 from idp.http.serving import environ
 from idp.models import Application
 from idp.saml import sp_metadata
@@ -24,6 +27,13 @@ pytestmark = pytest.mark.django_db
 BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:"
 KEY = the_key("sp.example")
 GOOD = {"audience": "https://wiki.example/saml"}
+
+
+def of_an_unknown_kind(pem: str) -> str:
+    """In place of RSA it names an algorithm that there is not."""
+    heading, body, footing = re.fullmatch(r"(-----.*?-----)(.*?)(-----.*-----)\s*", pem, re.S).groups()
+    der = base64.b64decode(body).replace(bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d01014f"))
+    return f"{heading}\n{base64.b64encode(der).decode()}\n{footing}\n"
 
 
 def said_of(saml, **fields):
@@ -44,6 +54,7 @@ def said_of(saml, **fields):
         ({"lifetimeInSeconds": True}, "lifetimeInSeconds: it must be a number of seconds"),
         ({"nameIdentifierFormat": "kerberos"}, "nameIdentifierFormat: it must be one of"),
         ({"signingCert": "nonsense"}, "signingCert: it is not an X.509 certificate"),
+        ({"signingCert": of_an_unknown_kind(KEY.certificate)}, "signingCert: it has a key of a kind or curve"),
         ({"wantsSignedRequests": True}, "signingCert: it is missing"),
         ({"mappings": ["email"]}, "mappings: it must be an object"),
         ({"acsIndexes": {"1": "https://evil.example/acs"}}, "acsIndexes.1: it is none of the callbacks"),
@@ -58,6 +69,11 @@ def test_what_it_may_not_say_is_named_and_switches_all_of_it_off(wrong, reason):
     row, problems = said_of({**GOOD, **wrong})
     assert any(reason in problem for problem in problems), problems
     assert not row.usable.saml
+
+
+def test_a_private_key_of_a_kind_that_is_not_known_is_a_mistake_and_no_fault_of_ours():
+    with pytest.raises(decryption.BadKey):
+        decryption.read(of_an_unknown_kind(KEY.private))
 
 
 def test_what_follows_for_the_plan_of_logouts_is_saved_with_the_settings():
