@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -72,7 +73,7 @@ def _from_pem(reader: Reader, pem: str) -> Any:
     for kind in _KINDS:
         try:
             return kind.import_key(pem)
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
             continue
     reader.problem("pem", "is no public key in PEM")
     return None

@@ -202,6 +202,7 @@ def test_the_server_for_mails_is_nobody_s_to_change_here():
         "",
         "nonsense",
         ECKey.generate_key("P-256").as_pem(private=True).decode(),
+        ECKey.generate_key("P-256").as_pem(private=False).decode().replace("KoZIzj0DAQcD", "KoZIzj0DAXAD"),  # no curve
     ],
 )
 def test_what_is_no_good_public_key_is_refused(pem):
