@@ -41,7 +41,7 @@ CUT = """() => [...document.querySelectorAll("select")].flatMap((list) => {
   const pen = document.createElement("canvas").getContext("2d");
   const style = getComputedStyle(list);
   pen.font = style.font;
-  const room = list.clientWidth - parseFloat(style.paddingInlineStart) - parseFloat(style.paddingInlineEnd);
+  const room = list.clientWidth - parseFloat(style.paddingInlineStart) - parseFloat(style.paddingInlineEnd) - 20; // the arrow
   return [...list.options].map((one) => one.text).filter((text) => pen.measureText(text).width > room);
 }).map((text) => `cut in a list: ${text}`)"""
 SAID = """() => {
