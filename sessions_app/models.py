@@ -690,6 +690,7 @@ class SessionEvent(models.Model):
             models.Index(fields=("sid", "at"), name="sessions_event_of_session"),
             models.Index(fields=("sub", "at"), name="sessions_event_of_user"),
             models.Index(fields=("at",), name="sessions_event_at"),
+            models.Index(fields=("at", "sub"), condition=Q(type="opened"), name="sessions_event_opened"),
         )
 
     def __str__(self) -> str:

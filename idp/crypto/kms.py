@@ -24,6 +24,7 @@ PREFIX = "kms:"
 DEADLINE = 10.0  # seconds for one answer of the command
 PAUSE = 5.0  # seconds after a failure in which nobody asks again
 LONGEST = 65_536  # bytes of an answer
+SHORTEST_KEY = 32  # characters of an encryption key, which nothing slows down to try
 
 _lock = threading.Lock()
 _unwrapped: dict[tuple[str, str], str] = {}  # by command and entry
@@ -71,11 +72,16 @@ def _unwrap(entry: str) -> str:
         raise KmsFailure("CURFEW_KMS_COMMAND unwraps something that no key of ours is") from None
     if not key:
         raise KmsFailure("CURFEW_KMS_COMMAND unwraps nothing")
+    if len(key) < SHORTEST_KEY:  # "None", and other words of programs that found nothing and say so with code 0
+        raise KmsFailure("CURFEW_KMS_COMMAND unwraps something shorter than a key")
     return key
 
 
 def _run(what: Literal["wrap", "unwrap"], given: bytes) -> bytes:
-    argv = shlex.split(settings.KMS_COMMAND)
+    try:
+        argv = shlex.split(settings.KMS_COMMAND)
+    except ValueError as error:
+        raise KmsFailure(f"CURFEW_KMS_COMMAND cannot be read: {error}") from error
     if not argv:
         raise KmsFailure("a key in CURFEW_ENCRYPTION_KEYS is wrapped, and CURFEW_KMS_COMMAND is empty")
     pipe = subprocess.PIPE
@@ -86,6 +92,7 @@ def _run(what: Literal["wrap", "unwrap"], given: bytes) -> bytes:
     try:
         answer, complaint = process.communicate(given, timeout=DEADLINE)
     except subprocess.TimeoutExpired:
+        _kill_all(process)
         raise KmsFailure(f"CURFEW_KMS_COMMAND {what} said nothing for {DEADLINE:g} seconds") from None
     finally:
         _end(process)
@@ -98,11 +105,15 @@ def _run(what: Literal["wrap", "unwrap"], given: bytes) -> bytes:
     return answer
 
 
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """With whatever it started: a script's child holds our pipes, also when the script has gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """With whatever it started: a script's child would hold our pipes."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill_all(process)
         process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:

@@ -57,7 +57,7 @@ def rotate(now: datetime, *, force: bool = False, mover: Mover = SCHEDULE) -> li
 
 def withdraw(now: datetime, algorithms: Collection[str], *, mover: Mover = SCHEDULE) -> list[KeyMove]:
     """Whatever is published of these algorithms is gone at once, and new keys sign that no cache knows: `fallout` says what it costs."""
-    drafts = [KeyDraft.make(algorithm) for algorithm in algorithms]
+    drafts = [KeyDraft.make(algorithm) for algorithm in dict.fromkeys(algorithms)]
     with transaction.atomic():
         trail.stored()
         moves = []

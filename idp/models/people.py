@@ -116,7 +116,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
-        indexes = (models.Index(fields=("email",), name="idp_user_email"),)
+        indexes = (  # each with the key, by which pages of equals are told apart
+            models.Index(fields=("email", "id"), name="idp_user_email"),
+            models.Index(fields=("created_at", "id"), name="idp_user_created"),
+            models.Index(fields=("updated_at", "id"), name="idp_user_updated"),
+        )
 
     def __str__(self) -> str:
         return self.email or self.user_id

@@ -24,7 +24,6 @@ from idp.redis import health as redis_health
 from idp.redis import url as redis_url
 
 MIN_SECRET_LENGTH = 50
-MIN_KEY_LENGTH = 32  # characters of an encryption key, which nothing slows down to try
 COUNTS = {
     *("WEB_WORKERS", "WEB_THREADS", "PER_APP_IN_FLIGHT", "IN_FLIGHT", "DELIVERY_TIMEOUT", "DELIVERY_MAX_AGE"),
     *("DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "JWKS_MAX_AGE", "SIGNING_KEY_DAYS"),
@@ -167,9 +166,9 @@ def _secrets() -> Iterator[Error]:
         yield Error(f"SECRET_KEY is weak: use at least {MIN_SECRET_LENGTH} random characters.", id="idp.E030")
     if not settings.ENCRYPTION_KEYS:
         yield Error("CURFEW_ENCRYPTION_KEYS is empty: secrets at rest need a key of their own.", id="idp.E031")
-    if any(len(entry) < MIN_KEY_LENGTH for entry in settings.ENCRYPTION_KEYS if not entry.startswith(kms.PREFIX)):
+    if any(len(entry) < kms.SHORTEST_KEY for entry in settings.ENCRYPTION_KEYS if not entry.startswith(kms.PREFIX)):
         yield Error(
-            f"CURFEW_ENCRYPTION_KEYS has a key of fewer than {MIN_KEY_LENGTH} characters.",
+            f"CURFEW_ENCRYPTION_KEYS has a key of fewer than {kms.SHORTEST_KEY} characters.",
             hint="manage.py new_encryption_key makes one. An old one stays behind it until manage.py reseal.",
             id="idp.E034",
         )

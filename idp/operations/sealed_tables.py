@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.db.models.functions import Substr
+from django.utils import timezone
 
 from idp.connections.options import secret_context
 from idp.crypto import keys, sealed, sealing
@@ -54,7 +55,7 @@ def _as_they_are(row: Any, envelopes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _gone(_row: SigningKey, _names: Collection[str]) -> dict[str, Any]:
-    return {"sealed_private_key": "", "status": KeyStatus.GONE}
+    return {"sealed_private_key": "", "status": KeyStatus.GONE, "gone_at": timezone.now()}
 
 
 def _no_row(_row: SamlKey, _names: Collection[str]) -> None:

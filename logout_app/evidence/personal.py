@@ -1,6 +1,6 @@
 """Everything that is kept about a person, for that person (GDPR article 15): one table of sections, read piece by piece.
 
-No secret is in it, nor its hash, and nothing of others: who of the administrators did something is not said.
+No secret is in it, nor its hash, and nothing of others: who of the administrators did something is not said, nor from where.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sessions_app.models import (
 )
 
 STEP = 500  # rows that are held at once
+MOST = 5000  # rows of a section in an answer of the web server, which keeps the whole of it until it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,27 @@ class Whose:
 
     @property
     def addresses(self) -> Q:
-        return Q(address__iexact=self.person.email) if self.person.email else Q(pk=None)
+        """What was sent to an address that is not proved to be theirs is about whoever reads it."""
+        proved = self.person.email and self.person.email_verified
+        return Q(address__iexact=self.person.email) if proved else Q(pk=None)
+
+
+Told = dict[str, Any]
+
+
+def _as_it_is(told: Told) -> Told:
+    return told
 
 
 @dataclass(frozen=True, slots=True)
 class DataSection:
-    """`fields` are columns, or ways to one by `__`; a row's member is called by the last two parts of it."""
+    """`fields` are columns, or ways to one by `__`; a row's member is called by the last two parts of it. `without_others` takes out
+    of what is told whatever is somebody else's."""
 
     name: str
     rows: Callable[[Whose], QuerySet[Any]]
     fields: tuple[str, ...]
+    without_others: Callable[[Told], Told] = _as_it_is
 
 
 def _of(model: type[Model], by: str = "user") -> Callable[[Whose], QuerySet[Any]]:
@@ -67,6 +79,16 @@ def _about(model: type[Model]) -> Callable[[Whose], QuerySet[Any]]:
         return found
 
     return rows
+
+
+def _without_others_request(told: Told) -> Told:
+    """`admin:…`, `operator:…`, `app:…`: the address and browser of a line are theirs, only what became of it is not."""
+    actor = str(told.pop("actor"))
+    return told | {"ip": None, "user_agent": ""} if ":" in actor else told
+
+
+def _without_actor(told: Told) -> Told:
+    return told | {"data": {name: value for name, value in told["data"].items() if name != "actor"}}
 
 
 FROM = ("initial_ip", "initial_user_agent", "last_ip", "last_user_agent")
@@ -138,7 +160,12 @@ SECTIONS = (
         "links_by_mail", _of(MailLink), ("kind", "address", "language", "asked_at", "expires_at", "sent_at", "used_at")
     ),
     DataSection("mails_that_were_asked_for", _of(MailRequest), ("kind", "address", "language", "requested_at")),
-    DataSection("security_mails", _of(SecurityMail), ("kind", "address", "happened_at", "data", "outcome", "done_at")),
+    DataSection(
+        "security_mails",
+        _of(SecurityMail),
+        ("kind", "address", "happened_at", "data", "outcome", "done_at"),
+        _without_actor,
+    ),
     DataSection("sign_outs", _about(LogoutEvent), ("at", "initiator", "sessions_ended", "families_revoked")),
     DataSection(
         "told_to_applications",
@@ -156,7 +183,8 @@ SECTIONS = (
     DataSection(
         "audit_trail",
         lambda whose: history.naming(whose.person.user_id),
-        ("at", "type", "sid", "client_id", "connection", "initiator", "ip", "user_agent", "data"),
+        ("at", "type", "sid", "client_id", "connection", "initiator", "actor", "ip", "user_agent", "data"),
+        _without_others_request,
     ),
 )
 PROFILE = (
@@ -166,23 +194,27 @@ PROFILE = (
 )
 
 
-def document(person: User, at: datetime) -> Iterator[str]:
-    """One JSON document, in pieces."""
-    profile = {name: getattr(person, name) for name in PROFILE}
+def document(person: User, at: datetime, most: int | None = None) -> Iterator[str]:
+    """One JSON document, in pieces, the newest of each section first. `most`: rows of a section; `shortened` names those that have more."""
+    profile, shortened = {name: getattr(person, name) for name in PROFILE}, []
     yield f'{{"made_at": {_json(at)},\n"profile": {_json(profile)}'
     for section in SECTIONS:
         yield f',\n"{section.name}": ['
-        for count, row in enumerate(_rows(section, Whose(person))):
-            yield f"{',' if count else ''}\n  {_json(row)}"
+        for count, told in enumerate(_rows(section, Whose(person), most)):
+            if count == most:
+                shortened.append(section.name)
+                break
+            yield f"{',' if count else ''}\n  {_json(told)}"
         yield "]"
-    yield "\n}\n"
+    yield f',\n"shortened": {_json(shortened)}\n}}\n'
 
 
-def _rows(section: DataSection, whose: Whose) -> Iterator[dict[str, Any]]:
+def _rows(section: DataSection, whose: Whose, most: int | None) -> Iterator[Told]:
+    """One more than the most, if there is one."""
     names = ["_".join(field.split("__")[-2:]).removesuffix("_name") for field in section.fields]
-    rows = section.rows(whose).order_by("pk").values_list(*section.fields)
-    for row in rows.iterator(chunk_size=STEP):
-        yield dict(zip(names, row, strict=True))
+    rows = section.rows(whose).order_by("-pk").values_list(*section.fields)
+    for row in rows[: None if most is None else most + 1].iterator(chunk_size=STEP):
+        yield section.without_others(dict(zip(names, row, strict=True)))
 
 
 def _json(value: Any) -> str:

@@ -39,7 +39,7 @@ def poll(stream: EventStream, wanted: WantedEvents, at: datetime) -> dict[str, A
         EventStream.objects.filter(pk=stream.pk).update(used_at=at)
     if wanted.most == 0:
         return {"sets": {}}
-    found = _long(stream) if wanted.wait else _next(stream, at, _soon)
+    found = _long(stream, wanted.most) if wanted.wait else _next(stream, at, _soon)
     given = found[: wanted.most]
     LogoutDelivery.objects.filter(pk__in=[item.delivery_id for item in given]).update(attempts=F("attempts") + 1)
     key = keys.active(stream.algorithm, configuration.current()) if given else None
@@ -68,8 +68,9 @@ def _waiting(stream: EventStream, status: str) -> list[StreamItem]:
     return list(items[: MOST_IN_POLL + 1])
 
 
-def _long(stream: EventStream) -> list[StreamItem]:
-    """Who comes again at once gets what gathers meanwhile: an answer for each event would cost as much as many of them."""
+def _long(stream: EventStream, most: int) -> list[StreamItem]:
+    """Who comes again at once gets what gathers meanwhile: an answer for each event would cost as much as many of them. After
+    one that was full there is more, and nobody waits."""
     if not _LONG_POLLS.acquire(blocking=False):
         return _next(stream, timezone.now(), _soon)
     try:
@@ -77,7 +78,7 @@ def _long(stream: EventStream) -> list[StreamItem]:
         sleep(max(0.0, _answered.get(stream.pk, 0.0) + GATHER - monotonic()))
         while not (found := _next(stream, timezone.now(), trail.look)) and monotonic() < until:
             sleep(BETWEEN)
-        _answered[stream.pk] = monotonic()
+        _answered[stream.pk] = 0.0 if len(found) >= most else monotonic()
         return found
     finally:
         _LONG_POLLS.release()

@@ -28,14 +28,20 @@ Write = Callable[[bytes], None]
 
 
 def batches(after: int, *, until: datetime | None, follow: bool) -> Iterator[tuple[int, list[ReadLine]]]:
-    """Lines after this key up to what may be read now, and with `follow` for ever; each batch with its last key."""
-    trail = SettledTrail()
+    """Lines after this key up to what may be read now, and with `follow` for ever; each batch with the key up to which nothing was
+    left out. Lines are in the order of their keys, and almost in that of their moments: behind one that `until` leaves out may
+    be others that it does not, which are told twice if somebody goes on from that key."""
+    trail, whole_to, is_whole = SettledTrail(), after, True
     while True:
         newest = trail.look()
         while rows := history.between(after, newest, (), BATCH):
-            after = rows[-1].pk
-            kept = [row for row in rows if until is None or row.at < until]
-            yield after, named.read(kept)
+            after, kept = rows[-1].pk, []
+            for row in rows:
+                is_kept = until is None or row.at < until
+                kept += [row] * is_kept
+                is_whole = is_whole and is_kept
+                whole_to = row.pk if is_whole else whole_to
+            yield whole_to, named.read(kept)
         if not follow and not trail.waits:
             return
         sleep(BETWEEN)
@@ -71,6 +77,19 @@ def connect(target: str) -> socket.socket:
     if parts.scheme == "tcp":
         return plain
     return ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname)
+
+
+def send(collector: socket.socket, messages: list[bytes]) -> None:
+    """Raises OSError, also for a collector that has hung up: the system takes what nobody will ever read."""
+    collector.settimeout(0)
+    try:
+        if not collector.recv(1):
+            raise ConnectionError("the collector has hung up")
+    except (BlockingIOError, ssl.SSLWantReadError):
+        pass  # it says nothing, as it should
+    finally:
+        collector.settimeout(WITHIN)
+    collector.sendall(b"".join(map(counted, messages)))
 
 
 class Position:

@@ -83,6 +83,19 @@ def test_a_collector_that_comes_again_gets_what_is_new_and_nothing_twice(tmp_pat
         exported(position=position)
 
 
+def test_what_until_leaves_out_is_not_taken_for_told(tmp_path: Path, monkeypatch) -> None:
+    """The night before last, then the next one: what happened between midnight and the run is in the second."""
+    monkeypatch.setattr(forwarding, "BATCH", 2)
+    position = tmp_path / "position"
+    happen("opened", "ended", "opened", "ended", "opened")
+    told = [exported(position=position, until=NOW + timedelta(minutes=minutes)) for minutes in (0, 3, 100)]
+    assert [[line["sub"] for line in lines if line["sub"]] for lines in told] == [
+        [],
+        ["auth0|0", "auth0|1", "auth0|2"],
+        ["auth0|3", "auth0|4"],
+    ]
+
+
 def test_syslog_is_that_of_the_rfc_over_tcp(settings) -> None:
     happen("opened", "sign_in_failed")
     with collector() as (port, messages):
@@ -109,6 +122,33 @@ def test_a_collector_over_tls_proves_who_it_is(monkeypatch, tmp_path: Path) -> N
         call_command("audit", "export", to=f"tls://localhost:{port}", position=position)
     assert len(messages) == SessionEvent.objects.count()
     assert int(position.read_text()) == SessionEvent.objects.latest("pk").pk
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+def test_a_collector_that_hung_up_meanwhile_has_taken_nothing(scheme: str, monkeypatch, tmp_path: Path) -> None:
+    """As it does when it is started anew, while `--follow` has nothing to tell."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            client, _ = server.accept()
+            stream = tls.wrap_socket(client, server_side=True) if scheme == "tls" else client
+            with stream:
+                heard.append(stream.recv(100))
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        with forwarding.connect(f"{scheme}://localhost:{server.getsockname()[1]}") as collector:
+            forwarding.send(collector, [b"{}"])
+            thread.join(10)
+            with pytest.raises(OSError, match=r"hung up|EOF"):
+                forwarding.send(collector, [b"{}"])
+    assert heard == [b"2 {}"]
 
 
 def test_what_cannot_be_reached_is_said_and_nothing_counts_as_told(tmp_path: Path) -> None:

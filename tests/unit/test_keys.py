@@ -136,6 +136,9 @@ def test_what_dies_is_said_before_and_nothing_is_done_without_a_yes(monkeypatch)
     assert "1 application of today" in out.getvalue()
     call_command("rotate_keys", "--now", "--no-input", stdout=out)
     assert not before & published()
+    before = published()
+    call_command("rotate_keys", "--now", "--no-input", "--algorithm", "RS256", "--algorithm", "RS256", stdout=out)
+    assert len(before - published()) == 1, "named twice is once"
 
 
 def test_the_command_rotates_and_shows_each_key_with_its_dates():

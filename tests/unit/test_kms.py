@@ -15,6 +15,7 @@ from idp.crypto import kms, sealing
 from idp.operations import checks
 
 ROOT = Path(__file__).parents[2]
+KEY = "a-key-that-nobody-can-guess-0123456789"
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +74,13 @@ def test_a_wrapped_key_seals_and_is_worth_nothing_without_the_service(openssl: P
         (["echo 'access denied' >&2; exit 3"], "ended with 3: access denied"),
         (["exit 0"], "answered with 0 bytes"),
         (["head -c 70000 /dev/zero"], "answered with 70000 bytes"),
-        (["if [ $1 = wrap ]; then cat; else echo another; fi"], "something else than it wrapped"),
+        (
+            ["if [ $1 = wrap ]; then cat; else echo another-key-that-is-as-long-as-keys-are; fi"],
+            "something else than it wrapped",
+        ),
         (["if [ $1 = wrap ]; then cat; else head -c 4 /dev/urandom | tr '\\0-\\177' '\\377'; fi"], "no key of ours"),
         (["if [ $1 = wrap ]; then cat; else echo; fi"], "unwraps nothing"),
+        (["if [ $1 = wrap ]; then cat; else echo None; fi"], "shorter than a key"),
     ],
 )
 def test_a_command_that_does_not_do_it_is_a_sentence(command, lines: list[str], words: str) -> None:
@@ -90,6 +95,7 @@ def test_a_command_that_does_not_do_it_is_a_sentence(command, lines: list[str], 
         ("/nowhere/kms", ["kms:AAAA"], "cannot be run"),
         ("", ["kms:AAAA"], "is empty"),
         ("cat", ["kms:?"], "not base64url"),
+        ("cat 'kms", ["kms:AAAA"], "cannot be read"),
     ],
 )
 def test_what_cannot_be_unwrapped_is_never_taken_for_a_key(settings, setting: str, keys: list[str], words: str) -> None:
@@ -105,11 +111,12 @@ def test_a_wrapped_key_without_a_command_stops_every_start(settings) -> None:
     assert checks.check_values(None) == []
 
 
+@pytest.mark.parametrize("end", ["wait", "exit 0"])
 def test_a_command_that_hangs_is_ended_with_its_children_and_not_asked_again_at_once(
-    command, tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch
+    command, tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setattr(kms, "DEADLINE", 0.5)
-    command(f"echo x >> {tmp_path}/asked", f"sleep 300 & echo $! > {tmp_path}/child", "wait")
+    command(f"echo x >> {tmp_path}/asked", f"sleep 300 & echo $! > {tmp_path}/child", end)
     settings.ENCRYPTION_KEYS = ["kms:AAAA"]
     began = time.monotonic()
     for _ in range(3):
@@ -125,7 +132,7 @@ def test_a_command_that_hangs_is_ended_with_its_children_and_not_asked_again_at_
 
 
 def test_threads_that_need_a_key_at_the_same_time_ask_once(command, tmp_path: Path, settings) -> None:
-    command(f"echo x >> {tmp_path}/asked", "sleep 0.2", "echo the-key")
+    command(f"echo x >> {tmp_path}/asked", "sleep 0.2", f"echo {KEY}")
     settings.ENCRYPTION_KEYS = ["kms:AAAA"]
     threads = [threading.Thread(target=sealing.seal, args=("s3cret", "here")) for _ in range(4)]
     for thread in threads:
@@ -133,4 +140,4 @@ def test_threads_that_need_a_key_at_the_same_time_ask_once(command, tmp_path: Pa
     for thread in threads:
         thread.join(30)
     assert (tmp_path / "asked").read_text() == "x\n"
-    assert sealing.key_ids() == list(sealing._derive(("the-key",)))
+    assert sealing.key_ids() == list(sealing._derive((KEY,)))

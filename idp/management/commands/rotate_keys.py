@@ -46,7 +46,7 @@ class Command(BaseCommand):
         ended: list[str] = []
         moves: list[KeyMove] = []
         if options["now"]:
-            algorithms = options["algorithm"] or list(keys.ALGORITHMS)
+            algorithms = list(dict.fromkeys(options["algorithm"] or keys.ALGORITHMS))
             ended = rotation.fallout(algorithms)
             self._ask(ended, options)
             moves = rotation.withdraw(at, algorithms, mover=Mover(options["actor"]))

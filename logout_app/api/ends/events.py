@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from idp.models import Application
+from idp.models import Application, User
 from logout_app.api.frame import paging
 from logout_app.api.frame.errors import ApiError, invalid_query, not_found
 from logout_app.api.frame.operations import CHECKPOINTS, FIELDS, Call, Operation
@@ -24,7 +24,8 @@ HIGHEST = 2**63 - 1
 def list_events(call: Call) -> Any:
     rows = LogoutEvent.objects.select_related("user")
     if user_id := call.query.text("user_id"):
-        rows = rows.filter(Q(sub=user_id) | Q(user__user_id=user_id))
+        person = User.objects.filter(user_id=user_id).values_list("pk", flat=True).first()
+        rows = rows.filter(Q(sub=user_id) | Q(user=person) if person else Q(sub=user_id))
     if initiator := call.query.text("initiator"):
         rows = rows.filter(initiator=initiator)
     return paging.checkpoints(call, rows, "logout_events", event, newest_first=True)

@@ -29,11 +29,18 @@ def pages(call: Call, rows: QuerySet[Any], key: str, shape: Shape, *, length: bo
     size = call.query.integer("per_page", USUAL, most=most) or USUAL
     start = page * size
     if not call.query.boolean("include_totals"):
-        return [shape(row) for row in rows[start : start + size]]
+        return [shape(row) for row in _at(rows, start, size)]
     total = rows.order_by().count()
-    found = [shape(row) for row in rows[start : start + size]] if start < total else []
+    found = [shape(row) for row in _at(rows, start, size)] if start < total else []
     answer = {"start": start, "limit": size, "total": total, key: found}
     return answer | ({"length": len(found)} if length else {})
+
+
+def _at(rows: QuerySet[Any], start: int, size: int) -> QuerySet[Any]:
+    """Of a page further on the keys are found first, in an index: what lies before it is not read, nor what belongs to it."""
+    if start == 0:
+        return rows[:size]
+    return rows.filter(pk__in=list(rows.values_list("pk", flat=True)[start : start + size]))
 
 
 def checkpoints(call: Call, rows: QuerySet[Any], key: str, shape: Shape, *, newest_first: bool = False) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from idp.models import Identity
+from idp.models import Connection, Identity
 from idp.protocol.text import normal_forms
 from logout_app.api.frame import lucene
 from logout_app.api.frame.lucene import Term
@@ -39,7 +39,10 @@ def _condition(term: Term) -> Q:
     if term.field in EXACT:
         return Q(**{f"{EXACT[term.field]}{how}": term.value})
     if term.field in OF_ACCOUNTS:
-        return Q(pk__in=Identity.objects.filter(**{f"{OF_ACCOUNTS[term.field]}{how}": term.value}).values("user"))
+        accounts = Identity.objects.filter(**{f"{OF_ACCOUNTS[term.field]}{how}": term.value})
+        if OF_ACCOUNTS[term.field] == "sub":  # of each connection by itself: so it stands in the index
+            accounts = accounts.filter(connection__in=list(Connection.objects.values_list("pk", flat=True)))
+        return Q(pk__in=accounts.values("user"))
     if term.field not in TRUTHS or term.value not in ("true", "false"):
         raise lucene.not_understood(FIELDS)
     wanted = term.value == "true"

@@ -61,10 +61,12 @@ def _authorization(row: EventStream) -> dict[str, str]:
 
 
 def _username(credentials: str) -> str | None:
+    """None: it is no name with a password, and may be a secret as a whole."""
     try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+        name, colon, _ = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
+    return name if colon else None
 
 
 def list_streams(call: Call) -> Any:

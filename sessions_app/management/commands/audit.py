@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Command(BaseCommand):
             return
         try:
             with forwarding.connect(target) as collector:
-                yield lambda messages: collector.sendall(b"".join(map(forwarding.counted, messages)))
+                yield partial(forwarding.send, collector)
         except ValueError as error:
             raise CommandError(str(error)) from None
         except OSError as error:

@@ -12,11 +12,11 @@ from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 from django.utils import timezone
 
-from idp.models import User
+from idp.models import Invitation, User
 from logout_app.evidence import personal
 from logout_app.models import LogoutEvent
-from sessions_app.models import Consent, SessionEvent
-from tests.support.factories import browser, make_application, make_session, make_user
+from sessions_app.models import Consent, SecurityMail, SessionEvent
+from tests.support.factories import browser, make_application, make_connection, make_session, make_user
 
 pytestmark = pytest.mark.django_db
 URL = "/account/data"
@@ -69,6 +69,49 @@ def test_somebody_gets_what_is_about_them_and_nothing_else() -> None:
     text = json.dumps(found)
     for hidden in (session.cookie_hash, session.raw_cookie, mary.password, ann.user_id, "Payroll", "ann@"):
         assert hidden not in text
+
+
+@pytest.mark.parametrize("actor", ["admin:auth0|boss", "operator:kim", "app:hr"])
+def test_where_somebody_else_sat_who_did_it_is_not_told(actor: str) -> None:
+    mary, now = make_user(), timezone.now()
+    for who, ip in ((actor, "198.51.100.9"), ("user", "203.0.113.7"), ("", "203.0.113.8")):
+        SessionEvent.objects.create(
+            type="second_factors_reset", sub=mary.user_id, actor=who, ip=ip, user_agent=f"of {ip}", data={}, at=now
+        )
+    mail = {"kind": "factor_removed", "once": "1", "happened_at": now, "due_at": now}
+    SecurityMail.objects.create(user=mary, data={"actor": actor, "factor": "An app"}, **mail)
+    found = told(mary)
+    assert {(row["ip"], row["user_agent"]) for row in found["audit_trail"]} == {
+        (None, ""),
+        ("203.0.113.7", "of 203.0.113.7"),
+        ("203.0.113.8", "of 203.0.113.8"),
+    }
+    assert [row["data"] for row in found["security_mails"]] == [{"factor": "An app"}]
+    assert actor not in json.dumps(found)
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_who_only_says_that_an_address_is_theirs_reads_no_invitation_that_went_there(proved: bool) -> None:
+    wanted, now = make_user("board@fabrikamcorp.com"), timezone.now()
+    wanted.email_verified = proved
+    invitation = {"connection": make_connection(), "invited_at": now, "expires_at": now}
+    Invitation.objects.create(address="Board@fabrikamcorp.com", name="Ann", **invitation)
+    assert bool(told(wanted)["invitations"]) is proved
+
+
+def test_the_page_holds_the_newest_and_says_what_it_left_out_and_the_command_leaves_out_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(personal, "MOST", 3)
+    mary = make_user("mary@fabrikamcorp.com")
+    session = make_session(mary)
+    for number in range(5):
+        SessionEvent.objects.create(type="joined", sub=mary.user_id, client_id=str(number), data={}, at=timezone.now())
+    page = json.loads(b"".join(browser(session).get(URL).streaming_content))
+    assert [row["client_id"] for row in page["audit_trail"]] == ["4", "3", "2"]
+    assert page["shortened"] == ["audit_trail"]
+    out = StringIO()
+    call_command("personal_data", "mary@fabrikamcorp.com", stdout=out)
+    whole = json.loads(out.getvalue())
+    assert (len(whole["audit_trail"]), whole["shortened"]) == (6, [])
 
 
 def test_the_file_asks_for_a_fresh_proof_first() -> None:

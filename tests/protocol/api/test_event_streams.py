@@ -81,6 +81,11 @@ def test_it_is_made_changed_and_deleted_and_its_secrets_come_out_once():
             "Splunk x",
             {"method": "custom_header", "header_key": "Authorization"},
         ),
+        (
+            {"method": "custom_header", "header_key": "Authorization", "header_value": "Basic c2VjcmV0"},
+            "Basic c2VjcmV0",
+            {"method": "custom_header", "header_key": "Authorization"},
+        ),
     ],
 )
 def test_each_way_to_authorize_requests_is_one_header(said, sent_as, shown):

@@ -291,3 +291,14 @@ def test_links_for_somebody(api, client):
         api.post("tickets/password-change", {"user_id": user.user_id, "result_url": "https://x.example"}).status_code
         == 400
     )
+
+
+@pytest.mark.parametrize("sort", ["email:1", "email:-1", "created_at:-1"])
+def test_pages_that_are_found_by_their_keys_have_the_order_of_the_whole(sort):
+    api = Api()
+    for number in (3, 1, 4, 5, 2):
+        make_user(f"person{number}@fabrikamcorp.com")
+    whole = api.get("users", sort=sort).json()
+    pages = [api.get("users", sort=sort, page=page, per_page=2).json() for page in range(4)]
+    assert [one["user_id"] for page in pages for one in page] == [one["user_id"] for one in whole]
+    assert [one["identities"] for page in pages for one in page] == [one["identities"] for one in whole]

@@ -242,6 +242,21 @@ def test_who_polls_again_at_once_gets_what_gathered(monkeypatch):
     assert len(receiver.poll(returnImmediately=True)["sets"]) == 1  # who does not wait is not made to
 
 
+def test_who_is_behind_is_not_made_to_wait(monkeypatch):
+    waited = list[float]()
+    monkeypatch.setattr(poll, "sleep", waited.append)
+    monkeypatch.setattr(poll, "_answered", {})
+    receiver = StreamReceiver(make_receiver())
+    receiver.create(events_requested=[v.SESSION_REVOKED])
+    user = make_user()
+    for _ in range(2):
+        happened(EventType.ENDED, user, make_session(user), initiator="user-logout")
+    first = receiver.poll(returnImmediately=False, maxEvents=1)
+    assert first["moreAvailable"]
+    assert len(receiver.poll(returnImmediately=False, maxEvents=1, ack=list(first["sets"]))["sets"]) == 1
+    assert waited == [0.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("body_format", "read"), [("object", json.loads), ("array", lambda raw: json.loads(raw)[0]), ("lines", json.loads)]
 )
