@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from django.db import OperationalError
 from playwright.sync_api import expect
@@ -101,7 +102,7 @@ def _authenticator(at: Stage, asked_to: str, error: str) -> None:
 def _signed_in_by_password(at: Stage, path: str) -> None:
     """For pages that ask for a proof of a moment ago."""
     _type_password(at, f"/login?next={path}")
-    at.page.wait_for_url("**/account/**")
+    at.page.wait_for_url(lambda url: urlsplit(url).path.startswith("/account/"))
     at.page.goto(path)
 
 

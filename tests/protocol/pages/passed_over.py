@@ -21,7 +21,7 @@ class Line:
 
 LINES = (
     Line(VISITOR, r"/(account|activate|admin).*", r"(/admin)?/login/?(\?next=.*)?", "only for people who are signed in"),
-    Line(PEOPLE, r"/admin/.*", r"/admin/login/\?next=.*", "only for administrators"),
+    Line(PEOPLE, r"/admin/.*", r"/admin/(login/\?next=.*)?", "only for administrators"),
     Line((*VISITOR, *PEOPLE), r"/login/upstream/partner", r"https://idp\.example\.com/sso\?.*", "away to a provider"),
     Line((*VISITOR, *PEOPLE), r"/login/cancel", r"/", "nothing is under way; tests/protocol/signin cancels what is"),
     Line(("visitor", "second factor"), r"/login/step-up", r"/", "nobody lacks a factor; states.set_up_a_second_factor"),
