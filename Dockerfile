@@ -3,8 +3,10 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /venv
 WORKDIR /build
-COPY requirements/base.txt .
-RUN /venv/bin/pip install --require-hashes -r base.txt
+COPY requirements/base.txt requirements/tracing.txt ./
+# tracing.txt: with what traces need (docs/operations.md#traces)
+ARG REQUIREMENTS=base.txt
+RUN /venv/bin/pip install --require-hashes -r "$REQUIREMENTS"
 
 FROM python:3.11-slim-bookworm
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 CURFEW_DATA=/data CURFEW_BIND=0.0.0.0 CURFEW_DEMO=0

@@ -88,8 +88,9 @@ COMPILE := pip compile ../pyproject.toml --generate-hashes --no-header --no-anno
 WHEELS := pip install --dry-run -q --require-hashes --only-binary :all: --target ../.venv/wheels --python-platform x86_64-manylinux_2_28
 compile: $(UV)
 	@cd requirements && ../$(UV) $(COMPILE) -o base.txt
-	@cd requirements && ../$(UV) $(COMPILE) --group ../pyproject.toml:test -c base.txt -o test.txt
-	@cd requirements && for version in 3.11 3.12 3.13 3.14; do for file in base test; do \
+	@cd requirements && ../$(UV) $(COMPILE) --extra tracing -c base.txt -o tracing.txt
+	@cd requirements && ../$(UV) $(COMPILE) --extra tracing --group ../pyproject.toml:test -c tracing.txt -o test.txt
+	@cd requirements && for version in 3.11 3.12 3.13 3.14; do for file in base tracing test; do \
 	  echo "Wheels of $$file.txt for Python $$version"; ../$(UV) $(WHEELS) --python-version $$version -r $$file.txt; done; done
 
 # What a release is made of, with hashes (CycloneDX).

@@ -155,6 +155,11 @@ SETTINGS: tuple[Setting, ...] = (
         "CURFEW_EMAIL_URL", "consolemail://", "Where mail goes, e.g. smtp+tls://user:password@host:587.", secret=True
     ),
     Setting("CURFEW_FROM_EMAIL", "curfew@localhost", "Sender of mail."),
+    Setting(
+        "CURFEW_TRACE_DELIVERIES",
+        "0",
+        "1: what the worker posts to applications carries a traceparent, where there are [traces](operations.md#traces).",
+    ),
     Setting("CURFEW_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Setting("CURFEW_FAILPOINT", "", "Tests only: where a process ends itself. Refused with an https issuer."),
 )

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from idp import conf
 from idp.http.serving.limits import LONGEST_BODY
 from idp.operations import catalogues, masking
+from idp.operations.tracing import switch as tracing
 from idp.redis import clients as redis_clients
 
 conf.refuse_unknown()
@@ -44,7 +45,7 @@ ALLOWED_HOSTS = [
 TRUSTED_PROXIES = conf.read_list("CURFEW_TRUSTED_PROXIES")
 FORWARDED_HEADER = conf.read_choice("CURFEW_FORWARDED_HEADER", ("X-Forwarded-For", "Forwarded"))
 ADMIN_NETWORKS = conf.read_list("CURFEW_ADMIN_NETWORKS")
-DEMO = conf.read("CURFEW_DEMO") != "0" and (BASE_DIR / "examples").is_dir()
+DEMO = conf.read("CURFEW_DEMO") != "0" and IS_CHECKOUT and (BASE_DIR / "examples").is_dir()
 BIND = conf.read("CURFEW_BIND")
 WEB_WORKERS = conf.read_int("CURFEW_WEB_WORKERS")
 WEB_THREADS = conf.read_int("CURFEW_WEB_THREADS")
@@ -57,6 +58,7 @@ IN_FLIGHT = conf.read_int("CURFEW_IN_FLIGHT")
 DELIVERY_TIMEOUT = conf.read_int("CURFEW_DELIVERY_TIMEOUT")
 DELIVERY_MAX_AGE = conf.read_int("CURFEW_DELIVERY_MAX_AGE")
 METRICS_TOKEN = conf.read("CURFEW_METRICS_TOKEN")
+TRACE_DELIVERIES = conf.read_choice("CURFEW_TRACE_DELIVERIES", ("0", "1")) == "1"
 
 # --- applications and requests ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -85,11 +87,12 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "idp.http.middleware.HeadersMiddleware",
     "idp.http.middleware.RequestLogMiddleware",
+    *(["idp.operations.tracing.middleware.TracingMiddleware"] if tracing.wanted() else []),
     "idp.http.middleware.ProgramsMiddleware",
     "idp.http.languages.LanguageMiddleware",
     "idp.http.time_zones.TimeZoneMiddleware",
     "idp.http.requests.AdminNetworksMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "idp.http.static_files.StaticFilesMiddleware",
     "idp.http.speculation.NothingInAdvanceMiddleware",
     "idp.http.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

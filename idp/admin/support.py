@@ -206,6 +206,10 @@ class AdminAct:
     operates: bool = False
 
 
+class NotDone(Exception):
+    """What stood in the way of an act, as a sentence: no line says that it was done."""
+
+
 class NamedValues(admin.AllValuesFieldListFilter):
     """A link without words cannot be pressed by everybody: what is empty is called so."""
 
@@ -291,6 +295,9 @@ class ActsAdmin(StrictAdmin):
             result = act.do(request, obj, at, form)
         except TemporarilyUnavailable as error:
             return error_page(request, act.label, error.description, code=error.error, status=error.status)
+        except NotDone as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(self.object_url(obj))
         self.log_change(request, obj, act.label)
         if "change" in self.tells_itself:
             tell_administered(request, obj, act.label)

@@ -54,6 +54,11 @@ def _hops(request: HttpRequest) -> tuple[Hop, ...]:
     return UNREADABLE if {"X-Forwarded-For", "Forwarded"} & headers.keys() else ()
 
 
+def is_from_trusted_proxy(request: HttpRequest) -> bool:
+    peer = address(request.META.get("REMOTE_ADDR", ""))
+    return peer is not None and _is_trusted(peer)
+
+
 class ForwardedMiddleware:
     """X-Forwarded-Proto is dropped unless a proxy in CURFEW_TRUSTED_PROXIES sends it: Django would believe everybody."""
 
@@ -62,8 +67,7 @@ class ForwardedMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         said = request.META.pop("HTTP_X_FORWARDED_PROTO", None)
-        peer = address(request.META.get("REMOTE_ADDR", ""))
-        if peer is not None and _is_trusted(peer):
+        if is_from_trusted_proxy(request):
             if settings.FORWARDED_HEADER == "Forwarded":
                 hops = _hops(request)
                 said = hops[-1].proto if hops else None

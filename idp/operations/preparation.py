@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.core.management.commands import migrate
 from django.db import connection
@@ -71,8 +72,18 @@ def _collect_static(say: Say) -> None:
     if stamp.exists() and stamp.read_text() == now:
         return
     say("Preparing static files.")
-    call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+    _clear_static()
+    call_command("collectstatic", interactive=False, verbosity=0)
     stamp.write_text(now)
+
+
+def _clear_static() -> None:
+    """Without what pages of the release before name: its web servers may have our folder too, and serve until they are replaced."""
+    named = set(getattr(staticfiles_storage, "hashed_files", {}).values())
+    for path in list(Path(settings.STATIC_ROOT).rglob("*")):
+        name = path.relative_to(settings.STATIC_ROOT).as_posix()
+        if path.is_file() and name.removesuffix(".gz").removesuffix(".br") not in named:
+            path.unlink()
 
 
 def _static_fingerprint() -> str:

@@ -16,6 +16,14 @@ def operator() -> str:
     return f"operator:{name}"
 
 
+def is_confirmed(question: str) -> bool:
+    """Whether somebody types yes. Nobody does without a terminal (`kubectl exec` without `-it`)."""
+    try:
+        return input(f"{question} Type yes: ") == "yes"
+    except EOFError:
+        return False
+
+
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their longest value. What no terminal should obey (control characters) is shown as ?."""
     lines = [heading, *([plain(cell) for cell in row] for row in rows)]

@@ -160,7 +160,7 @@ def _spawn(child: Child) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  our own programs
         child.argv,
         env=os.environ | {"CURFEW_DATA": str(settings.DATA)} | child.env,  # it may be relative to where we are
-        cwd=settings.BASE_DIR,
+        cwd=settings.BASE_DIR if settings.IS_CHECKOUT else None,  # whose modules are found from everywhere
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=die_with_parent,

@@ -28,6 +28,7 @@ from logout_app.delivery.outbox import (
     as_claimed,
     claim_parameters,
     counts_of,
+    traced,
 )
 from logout_app.models import HIGHEST, DeliveryState, LogoutDelivery
 from logout_app.protocol.retry import SET_ASIDE, printable
@@ -53,7 +54,7 @@ def claim_one_by_one(at: datetime, lease: timedelta, **room: Any) -> list[Claime
 def _take(pk: int, parameters: dict[str, Any], at: datetime) -> Claimed | None:
     try:
         with connection.cursor() as cursor:
-            cursor.execute(PICK_ONE, {"id": pk, "now": parameters["now"], "lease": parameters["lease"]})
+            cursor.execute(traced(PICK_ONE), {"id": pk, "now": parameters["now"], "lease": parameters["lease"]})
             row = cursor.fetchone()
         return as_claimed(row) if row else None
     except OUTAGES:

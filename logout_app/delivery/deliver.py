@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from idp.crypto import sealing
 from idp.database.outage import OUTAGES
+from idp.operations.tracing import switch as tracing
 from idp.outbound.many import Fanout, Reply
 from idp.tenants import configuration
 from logout_app.delivery import turns
@@ -108,6 +109,21 @@ def _prepare(row: Claimed, at: datetime, prepared: Prepared, router: Router) -> 
 
 async def send(job: Job, fanout: Fanout) -> Sent:
     """One attempt with a fresh token, classified. Never raises for what the application does."""
+    if (traces := tracing.traces) is None:
+        return await _send(job, fanout)
+    row = job.claimed
+    with traces.attempt(f"tell {row.channel}", row.traceparent) as span:
+        sent = await _send(job, fanout)
+        span.set_attributes({"curfew.channel": row.channel, "curfew.client_id": row.client_id})
+        span.set_attributes({"curfew.attempt": row.attempts, "curfew.outcome": sent.result.outcome.value})
+        if sent.result.status is not None:
+            span.set_attribute("http.response.status_code", sent.result.status)
+        if sent.result.outcome is not Outcome.DELIVERED:
+            traces.failed(span, sent.result.outcome.value)
+    return sent
+
+
+async def _send(job: Job, fanout: Fanout) -> Sent:
     started_at, begun = timezone.now(), time.monotonic()
     if job.route.refusal:
         answer, message = Answer(error="blocked", detail=job.route.refusal), None
@@ -123,13 +139,20 @@ async def send(job: Job, fanout: Fanout) -> Sent:
 async def _post(job: Job, fanout: Fanout, at: datetime) -> tuple[Reply, Message]:
     """The reply, and the message that it is to."""
     message, begun = job.route.mint(job.claimed, at), time.monotonic()
-    reply = await fanout.post(job.route.url, message.body, message.headers)
+    reply = await fanout.post(job.route.url, message.body, _headers(message))
     left = settings.DELIVERY_TIMEOUT - (time.monotonic() - begun)
     if reply.unheard and left > 0:
         # The application closed its connection just before. A new token: whoever did read the first refuses to see it twice.
         message = job.route.mint(job.claimed, timezone.now())
-        reply = await fanout.post(job.route.url, message.body, message.headers, timeout=left, anew=True)
+        reply = await fanout.post(job.route.url, message.body, _headers(message), timeout=left, anew=True)
     return reply, message
+
+
+def _headers(message: Message) -> Mapping[str, str]:
+    """With where we are in a trace only if the operator says so: others need not know our traces."""
+    if tracing.traces is None or not settings.TRACE_DELIVERIES:
+        return message.headers
+    return {**message.headers, **tracing.kept()}
 
 
 def _judge(job: Job, answer: Answer, message: Message | None, started_at: datetime, ended_at: datetime) -> Sent:

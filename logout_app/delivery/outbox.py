@@ -17,6 +17,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from idp.database import dialect, prepared
+from idp.operations.tracing import switch as tracing
 from logout_app.delivery import tallies
 from logout_app.delivery.receiver import APPLICATION
 from logout_app.models import NEXT_FENCE, OF_STREAMS, DeliveryAttempt, DeliveryState, LogoutDelivery, LogoutEvent
@@ -39,6 +40,8 @@ RETURNING id, fence, attempts, receiver, application_id, client_id, sub, sid, ch
     coalesce((SELECT initiator FROM {EVENTS} e WHERE e.id = event_id), ''),
     (SELECT config_version FROM idp_tenantsettings LIMIT 1)
 """  # noqa: S608  constants only
+# One column more where there are traces.
+TRACED = f", coalesce((SELECT e.data ->> '{tracing.KEY}' FROM {EVENTS} e WHERE e.id = event_id), '')"  # noqa: S608
 # Walks the index from receiver to receiver, so that a backlog of one costs the others nothing.
 PICK_POSTGRES = f"""
 WITH RECURSIVE receivers(key) AS (
@@ -97,6 +100,7 @@ class Claimed:
     last_status: int | None
     initiator: str
     config_version: int | None
+    traceparent: str = ""  # of the end that it tells of, if that was traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,12 @@ def claim(
     """
     parameters = claim_parameters(channels=channels, rooms=rooms, cap=cap, limit=limit, at=at, lease=lease)
     statement = dialect.either(postgresql=CLAIM_POSTGRES, sqlite=CLAIM_SQLITE)
-    rows = [as_claimed(row) for row in prepared.fetch(statement, parameters, plans_last=PLANS_LAST)]
+    rows = [as_claimed(row) for row in prepared.fetch(traced(statement), parameters, plans_last=PLANS_LAST)]
     return sorted(rows, key=lambda row: row.id)
+
+
+def traced(take: str) -> str:
+    return take if tracing.traces is None else take + TRACED
 
 
 def claim_parameters(

@@ -18,6 +18,7 @@ from django.dispatch import receiver
 from idp import signals
 from idp.directory.admission import not_admitted
 from idp.models import AccessMode, Application
+from idp.operations.tracing import switch as tracing
 from idp.protocol.initiators import Initiator
 from logout_app.ending import leaving
 from logout_app.models import LogoutEvent
@@ -88,7 +89,7 @@ def _event(application: Application, going: list[SSOSession], actor: str, at: da
         user=only,
         sub=only.user_id if only else "",
         families_revoked=_revoke(application, people, at),
-        data={"application": application.client_id},
+        data={"application": application.client_id, **tracing.kept()},
     )
 
 

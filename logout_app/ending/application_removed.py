@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from idp.http.requests import RequestFacts
 from idp.models import Application, User
+from idp.operations.tracing import switch as tracing
 from idp.protocol.initiators import Initiator
 from logout_app.ending import leaving
 from logout_app.models import LogoutEvent
@@ -130,5 +131,5 @@ def _event(user: User, application: Application, families: int, actor: str, at: 
         user=user,
         sub=user.user_id,
         families_revoked=families,
-        data={"application": application.client_id},
+        data={"application": application.client_id, **tracing.kept()},
     )

@@ -7,17 +7,18 @@ locked in the order user, session, family, outbox. Token rows are never touched:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 
 from idp.database import dialect, prepared
 from idp.models import Identity, User
+from idp.operations.tracing import switch as tracing
 from idp.protocol.initiators import Initiator
 from logout_app.commands import plan
 from logout_app.delivery import bell
@@ -25,6 +26,9 @@ from logout_app.ending import rows
 from logout_app.ending.rows import NO_DELIVERIES, NO_FAMILIES, NO_FURTHER_ROWS, Families, FurtherRows, Planned
 from logout_app.models import LogoutEvent
 from sessions_app.models import SSOSession
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 # Whatever of a person began until now is dead, also what a concurrent request is about to commit. `which`: a condition on `id`.
 NOT_BEFORE = f"""
@@ -102,6 +106,16 @@ class Ended:
     told: Planned = NO_DELIVERIES
 
 
+def _describe(span: Span, ended: Ended, asked: Mapping[str, Any]) -> None:
+    """Nothing of whose sessions they were."""
+    span.set_attribute("curfew.initiator", asked["initiator"].value)
+    span.set_attribute("curfew.sessions_ended", len(ended.session_pks))
+    span.set_attribute("curfew.deliveries", ended.told.deliveries)
+    if ended.event is not None:
+        span.set_attribute("curfew.event", ended.event.pk)
+
+
+@tracing.act("end_sessions", _describe)
 def end_sessions(
     selection: Selection,
     *,

@@ -18,6 +18,7 @@ from django.db import connection
 from idp.database import dialect
 from idp.database.acts import Act, ActStep, Gives
 from idp.models import Application, Connection, User
+from idp.operations.tracing import switch as tracing
 from idp.protocol.initiators import heard_as
 from logout_app.delivery.channels import planning
 from logout_app.delivery.channels.base import Occasion
@@ -37,10 +38,12 @@ RETURNING id"""  # noqa: S608  constants only, here and below
 # Not written if nothing ended and nothing was revoked.
 EVENT = f"""
 INSERT INTO {LogoutEvent._meta.db_table} (at, initiator, actor, user_id, sub, sessions_ended, families_revoked, data)
-SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), {{ended}}, {{families}}, {{object}}()
+SELECT %(at)s, %(initiator)s, %(actor)s, person.id, coalesce(person.user_id, ''), {{ended}}, {{families}}, {{object}}({{carried}})
 FROM (SELECT 1) act LEFT JOIN {User._meta.db_table} person ON person.id = CAST({{person}} AS bigint)
 WHERE {{ended}} > 0 OR {{families}} > 0
 RETURNING id, user_id, sub, families_revoked, {{commanded}}"""  # noqa: S608
+# Where the act is in a trace, for the workers that go on with it (only where there are traces).
+CARRIED = f"'{tracing.KEY}', CAST(%({tracing.KEY})s AS text)"
 # Whether it is worth to ask whom a person's end is a command to. In the same statement, for nearly nobody takes commands.
 COMMANDED = f"EXISTS (SELECT 1 FROM {Application._meta.db_table} WHERE command_endpoint <> '' AND enabled)"  # noqa: S608
 
@@ -129,7 +132,7 @@ def record(
         "ended": event.sessions_ended,
         "pks": dialect.keys(session_pks),
     }
-    act = _act(families.which, page is not None, whole_user, also.statements)
+    act = _act(families.which, page is not None, whole_user, also.statements, carried=tracing.KEY in given)
     return _planned(event, act.run(given))
 
 
@@ -138,7 +141,8 @@ def end_and_record(event: LogoutEvent, ending: str, given: Mapping[str, Any], *,
 
     `ending`: an UPDATE of at most one session that returns `id` and `user_id`. None: it found none, nothing was written.
     """
-    found = _act("", page is not None, False, (), ending).run({**given, **_facts(event, page)})
+    given = {**given, **_facts(event, page)}
+    found = _act("", page is not None, False, (), ending, carried=tracing.KEY in given).run(given)
     return None if found["event"] is None else _planned(event, found)
 
 
@@ -152,6 +156,7 @@ def _facts(event: LogoutEvent, page: int | None) -> dict[str, Any]:
         "listed_too": f'%"{names[1]}"%',
         "deaf": silence.deaf(names[0]),
         "page": page,
+        **tracing.kept(),
     }
 
 
@@ -165,9 +170,18 @@ def _planned(event: LogoutEvent, found: Mapping[str, Any]) -> Planned:
 
 
 @cache
-def _act(families: str, page: bool, whole_user: bool, also: tuple[tuple[str, str], ...], ending: str = "") -> Act:
+def _act(
+    families: str,
+    page: bool,
+    whole_user: bool,
+    also: tuple[tuple[str, str], ...],
+    ending: str = "",
+    *,
+    carried: bool,
+) -> Act:
     """Families are locked before rows that `also` may wait for, by everybody."""
     words = _words("{families.count}" if families else "0") | (ENDED_HERE if ending else {})
+    words["carried"] = CARRIED if carried else ""
     words["commanded"] = f"{COMMANDED if whole_user else 'false'} AS commanded"
     steps = [ActStep("ended", ending, columns=("id", "user_id"), gives=Gives.NOTHING)] if ending else []
     if families:

@@ -9,19 +9,12 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from idp.models import Application, ClientGrant
+from idp.models import ClientGrant
 from idp.tenants import signals_api
 from logout_app.models import EventStream, StreamKind, StreamState
 from logout_app.streams import manage
 
 WHY = "the client grant was taken away"
-NEVER = "its application has no client grant"
-
-
-def is_granted(application: Application) -> bool:
-    """Whether it may have a stream: a client grant with a scope of streams."""
-    grants = ClientGrant.objects.filter(application=application, resource_server__identifier=signals_api.audience())
-    return any(signals_api.SCOPES.keys() & set(grant.scope) for grant in grants)
 
 
 @receiver(post_save, sender=ClientGrant, dispatch_uid="streams: a grant was changed")

@@ -62,6 +62,14 @@ class Halted(ProtocolError):
         super().__init__("An administrator stopped this stream: only they start it again.")
 
 
+class NotGranted(ProtocolError):
+    error = "access_denied"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(f"The stream cannot be enabled: {rules.NOT_GRANTED}.")
+
+
 class SetBy(StrEnum):
     """Who changes the status of a stream."""
 
@@ -207,7 +215,7 @@ def ask_verification(stream: EventStream, state: str | None, at: datetime) -> No
 def set_status(stream: EventStream, status: str, reason: str, *, actor: str, at: datetime, by: SetBy) -> None:
     """Paused holds events (in the audit trail), disabled does not. What we change ourselves the receiver is told (section 8.1.5).
 
-    Raises Halted for a receiver whose stream an administrator paused or disabled.
+    Raises Halted for a receiver whose stream an administrator paused or disabled; NotGranted for whoever enables one that may not run.
     """
     with transaction.atomic():
         _hold(stream)
@@ -220,6 +228,8 @@ def set_status(stream: EventStream, status: str, reason: str, *, actor: str, at:
             rows = EventStream.objects.filter(pk=stream.pk)
             rows.update(reason=reason, halted=stream.halted, used_at=_used(stream, by, at))
             return
+        if status == StreamState.ENABLED and not rules.may_run(stream):
+            raise NotGranted
         if status == StreamState.DISABLED:
             _drop(stream, "the stream was disabled", at, but_control=True)
         if before == StreamState.DISABLED:

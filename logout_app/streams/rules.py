@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from idp import outbound
+from idp.models import ClientGrant
 from idp.outbound import policy
 from idp.protocol import uris
 from idp.protocol.jwt_profile import is_text
+from idp.tenants import signals_api
 from logout_app.models import EventStream, StreamKind, StreamMethod
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.protocol.streams import webhooks
 from logout_app.protocol.streams.requests import LONGEST_TEXT, MOST_AUDIENCES, MOST_EVENTS
 from sessions_app.audit.events import EventType
 
+NOT_GRANTED = "its application has no client grant"
 LONGEST_NAME = 100
 LONGEST_SECRET = 500
 MOST = 100  # streams of a kind that administrators and programs make: a worker looks at each of them, at every bell
@@ -54,6 +57,15 @@ def is_other_host(old: str, new: str) -> bool:
 def room(kind: StreamKind) -> int:
     """How many more may be made. Streams that applications manage are not counted: each has one, and a client grant of a superuser."""
     return max(0, MOST - EventStream.objects.filter(kind=kind, application=None).count())
+
+
+def may_run(stream: EventStream) -> bool:
+    """Whether anybody may enable it: that of an application needs a client grant with a scope of streams, which a superuser gives."""
+    if stream.application is None:
+        return True
+    audience = signals_api.audience()
+    grants = ClientGrant.objects.filter(application=stream.application, resource_server__identifier=audience)
+    return any(signals_api.SCOPES.keys() & set(grant.scope) for grant in grants)
 
 
 def _way(stream: EventStream) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from django.db import ProgrammingError, connection
 
 from idp.crypto import keys, sealed, sealing
 from idp.database.outage import OUTAGES
+from idp.operations.tracing import switch as tracing
 from idp.redis import health as redis_health
 from idp.tenants import configuration
 from logout_app.delivery import pulse
@@ -94,6 +95,7 @@ class DrainStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         refuse_wrong_keys()
         redis_health.warn_of_eviction()
+        tracing.start()
         tune_process()
         pulse.begin()
         self.thread = DrainThread()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import subprocess
@@ -79,6 +80,39 @@ def test_the_proxy_says_what_the_documentation_asks_of_one() -> None:
     configured = (ROOT / "examples" / "production" / "nginx.conf").read_text()
     assert documented
     assert [line for line in documented if line not in configured] == []
+
+
+def test_compose_believes_nginx_alone_and_no_other_container_gets_its_address() -> None:
+    """Clients by IPv6 come to it from the gateway: were that believed, they could say that they are anybody."""
+    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_text())
+    text = re.sub(r"\$\{\w+:[?+][^}]*\}", "", text)
+    compose = yaml.safe_load(text)
+    [network] = compose["networks"]["default"]["ipam"]["config"]
+    proxy = ipaddress.ip_address(compose["services"]["proxy"]["networks"]["default"]["ipv4_address"])
+    for name in ("prepare", "web", "worker", "beat"):
+        service = compose["services"][name]
+        assert "networks" not in service
+        assert ipaddress.ip_network(service["environment"]["CURFEW_TRUSTED_PROXIES"]) == ipaddress.ip_network(proxy)
+    assert proxy in ipaddress.ip_network(network["subnet"])
+    assert proxy not in ipaddress.ip_network(network["ip_range"])
+    assert network["gateway"] != str(proxy)
+
+
+def test_pods_of_the_chart_are_replaced_when_any_setting_is_another() -> None:
+    settings = '{{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}'
+    for name in ("web", "worker", "beat"):
+        assert settings in (CHART / "templates" / f"{name}.yaml").read_text()
+
+
+def test_no_counter_of_the_database_is_added_up_over_web_servers() -> None:
+    rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    asked = [rule["expr"] for group in rules for rule in group["rules"]]
+    asked += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    several = re.compile(
+        r"(?<!max )(sum|count)( by \((?!le\))[\w, ]+\) )?\((rate|increase)?\(?curfew_\w+(?<!_bucket)\b"
+    )
+    assert [text for text in asked if several.search(text)] == []
 
 
 def test_dashboard_and_alerts_ask_for_metrics_that_are_documented() -> None:

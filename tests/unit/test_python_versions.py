@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SUPPORTED = SpecifierSet(PROJECT["project"]["requires-python"])
 VERSIONS = [version for minor in range(8, 30) if (version := f"3.{minor}") in SUPPORTED]
-FILES = {"base.txt": [], "test.txt": PROJECT["dependency-groups"]["test"]}
+TRACING = PROJECT["project"]["optional-dependencies"]["tracing"]
+FILES = {"base.txt": [], "tracing.txt": TRACING, "test.txt": [*TRACING, *PROJECT["dependency-groups"]["test"]]}
 
 
 def pins(file: str) -> list[tuple[Requirement, int]]:

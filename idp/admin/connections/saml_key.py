@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
-from idp.admin.support import AdminAct, FactsAdmin, actor_of
+from idp.admin.support import AdminAct, FactsAdmin, NotDone, actor_of
 from idp.http.requests import facts
 from idp.models import Application, SamlKey, SamlKeyStatus
 from idp.saml import own_key, rotation
@@ -81,9 +81,8 @@ def _does(step: RotationStep) -> Callable[[HttpRequest, SamlKey, datetime, forms
         try:
             done = rotation.rotate(step, actor=actor_of(request), at=at, early=early, facts=facts(request))
         except CannotRotate as error:
-            messages.error(request, str(error))
-        else:
-            messages.success(request, done)
+            raise NotDone(str(error)) from None
+        messages.success(request, done)
         return HttpResponseRedirect(reverse("admin:idp_samlkey_changelist"))  # the row may be gone
 
     return do

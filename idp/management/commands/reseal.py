@@ -12,7 +12,7 @@ from django.utils import timezone
 from idp import signals
 from idp.crypto import sealed, sealing
 from idp.crypto.sealed import Progress
-from idp.operations.terminal import operator
+from idp.operations.terminal import is_confirmed, operator
 
 
 class Command(BaseCommand):
@@ -71,7 +71,7 @@ class Command(BaseCommand):
                 f"Lost for good, if you go on: {sealed.words(tables)}. Secrets must be typed again, signing keys are made anew, people whose "
                 "imported hash goes set a new password, and whoever had an authenticator app comes in by the password alone."
             )
-            if not options["no_input"] and input("Take it away? Type yes: ") != "yes":
+            if not options["no_input"] and not is_confirmed("Take it away?"):
                 raise CommandError("Nothing was done.")
         dropped = sealed.discard(lost)
         self._tell("discarded", dropped, lost, options)

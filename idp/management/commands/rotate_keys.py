@@ -12,7 +12,7 @@ from django.utils import timezone
 from idp.crypto import keys, lifetimes, rotation
 from idp.crypto.rotation import KeyMove, Mover
 from idp.models import KeyStatus, SigningKey
-from idp.operations.terminal import operator, table
+from idp.operations.terminal import is_confirmed, operator, table
 
 HEADING = ("ALGORITHM", "KEY", "STATE", "PUBLISHED", "SIGNS FROM", "STOPPED", "PUBLISHED UNTIL")
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             return
         for sentence in ended:
             self.stdout.write(sentence)
-        if not options["no_input"] and input("Withdraw these keys? Type yes: ") != "yes":
+        if not options["no_input"] and not is_confirmed("Withdraw these keys?"):
             raise CommandError("Nothing was done.")
 
     def _say(self, moves: list[KeyMove], ended: list[str], options: dict[str, Any], at: datetime) -> None:

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from idp.models import SamlKey
-from idp.operations.terminal import operator, table
+from idp.operations.terminal import is_confirmed, operator, table
 from idp.saml import own_key, rotation
 from idp.saml.rotation import CannotRotate, RotationStep
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def _take(self, step: RotationStep, options: dict[str, Any]) -> None:
         asks = step is not RotationStep.PUBLISH and not options["no_input"]
-        if asks and input(f"{step.capitalize()} a key that others know? Type yes: ") != "yes":
+        if asks and not is_confirmed(f"{step.capitalize()} a key that others know?"):
             raise CommandError("Nothing was done.")
         try:
             self.stdout.write(rotation.rotate(step, actor=options["actor"], at=timezone.now(), early=options["early"]))

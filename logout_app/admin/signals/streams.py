@@ -15,13 +15,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
-from idp.admin.support import ActsAdmin, AdminAct, actor_of
+from idp.admin.support import ActsAdmin, AdminAct, NotDone, actor_of
 from idp.admin.times import shown
 from idp.http.requests import facts
 from idp.http.visit import is_fresh
 from logout_app.admin.signals.forms import OutgoingStreamForm, ReplayForm, WebhookForm
 from logout_app.models import EventStream, OutgoingStream, StreamKind, StreamMethod, StreamState, Webhook
-from logout_app.streams import look, manage
+from logout_app.streams import look, manage, rules
 from sessions_app.audit import history
 
 WORDS = {
@@ -33,7 +33,10 @@ WORDS = {
 
 def _set(status: StreamState) -> Any:
     def do(request: HttpRequest, stream: EventStream, at: datetime, form: forms.Form | None) -> str:
-        manage.set_status(stream, status, "", actor=actor_of(request), at=at, by=manage.SetBy.ADMINISTRATOR)
+        try:
+            manage.set_status(stream, status, "", actor=actor_of(request), at=at, by=manage.SetBy.ADMINISTRATOR)
+        except manage.NotGranted as error:
+            raise NotDone(error.description) from None
         return f"{stream} is {status}."
 
     return do
@@ -70,15 +73,18 @@ PAUSE = AdminAct(
 RESUME = AdminAct(
     "resume",
     "Resume",
-    lambda stream: [
-        "What happened while it was paused is told now."
-        if stream.status == StreamState.PAUSED
-        else "It is told what happens from now on."
-    ],
+    lambda _: ["What happened while it was paused is told now."],
     _set(StreamState.ENABLED),
-    offered=lambda stream: not stream.is_enabled,
+    offered=lambda stream: stream.status == StreamState.PAUSED and rules.may_run(stream),
     danger=False,
     operates=True,
+)
+ENABLE = AdminAct(
+    "enable",
+    "Enable",
+    lambda _: ["It is told what happens from now on."],
+    _set(StreamState.ENABLED),
+    offered=lambda stream: stream.status == StreamState.DISABLED and rules.may_run(stream),
 )
 DISABLE = AdminAct(
     "disable",
@@ -152,7 +158,7 @@ class StreamAdmin(ActsAdmin):
             self.delete_model(request, stream)
 
     def get_acts(self) -> Sequence[AdminAct]:
-        return (PAUSE, RESUME, DISABLE, VERIFY, REDELIVER)
+        return (PAUSE, RESUME, ENABLE, DISABLE, VERIFY, REDELIVER)
 
     @admin.display(description="state", ordering="status")
     def state(self, obj: EventStream) -> str:

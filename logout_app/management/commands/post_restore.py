@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from idp.models import User
+from idp.operations.terminal import is_confirmed
 from idp.protocol.initiators import Initiator
 from logout_app.ending.end import Selection, end_sessions
 from sessions_app.models import RefreshTokenFamily, SSOSession
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-input", action="store_true", help="Do not ask.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not options["no_input"] and input("Sign everybody out of everything? Type yes: ") != "yes":
+        if not options["no_input"] and not is_confirmed("Sign everybody out of everything?"):
             raise CommandError("Nothing was done.")
         now, people, sessions = timezone.now(), 0, 0
         for user_pk in _people_with_something_alive():

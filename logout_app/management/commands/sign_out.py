@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from idp.models import User
-from idp.operations.terminal import operator, plain
+from idp.operations.terminal import is_confirmed, operator, plain
 from idp.protocol.initiators import Initiator
 from logout_app.ending import not_told
 from logout_app.ending.end import Selection, end_sessions
@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
     def _ask(self, what: str, options: dict[str, Any]) -> None:
         asks = not (options["no_input"] or options["json"])
-        if asks and input(f"End {plain(what)}? Type yes: ") != "yes":
+        if asks and not is_confirmed(f"End {plain(what)}?"):
             raise CommandError("Nothing was done.")
 
     def _say(self, sessions: int, event: int | None, left_out: list[str], *, as_json: bool) -> None:

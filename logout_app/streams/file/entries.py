@@ -20,7 +20,7 @@ from idp.tenants.file import found
 from idp.tenants.schema import TenantFile, refuse_twins
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream, StreamKind, StreamMethod, StreamState
-from logout_app.streams import granted, look, manage, rules
+from logout_app.streams import look, manage, rules
 from sessions_app.audit import history
 
 _ID = re.compile(r"[0-9a-f]{24,32}")
@@ -145,7 +145,13 @@ def apply(entry: StreamEntry, kind: StreamKind, named: str, actor: str, at: date
     if row is None:
         return _make(entry, kind, named, actor, at, is_rehearsal=is_rehearsal)
     changed = list(_change(row, entry, actor, at))
-    return Applied(named, row.name, "updated" if changed else "unchanged", changes=tuple(changed))
+    barred = entry.status == StreamState.ENABLED and row.status != entry.status and not rules.may_run(row)
+    warnings = (_not_granted(row),) if barred else ()
+    return Applied(named, row.name, "updated" if changed else "unchanged", warnings=warnings, changes=tuple(changed))
+
+
+def _not_granted(row: EventStream) -> str:
+    return f"{row.application and row.application.name} has no client grant for Shared Signals: its stream is disabled"
 
 
 def _make(entry: StreamEntry, kind: StreamKind, named: str, actor: str, at: datetime, *, is_rehearsal: bool) -> Applied:
@@ -165,9 +171,9 @@ def _make(entry: StreamEntry, kind: StreamKind, named: str, actor: str, at: date
     if entry.status and entry.status != StreamState.ENABLED:
         row.status, row.halted = entry.status, True
     warnings: tuple[str, ...] = ()
-    if row.application is not None and not granted.is_granted(row.application):
-        row.status, row.reason = StreamState.DISABLED, granted.NEVER
-        warnings = (f"{row.application.name} has no client grant for Shared Signals: its stream is disabled",)
+    if not rules.may_run(row):
+        row.status, row.reason = StreamState.DISABLED, rules.NOT_GRANTED
+        warnings = (_not_granted(row),)
     note = "" if entry.public_id else f"id {row.public_id}"
     secrets = dict(entry.secrets)
     if kind == StreamKind.WEBHOOK and "secret" not in secrets:
@@ -212,7 +218,7 @@ def _is_to_be_set(row: EventStream, wanted: str | None) -> bool:
     if wanted is None:
         return False
     if wanted == StreamState.ENABLED:
-        return row.status != wanted and (row.halted or row.application is None)
+        return row.status != wanted and (row.halted or row.application is None) and rules.may_run(row)
     return row.status != wanted or not row.halted
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from idp.crypto import sealing
+from idp.models import ClientGrant
 from idp.people.console_roles import OPERATOR
 from logout_app.delivery.channels.streams import sealed_for
 from logout_app.models import EventStream, LogoutDelivery
@@ -18,7 +19,7 @@ from logout_app.protocol.retry import Outcome
 from logout_app.protocol.streams import vocabulary as v
 from logout_app.streams import look, rules
 from sessions_app.models import SessionEvent
-from tests.support.event_streams import fed, sent
+from tests.support.event_streams import fed, make_receiver, sent
 from tests.support.factories import browser, make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -100,6 +101,11 @@ def test_an_operator_pauses_resumes_verifies_and_redelivers_but_makes_and_disabl
     assert client.get(reverse(ADD)).status_code == 403
     assert act(client, row, "disable").status_code == 403
     act(client, row, "pause")
+    EventStream.objects.update(status="disabled", halted=True)  # by an administrator
+    act(client, row, "resume")
+    assert act(client, row, "enable").status_code == 403
+    assert EventStream.objects.get().status == "disabled"
+    EventStream.objects.update(status="paused")
     SessionEvent.objects.create(type="ended", sub="auth0|1", sid="1", initiator="rp-logout", actor="user")
     health = look.health(EventStream.objects.get(), timezone.now())
     assert (health.waiting, health.dead) == (2, 0)  # the event, and the word that the stream is paused
@@ -115,6 +121,17 @@ def test_an_operator_pauses_resumes_verifies_and_redelivers_but_makes_and_disabl
     assert look.health(EventStream.objects.get(), timezone.now()).dead == 1
     assert "1 event is sent again" in act(client, row, "redeliver").content.decode()
     assert LogoutDelivery.objects.filter(state="dead").count() == 0
+
+
+def test_an_administrator_enables_what_one_disabled_but_not_what_a_superuser_took_the_grant_of():
+    row = stream(status="disabled", halted=True)
+    client = superuser()
+    act(client, row, "enable")
+    assert EventStream.objects.get().status == "enabled"
+    EventStream.objects.update(status="disabled", application=make_receiver())
+    ClientGrant.objects.all().delete()
+    assert "nothing left to do" in act(client, row, "enable").content.decode()
+    assert EventStream.objects.get().status == "disabled"
 
 
 def test_the_secret_of_a_webhook_is_shown_once():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -137,6 +139,9 @@ def test_the_command_asks_and_says_what_there_is(db, monkeypatch, capsys):
     call_command("rotate_saml_key")
     assert "none yet" in capsys.readouterr().out
     call_command("rotate_saml_key", "publish")
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # `kubectl exec` without -it
+    with pytest.raises(CommandError, match="Nothing was done"):
+        call_command("rotate_saml_key", "activate", "--early")
     with pytest.raises(CommandError, match="--early"):
         call_command("rotate_saml_key", "activate", "--no-input")
     monkeypatch.setattr("builtins.input", lambda _: "no")
@@ -164,6 +169,8 @@ def test_the_console_asks_before_each_step(sp):
         return asked.content.decode(), admin_browser.post(url, posted, follow=True).content.decode()
 
     act(active, "publish")
+    assert "a successor already" in act(active, "publish")[1]
+    assert LogEntry.objects.filter(change_message="Publish a successor").count() == 1  # a step that was refused is none
     coming = SamlKey.objects.get(status=SamlKeyStatus.NEXT)
     asked, answer = act(coming, "activate")
     assert "follow our metadata" in asked

@@ -165,6 +165,18 @@ def test_a_stream_of_an_application_without_a_grant_tells_nobody_until_it_has_on
     assert (row.application, row.status, row.audiences) == (application, "disabled", [application.client_id])
 
 
+def test_a_word_of_the_file_does_not_give_back_what_a_superuser_took_away(write):
+    receiver = StreamReceiver(make_receiver())
+    entry = f"{{id: {receiver.create(v.PUSH)['stream_id']}, client_id: Receiver, status: STATUS}}"
+    write(streams(entry.replace("STATUS", "paused")))
+    ClientGrant.objects.get().delete()
+    (outcome,) = write(streams(entry.replace("STATUS", "enabled")))
+    assert (outcome.what, receiver.row.status) == ("unchanged", "disabled")
+    assert "no client grant" in outcome.warnings[0]
+    with pytest.raises(manage.NotGranted):
+        manage.set_status(receiver.row, "enabled", "", actor="x", at=timezone.now(), by=manage.SetBy.ADMINISTRATOR)
+
+
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
