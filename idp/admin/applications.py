@@ -21,7 +21,8 @@ from idp.admin.application_form import ApplicationForm
 from idp.admin.connections import saml_applications as saml
 from idp.admin.snippets import SECRET, snippets
 from idp.admin.support import ActsAdmin, AdminAct, actor_of
-from idp.applications import management_api, refusals, trail
+from idp.applications import refusals, trail
+from idp.directory import own_apis
 from idp.http.requests import facts
 from idp.models import Application, ClientGrant
 from idp.protocol.opaque import new_secret
@@ -60,9 +61,9 @@ def explain_rotation(application: Application) -> list[str]:
 
 
 def may_use_the_api(application: Application) -> bool:
-    """Whether people act by it at our own Management API: where its codes go, decides who does."""
+    """Whether people act by it at an API of our own: where its codes go, decides who does."""
     grants = ClientGrant.objects.filter(application=application.pk)
-    return grants.filter(resource_server__identifier=management_api.audience()).exists()
+    return grants.filter(resource_server__identifier__in=own_apis.identifiers()).exists()
 
 
 class ApplicationAdminBase(ActsAdmin):

@@ -1,4 +1,4 @@
-"""Roles that permit something of our own Management API: who has them, and through which connections somebody may come by them."""
+"""Roles that permit something of our own APIs: who has them, and through which connections somebody may come by them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Collection, Iterator
 
 from django.db.models import Q, QuerySet
 
-from idp.applications import management_api
-from idp.directory import references
+from idp.directory import own_apis, references
 from idp.directory.references import GroupKey
 from idp.models import Connection, Membership, Role, User
 
 
 def beyond(scopes: Collection[str]) -> list[Role]:
-    """Those that permit more of it than these scopes."""
-    audience = management_api.audience()
+    """Those that permit more than who has these scopes of the Management API may give."""
     return [
         role
         for role in Role.objects.order_by("pk")
         if any(
-            one.get("resource_server_identifier") == audience and one.get("permission_name") not in scopes
+            own_apis.beyond(one.get("resource_server_identifier"), [one.get("permission_name", "")], scopes)
             for one in role.permissions
         )
     ]

@@ -157,10 +157,12 @@ def _spawn(child: Child) -> subprocess.Popen[bytes]:
             if os.getppid() != parent:  # it ended before the line above
                 os.kill(os.getpid(), signal.SIGTERM)
 
+    # A wheel's modules are found from everywhere, and paths of its settings may be relative to where we are.
+    ours = {"CURFEW_DATA": str(settings.DATA)} | ({} if settings.IS_CHECKOUT else {"PYTHONSAFEPATH": "1"})
     return subprocess.Popen(  # noqa: S603  our own programs
         child.argv,
-        env=os.environ | {"CURFEW_DATA": str(settings.DATA)} | child.env,  # it may be relative to where we are
-        cwd=settings.BASE_DIR if settings.IS_CHECKOUT else None,  # whose modules are found from everywhere
+        env=os.environ | ours | child.env,
+        cwd=settings.BASE_DIR if settings.IS_CHECKOUT else None,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=die_with_parent,

@@ -11,8 +11,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Q
 
-from idp.applications import management_api
-from idp.directory import entitlements
+from idp.directory import entitlements, own_apis
 from idp.models import Connection, Identity, User, new_database_sub
 from idp.people import metadata
 from idp.protocol.text import normal_forms
@@ -41,7 +40,7 @@ def write(
 ) -> Written:
     """People of the rows without errors; errors that the database knows are added to the others.
 
-    `spares_powers`: nobody is changed who may open the administration or whose roles permit something of the Management API.
+    `spares_powers`: nobody is changed who may open the administration or whose roles permit something of our own APIs.
     """
     good = _once(rows)
     how = _How(upsert, at, spares_powers)
@@ -131,8 +130,8 @@ class _Batch:
         if not self.spares_powers or user.has_powers:
             return self.spares_powers
         roles = entitlements.roles_of(user, configuration.current())
-        audience = management_api.audience()
-        return any(one["resource_server_identifier"] == audience for role in roles for one in role.permissions)
+        own = own_apis.identifiers()
+        return any(one["resource_server_identifier"] in own for role in roles for one in role.permissions)
 
     def _known(self, row: ImportRow) -> tuple[Identity | None, str]:
         """Whom the row means, and by Auth0's code what of it is taken. A user_id of another connection is nobody's here."""

@@ -15,12 +15,12 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from idp.operations.tracing import switch
 from idp.operations.tracing.middleware import TracingMiddleware
-from idp.operations.tracing.sdk import Traces
+from idp.operations.tracing.sdk import EndingExporter, Traces
 from idp.outbound.many import Reply
 from idp.protocol.initiators import Initiator
 from logout_app.delivery import aside, outbox
@@ -29,6 +29,7 @@ from logout_app.delivery.deliver import Job, send
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.models import LogoutEvent
 from tests.support.factories import make_application, make_session, make_user
+from tests.tracing.collector import Collector
 
 TRACE, OUTER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAID = {"traceparent": f"00-{TRACE}-{OUTER}-01"}
@@ -246,7 +247,7 @@ def test_an_application_hears_of_a_trace_only_if_the_operator_says_so(spans, set
     assert attempt(Reply(200), SAID["traceparent"]).headers == [{"Accept": "*/*"}]
 
 
-# --- the start -------------------------------------------------------------------------------------------------------
+# --- start and end ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("asked", "is_wanted"),
     [
@@ -288,3 +289,14 @@ def test_what_keeps_a_process_from_tracing_is_said_and_it_goes_on(monkeypatch, v
     switch.start()
     assert switch.traces is None
     assert [said in line for line in lines] == [True]
+
+
+def test_a_process_that_ends_begins_no_exports_for_ever(spans, monkeypatch):
+    monkeypatch.setattr("idp.operations.tracing.sdk.TIMEOUT", 0.0)
+    ask("/login")
+    with Collector() as collector:
+        exporter = EndingExporter(endpoint=f"{collector.url}/v1/traces")
+        assert exporter.export(spans.get_finished_spans()) is SpanExportResult.SUCCESS
+        exporter.end()
+        assert exporter.export(spans.get_finished_spans()) is SpanExportResult.FAILURE
+        assert len(collector.spans()) == 1

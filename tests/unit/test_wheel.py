@@ -49,7 +49,8 @@ def test_an_installed_wheel_prepares_itself_runs_and_stops(curfew: str, tmp_path
     port, home = free_port(), tmp_path / "home"
     home.mkdir()
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment = kept | {"PORT": str(port), "CURFEW_DATA": "data", "CURFEW_WEB_WORKERS": "1"}
+    environment = kept | {"PORT": str(port), "CURFEW_DATA": "data", "CURFEW_WEB_WORKERS": "1", "SECRET_KEY_FILE": "key"}
+    (home / "key").write_text("of a test, and as long as a secret key has to be: 0123456789 abcdefghij")  # found by all
     (home / "tenant.yaml").write_text(ADMINISTRATOR)
     with (
         (tmp_path / "log").open("w") as log,
@@ -70,7 +71,7 @@ def test_an_installed_wheel_prepares_itself_runs_and_stops(curfew: str, tmp_path
         finally:
             running.send_signal(signal.SIGTERM)
             assert running.wait(60) == 0, (tmp_path / "log").read_text()
-    assert [path.name for path in home.iterdir() if path.name not in ("data", "tenant.yaml")] == []
+    assert [path.name for path in home.iterdir() if path.name not in ("data", "tenant.yaml", "key")] == []
 
 
 def test_the_source_has_what_tests_and_builds_need(tmp_path: Path) -> None:

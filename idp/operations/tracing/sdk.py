@@ -3,22 +3,25 @@ is traced: a collector that hangs costs spans, no request and no delivery."""
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
+from time import monotonic
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from idp.operations.tracing.switch import KEY
 
 SERVICE = "curfew"
-TIMEOUT = 3.0  # seconds of an export; a process that ends waits for the last one
+TIMEOUT = 3.0  # seconds of an export, and for how long a process that ends begins others
 TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 _HEADERS = TraceContextTextMapPropagator()  # no baggage: it is whatever somebody wrote into it
 
@@ -69,12 +72,31 @@ class Traces:
         span.set_status(Status(StatusCode.ERROR))
 
 
+class EndingExporter(OTLPSpanExporter):
+    """OTLP over HTTP. A full queue is four batches, for each of which a process that ends would wait for a hung collector."""
+
+    _until = inf
+
+    def end(self) -> None:
+        self._until = monotonic() + TIMEOUT
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return super().export(spans) if monotonic() < self._until else SpanExportResult.FAILURE
+
+
 def begin() -> Traces:
     """Sampler, limits, batches and exporter are as OpenTelemetry's variables say. Raises ValueError for one that cannot be."""
-    provider = TracerProvider(resource=_resource())
+    provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
     timeout = None if any(os.environ.get(name) for name in TIMEOUTS) else TIMEOUT
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=timeout)))
+    exporter = EndingExporter(timeout=timeout)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    atexit.register(_end, exporter, provider)
     return Traces(provider.get_tracer(SERVICE))
+
+
+def _end(exporter: EndingExporter, provider: TracerProvider) -> None:
+    exporter.end()
+    provider.shutdown()
 
 
 def _resource() -> Resource:

@@ -1,4 +1,4 @@
-"""Nobody gives more of this API than they have: not by a grant, a role or somebody else's secret."""
+"""Nobody gives more of our own APIs than they have: not by a grant, a role or somebody else's secret."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from idp.applications import management_api
-from idp.models import Application, ClientGrant
+from idp.connections import trust
+from idp.directory import own_apis
+from idp.models import Application, ClientGrant, Provisioning
 from logout_app.api.frame.errors import ApiError
 from logout_app.api.frame.operations import Call
 
 
 def refuse_beyond(call: Call, audience: str, scopes: Iterable[str]) -> None:
-    """Raises ApiError 403 where these scopes are of this API and the caller lacks one of them."""
-    beyond = sorted(set(scopes) - call.caller.scopes) if audience == management_api.audience() else []
-    if beyond:
+    """Raises ApiError 403 where these scopes are of an API of ours and the caller may not give one of them."""
+    if beyond := own_apis.beyond(audience, list(scopes), call.caller.scopes):
         raise ApiError(403, f"Nobody gives more than they have: {', '.join(beyond)}", "insufficient_scope")
 
 
@@ -29,7 +30,13 @@ def refuse_permissions_beyond(call: Call, permissions: Iterable[Mapping[str, Any
 
 
 def refuse_credentials_beyond(call: Call, application: Application) -> None:
-    """Whoever gets the secret of an application is it, with all that it may here."""
-    audience = management_api.audience()
-    granted = ClientGrant.objects.filter(application=application.pk, resource_server__identifier=audience)
-    refuse_beyond(call, audience, (scope for scopes in granted.values_list("scope", flat=True) for scope in scopes))
+    """Whoever gets the secret of an application is it, with all that it may here, and with the accounts that it writes."""
+    granted = ClientGrant.objects.filter(
+        application=application.pk, resource_server__identifier__in=own_apis.identifiers()
+    )
+    for audience, scopes in granted.values_list("resource_server__identifier", "scope"):
+        refuse_beyond(call, audience, scopes)
+    for row in Provisioning.objects.filter(applications=application.pk).select_related("connection"):
+        if reason := trust.concern(row.connection, lends=call.caller.scopes):
+            message = f"Only a superuser may change this: the client provisions {row.connection}, and {reason}."
+            raise ApiError(403, message, "operation_not_supported")

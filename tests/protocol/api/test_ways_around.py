@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from joserfc.jwk import ECKey
 
 from idp.applications import management_api
-from idp.models import Application, ClientGrant, Connection, Group, Identity, Role, User
+from idp.models import Application, ClientGrant, Connection, Group, Identity, ResourceServer, Role, User
 from idp.people.console_roles import CONFIGURATOR
 from idp.scim import tokens
-from idp.tenants import management
+from idp.tenants import management, signals_api
 from tests.protocol.admin.test_roles import with_role
 from tests.support.factories import make_application, make_connection, make_user
 from tests.support.management import EVERYTHING, Api
@@ -49,6 +50,22 @@ def test_who_may_write_accounts_of_a_connection_is_as_guarded_as_whom_it_trusts(
         assert (answer.status_code, answer.json()["errorCode"]) == (403, "operation_not_supported"), (method, where)
     tokens.switch_off(okta.provisioning, actor="system", at=timezone.now())
     assert api.post(path).status_code == 403
+
+
+@pytest.mark.parametrize("powers", [{}, {"is_staff": True}])
+def test_the_secret_of_an_application_that_writes_accounts_is_as_guarded_as_a_token_that_does(okta, powers):
+    api, source = Api(["update:client_keys", "update:clients", "create:client_credentials"]), make_application("Source")
+    tokens.switch_on(okta, actor="system", at=timezone.now()).applications.add(source)
+    somebody_of(okta, **powers)
+    path, jwk = f"clients/{source.client_id}", ECKey.generate_key("P-256")
+    key = {"credential_type": "public_key", "pem": jwk.as_pem(private=False).decode()}
+    answers = {
+        api.post(f"{path}/credentials", key).status_code,
+        api.patch(path, {"client_secret": "another-secret-of-enough-length-0123456789"}).status_code,
+        api.post(f"{path}/rotate-secret").status_code,
+    }
+    assert answers == ({403} if powers else {200, 201})
+    assert api.patch(path, {"name": "Renamed"}).status_code == 200
 
 
 @pytest.mark.parametrize("how", ["role", "group", "nobody yet"])
@@ -93,9 +110,40 @@ def test_codes_of_an_application_that_may_more_go_nowhere_else():
     assert Api(program=make_all()).patch(path, {"callbacks": ["https://console.example/"]}).status_code == 200
 
 
-def test_a_configurator_of_the_console_does_not_turn_them_elsewhere_either():
+def signals() -> ResourceServer:
+    signals_api.ensure()
+    return ResourceServer.objects.get(identifier=signals_api.audience())
+
+
+@pytest.mark.parametrize("may_read", [False, True])
+def test_who_may_not_read_the_trail_makes_nobody_hear_it_by_a_stream(may_read):
+    """A stream tells its application of everybody; whoever gives the grant, a role with it, or knows such an application's secret, has it."""
+    scopes = ["create:client_grants", "update:clients", "update:client_keys", "update:roles", "update:users"]
+    api, mine = Api([*scopes, "read:logs"] if may_read else scopes), make_application("Mine")
+    other = make_application("Receiver")
+    ClientGrant.objects.create(application=other, resource_server=signals(), scope=["ssf.manage"])
+    role, person = Role.objects.create(name="Streams"), make_user()
+    wanted = {"resource_server_identifier": signals_api.audience(), "permission_name": "ssf.manage"}
+    grant = {"client_id": mine.client_id, "audience": signals_api.audience(), "scope": ["ssf.manage"]}
+    of_person = f"users/{person.user_id.replace('|', '%7C')}"
+    for path, body in (
+        ("client-grants", grant),
+        (f"clients/{other.client_id}/rotate-secret", {}),
+        (f"roles/{role.public_id}/permissions", {"permissions": [wanted]}),
+    ):
+        answer = api.post(path, body)
+        assert (answer.status_code == 403) is not may_read, (path, answer.content)
+        assert ("read:logs" in answer.json().get("message", "")) is not may_read, path
+    role.permissions = [wanted]
+    role.save()
+    role.people.add(person)
+    assert (api.patch(of_person, {"password": "another-long-password-7"}).status_code == 403) is not may_read
+
+
+@pytest.mark.parametrize("api", [management.ensure, signals])
+def test_a_configurator_of_the_console_does_not_turn_them_elsewhere_either(api):
     app = make_application("Console", token_endpoint_auth_method="none", grant_types=["authorization_code"])
-    ClientGrant.objects.create(application=app, resource_server=management.ensure(), scope=["read:users"])
+    ClientGrant.objects.create(application=app, resource_server=api(), scope=["read:users"])
     client, where = with_role(CONFIGURATOR).client, reverse("admin:idp_application_change", args=[app.pk])
     form = client.get(where).context["adminform"].form
     typed = {name: form[name].value() for name in form.fields}
