@@ -53,7 +53,7 @@ LINES = (
         "provisioning is off, or set up already",
     ),
     Line(ADMINISTRATOR, r".*/user/\d+/act/unblock/", r".*/change/", "nobody blocked them"),
-    Line(ADMINISTRATOR, r".*/(outgoingstream|webhook)/\d+/act/(resume|redeliver)/", r".*/change/", "it runs, nothing failed"),
+    Line(ADMINISTRATOR, r".*/(outgoingstream|webhook)/\d+/act/(enable|resume|redeliver)/", r".*/change/", "it runs, nothing failed"),
     Line(
         ADMINISTRATOR, r".*/application/\d+/act/(sample-assertion|import-metadata)/", r".*/change/",
         "of SAML applications; fabrikam.payroll shows it",
