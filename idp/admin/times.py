@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import display_for_value
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -48,6 +49,11 @@ def as_typed(value: str | datetime | None) -> str:
     except ValidationError:
         read = None
     return timezone.localtime(read).strftime("%Y-%m-%dT%H:%M") if read else ""
+
+
+def shown(at: datetime | None) -> str:
+    """As the console shows a moment. Django does so for what a list computes, but not among the facts of one row."""
+    return str(display_for_value(at, "-"))
 
 
 class TimeFilter(admin.ListFilter):

@@ -125,7 +125,7 @@ class UserAdminBase(ActsAdmin):
     menu_rank = 0
     empty = "Nobody. Add somebody to a database connection; people of other connections appear at their first sign-in."
     form = UserForm
-    list_display = ("who", "name", "user_id", "signs_in_by", "is_active", "is_staff", "last_login", "created_at")
+    list_display = ("who", "name", "user_id", "signs_in_by", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "identities__connection")
     search_fields = ("email", "name", "=user_id", "=identities__sub")
     search_help_text = "E-mail address, name, or a whole user id."

@@ -36,6 +36,12 @@ class TestCatalogue:
         assert not wrong
 
 
+def test_no_line_of_french_begins_with_its_punctuation() -> None:
+    """Before : ; ? ! and inside of « » stands a space that does not break (Imprimerie nationale)."""
+    said = [form for message in catalogues.read("fr") if message.id for form in catalogues.forms(message.string)]
+    assert not [form for form in said if re.search("(?: |^)[:;?!»]|« ", form)]
+
+
 def test_the_languages_are_those_with_a_catalogue_and_english() -> None:
     assert {code for code, _ in settings.LANGUAGES} == {"en", *catalogues.languages()}
 

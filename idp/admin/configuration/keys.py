@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from idp.admin.support import AdminAct, FactsAdmin, actor_of
+from idp.admin.times import shown
 from idp.crypto import lifetimes, rotation
 from idp.crypto.rotation import Mover
 from idp.http.requests import facts
@@ -51,16 +52,16 @@ class SigningKeyAdmin(FactsAdmin):
     readonly_fields = ("signs", "successor", "leaves")
 
     @admin.display(description="signs from")
-    def signs(self, obj: SigningKey) -> datetime | None:
-        return lifetimes.signs_from(obj) if obj.status == KeyStatus.NEXT else obj.activated_at
+    def signs(self, obj: SigningKey) -> str:
+        return shown(lifetimes.signs_from(obj) if obj.status == KeyStatus.NEXT else obj.activated_at)
 
     @admin.display(description="successor is published")
-    def successor(self, obj: SigningKey) -> datetime | None:
-        return lifetimes.ages(obj) if obj.status == KeyStatus.ACTIVE else None
+    def successor(self, obj: SigningKey) -> str:
+        return shown(lifetimes.ages(obj) if obj.status == KeyStatus.ACTIVE else None)
 
     @admin.display(description="published until")
-    def leaves(self, obj: SigningKey) -> datetime | None:
-        return obj.gone_at or lifetimes.published_until(obj)
+    def leaves(self, obj: SigningKey) -> str:
+        return shown(obj.gone_at or lifetimes.published_until(obj))
 
     def get_acts(self) -> Sequence[AdminAct]:
         return (

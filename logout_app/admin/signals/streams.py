@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 
 from idp.admin.support import ActsAdmin, AdminAct, NotDone, actor_of
+from idp.admin.times import shown
 from idp.http.requests import facts
 from idp.http.visit import is_fresh
 from logout_app.admin.signals.forms import OutgoingStreamForm, ReplayForm, WebhookForm
@@ -186,8 +187,8 @@ class StreamAdmin(ActsAdmin):
         return format_html('<a href="{}?receiver__exact=stream%3A{}&state__exact=dead">{}</a>', url, obj.pk, count)
 
     @admin.display(description="last test event taken")
-    def verified(self, obj: EventStream) -> Any:
-        return look.health(obj, timezone.now()).verified_at
+    def verified(self, obj: EventStream) -> str:
+        return shown(look.health(obj, timezone.now()).verified_at)
 
     @admin.display(description="last answer")
     def last_answer(self, obj: EventStream) -> str:

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods
 from idp.http.requests import facts
 from idp.limits import limiter
 from idp.protocol.errors import AccessDenied, TooManyRequests
-from idp.protocol.standard_scopes import OPENID
 from idp.tenants import configuration
 from idp.views.errors import page_errors
 from idp.views.stale_forms import asked_again, when_stale
@@ -25,7 +24,7 @@ from sessions_app.oauth import device
 from sessions_app.protocol import scopes
 from sessions_app.session import assurance, binding
 from sessions_app.session.gate import may_use
-from sessions_app.views.oauth.consent_page import WORDS
+from sessions_app.views.oauth.consent_page import in_words
 from sessions_app.views.oauth.endpoint import authenticate_client, body_params, program_endpoint
 
 
@@ -83,7 +82,7 @@ def _activate(request: HttpRequest, *, answer: str) -> HttpResponse:
     if answer == "deny":
         device.deny(grant)
         return render(request, "device_done.html", {"application": grant.application, "allowed": False})
-    items = [WORDS.get(scope, scope) for scope in scopes.split(grant.scope) if scope != OPENID]
+    items = in_words(scopes.split(grant.scope))
     return render(
         request, "device_confirm.html", {"application": grant.application, "typed": typed[:20], "items": items}
     )

@@ -1,4 +1,6 @@
-"""Longer words, and a language that runs from right to left, break no page: on a telephone, and at 200 % on a small screen."""
+"""Longer words, and a language that runs from right to left, break no page: on a telephone, and at 200 % on a small screen.
+German and French fit there, and nothing English is left among them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ from babel.messages.mofile import write_mo
 from playwright.sync_api import Browser, Page
 
 from idp.models import User
+from tests.protocol.pages import states
 from tests.protocol.pages.test_every_page_in_chromium import sign_in
-from tests.support import axe, catalogues
+from tests.support import axe, catalogues, fabrikam
 from tests.support.chromium import chromium
+from tests.support.looking import BESIDE
 from tests.support.pages import page_of
 from tests.support.site_map import Rows
 
@@ -31,6 +35,21 @@ OVERFLOWS = """() => [...document.querySelectorAll("body *")]
   .filter((element) => element.getBoundingClientRect().right > innerWidth + 1 || element.getBoundingClientRect().left < -1)
   .filter((element) => !element.closest(".visually-hidden, .skip-link, .sign-out-frames"))
   .map((element) => element.outerHTML.slice(0, 120))"""
+
+# What a list shows of itself before it is opened is not wrapped: it is cut.
+CUT = """() => [...document.querySelectorAll("select")].flatMap((list) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  const style = getComputedStyle(list);
+  pen.font = style.font;
+  const room = list.clientWidth - parseFloat(style.paddingInlineStart) - parseFloat(style.paddingInlineEnd) - 20; // the arrow
+  return [...list.options].map((one) => one.text).filter((text) => pen.measureText(text).width > room);
+}).map((text) => `cut in a list: ${text}`)"""
+SAID = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) found.push(walker.currentNode.data.replace(/\\s+/g, " ").trim());
+  return found;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +107,36 @@ def test_pages_hold_what_they_say(
         look.at_all(page, PUBLIC, lambda: None)
         look.at_all(page, OWN, lambda: sign_in(page, mary, live_server.url))
     assert not look.found
+
+
+def test_german_and_french_fit_a_telephone(chrome: Browser, live_server: Any) -> None:
+    it, found = fabrikam.build(), {}
+    for language in catalogues.languages():
+        english = _english_of(language)
+        with page_of(chrome, live_server, locale=language, viewport={"width": NARROW, "height": 844}) as (page, _):
+            for name, go in MET.items():
+                go(states.Stage(page, it, live_server.url))
+                left = [text for text in page.evaluate(SAID) if text in english]
+                if problems := [*left, *page.evaluate(OVERFLOWS), *page.evaluate(BESIDE), *page.evaluate(CUT)]:
+                    found[language, name] = problems
+    assert not found
+
+
+MET: dict[str, Callable[[states.Stage], Any]] = {
+    "login": lambda at: at.page.goto("/login"),
+    "device": states.device,
+    "sessions": states.sessions,
+    "profile": lambda at: at.page.goto("/account/"),
+    "methods": lambda at: at.page.goto("/account/mfa/"),
+    "applications": lambda at: at.page.goto("/account/applications"),
+    "sign-out": states.sign_out_fails,
+}
+
+
+def _english_of(language: str) -> set[str]:
+    """Texts that nobody may meet in this language: those that it says in other words."""
+    known = ((message.id, message.string) for message in catalogues.read(language))
+    return {text for text, said in known if isinstance(text, str) and text and text != said}
 
 
 class Look:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.factories import browser, make_session
 from tests.support.site_map import Rows, addresses
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
+UNREAD = re.compile(r'class="readonly">\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.+]')  # as Python writes it, not as people do
 TELLS_THE_TRUTH = {"/readyz"}  # 503: no worker runs in this test
 
 
@@ -44,4 +46,6 @@ def test_no_page_is_an_error_of_the_server(
         answer = get(browser(session), path)
         if isinstance(answer, Exception) or (answer.status_code >= 500 and path not in TELLS_THE_TRUTH):
             wrong[path] = repr(answer)
+        elif path.startswith("/admin/") and (raw := UNREAD.search(answer.content.decode())):
+            wrong[path] = raw[0]
     assert wrong == {}
