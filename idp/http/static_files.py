@@ -13,6 +13,14 @@ _HASH = re.compile(r"\.[0-9a-f]{12}(?=\.[^./]+$)")
 
 
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):
+    def load_manifest(self) -> tuple[dict[str, str], str]:
+        """One that was cut off while it was written is none: preparing makes it anew, and needs no manifest for that."""
+        try:
+            found: tuple[dict[str, str], str] = super().load_manifest()
+        except ValueError:
+            return {}, ""
+        return found
+
     @functools.cache  # noqa: B019  there is one storage, as long as the process
     def url(self, name: str, force: bool = False) -> str:
         address: str = super().url(name, force)

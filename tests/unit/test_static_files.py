@@ -71,3 +71,13 @@ def test_a_page_of_another_release_finds_the_files_of_this_one_and_keeps_them_fo
     assert "immutable" in ask(ours)[2]
     assert ask("/static/none.0123456789ab.css")[0] == 404
     assert ask("/static/page.0123456789ab.css/more")[0] == 404
+
+
+def test_a_manifest_that_was_cut_off_while_it_was_written_is_made_anew(release):
+    release.prepare("red")
+    manifest = release.folder / "static" / "staticfiles.json"
+    manifest.write_text(manifest.read_text()[:20])
+    (release.folder / "static.stamp").unlink()
+    release.settings.STATIC_ROOT = str(release.folder / "static")  # read anew
+    address = release.prepare("green")
+    assert serve()(address)[:2] == (200, "body { color: green; }")
