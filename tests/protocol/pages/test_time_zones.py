@@ -23,7 +23,7 @@ AT = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 @pytest.fixture
 def boss() -> Client:
     user = make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)
-    user.created_at = AT
+    user.last_login = AT
     user.save()
     return browser(make_session(user))
 
