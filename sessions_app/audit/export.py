@@ -87,7 +87,7 @@ def harmless(value: object) -> str:
 
 def as_json(wanted: Part, now: datetime, following: str) -> Iterator[str]:
     """`following` is the address of the next file, empty if there is none."""
-    head = {"made_at": _moment(now), "complete": wanted.last is None, "next": following or None}
+    head = {"made_at": moment(now), "complete": wanted.last is None, "next": following or None}
     yield json.dumps(head)[:-1] + ', "lines": ['
     for count, line in enumerate(_lines(wanted)):
         yield ("," if count else "") + "\n" + json.dumps(document(line), ensure_ascii=False)
@@ -97,7 +97,7 @@ def as_json(wanted: Part, now: datetime, following: str) -> Iterator[str]:
 def document(line: ReadLine) -> dict[str, Any]:
     row = line.row
     return {
-        "at": _moment(row.at),
+        "at": moment(row.at),
         "type": row.type,
         "what": line.words,
         "person": line.person.name if line.person else "",
@@ -117,5 +117,5 @@ def document(line: ReadLine) -> dict[str, Any]:
     }
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -54,10 +54,8 @@ def as_json(line: ReadLine) -> bytes:
 def as_syslog(line: ReadLine) -> bytes:
     """Section 6: no structured data; the message is ASCII, so that it needs no byte order mark."""
     severity = WARNING if any(word in line.row.type for word in TROUBLE) else NOTICE
-    said = as_json(line)
-    at = json.loads(said)["at"]
-    head = f"<{AUDIT * 8 + severity}>1 {at} {settings.ISSUER_PARTS.hostname} curfew - {line.row.type[:32]} - "
-    return head.encode() + said
+    head = f"<{AUDIT * 8 + severity}>1 {export.moment(line.row.at)} {settings.ISSUER_PARTS.hostname} curfew - {line.row.type[:32]} - "
+    return head.encode() + as_json(line)
 
 
 FORMATS: dict[str, Callable[[ReadLine], bytes]] = {"json": as_json, "syslog": as_syslog}
