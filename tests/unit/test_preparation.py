@@ -76,7 +76,11 @@ def keys_in(url: str) -> int:
         return int(other.execute(COUNT).fetchone()[0])  # type: ignore[index]
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["one folder", "a folder each"])
+@pytest.mark.parametrize(
+    "shared",
+    [pytest.param(True, marks=pytest.mark.once), False],  # a folder's lock is no database's
+    ids=["one folder", "a folder each"],
+)
 def test_three_that_prepare_an_empty_database_at_once_all_succeed(empty: str, tmp_path: Path, shared: bool) -> None:
     folders = [tmp_path / ("data" if shared else f"data{number}") for number in range(3)]
     said = "".join(prepare_at_once(folders, empty))
