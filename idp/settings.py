@@ -301,6 +301,14 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+REPORTING_ENDPOINTS = ""
+if CSP_REPORTS := conf.read_csp_reports():
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-uri"] = [CSP_REPORTS]
+    if (
+        HTTPS
+    ):  # else browsers know no such endpoint, and Chromium would send nothing: it prefers this name to that address
+        CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-to"] = ["csp"]
+        REPORTING_ENDPOINTS = f'csp="{CSP_REPORTS}"'
 
 # --- OAuth: django-oauth-toolkit beneath our own views (sessions_app/oauth/toolkit.py) --------------------------------------------
 OAUTH2_PROVIDER_APPLICATION_MODEL = "idp.Application"

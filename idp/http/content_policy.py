@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from csp.constants import HEADER
 from csp.utils import build_policy
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from idp.protocol import uris
 
+FORM_ACTION = "form-action"
 Directives = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -26,7 +28,7 @@ def allow_forms_to(response: HttpResponse, *urls: str, leads_on: bool = False) -
     POST (CSP3 section 6.4.2). `leads_on`: a server there may lead on to others that we do not know."""
     sources = sorted({source for url in urls if (source := uris.source(url))})
     if sources:
-        allow(response, "form-action", [*sources, "https:"] if leads_on else sources)
+        allow(response, FORM_ACTION, [*sources, "https:"] if leads_on else sources)
     return response
 
 
@@ -41,6 +43,8 @@ class ContentPolicyMiddleware(MiddlewareMixin):
         if HEADER not in response.headers:
             update, replace = getattr(response, "_csp_update", None), getattr(response, "_csp_replace", None)
             response.headers[HEADER] = _policy(_frozen(update), _frozen(replace))
+            if settings.REPORTING_ENDPOINTS:
+                response.headers["Reporting-Endpoints"] = settings.REPORTING_ENDPOINTS
         return response
 
 
