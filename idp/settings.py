@@ -288,6 +288,7 @@ SECURE_HSTS_PRELOAD = HSTS == "preload"
 SECURE_REFERRER_POLICY = "same-origin"  # with no-referrer browsers send "Origin: null" with our own forms
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # set per page: popups of SDKs need their opener
 X_FRAME_OPTIONS = "DENY"
+CSP_REPORTS = conf.read_csp_reports()
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -301,14 +302,6 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
-REPORTING_ENDPOINTS = ""
-if CSP_REPORTS := conf.read_csp_reports():
-    CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-uri"] = [CSP_REPORTS]
-    if (
-        HTTPS
-    ):  # else browsers know no such endpoint, and Chromium would send nothing: it prefers this name to that address
-        CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-to"] = ["csp"]
-        REPORTING_ENDPOINTS = f'csp="{CSP_REPORTS}"'
 
 # --- OAuth: django-oauth-toolkit beneath our own views (sessions_app/oauth/toolkit.py) --------------------------------------------
 OAUTH2_PROVIDER_APPLICATION_MODEL = "idp.Application"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 from structlog.testing import capture_logs
 
 from idp import conf
@@ -162,19 +162,17 @@ def test_what_is_no_place_stops_the_start(monkeypatch: pytest.MonkeyPatch, value
         conf.read_csp_reports()
 
 
-def test_pages_name_it_and_redirects_do_not(client: Client, settings: Any) -> None:
-    directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    with override_settings(
-        REPORTING_ENDPOINTS='csp="/csp-reports"',  # as with an https issuer
-        CONTENT_SECURITY_POLICY={"DIRECTIVES": {**directives, "report-to": ["csp"]}},
-    ):
-        content_policy._policy.cache_clear()
-        page, redirect = client.get("/login"), client.get("/account/")
+@pytest.mark.parametrize(("named", "https"), [("/csp-reports", False), ("/csp-reports", True), ("", True)])
+def test_pages_name_it_and_redirects_do_not(client: Client, settings: Any, named: str, https: bool) -> None:
+    settings.CSP_REPORTS, settings.HTTPS = named, https
     content_policy._policy.cache_clear()
-    assert page.headers["Reporting-Endpoints"] == 'csp="/csp-reports"'
+    try:
+        page, redirect = client.get("/login"), client.get("/account/")
+    finally:
+        content_policy._policy.cache_clear()
     policy = page.headers["Content-Security-Policy"].split("; ")
-    assert "report-uri /csp-reports" in policy
-    assert "report-to csp" in policy
+    assert (f"report-uri {named}" in policy, "report-to csp" in policy) == (bool(named), bool(named and https))
+    assert page.headers.get("Reporting-Endpoints") == ('csp="/csp-reports"' if named and https else None)
     assert redirect.status_code == 302
     assert "Reporting-Endpoints" not in redirect.headers
 
