@@ -8,7 +8,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from idp.version import version
+from idp.operations.version import version
 
 
 def main() -> None:

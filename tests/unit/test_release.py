@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from idp.version import version
+from idp.operations.version import version
 from release import audit, bundle
 
 pytestmark = pytest.mark.once

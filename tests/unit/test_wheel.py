@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from idp.version import version
+from idp.operations.version import version
 from tests.support.processes import free_port
 from tests.support.receiver import is_ready, wait_until
 
