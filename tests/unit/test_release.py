@@ -71,6 +71,7 @@ def repository(tmp_path: Path) -> Path:
 def test_the_same_commit_makes_the_same_files_and_the_sums_say_which(repository: Path, tmp_path: Path) -> None:
     first = bundle.make(repository, tmp_path / "one", repository / "sbom.json")
     (repository / "small/__init__.py").touch()  # another time of the file is no other file
+    (repository / "small/notes.py").touch()  # nor is one that was not committed any
     second = bundle.make(repository, tmp_path / "two", repository / "sbom.json")
     assert first.read_text() == second.read_text()
     names = [line.split("  ")[1] for line in first.read_text().splitlines()]
