@@ -46,20 +46,24 @@ def _running() -> _Running:
 def stop() -> None:
     """At the end of the process, by the thread that began it."""
     if _running.cache_info().currsize:
-        _running().browser.close()
-        _running().playwright.stop()
+        with _beside_playwright() as running:
+            running.browser.close()
+            running.playwright.stop()
         _running.cache_clear()
 
 
 @contextlib.contextmanager
 def _beside_playwright() -> Iterator[_Running]:
     """Playwright's event loop seems to run in this thread: Django would refuse every query, and asyncio another loop."""
+    before = asyncio._get_running_loop()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        running = _running()
+        asyncio._set_running_loop(running.playwright._loop)
         try:
-            yield _running()
+            yield running
         finally:
-            asyncio._set_running_loop(None)  # until the next call of playwright
+            asyncio._set_running_loop(before)
 
 
 @contextlib.contextmanager
