@@ -15,7 +15,7 @@ import yaml
 from playwright.sync_api import Page
 
 from idp.processes import children
-from tests.support import template
+from tests.support import stack, template
 from tests.support.processes import Program, free_port
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment, kill_with_children
@@ -101,6 +101,9 @@ def curfew(
         then(env)
     argv = _tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"]
     with program(argv, env, folder, port, ask_to_end=False):
+        # The port answers before there is anything behind it; the issuer's name may be one that browsers alone know.
+        address = f"{'https' if tls else 'http'}://127.0.0.1:{port}/livez"
+        wait_until(lambda: stack.answers(address), STARTUP, f"{address} does not answer: {folder}")
         yield env["ISSUER"]
 
 
