@@ -30,8 +30,8 @@ _undo = contextlib.ExitStack()
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A redis-server on a free loopback port; returns the process and its URL."""
+def start_redis(folder: Path, *more: str) -> tuple[subprocess.Popen[bytes], str]:
+    """A redis-server on a free loopback port, with `more` options; returns the process and its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(5):  # somebody else may take the free port first
         with socket.socket() as probe:
@@ -39,7 +39,7 @@ def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
             port = probe.getsockname()[1]
         options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
         process = subprocess.Popen(
-            [redis_program(), *(part for option in options.items() for part in option)],
+            [redis_program(), *(part for option in options.items() for part in option), *more],
             stdout=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,
         )
