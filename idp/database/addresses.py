@@ -26,6 +26,7 @@ def routers() -> list[str]:
 
 
 def _primary(given: dict[str, Any]) -> dict[str, Any]:
+    own: dict[str, Any]
     if given["ENGINE"] == "django.db.backends.sqlite3":
         options = {
             "transaction_mode": "IMMEDIATE",
@@ -45,7 +46,9 @@ def _primary(given: dict[str, Any]) -> dict[str, Any]:
 def _standby(url: str, primary: dict[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = environ.Env.db_url_config(url)
     if primary["ENGINE"] != "idp.database.postgresql" or given["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_REPLICA_URL is for a standby of PostgreSQL, where DATABASE_URL is its primary.")
+        raise ImproperlyConfigured(
+            "DATABASE_REPLICA_URL is for a standby of PostgreSQL, where DATABASE_URL is its primary."
+        )
     options = {**given.get("OPTIONS", {}), "prepare_threshold": None}
-    own = {"ENGINE": "idp.database.standby", "CONN_MAX_AGE": KEPT, "DISABLE_SERVER_SIDE_CURSORS": True}
+    own: dict[str, Any] = {"ENGINE": "idp.database.standby", "CONN_MAX_AGE": KEPT, "DISABLE_SERVER_SIDE_CURSORS": True}
     return given | own | {"OPTIONS": options}

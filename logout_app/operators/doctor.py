@@ -103,7 +103,10 @@ def _standby(at: datetime) -> Answers:
     if not watch.is_configured():
         yield GOOD, "No standby is configured: lists of administrators are read from the database itself."
     elif problem := watch.look().problem:
-        yield WARNING, f"The standby is not used ({problem}): lists of administrators are read from the primary meanwhile."
+        yield (
+            WARNING,
+            f"The standby is not used ({problem}): lists of administrators are read from the primary meanwhile.",
+        )
     else:
         yield GOOD, "The standby has everything that the primary has: lists of administrators are read there."
 

@@ -19,7 +19,7 @@ import pytest
 from django.db import connection
 
 from logout_app.models import LogoutDelivery
-from sessions_app.models import SessionClient
+from sessions_app.models import SSOSession
 from tests.faults.conftest import count, reconcile
 from tests.faults.test_database_waits import stopped
 from tests.faults.test_soak import size_of_tables
@@ -47,8 +47,11 @@ TOLD = 300.0  # seconds for what a receiver that was away has not heard yet
 class World:
     """Curfew's programs, what they stand on, and what is done to them."""
 
-    def __init__(self, installation: Installation, redis: tuple[subprocess.Popen[bytes], str], receiver: Receiver) -> None:
+    def __init__(
+        self, installation: Installation, redis: tuple[subprocess.Popen[bytes], str], receiver: Receiver
+    ) -> None:
         self.installation, self.redis, self.receiver = installation, redis[0], receiver
+        installation.put_static_files()
         self.ports = [installation.port, free_port()][: 2 if IS_LONG else 1]
         self.webs = [installation.web(port) for port in self.ports]
         self.workers = [installation.worker() for _ in self.ports]
@@ -58,7 +61,9 @@ class World:
     def programs(self) -> dict[str, Program | int]:
         """The last of a kind is never killed."""
         of_one_kind = {"web": self.webs, "worker": self.workers}
-        found: dict[str, Program | int] = {f"{kind} {n}": each for kind, all_ in of_one_kind.items() for n, each in enumerate(all_, 1)}
+        found: dict[str, Program | int] = {
+            f"{kind} {n}": each for kind, all_ in of_one_kind.items() for n, each in enumerate(all_, 1)
+        }
         return {**found, "redis": self.redis.pid, **({"beat": self.beat} if self.beat else {})}
 
     def kinds(self) -> list[tuple[str, Callable[[], AbstractContextManager[None]]]]:
@@ -137,7 +142,9 @@ def load(world: World, application: Callable[..., Any]) -> Iterator[Load]:
         )
 
 
-def test_whatever_dies_who_was_ended_is_out_everywhere(world: World, load: Load, receiver: Receiver, tmp_path: Path) -> None:
+def test_whatever_dies_who_was_ended_is_out_everywhere(
+    world: World, load: Load, receiver: Receiver, tmp_path: Path
+) -> None:
     record, sizes = load.record, Sizes(Path(os.environ.get("SOAK_SIZES", tmp_path / "sizes.jsonl")))
     begun, kinds = time.monotonic(), world.kinds()
     with load.running(walkers=3 if IS_LONG else 1):
@@ -155,7 +162,7 @@ def test_whatever_dies_who_was_ended_is_out_everywhere(world: World, load: Load,
     wait_until(lambda: count("pending") == 0, TOLD, "deliveries wait")
     told = {token["sid"] for token in receiver.tokens("soak")}
     assert record.ended <= told
-    ended = SessionClient.objects.filter(session__ended_at__isnull=False).values_list("sid", flat=True)
+    ended = SSOSession.objects.filter(ended_at__isnull=False, clients__isnull=False).values_list("sid", flat=True)
     assert set(ended) <= told
     reconcile(receiver, LogoutDelivery.objects.count())
     assert count("dead") == 0

@@ -104,7 +104,7 @@ class Load:
                 except (GaveUp, Error) as failure:
                     self.record.given_up[f"{walk.__name__}: {str(failure)[:60]}"] += 1
                 self.over.wait(self.pause)
-        except Exception as error:  # noqa: BLE001  the thread's boundary: told by the test
+        except Exception as error:
             self.record.broken.append(f"{walk.__name__}: {error!r}")
             raise
         finally:
@@ -126,7 +126,9 @@ class Load:
             raise GaveUp("made by the try before, whose answer was lost")
         key = made.json()["id"]
         tokens = self._refreshed(self._joined(browser, self.scim.user(key)))
-        self._patch(browser, key, {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "title", "value": "x"}]})
+        self._patch(
+            browser, key, {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "title", "value": "x"}]}
+        )
         self._patch(browser, key, OFF)
         self._ended(tokens)
 
@@ -153,7 +155,11 @@ class Load:
         return browser.tokens(browser.asked("single sign-on", request_params(self.application, prompt="none")))
 
     def _refreshed(self, tokens: dict[str, str]) -> dict[str, str]:
-        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], **credentials(self.application)}
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": tokens["refresh_token"],
+            **credentials(self.application),
+        }
         answer = Browser(self, next(self._numbers)).ask("refresh", "POST", "/oauth/token", data=form, fine={400})
         if answer.status_code == 400:
             raise GaveUp("a refresh token that was exchanged by the try before, whose answer was lost")
@@ -166,7 +172,11 @@ class Load:
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         if browser.ask("(dead access token)", "GET", "/userinfo", headers=headers, fine={401}).status_code != 401:
             self.record.alive.append(f"access token of {sid_of(tokens['id_token'])}")
-        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], **credentials(self.application)}
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": tokens["refresh_token"],
+            **credentials(self.application),
+        }
         if browser.ask("(dead refresh token)", "POST", "/oauth/token", data=form, fine={400}).status_code != 400:
             self.record.alive.append(f"refresh token of {sid_of(tokens['id_token'])}")
 
@@ -180,7 +190,14 @@ class Browser:
         self.http.trust_env = False
 
     def ask(
-        self, what: str, method: str, path: str, *, fine: frozenset[int] | set[int] = frozenset(), once: bool = False, **more: Any
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        fine: frozenset[int] | set[int] = frozenset(),
+        once: bool = False,
+        **more: Any,
     ) -> requests.Response:
         """An answer below 400, or one that is `fine`. Raises GaveUp for others, after PATIENCE or where `once` says so."""
         last = time.monotonic() + PATIENCE
@@ -260,7 +277,10 @@ class Sizes:
         self.rows: list[tuple[float, dict[str, float]]] = []
 
     def note(self, programs: dict[str, Program | int]) -> None:
-        row = {name: _resident(program if isinstance(program, int) else program.process.pid) for name, program in programs.items()}
+        row = {
+            name: _resident(program if isinstance(program, int) else program.process.pid)
+            for name, program in programs.items()
+        }
         self.rows.append((time.monotonic() - self.begun, row))
         with self.file.open("a") as file:
             file.write(json.dumps({"seconds": round(self.rows[-1][0]), **row}) + "\n")

@@ -36,7 +36,9 @@ class Follower:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
-        self.primary = Path("/" + os.environ["TEST_POSTGRES_URL"].partition("@")[2].removesuffix("/postgres").strip("/"))
+        self.primary = Path(
+            "/" + os.environ["TEST_POSTGRES_URL"].partition("@")[2].removesuffix("/postgres").strip("/")
+        )
 
     def __enter__(self) -> Follower:
         copy(["-h", str(self.primary)], self.primary, self.folder)

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandbyState:
     """`problem`: "" or why lists are not read from it, in a few words. `behind`: age in seconds of what it has, 0 if it has all."""
 
     problem: str = ""
@@ -82,7 +82,7 @@ def failed(error: Exception) -> None:
     notes.note("away", repr(error))
 
 
-def look() -> Standing:
+def look() -> StandbyState:
     """Waits for it to catch up, and asks whatever was found before. Never raises."""
     try:
         position, time_line, system = prepared.fetch(OF_THE_PRIMARY)[0]
@@ -97,13 +97,17 @@ def look() -> Standing:
             connections[STANDBY].close()
             return _silent("away", error)
         if not follows:
-            return Standing("no standby: it takes writes", age or 0.0)
+            return StandbyState("no standby: it takes writes", age or 0.0)
         if its_system != system:
-            return Standing("a standby of another database", age or 0.0)
+            return StandbyState("a standby of another database", age or 0.0)
         if has_all:
-            return Standing() if its_time_line == time_line else Standing("not known to follow this primary", age or 0.0)
+            return (
+                StandbyState()
+                if its_time_line == time_line
+                else StandbyState("not known to follow this primary", age or 0.0)
+            )
         if time.monotonic() >= ends:
-            return Standing(f"behind by {age or 0:.0f} s", age or 0.0)
+            return StandbyState(f"behind by {age or 0:.0f} s", age or 0.0)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -115,6 +119,6 @@ def _ask(position: str) -> tuple[bool, bool | None, str, str, float | None]:
         return row
 
 
-def _silent(problem: str, error: Exception) -> Standing:
+def _silent(problem: str, error: Exception) -> StandbyState:
     log.info("standby.unknown", problem=problem, error=repr(error))
-    return Standing(problem)
+    return StandbyState(problem)
