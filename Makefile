@@ -5,6 +5,9 @@
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make messages` gathers what there is to translate into locale/ (see docs/languages.md)
 # `make sbom` writes what a release is made of as CycloneDX (SBOM=file)
+# `make audit` asks whether an advisory names a pinned package (needs the network)
+# `make release` makes the files of a release (RELEASE=folder, SIGNING_KEY=a private SSH key)
+# `make docs` builds the documentation as a site (DOCS=folder)
 # `make lint` checks format, lint, types, imports and templates
 
 SHELL := /bin/bash
@@ -48,7 +51,7 @@ DEBIAN := /usr/bin/chromium:chromium \
 # beside them, where Python packages do not bring the tests' servers (3.13 and later)
 SERVERS := /usr/bin/redis-server:redis-server /usr/share/doc/postgresql:postgresql
 
-.PHONY: help run test soak screenshots bench lint format messages compile sbom tools
+.PHONY: help run test soak screenshots bench lint format messages compile sbom docs audit release tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -76,6 +79,10 @@ lint: .venv/.test
 	@echo "Imports"; $(BIN)/lint-imports
 	@echo "Templates"; $(BIN)/djlint --lint --quiet templates
 
+docs: .venv/.test
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html -d $${DOCS:-var/site}.doctrees docs $${DOCS:-var/site}
+	@$(BIN)/python -m tests.support.site $${DOCS:-var/site} && echo "$${DOCS:-var/site}/index.html"
+
 format: .venv/.test
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
@@ -98,6 +105,15 @@ sbom: .venv/.base
 	@$(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/pip install --disable-pip-version-check -q cyclonedx-bom==7.5.0
 	@.venv/sbom/bin/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --output-reproducible \
 	  --sv 1.6 --of JSON -o $${SBOM:-var/curfew.cdx.json} && echo "$${SBOM:-var/curfew.cdx.json}"
+
+# Not in .ci/run: it needs the network, and what it says changes without a change here.
+audit: .venv/.base
+	@$(BIN)/python release/audit.py
+
+RELEASE ?= var/release
+release: .venv/.test
+	@mkdir -p var && SBOM=var/curfew.cdx.json $(MAKE) sbom >/dev/null
+	@$(BIN)/python release/bundle.py $(RELEASE) --sbom var/curfew.cdx.json $(if $(SIGNING_KEY),--key $(SIGNING_KEY))
 
 $(UV): | .venv/bin/python
 	@$(BIN)/python -m venv .venv/uv && .venv/uv/bin/pip install --disable-pip-version-check -q uv==0.13.9

@@ -276,6 +276,7 @@ SECURE_HSTS_PRELOAD = HSTS == "preload"
 SECURE_REFERRER_POLICY = "same-origin"  # with no-referrer browsers send "Origin: null" with our own forms
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # set per page: popups of SDKs need their opener
 X_FRAME_OPTIONS = "DENY"
+CSP_REPORTS = conf.read_csp_reports()
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from idp.connections import health
 from idp.database.standby import watch
 from idp.models import KeyStatus, SigningKey
-from logout_app.delivery import receiver, reports, tallies
+from logout_app.delivery import receiver, reports, tallies, violations
 from logout_app.delivery.channels.registry import known as known_channel
 from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
@@ -86,6 +86,7 @@ class _Deliveries(Collector):
         yield _counter("curfew_logout_deliveries", "Deliveries that ended, by how.", known, "finished", "state")
         yield _revocations(known)
         yield _signals(known)
+        yield _violations(known)
         yield _pending(waiting)
         yield GaugeMetricFamily(
             "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
@@ -120,6 +121,11 @@ def _revocations(known: Tallies) -> Metric:
 def _signals(known: Tallies) -> Metric:
     text = "Security events of identity providers, by what was done or why they were refused."
     return _by_label("curfew_signals", text, known, "signals", "outcome")
+
+
+def _violations(known: Tallies) -> Metric:
+    text = "What browsers report that our Content-Security-Policy forbade, by directive."
+    return _by_label("curfew_csp_reports", text, known, violations.METRIC, "directive")
 
 
 def _by_label(name: str, text: str, known: Tallies, metric: str, label: str) -> Metric:
