@@ -107,7 +107,9 @@ def last_task() -> datetime:
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[tuple[redis_client.Redis, int]]:
     """A Redis that has no CONFIG, with the page's user; the administrator's client and the port."""
-    process, url = start_redis(tmp_path / "guarded", "--requirepass", ADMINISTRATOR, "--rename-command", "CONFIG", "")
+    process, url = start_redis(
+        tmp_path / "guarded", more=["--requirepass", ADMINISTRATOR, "--rename-command", "CONFIG", ""]
+    )
     port = urlsplit(url).port or 0
     with redis_client.Redis("127.0.0.1", port, password=ADMINISTRATOR) as administrator:
         administrator.execute_command("ACL", "SETUSER", "curfew", "on", f">{SECRET}", *rights())

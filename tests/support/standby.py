@@ -78,6 +78,16 @@ class PostgresPair:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
         return f"postgres://postgres@{hosts}/{database}?target_session_attrs=read-write"
 
+    @property
+    def address(self) -> dict[str, str]:
+        """Of the first one, as Django's settings have it."""
+        return {"HOST": "127.0.0.1", "PORT": str(self.ports[self.first]), "USER": "postgres", "PASSWORD": ""}
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        [(number,)] = self.ask("SHOW server_version_num")
+        return divmod(int(number), 10_000)
+
     def __enter__(self) -> PostgresPair:
         self._clean_up, _ = start_postgres(self.first)
         postgres.control(self.first, "-w", "-o", self._options(self.first), "-l", str(self.first / "log"), "restart")
