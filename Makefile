@@ -1,6 +1,6 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 to 3.14 and make)
 # `make test` runs every test                    (needs Node.js 20, and Go 1.26 for one peer; installs missing Debian packages when it may)
-# `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
+# `make soak` lets a worker, then everything with a fault a minute, run for SOAK_MINUTES (30) each and watches their sizes
 # `make screenshots` takes the pictures in docs/images (needs Chromium; pngquant makes them small)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make messages` gathers what there is to translate into locale/ (see docs/languages.md)
@@ -65,7 +65,7 @@ test: .venv/.test node_modules/.stamp tools
 	  --tx $(WORKERS)*popen//env:TEST_DATABASE=sqlite --tx $(WORKERS)*popen//env:TEST_DATABASE=postgres $(PYTEST)
 
 soak: .venv/.test
-	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py $(PYTEST)
+	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py tests/faults/test_soak_of_all.py $(PYTEST)
 
 screenshots: .venv/.test tools
 	@$(BIN)/python -m tests.e2e.screenshots
