@@ -54,6 +54,13 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "DATABASE_REPLICA_URL",
+        "",
+        "A standby of that PostgreSQL, from which [lists of administrators](operations.md#a-standby-for-lists) are read. "
+        "Empty: none.",
+        secret=True,
+    ),
+    Setting(
         "CURFEW_DATABASE_LOCK_TIMEOUT",
         "2",
         "Seconds that a request waits for what another transaction holds; then it is 503 and nothing was done.",

@@ -12,6 +12,8 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,16 @@ NAMESPACE = "curfew-release"  # of the signature, so that one of something else 
 
 
 def build(root: Path, folder: Path, epoch: str) -> None:
-    """Wheel and sdist."""
+    """Wheel and sdist, of what is committed: a file that lies there besides must not get into them."""
+    with tempfile.TemporaryDirectory() as name:
+        archive, sources = Path(name) / "sources.tar", Path(name) / "sources"
+        git(root, "archive", "--output", str(archive), "HEAD")
+        with tarfile.open(archive) as committed:
+            committed.extractall(sources, filter="data")
+        build_in(sources, folder, epoch)
+
+
+def build_in(root: Path, folder: Path, epoch: str) -> None:
     for target in ("wheel", "sdist"):
         subprocess.run(
             [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)],

@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from idp.connections import health
+from idp.database.standby import watch
 from idp.models import KeyStatus, SigningKey
 from logout_app.delivery import receiver, reports, tallies, violations
 from logout_app.delivery.channels.registry import known as known_channel
@@ -98,6 +99,7 @@ class _Deliveries(Collector):
         yield _breakers(known, self._at)
         yield _keys(self._at)
         yield _connections()
+        yield from _standby()
         lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
         lost.add_metric([], known.get(("log_lines_lost", ""), 0.0))
         yield lost
@@ -225,6 +227,19 @@ def _keys(at: datetime) -> Metric:
     for key in SigningKey.objects.filter(status=KeyStatus.ACTIVE).order_by("algorithm"):
         family.add_metric([key.algorithm], (at - (key.activated_at or key.created_at)).total_seconds())
     return family
+
+
+def _standby() -> Iterator[Metric]:
+    """As this web server sees it; each has its own way there."""
+    if not watch.is_configured():
+        return
+    found = watch.look()
+    yield GaugeMetricFamily(
+        "curfew_standby_used", "1: lists of administrators are read from the standby.", float(not found.problem)
+    )
+    yield GaugeMetricFamily(
+        "curfew_standby_behind_seconds", "Age of the newest change that the standby has, 0 if it has all.", found.behind
+    )
 
 
 def _connections() -> Metric:

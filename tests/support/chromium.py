@@ -88,6 +88,17 @@ def chromium(*, whole: bool = False) -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
+def chromium_with(*arguments: str) -> Iterator[Browser]:
+    """Another one, which was told more when it was started."""
+    with _beside_playwright() as running:
+        browser = running.playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
 def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page in a browser profile of its own."""
     context = browser.new_context(**options)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,8 @@ _undo = contextlib.ExitStack()
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def start_redis(folder: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], str]:
-    """A redis-server on this loopback port, or on a free one; returns the process and its URL."""
+def start_redis(folder: Path, port: int = 0, more: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], str]:
+    """A redis-server on this loopback port, or on a free one, with `more` options; returns the process and its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(5):  # somebody else may take the free port first
         with socket.socket() as probe:
@@ -43,7 +43,7 @@ def start_redis(folder: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], s
             port = probe.getsockname()[1]
         options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
         process = subprocess.Popen(
-            [redis_program(), *(part for option in options.items() for part in option)],
+            [redis_program(), *(part for option in options.items() for part in option), *more],
             stdout=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,
         )

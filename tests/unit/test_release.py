@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from idp.operations.version import version
 from release import audit, bundle
@@ -17,6 +19,21 @@ from release import audit, bundle
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 RECORDED = Path(__file__).parent / "recorded"
+
+
+def test_everything_names_the_version_of_the_project() -> None:
+    number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((ROOT / "examples/helm/curfew/Chart.yaml").read_text())
+    manifests = yaml.safe_load((ROOT / "examples/kubernetes/kustomization.yaml").read_text())
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    sections = re.findall(r"^## (\S+)(?: - (\d{4}-\d\d-\d\d))?$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert sections[0] == ("Unreleased", "")
+    assert (sections[1][0], bool(sections[1][1])) == (number, True)
+    assert [chart["version"], chart["appVersion"], manifests["images"][0]["newTag"]] == [number] * 3
+    assert compose["x-curfew"]["image"] == f"curfew:{number}"
+    assert f"\n### {number}\n" in (ROOT / "docs/upgrading.md").read_text()
+    assert f"| {number.rpartition('.')[0]} |" in (ROOT / "SECURITY.md").read_text()
+    assert version() == number
 
 
 @pytest.mark.parametrize("word", ["version", "--version"])
@@ -54,6 +71,7 @@ def repository(tmp_path: Path) -> Path:
 def test_the_same_commit_makes_the_same_files_and_the_sums_say_which(repository: Path, tmp_path: Path) -> None:
     first = bundle.make(repository, tmp_path / "one", repository / "sbom.json")
     (repository / "small/__init__.py").touch()  # another time of the file is no other file
+    (repository / "small/notes.py").touch()  # nor is one that was not committed any
     second = bundle.make(repository, tmp_path / "two", repository / "sbom.json")
     assert first.read_text() == second.read_text()
     names = [line.split("  ")[1] for line in first.read_text().splitlines()]
