@@ -91,7 +91,7 @@ def chromium(*, whole: bool = False) -> Iterator[Browser]:
 def chromium_with(*arguments: str) -> Iterator[Browser]:
     """Another one, which was told more when it was started."""
     with _beside_playwright() as running:
-        browser = running.playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
+        browser = running.playwright.chromium.launch(executable_path=WHOLE, args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:
