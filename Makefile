@@ -27,6 +27,7 @@ BENCH ?= --targets curfew,ref --base ref --scenarios limits,login,sso,refresh --
 BIN := .venv/bin
 # file:package, for what the tests need beyond Python and Node.js; policy-rc.d keeps their services from starting
 DEBIAN := /usr/bin/chromium:chromium \
+  /usr/bin/chromium-headless-shell:chromium-headless-shell \
   /usr/sbin/apache2:apache2-bin \
   /usr/sbin/nginx:nginx-light \
   /usr/sbin/pgbouncer:pgbouncer \

@@ -28,8 +28,11 @@ from tests.support.kept_keys import KeptKeys, read_once
 
 
 def pytest_unconfigure() -> None:
-    if used := sys.modules.get("tests.support.chromium"):
-        used.stop()
+    """What tests had in common ends, where somebody has begun it."""
+    if browser := sys.modules.get("tests.support.chromium"):
+        browser.stop()
+    if nurseries := sys.modules.get("tests.support.nursery"):
+        nurseries.close_all()
 
 
 @pytest.fixture(scope="session")

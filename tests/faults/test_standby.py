@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from idp.database.addresses import STANDBY
+from idp.database.postgresql.silence import server
 from idp.database.standby import watch
 from idp.models import User
 from logout_app.delivery import readiness
@@ -204,3 +207,21 @@ def test_a_standby_that_ends_while_a_list_is_read_costs_no_list(
     assert "admin@fabrikamcorp.com" in shown(administrator)
     assert ended
     assert watch.notes.problem == "away"
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_found_behind_one_that_is_mute(follower: Follower) -> None:
+    """As DATABASE_URL may name them: a machine that takes connections and says nothing, the standby, the primary."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        other = connection.copy()
+        other.settings_dict |= {
+            "HOST": f"127.0.0.1,127.0.0.1,{follower.primary}",
+            "PORT": f"{mute.getsockname()[1]},{follower.port},5432",
+            "OPTIONS": {"target_session_attrs": "read-write", "connect_timeout": 2, "prepare_threshold": 1},
+        }
+        begun = time.monotonic()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_is_in_recovery()")
+            assert cursor.fetchone() == (False,)
+        assert 1.5 < time.monotonic() - begun < 6
+        other.close()
+    assert not server.is_silent

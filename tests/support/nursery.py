@@ -129,6 +129,11 @@ def nursery(environment: Mapping[str, str]) -> Nursery:
     return _nurseries[key]
 
 
+def close_all() -> None:
+    while _nurseries:
+        _nurseries.popitem()[1].close()
+
+
 # --- the process -----------------------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,7 @@ def asked(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     connections.settings[STANDBY] = connections.settings["default"]
     connections[STANDBY] = there
     monkeypatch.setattr(watch, "has_caught_up", lambda: True)
+    monkeypatch.setattr(watch, "look", watch.StandbyState)  # /readyz and /metrics ask how far it is
     yield found
     del connections[STANDBY]
     del connections.settings[STANDBY]
