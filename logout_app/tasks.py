@@ -25,7 +25,7 @@ from logout_app.shared_signals import poll
 from logout_app.streams import manage
 from sessions_app.account import new_devices
 from sessions_app.audit import chain, following
-from sessions_app.session.purge import BATCH
+from sessions_app.session.batches import BATCH
 
 log = structlog.get_logger(__name__)
 

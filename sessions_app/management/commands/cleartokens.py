@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         retention = rules.days_of_history(configuration.current().tenant)
-        for name, batch in purge.batches(timezone.now(), retention):
+        for name, batch in purge.batches(timezone.now(), retention, all_keys=True):
             total = 0
             while count := batch():
                 total += count
