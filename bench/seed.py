@@ -41,7 +41,8 @@ def make_database() -> None:
 
 
 def seed_users(users: list[dict[str, str]]) -> None:
-    connection = Connection.objects.create(name="Bench", strategy="auth0")
+    without_offers = {"passkey_options": {"progressive_enrollment_enabled": False}}  # no page after the password, as elsewhere
+    connection = Connection.objects.create(name="Bench", strategy="auth0", options=without_offers)
     encoded = make_password(users[0]["password"])
     rows = [User(user_id=f"auth0|{index:024x}", password=encoded) for index, _ in enumerate(users)]
     User.objects.bulk_create(rows)
