@@ -84,11 +84,11 @@ def configure(**tenant: Any) -> None:
     """One connection and twenty applications."""
     from bench import seed
     from idp.crypto import keys
-    from idp.models import Connection, TenantSettings
+    from idp.models import TenantSettings
 
     TenantSettings.objects.create(pk=1, friendly_name="Bench", **tenant)
     keys.ensure()
-    Connection.objects.create(name="Bench", strategy="auth0")
+    seed.make_connection()
     for client in CLIENTS:
         uris = {"redirect_uris": [CALLBACK], "backchannel_logout_uri": "http://127.0.0.1:9/logout"}
         seed.seed_application({**client, **uris}, CALLBACK)

@@ -10,7 +10,7 @@ from sessions_app.session import purge
 
 
 class Command(BaseCommand):
-    help = "Delete tokens, codes and families that are dead for good. The worker does so each hour by itself."
+    help = "Delete tokens, codes and families that are dead for good. The worker does so every ten minutes by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
         retention = rules.days_of_history(configuration.current().tenant)
