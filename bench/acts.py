@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from bench import gtr, population, profiling
 from bench.filling import APPLICATIONS, CALLBACK, CLIENTS
 
+MOST = 8_000  # sessions of one run
 SAMPLE = 400  # sessions and families that single sign-on and refresh take turns with
 DELIVERIES = 50  # of one claim
 SESSIONS_OF_SOMEBODY = 3  # whom a revocation request names
@@ -114,14 +115,11 @@ class Acts:
         from django.conf import settings
 
         from idp.models import User
-        from sessions_app.models import SSOSession
 
         self.application = application
         self.cookie = settings.SSO_COOKIE_NAME
         self.people = User.objects.filter(email__endswith="@Bench.example").count()
-        sessions = SSOSession.objects.filter(sid__startswith="sid-").order_by("-pk").values_list("pk", flat=True)[0]
-        living = population.living(sessions, self.people)
-        picked = iter(random.Random(sessions).sample(living, min(len(living), 100 * SAMPLE)))  # noqa: S311
+        picked = iter(self._untouched())
         self.joins = itertools.cycle(itertools.product(CLIENTS, list(itertools.islice(picked, SAMPLE))))
         self.refreshed = {n: population.refresh_token_of(n) for n in itertools.islice(picked, SAMPLE)}
         self.turns = itertools.cycle(list(self.refreshed))
@@ -129,6 +127,23 @@ class Acts:
         self.until_exit = ExitStack()
         self.issuer, self.key = self.until_exit.enter_context(gtr.key_server())
         gtr.connect(self.issuer)
+
+    def _untouched(self) -> list[int]:
+        """Sessions that no earlier run signed out, nor refreshed a token of."""
+        from django.db.models import F
+
+        from sessions_app.models import RefreshTokenFamily, SSOSession
+
+        sessions = SSOSession.objects.filter(sid__startswith="sid-").order_by("-pk").values_list("pk", flat=True)[0]
+        living = population.living(sessions, self.people)
+        picked = random.sample(living, min(len(living), MOST))
+        as_made = RefreshTokenFamily.objects.filter(pk__in=picked, session__ended_at=None, revoked_at=None)
+        return list(
+            as_made.annotate(made=F("pk") % population.GENERATIONS)
+            .filter(generation=F("made"))
+            .order_by("?")
+            .values_list("pk", flat=True)
+        )
 
     @property
     def names(self) -> dict[str, Callable[[], None]]:

@@ -28,7 +28,9 @@ from bench.filling import APPLICATIONS, CLIENTS, Rows  # noqa: E402
 PEOPLE, SESSIONS, LINES_OF_SEAL = 1_000_000, 2_000_000, 500
 DAYS, GENERATIONS = 120, 4
 SPREAD = 7919  # whose session comes after whose
-AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+)
 LONG = DAYS * 2 * 24 * 60  # minutes that sessions may live, so that the oldest of those that are alive are
 
 # Session n of person {person} at {at}; it is alive, or it ended an hour later.
@@ -47,7 +49,9 @@ def digest(text: str) -> str:
 
 
 # The trail's five lines of a session: type, seconds after it opened, and what is different for one that ended.
-LINES = "(VALUES (0, 'opened', 0), (1, 'joined', 0), (2, 'code_issued', 0), (3, 'tokens_issued', 1), (4, 'ended', 3600))"
+LINES = (
+    "(VALUES (0, 'opened', 0), (1, 'joined', 0), (2, 'code_issued', 0), (3, 'tokens_issued', 1), (4, 'ended', 3600))"
+)
 ROWS = (
     Rows(
         f"""
@@ -148,16 +152,20 @@ FROM {NUMBERS} WHERE NOT alive""",
         "sessions",
     ),
 )
-TABLES = tuple(
-    f"{app}_{name}"
-    for app, names in {
-        "idp": ("user", "identity"),
-        "sessions_app": (
-            "ssosession sessionclient authorizationcode refreshtokenfamily refreshtoken accesstoken sessionevent auditseal"
-        ).split(),
-        "logout_app": ("logoutevent", "logoutdelivery", "deliveryattempt"),
-    }.items()
-    for name in names
+TABLES = (
+    "idp_user",
+    "idp_identity",
+    "sessions_app_ssosession",
+    "sessions_app_sessionclient",
+    "sessions_app_authorizationcode",
+    "sessions_app_refreshtokenfamily",
+    "sessions_app_refreshtoken",
+    "sessions_app_accesstoken",
+    "sessions_app_sessionevent",
+    "sessions_app_auditseal",
+    "logout_app_logoutevent",
+    "logout_app_logoutdelivery",
+    "logout_app_deliveryattempt",
 )
 
 

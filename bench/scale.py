@@ -103,7 +103,9 @@ def measured(sides: list[Side], options: argparse.Namespace) -> dict[str, list[t
 
 def report(pairs: dict[str, list[tuple[dict[str, float], ...]]], options: argparse.Namespace) -> None:
     print(f"{'':44}{'process':>26}{'statements':>26}{'PostgreSQL':>26}")
-    print(f"{'ms: small, large, factor of pairs':44}" + f"{'small':>10}{'large':>8}{'factor':>8}" * 3 + f"{'WAL kB':>8}")
+    print(
+        f"{'ms: small, large, factor of pairs':44}" + f"{'small':>10}{'large':>8}{'factor':>8}" * 3 + f"{'WAL kB':>8}"
+    )
     for step, found in pairs.items():
         if step.startswith("  ") and not options.statements:
             continue
@@ -120,6 +122,7 @@ def _compared(pairs: list[tuple[dict[str, float], ...]], name: str) -> str:
 
 
 def serve() -> None:
+    sys.excepthook = end_with
     filling.prepare("")
     from django.core.management import call_command
 
@@ -135,6 +138,12 @@ def serve() -> None:
     print(json.dumps(list(acts.names)), flush=True)
     for line in sys.stdin:
         print(json.dumps(acts.run(*json.loads(line))), flush=True)
+
+
+def end_with(*error: Any) -> None:
+    """Threads that wait for requests would keep the process."""
+    sys.__excepthook__(*error)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ def seed_users(users: list[dict[str, str]]) -> None:
 
 
 def make_connection() -> Connection:
-    without_offers = {"passkey_options": {"progressive_enrollment_enabled": False}}  # no page after the password, as elsewhere
+    without_offers = {
+        "passkey_options": {"progressive_enrollment_enabled": False}
+    }  # no page after the password, as elsewhere
     return Connection.objects.create(name="Bench", strategy="auth0", options=without_offers)
 
 

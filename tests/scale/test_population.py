@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.apps import apps
@@ -77,13 +78,19 @@ def test_a_browser_and_an_application_go_on_where_the_rows_say_that_they_are() -
     client = Client()
     client.cookies[settings.SSO_COOKIE_NAME] = f"cookie-{session}"
     query = {"response_type": "code", "scope": "openid", "redirect_uri": filling.CALLBACK}
-    answer = client.get("/authorize", {**query, "client_id": filling.CLIENTS[0]["client_id"], "state": "s", "nonce": "n"})
+    answer = client.get(
+        "/authorize", {**query, "client_id": filling.CLIENTS[0]["client_id"], "state": "s", "nonce": "n"}
+    )
     assert answer.headers["Location"].startswith(f"{filling.CALLBACK}?code=")
-    asked = population.client_of(session)
-    active = Client().post("/oauth/introspect", {**asked, "token": population.access_token_of(session)}).json()
-    assert active["active"]
+    asked = {"token": population.access_token_of(session)}
+    assert sent("/oauth/introspect", session, asked).json()["active"]
     token = {"grant_type": "refresh_token", "refresh_token": population.refresh_token_of(session)}
-    assert Client().post("/oauth/token", {**asked, **token}).status_code == 200
+    assert sent("/oauth/token", session, token).status_code == 200
+
+
+def sent(path: str, session: int, form: dict[str, str]) -> Any:
+    body = urlencode({**population.client_of(session), **form})
+    return Client().post(path, body, content_type="application/x-www-form-urlencoded")
 
 
 def test_the_purge_takes_what_is_dead_and_old_and_no_more() -> None:
@@ -92,13 +99,17 @@ def test_the_purge_takes_what_is_dead_and_old_and_no_more() -> None:
     ended = SSOSession.objects.filter(ended_at__lt=old)
     gone = set(ended.values_list("pk", flat=True))
     living = set(SSOSession.objects.live(now).values_list("pk", flat=True))
-    families = {row.pk for row in RefreshTokenFamily.objects.select_related("session__user", "user") if row.is_alive(now)}
+    families = {
+        row.pk for row in RefreshTokenFamily.objects.select_related("session__user", "user") if row.is_alive(now)
+    }
     purge_all(lambda: purge.batches(now, population.DAYS // 2))
     assert gone
     assert not SSOSession.objects.filter(pk__in=gone).exists()
     assert living <= set(SSOSession.objects.values_list("pk", flat=True))
     assert families <= set(RefreshTokenFamily.objects.values_list("pk", flat=True))
-    assert not SessionEvent.objects.filter(at__lt=old - timedelta(days=2)).exists()  # but what was sealed with younger lines
+    assert not SessionEvent.objects.filter(
+        at__lt=old - timedelta(days=2)
+    ).exists()  # but what was sealed with younger lines
     assert not AccessToken.rows.filter(expires__lt=now - timedelta(days=1)).exists()
     assert dangling() == ""
 

@@ -20,7 +20,7 @@ from sessions_app.session.batches import KeyRange
 from tests.support.factories import make_application, make_user
 
 pytestmark = pytest.mark.django_db
-FEW = {"invitation", "importjob", "exportjob", "samlsubject"}  # rows that need no index of when they are over
+FEW = {"importjob", "exportjob", "samlsubject"}  # rows that need no index of when they are over
 NOW = datetime(2026, 11, 30, 0, 30, tzinfo=UTC)
 
 
@@ -33,7 +33,9 @@ def purged() -> Iterator[type[models.Model]]:
         if model not in seen:
             seen.add(model)
             yield model
-            waiting += [each.related_model for each in batches._relations(model) if each.on_delete is not models.SET_NULL]
+            waiting += [
+                each.related_model for each in batches._relations(model) if each.on_delete is not models.SET_NULL
+            ]
 
 
 def test_what_refers_to_a_row_that_goes_is_found_by_an_index() -> None:
@@ -108,7 +110,9 @@ def forgotten() -> models.QuerySet[RefreshTokenFamily]:
     return RefreshTokenFamily.objects.filter(idle_expires_at__lt=NOW)
 
 
-def test_what_no_index_finds_is_looked_for_by_key_among_rows_that_stay_and_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_index_finds_is_looked_for_by_key_among_rows_that_stay_and_gaps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(batches, "BATCH", 2)
     monkeypatch.setattr(batches, "LOOKED_AT", 3)
     families = make_families(14, idle_expires_at=NOW - timedelta(days=1))
@@ -130,7 +134,9 @@ def test_a_large_table_is_looked_through_in_a_day(monkeypatch: pytest.MonkeyPatc
     _, act = batches.by_key(forgotten(), NOW, all_keys=False)  # between midnight and one
     assert act() == 3
     assert RefreshTokenFamily.objects.order_by("pk")[0].pk == first + 3
-    shares = [batches._share(RefreshTokenFamily.objects.all(), NOW + timedelta(hours=hour), whole=False) for hour in range(24)]
+    shares = [
+        batches._share(RefreshTokenFamily.objects.all(), NOW + timedelta(hours=hour), whole=False) for hour in range(24)
+    ]
     looked_at = {key for begin, end in shares for key in range(begin, end + 1)}
     assert looked_at == set(RefreshTokenFamily.objects.values_list("pk", flat=True))
 
@@ -141,12 +147,16 @@ def test_a_family_with_thousands_of_tokens_goes_by_and_by(monkeypatch: pytest.Mo
     (family,) = make_families(1, revoked_at=timezone.now() - timedelta(days=99), revoke_reason="reused")
     RefreshToken.objects.bulk_create(
         [
-            RefreshToken(user=family.user, application=family.application, family=family, token=str(n), token_checksum=str(n))
+            RefreshToken(
+                user=family.user, application=family.application, family=family, token=str(n), token_checksum=str(n)
+            )
             for n in range(5)
         ]
     )
     with CaptureQueriesContext(connection) as captured:
         batches.delete(RefreshTokenFamily, [family.pk])
     assert not RefreshToken.objects.exists()
-    deleted = [each["sql"] for each in captured if each["sql"].startswith(f'DELETE FROM "{RefreshToken._meta.db_table}"')]
+    deleted = [
+        each["sql"] for each in captured if each["sql"].startswith(f'DELETE FROM "{RefreshToken._meta.db_table}"')
+    ]
     assert [sql.count(",") for sql in deleted if " IN (" in sql][:3] == [1, 1, 0]
