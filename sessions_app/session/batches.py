@@ -14,6 +14,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import Max, Min, QuerySet
 
+from idp.database import dialect
 from sessions_app.audit import permit
 
 BATCH = 500
@@ -97,7 +98,7 @@ def delete(model: type[models.Model], pks: Sequence[Any]) -> None:
             _delete_referring(relation, pks)
     with transaction.atomic(), permit.to_purge(model):
         _let_go(model, pks)
-        _delete_rows(model._base_manager.filter(pk__in=pks))
+        _delete_rows(_among(model._base_manager.all(), model._meta.pk.column, pks))
 
 
 def _delete_referring(relation: models.ManyToOneRel, pks: Sequence[Any]) -> None:
@@ -124,8 +125,13 @@ def _relations(model: type[models.Model]) -> list[models.ManyToOneRel]:
 
 
 def _referring(relation: models.ManyToOneRel, pks: Sequence[Any]) -> Rows:
-    rows: Rows = relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": pks})
-    return rows
+    return _among(relation.related_model._base_manager.all(), relation.field.column, pks)
+
+
+def _among(rows: Rows, column: str, pks: Sequence[Any]) -> Rows:
+    """`column__in` for hundreds of keys, as one parameter."""
+    name = f'"{rows.model._meta.db_table}"."{column}"'
+    return rows.extra(where=[f"{name} {dialect.among_these()}"], params=[dialect.keys(pks)])  # noqa: S610  names of ours
 
 
 def _delete_rows(rows: Rows) -> None:

@@ -156,7 +156,5 @@ def test_a_family_with_thousands_of_tokens_goes_by_and_by(monkeypatch: pytest.Mo
     with CaptureQueriesContext(connection) as captured:
         batches.delete(RefreshTokenFamily, [family.pk])
     assert not RefreshToken.objects.exists()
-    deleted = [
-        each["sql"] for each in captured if each["sql"].startswith(f'DELETE FROM "{RefreshToken._meta.db_table}"')
-    ]
-    assert [sql.count(",") for sql in deleted if " IN (" in sql][:3] == [1, 1, 0]
+    table = f'DELETE FROM "{RefreshToken._meta.db_table}"'
+    assert len([each for each in captured if each["sql"].startswith(table)]) >= 3
