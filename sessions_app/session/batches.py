@@ -98,7 +98,7 @@ def delete(model: type[models.Model], pks: Sequence[Any]) -> None:
             _delete_referring(relation, pks)
     with transaction.atomic(), permit.to_purge(model):
         _let_go(model, pks)
-        _delete_rows(_among(model._base_manager.all(), model._meta.pk.column, pks))
+        _delete_rows(_among(model._base_manager.all(), str(model._meta.pk.column), pks))
 
 
 def _delete_referring(relation: models.ManyToOneRel, pks: Sequence[Any]) -> None:
