@@ -13,7 +13,7 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 CURFEW_DATA=/data CURFEW_BIND=0.0.0.
 RUN useradd --system --uid 10001 --create-home curfew && install -d -o curfew /data
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY templates templates
 COPY static static
 COPY locale locale

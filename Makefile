@@ -1,10 +1,14 @@
 # `make run`  starts Curfew with its demo        (needs Python 3.11 to 3.14 and make)
 # `make test` runs every test                    (needs Node.js 20, and Go 1.26 for one peer; installs missing Debian packages when it may)
-# `make soak` lets a worker run for SOAK_MINUTES (30) and watches its size
+# `make soak` lets a worker, then everything with a fault a minute, run for SOAK_MINUTES (30) each and watches their sizes
 # `make screenshots` takes the pictures in docs/images (needs Chromium; pngquant makes them small)
 # `make bench` measures Curfew beside other providers (see docs/benchmarks.md)
 # `make messages` gathers what there is to translate into locale/ (see docs/languages.md)
 # `make sbom` writes what a release is made of as CycloneDX (SBOM=file)
+# `make audit` asks whether an advisory names a pinned package (needs the network)
+# `make release` makes the files of a release (RELEASE=folder, SIGNING_KEY=a private SSH key)
+# `make release-dump` writes the database of this version that later ones are tested to upgrade
+# `make docs` builds the documentation as a site (DOCS=folder)
 # `make lint` checks format, lint, types, imports and templates
 
 SHELL := /bin/bash
@@ -23,6 +27,7 @@ BENCH ?= --targets curfew,ref --base ref --scenarios limits,login,sso,refresh --
 BIN := .venv/bin
 # file:package, for what the tests need beyond Python and Node.js; policy-rc.d keeps their services from starting
 DEBIAN := /usr/bin/chromium:chromium \
+  /usr/bin/chromium-headless-shell:chromium-headless-shell \
   /usr/sbin/apache2:apache2-bin \
   /usr/sbin/nginx:nginx-light \
   /usr/sbin/pgbouncer:pgbouncer \
@@ -48,7 +53,7 @@ DEBIAN := /usr/bin/chromium:chromium \
 # beside them, where Python packages do not bring the tests' servers (3.13 and later)
 SERVERS := /usr/bin/redis-server:redis-server /usr/share/doc/postgresql:postgresql
 
-.PHONY: help run test soak screenshots bench lint format messages compile sbom tools
+.PHONY: help run test soak screenshots bench lint format messages compile sbom docs audit release release-dump tools
 
 help:
 	@grep '^# `make' Makefile | cut -c3-
@@ -61,7 +66,7 @@ test: .venv/.test node_modules/.stamp tools
 	  --tx $(WORKERS)*popen//env:TEST_DATABASE=sqlite --tx $(WORKERS)*popen//env:TEST_DATABASE=postgres $(PYTEST)
 
 soak: .venv/.test
-	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py $(PYTEST)
+	@SOAK_MINUTES=$${SOAK_MINUTES:-30} TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/faults/test_soak.py tests/faults/test_soak_of_all.py $(PYTEST)
 
 screenshots: .venv/.test tools
 	@$(BIN)/python -m tests.e2e.screenshots
@@ -75,6 +80,10 @@ lint: .venv/.test
 	@echo "Types"; $(BIN)/mypy
 	@echo "Imports"; $(BIN)/lint-imports
 	@echo "Templates"; $(BIN)/djlint --lint --quiet templates
+
+docs: .venv/.test
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html -d $${DOCS:-var/site}.doctrees docs $${DOCS:-var/site}
+	@$(BIN)/python -m tests.support.site $${DOCS:-var/site} && echo "$${DOCS:-var/site}/index.html"
 
 format: .venv/.test
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -95,9 +104,24 @@ compile: $(UV)
 
 # What a release is made of, with hashes (CycloneDX).
 sbom: .venv/.base
-	@$(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/pip install --disable-pip-version-check -q cyclonedx-bom==7.5.0
-	@.venv/sbom/bin/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --output-reproducible \
+	@$(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/python -m pip install --disable-pip-version-check -q cyclonedx-bom==7.5.0
+	@.venv/sbom/bin/python -m cyclonedx_py requirements requirements/base.txt --pyproject pyproject.toml --output-reproducible \
 	  --sv 1.6 --of JSON -o $${SBOM:-var/curfew.cdx.json} && echo "$${SBOM:-var/curfew.cdx.json}"
+
+# Not in .ci/run: it needs the network, and what it says changes without a change here.
+audit: .venv/.base
+	@$(BIN)/python release/audit.py
+
+RELEASE ?= var/release
+release: .venv/.test
+	@mkdir -p var && SBOM=var/curfew.cdx.json $(MAKE) sbom >/dev/null
+	@$(BIN)/python release/bundle.py $(RELEASE) --sbom var/curfew.cdx.json $(if $(SIGNING_KEY),--key $(SIGNING_KEY))
+
+# Until the version has its tag, and never again for it.
+release-dump: .venv/.test
+	@$(BIN)/python -m tests.support.released unpublished
+	@for database in sqlite postgres; do TEST_DATABASE=$$database $(BIN)/python -m pytest -q -p no:cacheprovider tests/upgrade/write_dump.py; done
+	@$(BIN)/python -m tests.support.released pin
 
 $(UV): | .venv/bin/python
 	@$(BIN)/python -m venv .venv/uv && .venv/uv/bin/pip install --disable-pip-version-check -q uv==0.13.9

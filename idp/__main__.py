@@ -8,8 +8,13 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from idp.operations.version import version
+
 
 def main() -> None:
+    if sys.argv[1:] in (["version"], ["--version"]):  # Django would say its own
+        sys.stdout.write(f"Curfew {version()}\n")
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "idp.settings")
     try:
         execute_from_command_line(sys.argv)

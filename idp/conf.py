@@ -54,6 +54,13 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "DATABASE_REPLICA_URL",
+        "",
+        "A standby of that PostgreSQL, from which [lists of administrators](operations.md#a-standby-for-lists) are read. "
+        "Empty: none.",
+        secret=True,
+    ),
+    Setting(
         "CURFEW_DATABASE_LOCK_TIMEOUT",
         "2",
         "Seconds that a request waits for what another transaction holds; then it is 503 and nothing was done.",
@@ -143,6 +150,12 @@ SETTINGS: tuple[Setting, ...] = (
         "host",
         "Whom browsers reach over https only, for a year: host (the issuer's), subdomains (those of the issuer's host too), preload "
         "(the same, and browsers may build it in: hard to take back) or off (the reverse proxy says it).",
+    ),
+    Setting(
+        "CURFEW_CSP_REPORTS",
+        "1",
+        "Where browsers [report](operations.md#what-browsers-report) what the Content-Security-Policy of a page forbade: 1: here, 0: nowhere, "
+        "or the https URL of a collector of yours.",
     ),
     Setting("CURFEW_PER_APP_IN_FLIGHT", "20", "Deliveries in flight to one application, per worker process."),
     Setting("CURFEW_IN_FLIGHT", "400", "Deliveries in flight, per worker process."),
@@ -246,6 +259,17 @@ def read_issuer() -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ImproperlyConfigured(f"ISSUER {issuer!r} is http: allowed on loopback only, use https.")
     return issuer
+
+
+def read_csp_reports() -> str:
+    """The address that pages name, "" for none; ours is a path."""
+    value = read("CURFEW_CSP_REPORTS")
+    if value in ("0", "1"):
+        return "/csp-reports" if value == "1" else ""
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or re.search(r"[\s;,\"\\]", value):
+        raise ImproperlyConfigured(f"CURFEW_CSP_REPORTS must be 0, 1 or an https URL, not {value!r}.")
+    return value
 
 
 def read_outbound_proxy() -> Proxy | None:

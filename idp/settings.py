@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from idp import conf
+from idp.database import addresses
 from idp.http.serving.limits import LONGEST_BODY
 from idp.operations import catalogues, masking
 from idp.operations.tracing import switch as tracing
@@ -139,21 +140,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASE_LOCK_TIMEOUT = conf.read_int("CURFEW_DATABASE_LOCK_TIMEOUT")
 DATABASE_STATEMENT_TIMEOUT = conf.read_int("CURFEW_DATABASE_STATEMENT_TIMEOUT")
 DATABASE_SESSION_SETTINGS = conf.read("CURFEW_DATABASE_SESSION_SETTINGS") != "0"
-DATABASES = {"default": environ.Env.db_url_config(conf.read("DATABASE_URL").replace("$CURFEW_DATA", str(DATA)))}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"] |= {"ENGINE": "idp.database.sqlite", "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 5,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-    }
-else:
-    DATABASES["default"]["ENGINE"] = "idp.database.postgresql"
-    DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
-    DATABASES["default"].setdefault("OPTIONS", {})
-    # For idp/database/prepared.py; Django's own cursors prepare nothing. An address gives "None" as text.
-    _threshold = DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1)
-    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None if _threshold == "None" else _threshold
+DATABASES = addresses.databases(DATA)
+DATABASE_ROUTERS = addresses.routers()
 
 REDIS_URL = conf.read_redis_url()
 REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None}
@@ -288,6 +276,7 @@ SECURE_HSTS_PRELOAD = HSTS == "preload"
 SECURE_REFERRER_POLICY = "same-origin"  # with no-referrer browsers send "Origin: null" with our own forms
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # set per page: popups of SDKs need their opener
 X_FRAME_OPTIONS = "DENY"
+CSP_REPORTS = conf.read_csp_reports()
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

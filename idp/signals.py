@@ -46,6 +46,7 @@ person_deprovisioned = (
 provisioned = Signal()  # the source of `connection` wrote `user` (or None): `act`, `data`, `actor`, `at`, `facts`
 provisioning_refused = Signal()  # a request of `connection`: `status`, `reason`, `what`, `actor`, `at`, `facts`
 guessing_throttled = Signal()  # `what` was guessed at too often, `facts` of the request, `at`
+policy_violated = Signal()  # browsers reported it: `counts` by directive; no transaction, `actor` or `at`
 connection_tested = (
     Signal()
 )  # `connection`, `at`: receivers return what else an administrator should know (list[Finding])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management.commands import flush
 from django.db import connection
 from django.template.base import Template
@@ -13,12 +16,23 @@ from django.template.context import Context
 from django.test.signals import template_rendered
 from django.utils.safestring import SafeString
 
+from idp.crypto import keys
 from idp.database import settled
+from idp.saml import own_key
 from idp.tenants import configuration
 from sessions_app.audit import events, trail
 from sessions_app.audit.events import EventType, Fact
 from sessions_app.models import SessionEvent
 from tests.support import emptying, template
+from tests.support.kept_keys import KeptKeys, read_once
+
+
+def pytest_unconfigure() -> None:
+    """What tests had in common ends, where somebody has begun it."""
+    if browser := sys.modules.get("tests.support.chromium"):
+        browser.stop()
+    if nurseries := sys.modules.get("tests.support.nursery"):
+        nurseries.close_all()
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +93,23 @@ def _nothing_waits_for_the_transaction_of_the_test() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settled, "has_passed", has_passed)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kept_keys() -> Iterator[tuple[KeptKeys, ...]]:
+    """Those that sign our JWTs and our SAML. Whoever is told of a key by others, or forges one, makes it for himself."""
+    jwts, saml = KeptKeys(keys._new_private), KeptKeys(rsa.generate_private_key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "_new_private", jwts)
+        patch.setattr(keys, "_import", read_once(keys._import))
+        patch.setattr(own_key, "rsa", SimpleNamespace(generate_private_key=saml, RSAPrivateKey=rsa.RSAPrivateKey))
+        yield jwts, saml
+
+
+@pytest.fixture(autouse=True)
+def _no_key_twice(_kept_keys: tuple[KeptKeys, ...]) -> None:
+    for kept in _kept_keys:
+        kept.begin_again()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation, Valida
 from django.db import transaction
 from django.db.models import CharField, Model, QuerySet, URLField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -24,6 +24,7 @@ from django.utils.text import capfirst
 
 from idp import navigation, signals
 from idp.admin.fields import WebUrlField, name_columns, name_fields
+from idp.database.standby import reading as standby
 from idp.http.requests import facts
 from idp.http.visit import is_fresh, reauthentication_url
 from idp.models import User
@@ -86,6 +87,7 @@ class StrictAdmin(ModelAdmin):
     view_on_site = False
     change_list_template = "admin/curfew_change_list.html"
     menu_rank = 1  # 0: what people come for; 2: tables of the machinery, for superusers
+    reads_standby = False  # whether its list, and nothing else of it, may come from a standby of the database
     empty = ""  # what a list without rows says: what appears here, and how
     tells_itself: ClassVar[frozenset[str]] = (
         frozenset()
@@ -140,7 +142,18 @@ class StrictAdmin(ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if any("\0" in value or not is_text(value) for values in request.GET.lists() for value in values[1]):
             raise SuspiciousOperation("a filter that is not text")
-        return super().changelist_view(request, {"empty": self.empty, "title": self.called, **(extra_context or {})})
+        context = {"empty": self.empty, "title": self.called, **(extra_context or {})}
+        if not self.reads_standby or request.method not in ("GET", "HEAD"):  # others act on rows that were chosen
+            return super().changelist_view(request, context)
+        return standby.listed(lambda: self._list(request, context))
+
+    def _list(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """Most of its rows are read while the page is made of them."""
+        answer = super().changelist_view(request, context)
+        return answer.render() if standby.is_there() and isinstance(answer, SimpleTemplateResponse) else answer
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return standby.rows(super().get_queryset(request))
 
     @property
     def called(self) -> str:
@@ -329,6 +342,7 @@ class FactsAdmin(ActsAdmin):
 
     ordering = ("-pk",)
     actions: Any = None
+    reads_standby = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

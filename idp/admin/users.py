@@ -123,6 +123,7 @@ class IdentityInline(FactsInline):
 
 class UserAdminBase(ActsAdmin):
     menu_rank = 0
+    reads_standby = True
     empty = "Nobody. Add somebody to a database connection; people of other connections appear at their first sign-in."
     form = UserForm
     list_display = ("who", "name", "user_id", "signs_in_by", "is_active", "is_staff", "last_login")

@@ -47,7 +47,7 @@ _OBJECTS: dict[str, str] = {  # what there is -> the acts on it that are scopes
     "log_streams": "read create update delete",
     "event_streams": "read create update delete",
     "event_deliveries": "read update",
-    "signing_keys": "read create",
+    "signing_keys": "read create update",
     "user_tickets": "create",
     "logout_events": "read",
     "deliveries": "read update",

@@ -69,6 +69,18 @@ def withdraw(now: datetime, algorithms: Collection[str], *, mover: Mover = SCHED
     return moves
 
 
+def withdraw_retiring(now: datetime, kid: str, *, mover: Mover = SCHEDULE) -> KeyMove | None:
+    """A key that signs no more is gone before its tokens have expired. None: it signs, will sign, or is gone."""
+    with transaction.atomic():
+        trail.stored()
+        row = SigningKey.objects.filter(kid=kid, status=KeyStatus.RETIRING).first()
+        if row is None:
+            return None
+        move = _end(row, now, "withdrawn")
+        _tell([move], now, mover)
+    return move
+
+
 def fallout(algorithms: Collection[str]) -> list[str]:
     """What ends when keys of these algorithms are withdrawn, what goes on, and for how long thieves are still believed."""
     tenant = configuration.current().tenant

@@ -27,7 +27,12 @@ DEFAULTS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-FOR_DOCUMENTS = ("Content-Security-Policy", "X-Frame-Options", "Permissions-Policy")  # redirects go without
+FOR_DOCUMENTS = (
+    "Content-Security-Policy",
+    "Reporting-Endpoints",
+    "X-Frame-Options",
+    "Permissions-Policy",
+)  # redirects go without
 PROBES = {"/livez", "/readyz", "/metrics"}
 FOR_PROGRAMS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

@@ -60,7 +60,8 @@ def _where(place: redis_url.Place, library: Any) -> dict[str, Any]:
 def _of_sentinels(place: redis_url.Place, limits: Mapping[str, Any]) -> dict[str, Any]:
     tls = {"ssl": True, **place.tls} if place.tls is not None else {}
     wanted = ("socket_timeout", "socket_connect_timeout", "retry", "protocol")
-    shared = {name: limits[name] for name in wanted if name in limits}
+    # One that does not answer is not asked again, as redis-py would do for seconds: there is another.
+    shared = {"retry": None, **{name: limits[name] for name in wanted if name in limits}}
     return {"sentinel_kwargs": {**shared, **place.sentinel_login, **tls}}
 
 

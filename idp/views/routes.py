@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from idp.views.app_association import apple_app_site_association, asset_links
 from idp.views.brand_image import brand_image
+from idp.views.csp_reports import csp_reports
 from idp.views.discovery import jwks, openid_configuration
 from idp.views.protected_resource import protected_resource
 from idp.views.register import manage, register
@@ -20,6 +21,7 @@ urlpatterns: list[URLPattern] = [
     path(".well-known/oauth-protected-resource/<path:path>", protected_resource, name="protected_resource"),
     path("oidc/register", register, name="register"),
     path("oidc/register/<str:client_id>", manage, name="register_manage"),
+    path("csp-reports", csp_reports, name="csp_reports"),
     path("theme.css", theme, name="theme"),
     path("branding/<str:name>", brand_image, name="brand_image"),
     path("scim/v2/connections/<str:connection>", scim, name="scim"),

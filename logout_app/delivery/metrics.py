@@ -19,8 +19,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from idp.connections import health
+from idp.database.standby import watch
 from idp.models import KeyStatus, SigningKey
-from logout_app.delivery import receiver, reports, tallies
+from logout_app.delivery import receiver, reports, tallies, violations
 from logout_app.delivery.channels.registry import known as known_channel
 from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
@@ -85,6 +86,7 @@ class _Deliveries(Collector):
         yield _counter("curfew_logout_deliveries", "Deliveries that ended, by how.", known, "finished", "state")
         yield _revocations(known)
         yield _signals(known)
+        yield _violations(known)
         yield _pending(waiting)
         yield GaugeMetricFamily(
             "curfew_logout_oldest_due_seconds", "Age of the oldest delivery that is due.", waiting.age.total_seconds()
@@ -97,6 +99,7 @@ class _Deliveries(Collector):
         yield _breakers(known, self._at)
         yield _keys(self._at)
         yield _connections()
+        yield from _standby()
         lost = CounterMetricFamily("curfew_log_lines_lost", "Log lines that stderr did not take.")
         lost.add_metric([], known.get(("log_lines_lost", ""), 0.0))
         yield lost
@@ -118,6 +121,11 @@ def _revocations(known: Tallies) -> Metric:
 def _signals(known: Tallies) -> Metric:
     text = "Security events of identity providers, by what was done or why they were refused."
     return _by_label("curfew_signals", text, known, "signals", "outcome")
+
+
+def _violations(known: Tallies) -> Metric:
+    text = "What browsers report that our Content-Security-Policy forbade, by directive."
+    return _by_label("curfew_csp_reports", text, known, violations.METRIC, "directive")
 
 
 def _by_label(name: str, text: str, known: Tallies, metric: str, label: str) -> Metric:
@@ -219,6 +227,19 @@ def _keys(at: datetime) -> Metric:
     for key in SigningKey.objects.filter(status=KeyStatus.ACTIVE).order_by("algorithm"):
         family.add_metric([key.algorithm], (at - (key.activated_at or key.created_at)).total_seconds())
     return family
+
+
+def _standby() -> Iterator[Metric]:
+    """As this web server sees it; each has its own way there."""
+    if not watch.is_configured():
+        return
+    found = watch.look()
+    yield GaugeMetricFamily(
+        "curfew_standby_used", "1: lists of administrators are read from the standby.", float(not found.problem)
+    )
+    yield GaugeMetricFamily(
+        "curfew_standby_behind_seconds", "Age of the newest change that the standby has, 0 if it has all.", found.behind
+    )
 
 
 def _connections() -> Metric:

@@ -1,4 +1,6 @@
-"""Whether database and Redis take writes, asked once a second at most by each process: a read tells nothing about that."""
+"""Whether database and Redis take writes (a read tells nothing about that) and whether lists may come from the standby, asked once
+a second at most by each process.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from idp.database import dialect
+from idp.database.standby import watch
 from idp.processes.probe import Probe
 from idp.redis import health as redis_health
 from logout_app.delivery import tallies
@@ -56,4 +59,5 @@ def _sqlstate(error: DatabaseError) -> str:
 
 
 database = Probe(_write_failure)
+standby = Probe(lambda: watch.look().problem if watch.is_configured() else "")
 redis = Probe(lambda: redis_health.write_failure() if settings.REDIS_URL else "")

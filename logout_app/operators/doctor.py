@@ -18,6 +18,7 @@ from django.db.models import Count
 
 from idp.connections.options import secret_context
 from idp.crypto import keys, lifetimes, sealing
+from idp.database.standby import watch
 from idp.models import Connection, KeyStatus, SigningKey
 from idp.redis import health
 from idp.tenants import configuration
@@ -96,6 +97,18 @@ def _clock(at: datetime) -> Answers:
         )
     else:
         yield GOOD, "This clock and the database's agree."
+
+
+def _standby(at: datetime) -> Answers:
+    if not watch.is_configured():
+        yield GOOD, "No standby is configured: lists of administrators are read from the database itself."
+    elif problem := watch.look().problem:
+        yield (
+            WARNING,
+            f"The standby is not used ({problem}): lists of administrators are read from the primary meanwhile.",
+        )
+    else:
+        yield GOOD, "The standby has everything that the primary has: lists of administrators are read there."
 
 
 def _redis(at: datetime) -> Answers:
@@ -268,6 +281,7 @@ def _imports(at: datetime) -> Answers:
 
 TOPICS: dict[str, Callable[[datetime], Answers]] = {
     "clock": _clock,
+    "standby": _standby,
     "redis": _redis,
     "mail server": _mail,
     "mail": _waiting_mail,

@@ -52,6 +52,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         "tasks": _check_tasks(drains),
         "clock": _check_clock(),
         "redis": readiness.redis(),
+        "standby": readiness.standby(),
     }
     status = "degraded" if any(wished.values()) else "ok"
     return JsonResponse({"status": status, **_shown(needed | wished)})

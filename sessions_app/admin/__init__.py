@@ -233,6 +233,7 @@ class DeviceGrantAdmin(FactsAdmin):
 class ConsentAdmin(StrictAdmin):
     """What people allowed; deleting one makes the application ask again."""
 
+    reads_standby = True
     list_display = ("user", "application", "scopes", "granted_at")
     list_filter = ("application",)
     list_select_related = ("user", "application")

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 
 from idp.admin.support import FactsAdmin, actor_of, is_text
 from idp.admin.times import WITHIN, moment
+from idp.database.standby import reading as standby
 from idp.http.requests import facts
 from idp.protocol.initiators import Initiator
 from sessions_app.audit import events, export, named, selection, trail
@@ -165,7 +166,7 @@ class SessionEventAdmin(FactsAdmin):
         asked, after = form.asked(now), before or None
         if wanted:
             return self._file(request, asked, after, wanted, now)
-        rows = list(selection.select(asked, before=after)[: PAGE + 1])
+        rows = standby.listed(lambda: list(standby.rows(selection.select(asked, before=after))[: PAGE + 1]))
         older = _query(request, before=str(rows[PAGE - 1].pk)) if len(rows) > PAGE else ""
         return self._page(
             request, form, {"lines": _shown(rows[:PAGE]), "older": older, "is_older": after is not None}, 200

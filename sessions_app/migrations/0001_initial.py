@@ -59,8 +59,6 @@ def index_searches(apps, schema_editor):
     )
     schema_editor.execute("CREATE INDEX sessions_event_of_address ON sessions_app_sessionevent (ip, id)")
     schema_editor.execute("ALTER TABLE idp_user SET (fillfactor = 80)")
-    # A refresh changes no indexed column of its family, and with room in the page writes to none of seven indexes.
-    schema_editor.execute("ALTER TABLE sessions_app_refreshtokenfamily SET (fillfactor = 85)")
     for name in ("email", "name", "given_name", "family_name", "nickname"):
         schema_editor.execute(f"CREATE INDEX idp_user_upper_{name} ON idp_user (upper({name}::text) text_pattern_ops)")
 

@@ -29,7 +29,6 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def stack(folder: Path, django_db_blocker: Any) -> Iterator[Stack]:
     if os.environ.get("TEST_DATABASE") != "postgres":
-        template.begin_sqlite(folder / "data" / "curfew.sqlite3")
         with embedded(folder / "data") as running:
             yield running
         return
@@ -55,7 +54,7 @@ def own_database() -> str:
     return f"{address}/curfew_e2e"
 
 
-@pytest.fixture(scope="module")  # not longer: only one playwright may run in a process
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

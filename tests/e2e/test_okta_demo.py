@@ -1,5 +1,6 @@
 """The demo's Okta organisation: people of another company sign in to our applications, and Okta throws one out of everything,
-or deactivates one."""
+or deactivates one. On both databases by `test_universal_logout.py` and the rooms of SCIM.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tests.e2e import mary
 from tests.support.chromium import new_page
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.both
+pytestmark = pytest.mark.once
 WITHIN = 6.0  # seconds: thrice the two that are promised
 
 

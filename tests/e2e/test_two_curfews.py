@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.support import template
 from tests.support.receiver import wait_until
-from tests.support.stack import ROOT, Stack, embedded
+from tests.support.stack import Stack, embedded
 
 pytestmark = pytest.mark.once
 WITHIN = 2.0  # seconds, as promised
 MARGIN = 3  # for a machine that is slower
 
 BEGIN = """
-import json, sys, django; django.setup()
+import json
 from django.utils import timezone
 from idp.connections.options import secret_context
 from idp.crypto.sealing import seal
@@ -33,7 +30,6 @@ from logout_app.ending.end import Selection, end_sessions
 from idp.protocol.initiators import Initiator
 from tests.support import event_streams
 from tests.support.factories import make_session, make_user
-given = json.loads(sys.argv[1])
 """
 RECEIVER = """
 application = event_streams.make_receiver("The other Curfew")
@@ -61,12 +57,8 @@ print(json.dumps({}))
 
 
 def act(stack: Stack, script: str, **given: str) -> dict[str, Any]:
-    loopback = {"CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128"}  # as `up` lets the demo through
-    environment = {**stack.environment, **loopback, "DJANGO_SETTINGS_MODULE": "idp.settings"}
-    argv = [sys.executable, "-c", BEGIN + script, json.dumps(given)]
-    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, f"{done.stderr}\n{stack.log()}"
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    said = stack.run("shell", "--verbosity", "0", "-c", f"given = {given!r}\n{BEGIN}{script}")
+    found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
     return found
 
 
@@ -81,9 +73,8 @@ def ended_at(stack: Stack, sid: str) -> datetime | None:
 
 
 def test_a_sign_out_in_one_ends_the_session_in_the_other_within_two_seconds_and_never_loops(tmp_path: Path) -> None:
-    for folder in ("one", "two"):
-        template.begin_sqlite(tmp_path / folder / "curfew.sqlite3")
-    with embedded(tmp_path / "one") as one, embedded(tmp_path / "two") as two:
+    settings = {"CURFEW_DEMO": "0", "CURFEW_OUTBOUND_ALLOW": "127.0.0.0/8,::1/128"}
+    with embedded(tmp_path / "one", **settings) as one, embedded(tmp_path / "two", **settings) as two:
         known = {stack.port: act(stack, RECEIVER) for stack in (one, two)}
         here, there = (
             act(stack, CONNECTION, issuer=other.issuer, **known[other.port])

@@ -8,17 +8,19 @@ import pytest
 import requests
 from django.conf import settings
 
+from logout_app.delivery import bell
 from logout_app.models import DeliveryAttempt, LogoutDelivery
 from tests.delivery.conftest import application, receiver  # noqa: F401  the same fixtures
-from tests.support.processes import Installation
+from tests.support.processes import Installation, redis_port
 from tests.support.receiver import Receiver, wait_until
 from tests.support.servers import start_redis
 
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A Redis of this test alone: the process and its URL."""
-    process, url = start_redis(tmp_path / "redis")
+    """A Redis of this test alone: the process and its URL, which was another one's before."""
+    bell._bell.cache_clear()  # it leaves alone what did not answer
+    process, url = start_redis(tmp_path / "redis", redis_port())
     yield process, url
     process.kill()
     process.wait()

@@ -50,6 +50,7 @@ def test_four_sweeps_at_once_end_each_session_once(application):
     assert sorted(told) == sorted(session.pk for session in sessions)
 
 
+@pytest.mark.postgresql  # on which two do write at the same moment
 def test_two_beats_and_their_workers_end_and_tell_each_session_once(installation, application, receiver):
     """F-Q04: two `worker -B`. BEATS_MINUTES says how long; from three minutes on with the product's own calendar."""
     apps = [application(f"app{n}", backchannel_logout_initiators_mode="all") for n in range(3)]

@@ -28,13 +28,15 @@ def test_a_start_without_a_needed_key_is_refused_until_everything_is_sealed_by_a
         "KMS_KEY": str(kms),
     }
     template.begin_sqlite(tmp_path / "data" / "curfew.sqlite3")
-    assert run(env, OLD, PREPARE).returncode == 0
+    template.begin_files(tmp_path / "data")
+    prepared = run(env, OLD, PREPARE, ["new_encryption_key", "--kms"])
+    assert prepared.returncode == 0
+    wrapped = prepared.stdout.strip().splitlines()[-1]
     refused = run(env, OTHER, PREPARE)
     assert refused.returncode != 0
     assert "Curfew cannot start: CURFEW_ENCRYPTION_KEYS lacks the key" in refused.stderr
     assert "signing keys (4)" in refused.stderr
     assert "Traceback" not in refused.stderr
-    wrapped = run(env, OLD, ["new_encryption_key", "--kms"]).stdout.strip()
     both = run(env, f"{wrapped},{OLD}", PREPARE, ["reseal", "--json"])
     assert json.loads(both.stdout[both.stdout.index("{") :])["sealed_anew"]["signing keys"] == 4, both.stderr
     assert run(env, wrapped, PREPARE).returncode == 0

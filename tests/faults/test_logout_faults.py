@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,12 +20,14 @@ from logout_app.models import LogoutDelivery
 from tests.faults.conftest import leave, reconcile, wait_for_delivered
 from tests.protocol.conformance.parties import Browser, Page, sign_in
 from tests.rps.running import MARY, tenant_of
+from tests.support import template
 from tests.support.factories import make_application, make_session, make_user
 from tests.support.processes import Installation
 
 OUT = "https://app.example/out"
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["refused", "hung"])
 def test_without_redis_a_sign_out_is_as_fast_and_nothing_is_lost(installation, redis, receiver, fault):
@@ -84,6 +87,7 @@ def test_without_postgresql_nobody_is_told_that_they_are_signed_out(tmp_path):
         database_of_its_own("curfew_refused") as (url, let_in),
         Installation(tmp_path / "own", DATABASE_URL=url, CURFEW_DEMO="0") as installation,
     ):
+        template.begin_postgres("curfew_refused")
         browser = signed_in(installation)
         let_in(False)
         for _ in range(2):
@@ -103,6 +107,7 @@ def test_without_postgresql_nobody_is_told_that_they_are_signed_out(tmp_path):
 def test_without_its_file_nobody_is_told_that_they_are_signed_out(tmp_path):
     """F-S02: deleted while it is open. Moved back, it is the database again."""
     file = tmp_path / "own.sqlite3"
+    template.begin_sqlite(file)
     with Installation(tmp_path / "own", DATABASE_URL=f"sqlite:///{file}", CURFEW_DEMO="0") as installation:
         browser = signed_in(installation)
         moved = file.rename(tmp_path / "moved.sqlite3")
@@ -120,7 +125,8 @@ def test_without_its_file_nobody_is_told_that_they_are_signed_out(tmp_path):
 
 
 def signed_in(installation: Installation) -> Browser:
-    """A web server with an empty database is made ready, and somebody signs in."""
+    """A web server with a database of its own is made ready, and somebody signs in."""
+    template.begin_files(Path(installation.environment["CURFEW_DATA"]))
     tenant = installation.folder / "tenant.yaml"
     tenant.write_text(yaml.safe_dump(tenant_of()))
     for command in (["up", "--prepare-only"], ["apply", str(tenant)]):

@@ -1,4 +1,7 @@
-"""What no program can read in Celery's queue ends no worker, and what comes after it is done."""
+"""What no program can read in Celery's queue ends no worker, and what comes after it is done.
+
+The queue is Redis or a folder, whatever the database.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.delivery.conftest import sign_in
 from tests.support.processes import Installation, Program
 from tests.support.receiver import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 
 def envelope(task: object, body: object, **headers: object) -> dict[str, object]:

@@ -54,7 +54,8 @@ def test_people_sign_out_and_applications_are_told_through_it(pooler, tmp_path, 
     sessions = [sign_in(app) for _ in range(PEOPLE)]
     settings = {"DATABASE_URL": pooler, "CURFEW_DATABASE_SESSION_SETTINGS": "0"}
     with Installation(tmp_path, **settings) as installation:
-        web, worker = installation.web(DJANGO_SETTINGS_MODULE="tests.settings"), installation.worker()
+        installation.put_static_files()
+        web, worker = installation.web(), installation.worker()
         address = f"http://localhost:{installation.port}"
 
         def go(session: SSOSession) -> int:

@@ -1,4 +1,7 @@
-"""A worker holds two messages at once: none of them keeps its place for ever, and a queue that stands still is seen."""
+"""A worker holds two messages at once: none of them keeps its place for ever, and a queue that stands still is seen.
+
+The queue is Redis or a folder, whatever the database.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tests.support import hungry
 from tests.support.processes import Installation
 from tests.support.receiver import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 FOLDERS = {"data_folder_in": "broker", "data_folder_out": "broker", "control_folder": "broker-control"}
 
@@ -62,8 +65,8 @@ def test_tasks_that_fail_outside_of_their_body_keep_no_place(queue):
 def test_a_worker_tells_when_it_last_ran_a_task(queue):
     """Its drain reports all the while."""
     installation, broker = queue
-    installation.worker()
-    wait_until(lambda: idle() > 9, 60, "the worker does not tell that nothing runs")
+    installation.worker(application="tests.support.calendar", REPORT_SECONDS="0.5")
+    wait_until(lambda: idle() > 2, 60, "the worker does not tell that nothing runs")
     before = idle()
     tasks.expire_sessions.apply_async(connection=broker)
     wait_until(lambda: idle() < before, 30, "the worker does not tell that a task has run")

@@ -17,9 +17,6 @@ from django.core.cache.backends.redis import RedisCache
 from idp.redis import clients as redis_clients
 from idp.redis import trial as redis_trial
 from logout_app.delivery import bell, listener
-from tests.delivery.conftest import sign_in, sign_out
-from tests.faults.conftest import wait_for_delivered
-from tests.support.processes import Installation
 from tests.support.receiver import wait_until
 from tests.support.sentinels import Sentinels
 from tests.support.servers import redis_program
@@ -131,25 +128,6 @@ def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
 @pytest.mark.parametrize("works", USES)
 def test_the_master_is_found_by_the_sentinels_that_answer(sentinels: Sentinels, works) -> None:
     works(sentinels.url)
-
-
-@pytest.mark.once
-@pytest.mark.django_db(transaction=True)
-def test_a_worker_hears_the_bell_again_after_a_failover(tmp_path: Path, application, receiver, settings) -> None:
-    with Sentinels(tmp_path / "s") as own, Installation(tmp_path, redis_url=own.url) as installation:
-        settings.REDIS_URL = own.url
-        app = application()
-        worker = installation.worker()
-        sessions = [sign_in(app) for _ in range(2)]
-        sign_out(sessions[0])
-        wait_for_delivered(1)
-        own.fail_over()
-        wait_until(lambda: "logout.bell.heard_again" in worker.text, 60, "the drain did not subscribe again")
-        sign_out(sessions[1])
-        wait_for_delivered(2)
-        for works in USES:
-            works(own.url)
-        assert worker.process.poll() is None
 
 
 def verdict(url: str) -> str:

@@ -24,7 +24,7 @@ from tests.support.oauth import refresh, request_params, tokens_for
 from tests.support.processes import Installation
 from tests.support.receiver import is_ready, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 MARY = "mary@fabrikamcorp.com"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
@@ -86,7 +86,8 @@ def test_redis_sees_no_token_no_person_and_no_session(
             seen.extend(str(command["command"]) for command in monitor.listen())
 
     threading.Thread(target=watch, daemon=True).start()
-    installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
+    installation.put_static_files()
+    installation.web()
     worker = installation.worker()
     base = f"http://localhost:{installation.port}"
     with requests.Session() as http:
@@ -118,7 +119,8 @@ def test_redis_sees_no_token_no_person_and_no_session(
 def test_guessing_is_limited_without_redis(installation: Installation, redis: Any) -> None:
     """The limiter is in the database; nothing becomes unlimited, and nobody is locked out, when Redis is gone."""
     make_user()
-    installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
+    installation.put_static_files()
+    installation.web()
     base = f"http://localhost:{installation.port}"
     redis[0].kill()
     redis[0].wait()

@@ -1,4 +1,7 @@
-"""A session is ended while everybody uses it, at two real web processes: afterwards nothing of it is alive, in any process."""
+"""A session is ended while everybody uses it, at two real web processes: afterwards nothing of it is alive, in any process.
+
+What a storm waits for are the locks of one database; what another process knows is the same on both.
+"""
 
 from __future__ import annotations
 
@@ -179,6 +182,7 @@ def alive(web: Web, app: Any, session: SSOSession, made: list[dict[str, str]]) -
     return found
 
 
+@pytest.mark.once
 def test_a_deleted_session_is_dead_at_the_next_request_in_every_process(webs: list[Web]) -> None:
     """No process keeps a copy."""
     app, session = make_application(), make_session(make_user())
@@ -191,6 +195,7 @@ def test_a_deleted_session_is_dead_at_the_next_request_in_every_process(webs: li
         assert web.silent(app, session)["error"] == "login_required"
 
 
+@pytest.mark.once
 def test_a_disabled_application_is_refused_at_once_in_every_process(webs: list[Web]) -> None:
     """The cached configuration of a process does not outlive a change at another one."""
     app, session = make_application(), make_session(make_user())
@@ -203,6 +208,7 @@ def test_a_disabled_application_is_refused_at_once_in_every_process(webs: list[W
         assert web.refresh(app, body["refresh_token"]).json()["error"] == "invalid_client"
 
 
+@pytest.mark.once
 def test_a_spent_refresh_token_is_still_reuse_after_everything_was_restarted(
     installation: Installation, redis: Any
 ) -> None:

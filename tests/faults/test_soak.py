@@ -19,7 +19,7 @@ from logout_app.models import LogoutDelivery
 from tests.delivery.conftest import sign_in, sign_out
 from tests.faults.conftest import count, reconcile, wait_for_delivered
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]  # whose tables it measures too
 
 SECONDS = float(os.environ.get("SOAK_MINUTES", "0.1")) * 60
 PER_SECOND = 5

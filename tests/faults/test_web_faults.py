@@ -1,4 +1,4 @@
-"""F-D03: a web server is told to stop while people sign out. Real servers, as `manage.py web` starts them."""
+"""F-D03: a web server is told to stop while people sign out. Real servers, by what `manage.py web` becomes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from sessions_app.models import SSOSession
 from tests.delivery.conftest import sign_in
 from tests.faults.conftest import leave
 from tests.support.factories import make_application
-from tests.support.processes import Program, free_port
+from tests.support.processes import Program, free_port, served_at
 from tests.support.receiver import is_ready, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# They write in rows of their own, whatever the database.
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 OUT = "https://app.example/out"
 
 
@@ -28,9 +29,8 @@ def app(receiver):
     return make_application("App", backchannel_logout_uri=receiver.url("app"), post_logout_redirect_uris=OUT)
 
 
-def start_web(installation, port: int, **environment: str) -> Program:
-    argv = ["manage.py", "web"]
-    program = installation.start("web", argv, PORT=str(port), CURFEW_WEB_WORKERS="1", **environment)
+def start_web(installation, port: int) -> Program:
+    program = installation.start("web", served_at(port))
     wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 60, program.log.name)
     return program
 
@@ -41,8 +41,8 @@ def sign_out(port: int, app, session: SSOSession) -> int:
 
 def test_a_server_that_is_told_to_stop_finishes_what_is_in_flight(installation, app):
     port = installation.port
-    patient = {"CURFEW_DATABASE_LOCK_TIMEOUT": "30", "CURFEW_DATABASE_STATEMENT_TIMEOUT": "60"}
-    web = start_web(installation, port, **patient)
+    installation.environment |= {"CURFEW_DATABASE_LOCK_TIMEOUT": "30", "CURFEW_DATABASE_STATEMENT_TIMEOUT": "60"}
+    web = start_web(installation, port)
     sessions = [sign_in(app) for _ in range(8)]  # four are in the door, four wait for a thread
     with ThreadPoolExecutor(8) as pool:
         with transaction.atomic():  # they wait for us

@@ -104,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield World(issuer, folder, ports, places, environment, authority)
 
 
-@pytest.fixture(scope="module")  # not longer: only one playwright may run in a process
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

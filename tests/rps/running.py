@@ -15,10 +15,10 @@ import yaml
 from playwright.sync_api import Page
 
 from idp.processes import children
-from tests.support import template
+from tests.support import stack, template
 from tests.support.processes import Program, free_port
 from tests.support.receiver import wait_until
-from tests.support.stack import ROOT, clean_environment
+from tests.support.stack import ROOT, clean_environment, kill_with_children
 
 HERE = Path(__file__).parent
 MARY, PASSWORD = "mary@fabrikamcorp.com", "correct horse battery staple"
@@ -37,7 +37,9 @@ PATIENCE = 30.0  # seconds until an application must have heard
 
 
 @contextlib.contextmanager
-def program(argv: Sequence[str], env: Mapping[str, str], folder: Path, port: int) -> Iterator[None]:
+def program(
+    argv: Sequence[str], env: Mapping[str, str], folder: Path, port: int, *, ask_to_end: bool = True
+) -> Iterator[None]:
     """A program that runs until the block ends; entered when its port answers. Its output is in `folder`."""
     log = folder / f"{Path(argv[0]).name}-{port}.log"
     running = Program(list(argv), {**clean_environment(), **env}, log)
@@ -45,9 +47,10 @@ def program(argv: Sequence[str], env: Mapping[str, str], folder: Path, port: int
         wait_until(lambda: answers(port) or _must_live(running), STARTUP, f"{argv[0]} does not answer: {log}")
         yield
     finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
-            running.terminate(15)
-        running.kill()
+        if ask_to_end:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
+                running.terminate(15)
+        kill_with_children(running.process)
 
 
 def _must_live(running: Program) -> bool:
@@ -91,10 +94,16 @@ def curfew(
     file = folder / "tenant.yaml"
     file.write_text(yaml.safe_dump(tenant))
     template.begin_sqlite(folder / "data" / "curfew.sqlite3")
+    template.begin_files(folder / "data")
     run_commands(env, ["up", "--prepare-only"], ["apply", str(file)])
+    template.keep_files(folder / "data")
     if then is not None:
         then(env)
-    with program(_tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"], env, folder, port):
+    argv = _tls_server(port, *tls) if tls else [sys.executable, "manage.py", "up"]
+    with program(argv, env, folder, port, ask_to_end=False):
+        # The port answers before there is anything behind it; the issuer's name may be one that browsers alone know.
+        address = f"{'https' if tls else 'http'}://127.0.0.1:{port}/livez"
+        wait_until(lambda: stack.answers(address), STARTUP, f"{address} does not answer: {folder}")
         yield env["ISSUER"]
 
 

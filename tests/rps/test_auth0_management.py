@@ -18,6 +18,7 @@ from tests.rps.running import HERE, MARY, STARTUP, curfew, tenant_of
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
 
+pytestmark = pytest.mark.once
 PATIENCE = 180.0  # seconds for a whole script; other tests may keep every core busy
 
 
@@ -60,7 +61,6 @@ def run(argv: list[str], environment: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.both
 def test_auth0_python_drives_every_resource(environment):
     found = run([sys.executable, str(HERE / "auth0_management.py")], environment)
     assert found == {
@@ -111,7 +111,6 @@ def test_auth0_python_drives_every_resource(environment):
     }
 
 
-@pytest.mark.both
 def test_the_npm_package_auth0_drives_what_operators_use(environment):
     found = run(["node", str(HERE / "auth0_management.cjs")], environment)
     assert found == {

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+WHOLE = "/usr/bin/chromium"
+SHELL = "/usr/bin/chromium-headless-shell"  # the same engine for a quarter of the CPU
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -20,21 +24,78 @@ ARGUMENTS = [
 ]
 
 
-@contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    # Playwright runs its own event loop in this thread; Django would refuse every query beside it.
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-            yield browser
+class _Running:
+    """Playwright and its browsers, which begin once in a process: they take two seconds of CPU."""
+
+    def __init__(self) -> None:
+        self.playwright = sync_playwright().start()
+        self._browsers: dict[str, Browser] = {}
+
+    def browser(self, program: str) -> Browser:
+        """Whatever ended the one before, the next test has one."""
+        found = self._browsers.get(program)
+        if found is None or not found.is_connected():
+            found = self.playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        self._browsers[program] = found
+        return found
+
+    def stop(self) -> None:
+        for browser in self._browsers.values():
             browser.close()
-    finally:
-        if before is None:
-            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-        else:
-            os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
+        self.playwright.stop()
+
+
+@functools.cache
+def _running() -> _Running:
+    return _Running()
+
+
+def stop() -> None:
+    """At the end of the process, by the thread that began it."""
+    if _running.cache_info().currsize:
+        with _beside_playwright() as running:
+            running.stop()
+        _running.cache_clear()
+
+
+@contextlib.contextmanager
+def _beside_playwright() -> Iterator[_Running]:
+    """Playwright's event loop seems to run in this thread: Django would refuse every query, and asyncio another loop."""
+    before = asyncio._get_running_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        running = _running()
+        asyncio._set_running_loop(running.playwright._loop)
+        try:
+            yield running
+        finally:
+            asyncio._set_running_loop(before)
+
+
+@contextlib.contextmanager
+def chromium(*, whole: bool = False) -> Iterator[Browser]:
+    """The browser of this process, empty in the end; profiles are contexts in it.
+
+    The shell lacks what is no part of a page, such as what a browser offers to fill in and what it loads ahead.
+    """
+    with _beside_playwright() as running:
+        browser = running.browser(WHOLE if whole or not Path(SHELL).exists() else SHELL)
+        try:
+            yield browser
+        finally:
+            for context in browser.contexts:
+                context.close()
+
+
+@contextlib.contextmanager
+def chromium_with(*arguments: str) -> Iterator[Browser]:
+    """Another one, which was told more when it was started."""
+    with _beside_playwright() as running:
+        browser = running.playwright.chromium.launch(executable_path=WHOLE, args=[*ARGUMENTS, *arguments])
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextlib.contextmanager
@@ -49,15 +110,28 @@ def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
 
 
 @contextlib.contextmanager
+def visited(context: BrowserContext) -> Iterator[BrowserContext]:
+    """A profile that somebody else has next: without our pages and cookies."""
+    before = context.pages
+    try:
+        yield context
+    finally:
+        for page in context.pages:
+            if page not in before:
+                page.close()
+        context.clear_cookies()
+
+
+@contextlib.contextmanager
 def profile(folder: Path, *, third_party_cookies: bool) -> Iterator[BrowserContext]:
     """A browser profile with this one preference; a private window would decide it by itself."""
     preferences = folder / "Default" / "Preferences"
     preferences.parent.mkdir(parents=True)
     blocked = {"cookie_controls_mode": 0 if third_party_cookies else 1}
     preferences.write_text(json.dumps({"profile": {**blocked, "block_third_party_cookies": not third_party_cookies}}))
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(folder), executable_path="/usr/bin/chromium", args=ARGUMENTS, ignore_https_errors=True
+    with _beside_playwright() as running:
+        context = running.playwright.chromium.launch_persistent_context(
+            str(folder), executable_path=WHOLE, args=ARGUMENTS, ignore_https_errors=True
         )
         context.set_default_timeout(20_000)
         try:

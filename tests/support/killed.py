@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from idp.http.serving.application import application  # noqa: F401  for Granian; it also sets Django up
-from idp.views import scim
+from idp.scim import endpoint
 from logout_app.shared_signals import receive
 
 PLACE, ONCE = os.environ["KILLED_AT"], Path(os.environ["KILLED_ONCE"])
@@ -34,4 +34,4 @@ if PLACE == "commit":
     receive._keep = dying(receive._keep)
 else:
     receive.take = dying(receive.take)
-    scim._serve = dying(scim._serve)
+    endpoint._serve = dying(endpoint._serve)

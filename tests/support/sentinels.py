@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ sentinel failover-timeout {service} 3000
 class Sentinels:
     """Context manager."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, user: str = "", rights: Sequence[str] = ()) -> None:
+        """`user`: whom the URL names, with the rules of ACL SETUSER; else it is the default user, who may do all."""
+        self.folder, self.user, self.rights = folder, user, rights
         self.master, self.replica = free_port(), free_port()
         self.nobody, *self.ports = (free_port() for _ in range(3))
         self.running: dict[int, subprocess.Popen[bytes]] = {}
@@ -38,13 +40,16 @@ class Sentinels:
     def url(self) -> str:
         """The first Sentinel is one that nobody started."""
         hosts = ",".join(f"127.0.0.1:{port}" for port in (self.nobody, *self.ports))
-        return f"sentinel://:{PASSWORD}@{hosts}/2?service_name={SERVICE}"
+        return f"sentinel://{self.user}:{PASSWORD}@{hosts}/2?service_name={SERVICE}"
 
     def __enter__(self) -> Sentinels:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._serve(self.master)
         self._serve(self.replica, "--replicaof", "127.0.0.1", str(self.master))
         wait_until(lambda: self._says(self.replica, "master_link_status") == "up", 60, "no replication")
+        if self.user:
+            for port in (self.master, self.replica):
+                self.ask(port, "ACL", "SETUSER", self.user, "on", f">{PASSWORD}", *self.rights)
         for port in self.ports:
             self._watch(port)
         wait_until(lambda: all(map(self._is_ready, self.ports)), 60, "the Sentinels do not know all")
@@ -61,6 +66,10 @@ class Sentinels:
         process.kill()
         process.wait()
         wait_until(lambda: self._says(self.replica, "role") == "master", 60, "no failover")
+
+    def ask(self, port: int, *command: str) -> Any:
+        with redis.Redis("127.0.0.1", port, password=PASSWORD) as client:
+            return client.execute_command(*command)
 
     def _serve(self, port: int, *options: str) -> None:
         secret = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)

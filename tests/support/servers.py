@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,16 +30,20 @@ _undo = contextlib.ExitStack()
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A redis-server on a free loopback port; returns the process and its URL."""
+def start_redis(folder: Path, port: int = 0, more: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], str]:
+    """A redis-server on this loopback port, or on a free one, with `more` options; returns the process and its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(5):  # somebody else may take the free port first
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
         process = subprocess.Popen(
-            [redis_program(), *(part for option in options.items() for part in option)],
+            [redis_program(), *(part for option in options.items() for part in option), *more],
             stdout=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,
         )
@@ -49,7 +53,8 @@ def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return process, f"redis://127.0.0.1:{port}/0"
-            time.sleep(0.05)
+            time.sleep(0.01)
+        port = 0
     raise RuntimeError("redis-server did not start")
 
 

@@ -1,4 +1,5 @@
 """The database of a run begins as a copy of one that was migrated before, which spares eight seconds of CPU.
+A whole Curfew's static files and catalogues begin as what another one has collected and compiled.
 
 It is kept in the user's cache by a fingerprint of everything that makes it. Django migrates the copy too, so what a copy
 lacks is made; without a copy it makes all. So begins the database of a whole Curfew that a test starts beside it: that
@@ -15,6 +16,8 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,12 @@ import django
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.test.utils import override_settings
 
+from idp.operations import catalogues
 from tests.support import postgres
 
+ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curfew-tests"
 UNUSED = 7 * 86_400  # seconds until one goes
 CANNOT = (OSError, RuntimeError, subprocess.SubprocessError)  # no such program, no such folder, another version
@@ -52,16 +58,65 @@ def keep() -> None:
 
 def begin_sqlite(file: Path) -> None:
     """What begins there has its tables already, if they were kept before, whatever database this run has."""
-    kept = FOLDER / f"{fingerprint(sqlite3.sqlite_version_info)}.sqlite"
     with contextlib.suppress(*CANNOT):
+        kept = FOLDER / f"{fingerprint(sqlite3.sqlite_version_info)}.sqlite"
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kept, file)
 
 
-def begin_postgres(name: str) -> None:
-    """The same for an empty database on the server of this run."""
+def begin_postgres(name: str, address: Mapping[str, object] | None = None, version: tuple[int, ...] = ()) -> None:
+    """The same for an empty database on the server of this run, or on one of this version."""
     with contextlib.suppress(*CANNOT):
-        _fill(name, _file())
+        version = version or connection.get_database_version()
+        _fill_postgres(name, FOLDER / f"{fingerprint(version)}.postgresql", address or connection.settings_dict)
+
+
+def begin_files(data: Path) -> None:
+    """What begins with this folder finds nothing to collect or to compile, if another one has done so before."""
+    with contextlib.suppress(*CANNOT):
+        shutil.copytree(_files() / "static", data / "static")
+        (data / "static.stamp").write_text(_stamp(data / "static"))
+    begin_catalogues(data)
+
+
+def begin_catalogues(data: Path) -> None:
+    with contextlib.suppress(*CANNOT):
+        shutil.copytree(_files() / "locale", data / "locale", dirs_exist_ok=True)
+
+
+def keep_files(data: Path) -> None:
+    """What was collected and compiled there, unless it is kept already."""
+    with contextlib.suppress(*CANNOT):
+        if _files().exists():
+            os.utime(_files())
+            return
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            new = Path(folder) / "new"
+            for name in ("static", "locale"):
+                shutil.copytree(data / name, new / name)
+            new.rename(_files())
+        for old in FOLDER.glob("*.files"):
+            if old.stat().st_mtime < time.time() - UNUSED:
+                shutil.rmtree(old)
+
+
+@cache
+def _files() -> Path:
+    """By everything that makes them."""
+    if not apps.ready:
+        raise RuntimeError("nobody who tests: tests.e2e.screenshots")
+    how = (ROOT / "idp" / "http" / "static_files.py").read_bytes()
+    texts = catalogues.compiled_folder(ROOT / "locale", FOLDER).name
+    return FOLDER / f"{hashlib.sha256(f'{_stamp(FOLDER)}{texts}'.encode() + how).hexdigest()[:32]}.files"
+
+
+def _stamp(root: Path) -> str:
+    """As the product writes it, of what is collected and where."""
+    from idp.operations import preparation  # models, which not everybody who imports us has
+
+    with override_settings(STATIC_ROOT=root):
+        return preparation._static_fingerprint()
 
 
 def _file() -> Path:
@@ -70,6 +125,8 @@ def _file() -> Path:
 
 def fingerprint(version: tuple[int, ...]) -> str:
     """Of every migration, of our models, to which they refer, and of what makes SQL of them: this database, and Django."""
+    if not apps.ready:
+        raise RuntimeError("nobody who tests: tests.e2e.screenshots")
     found = hashlib.sha256(repr((django.VERSION, version)).encode())
     for app in apps.get_app_configs():
         folder = Path(app.path)
@@ -101,7 +158,13 @@ def _fill(name: str, file: Path) -> None:
     if connection.vendor == "sqlite":
         shutil.copyfile(file, name)
     else:
-        _run("psql", name, "-v", "ON_ERROR_STOP=1", "--single-transaction", "-q", "-o", os.devnull, "-f", str(file))
+        _fill_postgres(name, file, connection.settings_dict)
+
+
+def _fill_postgres(name: str, file: Path, address: Mapping[str, object]) -> None:
+    if file.exists():
+        how = ("-v", "ON_ERROR_STOP=1", "--single-transaction", "-q", "-o", os.devnull)
+        _run(address, "psql", name, *how, "-f", str(file))
 
 
 def _save(file: Path) -> None:
@@ -110,11 +173,10 @@ def _save(file: Path) -> None:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [str(file)])
     else:
-        _run("pg_dump", name, "-f", str(file))
+        _run(connection.settings_dict, "pg_dump", name, "-f", str(file))
 
 
-def _run(program: str, database: str, *arguments: str) -> None:
-    given = connection.settings_dict
+def _run(given: Mapping[str, object], program: str, database: str, *arguments: str) -> None:
     address = {
         "PGHOST": given["HOST"],
         "PGPORT": given["PORT"],

@@ -16,7 +16,8 @@ from typing import Any
 import requests
 import trustme
 
-from tests.support.processes import ROOT, Installation, Program, free_port
+from tests.support import template
+from tests.support.processes import ROOT, Installation, Program, free_port, served_at
 from tests.support.receiver import is_ready, wait_until
 from tests.support.sentinels import Sentinels
 from tests.support.standby import PostgresPair
@@ -52,6 +53,7 @@ class Topology:
             ends.enter_context(self.postgres)
             ends.enter_context(self.redis)
             self.installation = ends.enter_context(self._installation())
+            template.begin_postgres("curfew", self.postgres.address, self.postgres.version)
             self.run("manage.py", "up", "--prepare-only")
             self.web = [self.start_web(port) for port in self.web_ports]
             self.workers = [self.installation.worker(), self.installation.worker()]
@@ -64,9 +66,7 @@ class Topology:
         self._ends.close()
 
     def start_web(self, port: int) -> Program:
-        program = self.installation.start(
-            "web", ["manage.py", "web"], PORT=str(port), CURFEW_BIND="127.0.0.1", CURFEW_WEB_WORKERS="1"
-        )
+        program = self.installation.start("web", served_at(port))
         wait_until(lambda: is_ready(f"http://localhost:{port}/readyz"), 180, program.log.name)
         return program
 

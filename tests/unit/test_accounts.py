@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.dispatch import Signal
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from idp import signals
 from idp.models import Identity, User
 from idp.people import accounts
+from idp.settings import PASSWORD_HASHERS
 from idp.tenants import configuration
 from tests.support.factories import make_connection, make_user
+from tests.support.hashers import QuickArgon2Hasher
 
 pytestmark = pytest.mark.django_db
 
@@ -126,3 +130,16 @@ def test_disabling_a_connection_is_told_once_and_is_seen_by_every_process() -> N
         assert not accounts.disable_connection(connection, actor="admin:a", at=now)
     assert [c["connection"] for c in calls] == [connection]
     assert configuration.current().version > before
+
+
+def test_passwords_of_the_product_are_hashed_at_owasps_minimum() -> None:
+    """The tests' own settings have a quicker one."""
+    hasher = import_string(PASSWORD_HASHERS[0])()
+    assert hasher.must_update(make_password("a password", hasher=QuickArgon2Hasher()))
+    params = hasher.decode(hasher.encode("a password", "salt-of-some-length"))
+    assert (params["variety"], params["memory_cost"], params["time_cost"], params["parallelism"]) == (
+        "argon2id",
+        19 * 1024,
+        2,
+        1,
+    )

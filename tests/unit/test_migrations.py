@@ -9,6 +9,7 @@ from django.contrib.postgres.operations import AddConstraintNotValid, AddIndexCo
 from django.db import migrations, models
 from django.db.migrations.loader import MigrationLoader
 
+from tests.support import released
 from tests.support.migration_rules import problems
 
 pytestmark = pytest.mark.once
@@ -30,6 +31,22 @@ def test_every_migration_after_the_first_may_run_beside_the_release_before() -> 
     loader.load_disk()
     later = {key: found for key, found in loader.disk_migrations.items() if key[0] in OURS and key[1] != "0001_initial"}
     assert {key: problems(type(found)) for key, found in later.items() if problems(type(found))} == {}
+
+
+def test_no_migration_that_was_released_has_changed() -> None:
+    pins = released.pinned()
+    assert set(pins) >= {f"{app}/migrations/0001_initial.py" for app in OURS}
+    assert released.changed(pins) == []
+
+
+def test_a_released_migration_that_was_edited_is_named_and_never_pinned_anew() -> None:
+    first = "idp/migrations/0001_initial.py"
+    here = released.present()
+    edited = {name: (found, "0.0.1") for name, found in here.items()} | {first: ("what it was", "0.0.1")}
+    assert released.changed(edited) == [first]
+    with pytest.raises(ValueError, match=f"Released, and changed since: {first}"):
+        released.pin(edited, "0.0.2")
+    assert released.pin(edited, "0.0.1")[first] == (here[first], "0.0.1")  # before that version is out
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import trustme
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from idp import conf
 from idp.crypto.keys import ALGORITHMS
+from idp.operations import preparation
+from tests.support import template
 from tests.support.processes import database_url, free_port
 from tests.support.servers import start_redis, stop
 from tests.support.tls_front import TlsFront
@@ -76,18 +80,20 @@ def keys_in(url: str) -> int:
         return int(other.execute(COUNT).fetchone()[0])  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
-    "shared",
-    [pytest.param(True, marks=pytest.mark.once), False],  # a folder's lock is no database's
-    ids=["one folder", "a folder each"],
-)
-def test_three_that_prepare_an_empty_database_at_once_all_succeed(empty: str, tmp_path: Path, shared: bool) -> None:
-    folders = [tmp_path / ("data" if shared else f"data{number}") for number in range(3)]
-    said = "".join(prepare_at_once(folders, empty))
-    assert said.count("Preparing the database.") == 1
-    assert said.count("Preparing static files.") == (1 if shared else 3)
+def test_three_that_prepare_an_empty_database_at_once_all_succeed(empty: str, tmp_path: Path) -> None:
+    """Two have a folder in common, where a file is the lock; the third one only the database, which has a lock of its own."""
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    said = prepare_at_once([shared, own, shared], empty)
+    together = "\n".join(said)
+    assert together.count("Preparing the database.") == 1
+    assert together.count("Preparing static files.") == 2
     assert keys_in(empty) == len(ALGORITHMS)
-    assert all((folder / "static" / "staticfiles.json").exists() for folder in folders)
+    assert all((folder / "static" / "staticfiles.json").exists() for folder in (shared, own))
+    [lines] = [one.splitlines() for one in said if "Preparing the database." in one]
+    begun = [line for line in lines if line.startswith("  migration ")]
+    assert lines[lines.index("Preparing the database.") + 1] == begun[0]
+    assert begun[0].startswith(f"  migration 1 of {len(begun)}: ")
+    assert any("sessions_app.0001_initial" in line for line in begun)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -108,14 +114,6 @@ def test_who_prepares_waits_for_the_one_before(settings, tmp_path: Path) -> None
         assert not inside.is_set()
     assert done.wait(60)
     thread.join()
-
-
-def test_each_migration_is_said_when_it_begins(empty: str, tmp_path: Path) -> None:
-    said = said_until_the_end(up(tmp_path / "data", "--prepare-only", DATABASE_URL=empty))
-    assert said[0] == "Preparing the database."
-    begun = [line for line in said if line.startswith("  migration ")]
-    assert begun[0].startswith(f"  migration 1 of {len(begun)}: ")
-    assert any("sessions_app.0001_initial" in line for line in begun)
 
 
 @pytest.mark.once
@@ -139,34 +137,63 @@ def test_two_processes_that_need_a_secret_at_once_read_the_same_whole_one(tmp_pa
     assert [file.name for file in path.parent.iterdir()] == ["key"]
 
 
+@pytest.fixture(scope="module")
+def redis_and_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    """The ports of a Redis, and of the same behind a certificate that nobody trusts."""
+    server, own = start_redis(tmp_path_factory.mktemp("redis"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    port = int(own.rsplit(":", 1)[1].removesuffix("/0"))
+    with TlsFront(tls, port) as front:
+        yield {"redis": port, "tls": front.port}
+    stop(server)
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("url", "said"),
     [
         ("amqp://localhost", "Curfew cannot start: REDIS_URL must begin with redis://"),
         ("sentinel://localhost", "Curfew cannot start: REDIS_URL needs ?service_name="),
-        ("redis://no-such-host.invalid", "REDIS_URL cannot work: "),
         ("redis://:wrong@127.0.0.1:{redis}", "REDIS_URL cannot work: "),
+    ],
+)
+def test_a_redis_url_that_can_never_work_ends_up_with_one_sentence(
+    tmp_path: Path, redis_and_tls: dict[str, int], url: str, said: str
+) -> None:
+    with up(tmp_path / "data", REDIS_URL=url.format(**redis_and_tls)) as process:
+        lines = said_until_the_end(process)
+    assert process.returncode == 1
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "wrong@" not in lines[0]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://no-such-host.invalid", "REDIS_URL cannot work: "),
         ("redis://127.0.0.1:{redis}/99", "REDIS_URL cannot work: DB index is out of range"),
         ("rediss://localhost:{tls}", "REDIS_URL cannot work: "),
         ("sentinel://127.0.0.1:{redis}?service_name=m", "REDIS_URL cannot work: "),
     ],
 )
-def test_a_redis_url_that_can_never_work_ends_up_with_one_sentence(tmp_path: Path, url: str, said: str) -> None:
-    server, own = start_redis(tmp_path / "redis")
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("localhost").configure_cert(tls)
-    port = int(own.rsplit(":", 1)[1].removesuffix("/0"))
-    with (
-        TlsFront(tls, port) as front,
-        up(tmp_path / "data", REDIS_URL=url.format(redis=port, tls=front.port)) as process,
-    ):
-        lines = said_until_the_end(process)
-    stop(server)
-    assert process.returncode == 1
-    assert len(lines) == 1
-    assert said in lines[0]
-    assert "wrong@" not in lines[0]
+def test_what_can_never_work_is_refused_before_anything_is_prepared(
+    settings: Any,
+    tmp_path: Path,
+    redis_and_tls: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    said: str,
+) -> None:
+    """The same command, in this process: `manage.py` makes one sentence and the code 1 of its `CommandError`."""
+    settings.DATA, settings.PORT, settings.REDIS_URL = tmp_path, free_port(), url.format(**redis_and_tls)
+    monkeypatch.setattr(preparation, "prepare", lambda _: pytest.fail("it goes on"))
+    with pytest.raises(CommandError) as refusal:
+        call_command("up")
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.once
@@ -175,6 +202,7 @@ def test_a_redis_that_is_away_for_the_moment_stops_nothing(tmp_path: Path) -> No
         "DATABASE_URL": f"sqlite:///{tmp_path}/own.sqlite3",
         "REDIS_URL": f"redis://:of-redis@127.0.0.1:{free_port()}",
     }
+    template.begin_sqlite(tmp_path / "own.sqlite3")
     process = up(tmp_path / "data", **own)
     too_late = threading.Timer(300, process.kill)
     too_late.start()

@@ -20,6 +20,7 @@ PATHS = {
     "jwks": "/.well-known/jwks.json",
     "asset_links": "/.well-known/assetlinks.json",
     "apple_app_site_association": "/.well-known/apple-app-site-association",
+    "csp_reports": "/csp-reports",
     "theme": "/theme.css",
     "token": "/oauth/token",
     "revoke": "/oauth/revoke",

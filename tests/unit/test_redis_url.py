@@ -97,3 +97,10 @@ def test_tls_holds_for_the_sentinels_and_for_the_master() -> None:
     pool = redis_clients.pool(url)
     assert tls.items() <= pool.connection_kwargs.items()
     assert of_sentinels.items() <= pool.sentinel_manager.sentinel_kwargs.items()
+
+
+def test_a_sentinel_that_is_away_is_not_asked_again_before_the_next() -> None:
+    """redis-py would try it for six seconds at each connection, of which a worker makes several before its first task."""
+    url = "sentinel://:secret@one,two/0?service_name=mymaster"
+    assert redis_clients.broker(url)[2]["sentinel_kwargs"]["retry"] is None
+    assert redis_clients.pool(url).sentinel_manager.sentinel_kwargs["retry"] is None

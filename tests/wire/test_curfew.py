@@ -1,4 +1,7 @@
-"""Curfew itself, really served, asked by raw sockets: cookies of others, bodies in chunks, half-sent bodies, probes."""
+"""Curfew itself, really served, asked by raw sockets: cookies of others, bodies in chunks, half-sent bodies, probes.
+
+What is read of a request is read before any database is asked.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from tests.support.oauth import credentials
 from tests.support.processes import Installation
 from tests.support.wire import Answer, Client, ask, chunked, get, post, seconds
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 FORM = b"Content-Type: application/x-www-form-urlencoded"
 HOST = b"Host: localhost"
 OUT = "https://app.example/out"
@@ -28,8 +31,8 @@ OUT = "https://app.example/out"
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    with Installation(tmp_path) as installation:
-        installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
+    with Installation(tmp_path, DJANGO_SETTINGS_MODULE="tests.settings") as installation:
+        installation.web()
         yield installation.port
 
 

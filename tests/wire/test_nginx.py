@@ -19,7 +19,7 @@ from tests.support.oauth import credentials, request_params
 from tests.support.processes import Installation, free_port
 from tests.support.wire import ask, chunked, get
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 DOCUMENTATION = Path(__file__).parents[2] / "docs/operations.md"
 FORM = b"Content-Type: application/x-www-form-urlencoded"
 CONFIGURATION = """
@@ -46,8 +46,9 @@ http {{
 def behind_nginx(folder: Path, more: str = "", **settings: str) -> Iterator[int]:
     """Curfew behind nginx with `more` in its `http` block, and its port."""
     port = free_port()
-    with Installation(folder, CURFEW_TRUSTED_PROXIES="127.0.0.0/8", **settings) as installation:
-        installation.web(DJANGO_SETTINGS_MODULE="tests.settings")
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.settings", "CURFEW_TRUSTED_PROXIES": "127.0.0.0/8", **settings}
+    with Installation(folder, **settings) as installation:
+        installation.web()
         file = folder / "nginx.conf"
         file.write_text(CONFIGURATION.format(folder=folder, port=port, upstream=installation.port, more=more))
         with program(["/usr/sbin/nginx", "-p", str(folder), "-c", str(file)], {}, folder, port):

@@ -42,6 +42,7 @@ def do_withdraw(request: HttpRequest, key: SigningKey, at: datetime, form: forms
 
 @admin.register(SigningKey)
 class SigningKeyAdmin(FactsAdmin):
+    reads_standby = False
     list_display = ("kid", "algorithm", "status", "created_at", "signs", "retired_at", "leaves")
     list_filter = ("status", "algorithm")
     search_fields = ("kid",)

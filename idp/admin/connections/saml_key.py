@@ -96,6 +96,7 @@ def _act(
 
 @admin.register(SamlKey)
 class SamlKeyAdmin(FactsAdmin):
+    reads_standby = False
     list_display = ("__str__", "status", "fingerprint", "activated_at", "retired_at")
     fields = ("status", "fingerprint", "certificate", "created_at", "activated_at", "retired_at")
     readonly_fields = ("fingerprint",)

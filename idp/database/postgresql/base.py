@@ -66,7 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         """What the address says wins; all of it is for libpq here, a pooler sees nothing of it."""
-        return _waits() | super().get_connection_params()
+        return waits() | super().get_connection_params()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         made_at = time.monotonic()
@@ -88,7 +88,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not settings.DATABASE_SESSION_SETTINGS:
             return
         with self.connection.cursor() as cursor:
-            cursor.execute(_session_settings())
+            cursor.execute(session_settings())
         if not self.get_autocommit():
             self.connection.commit()
 
@@ -213,7 +213,7 @@ class _NotesWhoIsLeaving(DatabaseErrorWrapper):
         super().__exit__(exc_type, exc_value, traceback)
 
 
-def _waits() -> dict[str, Any]:
+def waits() -> dict[str, Any]:
     """How long libpq waits for a machine that is gone: whatever was sent has to arrive in this time."""
     given = limits()
     longest = max(1, round(given.answer or 30))
@@ -226,7 +226,7 @@ def _waits() -> dict[str, Any]:
     }
 
 
-def _session_settings() -> str:
+def session_settings() -> str:
     """One round trip. Not the start-up packet's `options`: poolers refuse those."""
     given = limits()
     seconds = {

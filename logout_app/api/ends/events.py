@@ -137,10 +137,11 @@ def _key(said: str) -> int:
 
 OPERATIONS = (
     Operation("GET", "logout-events", ["read:logout_events"], list_events, "Ends of sessions, newest first.",
-              query=(*CHECKPOINTS, *FIELDS, "user_id", "initiator"), listed="logout_events"),
+              query=(*CHECKPOINTS, *FIELDS, "user_id", "initiator"), listed="logout_events", standby=True),
     Operation("GET", "logout-events/<str:event_id>", ["read:logout_events"], get_event, "One end."),
     Operation("GET", "deliveries", ["read:deliveries"], list_deliveries, "Who is told of which end, newest first.",
-              query=(*CHECKPOINTS, *FIELDS, "state", "client_id", "user_id", "session_id", "event_id"), listed="deliveries"),
+              query=(*CHECKPOINTS, *FIELDS, "state", "client_id", "user_id", "session_id", "event_id"), listed="deliveries",
+              standby=True),
     Operation("GET", "deliveries/<str:delivery_id>", ["read:deliveries"], get_delivery, "One, with every attempt."),
     Operation("POST", "deliveries/<str:delivery_id>/redeliver", ["update:deliveries"], deliver_again,
               "Send what was given up once more."),

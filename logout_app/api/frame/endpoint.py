@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from idp.database.standby import reading as standby
 from idp.http.middleware import for_programs
 from logout_app.api.frame import body, errors
 from logout_app.api.frame.access import Caller, caller_of
@@ -85,7 +86,9 @@ class Endpoint(APIView):
         return self._done(operation, Call(caller, query, said, timezone.now()), ids)
 
     def _done(self, operation: Operation, call: Call, ids: Mapping[str, str]) -> Response:
-        if operation.network or not operation.writes:
+        if operation.standby:
+            found = standby.listed(lambda: operation.handler(call, **ids))
+        elif operation.network or not operation.writes:
             found = operation.handler(call, **ids)
             if operation.writes:
                 _tell(operation, call, ids)

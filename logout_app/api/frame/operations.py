@@ -45,6 +45,7 @@ class Operation:
     """`path`: below /api/v2/, as Django writes it. Any of `scopes` suffices, or all with `needs_all`.
 
     `takes_form`: its body is multipart, as `body.Form`. `listed`: the key under which a list stands. `network`: it asks other servers, so no transaction is open around it.
+    `standby`: a list whose rows may come from a standby of the database (`paging.py` says which rows).
     """
 
     method: str
@@ -59,6 +60,7 @@ class Operation:
     takes_form: bool = False
     needs_all: bool = False
     network: bool = False
+    standby: bool = False
 
     @property
     def address(self) -> str:

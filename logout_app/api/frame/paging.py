@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 
+from idp.database.standby import reading as standby
 from logout_app.api.frame.errors import invalid_query
 from logout_app.api.frame.operations import Call
 from logout_app.api.frame.parameters import LAST_PAGE, MOST
@@ -27,7 +28,7 @@ def pages(call: Call, rows: QuerySet[Any], key: str, shape: Shape, *, length: bo
         return checkpoints(call, rows, key, shape)
     page = call.query.integer("page", 0, most=LAST_PAGE)
     size = call.query.integer("per_page", USUAL, most=most) or USUAL
-    start = page * size
+    rows, start = standby.rows(rows), page * size
     if not call.query.boolean("include_totals"):
         return [shape(row) for row in _at(rows, start, size)]
     total = rows.order_by().count()
@@ -46,7 +47,7 @@ def _at(rows: QuerySet[Any], start: int, size: int) -> QuerySet[Any]:
 def checkpoints(call: Call, rows: QuerySet[Any], key: str, shape: Shape, *, newest_first: bool = False) -> Any:
     """`{key: […], next?}`. Where a page ended is the key of a row, which need not be there any more."""
     size = call.query.integer("take", USUAL, least=1, most=MOST)
-    beyond = "pk__lt" if newest_first else "pk__gt"
+    rows, beyond = standby.rows(rows), "pk__lt" if newest_first else "pk__gt"
     if came := call.query.text("from"):
         rows = rows.filter(**{beyond: _position(came)})
     found = list(rows.order_by("-pk" if newest_first else "pk")[: size + 1])

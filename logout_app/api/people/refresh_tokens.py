@@ -134,14 +134,15 @@ def _as_device(row: RefreshTokenFamily) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("GET", "device-credentials", ["read:device_credentials"], list_devices, "Living refresh tokens by device.",
-              query=(*PAGES, *FIELDS, "user_id", "client_id", "type"), listed="device_credentials"),
+              query=(*PAGES, *FIELDS, "user_id", "client_id", "type"), listed="device_credentials", standby=True),
     Operation("DELETE", "device-credentials/<str:token_id>", ["delete:refresh_tokens"], delete, "Revoke one.", 204),
     Operation("GET", "users/<str:user_id>/refresh-tokens", ["read:refresh_tokens"], of_user,
-              "Living refresh tokens of somebody, under the key `tokens`.", query=(*CHECKPOINTS, *FIELDS), listed="tokens"),
+              "Living refresh tokens of somebody, under the key `tokens`.", query=(*CHECKPOINTS, *FIELDS), listed="tokens",
+              standby=True),
     Operation("DELETE", "users/<str:user_id>/refresh-tokens", ["delete:refresh_tokens"], delete_of_user,
               "Revoke every refresh token of somebody.", 202),
     Operation("GET", "refresh-tokens", ["read:refresh_tokens"], list_tokens, "Living refresh tokens of `user_id`.",
-              query=(*CHECKPOINTS, *FIELDS, "user_id", "client_id"), listed="refresh_tokens"),
+              query=(*CHECKPOINTS, *FIELDS, "user_id", "client_id"), listed="refresh_tokens", standby=True),
     Operation("POST", "refresh-tokens/revoke", ["delete:refresh_tokens"], revoke,
               "Revoke many: `ids`, or all of `user_id`, at `client_id`, for `audience`.", 202),
     Operation("GET", "refresh-tokens/<str:token_id>", ["read:refresh_tokens"], get, "One living refresh token.", query=FIELDS),

@@ -147,7 +147,7 @@ def _end(call: Call, selection: Selection, *, offline_tokens: bool) -> None:
 
 OPERATIONS = (
     Operation("GET", "users/<str:user_id>/sessions", ["read:sessions"], of_user,
-              "Living sessions of somebody.", query=(*CHECKPOINTS, *FIELDS), listed="sessions"),
+              "Living sessions of somebody.", query=(*CHECKPOINTS, *FIELDS), listed="sessions", standby=True),
     Operation("DELETE", "users/<str:user_id>/sessions", ["delete:sessions"], end_of_user,
               "End every session of somebody; offline refresh tokens stay.", 202),
     Operation("POST", "users/<str:user_id>/revoke-access", ["delete:sessions", "delete:refresh_tokens"], revoke_access,

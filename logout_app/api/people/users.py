@@ -206,7 +206,7 @@ def _local_id(value: str) -> str | None:
 
 OPERATIONS = (
     Operation("GET", "users", ["read:users"], list_users, "People. `q` finds `field:value` with AND between several.",
-              query=(*PAGES, *CHECKPOINTS, *FIELDS, "q", "sort", "search_engine", "primary_order"), listed="users"),
+              query=(*PAGES, *CHECKPOINTS, *FIELDS, "q", "sort", "search_engine", "primary_order"), listed="users", standby=True),
     Operation("POST", "users", ["create:users"], create, "Somebody new at a database connection.", 201),
     Operation("GET", "users-by-email", ["read:users"], by_email, "People with exactly this address.", query=("email", *FIELDS)),
     Operation("GET", "users/<str:user_id>", ["read:users"], get, "One person.", query=FIELDS),

@@ -18,21 +18,42 @@ def list_keys(call: Call) -> Any:
 
 
 def get(call: Call, kid: str) -> Any:
+    return shape(_key(kid))
+
+
+def _key(kid: str) -> SigningKey:
     row = SigningKey.objects.filter(kid=kid).first()
     if row is None:
         raise ApiError(404, "The key does not exist", "inexistent_key")
-    return shape(row)
+    return row
 
 
 def rotate(call: Call) -> Any:
     """Where there is no successor yet, one is published, which signs as soon as every cache knows it."""
-    done = rotation.rotate(call.at, force=True, mover=Mover(call.actor, call.caller.facts))
+    done = rotation.rotate(call.at, force=True, mover=_mover(call))
     if not done:
         raise ApiError(409, "The next key is published, and signs by itself when every cache knows it", "conflict")
     row = (
         SigningKey.objects.filter(status__in=[KeyStatus.NEXT, KeyStatus.ACTIVE]).order_by("-created_at", "-pk").first()
     )
     return {"kid": row.kid if row else "", "done": [str(move) for move in done]}
+
+
+def revoke(call: Call, kid: str) -> Any:
+    """Of a previous key, as at Auth0: tokens that it signed are dead. One that signs is replaced first."""
+    if rotation.withdraw_retiring(call.at, _key(kid).kid, mover=_mover(call)) is None:
+        raise ApiError(
+            409,
+            "Only a previous key can be revoked: rotate first. If the key that signs was stolen, withdraw it in the console, or by "
+            "`manage.py rotate_keys --now`",
+            "conflict",
+        )
+    found = shape(_key(kid))
+    return {"kid": kid, "cert": found["cert"]}
+
+
+def _mover(call: Call) -> Mover:
+    return Mover(call.actor, call.caller.facts)
 
 
 def shape(row: SigningKey) -> dict[str, Any]:
@@ -59,5 +80,6 @@ def shape(row: SigningKey) -> dict[str, Any]:
 OPERATIONS = (
     Operation("GET", "keys/signing", ["read:signing_keys"], list_keys, "Signing keys, gone ones too."),
     Operation("POST", "keys/signing/rotate", ["create:signing_keys"], rotate, "A successor is published; it signs when every cache knows it.", 201),
+    Operation("PUT", "keys/signing/<str:kid>/revoke", ["update:signing_keys"], revoke, "A previous key is gone at once, and with it what it signed."),
     Operation("GET", "keys/signing/<str:kid>", ["read:signing_keys"], get, "One of them."),
 )  # fmt: skip

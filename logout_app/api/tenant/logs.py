@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 
+from idp.database.standby import reading as standby
 from idp.models import Application, Connection, User
 from logout_app.api.frame import lucene, paging
 from logout_app.api.frame.errors import ApiError, invalid_query
@@ -169,7 +170,7 @@ def daily(call: Call) -> Any:
     if not timedelta() < until - since <= timedelta(days=MOST_DAYS):
         raise invalid_query(f"'from and to are at most {MOST_DAYS} days apart'.")
     signed_in = dict(listing.sign_ins_by_day(since, until))
-    created = User.objects.filter(created_at__gte=since, created_at__lt=until)
+    created = standby.rows(User.objects.filter(created_at__gte=since, created_at__lt=until))
     new = dict(created.values_list(TruncDate("created_at", tzinfo=UTC)).annotate(n=Count("pk")).order_by())
     days = [(since + timedelta(days=one)).date() for one in range((until - since).days)]
     return [
@@ -197,10 +198,12 @@ def _day(said: str, otherwise: datetime) -> datetime:
 OPERATIONS = (
     Operation("GET", "logs", ["read:logs"], list_logs,
               "The audit trail: pages reach 1,000 lines back, `from` (a log id) and `take` everything that is kept.",
-              query=(*PAGES, *FIELDS, "from", "take", "q", "sort"), listed="logs"),
+              query=(*PAGES, *FIELDS, "from", "take", "q", "sort"), listed="logs", standby=True),
     Operation("GET", "logs/<str:log_id>", ["read:logs"], get, "One line."),
     Operation("GET", "users/<str:user_id>/logs", ["read:logs"], of_user, "What the trail tells of somebody.",
-              query=(*PAGES, "sort"), listed="logs"),
-    Operation("GET", "stats/active-users", ["read:stats"], active_users, "How many people signed in within 30 days."),
-    Operation("GET", "stats/daily", ["read:stats"], daily, "Sign-ins and new people of each day.", query=("from", "to")),
+              query=(*PAGES, "sort"), listed="logs", standby=True),
+    Operation("GET", "stats/active-users", ["read:stats"], active_users, "How many people signed in within 30 days.",
+              standby=True),
+    Operation("GET", "stats/daily", ["read:stats"], daily, "Sign-ins and new people of each day.", query=("from", "to"),
+              standby=True),
 )  # fmt: skip

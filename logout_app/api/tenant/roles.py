@@ -165,6 +165,6 @@ OPERATIONS = (
     Operation("POST", "roles/<str:role_id>/permissions", ["update:roles"], add_permissions, "Let it permit more.", 201),
     Operation("DELETE", "roles/<str:role_id>/permissions", ["update:roles"], remove_permissions, "Let it permit less.", 204),
     Operation("GET", "roles/<str:role_id>/users", ["read:users", "read:roles", "read:role_members"], list_people,
-              "Who was given it.", query=(*PAGES, *CHECKPOINTS, *FIELDS), listed="users"),
+              "Who was given it.", query=(*PAGES, *CHECKPOINTS, *FIELDS), listed="users", standby=True),
     Operation("POST", "roles/<str:role_id>/users", ["update:roles"], add_people, "Give it to people.", 200),
 )  # fmt: skip

@@ -6,9 +6,21 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
 
 from idp.crypto import keys
-from idp.models import Application, ClientGrant, Connection, ResourceServer, Role, SigningKey, TenantSettings
+from idp.crypto.keys import KeyDraft
+from idp.models import (
+    Application,
+    ClientGrant,
+    Connection,
+    KeyStatus,
+    ResourceServer,
+    Role,
+    SigningKey,
+    TenantSettings,
+)
 from logout_app.models import DeliveryState, LogoutDelivery
 from sessions_app.models import SessionEvent
 from tests.support.factories import make_connection, make_session, make_user
@@ -258,6 +270,25 @@ def test_signing_keys_have_no_private_half(api):
     assert not any({"d", "p", "q"} & set(one["jwk"]) for one in shown.json())
     assert api.post("keys/signing/rotate").status_code == 201
     assert api.post("keys/signing/rotate").status_code == 409
+
+
+def test_a_previous_signing_key_is_revoked_and_no_other(api):
+    keys.ensure()
+    signs = SigningKey.objects.filter(algorithm="RS256").get()
+    previous = KeyDraft.make("RS256").begin(KeyStatus.RETIRING, timezone.now())
+    refused = api.ask("PUT", f"keys/signing/{signs.kid}/revoke")
+    assert (refused.status_code, refused.json()["errorCode"]) == (409, "conflict")
+    assert "rotate_keys --now" in refused.json()["message"]
+    assert api.ask("PUT", f"keys/signing/{previous.kid}/revoke").json() == {
+        "kid": previous.kid,
+        "cert": api.get(f"keys/signing/{previous.kid}").json()["cert"],
+    }
+    assert previous.kid not in str(Client().get("/.well-known/jwks.json").json())
+    previous.refresh_from_db()
+    assert (previous.status, previous.sealed_private_key) == (KeyStatus.GONE, "")
+    assert SessionEvent.objects.filter(type="signing_key_moved", actor="app:automation").exists()
+    assert api.ask("PUT", f"keys/signing/{previous.kid}/revoke").status_code == 409
+    assert api.ask("PUT", "keys/signing/nothing/revoke").status_code == 404
 
 
 # --- the trail and ends ------------------------------------------------------------------------------------------------

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.protocol.frontchannel.other_sites import Apps
 from tests.rps.running import MARY, curfew, sign_in, tenant_of
-from tests.support.chromium import profile
+from tests.support.chromium import profile, visited
 
 pytestmark = pytest.mark.once
 FRONT = "OpenID Connect Front-Channel Logout 1.0"
@@ -30,15 +29,27 @@ def third_party_cookies(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.fixture
-def context(tmp_path: Path, third_party_cookies: bool) -> Iterator[BrowserContext]:
-    with profile(tmp_path / "profile", third_party_cookies=third_party_cookies) as running:
+@pytest.fixture(scope="module")
+def allowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    with profile(tmp_path_factory.mktemp("allowed"), third_party_cookies=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    with profile(tmp_path_factory.mktemp("blocked"), third_party_cookies=False) as running:
         yield running
 
 
 @pytest.fixture
-def one_context(tmp_path: Path) -> Iterator[BrowserContext]:
-    with profile(tmp_path / "profile", third_party_cookies=True) as running:
+def context(request: pytest.FixtureRequest, third_party_cookies: bool) -> Iterator[BrowserContext]:
+    with visited(request.getfixturevalue("allowed" if third_party_cookies else "blocked")) as running:
+        yield running
+
+
+@pytest.fixture
+def one_context(allowed: BrowserContext) -> Iterator[BrowserContext]:
+    with visited(allowed) as running:
         yield running
 
 

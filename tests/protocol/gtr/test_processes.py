@@ -1,4 +1,7 @@
-"""Revocation requests against real web processes: what reaches the server before Django, restarts, and a very busy person."""
+"""Revocation requests against real web processes: what reaches the server before Django, restarts, and a very busy person.
+
+Which database keeps the mark of a spent token is for `test_once.py`, which both see.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,18 @@ from logout_app.models import LogoutDelivery, LogoutEvent, RevocationRequest
 from sessions_app.models import SessionClient, SSOSession
 from tests.protocol.gtr.support import Okta
 from tests.support.factories import make_application, make_session
-from tests.support.processes import Installation, Program
+from tests.support.processes import Installation, Program, redis_port
 from tests.support.receiver import wait_until
 from tests.support.servers import start_redis
 from tests.support.upstreams.scripted_oidc import rsa_key
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
 def installation(tmp_path: Path, settings: Any) -> Iterator[Installation]:
     """Programs with a Redis of their own, and ourselves told of their address."""
-    process, url = start_redis(tmp_path / "redis")
+    process, url = start_redis(tmp_path / "redis", redis_port())
     with Installation(tmp_path, redis_url=url) as running:
         settings.ISSUER = running.environment["ISSUER"]
         settings.ISSUER_ORIGIN = settings.ISSUER.rstrip("/")

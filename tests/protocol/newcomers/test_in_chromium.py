@@ -27,7 +27,7 @@ ASKED = {"client_id": "jwt-debugger", "response_type": "code", "redirect_uri": C
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    with chromium() as running:
+    with chromium(whole=True) as running:
         yield running
 
 

@@ -32,7 +32,7 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    with chromium() as browser:
+    with chromium(whole=True) as browser:
         yield browser
 
 

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    with chromium() as running:
+    with chromium(whole=True) as running:
         yield running
 
 

@@ -204,7 +204,7 @@ class TestAttacksAtTheConnection:
     def test_it_expires(self, hr: Application, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
         scim = Scim(connection, token_of(hr))
         later = timezone.now() + timedelta(seconds=provisioning_api.LIFETIME + 1)
-        monkeypatch.setattr("idp.views.scim.timezone.now", lambda: later)
+        monkeypatch.setattr("idp.scim.endpoint.timezone.now", lambda: later)
         assert scim.get("/Users").status == 401
 
     def test_wrong_ones_are_counted_with_the_others(self, hr: Application, connection: Connection) -> None:

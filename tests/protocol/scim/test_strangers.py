@@ -332,7 +332,7 @@ class TestWhatCannotBeRead:
 
 
 def test_too_many_requests_a_second_are_told_when_to_come_again(scim: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idp.views.scim.PACE", Pace(a_second=1, at_once=2))
+    monkeypatch.setattr("idp.scim.endpoint.PACE", Pace(a_second=1, at_once=2))
     statuses = [scim.get("/Users") for _ in range(4)]
     assert statuses[-1].status == 429
     assert statuses[-1].headers["Retry-After"] == "1"

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.rps.running import curfew, sign_in, tenant_of, web_application
-from tests.support.chromium import profile
+from tests.support.chromium import profile, visited
 from tests.support.sites import certificate_for, empty_site
 
 pytestmark = pytest.mark.once
@@ -55,6 +55,13 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
             yield Places(issuer, port)
 
 
+@pytest.fixture(scope="module")
+def allowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A profile that keeps third-party cookies."""
+    with profile(tmp_path_factory.mktemp("profile"), third_party_cookies=True) as running:
+        yield running
+
+
 def log_in(context: BrowserContext, places: Places) -> tuple[Page, str]:
     """A page of the application after its sign-in, and the session_state that it got."""
     page = context.new_page()
@@ -77,8 +84,10 @@ def ask(page: Page, places: Places, message: object, patience: float = 15) -> st
 
 @pytest.mark.spec(DOCUMENT, "3.1", "S3 unchanged while the session stands, changed after logout")
 @pytest.mark.spec(DOCUMENT, "3.2", "S4 the browser state changes on sign-in and sign-out")
-def test_a_page_on_another_site_hears_unchanged_and_after_logout_changed(places: Places, tmp_path: Path) -> None:
-    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+def test_a_page_on_another_site_hears_unchanged_and_after_logout_changed(
+    places: Places, allowed: BrowserContext
+) -> None:
+    with visited(allowed) as context:
         page, session_state = log_in(context, places)
         assert ask(page, places, f"{NAME} {session_state}") == "unchanged"
         context.new_page().goto(f"{places.issuer}v2/logout")
@@ -123,9 +132,9 @@ def ask_from_a_sibling(page: Page, places: Places, message: str, *, rp: str, pat
 
 @pytest.mark.spec(DOCUMENT, "3.1", "S3 the application asks from a frame of its own beside that of the provider")
 def test_a_frame_of_the_application_beside_ours_hears_unchanged_and_after_logout_changed(
-    places: Places, tmp_path: Path
+    places: Places, allowed: BrowserContext
 ) -> None:
-    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+    with visited(allowed) as context:
         page, session_state = log_in(context, places)
         message = f"{NAME} {session_state}"
         assert ask_from_a_sibling(page, places, message, rp="rp") == "unchanged"
@@ -135,15 +144,17 @@ def test_a_frame_of_the_application_beside_ours_hears_unchanged_and_after_logout
 
 
 @pytest.mark.spec(DOCUMENT, "3.3", "S3 a caller of another origin than the parent frame's is not answered")
-def test_a_frame_of_another_site_on_the_page_of_the_application_hears_nothing(places: Places, tmp_path: Path) -> None:
-    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+def test_a_frame_of_another_site_on_the_page_of_the_application_hears_nothing(
+    places: Places, allowed: BrowserContext
+) -> None:
+    with visited(allowed) as context:
         page, session_state = log_in(context, places)
         assert ask_from_a_sibling(page, places, f"{NAME} {session_state}", rp="evil", patience=3) == "silence"
 
 
 @pytest.mark.spec(DOCUMENT, "3.3", "S3 the origin of the caller is checked; malformed messages are answered with error")
-def test_only_the_page_that_the_value_was_made_for_hears_unchanged(places: Places, tmp_path: Path) -> None:
-    with profile(tmp_path / "profile", third_party_cookies=True) as context:
+def test_only_the_page_that_the_value_was_made_for_hears_unchanged(places: Places, allowed: BrowserContext) -> None:
+    with visited(allowed) as context:
         page, session_state = log_in(context, places)
         message = f"{NAME} {session_state}"
         assert ask(page, places, f"other {session_state}") == "changed"

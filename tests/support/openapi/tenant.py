@@ -222,5 +222,6 @@ BODIES = {
     "PATCH branding": Bodies(ref("Branding"), body(logo_url=text(), colors=body(primary=text()))),
     "GET keys/signing": Bodies(many(ref("SigningKey"))),
     "POST keys/signing/rotate": Bodies(answer({"kid": text(), "done": many(text())}), also=(409,)),
+    "PUT keys/signing/{kid}/revoke": Bodies(answer({"kid": text(), "cert": text()}), also=(404, 409)),
     "GET keys/signing/{kid}": Bodies(ref("SigningKey")),
 }

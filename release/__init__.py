@@ -1,0 +1,1 @@
+"""What makes and checks a release: `make audit`, `make release`. Nothing of it is installed."""

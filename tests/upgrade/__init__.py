@@ -1,0 +1,1 @@
+"""What earlier releases left in a database, and this tree's migrations on it."""
