@@ -2299,7 +2299,8 @@ CREATE TABLE public.sessions_app_refreshtokenfamily (
     user_id bigint NOT NULL,
     session_id bigint,
     CONSTRAINT sessions_app_refreshtokenfamily_generation_check CHECK ((generation >= 0))
-);
+)
+WITH (fillfactor='85');
 
 
 --
@@ -2585,8 +2586,8 @@ INSERT INTO public.auth_group_permissions VALUES (8, 1, 62);
 INSERT INTO public.auth_group_permissions VALUES (9, 1, 63);
 INSERT INTO public.auth_group_permissions VALUES (10, 2, 28);
 INSERT INTO public.auth_group_permissions VALUES (11, 3, 4);
-INSERT INTO public.auth_group_permissions VALUES (12, 3, 44);
-INSERT INTO public.auth_group_permissions VALUES (13, 3, 12);
+INSERT INTO public.auth_group_permissions VALUES (12, 3, 12);
+INSERT INTO public.auth_group_permissions VALUES (13, 3, 44);
 INSERT INTO public.auth_group_permissions VALUES (14, 3, 48);
 INSERT INTO public.auth_group_permissions VALUES (15, 3, 24);
 INSERT INTO public.auth_group_permissions VALUES (16, 3, 28);
@@ -2603,9 +2604,9 @@ INSERT INTO public.auth_group_permissions VALUES (26, 3, 151);
 INSERT INTO public.auth_group_permissions VALUES (27, 1, 258);
 INSERT INTO public.auth_group_permissions VALUES (28, 1, 259);
 INSERT INTO public.auth_group_permissions VALUES (29, 1, 260);
-INSERT INTO public.auth_group_permissions VALUES (30, 1, 261);
-INSERT INTO public.auth_group_permissions VALUES (31, 1, 165);
-INSERT INTO public.auth_group_permissions VALUES (32, 1, 197);
+INSERT INTO public.auth_group_permissions VALUES (30, 1, 165);
+INSERT INTO public.auth_group_permissions VALUES (31, 1, 197);
+INSERT INTO public.auth_group_permissions VALUES (32, 1, 261);
 INSERT INTO public.auth_group_permissions VALUES (33, 1, 173);
 INSERT INTO public.auth_group_permissions VALUES (34, 1, 177);
 INSERT INTO public.auth_group_permissions VALUES (35, 1, 210);
@@ -2616,10 +2617,10 @@ INSERT INTO public.auth_group_permissions VALUES (39, 1, 189);
 INSERT INTO public.auth_group_permissions VALUES (40, 2, 225);
 INSERT INTO public.auth_group_permissions VALUES (41, 2, 162);
 INSERT INTO public.auth_group_permissions VALUES (42, 2, 163);
-INSERT INTO public.auth_group_permissions VALUES (43, 2, 164);
-INSERT INTO public.auth_group_permissions VALUES (44, 2, 229);
-INSERT INTO public.auth_group_permissions VALUES (45, 2, 227);
-INSERT INTO public.auth_group_permissions VALUES (46, 2, 165);
+INSERT INTO public.auth_group_permissions VALUES (43, 2, 227);
+INSERT INTO public.auth_group_permissions VALUES (44, 2, 165);
+INSERT INTO public.auth_group_permissions VALUES (45, 2, 164);
+INSERT INTO public.auth_group_permissions VALUES (46, 2, 229);
 INSERT INTO public.auth_group_permissions VALUES (47, 2, 174);
 INSERT INTO public.auth_group_permissions VALUES (48, 2, 175);
 INSERT INTO public.auth_group_permissions VALUES (49, 2, 176);
@@ -3031,61 +3032,62 @@ INSERT INTO public.django_content_type VALUES (71, 'mfa', 'authenticator');
 -- Data for Name: django_migrations; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.django_migrations VALUES (1, 'contenttypes', '0001_initial', '2026-11-30 20:14:59.795872+00');
-INSERT INTO public.django_migrations VALUES (2, 'contenttypes', '0002_remove_content_type_name', '2026-11-30 20:14:59.80639+00');
-INSERT INTO public.django_migrations VALUES (3, 'auth', '0001_initial', '2026-11-30 20:14:59.830708+00');
-INSERT INTO public.django_migrations VALUES (4, 'auth', '0002_alter_permission_name_max_length', '2026-11-30 20:14:59.839059+00');
-INSERT INTO public.django_migrations VALUES (5, 'auth', '0003_alter_user_email_max_length', '2026-11-30 20:14:59.846516+00');
-INSERT INTO public.django_migrations VALUES (6, 'auth', '0004_alter_user_username_opts', '2026-11-30 20:14:59.84986+00');
-INSERT INTO public.django_migrations VALUES (7, 'auth', '0005_alter_user_last_login_null', '2026-11-30 20:14:59.857314+00');
-INSERT INTO public.django_migrations VALUES (8, 'auth', '0006_require_contenttypes_0002', '2026-11-30 20:14:59.86249+00');
-INSERT INTO public.django_migrations VALUES (9, 'auth', '0007_alter_validators_add_error_messages', '2026-11-30 20:14:59.865696+00');
-INSERT INTO public.django_migrations VALUES (10, 'auth', '0008_alter_user_username_max_length', '2026-11-30 20:14:59.872092+00');
-INSERT INTO public.django_migrations VALUES (11, 'auth', '0009_alter_user_last_name_max_length', '2026-11-30 20:14:59.877019+00');
-INSERT INTO public.django_migrations VALUES (12, 'auth', '0010_alter_group_name_max_length', '2026-11-30 20:14:59.885997+00');
-INSERT INTO public.django_migrations VALUES (13, 'auth', '0011_update_proxy_permissions', '2026-11-30 20:14:59.889222+00');
-INSERT INTO public.django_migrations VALUES (14, 'auth', '0012_alter_user_first_name_max_length', '2026-11-30 20:14:59.902895+00');
-INSERT INTO public.django_migrations VALUES (15, 'idp', '0001_initial', '2026-11-30 20:15:02.131389+00');
-INSERT INTO public.django_migrations VALUES (16, 'account', '0001_initial', '2026-11-30 20:15:02.293834+00');
-INSERT INTO public.django_migrations VALUES (17, 'account', '0002_email_max_length', '2026-11-30 20:15:02.372068+00');
-INSERT INTO public.django_migrations VALUES (18, 'account', '0003_alter_emailaddress_create_unique_verified_email', '2026-11-30 20:15:02.373185+00');
-INSERT INTO public.django_migrations VALUES (19, 'account', '0004_alter_emailaddress_drop_unique_email', '2026-11-30 20:15:02.442433+00');
-INSERT INTO public.django_migrations VALUES (20, 'account', '0005_emailaddress_idx_upper_email', '2026-11-30 20:15:02.485153+00');
-INSERT INTO public.django_migrations VALUES (21, 'account', '0006_emailaddress_lower', '2026-11-30 20:15:02.544485+00');
-INSERT INTO public.django_migrations VALUES (22, 'account', '0007_emailaddress_idx_email', '2026-11-30 20:15:02.60718+00');
-INSERT INTO public.django_migrations VALUES (23, 'account', '0008_emailaddress_unique_primary_email_fixup', '2026-11-30 20:15:02.671916+00');
-INSERT INTO public.django_migrations VALUES (24, 'account', '0009_emailaddress_unique_primary_email', '2026-11-30 20:15:03.223061+00');
-INSERT INTO public.django_migrations VALUES (25, 'admin', '0001_initial', '2026-11-30 20:15:03.319022+00');
-INSERT INTO public.django_migrations VALUES (26, 'admin', '0002_logentry_remove_auto_add', '2026-11-30 20:15:03.352577+00');
-INSERT INTO public.django_migrations VALUES (27, 'admin', '0003_logentry_add_action_flag_choices', '2026-11-30 20:15:03.387268+00');
-INSERT INTO public.django_migrations VALUES (28, 'sessions_app', '0001_initial', '2026-11-30 20:15:09.024174+00');
-INSERT INTO public.django_migrations VALUES (29, 'logout_app', '0001_initial', '2026-11-30 20:15:12.95357+00');
-INSERT INTO public.django_migrations VALUES (30, 'mfa', '0001_initial', '2026-11-30 20:15:13.106601+00');
-INSERT INTO public.django_migrations VALUES (31, 'mfa', '0002_authenticator_timestamps', '2026-11-30 20:15:13.710549+00');
-INSERT INTO public.django_migrations VALUES (32, 'mfa', '0003_authenticator_type_uniq', '2026-11-30 20:15:13.938395+00');
-INSERT INTO public.django_migrations VALUES (33, 'oauth2_provider', '0001_initial', '2026-11-30 20:15:14.608381+00');
-INSERT INTO public.django_migrations VALUES (34, 'oauth2_provider', '0002_auto_20190406_1805', '2026-11-30 20:15:15.368884+00');
-INSERT INTO public.django_migrations VALUES (35, 'oauth2_provider', '0003_auto_20201211_1314', '2026-11-30 20:15:15.488059+00');
-INSERT INTO public.django_migrations VALUES (36, 'oauth2_provider', '0004_auto_20200902_2022', '2026-11-30 20:15:16.08176+00');
-INSERT INTO public.django_migrations VALUES (37, 'oauth2_provider', '0005_auto_20211222_2352', '2026-11-30 20:15:17.389469+00');
-INSERT INTO public.django_migrations VALUES (38, 'oauth2_provider', '0006_alter_application_client_secret', '2026-11-30 20:15:17.647557+00');
-INSERT INTO public.django_migrations VALUES (39, 'oauth2_provider', '0007_application_post_logout_redirect_uris', '2026-11-30 20:15:17.699775+00');
-INSERT INTO public.django_migrations VALUES (40, 'oauth2_provider', '0008_alter_accesstoken_token', '2026-11-30 20:15:17.792792+00');
-INSERT INTO public.django_migrations VALUES (41, 'oauth2_provider', '0009_add_hash_client_secret', '2026-11-30 20:15:17.875357+00');
-INSERT INTO public.django_migrations VALUES (42, 'oauth2_provider', '0010_application_allowed_origins', '2026-11-30 20:15:17.949093+00');
-INSERT INTO public.django_migrations VALUES (43, 'oauth2_provider', '0011_refreshtoken_token_family', '2026-11-30 20:15:18.050632+00');
-INSERT INTO public.django_migrations VALUES (44, 'oauth2_provider', '0012_add_token_checksum', '2026-11-30 20:15:18.481803+00');
-INSERT INTO public.django_migrations VALUES (45, 'oauth2_provider', '0013_alter_application_authorization_grant_type_device', '2026-11-30 20:15:18.68854+00');
-INSERT INTO public.django_migrations VALUES (46, 'oauth2_provider', '0014_alter_help_text', '2026-11-30 20:15:19.378338+00');
-INSERT INTO public.django_migrations VALUES (47, 'oauth2_provider', '0015_refreshtoken_token_checksum', '2026-11-30 20:15:19.999649+00');
-INSERT INTO public.django_migrations VALUES (48, 'oauth2_provider', '0016_alter_devicegrant_scope', '2026-11-30 20:15:20.072811+00');
-INSERT INTO public.django_migrations VALUES (49, 'oauth2_provider', '0017_application_dcr_created', '2026-11-30 20:15:20.149355+00');
-INSERT INTO public.django_migrations VALUES (50, 'oauth2_provider', '0018_resource_indicators', '2026-11-30 20:15:20.450642+00');
-INSERT INTO public.django_migrations VALUES (51, 'oauth2_provider', '0019_application_registration_source', '2026-11-30 20:15:21.51576+00');
-INSERT INTO public.django_migrations VALUES (52, 'oauth2_provider', '0020_cimd_application_fields', '2026-11-30 20:15:21.644795+00');
-INSERT INTO public.django_migrations VALUES (53, 'oauth2_provider', '0021_translatable_field_labels', '2026-11-30 20:15:30.070692+00');
-INSERT INTO public.django_migrations VALUES (54, 'oauth2_provider', '0022_refreshtoken_token_family_index', '2026-11-30 20:15:30.168816+00');
-INSERT INTO public.django_migrations VALUES (55, 'sessions', '0001_initial', '2026-11-30 20:15:30.182866+00');
+INSERT INTO public.django_migrations VALUES (1, 'contenttypes', '0001_initial', '2026-11-30 23:43:41.084142+00');
+INSERT INTO public.django_migrations VALUES (2, 'contenttypes', '0002_remove_content_type_name', '2026-11-30 23:43:41.088098+00');
+INSERT INTO public.django_migrations VALUES (3, 'auth', '0001_initial', '2026-11-30 23:43:41.109166+00');
+INSERT INTO public.django_migrations VALUES (4, 'auth', '0002_alter_permission_name_max_length', '2026-11-30 23:43:41.114527+00');
+INSERT INTO public.django_migrations VALUES (5, 'auth', '0003_alter_user_email_max_length', '2026-11-30 23:43:41.117807+00');
+INSERT INTO public.django_migrations VALUES (6, 'auth', '0004_alter_user_username_opts', '2026-11-30 23:43:41.125411+00');
+INSERT INTO public.django_migrations VALUES (7, 'auth', '0005_alter_user_last_login_null', '2026-11-30 23:43:41.128892+00');
+INSERT INTO public.django_migrations VALUES (8, 'auth', '0006_require_contenttypes_0002', '2026-11-30 23:43:41.129715+00');
+INSERT INTO public.django_migrations VALUES (9, 'auth', '0007_alter_validators_add_error_messages', '2026-11-30 23:43:41.137417+00');
+INSERT INTO public.django_migrations VALUES (10, 'auth', '0008_alter_user_username_max_length', '2026-11-30 23:43:41.154301+00');
+INSERT INTO public.django_migrations VALUES (11, 'auth', '0009_alter_user_last_name_max_length', '2026-11-30 23:43:41.157653+00');
+INSERT INTO public.django_migrations VALUES (12, 'auth', '0010_alter_group_name_max_length', '2026-11-30 23:43:41.163045+00');
+INSERT INTO public.django_migrations VALUES (13, 'auth', '0011_update_proxy_permissions', '2026-11-30 23:43:41.170277+00');
+INSERT INTO public.django_migrations VALUES (14, 'auth', '0012_alter_user_first_name_max_length', '2026-11-30 23:43:41.176765+00');
+INSERT INTO public.django_migrations VALUES (15, 'idp', '0001_initial', '2026-11-30 23:43:42.718205+00');
+INSERT INTO public.django_migrations VALUES (16, 'account', '0001_initial', '2026-11-30 23:43:42.842798+00');
+INSERT INTO public.django_migrations VALUES (17, 'account', '0002_email_max_length', '2026-11-30 23:43:42.902448+00');
+INSERT INTO public.django_migrations VALUES (18, 'account', '0003_alter_emailaddress_create_unique_verified_email', '2026-11-30 23:43:42.904976+00');
+INSERT INTO public.django_migrations VALUES (19, 'account', '0004_alter_emailaddress_drop_unique_email', '2026-11-30 23:43:42.935143+00');
+INSERT INTO public.django_migrations VALUES (20, 'account', '0005_emailaddress_idx_upper_email', '2026-11-30 23:43:42.971555+00');
+INSERT INTO public.django_migrations VALUES (21, 'account', '0006_emailaddress_lower', '2026-11-30 23:43:43.063514+00');
+INSERT INTO public.django_migrations VALUES (22, 'account', '0007_emailaddress_idx_email', '2026-11-30 23:43:43.118459+00');
+INSERT INTO public.django_migrations VALUES (23, 'account', '0008_emailaddress_unique_primary_email_fixup', '2026-11-30 23:43:43.176888+00');
+INSERT INTO public.django_migrations VALUES (24, 'account', '0009_emailaddress_unique_primary_email', '2026-11-30 23:43:43.208834+00');
+INSERT INTO public.django_migrations VALUES (25, 'admin', '0001_initial', '2026-11-30 23:43:43.253978+00');
+INSERT INTO public.django_migrations VALUES (26, 'admin', '0002_logentry_remove_auto_add', '2026-11-30 23:43:43.282079+00');
+INSERT INTO public.django_migrations VALUES (27, 'admin', '0003_logentry_add_action_flag_choices', '2026-11-30 23:43:43.34837+00');
+INSERT INTO public.django_migrations VALUES (28, 'sessions_app', '0001_initial', '2026-11-30 23:43:48.704969+00');
+INSERT INTO public.django_migrations VALUES (29, 'logout_app', '0001_initial', '2026-11-30 23:43:52.387197+00');
+INSERT INTO public.django_migrations VALUES (30, 'mfa', '0001_initial', '2026-11-30 23:43:52.569612+00');
+INSERT INTO public.django_migrations VALUES (31, 'mfa', '0002_authenticator_timestamps', '2026-11-30 23:43:52.887956+00');
+INSERT INTO public.django_migrations VALUES (32, 'mfa', '0003_authenticator_type_uniq', '2026-11-30 23:43:53.681526+00');
+INSERT INTO public.django_migrations VALUES (33, 'oauth2_provider', '0001_initial', '2026-11-30 23:43:54.274822+00');
+INSERT INTO public.django_migrations VALUES (34, 'oauth2_provider', '0002_auto_20190406_1805', '2026-11-30 23:43:54.529035+00');
+INSERT INTO public.django_migrations VALUES (35, 'oauth2_provider', '0003_auto_20201211_1314', '2026-11-30 23:43:54.597973+00');
+INSERT INTO public.django_migrations VALUES (36, 'oauth2_provider', '0004_auto_20200902_2022', '2026-11-30 23:43:55.618784+00');
+INSERT INTO public.django_migrations VALUES (37, 'oauth2_provider', '0005_auto_20211222_2352', '2026-11-30 23:43:56.259655+00');
+INSERT INTO public.django_migrations VALUES (38, 'oauth2_provider', '0006_alter_application_client_secret', '2026-11-30 23:43:57.122554+00');
+INSERT INTO public.django_migrations VALUES (39, 'oauth2_provider', '0007_application_post_logout_redirect_uris', '2026-11-30 23:43:57.164737+00');
+INSERT INTO public.django_migrations VALUES (40, 'oauth2_provider', '0008_alter_accesstoken_token', '2026-11-30 23:43:57.215259+00');
+INSERT INTO public.django_migrations VALUES (41, 'oauth2_provider', '0009_add_hash_client_secret', '2026-11-30 23:43:57.312399+00');
+INSERT INTO public.django_migrations VALUES (42, 'oauth2_provider', '0010_application_allowed_origins', '2026-11-30 23:43:57.453983+00');
+INSERT INTO public.django_migrations VALUES (43, 'oauth2_provider', '0011_refreshtoken_token_family', '2026-11-30 23:43:57.655729+00');
+INSERT INTO public.django_migrations VALUES (44, 'oauth2_provider', '0012_add_token_checksum', '2026-11-30 23:43:58.24147+00');
+INSERT INTO public.django_migrations VALUES (45, 'oauth2_provider', '0013_alter_application_authorization_grant_type_device', '2026-11-30 23:43:58.570543+00');
+INSERT INTO public.django_migrations VALUES (46, 'oauth2_provider', '0014_alter_help_text', '2026-11-30 23:43:58.612513+00');
+INSERT INTO public.django_migrations VALUES (47, 'oauth2_provider', '0015_refreshtoken_token_checksum', '2026-11-30 23:44:00.279598+00');
+INSERT INTO public.django_migrations VALUES (48, 'oauth2_provider', '0016_alter_devicegrant_scope', '2026-11-30 23:44:00.349113+00');
+INSERT INTO public.django_migrations VALUES (49, 'oauth2_provider', '0017_application_dcr_created', '2026-11-30 23:44:00.429338+00');
+INSERT INTO public.django_migrations VALUES (50, 'oauth2_provider', '0018_resource_indicators', '2026-11-30 23:44:00.888375+00');
+INSERT INTO public.django_migrations VALUES (51, 'oauth2_provider', '0019_application_registration_source', '2026-11-30 23:44:01.227199+00');
+INSERT INTO public.django_migrations VALUES (52, 'oauth2_provider', '0020_cimd_application_fields', '2026-11-30 23:44:02.096911+00');
+INSERT INTO public.django_migrations VALUES (53, 'oauth2_provider', '0021_translatable_field_labels', '2026-11-30 23:44:12.256115+00');
+INSERT INTO public.django_migrations VALUES (54, 'oauth2_provider', '0022_refreshtoken_token_family_index', '2026-11-30 23:44:12.451762+00');
+INSERT INTO public.django_migrations VALUES (55, 'sessions', '0001_initial', '2026-11-30 23:44:12.460953+00');
+INSERT INTO public.django_migrations VALUES (56, 'sessions_app', '0002_room_for_refreshes', '2026-11-30 23:44:12.598934+00');
 
 
 --
@@ -3141,8 +3143,8 @@ INSERT INTO public.idp_clientregistration VALUES (1, '9bbe32354ef8a05bf79007a4c3
 -- Data for Name: idp_connection; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_connection VALUES (1, 'con_6uDV-J_ahYzRC_If', 'FabrikamAD', 'auth0', '', '', true, '{}', '{}', true, NULL, '', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
-INSERT INTO public.idp_connection VALUES (2, 'con_n2zVR0dO-AUuPt8Q', 'okta-main', 'okta', '', '', true, '{}', '{}', true, NULL, '', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
+INSERT INTO public.idp_connection VALUES (1, 'con_qR2iyz89xdIvbtrK', 'FabrikamAD', 'auth0', '', '', true, '{}', '{}', true, NULL, '', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
+INSERT INTO public.idp_connection VALUES (2, 'con_yfS6Jp64frjiZ40B', 'okta-main', 'okta', '', '', true, '{}', '{}', true, NULL, '', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
 
 
 --
@@ -3170,8 +3172,8 @@ INSERT INTO public.idp_group VALUES (1, 'something', 'something', 'something', '
 -- Data for Name: idp_identity; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_identity VALUES (1, 'cc7241196c07985637849ae4', 'mary@fabrikamcorp.com', 'mary@fabrikamcorp.com', '{}', '', '2026-11-30 12:00:00+00', NULL, NULL, 1, 1);
-INSERT INTO public.idp_identity VALUES (2, '31c42f88ee7fbee4055c998e', 'writer@fabrikamcorp.com', 'writer@fabrikamcorp.com', '{}', '', '2026-11-30 12:00:00+00', NULL, NULL, 1, 2);
+INSERT INTO public.idp_identity VALUES (1, '8bb35ace18bc01d9d13ea201', 'mary@fabrikamcorp.com', 'mary@fabrikamcorp.com', '{}', '', '2026-11-30 12:00:00+00', NULL, NULL, 1, 1);
+INSERT INTO public.idp_identity VALUES (2, '1a59974129f67741ce2089e0', 'writer@fabrikamcorp.com', 'writer@fabrikamcorp.com', '{}', '', '2026-11-30 12:00:00+00', NULL, NULL, 1, 2);
 
 
 --
@@ -3213,14 +3215,14 @@ INSERT INTO public.idp_membership VALUES (1, 'upstream', '2026-11-30 12:00:00+00
 -- Data for Name: idp_provisionedgroup; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_provisionedgroup VALUES (1, '9215c71a77e4fbdafb25a878', 1, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', 1, 1);
+INSERT INTO public.idp_provisionedgroup VALUES (1, '01896d603199ac11157d5300', 1, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', 1, 1);
 
 
 --
 -- Data for Name: idp_provisioneduser; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_provisioneduser VALUES (1, 'b12498652686d1b5933a4fb2', 'something', 'something', 'something', 'something', false, 'something', '{}', true, false, 1, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, 1, NULL);
+INSERT INTO public.idp_provisioneduser VALUES (1, 'd4d414717a34f8c0044d539a', 'something', 'something', 'something', 'something', false, 'something', '{}', true, false, 1, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, 1, NULL);
 
 
 --
@@ -3262,7 +3264,7 @@ INSERT INTO public.idp_resourceserver VALUES (1, 'https://api.example/', '', '[{
 -- Data for Name: idp_role; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_role VALUES (1, 'rol_ixLMZIDdzV38dfaj', 'something', 'something', '[]', '[]');
+INSERT INTO public.idp_role VALUES (1, 'rol_ZAkQkJ5iH2quDtbh', 'something', 'something', '[]', '[]');
 
 
 --
@@ -3277,33 +3279,33 @@ INSERT INTO public.idp_role_people VALUES (1, 1, 1);
 --
 
 INSERT INTO public.idp_samlkey VALUES (1, '-----BEGIN CERTIFICATE-----
-MIICvjCCAaagAwIBAgIUXRXm1abwe1qhbzAxUOsoGfRXRS4wDQYJKoZIhvcNAQEL
+MIICvjCCAaagAwIBAgIUL4XG5QlnEGb3WQqPyNRNb22GbvUwDQYJKoZIhvcNAQEL
 BQAwGTEXMBUGA1UEAwwOY3VyZmV3LmV4YW1wbGUwHhcNMjYwODIyMTIwMDAwWhcN
 MjcxMTMwMTIwMDAwWjAZMRcwFQYDVQQDDA5jdXJmZXcuZXhhbXBsZTCCASIwDQYJ
-KoZIhvcNAQEBBQADggEPADCCAQoCggEBAMnGOghIqPECMuqtusuNtYZ/AEg5JUJd
-Xna9tt1DGHFcD619Nh+ryyW1vBx21w7nyWUEehHBSb7ndy7CizOP8ejXrq8Xa5vW
-5OE/3Hky32iWD4eAOIPtwawIxgucmJri7aUEc8d9tCuYlUxFKZjvHaI1EeHUTQ9D
-gp+4Y18A6ffNk/aMFZOZ2Il46g6REgwuNVcVu9Tfx8kywUtjjc+5fBJzmYQyP7/r
-1NCZCLoRG47b6YmCrHmx+5MElZxuV9jIbPdZJLFF4w2deqUfmQpA7w5r7z5YxCsg
-9KYbO/CDdHf/xCS2uhKiKIKz94AHtzQxVu8PSvf+d0MiCzmYrfygp10CAwEAATAN
-BgkqhkiG9w0BAQsFAAOCAQEAWjATEUXNZVJSiCKU2v0FPnyHHNOEJdl4Ga8hDUcR
-9UVLBv7UhrW+1HpmtRqpWBxHde6gf/r3dHL0edYs8yQoTkyvX3xC3gQSn8m5/Ikj
-HaOpUA1kiItJuejXPdqzdezN6so5IdGFRjDcwkDo5gjbjBsQLcNRPjYZNpgeQWIP
-MNKep12UE19m884tuHrXqNhJ2Mv9U6nEpopig0iuyu5jh7mqdzNp3AebCHTbhh3r
-YCQRjAXU93HFgm8T7v+9Vj5yHb2FuvEw6LJdI9rV02Jl7NkAS13FYRG/PVPIfdl5
-+etHXmo667faWcHFI8lXKqF0y1N5pjQw/jMG7BUWRtewSA==
+KoZIhvcNAQEBBQADggEPADCCAQoCggEBAL5/L4kY52juHKv5ZJ+wDwK6/4IV+KTM
+kRwVjgpgWvjk/BUJi3Uh6F3BlvaNCA+tuQ86ahtBLIZX2azr60hYQenCLm5/bkJ0
+ENTA6uYt/aDfmUWMwgFxjkACrQV0jFOESBAZQX57SkhvX/J4brOTZpXGbCxD/6Na
+VntL+fxohM4c17f3uwMn71BNTWnw0GXinqZO+W67pSkKPs7P4RysLbUHtQCoaohI
+0hIbARs62DAS8cKyl9d1Ifxf+wUPs7faNeNDuKACURWhvmQPsN5qLAD4bBrS5FAZ
+f/Ph8XUKPMNO/26V7Pmn1cXtdoy6ZF2X2gC8VoUIPR7g4Ciel9o5m7ECAwEAATAN
+BgkqhkiG9w0BAQsFAAOCAQEAZT5xO+xWOU1l7HwxYUVK6LiX8J5X1y+LfjUkLWIH
+Lh6og6uAsrCK4Jx4GxnHP6fzhLVNKDKgeU84riNkqHOMPO2xDQk7Bl+/TJJWeyIM
+V+Ey73svlCABzkPKyvkMYniVUbTPe/NEoRciCmjHCnoIeSyWBLQcViw/CbJBR6Hp
+QOTcyNODKPtqxoFTAvWrsTvIkF1SrAv6RBq9VBv2Bv3Nl753MyRMSxlc4Ulpkk4i
+THf3Ks2evW92Zbuxmpx+BIlhEPagtKOS6Iq/jip938D+GMU5Re4gqQv+IlEpO9XD
+FuP4VA9cLlsD6APRDmuUdv9jhMnfLYomOLLR0GoCyOpbMw==
 -----END CERTIFICATE-----
-', 'v1.9b727029.rW8HbQxbS73WANvbdwtmlD_VUrUHItQh6vs4kWj8jNeqJ17oKvaGqJzKrN7S3jhU_g8udYYynLvNxzT6TwOnMufpJGX6id06t7Rg19_9c7AQEdz-xCpGR-7K2KA_DgXkExMDGqs5w3gh_NAlbJ2UWMqLMd1ccWK6vhS9Fa2pRIQVQpveaH5UIN40ulB6mYs7ivWAT_fhDgNHvXZnBj0zqgzfjuJALm1kF9wj8EavfBnTmlKddTcyIAS13QqXX2CdUEIsAW7v8G24h_7AgmVJW99bYl3owNp1qsPnudC3wb_9VJCmKBIYf9UlYhG_0slrjwcyR4_RJVwAiW73RflEfv9bI1yb5BRpUB22Lvnu0qmN3sNSky5R3qEwMe4O65-ozEyG1m3PhRryynqlGvQi2N7NQBC-KfKWnnjFcigtaAHK6j-8ptka_xHggSz-UT1vy6Re2xov6QIV_4xbo5YTls2TK6uclD4dNoI8FnYWkOr3jJTI6QBg6CQzp606tKN7c_i0xaFIMau8neM-PVmYy8rHC5uHrtkAroAA-dmwR4soPc5vsk646DKHzoa-Q5J5owa4d5wv1FwKuftaoFly4I0AeqjdtPNBItBMciI95tA_SSkMH57U3VdU4F9fvGQeUDgS8RaF3ByLUUtMwCg9RfvUWbZbSEyWuBvRYuJXK0cS6q70C_rpOzG22TudgUYAiPB4H9SGf-w0eNdhTD15UsCdP-erFoT_tdtVEqOagApRTKNjxXpPswsj9yY0AJC6_S8_eVxnxdQH6MJLqKsx1T2o-cYrIN4OuPZwGNCpn5v37qz0y9pCVqCC3eDH7Irho2n8WbcGOkOjkrVh9LVgMRyd9nnwLEmCvLtp6blEc3WGoxg8CCCKRIVyttnCwN37-UTAE_Ys8ZkJrlfHyK0aFIBylaH7FXQwBc4q9Sfvp2FwVgfMMaGUnWqFH1a_fybVKGdRbh2FcGcXg5pPxddtxZd1YZkmXwg8onF7xQ8d7lMZXUXDejwEstqFfwZY9op7PLgmp6yFVHNctxr0dyHS9DL-RuFrlW8tAqkiMoJhgyuGNdEVM85igaC2D2nshFVfGi5CRRVXbWHsFoNrURf11hVaDNcYFcCzlBnVQvnlR5IPDuAFvGTaUwfHsHrXNBCLEMTnx1p7Dbyq8kmUrjYAHxJX8syRBE9namwMTf8XZmCfjiZGYTkucgq_vKVvK42JnGJkkVr4WkLmm_v0Gc_o3_vSt2LQZZ0luJGAM57DHoBaCF6lj_R3oP-hlpBFEiKcUK2Gdt4dVFvtmS_Emp2HhRQHM8x57a_E9fmG_RppdtlUB9M_1agJqDF5BpfmO7xdWsOEweD-tsESx8e2PKrTNFE2gHG_E_t698QGanTNt6y94QdFjhBTQbW96Yrxkm2-RmdHi8gZtJTHJTBf5YsMhPlNe5hhQTj9AmvUIvT6aHA5LjXWtxziDKq1HQjd1HuIZlt4fLmnDWqW4XIxwrj7c1j7L77mlPy07p7NbuCiSzpfC--1IdRRDQI4exzZueMwN8wuM3V0a1XMZv-YthERfsc0mmQ9Ew4nnRPtiAQzq1hHJD2zB17gb3lWufov3gqqXu7nFaSmyyTqlWED0hNhOOOFv0kedGBNfnsK53x2F6QX3YP5hleTyVLY2VvrAJWFPjCX8T-EOqawKLBM8yfZz8WpVOBf1MONhH8FDbgOItUTkGzQw9_UrqlK9jVMIKY5fcuiR_dhhbqwkxgg-5_XNDRIKf0ZIyq5qVx1g8fTDeFbqdyv78Lmwese8lS_sNB9wZdMpc66rSHl8ibFAeun-Osxx0J6M_rFxyXqOAR9t-eLvlybTGli9-NW45kqLTX5T8_NBXLcH5cd0UwyeXAummhHxgvQdtOlkwhiIGiwv4yH3hZ1WIbUSDYYNu7QtG_vFZYCM1cCcndpIzfsFPFIGJdZuXVYG81iyi5CDYewR3Z-aUgVDX8YiZ7TvBlp_j6jhscFX5IGSLoADwVFxNqATkAL2BfSVpPfXlF53PddtxCFczRzu042hXdTmtVKUz6g5Exf9wy6JxIV5HaOAAigBLsub5Luykb476ngQW2rWM2bYLPcVcQVlgwL_1CuxeI7fo4DSNtvBgi4Z3BAmSXCYmei2SJ_QOtnTvbh3gYIYGZiDq63o8RkCJlYuHBwjyjTzmk0J_KOK6KiLbGtOfQx-rx4BsLQum37YYzUu8oe80oozejg0nC--8pMSfVgpcqogUkxvNapufMNZgo_oKLNotDeWA9tf8nchu8-LE3tpdErH8Gfsm63At7lm2HDnjUDWMl_Lg==', 'active', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL);
+', 'v1.9b727029.-9HlksElJZZfHJE_MEiXNJ4FD6jvhoShyyBzVjlYhfkrsEVjjCXToBhBxMIclQV5piRdFZP6EREN5R89lM3HXsGsIf8YyUcprD27Arjiwz6nV04kG6FatJe6FuXMX2Wdk7zdgjZbytbBpEP_xrAeRsOZGP3bA_QGUTNgABAvlV_b4nq5fDWA2t6p9tOspIxkSxiAmzxlszfdLFN0KRUPMkfLibrYzH5JMbwKTK-X25j0HA2qQmSIxezG7YABipscfMTNIxYPwE72on39m-x2GHlvwiBZN2LEIZDyZx89M8CbbIUcUUG_9A1bhPGmJKpVKo9Xqlc2Yk0_TYqSqLIwMU3Z-EpISlRMFsTxPCzo3yfdWdufroID-dIIX0E7WYDGgZ5OeLOjYK1UqE79OyGBLs4M_a2h4l8yQMKTS0HkgdeJ7mpqUeKcTuwnfLweCYZwUHWW4gkS_zsabVc3zzT712euvF7jCSXHB_O6OFQ-VZWYDQVyGjCaEZMd6Ua7CwGYYiicAcKSrpYhFkxuxjj_c0pfmTelLKu0aFzsuRUeU2WplZnWSl5UUQBdB4CChtR5jMyCGxSQqoK3dox8swB8gL_FWVJFkBfty47VvOHN-IO-CJQ8IRKA757oiklbBTz10fkxVCblZwSmBbNgdEEWoZGfuGfAWwjghLdKtn8d6rsJf2phKg2z9IuRGH1G6hhUQsEM05CVL0OvFtKVNCNrDB9hD99ObcgJxb31FxYdRLAahK2muKZwsFLyV1TSQ-m-m33YD-1hwr6i5N2qwheXBMaME0ZYvtrFsu0taiv1oNMIeJooZAKkPVrOOkVReCf_hpNRnZOnYIvkW1qQIJUPxkOLCPcaEKEpt6gEJjswUN0xBdSb3W4acGCLZldg0qPZFS2ZEozym9iccAboNupfV49sSSjqma_BKTT5MAPUWwmfvRTRezTT7lf_p9Iy3D2EH7RBct39mc76Efy6vC1ub4Mm3PADEXB2Ny13UPvWZmzniSQUkiPfAbxOCphlKbb_MD3Z0h_9kVo0ATi4HcWDeA_zR3DZLChlPXnEvXfScBJh6mZs_Hi1ATNOHNLZRBIboCcEbG1pPBl9f2iwChYupK8kDNB8p9HT9hi6adOblINVIF14VCJwAtqLeT2GbBzt0cCMdT3yEFv_hSI5w_5Amc0uo9ay0TIrJaBgU92U6gmU-MPHkV5trLJed0Oi4lYB55X7uFIPMx0Ul6J_NysunFQuDt9CjOLYAav6bDRlxuXLAHbhTP5XOwE2e2GUxEuoTNus0gwKkxJprI5c3PIfQ4isytaF8c-OEcC2OjAN2sIHA2hiv7ICa8kA93JmsmGq-31XZOumZDJc8hX0jyaza4DBLo_FbeIiCbF7TV0SxZndHhQvzk1FFi8rZvQ2rHLBqOYXSVrUAtNwAt60hizCEN1EJD7FnKthpldNOfSb5rgoBKf-nUNIKwQIYDd22mFjJ7soFsz3B7vUfgMVz-qJqbEbzPFcPeEq973JIaHOdk5sRk-kyOUL1trBuG2ZsdejFj_90bLpWY7pWrMPB9BanStfFRoK57oHR2hg9g9zuF9_RVMk402b6IDwLXAEKaRn1ixTKXTwNmaiuzB234-kBInlxMAkNSk4EG9r3OQMJmiliI5v2oqv2xdEkIvAFoE_L96CPZh5FkOVuG_vzombpdAtabNDnm5bTMdMDDNlp3RUG1kfveBuLXzD5SWeCbrOU9kYhh6XayFzdnMBEB6MXk7QamVh4ZbNQviTXx6AcoWuJz7Etzal5PHSDq7rI6btferhPTQe77TiI7Ln0n70sUH1aaGmf7IxHpR4WVbU1f-C7FWw3Ao_fIciQPZrgGCWOU6MJvgCaP4ebj_o3u4IiOx5kDinVO-Yxj4LIK9c3-kKhRh1F2O_5iQq3aoAMVbCWQxdyJxCejCFje0BVAPYLUQbu6T38YgR2yIjqhFj8j7c82yLVBOXa14Fi9va1OU5dHZF1ZNDsUfqIibIft1uQR4jhUlFbtKua72xPju2ch6hR5Tzx9YKAEvvXlcF8aDd78r51bFUKCpBp51xeD9--lA-aQ58cpWLcEChoAFDz0yA60Xf0E5RQzcvIrYMq30kKUmexoNiLUeQ3y5y7Y9x1tJmsERHp6UPpqlzx-sG-CiVahFQtV4CDx8UBSvABFjLcWL1zOv8wYw_IkoEyExa1P02Jond3I9M0ph1RFIJldPhBTem8YlwUoj1Y2ohfZXCbqBr2JKoyxd2WzbqQvN4e6Do-xNy1ZP2tvCvMAWWzW41d2Ubx88a6s1bl3UbhnTO9KIk5g==', 'active', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL);
 
 
 --
 -- Data for Name: idp_signingkey; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_signingkey VALUES (1, 'vKghnGvrTo8WBht1EgKjEaoECBNXd9v-dn5Ei9k2qgo', 'RS256', 'active', '{"e": "AQAB", "n": "vkBf2gswjripdMpmfX41CRvC2yR8ej7yiPFFxkl3EK71g2odnIqlhGwKpHtZHLyjQdLkmfq9sVngGTqztkcVKouiRHRVgDFpf13tI2rTXMTuro9iFcDAevUg95tYcKY75zHk_m4gRyio1mHISICd6YRqY-6o2PY2C3foHM6K1W6wJhpX2Mzlqj27ZtCVyssmuVtUXiMHmEyOkkC2Zme-Oqs4vyKSI5iYZQqLIndZJ5f6EoEeqoEoy9lkDIxV2ho0Y1_UB6BYrXAtXUCRpfaUUYCgF_g690tcb47NJ-h0AihsIumZWT6oVCY0JHzAGA9cbn7bgUbE_mtOyY0bsIAI1w", "alg": "RS256", "kid": "vKghnGvrTo8WBht1EgKjEaoECBNXd9v-dn5Ei9k2qgo", "kty": "RSA", "use": "sig"}', 'v1.9b727029.BwWGHdf3AEaSJ62_ez8oMYVnPP5mEN5bIj9UzLaybZvyv_lh81Wo3dw3kS3rV9el7QfO6wFemZ_KuB72IpZkl8tb-qwjUgXxgsuH9aUbf0uMDohssH8q8iTOf3EGDh2oxdhcdQHZiTrZm_SUhNX4cv12HrEZ2DiE5sKxxBzd9mh6uoQKpVcrZGj3f6evo8RecdToHWUsALXEdzd3X_TgfHOpoxO5d3wnFfWFoQCaNOTQ-bi1MZj2TCU-aC-QmCk272xTt8I31x0VQYIRC_t7XwfNWjJZCnDRA7Xp-ldiOs87Y-DfiZdrRV7FqT9HZBpRMNaiQwEceCZr-XdjM0k1gTNYKKPC9t4a0ehu3k1DBcqmlm_kB-6HpYurTB6aWTvpRoC5VaCshPr6L8sG93o6eaMHkWh7wrgOxzqRiRAuBs16H2X3mEVMa6BhRzYBj5LNi-PwAhO9PgJ3Ye7h5NajRe30XE4pFuJVNx9X3HNZI9GQjaMqnof-h16XGaVx7M8ZYVJWuLJ9Y2FB4dYcNeO4LWGjlwV1jpCClzMeyI-bn-NAODRJrZW8DUA5iihm5eTEvQkdWMT4ywURaGbROjpIIWk84UHbW_6T1TUOpZtRt3Fqhyw-ACxEvXfqhG0FjMROzP6LGMTOJKFZ6CY_j6vB1DHy_SMUScdBAGgjZVDEq2TsjOFygNTwAWbmm8xxLi1Hdreey8K-6cejYrTaYYlGSAT0aagLB1QYanRrE2HWAeDqwiVJk1nz9PemPaGWAyqN2NkULZTGQqVoiykJH9QKOW8hKEORD-Tia6PKJ2ePQoBlFO5Rj_dZ9DWnNYpPJKBS_ndWzknjUl5UYH3K8YE2R69_3khlpCAHyp_ScEQtbzXVVD-OlLqFx-V-DX9ntKMamaehLt0eDpsvI3BIKyxHmXMvMn-7cXpb3sMctOWiqXjNk1iPB1is1BQ-YwhL7-1LLMxMwTdofrjb3TQL6hlO8ncbRApVtrUl13r3bMAPxZY7FPSYMsyFeCHwz_46RV76Yqpd4rsKpPVB0dCAQI0lcLdT1S9XjPIbU1kOrFfjMe2LazReEIYAIyzCgll2tawW8kHctCRSTv8OJB0qPrwje7GW8Ak_IitT45lrM0T1G6nm8IxV6ExWUTSQsTERc3vtYw8VQwdguCV_khuiZUYvo_Wrdc0HMhDCMDCikvRkx05pAarago8ODcwbFh1lmnO_gNyr7M2tRdOWTa98Gn8EWo8GTo7lousd6bsIoQPa_kmKCyzCb_4KcVbTcQERsz4ZTMrrb1otBbzyYhS3nW_EauPqvdCbAHYiIolW7rZkgjXd0xyxIlL6zOD-BmqSYBwC-lxUmsR81_Yse1bKq3L-9q1ftlrReTRxlJS5vgJxqvtPSL5UV8bK_VlEULLxonvPgGiOLUjA9_0zbNfMPtG3tX-4EmmVgH0EVbpx0pzAPyVuksnJ70dJT1QIxO_8hnH0aLdciJmiBD9Cr7o0x1jWXFE0OiqS2zr7QF4IFOFpqC31yT9qjlYzmPcUrJqWdSj2lZfDCqvQuMzltJEHadpX-eXH7XZTu4YER3RQpZI8DMpeW0ylsk7T-sTpjig9F0jsYJr752FFCBOx3yGAWYSF6BEqF3EkuAHbF2EJ3dumLE7y2HXI0Ok7BLEhj6EsGZ3dDyI_R8fbYnlTl3QQvzo-t_9BWJqNzF1TgH7UdEP_0FJHr8tYAshtUWe4_mdhBktu4vV5ELlEooGvHoOONaWz7Snq7-5lJuFLKIC5YUG0hgwJNfJUUU_AGR1GhhKoP8ewwzRmblekYi8pBgkfeUCTOLpZk_AuBi-9zrunq45FA1324kt2TERne3QkCAYYBlfgW0jhuZLYtE2PmyGCqqcJjmDGpy9pPHSzi8n5DxnrzlG7sDEsGUDePgr_vDflwn73dfY66CjbfA-V7i_VsJY8QLg3IV396j42Fd8yuX5ALPwV8Sl8ukjlR9fyR8JgKKSKq_JYjfsiqejiTBwPholX43XZX5NophyfOKsUYmYAhIPzzOFrdFWsTW7maMtaHKuRel76biYg8okCczKZB1xl4BqmiQGQea2GwB_FEpUFvJj6dI_au2DTa07RNtmC49FgFHm9tADwJ1zPDq5UYmfgqZ_cyx_KbJtTCAhsHwg1LsXoIToM9cG1VLjUMiEanWkCyZeGtbV0K9eNh9etXrvMq-valgO2UezRjZr8VQJo4sQ2UyIExX3weXBO2NzBZvgu9X0M8J-vk2-IR1qMTLyUmTw5shP1_AuNrOSX4TADamQGS5sYJFUyHqv2GnMdWj863Qusgw==', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
-INSERT INTO public.idp_signingkey VALUES (2, 'vaQpkeYpP3-g0tweBARLbrQ4SR_cfdahy9LLr1DYV78', 'PS256', 'active', '{"e": "AQAB", "n": "z8kuAT6B71AszHFsxkCeEJhQejvVACfHS2BY_-4Sy9WDTnXvKDP86nYB9lGT1n945hFWLRGIbYZE9HO3ferEwsGdj0B1sJXqeq1KQXqwNLzSg5Dp7PBDMxMCTw8jub8jwZUF6RsvJV8uq0Y2f9vVhVONMorr5BQRXsVvTIyPtFOaD_oA52iiiR1lzUsCsbiTceHEvuxQJAQiCtXUKnBjgqywD53OJHSR54ecqKXDWN5vs_aT8QMmSLntdgT3htXl3PD3bUBv_PkvE7vmShnZG3JIF2YUUEs6W4cxPMYtyzKIovfhu9b9dS5xjaY4iMvlJGP1I977_Imc7ixgtX88iw", "alg": "PS256", "kid": "vaQpkeYpP3-g0tweBARLbrQ4SR_cfdahy9LLr1DYV78", "kty": "RSA", "use": "sig"}', 'v1.9b727029._XhdOqt1z3m_nqaj0uAui8SOFNM2M4UOGKTOkOAa0Dm0Jr4DH-z7IxUk3BA3zaaqXiv7R5m3vDsCClm2T6q1UoDQ6jZEPGHKpXFv0xlGl0sE8FesG8_tFBgov3VooCugCYnvQl20K5si7R8rE2kh8UptWJhh6gyz-cpxTfWWF11mOvn7OhjVbV2CcCWKI0bHSNHW-L2sj_IQioGnavp0NdAimenGaeAF6_WVXppbQcj44cWryHGI9l6OTtupMgQo8IJRMc_NN_jzKnkFjS-WELDGsej0iBHGXgk117jmS5anSwym9Sfl8PeMvQGjBWtwa3ltaR1SHmxyg5zOMo65b4UnEvXcWdGUTZl_LfHFgoE5ItyBU6DvRn1nZrPIDNmYKdxa-Zb9oAmo31Q55UqCN9HW76l041-9hvQfDEolQ5-CW2tk-Oa--ntTYwVIn8CpZssevSbfXy2I4wmfcMjAmKu9htQ-uTDzwQb9scGt3Bpc_8LLEc-CDDsCwo2vFtMeuV5mx7BjJeIyaTlmS-49MP_PCBTsPrfSiUVrS6yOBZXu_3z1Y7A8OaLDGXxGBaoIZEOyzIBcESi3SlR79c39pmAaHCswW3JEim3UwVwePqQiPGBoofavbhYNl3sR_TaYpzzV8tLojEHv3e4LFzzxAKBish4KX5ZAH9NXugts5dc8ZVhBnLLTrdRw-UzGKXUGOa6sp30lyB7a-HohrCHYfXu-clw3hEeRr50oAGD81jMZP3bzUBctkxbYE_5odxW9g1_AZ_QWwSuoup0ZyEEqk3YeGaL2upUUrWBQo0QOlW_WWlKgOa9zxVoD1Fqo2MEI1g3y3VIHdwp8BuRIRg3_PIT8jB2AJH8rXUsWxIFWy4ulWp9R2picO-pn74aGeDaiJTtnZXRXS9PrOfXw_MR-wfBi98rjGsWk0CGIDZvlmdZbsZuvsX49YT60ZB9ZrB_vY4vR8fdG2QdJ_XsIYdudiiO1RzMguc43BngaLdxgQ8YiCYNxMClpFXn92J2f1ieoH_TJr9EnW-v5xxgeNxlfq-84k8Ux6Xc57m-RYMVkB40IKb7B5Y-Squ_nFGEejB-Ycicz25s4bWHHNMIpmfbM8cmGGHkS91-iDZ8l3L8pnjJBEt3MAtvaLZXavj84nBsnswYA1AXf55foNqaBslQCSsYG-yxDUFimAdv6ETsKW_k1Ak77jS1C7EyOgYUSq0DtLEWK-dhJ8EPGrcRd3akQTPht2G8go_MhF9DS28mhuWT_7dafh-M3P9SSz2iBVidQUNwiKyp6jgQhM8DbjFgVfakdlpJOBdcXaXh-2AVA6WZglinDuNJrT72-HK7eY2nq2g1lExWC0CwWDIAe_QNqGfqZye5QmFe1nFWnfr0XuWM9jjbFNzZbNz6GuKjMaFyRCfbBpo_8rskOverBwl6Agk5vDW33OuNcHJTCj4EWnLPys68Ww3nITqcDsSvtN1vu2d8R8qdzl9DgR0dP0dNT83qunEl-6_8UCv9NYq-zFpJX8OErfjdkcH8zkoHjxQVwdzc8vKFH_6JF5ZU58kipxov2WoaF4kuZ9a_usMO15ogctHV5gmJv0posCouLCyjxQUvhsp4ZHtvz2ZENxBPnUb9CVlT-oUTFCNq5LLhZJ2QHP1jBbFuWi2kAUgJE0F5Ml5DNa4UCIUSHX2PyBqpB12ZUsqg523oyzGVh8pDG4Bm0F13Mvi09Oz8X2si6t-A7TkjZgoIYUFMCa6dCEQEc7HvNFq5xsMjXgtaRASKPQQNz_waoUWxsMSMmR0-RNWhXpwHTBh4iz1wpeJ_aEuYPE4qWj-7yYXMv16fVJ1R_cRu-6koHU9dYmBRGK1Iqyr28XXTkcXP-zSbdlwDOs4sk2_ICX4bosXcDj6SDEkkY6Th4e_wBZ7D0BNibNa_qFmh5hhNGJ1a0miuwbwIrRCY1Cf6d_f8Ndk9XL3Vx971sxe8lNPf15YP7i6WeQ0S8aAT94BnkAqBPn8sLjhxm9PXs3cjoTN6N5BCr53LpaMuOKNorc5LKRBPxi66PGwaOF389oO5CfBHzv9vZHWzuNGQoQ2ifBlfj8ygD_OV-HgzrcTq0YKeoiJeuE0g78OXRaR17YpDnfJ_psvOaQCSBKy6uqx6KL8PP3za843DRW69RM-pqPwxcGA5I1rblsNx34fkfgiLkjzA6wWaDxDjicCiilesrocQJKlJtT4zzwqYT2TW2UAzexLPQnrCeNwD_LiF3aFSzOPwbaM7Ho-Dz2nG4lL_8KWUN28mnEOS0a85NvpThz2WDYkItTirTfhXQU9X9ZBRKVg==', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
-INSERT INTO public.idp_signingkey VALUES (3, '_pjcTRWXzka-3wt_d6nfMPmyBNRoHYe1YkWr09ufFbg', 'ES256', 'active', '{"x": "fTQ_fQ_yVdfjcABFr6xcKiZQ4yjsCmaAWoEONnDSQd8", "y": "HxFGqX6zkkKTzGUIsEzUrCggjHTw_5zb1_Yzy8AJSjc", "alg": "ES256", "crv": "P-256", "kid": "_pjcTRWXzka-3wt_d6nfMPmyBNRoHYe1YkWr09ufFbg", "kty": "EC", "use": "sig"}', 'v1.9b727029.4DiU6dRLqrHLE-x-xBmARoVuu_KK73HCT6Z-5EyLkkiBbwnIFs4UYnmvNZHNLkUBXe7i5jCYuEnQaGWLP4qkD8iYfULXbR98dtKoQ0xzJj4fnyFL0Hg8qeIwekHoRQse664ovqa8OZg1h-zKtNwwAkuRrHSvDJ7eKB3cuDUm8E5JR5H-cSZDy2RIF9Vbel8Ry5LOj2VQJqKnHLyNbKUdfl8YrKYsPmRJd3sniTbFQEIG_uc2VPBYZ5TtwwLNvwBSN7ybAJIXrpd14HMQre2rOuWBs75aQb4Vg1oupuiymgfEpKg_bfOF9FOWPLWef-5Ov9QCnfi7fzu2DK0aT__6AVZoUwQu-zTlSzKYkUA=', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
-INSERT INTO public.idp_signingkey VALUES (4, 'MdnK6ezm5qIlh57OPTOQ58K6oeydK4Oczi3Y7kFfMms', 'EdDSA', 'active', '{"x": "sOm-KH7cPU-ie_PAJdybG7xX2-AQD9YhpkiIWUpJPMo", "alg": "EdDSA", "crv": "Ed25519", "kid": "MdnK6ezm5qIlh57OPTOQ58K6oeydK4Oczi3Y7kFfMms", "kty": "OKP", "use": "sig"}', 'v1.9b727029.piEl5IxwcIG2slQu2SYXnfRFAcucTCeszG-KBADT0kiL1uIsGol7PDMtij1IFr57nmT_GSyN8FIkUInRWTFoXHqBYQKKXkZ55mJDdvtkabP-swloAsh1bdu7c0DfSsNlwgaD8uRF43tQEinpFOmbDGx1hs6DnTQwPYzPZ1Mmyk86BjreU1dy253001JsgGTUGnrS', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
+INSERT INTO public.idp_signingkey VALUES (1, 'rT8eiKb1aGM2InNLW7JKsWRKr3XJfkTfDaYeQvekSg0', 'RS256', 'active', '{"e": "AQAB", "n": "kyUtmDMXSW4PA6PklgfC-AaWmW3fc92k0g0zvYcps4Yv6c_1wGk233g-YXlzCpqy_gbsJBs54S46FXcxNwgcHnxnzsr2qieGvVRdVFzR1eaX3rkwEPsXcCuokFvL6p5qFtvS18uIt4vRjmt37kA6FXCnZMCBhEZZOfr1CLKoGF_WaeUrC42CUkXRcUVSRP6ySxUTTxWn0lvHXvGbNODefZh0rcKxXBEVaDzqtcH77zsmYk2fpDw-ctwlJun97WF6i5UgkcioisVoPiv0YZG1a-4p3nsFEisdXwjD9i8kuqY0IbkAyrDT31iujs20IWX11powU-tjJUXO2lFP-XVzqQ", "alg": "RS256", "kid": "rT8eiKb1aGM2InNLW7JKsWRKr3XJfkTfDaYeQvekSg0", "kty": "RSA", "use": "sig"}', 'v1.9b727029.wsUjEBOCXBuoK1rbi9HtB0QA2Y9IrE4CSm_iku2ljahIqPMskgpdUGu0DFUfQZLqvMb8vgOpJkrZe-On16PVoVR7Rd4rcM2B40T1tsFXDB3dM_LDtMdAzmZHGLOicf4Oh5AacLJ2ongfdNuq-zT7FWjtjAOD3wWctGYlI0dcn9JfB7K1qSwDP5xbB6C8Us-lJsRtyq2M8bWg82uZXFnKWKLCY1XmOm6vCTaoBsSPqy5CSEQql95NNcoqyOjRyl-uRq5apXu4dFicRsr2ZDJhBbg-WKRsXyItGAKZW-OF5xLQJzMufuhfksJe3OowGU-09J_CDXODIiv68r24Gl73VAKDxks0DyVHV8XUxMqvApBM_o7omorirLrWcXTTZNNndVFQF9VI1LfO3YUXNQbqA2C2fnkGDNX74ZprKEoxYPvePdVvnxAvvAlCx98N3VgwlC0HLmpvY-5SfAfY0ilJQ4pavzP6MjsE3Ax9gUroiydVgIxacRi19O0K4OqFjGhwDY7JZzQw5dxeJx272wbB400QTATi3KnWurDTa-S4vN74qZmL8X6jNWhIC7Bw91kZUBaATIiB5_Ob65_dEes6mpFgahGk145xBC75BkuTbkszuSkJHgNNKeP3Ilp7AKNeVirnozEr4rr-qv4samKMTGoX8x09TPetVJ-pk_ju_bh8atLLwn121AI5X6Po1fWkV2DVR0n2-7IF--ztbHJloC_du1fvkIulA6VW3QRZWPf6_r8Ww9XNKUhZOHjUsF7R-wUHqr4g4Qj7cvElvCIQW0jSO2lLS10ozAHP-Iy7yLrRDsSbuM3hga4t3UeH6KGtP_ZqqD7r-8cZkezM3rhTizcLAqsBQYo6gk4UPFusquPZ2Zm3J8V4M1s_5o2U_lHL44W8Ru66suZwafmxJuq1H5qp6mzs46kFMstiTf_5cP_dPSkIwdLSvIpmGVe4EkzRx4bMqrIrwVZOD_rsp-uolsZfgCCU9qTZfxPFKCj3vtWleFelg7Enx-qCNOnUIhWQwI-K7kxy_t7I_7Siyl-hzFmB1g-xwBVuf8jOf2rOCk9EU-jXgdrwqrSlivPKxMmyGEIozLJ7F3fXf0OCOohprWI1SVuj4Zs-ynJmrV7qu-nluCizF6sW61Jo39ZduzBdFJbefCHbpqPv3A3pNfwkHAuzOudI2DLnGKHIhyXqBKz7zQP60z6jKpwwZptdOuweWSPgMZ9hYcd6vivDpw6hDfhfljcBvPqRXLSZ3rTPK0Nt6bvpKBZmkyf43J98i5bIoqAzvw-Nh7i3XExbk4IB-2fN9omNWxmf4wEA7rZqqnbNREbHvBgFSAq93b5oYLjYBNPqdvEFrE1DSX_BQfHRivCqDYILGvl06TR3j_PNRPi7P27o8L9SfPPejstjisd4U15YccQQEQua1Cty15HZpmHapwmc6enz1FpCC41nkl9nQ9FN-yyMxVls_HiugAh7HGkYjGibx3Bs_2IufdGcvRlIvIPpnSvgB4GDhvx-SrsalG-a-qXWDu5DXl2JvLZit8NRZLkbK0nvEQTXVE0V2iXmXoqPnqduxlQDr_XLJIAZ71yrG_3-oS7KEfSjri92128bwHWW-7oeuFxBYDkX7J4keZOAUujP-xMMX8K_lJnX9dDAoF2j6WyfSG9YBA-cQNLgpvwxEvtZSyn3js0SQKHZKaF4mzfCMcD1M70DFUMGT6QdYn-2MlTvGyj_Xrz4nB68qxoDbcrTbw9bGuJcoxa6PKqI5GpJdNDJrwYSo7DQ2a9ZsXugPTR_sJYPBFUgNsA4X8yE7VsKDjo6-bXW9KiCRRNB7KTU9q7Lg9iof49ngcvZEl6rdj-LeSR61uxNaOK6HzgUr6DY8N1A9G-a8mQhbuQKqVR9ca3tzBfyxwUhrbebZ7lDuDMuxl7NHULlfl4f23nrqomHgBgF275ivOSk59becuKh2hqZVNbj6lKnfe0ZkIkQpC_NFatNhu3-oMisUMA20mjpYX9EDZLHjCJBFFcGLRRHu7jcs2jfZl_OUizQ45HoSzjJlFWYQglzaUetCln54aY717wX-u4sA45AmPilevT8_gAoR2F7rA-r6dm9liBGULKvUMU_I4MoNSQuZRKtjzjB1J0xSjRGVrt_h9-rWr6dRKqUgSnh3Pp3tPKRak-tHiO7bDWP-0cLKHRM9NkYEFUJgZE_W-ib1QmOUbadllXF5HnPa76aeXsDI7bxEMhNo1iln6EstN6kJZ91R_H7Deu3prTzEzoLOkls236KKfZhso3SnYlW5JoqTgLUs-WnCvrFpSvyqHVjq2kFPg==', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
+INSERT INTO public.idp_signingkey VALUES (2, 'SwcJaYX4CqeZL_wcyp8dzK9dJ_nvvvlqCfj7jBNCtaA', 'PS256', 'active', '{"e": "AQAB", "n": "jVUYy26V2J4_j09BQfQYkycrkfyQIyRdRBZE_r-w7EaViTDR5z5Ao3hT1GeRHMfOFMw9WKlkPN-obJq6MBKp4fu05TSdJNHg6VgxUI8cCPKtDkXp06SL_gmU_tws8aDD9mTcpNL2rHQD-13OT_PVf1QcL_PHYPMD_ADYZuxEn6DUWgNXR33yOPbTjihPaeLCW7iRz1TEvVonfblahi1kzMFNBpfr9BFJEcs4zubJrU4ENfjzv1T_o8EssUH5ie0_Vae7duIpPwDyH4C1J824D8_xU5awAp4xVK6-w-mmwgZ6PAgbCiXKvttHxCyr32Bq-gSDsObeAlug10L2RRU7xw", "alg": "PS256", "kid": "SwcJaYX4CqeZL_wcyp8dzK9dJ_nvvvlqCfj7jBNCtaA", "kty": "RSA", "use": "sig"}', 'v1.9b727029.ik9f1-jMKSZZtWuRZvtn8MErnaa6vXppWwm64Dvegz5wqwZaWHVFSFmmpNUc4cUsKnlSHSDJ1_IFgoTP619Skd0RH33_coYI-0UiKdNKXT4ylxG2aI6LnHA2Cmyo7KA3OgWOd6FgECQN0yqwdvIIXtTC_L40Lzcm74qdxa_qz_Z1lZPbWQ5G8Hl3PDemRsMGV4BzodMcJ46TjBwFT6wUBi_ruTyVDEs4d36DU1gFHoRBpQa4C3dFcu9CCU2BRux2mAA1QP8PZDBIkntgps8X0w7mId76J4cEHu9hYGabsQFcQvK5_18y1xZMwZ5wfhW8G3oFJWXEZZyEZ0sVyZEnNRbyQlPlBPHj5nZ40d6himIk064Y4DJ_PBkf94KW_f5IzirlAmz_I3h-uMachFi08tntkji-Q_gE6KfNNhz1kk3TG9xqXAn9987bl5QEqEQFQVwRsBySYIe3YyWDySuepJEst_YLnLoEBQBPOxDo3Ee4QBRzZfRB0UQterVRUfsnjw9g9oSPnE1_VZiBnz0i88MolyqMaSUuMBdSVPEhE5bQVeWOwbj8p4SuyELgFp8vLrw-myh17p3mzpzLWIyLUU4S9tKkwJ6g14UyYDUNn47syCbffoXIZ2jGae_uwhzAE_8I1T35hSTcX_dqoLTNxN6SnxV3zdNZg3RgxYKTlqD2oBORDG5Ban8ziyQ0SI0VgIhhLB2ji1M4VVq9dTAsq_BI71L1O0c_E4Gm0r99O353vxaM3WETmXw7ZNmeISBgYd_iIhDcNxnW9tSNhHCYYVvGjy0E_Nv22aDgYMM-DBkKPQ5FCS95zGB_zGCiOsi2CLs3JxVj0p8afXmcjKrUEHRKNVcpZ2tmQhtF9QH4GnaKQPbLypwkDMqxlLeo6DkMZG7b-eZth5-ZtihRuFIAGyERTXABysG7NXSNUIKxCFN5z6lK4s8Q3UcLwuCJnFFgeGcXVE8QKY5YanXcDUBne2I9dNwV5-WwJEkbDAvqe3P4JQrJvlad8lbYxGcA9vRUZhMZ596H_o53odNc0n2NKF76Qnqgrx7RPnnKfgFqRidY6CgApryaJlm6h7fqx8r_A2Nx47tfThYFnG2_Q6QlHWrihtiMH53hXMAaiZ757_i4axu4VHC1PjT5eaZ-5A4QGCjCZ_4OChFnQzCNcjhTqggM5IKWqgdg2rswCqTVvIFfIhn91U_Bp8-bLg7YlOLJU2X_2GyOvVtE5daCMwxytHxke4hKdkuY2brO6Clfz6eUEl8n4SStkUBTBx82gpQnpyTajYYyn1OVFRBLk3xYXjuzaguWVunmb10J35OKoM3Dpfs0_o0RisdFweRAIHUfIw0OJDhelgT4qFPfL6-hEvCcVeghDgqdhtcBLGoyuLe0_C1zqBA7jpXyGBAwOrnyq0nYhpN1ib6pfd5lGH8UpXNTnVMCdBMO9Vg26kYW4jC6pb_aRDjFhVN9h5X1EbdrhCVS7kU2wh6gjGsh-YFxW4Znsedv5FW6ntI_cNobZ9X8IzY5RgCl6FCE68Rn0sxbtQGswlh-ybLMzOMfLcIDqxSPasssfTAyW8MNlJFQSe7L4ASmkrKR0DkRs-MrpcWEYw4H3diE53JLV20pXbNR86PytXr8HclpAJc6OWpnnqlg-WbHyy-58xSbZGmqNvLzNJq-E80aHXlku21Wq1zpUfvvbhGuWdHvRr-spXiPUEmDRmH79bayLXWSeVcMoIFMjCGuWWZAK5TV3LYUIP0kwZdrsi5sRhus5hhIrsQGt_Aqi3t3tgf0mZ3xh_arSXANkjdLyWerDdOqGuZhPq58Nfz2Sl0pnJpaBCo7LZYJ2A_DsqsAIC-JGLlESPoaVWpkJkUUyg9ZYwDCfy7i1KSZajJVuQjrHaIJnGvb5YrG9U2_vQdQmlgpSCLpAK1IPjpTeoXCeC5i8vZhq-t-bRFG7HaJFii9i6xk_QiQ9HxEtHHwsyYzzbbYNWHJ1hDnP28asc_h9xDbC3Aok10s0CfMv2X_DPtFsc7Q6p6VkqqXRBcUUIHM6l5RtslMv7UpiQPtiHvJsIbOTrQZOXWnnXXZtZi80gi7u_-OmdIge1_PVijWe1ER0XrK08Z5fa8wAJZlF-ugIqDSzuqf_iL9f9Sw0sPjg4BcPOEzGuLetK4VQjkukgMLZGE_Nkla1c7Nf2Ohr1cxNL_yFfyvu_wNiwX2OSvzlayfWWWqaoBKj9PhRe1Mdo9ft_8lxqBGV6VdpdWuqbQO9vw67Lci3TyVFbh90e8xet9cLJI3TurtnN0oZLLyBBplERVPH5qrHAT5MWFLgRVO1Q==', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
+INSERT INTO public.idp_signingkey VALUES (3, 'tlCLCjO3VTx_JJGpsGN9kYkpXHJG9d8qyQJl-IZmGg4', 'ES256', 'active', '{"x": "usrjE09SvG33qfPk71XZJyH24JdWgM5s1SqRkXICtCQ", "y": "pErvgXJ4zi-b2U0uw4ucOHtpcfcB0qenrp1i3zmq8l8", "alg": "ES256", "crv": "P-256", "kid": "tlCLCjO3VTx_JJGpsGN9kYkpXHJG9d8qyQJl-IZmGg4", "kty": "EC", "use": "sig"}', 'v1.9b727029.UCBhLjHLKfPo4brJKIqbMhpJZ6FxJXgvwsnFvPydUciIynyd-ITYG1RjCOAPiyhJNQoyhN9wvRh31cKC_jIIfWs8-G9I1QMiDST5GO0FZKzcCzS-acJUyBkTxZLALKSqiiQdq0fJxbylmBY2c8E1YWU2Im6fIhowZFbGGx5HuiF_MHa6IXvhvJ10pmUOl24oqyK3knl3XuMW_BZOPjKvAav6p9YjurC9dYgojOjv4LvrCRon9XX1fWCCd5vAS_gkYv9z-dGAGWhUWmuDyt6mVO6hYB2tML2pxlS8JYnZXhZIHwlW51Jbhw4DvRAunrfJQb8P8RXXWedkoglZHBNMdG8gitS-eerxUTUE5E0=', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
+INSERT INTO public.idp_signingkey VALUES (4, 'GKDDYelgicR594KCHSYELCis_n4dwDLbAk0vJMY3eT8', 'EdDSA', 'active', '{"x": "pVjzL_RLKV_JXNV8tYBfjJc8egvUThAG9xEBz6P9QWE", "alg": "EdDSA", "crv": "Ed25519", "kid": "GKDDYelgicR594KCHSYELCis_n4dwDLbAk0vJMY3eT8", "kty": "OKP", "use": "sig"}', 'v1.9b727029.htczs99ilwVKwMxmrHQAcg9wfDHELd9bX1uAUxllv_gs6CzDR4FDGRjrR_B_P4ZuuUKdlHtrzsjLf6NoPy0dijcz2UfsxlWXcBnrezvmXV27uhWI_YC7et_x5sJnEH6B9doBdHIf8gDL8fcnBh12BfSBm0o-40k2aE1y9mMdrW6OxPIxZGgqoPAy67OplPzpSK0J', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL, 0);
 
 
 --
@@ -3317,15 +3319,15 @@ INSERT INTO public.idp_spenttoken VALUES (1, 'gtr', 'i', 'j', '2026-11-30 13:00:
 -- Data for Name: idp_tenantsettings; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_tenantsettings VALUES (1, 'Curfew', '', 'en', '', '', '', '', '', '', '', '', '', '', '{}', '{}', '', '', '[]', 10080, 4320, true, 50, true, 'never', false, '[]', 30, false, false, '', false, false, 'E0RqZy3fsm4Vwzs26AdanpuaKVl4_IcBN6jDonSPEX8', 5, true, 'database', 90, '', 13);
+INSERT INTO public.idp_tenantsettings VALUES (1, 'Curfew', '', 'en', '', '', '', '', '', '', '', '', '', '', '{}', '{}', '', '', '[]', 10080, 4320, true, 50, true, 'never', false, '[]', 30, false, false, '', false, false, 'w30As0dTQDO1zhMixzU2fYtobWWM5s-2NqeBEItmmck', 5, true, 'database', 90, '', 13);
 
 
 --
 -- Data for Name: idp_user; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.idp_user VALUES (1, NULL, false, 'argon2$argon2id$v=19$m=8,t=1,p=1$ejN2Y1F4cG8yVWpUUUVUSGxCOGVkag$onjyByBVg3RRZG8baG2g9RcPaeZ9GArMfc9yyHc9O6k', 'auth0|cc7241196c07985637849ae4', 'mary@fabrikamcorp.com', true, 'Mary', '', '', '', '', '', false, '{}', '{}', '{}', '', true, false, NULL, NULL, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
-INSERT INTO public.idp_user VALUES (2, NULL, false, 'argon2$argon2id$v=19$m=8,t=1,p=1$ejN2Y1F4cG8yVWpUUUVUSGxCOGVkag$onjyByBVg3RRZG8baG2g9RcPaeZ9GArMfc9yyHc9O6k', 'auth0|31c42f88ee7fbee4055c998e', 'writer@fabrikamcorp.com', true, 'Writer', '', '', '', '', '', false, '{}', '{}', '{}', '', true, false, NULL, NULL, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
+INSERT INTO public.idp_user VALUES (1, NULL, false, 'argon2$argon2id$v=19$m=8,t=1,p=1$S292UnNWMmpxYlBOczliUElIdGR2MA$sqqz3V0zFOKfO2qW2l01kZnL+s8UaTjiMSQIeI2Igs0', 'auth0|8bb35ace18bc01d9d13ea201', 'mary@fabrikamcorp.com', true, 'Mary', '', '', '', '', '', false, '{}', '{}', '{}', '', true, false, NULL, NULL, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
+INSERT INTO public.idp_user VALUES (2, NULL, false, 'argon2$argon2id$v=19$m=8,t=1,p=1$S292UnNWMmpxYlBOczliUElIdGR2MA$sqqz3V0zFOKfO2qW2l01kZnL+s8UaTjiMSQIeI2Igs0', 'auth0|1a59974129f67741ce2089e0', 'writer@fabrikamcorp.com', true, 'Writer', '', '', '', '', '', false, '{}', '{}', '{}', '', true, false, NULL, NULL, '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00');
 
 
 --
@@ -3381,14 +3383,14 @@ INSERT INTO public.logout_app_formeraddress VALUES (1, 'something', 'something',
 -- Data for Name: logout_app_logoutdelivery; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.logout_app_logoutdelivery VALUES (1, 'app:1', 'jwt-debugger', 'auth0|cc7241196c07985637849ae4', '', 'backchannel', 'pending', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, 0, 0, NULL, '', NULL, 1, 1, 1);
+INSERT INTO public.logout_app_logoutdelivery VALUES (1, 'app:1', 'jwt-debugger', 'auth0|8bb35ace18bc01d9d13ea201', '', 'backchannel', 'pending', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, 0, 0, NULL, '', NULL, 1, 1, 1);
 
 
 --
 -- Data for Name: logout_app_logoutevent; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.logout_app_logoutevent VALUES (1, '2026-11-30 12:00:00+00', 'rp-logout', 'user', 'auth0|cc7241196c07985637849ae4', 0, 0, '{}', 1);
+INSERT INTO public.logout_app_logoutevent VALUES (1, '2026-11-30 12:00:00+00', 'rp-logout', 'user', 'auth0|8bb35ace18bc01d9d13ea201', 0, 0, '{}', 1);
 
 
 --
@@ -3437,9 +3439,9 @@ INSERT INTO public.logout_app_subjectexclusion VALUES (1, 'something', 1);
 -- Data for Name: mfa_authenticator; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.mfa_authenticator VALUES (1, 'totp', '{"secret": "v1.9b727029.MBR8KI98G9Y6u9EHsUi4b_om3XIRI6JBaVdjd9AeB2_6qpMRwUStljaa0Lvx2Yx4P7dT0YtX0qfOX0Ed"}', 1, '2026-11-30 12:00:00+00', NULL);
-INSERT INTO public.mfa_authenticator VALUES (2, 'recovery_codes', '{"seed": "v1.9b727029._fiAZgQUIVFapV2_sEwOqzH7kf5uaKzIJnx1yTdUfcH71tCMmFNs3BKtBaQ2nTTGFDPn3fnv0sW8APb3dCHlDr4N8-Usb2erYmVzurHIQg5NksmDQClKevqjIXDkN8YkxpyVakbXdFeSFgxQ", "used_mask": 0}', 1, '2026-11-30 12:00:00+00', NULL);
-INSERT INTO public.mfa_authenticator VALUES (3, 'webauthn', '{"name": "Key ring", "credential": {"id": "302c016YPp_LgAQMfYCasg", "type": "public-key", "rawId": "302c016YPp_LgAQMfYCasg", "response": {"clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIiwiY2hhbGxlbmdlIjoiOG42VERVZUo1TDFmT2hwZmh2X21XX3lsdzJYZDE1LUxjTEZkVG5UbnByRSIsIm9yaWdpbiI6Imh0dHA6Ly9sb2NhbGhvc3QiLCJjcm9zc09yaWdpbiI6ZmFsc2V9", "attestationObject": "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YViUSZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2NFAAAAAAAAAAAAAAAAAAAAAAAAAAAAEN9NnNNemD6fy4AEDH2AmrKlAQIDJiABIVggM6gQhEM64UiU5AUqghk7ROaMwB_TVpcWsxsEQ95gN9QiWCC0l4cMLbP-2Ays88pZCXitwhCtxihmnxBAXv-N3nZlrQ"}, "clientExtensionResults": {"credProps": {"rk": false}}}}', 1, '2026-11-30 12:00:00+00', NULL);
+INSERT INTO public.mfa_authenticator VALUES (1, 'totp', '{"secret": "v1.9b727029.SgqscMJ1tfy7Rqhk0hC3U5OH75nY_bwRRBEXUCI9gyhDyUfl31VKIavZrNnYt2DA_I0PrZy_SaWa57W6"}', 1, '2026-11-30 12:00:00+00', NULL);
+INSERT INTO public.mfa_authenticator VALUES (2, 'recovery_codes', '{"seed": "v1.9b727029.8e-OFj_YnaxrcSmQMVXW3ISYsRZlNmzXufhhzmMpwW8lQGHACsyNmIk2xM5z0wgAmhSB3pEW2x9zbId6nIiY3TEB6jdUO5p-Hl0SxPeNfYYf7OTxzTN4zDQNpOFc1KRpq38gQE2OigDI76dx", "used_mask": 0}', 1, '2026-11-30 12:00:00+00', NULL);
+INSERT INTO public.mfa_authenticator VALUES (3, 'webauthn', '{"name": "Key ring", "credential": {"id": "PsL9tmnA0fXiBd2_2r8GLw", "type": "public-key", "rawId": "PsL9tmnA0fXiBd2_2r8GLw", "response": {"clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIiwiY2hhbGxlbmdlIjoiZ0FfZEh4MHZnOVpUVnV3VjhMc21zVGNRNzhzWWdSMUt2clktZW40ajhmTSIsIm9yaWdpbiI6Imh0dHA6Ly9sb2NhbGhvc3QiLCJjcm9zc09yaWdpbiI6ZmFsc2V9", "attestationObject": "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YViUSZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2NFAAAAAAAAAAAAAAAAAAAAAAAAAAAAED7C_bZpwNH14gXdv9q_Bi-lAQIDJiABIVggkJ0SL5YauFcvK9-1UC-TYaQQxPQmd-r-tP-Fllmp6JsiWCCtZCUW1rA3FpCl8LRH05k8Mf9ktFBqn8Crd0Tj5iAx9A"}, "clientExtensionResults": {"credProps": {"rk": false}}}}', 1, '2026-11-30 12:00:00+00', NULL);
 
 
 --
@@ -3481,7 +3483,7 @@ INSERT INTO public.sessions_app_devicegrant VALUES (1, '9bbe32354ef8a05bf79007a4
 -- Data for Name: sessions_app_exportjob; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_exportjob VALUES (1, 'job_5a528177e8fbba68', 'pending', 'some', '[]', NULL, 0, 0, 0, 0, 'something', 'something', '2026-11-30 12:00:00+00', '2026-12-01 12:00:00+00', NULL, NULL);
+INSERT INTO public.sessions_app_exportjob VALUES (1, 'job_519160b4807111a2', 'pending', 'some', '[]', NULL, 0, 0, 0, 0, 'something', 'something', '2026-11-30 12:00:00+00', '2026-12-01 12:00:00+00', NULL, NULL);
 
 
 --
@@ -3509,14 +3511,14 @@ INSERT INTO public.sessions_app_flowstate VALUES (1, 'oidc', '9bbe32354ef8a05bf7
 -- Data for Name: sessions_app_idtoken; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_idtoken VALUES (1, '071697a9-a719-4023-83c2-716617e4d21d', '2026-12-01 12:00:00+00', 'something', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL);
+INSERT INTO public.sessions_app_idtoken VALUES (1, 'da4bcee0-bb33-4940-baa6-e3b44167b619', '2026-12-01 12:00:00+00', 'something', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', NULL, NULL);
 
 
 --
 -- Data for Name: sessions_app_importjob; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_importjob VALUES (1, 'job_6ab1d2fbd09040b8', 'pending', false, 'something', 'something', NULL, 0, 0, 0, 0, 'something', 'something', '2026-11-30 12:00:00+00', '2026-12-01 12:00:00+00', NULL, NULL);
+INSERT INTO public.sessions_app_importjob VALUES (1, 'job_67aef1e5678e60f7', 'pending', false, 'something', 'something', NULL, 0, 0, 0, 0, 'something', 'something', '2026-11-30 12:00:00+00', '2026-12-01 12:00:00+00', NULL, NULL);
 
 
 --
@@ -3544,7 +3546,7 @@ INSERT INTO public.sessions_app_refreshtoken VALUES (1, '', '9bbe32354ef8a05bf79
 -- Data for Name: sessions_app_refreshtokenfamily; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_refreshtokenfamily VALUES (1, 'rt_b-43JzSLVOOiOwgziX240KlK', false, true, '', '', '', '', '2026-11-30 12:00:00+00', '', NULL, 0, NULL, '2026-11-30 12:00:00+00', NULL, NULL, NULL, NULL, '', NULL, '', NULL, '', '{}', 1, NULL, 1, 1);
+INSERT INTO public.sessions_app_refreshtokenfamily VALUES (1, 'rt_VCIcDcTeFYOB4JDUr6KrlLNj', false, true, '', '', '', '', '2026-11-30 12:00:00+00', '', NULL, 0, NULL, '2026-11-30 12:00:00+00', NULL, NULL, NULL, NULL, '', NULL, '', NULL, '', '{}', 1, NULL, 1, 1);
 
 
 --
@@ -3565,8 +3567,8 @@ INSERT INTO public.sessions_app_samlsubject VALUES (1, 'something', 'something',
 -- Data for Name: sessions_app_securitymail; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_securitymail VALUES (1, 'factor_added', '', 'factor_added:76d3QB8V4ND9OHXwrzJBD1fGHxN-GveUWC9QKhyqHAA', '2026-11-30 12:00:00+00', '{"actor": "system", "factor": "an authenticator app"}', '2026-11-30 12:00:00+00', 0, false, '', NULL, 1);
-INSERT INTO public.sessions_app_securitymail VALUES (2, 'factor_added', '', 'factor_added:uF_PvYsb1KtAGbRVNBDhrQiaVrl5U95mcjvxYekFFjo', '2026-11-30 12:00:00+00', '{"actor": "system", "factor": "a security key or passkey"}', '2026-11-30 12:00:00+00', 0, false, '', NULL, 1);
+INSERT INTO public.sessions_app_securitymail VALUES (1, 'factor_added', '', 'factor_added:hmltkC-gfFosYponulyyWH9tH4ZsruzEFGrAe2SiD0s', '2026-11-30 12:00:00+00', '{"actor": "system", "factor": "an authenticator app"}', '2026-11-30 12:00:00+00', 0, false, '', NULL, 1);
+INSERT INTO public.sessions_app_securitymail VALUES (2, 'factor_added', '', 'factor_added:8UH-XazJH3hxVKv4xHA3IB2Y-jhP048XuUntmeEkfp4', '2026-11-30 12:00:00+00', '{"actor": "system", "factor": "a security key or passkey"}', '2026-11-30 12:00:00+00', 0, false, '', NULL, 1);
 
 
 --
@@ -3580,17 +3582,17 @@ INSERT INTO public.sessions_app_sessionclient VALUES (1, '2026-11-30 12:00:00+00
 -- Data for Name: sessions_app_sessionevent; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_sessionevent VALUES (1, '2026-11-30 12:00:00+00', 'joined', 'wx2AVIXH0Doz_qHEzWMAkyyemqUulcTN', 'auth0|cc7241196c07985637849ae4', '', '', '', '', NULL, '', '{"a": 1}');
-INSERT INTO public.sessions_app_sessionevent VALUES (2, '2026-11-30 12:00:00+00', 'second_factor_added', '', 'auth0|cc7241196c07985637849ae4', '', '', '', 'system', NULL, '', '{"factor": "totp"}');
-INSERT INTO public.sessions_app_sessionevent VALUES (3, '2026-11-30 12:00:00+00', 'second_factor_added', '', 'auth0|cc7241196c07985637849ae4', '', '', '', 'system', NULL, '', '{"factor": "recovery_codes"}');
-INSERT INTO public.sessions_app_sessionevent VALUES (4, '2026-11-30 12:00:00+00', 'second_factor_added', '', 'auth0|cc7241196c07985637849ae4', '', '', '', 'system', NULL, '', '{"factor": "webauthn"}');
+INSERT INTO public.sessions_app_sessionevent VALUES (1, '2026-11-30 12:00:00+00', 'joined', 'shiwBKzDGhrnbYeTZCZAnFuiPGJGuhRl', 'auth0|8bb35ace18bc01d9d13ea201', '', '', '', '', NULL, '', '{"a": 1}');
+INSERT INTO public.sessions_app_sessionevent VALUES (2, '2026-11-30 12:00:00+00', 'second_factor_added', '', 'auth0|8bb35ace18bc01d9d13ea201', '', '', '', 'system', NULL, '', '{"factor": "totp"}');
+INSERT INTO public.sessions_app_sessionevent VALUES (3, '2026-11-30 12:00:00+00', 'second_factor_added', '', 'auth0|8bb35ace18bc01d9d13ea201', '', '', '', 'system', NULL, '', '{"factor": "recovery_codes"}');
+INSERT INTO public.sessions_app_sessionevent VALUES (4, '2026-11-30 12:00:00+00', 'second_factor_added', '', 'auth0|8bb35ace18bc01d9d13ea201', '', '', '', 'system', NULL, '', '{"factor": "webauthn"}');
 
 
 --
 -- Data for Name: sessions_app_ssosession; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.sessions_app_ssosession VALUES (1, 'wx2AVIXH0Doz_qHEzWMAkyyemqUulcTN', '9bbe32354ef8a05bf79007a4c328d00abe61128cdcb55bab7598f4112d4c49fd', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', '[{"name": "pwd", "timestamp": "2026-11-30T12:00:00+00:00"}]', '2026-11-30 12:00:00+00', '2026-12-03 12:00:00+00', '2026-12-07 12:00:00+00', NULL, '', NULL, '', '', '{}', '{}', NULL, NULL, NULL, '', '', 1, 1, 1, 1);
+INSERT INTO public.sessions_app_ssosession VALUES (1, 'shiwBKzDGhrnbYeTZCZAnFuiPGJGuhRl', '9bbe32354ef8a05bf79007a4c328d00abe61128cdcb55bab7598f4112d4c49fd', '2026-11-30 12:00:00+00', '2026-11-30 12:00:00+00', '[{"name": "pwd", "timestamp": "2026-11-30T12:00:00+00:00"}]', '2026-11-30 12:00:00+00', '2026-12-03 12:00:00+00', '2026-12-07 12:00:00+00', NULL, '', NULL, '', '', '{}', '{}', NULL, NULL, NULL, '', '', 1, 1, 1, 1);
 
 
 --
@@ -3653,7 +3655,7 @@ SELECT pg_catalog.setval('public.django_content_type_id_seq', 71, true);
 -- Name: django_migrations_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
 --
 
-SELECT pg_catalog.setval('public.django_migrations_id_seq', 55, true);
+SELECT pg_catalog.setval('public.django_migrations_id_seq', 56, true);
 
 
 --
