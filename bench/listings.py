@@ -11,7 +11,6 @@ minutes. Requests go through the whole of Django in this process, each with othe
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import secrets
 import statistics
@@ -26,25 +25,16 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from bench import filling  # noqa: E402
+from bench.filling import APPLICATIONS  # noqa: E402
+
 GOAL = 50.0  # ms
 PEOPLE, SESSIONS, LINES = 100_000, 300_000, 3_000_000
-APPLICATIONS = 20
 TYPES = ("opened", "joined", "code_issued", "tokens_issued", "tokens_refreshed", "ended", "sign_in_failed")
 RARE = "invited"  # one line in ten thousand
 
 # In braces: how many people, sessions and lines there are. Everything happened within a year, evenly; keys follow time.
 ROWS = (
-    """
-INSERT INTO idp_user (id, is_superuser, password, user_id, email, email_verified, name, given_name, family_name, nickname, picture,
-    phone_number, phone_number_verified, claims, user_metadata, app_metadata, language, is_active, is_staff, created_at, updated_at)
-SELECT n, false, '!', 'auth0|' || lpad(to_hex(n), 24, '0'), 'person' || n || '@Bench.example', n % 3 > 0, 'Person ' || n,
-    'Given' || n % 500, 'Family' || n % 5000, 'p' || n, '', '', false, '{{}}', '{{"plan": "gold"}}', '{{}}', '', n % 50 > 0, false,
-    now() - interval '1 year' * (1 - n::float / {people}), now() - interval '1 day' * (n % 300)
-FROM generate_series(1, {people}) n""",
-    """
-INSERT INTO idp_identity (user_id, connection_id, sub, login, email, profile, groups_digest, created_at)
-SELECT id, (SELECT min(id) FROM idp_connection), split_part(user_id, '|', 2), lower(email), lower(email), '{{}}', '', created_at
-FROM idp_user""",
     """
 INSERT INTO sessions_app_ssosession (id, sid, cookie_hash, created_at, auth_time, amr, last_seen_at, idle_expires_at, expires_at,
     initial_user_agent, last_user_agent, upstream_sid, upstream, metadata, ended_at, end_initiator, end_actor, connection_id, user_id)
@@ -85,7 +75,7 @@ SELECT e.id, e.id, a.id, 'app:' || a.id, a.client_id, e.sub, 'sid-' || e.id, 'ba
 FROM logout_app_logoutevent e JOIN LATERAL (
     SELECT id, client_id FROM idp_application WHERE client_id LIKE 'app-%' ORDER BY id OFFSET e.id % 10 LIMIT 5) a ON true""",
 )
-SEQUENCES = ("idp_user", "sessions_app_ssosession", "logout_app_logoutevent")
+SEQUENCES = ("idp_user", "idp_identity", "sessions_app_ssosession", "logout_app_logoutevent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +92,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="ask what is in the database already")
     parser.add_argument("--only", default="", help="listings whose name has this in it")
     options = parser.parse_args()
-    prepare()
+    filling.prepare("curfew_listings")
     size = {"people": PEOPLE, "sessions": SESSIONS, "lines": LINES}
     size = {name: max(2000, int(count * options.scale)) for name, count in size.items()}
     if not options.keep:
@@ -113,47 +103,15 @@ def main() -> None:
     print(f"slower than {GOAL:.0f} ms at p95: {', '.join(slow) or 'none'}", flush=True)
 
 
-def prepare() -> None:
-    os.environ.setdefault("DATABASE_URL", "postgres://bench@127.0.0.1:54329/curfew_listings")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.settings")
-    os.environ.setdefault("ISSUER", "http://127.0.0.1:18351/")
-    import django
-
-    django.setup()
-
-
 def fill(size: dict[str, int]) -> None:
-    from django.core.management import call_command
-    from django.db import connection
-
-    from bench import seed
-    from idp.crypto import keys
-    from idp.models import Application, Connection, TenantSettings
-
-    seed.make_database()
-    call_command("migrate", verbosity=0)
-    call_command("flush", verbosity=0, interactive=False)
-    TenantSettings.objects.create(pk=1, friendly_name="Bench")
-    keys.ensure()
-    Connection.objects.create(name="Bench", strategy="auth0")
-    for number in range(APPLICATIONS):
-        Application.objects.create(
-            client_id=f"app-{number}", name=f"Application {number}", redirect_uris=f"https://app{number}.example/cb"
-        )
     types = "ARRAY[" + ", ".join(f"'{name}'" for name in TYPES) + "]"
-    given = size | {"applications": APPLICATIONS, "types": types, "kinds": len(TYPES), "rare": RARE}
-    began = time.monotonic()
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute("SET synchronous_commit = off")
-        for statement in ROWS:
-            cursor.execute(statement.format(**given))
-        for table in SEQUENCES:
-            cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")
-        cursor.execute("VACUUM ANALYZE")
-        cursor.execute("RESET ALL")
-    connection.close()
-    print(f"{size} written in {time.monotonic() - began:.0f} s", flush=True)
+    given = size | {"types": types, "kinds": len(TYPES), "rare": RARE}
+    filling.empty_database()
+    filling.configure()
+    with filling.unbounded():
+        filling.write((*filling.PEOPLE, *map(filling.Rows, ROWS)), given)
+        filling.go_on(SEQUENCES)
+    print(size, flush=True)
 
 
 class Asker:

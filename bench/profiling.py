@@ -32,10 +32,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 PROJECT = Path(__file__).resolve().parent.parent
-CLIENTS = [{"client_id": f"app-{number}", "client_secret": f"secret-{number:024}"} for number in range(20)]
-CALLBACK = "http://127.0.0.1:9/cb"
+sys.path.insert(0, str(PROJECT))
+
+from bench.filling import CALLBACK, CLIENTS, PASSWORD  # noqa: E402
+
 PLAN = {
-    "users": [{"username": "user", "password": "correct-horse-9"}],
+    "users": [{"username": "user", "password": PASSWORD}],
     "clients": [
         {**client, "redirect_uris": [CALLBACK], "backchannel_logout_uri": "http://127.0.0.1:9/logout"}
         for client in CLIENTS
@@ -58,6 +60,7 @@ class Browser:
         self.application = application
         self.cookies: dict[str, str] = {}
         self.client = CLIENTS[0]
+        self.username = "user"
         self.scope = "openid offline_access"
 
     def send(
@@ -118,7 +121,8 @@ class Browser:
             form = {
                 "csrfmiddlewaretoken": found.group(1).decode(),
                 "next": parse_qs(urlsplit(location).query)["next"][0],
-                **PLAN["users"][0],  # type: ignore[dict-item]
+                "username": self.username,
+                "password": PASSWORD,
             }
             location = self.send("POST", "/login", form)[1]["Location"]
         code = parse_qs(urlsplit(location).query)["code"][0]
@@ -127,9 +131,13 @@ class Browser:
         )
 
     def token(self, form: dict[str, str]) -> dict[str, str]:
-        status, _, body = Browser(self.application).send("POST", "/oauth/token", {**self.client, **form})
+        return self.ask("/oauth/token", form)
+
+    def ask(self, path: str, form: dict[str, str]) -> dict[str, Any]:
+        """What the application, which holds no cookie, is answered."""
+        status, _, body = type(self)(self.application).send("POST", path, {**self.client, **form})
         assert status == 200, body
-        answer: dict[str, str] = json.loads(body)
+        answer: dict[str, Any] = json.loads(body)
         return answer
 
 
@@ -265,7 +273,6 @@ def prepare(folder: Path) -> Callable[..., Any]:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    sys.path.insert(0, str(PROJECT))
     from bench import seed
 
     seed.main()

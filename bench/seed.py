@@ -41,10 +41,7 @@ def make_database() -> None:
 
 
 def seed_users(users: list[dict[str, str]]) -> None:
-    without_offers = {
-        "passkey_options": {"progressive_enrollment_enabled": False}
-    }  # no page after the password, as elsewhere
-    connection = Connection.objects.create(name="Bench", strategy="auth0", options=without_offers)
+    connection = make_connection()
     encoded = make_password(users[0]["password"])
     rows = [User(user_id=f"auth0|{index:024x}", password=encoded) for index, _ in enumerate(users)]
     User.objects.bulk_create(rows)
@@ -52,6 +49,13 @@ def seed_users(users: list[dict[str, str]]) -> None:
         Identity(user=row, connection=connection, sub=row.user_id.split("|")[1], login=user["username"])
         for row, user in zip(rows, users, strict=True)
     )
+
+
+def make_connection() -> Connection:
+    without_offers = {
+        "passkey_options": {"progressive_enrollment_enabled": False}
+    }  # no page after the password, as elsewhere
+    return Connection.objects.create(name="Bench", strategy="auth0", options=without_offers)
 
 
 def seed_application(client: dict[str, object], post_logout_uri: str) -> None:

@@ -184,7 +184,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "watch ends": {"task": "logout_app.tasks.watch_ends", "schedule": 60, "options": {"expires": 55}},
     "seal the trail": {"task": "logout_app.tasks.seal_trail", "schedule": 60, "options": {"expires": 55}},
     "security mails": {"task": "logout_app.tasks.find_security_mails", "schedule": 60, "options": {"expires": 55}},
-    "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 3600, "options": {"expires": 3500}},
+    "purge history": {"task": "logout_app.tasks.purge_history", "schedule": 600, "options": {"expires": 590}},
     "refresh SAML": {"task": "idp.tasks.refresh_saml_metadata", "schedule": 86400, "options": {"expires": 3600}},
     "rotate signing keys": {"task": "idp.tasks.rotate_signing_keys", "schedule": 60, "options": {"expires": 55}},
     "run jobs": {"task": "sessions_app.tasks.run_transfer_jobs", "schedule": 5, "options": {"expires": 4}},

@@ -25,13 +25,13 @@ from logout_app.shared_signals import poll
 from logout_app.streams import manage
 from sessions_app.account import new_devices
 from sessions_app.audit import chain, following
-from sessions_app.session.purge import BATCH
+from sessions_app.session.batches import BATCH
 
 log = structlog.get_logger(__name__)
 
 EXPIRY_DEADLINE = 50.0  # seconds; the next run comes after 60
 EXPIRY_BATCH = 200
-PURGE_DEADLINE = 600.0
+PURGE_DEADLINE = 540.0  # the next run comes after 600
 MAIL_DEADLINE = 25.0  # of each of two
 SEAL_DEADLINE = 50.0
 STATEMENT_LIMIT = 10  # seconds

@@ -9,7 +9,6 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from idp.models import User
 from logout_app.models import (
-    DeliveryAttempt,
     DeliveryState,
     FormerAddress,
     LogoutDelivery,
@@ -17,41 +16,39 @@ from logout_app.models import (
     LogoutTransaction,
     ReceivedSignal,
     RevocationRequest,
-    StreamItem,
 )
 from logout_app.streams.subjects import KEPT
 from sessions_app.audit import history
-from sessions_app.models import AccessToken, SamlSubject, SessionClient, SSOSession
+from sessions_app.models import AccessToken, SamlSubject, SSOSession
 from sessions_app.session import purge
-from sessions_app.session.purge import AFTER_EXPIRY, Batch, Rows
+from sessions_app.session.batches import Batch, oldest_first
+from sessions_app.session.purge import AFTER_EXPIRY
 
 
 def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
     """Name and act of each kind of row, of all apps, in the order in which rows hang on each other."""
-    yield from purge.named(iter([LogoutTransaction.objects.filter(expires_at__lt=now - AFTER_EXPIRY)]))
-    yield from purge.named(iter([FormerAddress.objects.filter(until__lt=now - KEPT)]))
+    yield oldest_first(LogoutTransaction.objects.filter(expires_at__lt=now - AFTER_EXPIRY), "expires_at")
+    yield oldest_first(FormerAddress.objects.filter(until__lt=now - KEPT), "until")
     yield from purge.batches(now, retention_days)
-    yield from purge.named(_history(now - timedelta(days=retention_days)))
+    yield from _history(now - timedelta(days=retention_days))
 
 
-def _history(old: datetime) -> Iterator[Rows]:
-    yield RevocationRequest.objects.filter(at__lt=old)
-    yield ReceivedSignal.objects.filter(at__lt=old)
+def _history(old: datetime) -> Iterator[Batch]:
+    yield oldest_first(RevocationRequest.objects.filter(at__lt=old), "at")
+    yield oldest_first(ReceivedSignal.objects.filter(at__lt=old), "at")
     needed = _of_somebody_shut_out()
     finished = LogoutDelivery.objects.filter(~Exists(needed.filter(pk=OuterRef("pk"))), finished_at__lt=old)
-    yield DeliveryAttempt.objects.filter(delivery__in=finished)
-    yield StreamItem.objects.filter(delivery__in=finished)
-    yield finished
+    yield oldest_first(finished, "finished_at")
     pending = LogoutDelivery.objects.filter(event=OuterRef("pk"), state=DeliveryState.PENDING)
     told = needed.filter(event=OuterRef("pk"))
-    yield LogoutEvent.objects.filter(~Exists(pending), ~Exists(told), at__lt=old)
-    yield SessionClient.objects.filter(session__ended_at__lt=old)
+    yield oldest_first(LogoutEvent.objects.filter(~Exists(pending), ~Exists(told), at__lt=old), "at")
     in_use = AccessToken.rows.filter(session=OuterRef("pk"))  # of an offline family, not expired yet
-    yield SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old)
+    yield oldest_first(SSOSession.objects.filter(~Exists(in_use), ended_at__lt=old), "ended_at")
     untold = LogoutDelivery.objects.sendable().filter(sid=OuterRef("sid"), state=DeliveryState.PENDING)
-    yield SamlSubject.objects.filter(~Exists(untold), session=None, issued_at__lt=old)
-    yield history.before(old)
-    yield history.seals_before(old)
+    subjects = SamlSubject.objects.filter(~Exists(untold), session=None, issued_at__lt=old)
+    yield oldest_first(subjects, "issued_at")
+    yield oldest_first(history.before(old), "at")
+    yield oldest_first(history.seals_before(old), "newest_at")
 
 
 def _of_somebody_shut_out() -> QuerySet[LogoutDelivery]:

@@ -140,7 +140,7 @@ class _Reading:
             yield f"A seal is missing between line {self.last} and line {seal.after + 1}."
         lines = list(SessionEvent.objects.filter(pk__gt=seal.after, pk__lte=seal.last).order_by("pk"))
         if len(lines) < seal.lines and not self.lines and seal.newest_at < self.retained:
-            self.purged += seal.lines - len(lines)  # by batches, of which some may be left for the next hour
+            self.purged += seal.lines - len(lines)  # by batches, of which some may be left for the next run
         elif (key := self.keys.get(seal.key_id)) is None:
             yield f"{_range(seal)} cannot be verified: their key is not in CURFEW_ENCRYPTION_KEYS."
         elif not hmac.compare_digest(_digest(key, seal, lines), seal.digest):

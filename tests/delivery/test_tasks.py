@@ -11,7 +11,7 @@ from idp.models import LimiterSlot, SpentToken, TenantSettings
 from logout_app import tasks
 from logout_app.models import DeliveryAttempt, LogoutDelivery, LogoutEvent
 from sessions_app.models import AccessToken, AuthorizationCode, RefreshToken, RefreshTokenFamily, SSOSession
-from sessions_app.session import purge
+from sessions_app.session import batches
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.receiver import wait_until
 
@@ -146,7 +146,7 @@ def test_a_code_stays_as_long_as_a_token_that_it_made(application):
 
 
 def test_expired_one_time_things_are_purged_in_batches(monkeypatch):
-    monkeypatch.setattr(purge, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     monkeypatch.setattr(tasks, "BATCH", 2)
     now = timezone.now()
     for n in range(5):

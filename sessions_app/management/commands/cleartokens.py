@@ -10,11 +10,11 @@ from sessions_app.session import purge
 
 
 class Command(BaseCommand):
-    help = "Delete tokens, codes and families that are dead for good. The worker does so each hour by itself."
+    help = "Delete tokens, codes and families that are dead for good. The worker does so every ten minutes by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
         retention = rules.days_of_history(configuration.current().tenant)
-        for name, batch in purge.batches(timezone.now(), retention):
+        for name, batch in purge.batches(timezone.now(), retention, all_keys=True):
             total = 0
             while count := batch():
                 total += count

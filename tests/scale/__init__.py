@@ -1,0 +1,1 @@
+"""Large installations: rows by the million as bench/ makes them, and that nothing slows down with them."""
