@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 WHOLE = "/usr/bin/chromium"
 SHELL = "/usr/bin/chromium-headless-shell"  # the same engine for a quarter of the CPU
@@ -39,10 +39,16 @@ class _Running:
         self._browsers[program] = found
         return found
 
+    @property
+    def has_ended(self) -> bool:
+        """Its driver, a program of its own: nothing can be asked of it any more."""
+        return bool(self.playwright._dispatcher_fiber.dead)
+
     def stop(self) -> None:
-        for browser in self._browsers.values():
-            browser.close()
-        self.playwright.stop()
+        with contextlib.suppress(Error):  # it has ended
+            for browser in self._browsers.values():
+                browser.close()
+            self.playwright.stop()
 
 
 @functools.cache
@@ -52,7 +58,7 @@ def _running() -> _Running:
 
 def stop() -> None:
     """At the end of the process, by the thread that began it."""
-    if _running.cache_info().currsize:
+    if _running.cache_info().currsize and not _running().has_ended:
         with _beside_playwright() as running:
             running.stop()
         _running.cache_clear()
@@ -62,6 +68,8 @@ def stop() -> None:
 def _beside_playwright() -> Iterator[_Running]:
     """Playwright's event loop seems to run in this thread: Django would refuse every query, and asyncio another loop."""
     before = asyncio._get_running_loop()
+    if _running.cache_info().currsize and _running().has_ended:
+        _running.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         running = _running()
