@@ -84,7 +84,7 @@ def purge_history() -> None:
     retention = rules.days_of_history(configuration.current().tenant)
     deadline = monotonic() + PURGE_DEADLINE
     with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
-        for name, batch in purge.batches(now, retention):
+        for name, batch in purge.batches(now, retention, ends=deadline):
             if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)
 
@@ -127,7 +127,7 @@ def until_done(batch: Callable[[], int], seconds: float, full: int) -> int:
     while monotonic() < deadline:
         done = batch()
         total += done
-        if done < full:
+        if done < full and monotonic() < deadline:  # else it may be less because it, too, looked at the clock
             return total
     log.warning("task.out_of_time", batch=getattr(batch, "__name__", repr(batch)), done=total)
     return total

@@ -7,8 +7,10 @@ in batches and transactions of its own: of one row there may be thousands.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from django.db import models, transaction
@@ -20,19 +22,20 @@ from sessions_app.audit import permit
 BATCH = 500
 LOOKED_AT = 5_000  # rows of one statement, where no index finds what is dead
 SMALL = 200_000  # keys: a table that is looked through whole
-SHARES = 24  # of a larger one, an hour of the day each
+SHARE_TIME = 10  # minutes of the day in which a share of a larger one has its turn: as often as the purge runs
+SHARES = 24 * 60 // SHARE_TIME
 Rows = QuerySet[Any, Any]
 Batch = tuple[str, Callable[[], int]]
 
 
 def oldest_first(rows: Rows, by: str) -> Batch:
-    """`by`: the time that decides, which has an index unless there are few such rows."""
+    """`by`: the time that decides, or a key that grows with it; it has an index unless there are few such rows."""
     return _name_of(rows), OldestFirst(rows, by)
 
 
-def by_key(rows: Rows, now: datetime, *, all_keys: bool) -> Batch:
-    """What no index finds. A large table is looked through in a day, a share each hour, or at once (`all_keys`)."""
-    return _name_of(rows), KeyRange(rows, *_share(rows.model._base_manager.all(), now, whole=all_keys))
+def by_key(rows: Rows, now: datetime, *, all_keys: bool, ends: float = math.inf) -> Batch:
+    """What no index finds. A large table is looked through in a day, a share in each run, or at once (`all_keys`)."""
+    return _name_of(rows), KeyRange(rows, *_share(rows.model._base_manager.all(), now, whole=all_keys), ends)
 
 
 def _name_of(rows: Rows) -> str:
@@ -40,10 +43,13 @@ def _name_of(rows: Rows) -> str:
 
 
 class OldestFirst:
-    """Each batch begins at the time at which the one before ended."""
+    """Each batch begins where the one before ended."""
 
     def __init__(self, rows: Rows, by: str) -> None:
         self._rows, self._by = rows, by
+
+    def __repr__(self) -> str:
+        return f"{_name_of(self._rows)} by {self._by}"
 
     def __call__(self) -> int:
         found = list(self._rows.order_by(self._by).values_list("pk", self._by)[:BATCH])
@@ -56,13 +62,17 @@ class OldestFirst:
 class KeyRange:
     """From the key `first` to the key `last`, some thousand rows at a time, whichever of them go."""
 
-    def __init__(self, rows: Rows, first: int, last: int) -> None:
-        self._rows, self._next, self._last = rows, first, last
+    def __init__(self, rows: Rows, first: int, last: int, ends: float) -> None:
+        self._rows, self._next, self._last, self._ends = rows, first, last, ends
+
+    def __repr__(self) -> str:
+        return f"{_name_of(self._rows)} by key"
 
     def __call__(self) -> int:
-        """Goes on until a batch is full or nothing is left."""
+        """Goes on until a batch is full, nothing is left, or it is `ends` on the monotonic clock: there may be nothing to delete
+        in millions of rows."""
         done = 0
-        while self._next <= self._last and done < BATCH:
+        while self._next <= self._last and done < BATCH and monotonic() < self._ends:
             until = self._end_of_look()
             dead = self._rows.filter(pk__gte=self._next, pk__lte=until).order_by("pk")
             found = list(dead.values_list("pk", flat=True))
@@ -87,7 +97,7 @@ def _share(rows: Rows, now: datetime, *, whole: bool) -> tuple[int, int]:
     if whole or last - first < SMALL:
         return first, last
     share = (last - first) // SHARES + 1
-    begin = first + share * now.hour
+    begin = first + share * ((now.hour * 60 + now.minute) // SHARE_TIME)
     return begin, min(begin + share - 1, last)
 
 

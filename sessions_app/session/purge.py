@@ -7,6 +7,7 @@ Nothing that may still be alive is touched.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -35,18 +36,25 @@ KEPT_FOR = timedelta(
 )  # mails about accounts, longer than anybody would find their event again; jobs and their errors
 
 
-def batches(now: datetime, retention_days: int, *, all_keys: bool = False) -> Iterator[Batch]:
-    """Name and act of each kind of row; an act deletes BATCH rows or some more and returns how many, or less: no more are left.
-
-    `all_keys`: what no index finds is looked for in whole tables at once.
-    """
+def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
+    """Name and act of each kind of row; an act deletes BATCH rows or some more and returns how many, or less: no more are left."""
     expired, old = now - AFTER_EXPIRY, now - timedelta(days=retention_days)
     yield from _one_time(now, expired)
     yield oldest_first(Invitation.objects.filter(expires_at__lt=old), "expires_at")
     yield from _tokens(old, expired)
-    yield from (by_key(rows, now, all_keys=all_keys) for rows in _without_index(old, expired))
     yield oldest_first(ImportJob.objects.filter(finished_at__lt=now - KEPT_FOR), "finished_at")
     yield oldest_first(ExportJob.objects.filter(finished_at__lt=now - exports.KEPT_FOR), "finished_at")
+
+
+def looked_for(
+    now: datetime, retention_days: int, *, all_keys: bool = False, ends: float = math.inf
+) -> Iterator[Batch]:
+    """The same of what no index finds, after everything else: most of the time is for rows that stay.
+
+    `all_keys`: in whole tables at once. `ends`: until then, on the monotonic clock.
+    """
+    expired, old = now - AFTER_EXPIRY, now - timedelta(days=retention_days)
+    yield from (by_key(rows, now, all_keys=all_keys, ends=ends) for rows in _without_index(old, expired))
 
 
 def _one_time(now: datetime, expired: datetime) -> Iterator[Batch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from idp.models import LimiterSlot, SpentToken, TenantSettings
@@ -46,6 +47,14 @@ def test_a_batch_that_is_out_of_time_leaves_the_rest_to_the_next_run():
     calls = []
     assert tasks.until_done(lambda: calls.append(1) or 2, 0.0, 2) == 0
     assert not calls
+
+
+def test_tasks_that_keep_a_thread_for_minutes_leave_some_to_the_others():
+    """A purge that is behind takes nine of ten minutes, and jobs one turn after another: sessions have to end meanwhile."""
+    always_running = ("purge history", "run jobs")
+    now_and_then = ("refresh SAML", "test connections", "end leavers")  # as long as others take to answer
+    assert {*always_running, *now_and_then} <= set(settings.CELERY_BEAT_SCHEDULE)
+    assert len(always_running) + 1 + 1 <= settings.CELERY_WORKER_CONCURRENCY
 
 
 def test_the_purge_removes_old_history_and_keeps_recent_history(application):

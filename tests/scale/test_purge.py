@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from tests.support.factories import make_application, make_user
 
 pytestmark = pytest.mark.django_db
 FEW = {"importjob", "exportjob", "samlsubject"}  # rows that need no index of when they are over
-NOW = datetime(2026, 11, 30, 0, 30, tzinfo=UTC)
+NOW = datetime(2026, 11, 30, 0, 5, tzinfo=UTC)
 
 
 def purged() -> Iterator[type[models.Model]]:
@@ -127,15 +128,29 @@ def test_what_no_index_finds_is_looked_for_by_key_among_rows_that_stay_and_gaps(
     assert sorted(RefreshTokenFamily.objects.values_list("pk", flat=True)) == staying
 
 
+def test_looking_for_what_is_not_there_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of a large installation's codes is a million rows, of which none may go."""
+    monkeypatch.setattr(batches, "LOOKED_AT", 1)
+    clock = itertools.count()
+    monkeypatch.setattr(batches, "monotonic", lambda: next(clock))
+    make_families(6, idle_expires_at=NOW)
+    *_, (name, families), _ = purge.batches(NOW, 90, ends=2.0)  # after all that an index finds
+    with CaptureQueriesContext(connection) as captured:
+        assert (name, families()) == ("refreshtokenfamily", 0)
+    assert len(captured) == 2 * 2
+    assert repr(families) == "refreshtokenfamily by key"  # as the log names what is out of time
+
+
 def test_a_large_table_is_looked_through_in_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "SMALL", 10)
-    make_families(60, idle_expires_at=NOW - timedelta(days=1))
+    make_families(288, idle_expires_at=NOW - timedelta(days=1))
     first = RefreshTokenFamily.objects.order_by("pk")[0].pk
-    _, act = batches.by_key(forgotten(), NOW, all_keys=False)  # between midnight and one
-    assert act() == 3
-    assert RefreshTokenFamily.objects.order_by("pk")[0].pk == first + 3
+    _, act = batches.by_key(forgotten(), NOW, all_keys=False)  # in the first ten minutes of a day
+    assert act() == 2
+    assert RefreshTokenFamily.objects.order_by("pk")[0].pk == first + 2
     shares = [
-        batches._share(RefreshTokenFamily.objects.all(), NOW + timedelta(hours=hour), whole=False) for hour in range(24)
+        batches._share(RefreshTokenFamily.objects.all(), NOW + timedelta(minutes=10 * run), whole=False)
+        for run in range(144)
     ]
     looked_at = {key for begin, end in shares for key in range(begin, end + 1)}
     assert looked_at == set(RefreshTokenFamily.objects.values_list("pk", flat=True))

@@ -16,6 +16,7 @@ from idp.database import dialect
 from logout_app.ending import purge
 from sessions_app.audit import chain, following, permit
 from sessions_app.models import AuditSeal, SessionEvent
+from sessions_app.session import batches
 
 pytestmark = pytest.mark.django_db
 TABLE, SEALS = SessionEvent._meta.db_table, AuditSeal._meta.db_table
@@ -164,6 +165,22 @@ def test_a_purge_that_is_not_done_yet_is_no_alteration(monkeypatch):
         SessionEvent.objects.filter(pk__lte=pks()[1])._raw_delete("default")
     assert (verify().purged, verify().lines, verify().problems) == (2, 4, ())
     assert verify(retention_days=2000).problems  # young lines are nobody's to take
+
+
+def test_at_each_moment_of_a_purge_the_rest_is_verified_though_lines_are_not_in_the_order_of_their_times(monkeypatch):
+    """A line says when its act began, and each process has its own clock: ranges next to each other overlap in time."""
+    monkeypatch.setattr(following, "BATCH", 2)
+    chain.seal_next(NOW)
+    for seconds in (0, 5, 1, 4, 9, 2):
+        happen(1, at=NOW - YEARS + timedelta(seconds=seconds))
+    happen(2)
+    seal()
+    monkeypatch.setattr(batches, "BATCH", 1)
+    found = []
+    for name, batch in purge.batches(NOW, 90):
+        while name in ("sessionevent", "auditseal") and batch():
+            found.append((AuditSeal.objects.count(), SessionEvent.objects.count(), verify().problems))
+    assert found == [(4, left, ()) for left in (7, 6, 5, 4, 3, 2)] + [(left, 2, ()) for left in (3, 2, 1)]
 
 
 def test_a_seal_stays_with_its_lines_where_clocks_differ(monkeypatch):

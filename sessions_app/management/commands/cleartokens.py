@@ -1,5 +1,6 @@
 """Stands in the place of django-oauth-toolkit's command of the same name, which would delete living refresh tokens."""
 
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -13,8 +14,9 @@ class Command(BaseCommand):
     help = "Delete tokens, codes and families that are dead for good. The worker does so every ten minutes by itself."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        retention = rules.days_of_history(configuration.current().tenant)
-        for name, batch in purge.batches(timezone.now(), retention, all_keys=True):
+        now, retention = timezone.now(), rules.days_of_history(configuration.current().tenant)
+        looked_for = purge.looked_for(now, retention, all_keys=True)
+        for name, batch in chain(purge.batches(now, retention), looked_for):
             total = 0
             while count := batch():
                 total += count
