@@ -84,7 +84,7 @@ def purge_history() -> None:
     retention = rules.days_of_history(configuration.current().tenant)
     deadline = monotonic() + PURGE_DEADLINE
     with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
-        for name, batch in purge.batches(now, retention, ends=deadline):
+        for name, batch in purge.batches(now, retention, deadline):
             if deleted := until_done(batch, deadline - monotonic(), BATCH):
                 log.info("history.purged", what=name, rows=deleted)
 

@@ -26,7 +26,7 @@ from sessions_app.session.batches import Batch, oldest_first
 from sessions_app.session.purge import AFTER_EXPIRY
 
 
-def batches(now: datetime, retention_days: int, *, ends: float = math.inf) -> Iterator[Batch]:
+def batches(now: datetime, retention_days: int, ends: float = math.inf) -> Iterator[Batch]:
     """Name and act of each kind of row, of all apps, in the order in which rows hang on each other. `ends`: see `purge.looked_for`."""
     yield oldest_first(LogoutTransaction.objects.filter(expires_at__lt=now - AFTER_EXPIRY), "expires_at")
     yield oldest_first(FormerAddress.objects.filter(until__lt=now - KEPT), "until")

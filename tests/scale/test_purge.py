@@ -134,7 +134,7 @@ def test_looking_for_what_is_not_there_ends_in_time(monkeypatch: pytest.MonkeyPa
     clock = itertools.count()
     monkeypatch.setattr(batches, "monotonic", lambda: next(clock))
     make_families(6, idle_expires_at=NOW)
-    *_, (name, families), _ = purge.batches(NOW, 90, ends=2.0)  # after all that an index finds
+    *_, (name, families), _ = purge.batches(NOW, 90, 2.0)  # after all that an index finds
     with CaptureQueriesContext(connection) as captured:
         assert (name, families()) == ("refreshtokenfamily", 0)
     assert len(captured) == 2 * 2
