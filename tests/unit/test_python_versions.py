@@ -20,7 +20,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SUPPORTED = SpecifierSet(PROJECT["project"]["requires-python"])
 VERSIONS = [version for minor in range(8, 30) if (version := f"3.{minor}") in SUPPORTED]
 TRACING = PROJECT["project"]["optional-dependencies"]["tracing"]
-FILES = {"base.txt": [], "tracing.txt": TRACING, "test.txt": [*TRACING, *PROJECT["dependency-groups"]["test"]]}
+GROUPS = PROJECT["dependency-groups"]
+
+
+def of_group(group: str) -> Iterator[str]:
+    for entry in GROUPS[group]:
+        yield from of_group(entry["include-group"]) if isinstance(entry, dict) else [entry]
+
+
+FILES = {"base.txt": [], "tracing.txt": TRACING, "test.txt": [*TRACING, *of_group("test")]}
 
 
 def pins(file: str) -> list[tuple[Requirement, int]]:
