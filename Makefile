@@ -110,12 +110,12 @@ sbom: .venv/.base
 
 # Not in .ci/run: it needs the network, and what it says changes without a change here.
 audit: .venv/.base
-	@$(BIN)/python release/audit.py
+	@$(BIN)/python -m tests.support.release.audit
 
 RELEASE ?= var/release
 release: .venv/.test
 	@mkdir -p var && SBOM=var/curfew.cdx.json $(MAKE) sbom >/dev/null
-	@$(BIN)/python release/bundle.py $(RELEASE) --sbom var/curfew.cdx.json $(if $(SIGNING_KEY),--key $(SIGNING_KEY))
+	@$(BIN)/python -m tests.support.release.bundle $(RELEASE) --sbom var/curfew.cdx.json $(if $(SIGNING_KEY),--key $(SIGNING_KEY))
 
 # Until the version has its tag, and never again for it.
 release-dump: .venv/.test

@@ -1,6 +1,6 @@
 """A large installation in rows: a million people, two million sessions, ten million tokens, ten million lines of the trail.
 
-    python bench/population.py                     all of it: about twenty minutes, 16 GB
+    python bench/population.py                     all of it: about twenty minutes, 15 GB
     python bench/population.py --scale 0.01        a small one, to compare with
     python bench/population.py --sizes             what is there: rows and bytes of each table
 

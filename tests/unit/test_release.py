@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from idp.operations.version import version
-from release import audit, bundle
+from tests.support.release import audit, bundle
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]

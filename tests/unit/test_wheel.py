@@ -92,6 +92,6 @@ def test_the_source_has_what_tests_and_builds_need(tmp_path: Path) -> None:
         "requirements/test.txt",
         "tests/conftest.py",
         "docs/operations.md",
-        "release/audit.py",
+        "tests/support/release/audit.py",
     } <= names
     assert not [name for name in names if name.startswith((".venv", "node_modules", "var"))]

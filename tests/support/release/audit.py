@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 OSV = "https://api.osv.dev/v1/querybatch"
 BATCH = 500  # queries; OSV takes 1000
 TIMEOUT = 60  # seconds

@@ -18,7 +18,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 SUMS = "SHA256SUMS"
 NAMESPACE = "curfew-release"  # of the signature, so that one of something else of this key is none
 
@@ -66,7 +66,7 @@ def provenance(root: Path, commit: str, files: list[Path]) -> dict[str, Any]:
                     *({"name": str(lock.relative_to(root)), "digest": {"sha256": sha256(lock)}} for lock in locks),
                 ],
             },
-            "runDetails": {"builder": {"id": "release/bundle.py"}},
+            "runDetails": {"builder": {"id": "tests/support/release/bundle.py"}},
         },
     }
 
