@@ -30,6 +30,7 @@ from sessions_app.models import (
 from sessions_app.session.batches import Batch, Rows, by_key, oldest_first
 from sessions_app.transfer import exports
 
+CLOCKS = timedelta(minutes=5)  # the worker's may be ahead of a web server's, and a request may be under way
 AFTER_EXPIRY = timedelta(days=1)  # codes and tokens stay so long, for replay to be recognised and for support
 KEPT_FOR = timedelta(
     days=7
@@ -58,8 +59,9 @@ def looked_for(
 
 
 def _one_time(now: datetime, expired: datetime) -> Iterator[Batch]:
-    yield oldest_first(LimiterSlot.objects.filter(expires_at__lt=now), "expires_at")
-    yield oldest_first(SpentToken.objects.filter(expires_at__lt=now), "expires_at")
+    everywhere = now - CLOCKS  # or what was used, or tried too often, would be as new
+    yield oldest_first(LimiterSlot.objects.filter(expires_at__lt=everywhere), "expires_at")
+    yield oldest_first(SpentToken.objects.filter(expires_at__lt=everywhere), "expires_at")
     yield oldest_first(FlowState.objects.filter(expires_at__lt=expired), "expires_at")
     long_requests = FlowState.objects.filter(kind=FlowState.LONG_REQUEST)  # large, and of no use any more
     yield oldest_first(long_requests.filter(expires_at__lt=now), "expires_at")
