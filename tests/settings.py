@@ -1,5 +1,7 @@
 """The product's settings with the few lines that tests change."""
 
+import structlog
+
 from idp.settings import *  # noqa: F403
 from idp.settings import DATA, DATABASES, LOGGING, PASSWORD_HASHERS, STATIC_ROOT, STORAGES
 
@@ -14,3 +16,6 @@ PASSWORD_HASHERS = ["tests.support.hashers.QuickArgon2Hasher", *PASSWORD_HASHERS
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns without it
 LOGGING["handlers"]["stderr"]["class"] = "logging.StreamHandler"  # written, and captured, before the test ends
+structlog.configure(
+    cache_logger_on_first_use=False
+)  # one that was used keeps to its processors, whatever captures lines later
