@@ -20,8 +20,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 # options for pytest, e.g. PYTEST="-x tests/unit"
 PYTEST ?=
-# for each of the two databases; two are for more cores than two, as deadlines of tests are real ones
-WORKERS ?= 1
+# for each of the two databases: while one waits for a process or a browser another one computes
+WORKERS ?= 2
 # options for the benchmark, e.g. BENCH="--scenarios refresh --rounds 1"
 BENCH ?= --targets curfew,ref --base ref --scenarios limits,login,sso,refresh --rounds 3 --pin 0:1
 BIN := .venv/bin
