@@ -16,6 +16,5 @@ PASSWORD_HASHERS = ["tests.support.hashers.QuickArgon2Hasher", *PASSWORD_HASHERS
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns without it
 LOGGING["handlers"]["stderr"]["class"] = "logging.StreamHandler"  # written, and captured, before the test ends
-structlog.configure(
-    cache_logger_on_first_use=False
-)  # one that was used keeps to its processors, whatever captures lines later
+# A logger that is kept from its first use keeps its processors, too, whatever captures lines later.
+structlog.configure(cache_logger_on_first_use=False)
