@@ -47,15 +47,16 @@ class OldestFirst:
 
     def __init__(self, rows: Rows, by: str) -> None:
         self._rows, self._by = rows, by
+        self._rest = rows
 
     def __repr__(self) -> str:
         return f"{_name_of(self._rows)} by {self._by}"
 
     def __call__(self) -> int:
-        found = list(self._rows.order_by(self._by).values_list("pk", self._by)[:BATCH])
+        found = list(self._rest.order_by(self._by).values_list("pk", self._by)[:BATCH])
         if found:
             delete(self._rows.model, [pk for pk, _ in found])
-            self._rows = self._rows.filter(**{f"{self._by}__gte": found[-1][1]})
+            self._rest = self._rows.filter(**{f"{self._by}__gte": found[-1][1]})
         return len(found)
 
 

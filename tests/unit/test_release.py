@@ -152,7 +152,7 @@ def test_an_answer_that_leaves_a_package_out_is_a_failure(tmp_path: Path, answer
     assert said[-1].startswith("Not looked up: ")
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "django>=5\n", "https://example.com/django.whl\n"])
+@pytest.mark.parametrize("text", ["", "# nothing\n", "django>=5\n", "git+ssh://example.com/django\n"])
 def test_a_lock_file_that_cannot_be_read_is_a_failure(tmp_path: Path, text: str) -> None:
     (tmp_path / "base.txt").write_text(text)
     [said] = audit.said_of(lambda: audit.python_problems(audit.pins(tmp_path / "base.txt"), lambda _: {}))

@@ -284,7 +284,7 @@ def test_a_passkey_that_is_removed_or_distrusted_while_it_signs_in_opens_nothing
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(database.vendor == "sqlite", reason="SQLite has one writer")
+@pytest.mark.postgresql  # SQLite has one writer
 def test_a_sign_in_waits_for_the_removal_that_is_under_way(mary: User, key: SoftKey) -> None:
     """The removal has deleted the row, and looks for sessions next: one that is opened now would not be found."""
     answers: list[int] = []
@@ -315,7 +315,7 @@ def test_a_sign_in_waits_for_the_removal_that_is_under_way(mary: User, key: Soft
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(database.vendor == "sqlite", reason="SQLite has one writer")
+@pytest.mark.postgresql  # SQLite has one writer
 def test_a_sign_in_waits_for_this_was_not_me_which_does_not_wait_for_it(mary: User, key: SoftKey) -> None:
     """The sign-in takes key and person, and so does the other: in another order each would wait for the other."""
     answers: list[int] = []
