@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from sessions_app.models import SSOSession
 
@@ -30,3 +30,9 @@ def page_of(
         yield page, complaints
     finally:
         context.close()
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Press it and be on the page that it leads to: a field of the same name on the page before would take what is typed."""
+    with page.expect_navigation():
+        link.click()

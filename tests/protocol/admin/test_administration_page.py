@@ -16,7 +16,7 @@ from sessions_app.models import SSOSession
 from tests.protocol.admin.scene import came_of, end, scene
 from tests.support.chromium import chromium
 from tests.support.factories import make_session, make_user
-from tests.support.pages import page_of
+from tests.support.pages import follow, page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 TEXT = (Path(__file__).parents[3] / "docs" / "administration.md").read_text()
@@ -61,16 +61,20 @@ def test_the_steps_lead_where_the_page_says(
 
 def do(page: Page, step: str) -> None:
     if opened := re.fullmatch(r"Open \*(.+?)\*(?:, then \*(.+?)\*)?\.", step):
-        page.locator(".tasks").get_by_role("link", name=opened[1], exact=True).click()
+        follow(page, page.locator(".tasks").get_by_role("link", name=opened[1], exact=True))
         if opened[2]:
-            page.locator(".places").get_by_role("link", name=opened[2], exact=True).click()
+            follow(page, page.locator(".places").get_by_role("link", name=opened[2], exact=True))
     elif typed := re.fullmatch(r"Type `(.+)` into \*(.+)\*\.", step):
         inside = page.locator("#content-start").get_by_label(typed[2])
         (inside if inside.count() else page.get_by_label(typed[2])).first.fill(typed[1])
     elif pressed := re.fullmatch(r"Press \*(.+)\*\.", step):
-        button = page.get_by_role("button", name=pressed[1], exact=True)
-        link, choice = (page.get_by_role(role, name=pressed[1], exact=True) for role in ("link", "radio"))
-        button.or_(link).or_(choice).first.click()
+        button, link, choice = (
+            page.get_by_role(role, name=pressed[1], exact=True) for role in ("button", "link", "radio")
+        )
+        if choice.count():
+            choice.first.click()
+        else:
+            follow(page, button.or_(link).first)
     elif ticked := re.fullmatch(r"Tick \*(.+)\*\.", step):
         page.locator("#content-start").get_by_label(ticked[1]).check()
     elif chosen := re.fullmatch(r"Choose \*(.+)\* in \*(.+)\*\.", step):

@@ -20,7 +20,7 @@ from sessions_app.models import SSOSession
 from tests.protocol.admin.scene import FIREFOX, Scene, came_of, end, scene
 from tests.support.chromium import chromium
 from tests.support.factories import make_connection, make_session, make_user
-from tests.support.pages import page_of
+from tests.support.pages import follow, page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
@@ -108,9 +108,9 @@ def test_roles_from_start_to_end(chrome: Browser, live_server: Any, boss: SSOSes
         assert "End everything".lower() not in page.locator("#content").inner_text().lower()
     with page_of(chrome, live_server, staff("Auditors")) as (page, complaints):
         page.goto(reverse("admin:index"))
-        page.locator(".tasks").get_by_role("link", name="Audit", exact=True).click()
+        follow(page, page.locator(".tasks").get_by_role("link", name="Audit", exact=True))
         page.locator("#id_person").fill("mary@fabrikamcorp.com")
-        page.get_by_role("link", name="Last hour").click()
+        follow(page, page.get_by_role("link", name="Last hour"))
         page.locator("#id_person").fill("mary@fabrikamcorp.com")
         page.get_by_label("What happened").select_option("administered")
         page.get_by_role("button", name="Show").click()

@@ -17,7 +17,7 @@ from tests.protocol.newcomers.test_by_mail import code_in
 from tests.support import axe
 from tests.support.chromium import chromium
 from tests.support.factories import make_application, make_connection, make_session, make_user
-from tests.support.pages import page_of
+from tests.support.pages import follow, page_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 NINA = "nina@fabrikamcorp.com"
@@ -65,7 +65,7 @@ def test_from_an_application_by_sign_up_and_by_a_code_back_to_it(
         assert "code=" in back.value.url
     with page_of(chrome, live_server) as (page, complaints):
         page.goto(f"/authorize?{urlencode(ASKED)}")
-        page.get_by_role("link", name="Sign in by mail").click()
+        follow(page, page.get_by_role("link", name="Sign in by mail"))
         page.get_by_label("E-mail address").fill(NINA)
         page.get_by_role("button", name="Send the mail").click()
         page.get_by_label("Code").wait_for()
