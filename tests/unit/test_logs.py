@@ -105,5 +105,7 @@ def test_a_process_whose_stderr_is_blocked_still_ends(pipe: tuple[int, int]) -> 
     os.set_blocking(pipe[1], True)
     code = "import logging; logging.getLogger('tests').warning('unheard')"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings"}
-    done = subprocess.run([sys.executable, "-c", SET_UP + code], env=environment, stderr=pipe[1], timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SET_UP + code], env=environment, stderr=pipe[1], timeout=60, check=False
+    )
     assert done.returncode == 0
