@@ -156,7 +156,6 @@ def test_a_code_stays_as_long_as_a_token_that_it_made(application):
 
 def test_expired_one_time_things_are_purged_in_batches(monkeypatch):
     monkeypatch.setattr(batches, "BATCH", 2)
-    monkeypatch.setattr(tasks, "BATCH", 2)
     now = timezone.now()
     for n in range(5):
         SpentToken.objects.create(kind="gtr", issuer="i", jti=str(n), expires_at=now - timedelta(minutes=6))
