@@ -16,6 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sessions_app.session.batches import PurgeAct
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -50,11 +54,10 @@ def purge(days: int, seconds: float) -> None:
 
     from bench.acts import backend_ms
     from logout_app.ending import purge
-    from sessions_app.session.batches import BATCH
 
     print("{:22}{:>10}{:>10}{:>14}{:>16}{:>20}".format(*HEADINGS), flush=True)
     for name, batch in purge.batches(timezone.now(), days):
-        found = deleted(batch, seconds, BATCH, backend_ms)
+        found = deleted(batch, seconds, backend_ms)
         each = 1e6 / max(found.rows, 1)
         print(
             f"{name:22}{found.rows:>10,}{found.rows / found.took:>10,.0f}{found.longest * 1000:>14.0f}"
@@ -63,14 +66,12 @@ def purge(days: int, seconds: float) -> None:
         )
 
 
-def deleted(batch: Callable[[], int], seconds: float, full: int, backend_ms: Callable[[], float]) -> Purged:
+def deleted(batch: PurgeAct, seconds: float, backend_ms: Callable[[], float]) -> Purged:
     found = Purged()
     process, backend, began = time.process_time(), backend_ms(), time.monotonic()
-    done = full
-    while done >= full and time.monotonic() - began < seconds:
+    while not batch.is_done and time.monotonic() - began < seconds:
         begin = time.monotonic()
-        done = batch()
-        found.rows += done
+        found.rows += batch()
         found.longest = max(found.longest, time.monotonic() - begin)
     found.took = time.monotonic() - began
     found.process, found.backend = time.process_time() - process, (backend_ms() - backend) / 1000

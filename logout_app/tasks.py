@@ -15,17 +15,16 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
+from idp.processes.places import long_task
 from idp.protocol.initiators import Initiator
-from idp.tenants import configuration, rules
 from logout_app.browser import transactions
-from logout_app.ending import access_lost, deprovisioned, mails, purge
+from logout_app.ending import access_lost, deprovisioned, mails, purging
 from logout_app.ending.end import Selection, end_sessions
 from logout_app.evidence import overdue
 from logout_app.shared_signals import poll
 from logout_app.streams import manage
 from sessions_app.account import new_devices
 from sessions_app.audit import chain, following
-from sessions_app.session.batches import BATCH
 
 log = structlog.get_logger(__name__)
 
@@ -64,29 +63,24 @@ def _expire_batch() -> int:
     return len(ended.session_pks)
 
 
-@shared_task
+@long_task(waits=True)
 def end_sessions_of_leavers() -> None:
     """End the sessions of people whom their directory disabled or removed."""
     deprovisioned.end_all(timezone.now())
 
 
-@shared_task
+@long_task(waits=False)
 def poll_signals() -> None:
     """Ask the transmitters of security events that do not push them."""
     poll.poll_all(timezone.now())
 
 
-@shared_task
+@long_task(waits=True)
 def purge_history() -> None:
     """Delete what is older than the tenant's retention, and every one-time thing that has expired. Streams that nobody comes for pause."""
     now = timezone.now()
     manage.pause_inactive(now)
-    retention = rules.days_of_history(configuration.current().tenant)
-    deadline = monotonic() + PURGE_DEADLINE
-    with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
-        for name, batch in purge.batches(now, retention, deadline):
-            if deleted := until_done(batch, deadline - monotonic(), BATCH):
-                log.info("history.purged", what=name, rows=deleted)
+    purging.run(now, seconds=PURGE_DEADLINE)
 
 
 @shared_task
@@ -127,7 +121,7 @@ def until_done(batch: Callable[[], int], seconds: float, full: int) -> int:
     while monotonic() < deadline:
         done = batch()
         total += done
-        if done < full and monotonic() < deadline:  # else it may be less because it, too, looked at the clock
+        if done < full:
             return total
     log.warning("task.out_of_time", batch=getattr(batch, "__name__", repr(batch)), done=total)
     return total

@@ -95,6 +95,7 @@ class _Deliveries(Collector):
         yield from _incomplete(self._at)
         yield _aside(known)
         yield from _drains()
+        yield _purges(known)
         yield _latency(known)
         yield _breakers(known, self._at)
         yield _keys(self._at)
@@ -126,6 +127,11 @@ def _signals(known: Tallies) -> Metric:
 def _violations(known: Tallies) -> Metric:
     text = "What browsers report that our Content-Security-Policy forbade, by directive."
     return _by_label("curfew_csp_reports", text, known, violations.METRIC, "directive")
+
+
+def _purges(known: Tallies) -> Metric:
+    text = "Runs of the purge that could not delete a kind of rows."
+    return _by_label("curfew_purge_failures", text, known, "purge_failed", "kind")
 
 
 def _by_label(name: str, text: str, known: Tallies, metric: str, label: str) -> Metric:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -19,20 +18,20 @@ from logout_app.models import (
     RevocationRequest,
 )
 from logout_app.streams.subjects import KEPT
-from sessions_app.audit import history
+from sessions_app.audit.purging import OldLines
 from sessions_app.models import AccessToken, SamlSubject, SSOSession
 from sessions_app.session import purge
 from sessions_app.session.batches import Batch, oldest_first
 from sessions_app.session.purge import AFTER_EXPIRY
 
 
-def batches(now: datetime, retention_days: int, ends: float = math.inf) -> Iterator[Batch]:
-    """Name and act of each kind of row, of all apps, in the order in which rows hang on each other. `ends`: see `purge.looked_for`."""
+def batches(now: datetime, retention_days: int, positions: Mapping[str, int] | None = None) -> Iterator[Batch]:
+    """Name and act of each kind of row, of all apps, in the order in which rows hang on each other. `positions`: see `purge.looked_for`."""
     yield oldest_first(LogoutTransaction.objects.filter(expires_at__lt=now - AFTER_EXPIRY), "expires_at")
     yield oldest_first(FormerAddress.objects.filter(until__lt=now - KEPT), "until")
     yield from purge.batches(now, retention_days)
     yield from _history(now - timedelta(days=retention_days))
-    yield from purge.looked_for(now, retention_days, ends=ends)
+    yield from purge.looked_for(now, retention_days, positions=positions)
 
 
 def _history(old: datetime) -> Iterator[Batch]:
@@ -49,10 +48,7 @@ def _history(old: datetime) -> Iterator[Batch]:
     untold = LogoutDelivery.objects.sendable().filter(sid=OuterRef("sid"), state=DeliveryState.PENDING)
     subjects = SamlSubject.objects.filter(~Exists(untold), session=None, issued_at__lt=old)
     yield oldest_first(subjects, "issued_at")
-    yield oldest_first(
-        history.before(old), "id"
-    )  # in the chain's order: what is left of it begins later, and has no gap
-    yield oldest_first(history.seals_before(old), "last")
+    yield "sessionevent", OldLines(old)
 
 
 def _of_somebody_shut_out() -> QuerySet[LogoutDelivery]:

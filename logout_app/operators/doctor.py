@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.core import mail
@@ -23,6 +23,7 @@ from idp.models import Connection, KeyStatus, SigningKey
 from idp.redis import health
 from idp.tenants import configuration
 from logout_app.delivery import metrics, readiness, reports
+from logout_app.ending import purging
 from logout_app.evidence import overdue
 from logout_app.models import DeliveryState, LogoutDelivery
 from logout_app.operators import encryption_keys
@@ -279,6 +280,18 @@ def _imports(at: datetime) -> Answers:
         yield GOOD, "No import of people is stopped."
 
 
+def _purge(at: datetime) -> Answers:
+    failing = purging.failing()
+    if failing:
+        since = at - datetime.fromtimestamp(min(failing.values()), UTC)
+        yield (
+            WARNING,
+            f"What is old is not deleted for {_span(since)}, of {_named(sorted(failing))}: the worker's log says why (purge.failed).",
+        )
+    else:
+        yield GOOD, "The purge fails at nothing."
+
+
 TOPICS: dict[str, Callable[[datetime], Answers]] = {
     "clock": _clock,
     "standby": _standby,
@@ -295,6 +308,7 @@ TOPICS: dict[str, Callable[[datetime], Answers]] = {
     "given up": _dead,
     "imports": _imports,
     "audit trail": _trail,
+    "purge": _purge,
 }
 WITHOUT_DATABASE = frozenset({"redis", "mail server"})
 

@@ -58,6 +58,24 @@ def _digest(key: bytes, seal: AuditSeal, lines: Iterable[SessionEvent]) -> str:
     return made.hexdigest()
 
 
+def mark_purged(seal: AuditSeal) -> None:
+    """Its lines are gone, and it stays as long as it is the newest, for the next to name it. By the key: nobody else can say so."""
+    seal.key_id, key = next(iter(sealing.digest_keys(PURPOSE).items()))
+    seal.previous = _purged_mark(key, seal)
+    seal.save(update_fields=("key_id", "previous"))
+
+
+def says_purged(seal: AuditSeal) -> bool:
+    key = sealing.digest_keys(PURPOSE).get(seal.key_id)
+    return key is not None and hmac.compare_digest(_purged_mark(key, seal), seal.previous)
+
+
+def _purged_mark(key: bytes, seal: AuditSeal) -> str:
+    """In the place of the digest before, which nobody compares at the beginning of the chain."""
+    said = ["purged", seal.after, seal.last, seal.lines, _moment(seal.newest_at), seal.digest]
+    return hmac.new(key, _text(said), "sha256").hexdigest()
+
+
 FIELDS = ("pk", "type", "sid", "sub", "client_id", "connection", "initiator", "actor", "ip", "user_agent", "data")
 
 
@@ -117,7 +135,8 @@ def keys_in_use() -> dict[str, datetime]:
 
 
 class _Reading:
-    """Seal after seal, with what it counts on the way. Ranges that the purge took away stand at the beginning only."""
+    """Seal after seal, with what it counts on the way. What the purge took away stood at the beginning, also what it takes
+    meanwhile: a seal and its lines are read by two statements."""
 
     def __init__(self, retained: datetime, noted: str) -> None:
         self.retained, self.noted = retained, noted
@@ -139,14 +158,24 @@ class _Reading:
         if self.seals and (seal.previous, seal.after) != (self.head, self.last):
             yield f"A seal is missing between line {self.last} and line {seal.after + 1}."
         lines = list(SessionEvent.objects.filter(pk__gt=seal.after, pk__lte=seal.last).order_by("pk"))
-        if len(lines) < seal.lines and not self.lines and seal.newest_at < self.retained:
-            self.purged += seal.lines - len(lines)  # by batches, of which some may be left for the next run
+        if self._is_left_over(seal, lines) or (not lines and _is_purged(seal)):
+            self.purged += seal.lines - len(lines)
         elif (key := self.keys.get(seal.key_id)) is None:
             yield f"{_range(seal)} cannot be verified: their key is not in CURFEW_ENCRYPTION_KEYS."
         elif not hmac.compare_digest(_digest(key, seal, lines), seal.digest):
             yield f"{_range(seal)} are not what was sealed: {len(lines)} lines are there, {seal.lines} were sealed."
         self.lines += len(lines)
         self.oldest = self.oldest or next((line.at for line in lines), None)
+
+    def _is_left_over(self, seal: AuditSeal, lines: list[SessionEvent]) -> bool:
+        """By the purge of 0.1.0, which deleted seals after their lines; the next purge takes what it left."""
+        return len(lines) < seal.lines and not self.lines and seal.newest_at < self.retained
+
+
+def _is_purged(seal: AuditSeal) -> bool:
+    """As the database knows it now: the seal is gone as all before it, or says that its lines are."""
+    first = AuditSeal.objects.order_by("last").first()
+    return first is not None and (first.last > seal.last or (first.last == seal.last and says_purged(first)))
 
 
 def _range(seal: AuditSeal) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from sessions_app.audit.events import EventType
 from sessions_app.audit.history import newest
@@ -29,7 +30,7 @@ def follow(
     """
     with transaction.atomic():
         _begun(name)
-        position = TrailPosition.objects.select_for_update(no_key=True).get(name=name)
+        position = _held(name).get()
         until = _ripe(position, at - patience)
         rows = SessionEvent.objects.filter(pk__gt=position.after, pk__lte=until)
         if kinds is not None:
@@ -40,6 +41,15 @@ def follow(
         position.marks = _marks(position, at)
         position.save()
     return len(lines)
+
+
+def stand_still(name: str) -> None:
+    """Inside a transaction: until its end nobody takes lines by this name, nor is in the midst of it."""
+    _held(name).first()
+
+
+def _held(name: str) -> QuerySet[TrailPosition]:
+    return TrailPosition.objects.select_for_update(no_key=True).filter(name=name)
 
 
 def _begun(name: str) -> None:

@@ -1,4 +1,4 @@
-"""What others read of the audit trail: the story of a session, what an hour brought, what is old."""
+"""What others read of the audit trail: the story of a session, what an hour brought."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models.functions import TruncHour
 
 from sessions_app.audit import events
 from sessions_app.audit.events import EventGroup, EventType
-from sessions_app.models import AuditSeal, SessionEvent
+from sessions_app.models import SessionEvent
 
 LINES = 200  # of one session, at most
 Recorded = SessionEvent  # a line as readers of several get it
@@ -121,28 +121,6 @@ def by_hour(event: EventType, *, since: datetime) -> Iterable[tuple[datetime, in
     """How many such lines there are of each hour that has some."""
     rows = SessionEvent.objects.filter(type=event, at__gt=since)
     return rows.values_list(TruncHour("at", tzinfo=UTC)).annotate(n=Count("pk"))
-
-
-def before(at: datetime) -> QuerySet[SessionEvent]:
-    """For the purge. Of lines that were sealed together all go or none, so that the rest can still be verified."""
-    rows = SessionEvent.objects.filter(at__lt=at)
-    younger = _first_younger(at)
-    return rows if younger is None else rows.filter(pk__lte=younger)
-
-
-def _first_younger(at: datetime) -> int | None:
-    """Behind which line the first seal begins that has a younger one. Seals behind it may have older lines alone: each process has
-    its own clock, and a line says when its act began."""
-    return AuditSeal.objects.filter(newest_at__gte=at).order_by("last").values_list("after", flat=True).first()
-
-
-def seals_before(at: datetime) -> QuerySet[AuditSeal]:
-    """For the purge: of lines that `before` has taken. The newest seal stays, for the next to name it."""
-    seals = AuditSeal.objects.filter(newest_at__lt=at).exclude(
-        pk__in=AuditSeal.objects.order_by("-last").values("pk")[:1]
-    )
-    younger = _first_younger(at)
-    return seals if younger is None else seals.filter(last__lte=younger)
 
 
 def of_connection(name: str, kinds: Iterable[EventType], count: int) -> list[SessionEvent]:

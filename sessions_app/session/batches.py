@@ -7,25 +7,34 @@ in batches and transactions of its own: of one row there may be thousands.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from time import monotonic
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from django.db import models, transaction
 from django.db.models import Max, Min, QuerySet
 
 from idp.database import dialect
-from sessions_app.audit import permit
 
 BATCH = 500
-LOOKED_AT = 5_000  # rows of one statement, where no index finds what is dead
+SMALLEST = 25
+LOOKED_AT = 10  # times a batch: rows of one statement, where no index finds what is dead
 SMALL = 200_000  # keys: a table that is looked through whole
-SHARE_TIME = 10  # minutes of the day in which a share of a larger one has its turn: as often as the purge runs
-SHARES = 24 * 60 // SHARE_TIME
+SHARES = 144  # of a larger one, each for one run: the purge runs every ten minutes
 Rows = QuerySet[Any, Any]
-Batch = tuple[str, Callable[[], int]]
+
+
+class PurgeAct(Protocol):
+    """Deletes a batch when it is called, in statements of which each is short, and returns how many rows. `is_done`: nothing is left."""
+
+    is_done: bool
+
+    def __call__(self) -> int: ...
+
+    def take_less(self) -> bool:
+        """After a batch that took too long; whether the next one will be smaller."""
+
+
+Batch = tuple[str, PurgeAct]
 
 
 def oldest_first(rows: Rows, by: str) -> Batch:
@@ -33,19 +42,33 @@ def oldest_first(rows: Rows, by: str) -> Batch:
     return _name_of(rows), OldestFirst(rows, by)
 
 
-def by_key(rows: Rows, now: datetime, *, all_keys: bool, ends: float = math.inf) -> Batch:
-    """What no index finds. A large table is looked through in a day, a share in each run, or at once (`all_keys`)."""
-    return _name_of(rows), KeyRange(rows, *_share(rows.model._base_manager.all(), now, whole=all_keys), ends)
+def by_key(rows: Rows, *, after: int | None = None) -> Batch:
+    """What no index finds. Of a large table a share is looked through, behind the key `after`, where the run before ended; None: all of it."""
+    return _name_of(rows), KeyRange(rows, after)
 
 
 def _name_of(rows: Rows) -> str:
     return rows.model._meta.model_name or ""
 
 
-class OldestFirst:
+class Sized:
+    """How large a batch is."""
+
+    def __init__(self) -> None:
+        self.size = BATCH
+        self.is_done = False
+
+    def take_less(self) -> bool:
+        smaller = max(self.size // 4, min(SMALLEST, BATCH))
+        self.size, before = smaller, self.size
+        return smaller < before
+
+
+class OldestFirst(Sized):
     """Each batch begins where the one before ended."""
 
     def __init__(self, rows: Rows, by: str) -> None:
+        super().__init__()
         self._rows, self._by = rows, by
         self._rest = rows
 
@@ -53,53 +76,60 @@ class OldestFirst:
         return f"{_name_of(self._rows)} by {self._by}"
 
     def __call__(self) -> int:
-        found = list(self._rest.order_by(self._by).values_list("pk", self._by)[:BATCH])
+        found = list(self._rest.order_by(self._by).values_list("pk", self._by)[: self.size])
         if found:
             delete(self._rows.model, [pk for pk, _ in found])
             self._rest = self._rows.filter(**{f"{self._by}__gte": found[-1][1]})
+        self.is_done = len(found) < self.size
         return len(found)
 
 
-class KeyRange:
-    """From the key `first` to the key `last`, some thousand rows at a time, whichever of them go."""
+class KeyRange(Sized):
+    """Some thousand rows at a time by their keys, whichever of them go: there may be nothing to delete in millions.
 
-    def __init__(self, rows: Rows, first: int, last: int, ends: float) -> None:
-        self._rows, self._next, self._last, self._ends = rows, first, last, ends
+    `position`: the key behind which the next run goes on; 0: at the beginning. A run that came to nothing leaves no gap.
+    """
+
+    def __init__(self, rows: Rows, after: int | None) -> None:
+        super().__init__()
+        self._rows, self._after = rows, after
+        self._last: int | None = None  # of this run; known when it begins
+        self.position = after or 0
 
     def __repr__(self) -> str:
         return f"{_name_of(self._rows)} by key"
 
     def __call__(self) -> int:
-        """Goes on until a batch is full, nothing is left, or it is `ends` on the monotonic clock: there may be nothing to delete
-        in millions of rows."""
-        done = 0
-        while self._next <= self._last and done < BATCH and monotonic() < self._ends:
-            until = self._end_of_look()
-            dead = self._rows.filter(pk__gte=self._next, pk__lte=until).order_by("pk")
-            found = list(dead.values_list("pk", flat=True))
-            for begin in range(0, len(found), BATCH):
-                delete(self._rows.model, found[begin : begin + BATCH])
-            done += len(found)
-            self._next = until + 1
-        return done
+        if self._last is None and not self._begin():
+            return 0
+        until = self._end_of_look()
+        dead = self._rows.filter(pk__gt=self.position, pk__lte=until).order_by("pk")
+        found = list(dead.values_list("pk", flat=True))
+        for begin in range(0, len(found), self.size):
+            delete(self._rows.model, found[begin : begin + self.size])
+        self.position, self.is_done = until, until == self._last
+        if self.is_done and self._is_the_end:
+            self.position = 0
+        return len(found)
+
+    def _begin(self) -> bool:
+        """Whether there is anything to look at."""
+        ends = self._rows.model._base_manager.aggregate(first=Min("pk"), last=Max("pk"))
+        if ends["first"] is None:
+            self.is_done = True
+            return False
+        first, last = ends["first"], ends["last"]
+        goes_on = self._after is not None and last - first >= SMALL
+        self.position = max(self.position, first - 1) if goes_on and self.position < last else first - 1
+        self._last = min(self.position + (last - first) // SHARES + 1, last) if goes_on else last
+        self._is_the_end = self._last == last
+        return True
 
     def _end_of_look(self) -> int:
-        rows = self._rows.model._base_manager.filter(pk__gte=self._next, pk__lte=self._last).order_by("pk")
-        ends: list[int] = list(rows.values_list("pk", flat=True)[LOOKED_AT - 1 : LOOKED_AT])
-        return ends[0] if ends else self._last
-
-
-def _share(rows: Rows, now: datetime, *, whole: bool) -> tuple[int, int]:
-    """First and last key."""
-    ends = rows.aggregate(first=Min("pk"), last=Max("pk"))
-    if ends["first"] is None:
-        return 1, 0
-    first, last = ends["first"], ends["last"]
-    if whole or last - first < SMALL:
-        return first, last
-    share = (last - first) // SHARES + 1
-    begin = first + share * ((now.hour * 60 + now.minute) // SHARE_TIME)
-    return begin, min(begin + share - 1, last)
+        rows = self._rows.model._base_manager.filter(pk__gt=self.position, pk__lte=self._last).order_by("pk")
+        most = LOOKED_AT * self.size
+        ends: list[int] = list(rows.values_list("pk", flat=True)[most - 1 : most])
+        return ends[0] if ends else self._last or 0
 
 
 def delete(model: type[models.Model], pks: Sequence[Any]) -> None:
@@ -107,9 +137,9 @@ def delete(model: type[models.Model], pks: Sequence[Any]) -> None:
     for relation in _relations(model):
         if relation.on_delete is not models.SET_NULL:
             _delete_referring(relation, pks)
-    with transaction.atomic(), permit.to_purge(model):
+    with transaction.atomic():
         _let_go(model, pks)
-        _delete_rows(_among(model._base_manager.all(), str(model._meta.pk.column), pks))
+        delete_rows(_among(model._base_manager.all(), str(model._meta.pk.column), pks))
 
 
 def _delete_referring(relation: models.ManyToOneRel, pks: Sequence[Any]) -> None:
@@ -127,7 +157,7 @@ def _let_go(model: type[models.Model], pks: Sequence[Any]) -> None:
             referring.update(**{relation.field.name: None})
         else:
             _let_go(relation.related_model, list(referring.values_list("pk", flat=True)))
-            _delete_rows(referring)
+            delete_rows(referring)
 
 
 def _relations(model: type[models.Model]) -> list[models.ManyToOneRel]:
@@ -145,5 +175,5 @@ def _among(rows: Rows, column: str, pks: Sequence[Any]) -> Rows:
     return rows.extra(where=[f"{name} {dialect.among_these()}"], params=[dialect.keys(pks)])  # noqa: S610  names of ours
 
 
-def _delete_rows(rows: Rows) -> None:
-    rows._raw_delete(rows.db)
+def delete_rows(rows: Rows) -> int:
+    return int(rows._raw_delete(rows.db) or 0)  # nothing, where it is known that there is no such row

@@ -1,14 +1,13 @@
 """Tokens and one-time things that are dead for good, deleted in small batches so that no statement keeps a request waiting.
 
-The one set of rules for the task that the calendar asks for (`logout_app.tasks.purge_history`) and for `manage.py cleartokens`.
+The one set of rules for the task that the calendar asks for (`logout_app.ending.purging`) and for `manage.py cleartokens`.
 Never django-oauth-toolkit's `clear_expired()`: it deletes living refresh tokens of ours. How batches are found: `batches.py`.
 Nothing that may still be alive is touched.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.contrib.sessions.models import Session as FlowSession
@@ -38,7 +37,7 @@ KEPT_FOR = timedelta(
 
 
 def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
-    """Name and act of each kind of row; an act deletes BATCH rows or some more and returns how many, or less: no more are left."""
+    """Name and act of each kind of row. Nothing is asked of the database before an act is called: each may fail by itself."""
     expired, old = now - AFTER_EXPIRY, now - timedelta(days=retention_days)
     yield from _one_time(now, expired)
     yield oldest_first(Invitation.objects.filter(expires_at__lt=old), "expires_at")
@@ -47,15 +46,15 @@ def batches(now: datetime, retention_days: int) -> Iterator[Batch]:
     yield oldest_first(ExportJob.objects.filter(finished_at__lt=now - exports.KEPT_FOR), "finished_at")
 
 
-def looked_for(
-    now: datetime, retention_days: int, *, all_keys: bool = False, ends: float = math.inf
-) -> Iterator[Batch]:
+def looked_for(now: datetime, retention_days: int, *, positions: Mapping[str, int] | None = None) -> Iterator[Batch]:
     """The same of what no index finds, after everything else: most of the time is for rows that stay.
 
-    `all_keys`: in whole tables at once. `ends`: until then, on the monotonic clock.
+    `positions`: where the run before ended, by the names of the kinds; None: whole tables are looked through at once.
     """
     expired, old = now - AFTER_EXPIRY, now - timedelta(days=retention_days)
-    yield from (by_key(rows, now, all_keys=all_keys, ends=ends) for rows in _without_index(old, expired))
+    for rows in _without_index(old, expired):
+        name = rows.model._meta.model_name or ""
+        yield by_key(rows, after=None if positions is None else positions.get(name, 0))
 
 
 def _one_time(now: datetime, expired: datetime) -> Iterator[Batch]:

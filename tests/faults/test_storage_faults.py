@@ -9,22 +9,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 
 import psycopg
 import pytest
 from django.conf import settings as django_settings
-from django.db import OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
 from idp.crypto import keys
 from idp.models import SigningKey
 from idp.tenants import configuration
 from logout_app import tasks
+from logout_app.ending import purging
 from logout_app.models import LogoutDelivery, LogoutEvent
+from sessions_app.audit.purging import OldLines
 from sessions_app.models import SessionEvent, SSOSession
 from tests.delivery.conftest import (
     outbound_to_loopback,  # noqa: F401  a fixture
@@ -216,28 +216,21 @@ def test_the_purge_of_much_history_keeps_no_sign_out_waiting(application, monkey
     sessions = [make_session(user, app) for _ in range(40)]
     alone = [seconds_of(sign_out, session) for session in sessions[20:]]
     together = threading.Barrier(2)
-    batches = tasks.purge.batches
+    known = OldLines.__call__
 
-    def accompanied(name: str, batch: Callable[[], int]) -> int:
-        if name == "sessionevent" and not together.broken:
+    def accompanied(act: OldLines) -> int:
+        if not together.broken:
             with suppress(threading.BrokenBarrierError):
                 together.wait(60)
-        return batch()
+        return known(act)
 
     def purge() -> None:
         try:
             tasks.purge_history()
-        except OperationalError as error:
-            failures.append(error)
         finally:
             connection.close()
 
-    def accompanied_batches(*given: object) -> Iterator[tuple[str, Callable[[], int]]]:
-        for name, batch in batches(*given):
-            yield name, partial(accompanied, name, batch)
-
-    monkeypatch.setattr(tasks.purge, "batches", accompanied_batches)
-    failures: list[BaseException] = []
+    monkeypatch.setattr(OldLines, "__call__", accompanied)
     thread = threading.Thread(target=purge)
     thread.start()
     times = []
@@ -246,7 +239,7 @@ def test_the_purge_of_much_history_keeps_no_sign_out_waiting(application, monkey
         times.append(seconds_of(sign_out, session))
     together.abort()
     thread.join()
-    assert not failures
+    assert not purging.failing()
     assert statistics.median(times) < 0.5 + statistics.median(alone)
     assert not SessionEvent.objects.filter(at__lte=old).exists()
 

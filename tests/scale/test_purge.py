@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from idp.models import SpentToken
 from logout_app.ending import purge
+from sessions_app.audit.purging import OldLines
 from sessions_app.models import RefreshToken, RefreshTokenFamily
 from sessions_app.session import batches
-from sessions_app.session.batches import KeyRange
+from sessions_app.session.batches import KeyRange, PurgeAct
 from tests.support.factories import make_application, make_user
 
 pytestmark = pytest.mark.django_db
@@ -67,8 +68,8 @@ def test_the_oldest_come_from_an_index_in_their_order() -> None:
     assert sorting == FEW
 
 
-def plan_of(act: Callable[[], int]) -> str:
-    if isinstance(act, KeyRange):
+def plan_of(act: PurgeAct) -> str:
+    if isinstance(act, KeyRange | OldLines):
         return ""
     with CaptureQueriesContext(connection) as captured:
         act()
@@ -115,45 +116,64 @@ def test_what_no_index_finds_is_looked_for_by_key_among_rows_that_stay_and_gaps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 2)
-    monkeypatch.setattr(batches, "LOOKED_AT", 3)
+    monkeypatch.setattr(batches, "LOOKED_AT", 2)
     families = make_families(14, idle_expires_at=NOW - timedelta(days=1))
     RefreshTokenFamily.objects.filter(pk__in=[each.pk for each in families[4:9]]).delete()
     staying = [families[number].pk for number in (0, 1, 2, 3, 11)]
     RefreshTokenFamily.objects.filter(pk__in=staying).update(idle_expires_at=NOW)
-    _, act = batches.by_key(forgotten(), NOW, all_keys=True)
+    _, act = batches.by_key(forgotten())
     done = []
-    while not done or done[-1] >= 2:
+    while not act.is_done:
         done.append(act())
     assert sum(done) == 4
     assert sorted(RefreshTokenFamily.objects.values_list("pk", flat=True)) == staying
 
 
-def test_looking_for_what_is_not_there_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A share of a large installation's codes is a million rows, of which none may go."""
+def test_one_look_for_what_is_not_there_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of a large installation's codes is a million rows, of which none may go: between two looks the run sees the clock."""
+    monkeypatch.setattr(batches, "BATCH", 1)
     monkeypatch.setattr(batches, "LOOKED_AT", 1)
-    clock = itertools.count()
-    monkeypatch.setattr(batches, "monotonic", lambda: next(clock))
     make_families(6, idle_expires_at=NOW)
-    *_, (name, families), _ = purge.batches(NOW, 90, 2.0)  # after all that an index finds
+    *_, (name, families), _ = purge.batches(NOW, 90)  # after all that an index finds
+    families()
     with CaptureQueriesContext(connection) as captured:
-        assert (name, families()) == ("refreshtokenfamily", 0)
-    assert len(captured) == 2 * 2
+        assert (name, families(), families.is_done) == ("refreshtokenfamily", 0, False)
+    assert len(captured) == 2
     assert repr(families) == "refreshtokenfamily by key"  # as the log names what is out of time
 
 
-def test_a_large_table_is_looked_through_in_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_table_is_looked_through_in_a_day_whatever_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run goes on where the one before ended, also if rows at the front are gone, or a run was out of time."""
     monkeypatch.setattr(batches, "SMALL", 10)
-    make_families(288, idle_expires_at=NOW - timedelta(days=1))
-    first = RefreshTokenFamily.objects.order_by("pk")[0].pk
-    _, act = batches.by_key(forgotten(), NOW, all_keys=False)  # in the first ten minutes of a day
-    assert act() == 2
-    assert RefreshTokenFamily.objects.order_by("pk")[0].pk == first + 2
-    shares = [
-        batches._share(RefreshTokenFamily.objects.all(), NOW + timedelta(minutes=10 * run), whole=False)
-        for run in range(144)
-    ]
-    looked_at = {key for begin, end in shares for key in range(begin, end + 1)}
-    assert looked_at == set(RefreshTokenFamily.objects.values_list("pk", flat=True))
+    monkeypatch.setattr(batches, "BATCH", 1)
+    monkeypatch.setattr(batches, "LOOKED_AT", 1)
+    families = make_families(288, idle_expires_at=NOW)
+    position, seen = 0, []
+    for run in range(160):
+        _, act = batches.by_key(forgotten(), after=position)
+        if run == 9:  # what was looked at and stayed ends in another way
+            RefreshTokenFamily.objects.filter(pk__lte=families[8].pk).delete()
+        act()
+        if run != 5:
+            while not act.is_done:
+                act()
+        position = act.position
+        seen.append(position)
+        if not position:
+            break
+    keys = [family.pk for family in families]
+    assert seen[0] == keys[1]
+    assert max(after - before for before, after in itertools.pairwise(seen[:-1])) <= 2
+    assert 144 <= len(seen) <= 146, "a day, and the run that was out of time"
+    assert seen[-2:] == [keys[-2], 0] or seen[-2:] == [keys[-3], 0], "then from the beginning"
+
+
+def test_a_batch_that_took_too_long_is_smaller_the_next_time() -> None:
+    _, act = batches.oldest_first(SpentToken.objects.all(), "expires_at")
+    sizes = [act.size]
+    while act.take_less():
+        sizes.append(act.size)
+    assert sizes == [500, 125, 31, 25]
 
 
 def test_a_family_with_thousands_of_tokens_goes_by_and_by(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,9 @@
 A nursery has one environment, by which the settings were read. What is born leads a session of its own and goes on as
 `python -m celery` or `python manage.py` does from its first line: connections, threads, identity and end are its own. That
 programs begin with nothing is for whatever runs `manage.py up`, here and in tests/e2e, tests/rps and tests/unit.
+
+Nurseries are themselves children of one process, which has loaded what is not ours and reads no settings: that is half of
+the work. One that loads no more (`bare`) has no environment of its own: each of its children reads the settings anew.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -25,10 +30,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 CHANGES = ("PYTEST_CURRENT_TEST", "DJANGO_ALLOW_ASYNC_UNSAFE")  # with every test, and no program reads them
 KEPT = 3  # nurseries at a time, of some 150 MB each
-LOADED = (
-    *("idp.celery", "idp.tasks", "sessions_app.tasks", "logout_app.tasks"),
-    *("logout_app.worker.process", "logout_app.worker.pool", "logout_app.worker.broker"),
-    *("idp.http.serving.threads", "idp.http.serving.bodies", "idp.http.serving.environ"),
+OF_OTHERS = (
     *(
         "celery.bin.celery",
         "celery.apps.worker",
@@ -36,7 +38,28 @@ LOADED = (
         "celery.worker.consumer",
         "celery.worker.strategy",
     ),
-    *("granian.cli", "granian.server.mp", "granian.asgi", "uvloop"),
+    *(
+        "granian.cli",
+        "granian.server.mp",
+        "granian.asgi",
+        "uvloop",
+        "kombu.transport.redis",
+        "kombu.transport.filesystem",
+    ),
+    *(
+        "django.core.management",
+        "django.core.handlers.exception",
+        "django.db.migrations",
+        "django_structlog.middlewares",
+    ),
+    *("django.db.backends.postgresql.psycopg_any", "django.db.backends.sqlite3.base", "whitenoise.middleware"),
+    *("aiodns", "argon2", "authlib.integrations.requests_client", "environ", "fido2.server", "jwcrypto.jwk", "ldap3"),
+    *("lxml.etree", "oauthlib.oauth2", "onelogin.saml2.metadata", "prometheus_client", "yaml"),
+)
+OURS = (
+    *("idp.celery", "idp.tasks", "sessions_app.tasks", "logout_app.tasks"),
+    *("logout_app.worker.process", "logout_app.worker.pool", "logout_app.worker.broker"),
+    *("idp.http.serving.threads", "idp.http.serving.bodies", "idp.http.serving.environ"),
 )  # not what Granian serves: its module begins threads
 
 
@@ -68,17 +91,40 @@ class Born:
         self.send_signal(signal.SIGTERM)
 
 
-class Nursery:
-    """The process, which has loaded everything when this returns. It ends with ours, and its children with it."""
+class _Mother:
+    """The process whose children nurseries are. It ends with ours."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        argv = [sys.executable, "-m", "tests.support.nursery"]
-        self._process = subprocess.Popen(
-            argv, cwd=ROOT, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.nursery"], cwd=ROOT, stdin=theirs.fileno()
+            )
+
+    def nursery(self) -> socket.socket:
+        """By which it is spoken to."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._socket, [b"."], [theirs.fileno()])
+        return ours
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+class Nursery:
+    """The process, which has loaded everything when this returns. It ends with ours, and its children with it.
+
+    Without an environment it has loaded what is not ours.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None) -> None:
+        self._socket = _mother().nursery()
+        self._said = self._socket.makefile("rb")
         self._lock = threading.Lock()
         self._born: list[Born] = []
-        self._answer()
+        self._asked(None if environment is None else dict(environment))
 
     def born(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Born:
         """A program with its output in `log`; `environment` may differ in what is read after the settings."""
@@ -96,26 +142,33 @@ class Nursery:
         return all(child.poll() is not None for child in self._born)
 
     def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        """Returns when it has ended."""
+        self._socket.shutdown(socket.SHUT_WR)
+        self._said.read()
+        self._said.close()
+        self._socket.close()
 
     def _asked(self, what: object) -> Any:
-        assert self._process.stdin
         with self._lock:
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
-            self._process.stdin.flush()
-            return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
+            self._socket.sendall(json.dumps(what).encode() + b"\n")
+            line = self._said.readline()
         if not line:
             raise RuntimeError("the nursery has ended")
         return json.loads(line)
 
 
 _nurseries: dict[frozenset[tuple[str, str]], Nursery] = {}
+
+
+@cache
+def _mother() -> _Mother:
+    return _Mother()
+
+
+@cache
+def bare() -> Nursery:
+    """Of programs that each have settings of their own."""
+    return Nursery(None)
 
 
 def nursery(environment: Mapping[str, str]) -> Nursery:
@@ -132,17 +185,50 @@ def nursery(environment: Mapping[str, str]) -> Nursery:
 def close_all() -> None:
     while _nurseries:
         _nurseries.popitem()[1].close()
+    if bare.cache_info().currsize:
+        bare().close()
+    if _mother.cache_info().currsize:
+        _mother().close()
 
 
-# --- the process -----------------------------------------------------------------------------------------------------
+# --- the processes ---------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # for whatever else is said
-    load()
-    if argv := serve(answers):
-        answers.close()
+    """The mother, then in a child a nursery, then in a child of it a program."""
+    os.dup2(2, 1)  # for whatever is said
+    gc.disable()
+    for name in OF_OTHERS:
+        import_module(name)
+    gc.enable()
+    freeze()
+    if born := bear_nurseries(socket.socket(fileno=os.dup(0))):
+        be_nursery(born)
+
+
+def bear_nurseries(asked: socket.socket) -> socket.socket | None:
+    """Returns in a child, with that by which it is spoken to, or when all is over."""
+    while given := socket.recv_fds(asked, 1, 1)[1]:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not os.fork():
+            asked.close()
+            os.close(0)
+            return socket.socket(fileno=given[0])
+        os.close(given[0])
+    return None
+
+
+def be_nursery(spoken_to: socket.socket) -> None:
+    with spoken_to, spoken_to.makefile("rb") as questions, spoken_to.makefile("w") as answers:
+        environment = json.loads(questions.readline())
+        if environment is not None:
+            os.environ.clear()
+            os.environ.update(environment)
+            load()
+        argv = serve(questions, answers)
+    if argv:
         run(argv)
 
 
@@ -152,18 +238,25 @@ def load() -> None:
     from django.db import connections
     from django.utils.module_loading import import_string
 
+    gc.disable()
     django.setup()
-    for name in (settings.ROOT_URLCONF, *LOADED):
+    for name in (settings.ROOT_URLCONF, *OURS):
         import_module(name)
     for name in settings.MIDDLEWARE:
         import_string(name)
+    gc.enable()
     connections.close_all()
+    freeze()
+
+
+def freeze() -> None:
+    """What is loaded is for all children, which share its memory as long as nobody looks for garbage in it."""
     assert threading.active_count() == 1, threading.enumerate()  # a child would not have the others
     gc.collect()
     gc.freeze()
 
 
-def serve(answers: IO[str]) -> list[str]:
+def serve(questions: IO[bytes], answers: IO[str]) -> list[str]:
     """A request is a line of JSON, and so is its answer. Returns in a child, with what it is to run, or when all is over."""
 
     def say(what: object) -> None:
@@ -172,7 +265,7 @@ def serve(answers: IO[str]) -> list[str]:
 
     alive: set[int] = set()
     say(None)
-    for line in sys.stdin.buffer:
+    for line in questions:
         asked = json.loads(line)
         if "pid" in asked:
             say(ended(asked["pid"], alive))
@@ -221,6 +314,9 @@ def run(argv: list[str]) -> None:
     if argv[0] == "-m":
         sys.argv = argv[1:]
         runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    elif argv[0] == "-c":
+        sys.argv = [argv[0], *argv[2:]]
+        exec(argv[1], {"__name__": "__main__"})
     else:
         sys.argv = argv
         runpy.run_path(argv[0], run_name="__main__")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from structlog.testing import capture_logs
 
 from idp.database import dialect
 from logout_app.ending import purge
 from sessions_app.audit import chain, following, permit
+from sessions_app.audit.purging import OldLines
 from sessions_app.models import AuditSeal, SessionEvent
 from sessions_app.session import batches
 
@@ -155,32 +157,123 @@ def test_the_newest_seal_outlives_its_lines(monkeypatch):
     assert (verdict.purged, verdict.lines, verdict.problems) == (2, 1, ())
 
 
-def test_a_purge_that_is_not_done_yet_is_no_alteration(monkeypatch):
+def purged() -> Iterator[int]:
+    """Batch after batch of the trail: how many rows each deleted."""
+    act = OldLines(NOW - timedelta(days=90))
+    while not act.is_done:
+        yield act()
+
+
+def test_what_the_purge_of_the_first_release_left_half_way_is_no_alteration(monkeypatch):
     monkeypatch.setattr(following, "BATCH", 3)
     chain.seal_next(NOW)
     happen(3, at=NOW - YEARS)
     happen(3)
     seal()
-    with permit.to_purge(SessionEvent):
+    with permit.purging():
         SessionEvent.objects.filter(pk__lte=pks()[1])._raw_delete("default")
     assert (verify().purged, verify().lines, verify().problems) == (2, 4, ())
     assert verify(retention_days=2000).problems  # young lines are nobody's to take
+    assert sum(purged()) == 2
+    assert (verify(retention_days=2000).lines, verify(retention_days=2000).problems) == (3, ())
 
 
-def test_at_each_moment_of_a_purge_the_rest_is_verified_though_lines_are_not_in_the_order_of_their_times(monkeypatch):
-    """A line says when its act began, and each process has its own clock: ranges next to each other overlap in time."""
+def test_at_each_moment_of_a_purge_the_rest_is_verified_whoever_keeps_it_from_then_on(monkeypatch):
+    """A seal and its lines are one transaction, so a purge may rest anywhere: behind a legal hold, or a longer history."""
     monkeypatch.setattr(following, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     chain.seal_next(NOW)
-    for seconds in (0, 5, 1, 4, 9, 2):
+    for seconds in (0, 5, 1, 4, 9, 2):  # a line says when its act began, by its own machine's clock
         happen(1, at=NOW - YEARS + timedelta(seconds=seconds))
     happen(2)
     seal()
-    monkeypatch.setattr(batches, "BATCH", 1)
     found = []
-    for name, batch in purge.batches(NOW, 90):
-        while name in ("sessionevent", "auditseal") and batch():
-            found.append((AuditSeal.objects.count(), SessionEvent.objects.count(), verify().problems))
-    assert found == [(4, left, ()) for left in (7, 6, 5, 4, 3, 2)] + [(left, 2, ()) for left in (3, 2, 1)]
+    for _ in purged():
+        found.append((AuditSeal.objects.count(), SessionEvent.objects.count()))
+        assert [verify(retention_days=days).problems for days in (90, 5000)] == [(), ()]
+    assert found == [(3, 6), (2, 4), (1, 2), (1, 2)]
+
+
+def test_a_purge_that_fails_within_a_range_takes_none_of_it(trail, monkeypatch):
+    monkeypatch.setattr(chain, "mark_purged", lambda _seal: 1 / 0)
+    act = OldLines(NOW + YEARS)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        act()
+    assert (AuditSeal.objects.count(), SessionEvent.objects.count()) == (3, 7)
+    assert verify(retention_days=5000).problems == ()
+
+
+def test_the_newest_seal_says_by_the_key_that_its_lines_were_purged(trail, settings):
+    """No retention that is set later makes an alteration of it, and who has no key cannot say so."""
+    noted = verify().head
+    act = OldLines(NOW + YEARS)
+    while not act.is_done:
+        act()
+    assert (AuditSeal.objects.count(), SessionEvent.objects.count()) == (1, 0)
+    assert (verify(noted=noted).purged, verify(noted=noted).problems) == (2, ())
+    line = SessionEvent.objects.create(type="opened", at=NOW)
+    assert verify().problems == ()
+    seal(NOW + timedelta(minutes=10))
+    assert (verify().lines, verify().problems) == (1, ())
+    as_their_owner(f"UPDATE {TABLE} SET id = {AuditSeal.objects.earliest('last').last} WHERE id = {line.pk}")
+    assert "are not what was sealed" in verify().problems[0], "a line in a range that was purged"
+
+
+def test_who_has_no_key_cannot_say_that_lines_were_purged(trail):
+    last = AuditSeal.objects.latest("last")
+    as_their_owner(
+        f"DELETE FROM {TABLE} WHERE id <= {last.last}",
+        f"DELETE FROM {SEALS} WHERE id <> {last.pk}",
+        f"UPDATE {SEALS} SET previous = '{last.digest}'",
+    )
+    assert "0 lines are there, 2 were sealed" in verify().problems[0]
+
+
+def test_old_lines_that_no_seal_covers_go_and_whoever_seals_later_sees_all_of_the_rest(monkeypatch):
+    happen(2, at=NOW - YEARS)  # from before there were seals
+    chain.seal_next(NOW)
+    happen(2, at=NOW - YEARS)
+    happen(2)
+    seal()
+    happen(3, at=NOW - YEARS)  # for as long nobody sealed
+    happen(1)
+    assert list(purged()) == [2, 3, 0], "what is sealed with younger lines stays"
+    seal(NOW + timedelta(minutes=10))
+    verdict = verify(retention_days=5000)
+    assert (verdict.seals, verdict.lines, verdict.unsealed, verdict.problems) == (2, 5, 0, ())
+
+
+def test_a_purge_that_overtakes_who_verifies_is_no_alteration(monkeypatch):
+    monkeypatch.setattr(following, "BATCH", 2)
+    chain.seal_next(NOW)
+    happen(6, at=NOW - YEARS)
+    happen(2)
+    seal()
+    interrupt(monkeypatch, lambda: list(purged()))
+    verdict = verify(retention_days=5000)
+    assert (verdict.seals, verdict.lines, verdict.purged, verdict.problems) == (4, 4, 4, ())
+
+
+def test_who_takes_a_range_from_the_midst_while_somebody_verifies_shows(trail, monkeypatch):
+    middle = list(AuditSeal.objects.order_by("last"))[1]
+    statements = (
+        f"DELETE FROM {TABLE} WHERE id > {middle.after} AND id <= {middle.last}",
+        f"DELETE FROM {SEALS} WHERE id = {middle.pk}",
+    )
+    interrupt(monkeypatch, lambda: as_their_owner(*statements))
+    assert "0 lines are there, 2 were sealed" in verify().problems[0]
+
+
+def interrupt(monkeypatch, act) -> None:
+    """Once, when the first seal was compared: `act` is what another process does meanwhile."""
+    known, acts = chain._Reading._of, [act]
+
+    def of(self, seal):
+        yield from known(self, seal)
+        while acts:
+            acts.pop()()
+
+    monkeypatch.setattr(chain._Reading, "_of", of)
 
 
 def test_a_seal_stays_with_its_lines_where_clocks_differ(monkeypatch):

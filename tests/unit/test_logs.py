@@ -68,10 +68,14 @@ def test_a_full_disk_costs_lines_only() -> None:
         assert handler.take_lost() == 20
 
 
+# What `django.setup()` does for logs, without the seconds of CPU in which it loads applications.
+SET_UP = """
+from django.conf import settings
+from django.utils.log import configure_logging
+configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+"""
 SAY = """
 import logging, os, sys
-import django
-django.setup()
 logging.getLogger("tests").warning("from the parent")
 if child := os.fork():
     os.waitpid(child, 0)
@@ -85,7 +89,7 @@ else:
 def test_the_last_lines_are_written_also_after_a_fork() -> None:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", SAY],
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", SET_UP + SAY],
         env=environment,
         capture_output=True,
         text=True,
@@ -99,7 +103,9 @@ def test_a_process_whose_stderr_is_blocked_still_ends(pipe: tuple[int, int]) -> 
     os.set_blocking(pipe[1], False)
     os.write(pipe[1], b"x" * 4096)
     os.set_blocking(pipe[1], True)
-    code = "import django, logging; django.setup(); logging.getLogger('tests').warning('unheard')"
+    code = "import logging; logging.getLogger('tests').warning('unheard')"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, stderr=pipe[1], timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SET_UP + code], env=environment, stderr=pipe[1], timeout=60, check=False
+    )
     assert done.returncode == 0

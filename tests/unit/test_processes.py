@@ -16,10 +16,9 @@ from idp.processes import children
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
+# It reads the settings, as the command has, but loads no application: a supervisor asks none.
 PARENT = """
 import sys
-import django
-django.setup()
 from idp.processes.children import Child, Supervisor
 script = sys.argv[1]
 child = Child("child", [sys.executable, "-c", script], {"FOLDER": sys.argv[2]})

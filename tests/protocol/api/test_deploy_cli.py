@@ -27,6 +27,7 @@ from tests.support.stack import ROOT, clean_environment
 from tests.support.tls_front import TlsFront
 
 PAGE = ROOT / "docs" / "moving-from-auth0.md"
+QUICKER = Path(__file__).with_name("two_languages.cjs")
 PATIENCE = 600.0  # seconds for a script; other tests may keep every core busy
 SECRET = "a-secret-at-okta-with-enough-characters"
 MAIL = {"subject": "New password", "body": "Hello {address}\n\n{url}"}
@@ -150,8 +151,9 @@ def test_the_deploy_cli_takes_a_tenant_to_an_empty_curfew(tool, tmp_path):
 
 
 def run(script: str, folder: Path, tool: dict[str, str]) -> str:
+    """`QUICKER`: nearly all of the tool's time went to its checks of texts of prompts in 81 languages, of which it takes none here."""
     path = f"{ROOT / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"
-    env = {**clean_environment(), **tool, "PATH": path}
+    env = {**clean_environment(), **tool, "PATH": path, "NODE_OPTIONS": f"--require={QUICKER}"}
     done = subprocess.run(
         ["sh", "-ec", script], cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
     )

@@ -175,7 +175,7 @@ def test_a_disabled_application_has_no_living_tokens(app, session):
 
 def test_cleartokens_is_ours_and_spares_living_tokens(app, session):
     """The toolkit's own command deletes every refresh token of ours, whatever its age."""
-    assert get_commands()["cleartokens"] == "sessions_app"
+    assert get_commands()["cleartokens"] == "logout_app"
     living = tokens_for(session, app)
     out = StringIO()
     call_command("cleartokens", stdout=out)

@@ -1,0 +1,112 @@
+"""Old lines of the audit trail, deleted so that what is left can be verified at every moment, however long the purge rests.
+
+A seal goes with the lines that it covers, in one transaction, and ranges go in the chain's order, so that what is left has no
+gap. A range goes when its youngest line is old: each process has its own clock, and a line says when its act began, so ranges
+next to each other overlap in time. The newest seal outlives its lines, for the next to name it, and says that they were purged.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from sessions_app.audit import chain, following, permit
+from sessions_app.models import AuditSeal, SessionEvent
+from sessions_app.session.batches import Sized, delete_rows
+
+SEALS = 50  # of one transaction; where little happens each has a few lines
+
+
+class OldLines(Sized):
+    """A batch has lines of one kind: before the first seal, sealed, or not sealed yet for as long as that."""
+
+    def __init__(self, old: datetime) -> None:
+        super().__init__()
+        self._old = old
+        self._kinds = [self._before_seals, self._sealed, self._behind_seals]
+
+    def __repr__(self) -> str:
+        return "sessionevent by seals"
+
+    def __call__(self) -> int:
+        """How many lines and seals it deleted."""
+        while self._kinds:
+            if done := self._kinds[0]():
+                return done
+            del self._kinds[0]
+        self.is_done = True
+        return 0
+
+    # --- sealed ------------------------------------------------------------------------------------------------------
+
+    def _sealed(self) -> int:
+        while found := self._old_seals():
+            with transaction.atomic(), permit.purging():
+                if deleted := self._take(found):
+                    return deleted
+        return 0
+
+    def _old_seals(self) -> list[AuditSeal]:
+        """From the beginning of the chain: as many as have a batch of lines together, one at least."""
+        found: list[AuditSeal] = []
+        lines = 0
+        for seal in AuditSeal.objects.order_by("last")[:SEALS]:
+            lines += seal.lines
+            if seal.newest_at >= self._old or (found and lines > self.size):
+                break
+            found.append(seal)
+        alone = len(found) == 1 and _newest() == found[0].last
+        return [] if alone and chain.says_purged(found[0]) else found
+
+    def _take(self, found: list[AuditSeal]) -> int:
+        """0: another purge has taken them meanwhile."""
+        rows = AuditSeal.objects.select_for_update().filter(last__lte=found[-1].last)
+        seals = list(rows.order_by("last"))
+        deleted = sum(self._delete_lines(seal) for seal in seals)
+        newest = _newest()
+        if seals and seals[-1].last == newest:
+            chain.mark_purged(seals.pop())
+            deleted += 1
+        return deleted + delete_rows(AuditSeal.objects.filter(pk__in=[seal.pk for seal in seals]))
+
+    def _delete_lines(self, seal: AuditSeal) -> int:
+        """By statements of a batch each, also if somebody has put thousands of lines between those that were sealed."""
+        deleted, begin = 0, seal.after
+        lines = SessionEvent.objects.filter(pk__lte=seal.last).order_by("pk")
+        while keys := list(lines.filter(pk__gt=begin).values_list("pk", flat=True)[: self.size]):
+            deleted += delete_rows(lines.filter(pk__gt=begin, pk__lte=keys[-1]).order_by())
+            begin = keys[-1]
+        return deleted
+
+    # --- outside of seals --------------------------------------------------------------------------------------------
+
+    def _before_seals(self) -> int:
+        """From before there were seals."""
+        first = AuditSeal.objects.order_by("last").values_list("after", flat=True).first()
+        return 0 if first is None else self._oldest_of(SessionEvent.objects.filter(pk__lte=first))
+
+    def _behind_seals(self) -> int:
+        """Nobody has sealed for as long as lines are kept; whoever does so now must not see half of them go."""
+        if not self._has_old(SessionEvent.objects.filter(pk__gt=_newest())):
+            return 0
+        with transaction.atomic():
+            following.stand_still(chain.FOLLOWER)
+            return self._oldest_of(SessionEvent.objects.filter(pk__gt=_newest()))
+
+    def _has_old(self, lines: QuerySet[SessionEvent]) -> bool:
+        return any(at < self._old for at in lines.order_by("pk").values_list("at", flat=True)[: self.size])
+
+    def _oldest_of(self, lines: QuerySet[SessionEvent]) -> int:
+        """Among the first of them; behind one that is young are no old ones, but for a difference of clocks."""
+        keys = list(lines.order_by("pk").values_list("pk", flat=True)[: self.size])
+        if not keys:
+            return 0
+        with transaction.atomic(), permit.purging():
+            return delete_rows(lines.filter(pk__lte=keys[-1], at__lt=self._old))
+
+
+def _newest() -> int:
+    """Up to which line the trail is sealed; 0: nowhere."""
+    return AuditSeal.objects.order_by("-last").values_list("last", flat=True).first() or 0
