@@ -42,6 +42,7 @@ ONE_IS_ENOUGH = tuple(
         *("languages", "newcomers", "pages", "pairwise", "passkeys", "profile", "pushed", "reauthentication"),
         *("registration", "revocation", "rp_initiated_logout", "saml_applications", "sdk", "session_management"),
         *("sign_out_page", "signin", "ssodata", "token", "toolkit", "upstream_logout", "userinfo", "v2_logout"),
+        "wsfed_applications",
     )
 )
 SPEAKS_OF_SQL = re.compile(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
+from scim2_models.messages.message import Message
 
 from idp.scim import bodies
 from idp.scim.dialects import ENTERPRISE, in_grammar
@@ -13,6 +15,7 @@ from tests.protocol.scim.support import GROUP, PATCH, USER, Scim, person
 from tests.support.factories import make_session
 
 pytestmark = pytest.mark.django_db
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 ODD: dict[str, Any] = {
     "an address of a domain of our own": {"emails": [{"value": "ann@corp.local", "type": "work", "primary": True}]},
     "no address": {"emails": [{"value": "none", "primary": True}]},
@@ -106,7 +109,7 @@ def test_the_same_in_bulk(scim: Scim) -> None:
     value = {'emails[type eq "work"].value': "ann@corp.local", f"{ENTERPRISE}:manager": "26118915", "active": "False"}
     data = {"schemas": [PATCH], "Operations": [{"op": "Replace", "value": value}]}
     message = {
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "schemas": [BULK],
         "Operations": [{"method": "PATCH", "path": f"/Users/{key}", "data": data}],
     }
     assert scim.post("/Bulk", message)["Operations"][0]["status"] == "200"
@@ -166,3 +169,23 @@ def test_what_is_no_body_stays_as_it_is(message: Any) -> None:
 def test_a_group_with_a_blank_external_id(scim: Scim) -> None:
     answer = scim.post("/Groups", {"schemas": [GROUP], "displayName": "Tools", "externalId": "", "members": []})
     assert (answer.status, "externalId" in answer.body) == (201, False)
+
+
+def test_no_request_makes_classes_that_an_earlier_one_made(scim: Scim) -> None:
+    def ask() -> None:
+        scim.patch(f"/Users/{key}", {"op": "replace", "path": "title", "value": "Ms"})
+        for path in ("/Users?count=1", "/Groups?count=1", "/ResourceTypes", "/Schemas"):
+            assert scim.get(path).status == 200, path
+        bulk = {"method": "DELETE", "path": "/Users/nobody"}
+        assert scim.post("/Bulk", {"schemas": [BULK], "Operations": [bulk]}).status == 200
+
+    key = scim.add()
+    ask()
+    gc.collect()
+    before = _kinds_of(Message)
+    ask()
+    assert _kinds_of(Message) - before == set()
+
+
+def _kinds_of(kind: type[Any]) -> set[type[Any]]:
+    return {kind}.union(*map(_kinds_of, kind.__subclasses__()))

@@ -13,7 +13,7 @@ from idp.models import Identity
 from tests.protocol.admin.test_connections import change_url, errors_of, shown
 from tests.support.factories import browser, make_connection, make_session, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.once, pytest.mark.django_db]
 OPTIONS = {"domain": "fabrikam.okta.com", "client_id": "0oa1"}
 
 

@@ -20,7 +20,7 @@ from tests.protocol.shared_signals.support import SSF, assert_err
 from tests.support.factories import browser, make_session, make_user
 from tests.support.upstreams import keycloak_recorded as keycloak
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.once, pytest.mark.django_db]
 CREDENTIALS = "Basic " + base64.b64encode(b"curfew-signals:s%26cret").decode()  # RFC 6749 section 2.3.1
 
 

@@ -21,7 +21,7 @@ from tests.support.sign_in import csrf_client, sign_in_by_form
 from tests.support.upstreams import signal_receivers as receivers
 from tests.support.upstreams.signal_receivers import AT_APPLE, AppleBusinessManager, GoogleWorkspace, OktaOrg
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.once, pytest.mark.django_db]
 RECIPES = (Path(__file__).parents[3] / "docs" / "shared-signals.md").read_text()
 ISSUER = "http://localhost:8000/"
 STEPS_1_AND_2 = f"""

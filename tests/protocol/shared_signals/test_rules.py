@@ -21,7 +21,7 @@ from tests.support.upstreams.scripted_oidc import ABSENT, encode, rsa_key, unsig
 from tests.support.upstreams.scripted_transmitter import CAEP, RISC
 from tests.support.upstreams.scripted_transmitter import SSF as STREAM
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.once, pytest.mark.django_db]
 
 
 def good(transmitter, **changes):
