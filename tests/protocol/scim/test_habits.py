@@ -176,7 +176,7 @@ def test_no_request_makes_classes_that_an_earlier_one_made(scim: Scim) -> None:
         scim.patch(f"/Users/{key}", {"op": "replace", "path": "title", "value": "Ms"})
         for path in ("/Users?count=1", "/Groups?count=1", "/ResourceTypes", "/Schemas"):
             assert scim.get(path).status == 200, path
-        bulk = {"method": "DELETE", "path": "/Users/nobody"}
+        bulk = {"method": "DELETE", "path": f"/Users/{key}0"}
         assert scim.post("/Bulk", {"schemas": [BULK], "Operations": [bulk]}).status == 200
 
     key = scim.add()
