@@ -15,6 +15,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
+from idp.processes.places import long_task
 from idp.protocol.initiators import Initiator
 from logout_app.browser import transactions
 from logout_app.ending import access_lost, deprovisioned, mails, purging
@@ -62,19 +63,19 @@ def _expire_batch() -> int:
     return len(ended.session_pks)
 
 
-@shared_task
+@long_task(waits=True)
 def end_sessions_of_leavers() -> None:
     """End the sessions of people whom their directory disabled or removed."""
     deprovisioned.end_all(timezone.now())
 
 
-@shared_task
+@long_task(waits=False)
 def poll_signals() -> None:
     """Ask the transmitters of security events that do not push them."""
     poll.poll_all(timezone.now())
 
 
-@shared_task
+@long_task(waits=True)
 def purge_history() -> None:
     """Delete what is older than the tenant's retention, and every one-time thing that has expired. Streams that nobody comes for pause."""
     now = timezone.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
+from idp.processes.places import long_task
 from sessions_app.account import mail, mailed, security_mails
 from sessions_app.transfer import exports, jobs
 
@@ -18,7 +19,7 @@ def send_mails() -> None:
     security_mails.send_due(now)
 
 
-@shared_task
+@long_task(waits=False)
 def run_transfer_jobs() -> None:
     """Write exports that were asked for, import what was uploaded, and go on with what a worker left that is gone."""
     exports.run_waiting(timezone.now())

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from types import NoneType
 from typing import Any, TypeVar
+from uuid import UUID
 
-from django.db import connection
+from django.db import connection, models
 
 T = TypeVar("T")
 TEXT = ("varchar", "text")  # PostgreSQL takes a value of unknown type for a text; every other needs a cast
+# What columns of Django's own classes take as it is.
+AS_IT_IS: dict[type[models.Field[Any, Any]], type] = {
+    models.BigAutoField: int,
+    models.BooleanField: bool,
+    models.CharField: str,
+    models.EmailField: str,
+    models.TextField: str,
+    models.URLField: str,
+}
+AS_IT_IS_IN_POSTGRESQL: dict[type[models.Field[Any, Any]], type] = {
+    models.DateTimeField: datetime,
+    models.UUIDField: UUID,
+}
 
 
 def either(*, postgresql: T, sqlite: T) -> T:
@@ -55,6 +71,14 @@ def table_of(columns: Sequence[tuple[str, str]]) -> str:
 def cast(kind: str) -> str:
     """After a value of an INSERT ... SELECT, where PostgreSQL does not look which column it is for."""
     return "" if connection.vendor != "postgresql" or kind.startswith(TEXT) else f"::{kind}"
+
+
+def taken_as_it_is(column: models.Field[Any, Any]) -> tuple[type, ...]:
+    """Types of values that the column's `get_db_prep_save` gives back as they came, after five calls."""
+    if isinstance(column, models.ForeignKey):
+        return taken_as_it_is(column.target_field)
+    types = either(postgresql=AS_IT_IS | AS_IT_IS_IN_POSTGRESQL, sqlite=AS_IT_IS)
+    return (types[type(column)], NoneType) if type(column) in types else ()
 
 
 def words() -> dict[str, str]:

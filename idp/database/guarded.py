@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Field, Model
@@ -136,17 +136,33 @@ def _unless_taken(once: tuple[str, ...]) -> str:
     return f" ON CONFLICT ({columns}) DO NOTHING" if columns else ""
 
 
+class _Adapter(NamedTuple):
+    """How a value becomes one of its column, if it is not of the types that are `ready` for it."""
+
+    ready: tuple[type, ...]
+    adapt: Callable[[Any, Any], Any]
+
+
+@functools.lru_cache(1024)
+def _adapter(column: Field[Any, Any]) -> _Adapter:
+    return _Adapter(dialect.taken_as_it_is(column), column.get_db_prep_save)
+
+
 @dataclass(frozen=True, slots=True)
 class _Insert:
     """The columns of an INSERT, linked ones first, and where the values of the others come from."""
 
     names: list[str]
     casts: list[str]
-    sources: list[tuple[str, Callable[[Any, Any], Any]]]
+    sources: list[tuple[str, _Adapter]]
 
     def values(self, instance: Model) -> list[Any]:
         database = connections[DEFAULT_DB_ALIAS]  # `connection` would look for it at each use, several for a column
-        return [adapt(getattr(instance, name), database) for name, adapt in self.sources]
+        given = vars(instance)
+        return [
+            value if type(value := given[name]) in adapter.ready else adapter.adapt(value, database)
+            for name, adapter in self.sources
+        ]
 
 
 @functools.lru_cache(256)
@@ -156,7 +172,7 @@ def _insert(model: type[Model], linked: tuple[str, ...]) -> _Insert:
     ]
     columns = [_column(model, name) for name in linked] + [_column(model, column.name) for column in given]
     return _Insert(
-        columns, [_cast(column) for column in given], [(column.attname, column.get_db_prep_save) for column in given]
+        columns, [_cast(column) for column in given], [(column.attname, _adapter(column)) for column in given]
     )
 
 
@@ -174,11 +190,15 @@ def _where(model: type[Model], pk: int, where: Mapping[str, Any]) -> tuple[str, 
 
 
 def _adapt(model: type[Model], name: str, value: Any) -> tuple[str, Any]:
-    database = connections[DEFAULT_DB_ALIAS]
-    return _column(model, name), model._meta.get_field(name).get_db_prep_save(value, database)  # type: ignore[union-attr]
+    column, adapter = _change_of(model, name)
+    return column, value if type(value) in adapter.ready else adapter.adapt(value, connections[DEFAULT_DB_ALIAS])
 
 
 @functools.cache
+def _change_of(model: type[Model], name: str) -> tuple[str, _Adapter]:
+    return _column(model, name), _adapter(model._meta.get_field(name))
+
+
 def _column(model: type[Model], name: str) -> str:
     return connection.ops.quote_name(str(model._meta.get_field(name).column))  # type: ignore[union-attr]
 

@@ -25,6 +25,9 @@ class OldLines(Sized):
     def __init__(self, old: datetime) -> None:
         super().__init__()
         self._old = old
+        self._after = (
+            0  # the last line of the last range that went: places of rows that are gone are not gone through again
+        )
         self._kinds = [self._before_seals, self._sealed, self._behind_seals]
 
     def __repr__(self) -> str:
@@ -44,15 +47,17 @@ class OldLines(Sized):
     def _sealed(self) -> int:
         while found := self._old_seals():
             with transaction.atomic(), permit.purging():
-                if deleted := self._take(found):
-                    return deleted
+                deleted = self._take(found)
+            self._after = found[-1].last
+            if deleted:
+                return deleted
         return 0
 
     def _old_seals(self) -> list[AuditSeal]:
         """From the beginning of the chain: as many as have a batch of lines together, one at least."""
         found: list[AuditSeal] = []
         lines = 0
-        for seal in AuditSeal.objects.order_by("last")[:SEALS]:
+        for seal in AuditSeal.objects.filter(last__gt=self._after).order_by("last")[:SEALS]:
             lines += seal.lines
             if seal.newest_at >= self._old or (found and lines > self.size):
                 break
@@ -83,9 +88,15 @@ class OldLines(Sized):
     # --- outside of seals --------------------------------------------------------------------------------------------
 
     def _before_seals(self) -> int:
-        """From before there were seals."""
-        first = AuditSeal.objects.order_by("last").values_list("after", flat=True).first()
-        return 0 if first is None else self._oldest_of(SessionEvent.objects.filter(pk__lte=first))
+        """From before there were seals: all go before the first range does, so nobody needs to look for them afterwards."""
+        first = AuditSeal.objects.order_by("last").first()
+        if first is None or first.previous:
+            return 0
+        lines = SessionEvent.objects.filter(pk__lte=first.after)
+        deleted = self._oldest_of(lines)
+        if not deleted and lines.exists():
+            self._kinds.remove(self._sealed)
+        return deleted
 
     def _behind_seals(self) -> int:
         """Nobody has sealed for as long as lines are kept; whoever does so now must not see half of them go."""

@@ -70,9 +70,12 @@ def opened(value: str, client_id: str, browser: str, protocol: str = SAML) -> Sa
 def behind(url: str) -> SamlRequest | None:
     """The request that waits behind a path of ours, for the login page in front of it; nothing is decided by that."""
     parts = urlsplit(url)
-    path, values = _PATH.fullmatch(parts.path), parse_qs(parts.query).get(PARAMETER, [])
-    facts = _facts(values[0]) if path and len(values) == 1 else None
-    if facts is None or path is None or (facts["protocol"], facts["client_id"]) != path.groups():
+    path = _PATH.fullmatch(parts.path)
+    if path is None:
+        return None
+    values = parse_qs(parts.query).get(PARAMETER, [])
+    facts = _facts(values[0]) if len(values) == 1 else None
+    if facts is None or (facts["protocol"], facts["client_id"]) != path.groups():
         return None
     del facts["browser"]
     return _request(facts)

@@ -25,7 +25,7 @@ from logout_app import tasks
 from logout_app.delivery import tallies
 from logout_app.models import DrainReport
 from tests.faults.test_poisoned_queue import EXPIRE, NOTHING, envelope, is_ended, overdue_session
-from tests.support import hungry
+from tests.support import hungry, lasting
 from tests.support.processes import Installation
 from tests.support.receiver import wait_until
 
@@ -60,6 +60,28 @@ def test_tasks_that_fail_outside_of_their_body_keep_no_place(queue):
     wait_until(lambda: is_ended(session), 30, worker.log.name)
     wait_until(lambda: tallies.read().get(("aside", "message")) == 4, 30, worker.log.name)
     assert "too much" in worker.text
+
+
+def test_tasks_that_take_minutes_leave_a_thread_to_those_that_sessions_wait_for(queue, tmp_path, settings):
+    """Four long ones, for four threads: three run, each once, and the fourth when one of them has ended."""
+    installation, broker = queue
+    session, worker = (
+        overdue_session(),
+        installation.worker(application="tests.support.lasting", CURFEW_DATA=str(tmp_path / "data")),
+    )
+    settings.DATA = tmp_path / "data"
+    for task in (lasting.TASKS[0], *lasting.TASKS):
+        task.apply_async(connection=broker)
+    wait_until(lambda: len(began()) == 3, 30, worker.log.name)
+    tasks.expire_sessions.apply_async(connection=broker)
+    wait_until(lambda: is_ended(session), 30, worker.log.name)
+    assert len(began()) == 3
+    (lasting.marks() / "over").touch()
+    wait_until(lambda: len(began()) == 4, 30, worker.log.name)
+
+
+def began() -> list[Path]:
+    return list(lasting.marks().glob("*.began"))
 
 
 def test_a_worker_tells_when_it_last_ran_a_task(queue):

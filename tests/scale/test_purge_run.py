@@ -20,7 +20,7 @@ from idp.models import SpentToken, TenantSettings
 from logout_app.delivery import tallies
 from logout_app.ending import purge, purging
 from logout_app.operators import doctor
-from sessions_app.audit import chain, following
+from sessions_app.audit import chain, following, forwarding
 from sessions_app.audit.purging import OldLines
 from sessions_app.models import AuditSeal, SessionEvent
 from sessions_app.session import batches
@@ -198,7 +198,9 @@ def test_the_command_waits_for_its_turn_and_names_what_failed(monkeypatch: pytes
     assert "a broken index" in err.getvalue()
 
 
-def test_two_who_purge_the_trail_at_once_beside_one_who_verifies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_who_purge_the_trail_at_once_beside_one_who_verifies_and_exports_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Only where a run was stopped for minutes, and goes on beside the one that took its turn."""
     monkeypatch.setattr(following, "BATCH", 5)
     monkeypatch.setattr(batches, "BATCH", 10)
@@ -209,6 +211,7 @@ def test_two_who_purge_the_trail_at_once_beside_one_who_verifies_it(monkeypatch:
     chain.seal_next(now)
     while chain.seal_next(now + chain.PATIENCE):
         pass
+    young = list(SessionEvent.objects.order_by("pk").values_list("pk", flat=True))[-5:]
     together, deleted, failures = threading.Barrier(3), [], []
 
     def in_a_thread(act: Callable[[], None]) -> threading.Thread:
@@ -235,6 +238,9 @@ def test_two_who_purge_the_trail_at_once_beside_one_who_verifies_it(monkeypatch:
     while any(thread.is_alive() for thread in threads):
         verdict = chain.verify(now, retention_days=5000)
         assert verdict.problems == ()
+        told = [line.row.pk for _, lines in forwarding.batches(0, until=None, follow=False) for line in lines]
+        assert told == sorted(told)
+        assert told[-5:] == young
     assert not failures
     assert sum(deleted) == 1000 + 200
     assert (AuditSeal.objects.count(), SessionEvent.objects.count()) == (1, 5)

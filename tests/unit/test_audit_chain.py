@@ -243,6 +243,19 @@ def test_old_lines_that_no_seal_covers_go_and_whoever_seals_later_sees_all_of_th
     assert (verdict.seals, verdict.lines, verdict.unsealed, verdict.problems) == (2, 5, 0, ())
 
 
+def test_no_range_goes_before_all_lines_from_before_there_were_seals():
+    """They are looked for at the front only as long as the first seal is there."""
+    happen(1)
+    chain.seal_next(NOW)
+    happen(2, at=NOW - YEARS)
+    seal()
+    assert list(purged()) == [0]
+    assert (AuditSeal.objects.count(), SessionEvent.objects.count()) == (1, 3)
+    act = OldLines(NOW + timedelta(seconds=1))
+    assert [act(), act(), act()] == [1, 3, 0]
+    assert verify().problems == ()
+
+
 def test_a_purge_that_overtakes_who_verifies_is_no_alteration(monkeypatch):
     monkeypatch.setattr(following, "BATCH", 2)
     chain.seal_next(NOW)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from csp.constants import SELF
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from idp.http import content_policy, languages
+from idp.http.queries import encoded
 from idp.models import Application
 from idp.protocol.errors import ProtocolError
 from sessions_app.oauth.recipient import Recipient
@@ -74,4 +74,4 @@ def _redirect(to: Recipient, fields: Mapping[str, str]) -> HttpResponse:
     if to.mode is ResponseMode.FRAGMENT:
         separator = "#"
     # 303: a POST to /authorize must not be repeated at the application with its parameters (RFC 9700 section 4.12).
-    return HttpResponse(status=303, headers={"Location": f"{to.redirect_uri}{separator}{urlencode(fields)}"})
+    return HttpResponse(status=303, headers={"Location": f"{to.redirect_uri}{separator}{encoded(fields.items())}"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from idp.applications import refusals
 from idp.http import languages, request_body
+from idp.http.queries import encoded
 from idp.http.requests import facts
 from idp.protocol.errors import ProtocolError
 from idp.protocol.opaque import new_secret
@@ -133,7 +133,7 @@ def _to_login(request: HttpRequest, params: Params, situation: act.Situation, *,
     browser = _browser(request)
     pushed.keep(params, browser, situation.at)
     kept = [(name, value) for name, value in params.pairs if name not in OURS]
-    query = urlencode([*kept, (MARKER, act.mark(params, browser, situation.at))], safe=NEED_NO_ESCAPE)
+    query = encoded([*kept, (MARKER, act.mark(params, browser, situation.at))], NEED_NO_ESCAPE)
     return _bind(_lead_away(request, page, query, situation), browser)
 
 
@@ -171,7 +171,7 @@ def _to_step_up(request: HttpRequest, params: Params, step: act.StepUp, situatio
     there = {UPSTREAM: "1"} if step.upstream else {}
     if there and ASKED_UPSTREAM not in params:
         kept.append((ASKED_UPSTREAM, "1"))
-    query = urlencode(kept, safe=NEED_NO_ESCAPE)
+    query = encoded(kept, NEED_NO_ESCAPE)
     away = _lead_away(request, "login_step_up", query, situation, **there)
     return _bind(away, browser) if pushed.is_pushed(params) else away
 
@@ -185,4 +185,4 @@ def _lead_away(request: HttpRequest, page: str, query: str, situation: act.Situa
 
 
 def _before(page: str, back: str, more: dict[str, str]) -> str:
-    return f"{reverse(page)}?{urlencode({**more, 'next': back}, safe=NEED_NO_ESCAPE + '?=')}"
+    return f"{reverse(page)}?{encoded([*more.items(), ('next', back)], NEED_NO_ESCAPE + '?=')}"

@@ -62,7 +62,9 @@ def first_page(request: HttpRequest, target: Destination, offered: Offer, snapsh
         return page(request, target, LoginForm(offer=offered, initial={"username": hint}))
     languages.settle(request)
     parts = _kept(target, offered, snapshot)
-    values = {NEXT: target.url, QUOTED: quote_plus(target.url)}
+    values = {NEXT: target.url}
+    if QUOTED in parts:
+        values[QUOTED] = quote_plus(target.url)
     if TOKEN in parts:
         values[TOKEN] = get_token(request)
     return HttpResponse("".join([escape(values[part]) if part in values else part for part in parts]))

@@ -18,6 +18,7 @@ from idp.crypto import sealing
 from idp.models import Connection, Strategy
 from logout_app.models import LogoutEvent, RevocationRequest
 from tests.support.factories import browser, make_application, make_connection, make_session, make_user
+from tests.support.unrendered import form_of, unrendered
 
 pytestmark = pytest.mark.django_db
 OKTA = {"domain": "fabrikam.okta.com", "client_id": "0oa1", "client_secret": "hush-hush", "enabled_for_all": "on"}
@@ -44,7 +45,8 @@ def added() -> list[Connection]:
 
 def shown(client: Client, url: str) -> dict[str, Any]:
     """What a browser would post that changes nothing on the page."""
-    values = {field.html_name: field.value() for field in client.get(url).context["adminform"].form}
+    with unrendered():
+        values = {field.html_name: field.value() for field in form_of(client.get(url))}
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 

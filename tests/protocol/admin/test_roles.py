@@ -142,15 +142,16 @@ def test_a_role_opens_the_rows_of_the_tables_that_it_sees_and_no_others(role: Co
 
 @EACH
 def test_the_overview_and_the_pages_of_rows_link_nowhere_that_is_refused(role: ConsoleRole, rows: Any) -> None:
-
-    client, refused = with_role(role).client, set()
+    client, asked, refused = with_role(role).client, dict[str, int](), set()
     pages = [reverse("admin:index"), *(url(model, "change", row.pk) for model, row in rows.items())]
     for page in pages:
         answer = client.get(page)
         if answer.status_code != 200:
             continue
         for link in set(re.findall(r'href="(/admin/[^"#]*)"', answer.content.decode())):
-            if client.get(link.replace("&amp;", "&")).status_code == 403:
+            if link not in asked:  # those of the menu are on every page
+                asked[link] = client.get(link.replace("&amp;", "&")).status_code
+            if asked[link] == 403:
                 refused.add((page, link))
     assert refused == set()
 

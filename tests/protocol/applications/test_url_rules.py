@@ -24,6 +24,7 @@ from idp.tenants.reader import TenantFileError
 from logout_app.delivery.channels.registry import SENT
 from tests.support.factories import browser, make_application, make_session, make_user
 from tests.support.oauth import authorize
+from tests.support.unrendered import form_of, unrendered
 
 pytestmark = pytest.mark.django_db
 CALLBACK = "https://app.example/cb"
@@ -123,11 +124,14 @@ def test_the_model_refuses_each_bad_value(field: str) -> None:
 def test_the_admin_refuses_each_bad_value_beside_its_field(field: str) -> None:
     admin = browser(make_session(make_user("boss@fabrikamcorp.com", is_staff=True, is_superuser=True)))
     url = reverse("admin:idp_application_add") + "?kind=all"
-    form = admin.get(url).context["adminform"].form
-    data = {item.html_name: item.value() for item in form if item.value() not in (None, False, "")}
-    for value in BAD[field]:
-        answer = admin.post(url, data | {"name": "App", "redirect_uris": CALLBACK, field: value})
-        assert field in answer.context["adminform"].form.errors, value
+    with unrendered():
+        form = form_of(admin.get(url))
+        data = {item.html_name: item.value() for item in form if item.value() not in (None, False, "")}
+        for value in BAD[field]:
+            answer = admin.post(url, data | {"name": "App", "redirect_uris": CALLBACK, field: value})
+            assert field in form_of(answer).errors, value
+    page = admin.post(url, data | {"name": "App", "redirect_uris": CALLBACK, field: value}).content.decode()
+    assert f'id="id_{field}_error"' in page
     assert not Application.objects.exists()
 
 
