@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +50,11 @@ def _migrate(say: Say) -> None:
     executor = MigrationExecutor(connection)
     if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
         say("Preparing the database.")
-        call_command(_Migrate(say, len(plan)), interactive=False, verbosity=0)
+        gc.freeze()  # to look for what migrations leave among all of Django's modules took a tenth of the time
+        try:
+            call_command(_Migrate(say, len(plan)), interactive=False, verbosity=0)
+        finally:
+            gc.unfreeze()
 
 
 class _Migrate(migrate.Command):

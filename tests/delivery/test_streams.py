@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from sessions_app.audit import history
 from sessions_app.models import SessionEvent
 from tests.delivery.conftest import running, sign_in, sign_out
 from tests.support.event_streams import claims_of
+from tests.support.nursery import run_in_bare
 from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -184,7 +183,7 @@ def test_a_worker_that_is_killed_after_any_post_loses_nothing_and_repeats_with_t
         "asyncio.run(Drain().run())\n"
     )
     for _ in range(2):
-        worker = subprocess.run([sys.executable, "-c", work], cwd=ROOT, env=environment, timeout=60, check=False)
+        worker = run_in_bare(["-c", work], environment)
         assert worker.returncode == -signal.SIGKILL
         LogoutDelivery.objects.filter(state="pending").update(lease_until=None)  # as once the lease is over
     with running():

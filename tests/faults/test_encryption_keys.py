@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.rps.running import SEVERAL
 from tests.support import template
+from tests.support.nursery import run_in_bare
 from tests.support.stack import ROOT, clean_environment
 
 OLD, OTHER = "of-a-test-and-as-long-as-a-key-has-to-be-0123456789", "another-one-as-long-as-a-key-has-to-be-0123456789"
@@ -48,8 +48,7 @@ def test_a_start_without_a_needed_key_is_refused_until_everything_is_sealed_by_a
 
 def run(env: dict[str, str], keys: str, *commands: list[str]) -> subprocess.CompletedProcess[str]:
     """By manage.py, or several in one process."""
-    one = [sys.executable, "manage.py", *commands[0]]
-    argv = one if len(commands) == 1 else [sys.executable, "-c", SEVERAL, json.dumps(commands)]
+    argv = ["manage.py", *commands[0]] if len(commands) == 1 else ["-c", SEVERAL, json.dumps(commands)]
     environment = {**clean_environment(), "DJANGO_SETTINGS_MODULE": "idp.settings", **env}
     environment["CURFEW_ENCRYPTION_KEYS"] = keys
-    return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
+    return run_in_bare(argv, environment)

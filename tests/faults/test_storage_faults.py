@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -35,7 +33,8 @@ from tests.delivery.conftest import (
     wait_for,
 )
 from tests.support.factories import browser, make_application, make_session, make_user
-from tests.support.processes import ROOT, database_url
+from tests.support.nursery import run_in_bare
+from tests.support.processes import database_url
 from tests.support.receiver import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -197,8 +196,7 @@ def test_a_process_killed_within_the_door_has_done_nothing(application, statemen
         "DATABASE_URL": database_url(),
         "SECRET_KEY": django_settings.SECRET_KEY,
     }
-    argv = [sys.executable, "-c", KILLED, str(session.pk), str(statement)]
-    done = subprocess.run(argv, cwd=ROOT, env=environment, check=False, timeout=60)
+    done = run_in_bare(["-c", KILLED, str(session.pk), str(statement)], environment)
     assert done.returncode == -signal.SIGKILL
     assert SSOSession.objects.get(pk=session.pk).ended_at is None
     assert not LogoutEvent.objects.exists()

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from tests.rps.running import CLIENT_SECRET, HERE
+from tests.support.nursery import run_in_bare
 from tests.support.processes import free_port
 from tests.support.stack import ROOT, clean_environment
 
@@ -77,7 +77,6 @@ class Place:
 
 def inside(environment: Mapping[str, str], code: str) -> Any:
     """What this program prints as JSON in its last line, run by Curfew's shell."""
-    argv = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
-    done = subprocess.run(argv, cwd=ROOT, env={**clean_environment(), **environment}, capture_output=True, text=True)
+    done = run_in_bare(["manage.py", "shell", "-v", "0", "-c", code], {**clean_environment(), **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])

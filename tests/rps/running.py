@@ -16,9 +16,10 @@ from playwright.sync_api import Page
 
 from idp.processes import children
 from tests.support import stack, template
+from tests.support.nursery import run_in_bare
 from tests.support.processes import Program, free_port
 from tests.support.receiver import wait_until
-from tests.support.stack import ROOT, clean_environment, kill_with_children
+from tests.support.stack import clean_environment, kill_with_children
 
 HERE = Path(__file__).parent
 MARY, PASSWORD = "mary@fabrikamcorp.com", "correct horse battery staple"
@@ -109,9 +110,8 @@ def curfew(
 
 def run_commands(env: Mapping[str, str], *commands: Sequence[str]) -> str:
     """What these management commands say, one after the other in one process: each costs seconds to begin."""
-    argv = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
     environment = {**clean_environment(), "DJANGO_SETTINGS_MODULE": "idp.settings", **env}
-    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = run_in_bare(["-c", SEVERAL, json.dumps(commands)], environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -15,6 +15,7 @@ import requests
 import trustme
 
 from tests.rps.running import HERE, MARY, STARTUP, curfew, tenant_of
+from tests.support.nursery import run_in_bare
 from tests.support.receiver import wait_until
 from tests.support.stack import ROOT, clean_environment
 
@@ -34,10 +35,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     authority.cert_pem.write_to_path(str(trusted))
 
     def first_client(env: dict[str, str]) -> None:
-        argv = [sys.executable, "manage.py", "create_management_client"]
-        done = subprocess.run(
-            argv, cwd=ROOT, env={**clean_environment(), **env}, capture_output=True, text=True, check=True
-        )
+        done = run_in_bare(["manage.py", "create_management_client"], {**clean_environment(), **env})
+        assert done.returncode == 0, done.stderr
         said.update(line.split("=", 1) for line in done.stdout.splitlines())
         said["CURFEW_ENVIRONMENT"] = json.dumps({**clean_environment(), **env})
 

@@ -18,12 +18,18 @@ SOME = "rules => axe.run(document, {runOnly: {type: 'rule', values: rules}, resu
 
 def problems(page: Page) -> list[str]:
     """What axe finds wrong, one line each: rule, target, what is the matter."""
-    page.evaluate(SOURCE.read_text())
+    _load(page)
     found: list[dict[str, Any]] = page.evaluate(RUN, TAGS)
     return [f"{rule['id']} at {node['target']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
 
 def again(page: Page) -> list[str]:
-    """What differs with colours and widths, on a page that `problems` has looked at."""
+    """What differs with colours and widths, on a page that `problems` has looked at here or in another test."""
+    _load(page)
     found: list[dict[str, Any]] = page.evaluate(SOME, ["color-contrast", "target-size"])
     return [f"{rule['id']} at {node['target']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+def _load(page: Page) -> None:
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(SOURCE.read_text())

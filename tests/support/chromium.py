@@ -21,6 +21,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
+    # Pages of one site and profile share a process, with what it has compiled; other sites keep theirs.
+    "--renderer-process-limit=1",
     # A page lives for a second: to optimise its scripts, axe above all, costs more than it gains. What was compiled is kept
     # for the next page. A fifth of the CPU.
     "--js-flags=--no-opt --no-maglev --always-sparkplug --no-flush-bytecode",

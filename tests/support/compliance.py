@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.support import conformance_suite
@@ -161,8 +162,7 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
     imported: dict[str, ast.expr] = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
-            path = ROOT / f"{str(node.module).replace('.', '/')}.py"
-            known = _constants(ast.parse(path.read_text())) if path.exists() else {}
+            known = _constants_of(ROOT / f"{str(node.module).replace('.', '/')}.py")
             imported |= {alias.asname or alias.name: known[alias.name] for alias in node.names if alias.name in known}
     return imported | {
         target.id: node.value
@@ -171,6 +171,12 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
+
+
+@cache
+def _constants_of(path: Path) -> dict[str, ast.expr]:
+    """Most modules of tests import the same few."""
+    return _constants(ast.parse(path.read_text())) if path.exists() else {}
 
 
 def _calls(expression: ast.expr, test: str, names: dict[str, ast.expr]) -> Iterator[Mark]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-
-from django.conf import settings
 
 from idp.http.serving.application import AsgiApplication
 from tests.support.wire import MEGABYTES
@@ -43,4 +42,4 @@ def _plain(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
     return ((name, value) for name, value in environ.items() if isinstance(value, str))
 
 
-application = AsgiApplication(Echo, settings.WEB_THREADS)
+application = AsgiApplication(Echo, int(os.environ["ECHO_THREADS"]))

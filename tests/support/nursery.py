@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -126,9 +127,10 @@ class Nursery:
         self._born: list[Born] = []
         self._asked(None if environment is None else dict(environment))
 
-    def born(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Born:
+    def born(self, argv: Sequence[str], environment: Mapping[str, str], log: Path, errors: Path | None = None) -> Born:
         """A program with its output in `log`; `environment` may differ in what is read after the settings."""
-        pid = self._asked({"argv": [*argv], "environment": dict(environment), "log": str(log)})
+        logs = [str(log), str(errors or log)]
+        pid = self._asked({"argv": [*argv], "environment": dict(environment), "logs": logs})
         self._born.append(child := Born(self, argv, int(pid)))
         return child
 
@@ -169,6 +171,21 @@ def _mother() -> _Mother:
 def bare() -> Nursery:
     """Of programs that each have settings of their own."""
     return Nursery(None)
+
+
+def run_in_bare(
+    argv: Sequence[str], environment: Mapping[str, str], seconds: float = 180.0
+) -> subprocess.CompletedProcess[str]:
+    """A program that ends by itself, as `subprocess.run` has it, `argv` without the name of Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        child = bare().born(argv, environment, output, errors)
+        try:
+            code = child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+        return subprocess.CompletedProcess([*argv], code, output.read_text(), errors.read_text())
 
 
 def nursery(environment: Mapping[str, str]) -> Nursery:
@@ -270,7 +287,7 @@ def serve(questions: IO[bytes], answers: IO[str]) -> list[str]:
         if "pid" in asked:
             say(ended(asked["pid"], alive))
             continue
-        pid = bear(asked["environment"], asked["log"])
+        pid = bear(asked["environment"], asked["logs"])
         if not pid:
             return [*asked["argv"]]
         alive.add(pid)
@@ -289,7 +306,7 @@ def ended(pid: int, alive: set[int]) -> int | None:
     return os.waitstatus_to_exitcode(status)
 
 
-def bear(environment: dict[str, str], log: str) -> int:
+def bear(environment: dict[str, str], logs: list[str]) -> int:
     """0 in the child. In the parent its process id, once it leads a group that can be signalled."""
     told, tell = os.pipe()
     if pid := os.fork():
@@ -298,13 +315,14 @@ def bear(environment: dict[str, str], log: str) -> int:
         os.close(told)
         return pid
     os.setsid()
-    output, nothing = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), os.open(os.devnull, os.O_RDONLY)
-    for descriptor, own in ((nothing, 0), (output, 1), (output, 2)):
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    opened = [nothing, *(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) for log in logs)]
+    for own, descriptor in enumerate(opened):
         os.dup2(descriptor, own)
     os.environ.clear()
     os.environ.update(environment)
     os.write(tell, b".")
-    for descriptor in (told, tell, output, nothing):
+    for descriptor in (told, tell, *opened):
         os.close(descriptor)
     return 0
 

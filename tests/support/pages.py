@@ -23,13 +23,18 @@ def page_of(
         cookie = {"name": settings.SSO_COOKIE_NAME, "value": session.raw_cookie, "url": server.url}  # type: ignore[attr-defined]
         context.add_cookies([cookie])  # type: ignore[list-item]
     page = context.new_page()
+    try:
+        yield page, listen(page)
+    finally:
+        context.close()
+
+
+def listen(page: Page) -> list[str]:
+    """What its console complains of from now on."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        yield page, complaints
-    finally:
-        context.close()
+    return complaints
 
 
 def follow(page: Page, link: Locator) -> None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -20,7 +19,7 @@ from django.db import connection
 
 from idp.processes import children
 from tests.support import template
-from tests.support.nursery import Born, Nursery, nursery
+from tests.support.nursery import Born, Nursery, bare, nursery
 from tests.support.receiver import is_ready, wait_until
 from tests.support.stack import free_ports, is_free
 
@@ -167,13 +166,11 @@ class Installation:
         self._place.leave()
 
     def start(self, name: str, argv: list[str], **environment: str) -> Program:
-        """With settings of its own it begins with nothing, else in the nursery of this installation's settings."""
+        """In the nursery of this installation's settings, or with settings of its own in one that has read none."""
         ours = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings", **self.environment}
         log = self.folder / f"{name}-{len(self.programs)}.log"
-        if environment.keys() <= OF_TESTS:
-            program = Program(argv, ours | environment, log, nursery(ours))
-        else:
-            program = Program([sys.executable, *argv], ours | environment, log)
+        within = nursery(ours) if environment.keys() <= OF_TESTS else bare()
+        program = Program(argv, ours | environment, log, within)
         self.programs.append(program)
         return program
 

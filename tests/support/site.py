@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bs4 import BeautifulSoup, Tag
+from lxml import html
 from spellchecker import SpellChecker
 
 ROOT = Path(__file__).parents[2]
@@ -30,25 +30,22 @@ HOST = re.compile(r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d+)?", re.IGNORECASE
 
 class Page:
     def __init__(self, path: Path) -> None:
-        self._soup = BeautifulSoup(path.read_text(), "lxml")
+        self._root = html.document_fromstring(path.read_text())
 
     @cached_property
     def ids(self) -> set[str]:
-        return {str(tag["id"]) for tag in self._soup.find_all(id=True)}
+        return set(self._root.xpath("//@id"))
 
     @cached_property
     def links(self) -> list[str]:
-        return [str(tag[name]) for name in ("href", "src") for tag in self._soup.find_all(**{name: True})]
+        return [str(link) for link in self._root.xpath("//@href | //@src")]
 
     @cached_property
     def words(self) -> set[str]:
         """Of the article, as they are written; an identifier and a name in capitals are none."""
-        article = self._soup.find("article")
-        if not isinstance(article, Tag):
-            return set()
-        for tag in article.find_all(NOT_PROSE):
-            tag.replace_with(" x ")
-        return {word for word in WORD.findall(article.get_text(" ")) if word[1:].islower()}
+        other = " or ".join(f"ancestor::{name}" for name in NOT_PROSE)
+        prose = " ".join(self._root.xpath(f"(//article)[1]//text()[not({other})]"))
+        return {word for word in WORD.findall(prose) if word[1:].islower()}
 
 
 def pages(site: Path) -> dict[str, Page]:

@@ -22,6 +22,7 @@ from idp import conf
 from idp.crypto.keys import ALGORITHMS
 from idp.operations import preparation
 from tests.support import template
+from tests.support.nursery import bare, run_in_bare
 from tests.support.processes import database_url, free_port
 from tests.support.servers import start_redis, stop
 from tests.support.tls_front import TlsFront
@@ -43,32 +44,21 @@ def empty(tmp_path: Path, transactional_db) -> Iterator[str]:
         cursor.execute("DROP DATABASE prepared WITH (FORCE)")
 
 
-def up(data: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    given = {"CURFEW_DATA": str(data), "CURFEW_DEMO": "0", "PORT": str(free_port()), "REDIS_URL": "", **environment}
-    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings", **given}
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "up", *arguments],
-        cwd=ROOT,
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+def environment_of(data: Path, **more: str) -> dict[str, str]:
+    given = {"CURFEW_DATA": str(data), "CURFEW_DEMO": "0", "PORT": str(free_port()), "REDIS_URL": "", **more}
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "idp.settings", **given}
 
 
-def said_until_the_end(process: subprocess.Popen[str]) -> list[str]:
-    try:
-        return process.communicate(timeout=300)[0].splitlines()
-    finally:
-        process.kill()
-
-
-def prepare_at_once(folders: list[Path], url: str) -> list[str]:
-    """What each of them said."""
+def prepare_at_once(folders: list[Path], url: str, logs: Path) -> list[str]:
+    """What each of them said, in files of this folder."""
     one_key = {"SECRET_KEY": "of a test, and as long as a secret key has to be: 0123456789 abcdefghij"}
-    started = [up(folder, "--prepare-only", DATABASE_URL=url, **one_key) for folder in folders]
-    said = ["\n".join(said_until_the_end(process)) for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], said
+    started = {}
+    for number, folder in enumerate(folders):
+        environment, log = environment_of(folder, DATABASE_URL=url, **one_key), logs / f"said-{number}"
+        started[log] = bare().born(["manage.py", "up", "--prepare-only"], environment, log)
+    codes = [process.wait(300) for process in started.values()]
+    said = [log.read_text() for log in started]
+    assert codes == [0, 0, 0], said
     return said
 
 
@@ -83,7 +73,7 @@ def keys_in(url: str) -> int:
 def test_three_that_prepare_an_empty_database_at_once_all_succeed(empty: str, tmp_path: Path) -> None:
     """Two have a folder in common, where a file is the lock; the third one only the database, which has a lock of its own."""
     shared, own = tmp_path / "shared", tmp_path / "own"
-    said = prepare_at_once([shared, own, shared], empty)
+    said = prepare_at_once([shared, own, shared], empty, tmp_path)
     together = "\n".join(said)
     assert together.count("Preparing the database.") == 1
     assert together.count("Preparing static files.") == 2
@@ -161,9 +151,9 @@ def redis_and_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 def test_a_redis_url_that_can_never_work_ends_up_with_one_sentence(
     tmp_path: Path, redis_and_tls: dict[str, int], url: str, said: str
 ) -> None:
-    with up(tmp_path / "data", REDIS_URL=url.format(**redis_and_tls)) as process:
-        lines = said_until_the_end(process)
-    assert process.returncode == 1
+    done = run_in_bare(["manage.py", "up"], environment_of(tmp_path / "data", REDIS_URL=url.format(**redis_and_tls)))
+    lines = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 1
     assert len(lines) == 1
     assert said in lines[0]
     assert "wrong@" not in lines[0]
@@ -203,7 +193,10 @@ def test_a_redis_that_is_away_for_the_moment_stops_nothing(tmp_path: Path) -> No
         "REDIS_URL": f"redis://:of-redis@127.0.0.1:{free_port()}",
     }
     template.begin_sqlite(tmp_path / "own.sqlite3")
-    process = up(tmp_path / "data", **own)
+    argv, environment = [sys.executable, "manage.py", "up"], environment_of(tmp_path / "data", **own)
+    process = subprocess.Popen(
+        argv, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     too_late = threading.Timer(300, process.kill)
     too_late.start()
     assert process.stdout

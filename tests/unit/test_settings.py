@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import runpy
 import secrets
-import subprocess
-import sys
 from pathlib import Path
 from unittest import mock
 
@@ -16,6 +14,8 @@ from django.core.checks import WARNING, CheckMessage, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, override_settings
 
+from tests.support.nursery import run_in_bare
+
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 BOUND_ONCE = {
@@ -23,12 +23,6 @@ BOUND_ONCE = {
     "DATABASES",
     "LOGGING",
 }  # what a running Django cannot change; no check of ours reads them
-
-
-def run(*argv: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *argv], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def production(tmp_path: Path, **changes: str) -> dict[str, str]:
@@ -82,9 +76,9 @@ def test_production_settings_pass_the_deploy_check(tmp_path: Path) -> None:
 
 def test_the_command_passes_what_is_good_and_fails_for_what_is_not(tmp_path: Path) -> None:
     command = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
-    good = run(*command, env=production(tmp_path))
+    good = run_in_bare(command, production(tmp_path))
     assert good.returncode == 0, good.stderr
-    bad = run(*command, env=production(tmp_path, CURFEW_EMAIL_URL="unset"))
+    bad = run_in_bare(command, production(tmp_path, CURFEW_EMAIL_URL="unset"))
     assert (bad.returncode, "CURFEW_EMAIL_URL" in bad.stderr) == (1, True)
 
 

@@ -35,15 +35,19 @@ def build(target: str, folder: Path) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", tmp_path_factory.mktemp("source"))
+
+
 @pytest.fixture
-def curfew(tmp_path: Path) -> str:
+def curfew(source: Path, tmp_path: Path) -> str:
     """The command of a source archive that is installed beside the packages that we were tested with."""
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=60)
     packages = next(environment.glob("lib/python*/site-packages"))
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
-    source = build("sdist", tmp_path / "source")
     subprocess.run([*pip, "--no-deps", "--no-index", "--no-build-isolation", str(source)], check=True, timeout=180)
     with zipfile.ZipFile(build("wheel", tmp_path / "wheel")) as wheel:
         [record] = [name for name in wheel.namelist() if name.endswith(".dist-info/RECORD")]
@@ -83,8 +87,8 @@ def test_what_is_installed_says_its_version_prepares_itself_runs_and_stops(curfe
     assert [path.name for path in home.iterdir() if path.name not in ("data", "tenant.yaml", "key")] == []
 
 
-def test_the_source_has_what_tests_and_builds_need(tmp_path: Path) -> None:
-    with tarfile.open(build("sdist", tmp_path)) as archive:
+def test_the_source_has_what_tests_and_builds_need(source: Path) -> None:
+    with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {
         "manage.py",

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from idp.processes import children
-from tests.support.processes import ROOT, free_port
+from tests.support.nursery import nursery
+from tests.support.processes import Program, free_port
 from tests.support.receiver import wait_until
 from tests.support.stack import answers, clean_environment
 
@@ -22,22 +20,19 @@ Serve = Callable[..., Iterator[int]]
 def serving(folder: Path, *, threads: int = 4, head_within: int = 0) -> Iterator[int]:
     """The web server with an application that echoes; its port. `head_within`, in seconds, if not the product's."""
     port = free_port()
-    argv = [sys.executable, "-m", "granian", "tests.support.echo:application", *children.web().argv[4:]]
+    argv = ["-m", "granian", "tests.support.echo:application", *children.web().argv[4:]]
     options = ["--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**clean_environment(), "CURFEW_DATA": str(folder), "CURFEW_WEB_THREADS": str(threads)}
-    environment["DJANGO_SETTINGS_MODULE"] = "idp.settings"
+    data = Path(os.environ["CURFEW_DATA"], "wire")  # for all of them: one nursery
+    environment = {**clean_environment(), "CURFEW_DATA": str(data), "DJANGO_SETTINGS_MODULE": "idp.settings"}
     if head_within:
         options += ["--http1-header-read-timeout", str(head_within * 1000)]
-    with (folder / "web.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*argv, *options], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+    threaded = {**environment, "ECHO_THREADS": str(threads)}
+    program = Program([*argv, *options], threaded, folder / "web.log", nursery(environment))
     try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"), 60, (folder / "web.log").read_text())
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"), 60, program.log.name)
         yield port
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too, which would outlive it
-        process.wait()
+        program.kill()
 
 
 @pytest.fixture(scope="module")
