@@ -15,8 +15,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from saml2 import BINDING_HTTP_POST, BINDING_SOAP
-from saml2.client import Saml2Client
-from saml2.config import SPConfig
 
 from idp.protocol.initiators import Initiator
 from idp.saml import soap
@@ -63,6 +61,10 @@ class PySaml:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def knows(self, metadata: str) -> None:
+        # not above: they build XML schemas, which takes most of a second in whatever process collects this module
+        from saml2.client import Saml2Client
+        from saml2.config import SPConfig
+
         config = {
             "entityid": ENTITY,
             "xmlsec_binary": "/usr/bin/xmlsec1",
