@@ -52,6 +52,10 @@ class Places:
                 act()
             except Exception:  # of a task whose message is gone: the others that wait have their turn all the same
                 log.exception("task.failed", task=name)
+            except BaseException:  # somebody ends the thread
+                with self._lock:
+                    self._held.discard(name)
+                raise
 
     def _pass_on(self, name: str) -> tuple[str, Act] | None:
         with self._lock:

@@ -14,7 +14,7 @@ from time import monotonic, time
 
 import structlog
 from django.db import DatabaseError, connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from idp.database.outage import took_too_long
 from idp.tenants import configuration, rules
@@ -29,7 +29,9 @@ STATEMENT_LIMIT = 10  # seconds
 HELD_FOR = 120.0  # seconds: longer than any batch; what a killed process held is free after that
 RENEWED_AFTER = 10.0
 ROUND = 30.0  # for one kind at a time: a backlog of one keeps no other waiting for ever
-FAILED, FAILING, POSITION, HELD = "purge_failed", "purge_failing", "purge_position", "purge_held"  # tallies
+FAILED, FAILING, POSITION, HELD, ENDED = (
+    f"purge_{name}" for name in ("failed", "failing", "position", "held", "ended")
+)  # tallies
 
 
 class PurgeTurn:
@@ -41,11 +43,17 @@ class PurgeTurn:
 
     def take(self) -> bool:
         DeliveryTally.objects.bulk_create([DeliveryTally(metric=HELD)], ignore_conflicts=True)
-        return self._hold(_holder().filter(value__lt=time()))
+        is_over, is_of_a_clock_ahead = Q(value__lt=time()), Q(value__gt=time() + 2 * HELD_FOR)
+        return self._hold(_holder().filter(is_over | is_of_a_clock_ahead))
 
     def goes_on(self) -> bool:
-        """Asked before each batch: whether it is still ours, and nobody has said meanwhile that history is kept for longer."""
-        return self._is_ours() and _retention() <= self.retention
+        """Asked before each batch: whether it is still ours, and nobody has said meanwhile that history is kept for longer.
+        What the database does not answer is taken for no."""
+        try:
+            return self._is_ours() and _retention() <= self.retention
+        except DatabaseError as error:
+            log.warning("purge.held", error=str(error))
+            return False
 
     def give_back(self) -> None:
         try:
@@ -109,35 +117,41 @@ class _Run:
         positions = {kind: int(value) for (metric, kind), value in self._known.items() if metric == POSITION}
         left = list(purge.batches(self._at, self._turn.retention, positions))
         while left and self._goes_on():
-            left = [each for each in left if self._has_more(*each)]
+            left = [each for each in left if not self._goes_on() or self._has_more(*each)]
         for kind, rows in (+self._deleted).items():  # without those of which there were none
             log.info("history.purged", what=kind, rows=rows)
         if left:
             is_late = monotonic() >= self._deadline
             log.warning("task.out_of_time" if is_late else "purge.stopped", left=[repr(act) for _, act in left])
         healed = [kind for kind in self._reached - self._failed if self._known.get((FAILING, kind))]
-        tallies.put({(FAILING, kind): 0.0 for kind in healed})
+        tallies.put({(FAILING, kind): 0.0 for kind in healed} | {(ENDED, ""): time()})
 
     def _goes_on(self) -> bool:
         return monotonic() < self._deadline and self._turn.goes_on()
 
     def _has_more(self, kind: str, act: PurgeAct) -> bool:
         """After as long as others can wait for it; False: it is done, or failed."""
-        if not self._goes_on():
-            return True
-        self._reached.add(kind)
         until = monotonic() + ROUND
-        try:
-            with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
-                for rows in batches(act, lambda: monotonic() < until and self._goes_on()):
-                    self._deleted[kind] += rows
-        except Exception:  # whatever it is: the other kinds are deleted all the same
-            log.exception("purge.failed", what=kind)
+        has_failed = False
+        with connection.bounded_statements(STATEMENT_LIMIT):  # type: ignore[attr-defined]  # of idp/database
+            while not (act.is_done or has_failed) and monotonic() < until and self._goes_on():
+                has_failed = not self._delete(kind, act)
+        if has_failed:
             self._note_failure(kind)
-            return False
         if isinstance(act, KeyRange):
             tallies.put({(POSITION, kind): act.position})
-        return not act.is_done
+        return not (act.is_done or has_failed)
+
+    def _delete(self, kind: str, act: PurgeAct) -> bool:
+        """A batch; whether it could be deleted."""
+        try:
+            self._deleted[kind] += batch(act)
+        except Exception:  # whatever it is: the other kinds are deleted all the same
+            log.exception("purge.failed", what=kind)
+            act.give_up()
+            return False
+        self._reached.add(kind)
+        return True
 
     def _note_failure(self, kind: str) -> None:
         """Raises for a database that is away: then no other kind needs to be tried."""
@@ -147,11 +161,11 @@ class _Run:
             tallies.put({(FAILING, kind): time()})
 
 
-def batches(act: PurgeAct, goes_on: Callable[[], bool]) -> Iterator[int]:
-    """How many rows each batch deleted. Raises what an act raises that cannot take less."""
-    while not act.is_done and goes_on():
+def batch(act: PurgeAct) -> int:
+    """How many rows it deleted. Raises what an act raises that cannot take less."""
+    while True:
         try:
-            yield act()
+            return act()
         except DatabaseError as error:
             if not (took_too_long(error) and act.take_less()):
                 raise
@@ -161,3 +175,8 @@ def batches(act: PurgeAct, goes_on: Callable[[], bool]) -> Iterator[int]:
 def failing() -> dict[str, float]:
     """Kinds that the last run did not delete, and since when (seconds since 1970)."""
     return {kind: since for (metric, kind), since in tallies.read().items() if metric == FAILING and since}
+
+
+def last_ended() -> float | None:
+    """When a run last came to its end (seconds since 1970), whether or not it had the time for all; None: none has."""
+    return tallies.read().get((ENDED, ""))

@@ -38,6 +38,7 @@ LATE_MAIL = timedelta(minutes=2)
 OLD_KEY = timedelta(days=1)  # since its successor was due
 MOST = 5  # names in a sentence
 PATIENCE = 5  # seconds for a mail server
+NO_PURGE = 3600.0  # seconds: six runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +282,18 @@ def _imports(at: datetime) -> Answers:
 
 
 def _purge(at: datetime) -> Answers:
-    failing = purging.failing()
+    failing, ended = purging.failing(), purging.last_ended()
     if failing:
         since = at - datetime.fromtimestamp(min(failing.values()), UTC)
         yield (
             WARNING,
             f"What is old is not deleted for {_span(since)}, of {_named(sorted(failing))}: the worker's log says why (purge.failed).",
+        )
+    elif ended is not None and at.timestamp() - ended > NO_PURGE:
+        since = at - datetime.fromtimestamp(ended, UTC)
+        yield (
+            WARNING,
+            f"No purge has ended for {_span(since)}, and the worker begins one every ten minutes: ask its log.",
         )
     else:
         yield GOOD, "The purge fails at nothing."

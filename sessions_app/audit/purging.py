@@ -25,9 +25,10 @@ class OldLines(Sized):
     def __init__(self, old: datetime) -> None:
         super().__init__()
         self._old = old
-        self._after = (
-            0  # the last line of the last range that went: places of rows that are gone are not gone through again
-        )
+        # Places of rows that are gone are not gone through again: the last line of the last range that went, and, outside of
+        # seals, the time of the last line.
+        self._after = 0
+        self._since: datetime | None = None
         self._kinds = [self._before_seals, self._sealed, self._behind_seals]
 
     def __repr__(self) -> str:
@@ -39,6 +40,7 @@ class OldLines(Sized):
             if done := self._kinds[0]():
                 return done
             del self._kinds[0]
+            self._since = None
         self.is_done = True
         return 0
 
@@ -100,22 +102,26 @@ class OldLines(Sized):
 
     def _behind_seals(self) -> int:
         """Nobody has sealed for as long as lines are kept; whoever does so now must not see half of them go."""
-        if not self._has_old(SessionEvent.objects.filter(pk__gt=_newest())):
+        if not self._old_of(SessionEvent.objects.filter(pk__gt=_newest()), 1):
             return 0
         with transaction.atomic():
             following.stand_still(chain.FOLLOWER)
             return self._oldest_of(SessionEvent.objects.filter(pk__gt=_newest()))
 
-    def _has_old(self, lines: QuerySet[SessionEvent]) -> bool:
-        return any(at < self._old for at in lines.order_by("pk").values_list("at", flat=True)[: self.size])
-
     def _oldest_of(self, lines: QuerySet[SessionEvent]) -> int:
-        """Among the first of them; behind one that is young are no old ones, but for a difference of clocks."""
-        keys = list(lines.order_by("pk").values_list("pk", flat=True)[: self.size])
-        if not keys:
+        found = self._old_of(lines, self.size)
+        if not found:
             return 0
         with transaction.atomic(), permit.purging():
-            return delete_rows(lines.filter(pk__lte=keys[-1], at__lt=self._old))
+            deleted = delete_rows(lines.filter(pk__in=[pk for pk, _ in found]))
+        self._since = found[-1][1]
+        return deleted
+
+    def _old_of(self, lines: QuerySet[SessionEvent], most: int) -> list[tuple[int, datetime]]:
+        """By their time: among the first by key there may be as many as one likes of a clock that was ahead."""
+        old = lines.filter(at__lt=self._old)
+        rest = old if self._since is None else old.filter(at__gte=self._since)
+        return list(rest.order_by("at").values_list("pk", "at")[:most])
 
 
 def _newest() -> int:

@@ -33,6 +33,9 @@ class PurgeAct(Protocol):
     def take_less(self) -> bool:
         """After a batch that took too long; whether the next one will be smaller."""
 
+    def give_up(self) -> None:
+        """After a batch that failed: the next run need not begin with it."""
+
 
 Batch = tuple[str, PurgeAct]
 
@@ -63,6 +66,9 @@ class Sized:
         self.size, before = smaller, self.size
         return smaller < before
 
+    def give_up(self) -> None:
+        """By time and in order: what failed is the first again, until it goes."""
+
 
 class OldestFirst(Sized):
     """Each batch begins where the one before ended."""
@@ -87,13 +93,15 @@ class OldestFirst(Sized):
 class KeyRange(Sized):
     """Some thousand rows at a time by their keys, whichever of them go: there may be nothing to delete in millions.
 
-    `position`: the key behind which the next run goes on; 0: at the beginning. A run that came to nothing leaves no gap.
+    `position`: the key behind which the next run goes on; 0: at the beginning. A run that came to nothing leaves no gap; one
+    that failed goes on behind the rows at which it did, and they have their turn again when all others had theirs.
     """
 
     def __init__(self, rows: Rows, after: int | None) -> None:
         super().__init__()
         self._rows, self._after = rows, after
         self._last: int | None = None  # of this run; known when it begins
+        self._tried: int | None = None  # up to which key it looked last
         self.position = after or 0
 
     def __repr__(self) -> str:
@@ -102,15 +110,23 @@ class KeyRange(Sized):
     def __call__(self) -> int:
         if self._last is None and not self._begin():
             return 0
-        until = self._end_of_look()
+        until = self._tried = self._end_of_look()
         dead = self._rows.filter(pk__gt=self.position, pk__lte=until).order_by("pk")
         found = list(dead.values_list("pk", flat=True))
         for begin in range(0, len(found), self.size):
             delete(self._rows.model, found[begin : begin + self.size])
+        self._pass(until)
+        return len(found)
+
+    def give_up(self) -> None:
+        """After a batch that failed."""
+        if self._tried is not None:
+            self._pass(self._tried)
+
+    def _pass(self, until: int) -> None:
         self.position, self.is_done = until, until == self._last
         if self.is_done and self._is_the_end:
             self.position = 0
-        return len(found)
 
     def _begin(self) -> bool:
         """Whether there is anything to look at."""

@@ -80,6 +80,20 @@ def test_a_long_task_that_finds_no_place_has_that_of_the_next_one_that_ends():
     assert not here._held
 
 
+def test_a_long_task_that_ends_with_its_thread_gives_the_place_back_that_it_waited_for():
+    here, done = places.Places(1), []
+
+    def exits() -> None:
+        done.append("exits")
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        here.run("first", partial(here.run, "exits", exits, waits=True), waits=True)
+    with pytest.raises(SystemExit):
+        here.run("exits", exits, waits=True)
+    assert done == ["exits", "exits"]
+
+
 def test_a_long_task_that_fails_gives_its_place_back(monkeypatch):
     monkeypatch.setattr(tasks.purging, "run", lambda *_, **__: 1 / 0)
     for _ in range(2):

@@ -17,6 +17,7 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from idp.models import SpentToken, TenantSettings
+from logout_app import tasks
 from logout_app.delivery import tallies
 from logout_app.ending import purge, purging
 from logout_app.operators import doctor
@@ -170,6 +171,76 @@ def test_what_a_killed_run_held_is_free_after_a_while() -> None:
     tallies.put({(purging.HELD, ""): time() - 1})
     run()
     assert not SpentToken.objects.exists()
+
+
+def test_what_was_held_by_a_clock_that_was_ahead_is_free_at_once() -> None:
+    """It was killed, or set right: nobody could wait for the end of what it held."""
+    spend(1)
+    tallies.put({(purging.HELD, ""): time() + 365 * 86400})
+    run()
+    assert not SpentToken.objects.exists()
+
+
+def test_a_turn_that_cannot_be_renewed_ends_the_run_and_is_no_fault_of_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    spend(3)
+    monkeypatch.setattr(purging, "RENEWED_AFTER", -1000.0)  # before each batch
+    real, calls = purging.PurgeTurn._hold, []
+
+    def hold(turn: purging.PurgeTurn, rows: Any) -> bool:
+        calls.append(1)
+        if len(calls) > 2:
+            raise DatabaseError("a lock did not come")
+        return real(turn, rows)
+
+    monkeypatch.setattr(purging.PurgeTurn, "_hold", hold)
+    assert set(run()) == {"purge.held", "purge.stopped"}
+    assert purging.failing() == {}
+
+
+def test_a_kind_that_had_no_turn_is_not_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tallies.put({(purging.FAILING, "first"): time() - 1000})
+    before_all(monkeypatch, FailingAct())
+    answers = iter([True, True])  # to the run and to the kind, and then no more
+    monkeypatch.setattr(purging.PurgeTurn, "goes_on", lambda _: next(answers, False))
+    run()
+    assert set(purging.failing()) == {"first"}
+
+
+def test_of_what_no_index_finds_a_row_that_stays_keeps_none_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SMALL", 10), ("SHARES", 5), ("BATCH", 1), ("LOOKED_AT", 1)):
+        monkeypatch.setattr(batches, name, value)
+    spend(30)
+    bad, real = list(SpentToken.objects.order_by("pk").values_list("pk", flat=True))[3], batches.delete
+
+    def delete(model: Any, keys: Any) -> None:
+        if bad in keys:
+            raise DatabaseError("a row that nobody can delete")
+        real(model, keys)
+
+    monkeypatch.setattr(batches, "delete", delete)
+    rows = SpentToken.objects.all()
+    monkeypatch.setattr(
+        purge, "batches", lambda _at, _days, known: iter([batches.by_key(rows, after=known.get("spenttoken", 0))])
+    )
+    for _ in range(12):
+        run()
+    assert [row.pk for row in rows] == [bad]
+
+
+def test_streams_that_cannot_pause_keep_nothing_from_being_purged(monkeypatch: pytest.MonkeyPatch) -> None:
+    spend(3)
+    monkeypatch.setattr(tasks.manage, "pause_inactive", lambda _: FailingAct()())
+    with pytest.raises(DatabaseError):
+        tasks.purge_history()
+    assert not SpentToken.objects.exists()
+
+
+def test_the_doctor_says_when_no_purge_has_ended_for_an_hour() -> None:
+    run()
+    assert [level for level, _ in doctor._purge(timezone.now())] == [doctor.GOOD]
+    (told,) = doctor._purge(timezone.now() + timedelta(hours=2))
+    assert told[0] == doctor.WARNING
+    assert "No purge has ended" in told[1]
 
 
 def test_a_run_that_lost_its_turn_stops() -> None:

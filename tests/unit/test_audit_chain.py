@@ -194,6 +194,13 @@ def test_at_each_moment_of_a_purge_the_rest_is_verified_whoever_keeps_it_from_th
     assert found == [(3, 6), (2, 4), (1, 2), (1, 2)]
 
 
+def test_what_nobody_seals_goes_though_a_clock_was_ahead_for_more_than_a_batch():
+    happen(batches.BATCH, at=NOW + YEARS)
+    happen(5, at=NOW - YEARS)
+    assert sum(purged()) == 5
+    assert SessionEvent.objects.count() == batches.BATCH
+
+
 def test_a_purge_that_fails_within_a_range_takes_none_of_it(trail, monkeypatch):
     monkeypatch.setattr(chain, "mark_purged", lambda _seal: 1 / 0)
     act = OldLines(NOW + YEARS)

@@ -43,7 +43,9 @@ class Command(BaseCommand):
             raise CommandError(f"Not deleted: {', '.join(failed)}.")
 
     def _delete(self, kind: str, act: PurgeAct, turn: purging.PurgeTurn) -> None:
-        total = sum(purging.batches(act, turn.goes_on))
+        total = 0
+        while not act.is_done and turn.goes_on():
+            total += purging.batch(act)
         if not act.is_done:
             raise CommandError("Another purge went on instead, or history is kept for longer since this one began.")
         self.stdout.write(f"{kind}: {total}")
