@@ -51,8 +51,8 @@ def _serve(folder: Path) -> str:
 def log_in(page: Page, base: str) -> None:
     page.goto(f"{base}/private/")
     sign_in(page)
-    page.wait_for_url(f"{base}/private/")
-    assert page.inner_text("body") == "private page"
+    page.wait_for_url(f"{base}/**")
+    assert (page.url, page.inner_text("body")) == (f"{base}/private/", "private page")
 
 
 def is_signed_in(page: Page, base: str) -> bool:

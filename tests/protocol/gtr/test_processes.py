@@ -206,7 +206,8 @@ def test_a_person_with_very_many_sessions_is_out_in_seconds(
     SessionClient.objects.bulk_create(
         (SessionClient(session=row, application=app) for row in everywhere for app in apps), batch_size=5000
     )
-    with connection.cursor() as cursor:  # as autovacuum does within a minute: of the test before it may know that all is empty
+    with connection.cursor() as cursor:
+        # As autovacuum does within a minute: from the test before PostgreSQL may believe that the tables are empty.
         cursor.execute("ANALYZE")
     send(okta, okta.token(), {"sub_id": {"format": "did", "url": "did:x:1"}})  # the keys are known from here on
     began = time.monotonic()

@@ -12,7 +12,8 @@ from scim_sanity.probe.runner import run_probe_api
 
 from tests.protocol.scim.support import Scim
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Once: they know of SCIM and of no database. What a filter or a lock does in either, the rest of the room shows.
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 
 class OverHttp(BaseSyncSCIMClient):
