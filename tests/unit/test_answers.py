@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from idp.outbound.answer import BODY_LIMIT, HEAD_LIMIT, RAW_LIMIT, HttpAnswer
 from idp.outbound.failure import Failure
+from tests.support.examples import untimed
 
 pytestmark = pytest.mark.once
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -154,6 +155,7 @@ def test_retry_after_is_the_final_heads_first_and_cut_off():
     assert len(read(OK + b"Retry-After: " + b"9" * 5000 + b"\r\nContent-Length: 0\r\n\r\n").retry_after) == 100
 
 
+@untimed
 @given(
     st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([OK, CHUNKED, b"\r\n", b"2\r\nok\r\n", b"0\r\n\r\n"])))
 )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.outbound.policy import check_address, check_url, is_public, rules_of
+from tests.support.examples import untimed
 
 PORTS = ("80", "443", "8080", "8443", "1024-65535")
 RULES = rules_of(allow=[], ports=PORTS, own_origin="https://id.example.com")
@@ -201,6 +202,7 @@ def test_ports_that_are_none_are_an_error(bad):
         rules_of(allow=[], ports=[bad], own_origin="https://id.example.com")
 
 
+@untimed
 @given(st.ip_addresses())
 def test_what_is_public_is_unicast_of_the_internet(ip):
     if is_public(ip):
@@ -212,6 +214,7 @@ def test_what_is_public_is_unicast_of_the_internet(ip):
         assert not (ip.is_reserved)
 
 
+@untimed
 @given(st.text())
 def test_no_text_breaks_the_check(text):
     check_url(text, RULES)

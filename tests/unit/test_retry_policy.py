@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from logout_app.protocol.breaker import LONGEST_PAUSE, THRESHOLD, Breaker
 from logout_app.protocol.retry import Answer, History, Outcome, backoff, decide, printable, retry_after
+from tests.support.examples import untimed
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -71,6 +72,7 @@ def test_delays_double_from_one_second_to_two_hours():
     assert [backoff(n, 0.5) for n in (1, 2, 3, 10, 13, 14, 99)] == [1, 2, 4, 512, 4096, 7200, 7200]
 
 
+@untimed
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_delays_stay_within_bounds(attempts, jitter):
     assert 1.0 <= backoff(attempts, jitter) <= 9000.0
@@ -98,6 +100,7 @@ def test_retry_after_is_clamped(value, seconds):
     assert retry_after(value, NOW) == seconds
 
 
+@untimed
 @given(st.text(max_size=60) | st.from_regex(r"\AWed, 21 Oct \d{1,6} 07:28:\d\d [+-]\d{0,20}\Z"))
 @example("Wed, 21 Oct 2015 07:28:00 +999999999999")
 @example("Wed, 21 Oct 2015 07:28:00 +9999999919999")
@@ -119,6 +122,7 @@ def test_reasons_are_short_and_printable():
     assert decision.reason.startswith("400: \\x1b[31m<script>\\x00\\x0d\\x0a")
 
 
+@untimed
 @given(st.text())
 def test_printable_text_can_be_stored_and_shown(text):
     assert printable(text).isprintable()
